@@ -1,0 +1,168 @@
+//! The door to files: whole or not at all, and errors that name the path.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use union_build::diag::Code;
+
+use super::error::{Error, Result};
+
+/// Reads a whole file.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|cause| unreadable(path, cause))
+}
+
+/// Reads a whole file as UTF-8.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn read_to_string(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|cause| unreadable(path, cause))
+}
+
+/// Reads a whole file as UTF-8; `None` when it does not exist.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(unreadable(path, cause)),
+    }
+}
+
+/// Makes a folder and its parents.
+///
+/// # Errors
+/// `FileUnwritable`, `DiskFull`.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|cause| unwritable(path, cause))
+}
+
+/// Puts a whole file in place of another in one step: a reader sees the old bytes or the new ones.
+///
+/// # Errors
+/// `FileUnwritable`, `DiskFull`; the old file is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = Draft::beside(path)?;
+    file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
+    file.keep(path)
+}
+
+/// Like [`replace`], but a file that has these bytes keeps its modification time. Says whether it wrote.
+///
+/// # Errors
+/// `FileUnwritable`, `DiskFull`.
+pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
+    if fs::read(path).is_ok_and(|before| before == bytes) {
+        return Ok(false);
+    }
+    replace(path, bytes).map(|()| true)
+}
+
+/// A file without a name that is given one when it is whole, and vanishes otherwise.
+#[derive(Debug)]
+pub struct Draft {
+    file: tempfile::NamedTempFile,
+}
+
+impl Draft {
+    /// Opens a draft in a path's folder, which is made when it is absent.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, `DiskFull`.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        create_folder(folder)?;
+        let file = tempfile::Builder::new().prefix(".union-").tempfile_in(folder).map_err(|cause| unwritable(folder, cause))?;
+        Ok(Self { file })
+    }
+
+    /// The draft's own path while it is written.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The open file.
+    pub fn as_file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Gives it its name, with the permissions of an ordinary file.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, `DiskFull`.
+    pub fn keep(self, path: &Path) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let permissions = fs::Permissions::from_mode(0o644);
+            self.file.as_file().set_permissions(permissions).map_err(|cause| unwritable(path, cause))?;
+        }
+        self.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The error of a file that cannot be read.
+pub fn unreadable(path: &Path, cause: io::Error) -> Error {
+    Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display())).because(cause)
+}
+
+/// The error of a file or folder that cannot be written; a full disk has a code of its own.
+pub fn unwritable(path: &Path, cause: io::Error) -> Error {
+    let full = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let code = if full { Code::DiskFull } else { Code::FileUnwritable };
+    Error::new(code, format!("could not write `{}`", path.display())).because(cause)
+}
+
+/// An exclusive lock on a file, released when it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Waits for the lock; `waiting` is called once when somebody else holds it.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub fn exclusive(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        let file = open_lock(path)?;
+        if file.try_lock().is_err() {
+            waiting();
+            file.lock().map_err(|cause| unwritable(path, cause))?;
+        }
+        Ok(Self(file))
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    create_folder(path.parent().unwrap_or(Path::new(".")))?;
+    File::options().create(true).truncate(false).write(true).open(path).map_err(|cause| unwritable(path, cause))
+}
+
+/// An absolute path without `.` and `..`, not following links; relative ones start from `folder`.
+pub fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            std::path::Component::ParentDir => drop(result.pop()),
+            std::path::Component::CurDir => {}
+            other => result.push(other),
+        }
+    }
+    result
+}

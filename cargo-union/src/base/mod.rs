@@ -1,0 +1,7 @@
+//! The ground floor: one door for each effect, known to every room and knowing none.
+
+pub mod cache;
+pub mod error;
+pub mod fs;
+pub mod process;
+pub mod secret;

@@ -1,0 +1,77 @@
+//! Builders: from a base, files and executables to an image.
+//!
+//! A builder knows nothing of cargo, registries or results. Bases come through
+//! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
+
+use std::path::PathBuf;
+
+use union_build::key::Key;
+use union_build::spec;
+
+use crate::base::error::Result;
+use crate::image::Image;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+use crate::image::reference::Repository;
+
+/// Everything that one image is made from.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The specs that are extended, outermost base first, and the image's own spec last.
+    pub chain: Vec<spec::Image>,
+    /// Root of the workspace; nothing outside of it is copied.
+    pub workspace: PathBuf,
+    /// The full key: `union.key` and `UNION_IMAGE_ID`.
+    pub key: Key,
+    /// One per platform, in the order declared.
+    pub platforms: Vec<PlatformRecipe>,
+    /// Seconds since 1970 of every timestamp.
+    pub source_date_epoch: u64,
+}
+
+/// What differs from platform to platform.
+#[derive(Clone, Debug)]
+pub struct PlatformRecipe {
+    /// Which platform.
+    pub platform: Platform,
+    /// The base's manifest for it; `None` is scratch.
+    pub base: Option<LockedBase>,
+    /// The compiled binaries, sorted by name; empty for an environment.
+    pub executables: Vec<Executable>,
+}
+
+/// A base image as Union.lock pins it, for one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedBase {
+    /// Where it is.
+    pub repository: Repository,
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+}
+
+/// A compiled binary.
+#[derive(Clone, Debug)]
+pub struct Executable {
+    /// Its name in the image, below [`native::BINARIES`].
+    pub name: String,
+    /// Where cargo put it.
+    pub path: PathBuf,
+}
+
+/// Makes images.
+#[async_trait::async_trait]
+pub trait Builder: Send + Sync {
+    /// Makes an image.
+    ///
+    /// # Errors
+    /// When the base cannot be had or built upon, or a file cannot be read or packed.
+    async fn build(&self, recipe: &Recipe) -> Result<Image>;
+}
+
+/// What a builder tells while it works; the user interface listens.
+pub trait Reporter: Send + Sync {
+    /// A step of an image begins: `packing 2 binaries`.
+    fn step(&self, image: &str, step: &str) {
+        let _ = (image, step);
+    }
+}

@@ -1,0 +1,156 @@
+//! Where an image is: a repository of a registry, with a tag or pinned by digest.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::digest::Digest;
+
+/// `host[:port]` of a registry and a repository's path in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository {
+    /// `host[:port]`; Docker Hub is `docker.io`.
+    pub registry: String,
+    /// Path without a leading slash; on Docker Hub official images have `library/`.
+    pub path: String,
+}
+
+/// A tagged image, `registry/name:tag`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageRef {
+    /// Where.
+    pub repository: Repository,
+    /// Which.
+    pub tag: String,
+}
+
+/// An image pinned by its manifest's digest, `registry/name@sha256:…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PinnedRef {
+    /// Where.
+    pub repository: Repository,
+    /// Exactly which.
+    pub digest: Digest,
+}
+
+/// What a user typed as a base: a tag, a digest, or both, where the digest counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseRef {
+    /// Where.
+    pub repository: Repository,
+    /// Tag; `latest` when neither tag nor digest was typed.
+    pub tag: Option<String>,
+    /// Digest, when typed.
+    pub digest: Option<Digest>,
+}
+
+/// The text is not an image reference.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not an image reference: {why}")]
+pub struct InvalidReference {
+    text: String,
+    why: &'static str,
+}
+
+impl Repository {
+    /// A repository from `host[:port][/path]` and the name below it.
+    pub fn below(registry: &str, name: &str) -> Self {
+        match registry.split_once('/') {
+            Some((host, path)) => Self { registry: host.to_owned(), path: format!("{path}/{name}") },
+            None => Self { registry: registry.to_owned(), path: name.to_owned() },
+        }
+    }
+
+    /// The same repository with a tag.
+    pub fn tagged(&self, tag: impl Into<String>) -> ImageRef {
+        ImageRef { repository: self.clone(), tag: tag.into() }
+    }
+
+    /// The same repository at a digest.
+    pub fn pinned(&self, digest: Digest) -> PinnedRef {
+        PinnedRef { repository: self.clone(), digest }
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+impl fmt::Display for PinnedRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.repository, self.digest)
+    }
+}
+
+impl fmt::Display for BaseRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        self.digest.map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
+}
+
+impl FromStr for BaseRef {
+    type Err = InvalidReference;
+
+    /// Reads a reference as Docker does: no registry means Docker Hub, no path there means `library/`.
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let invalid = |why| InvalidReference { text: text.to_owned(), why };
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|_| invalid("the digest is not `sha256:` and 64 digits"))?)),
+            None => (text, None),
+        };
+        let (name, tag) = match rest.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag.to_owned())),
+            _ => (rest, None),
+        };
+        if tag.as_deref().is_some_and(|tag| !union_build::spec::validate::is_tag(tag)) {
+            return Err(invalid("the tag has characters that no tag may have"));
+        }
+        let (registry, path) = match name.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path.to_owned()),
+            Some(_) => ("docker.io", name.to_owned()),
+            None => ("docker.io", format!("library/{name}")),
+        };
+        let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
+        if !path.split('/').all(union_build::spec::validate::is_path_component) {
+            return Err(invalid("a name has lower-case letters, digits, and single `.`, `_` or `-` between them"));
+        }
+        let tag = tag.or_else(|| digest.is_none().then(|| "latest".to_owned()));
+        Ok(Self { repository: Repository { registry: registry.to_owned(), path }, tag, digest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_docker_hub_names() {
+        for (typed, meant) in [
+            ("debian", "docker.io/library/debian:latest"),
+            ("nvidia/cuda:12.6.1-runtime", "docker.io/nvidia/cuda:12.6.1-runtime"),
+            ("gcr.io/distroless/cc-debian13", "gcr.io/distroless/cc-debian13:latest"),
+            ("localhost:5000/base:v1", "localhost:5000/base:v1"),
+            ("localhost/base", "localhost/base:latest"),
+        ] {
+            assert_eq!(typed.parse::<BaseRef>().map(|reference| reference.to_string()).ok().as_deref(), Some(meant));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused() {
+        for text in ["", "Debian", "debian:", "debian@sha256:12", "a//b", "a/-b", "https://ghcr.io/a", "debian:a b"] {
+            assert!(text.parse::<BaseRef>().is_err(), "{text}");
+        }
+    }
+}

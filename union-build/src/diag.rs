@@ -1,0 +1,151 @@
+//! Diagnostics as data: what is wrong, where it was written, and what to do about it.
+//!
+//! Nothing here prints or renders; `cargo-union` shows diagnostics in rustc's look and as JSON.
+//! Every code is declared once, in [`Code`], together with the sentence its reference page shows.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod code;
+pub use code::Code;
+
+/// A manifest's text, shared by every value that was read from it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Absolute path of the file.
+    pub path: PathBuf,
+    /// Its whole text, as read.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// Keeps a file's text together with the path it was read from.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into() })
+    }
+
+    /// The folder that relative paths of this manifest start from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// One-based line and column (in characters) of a byte offset.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..offset.min(self.text.len())];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// Where a value came from, from the strongest to the weakest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A command-line flag, such as `--registry`.
+    Flag(&'static str),
+    /// An environment variable, such as `UNION_REGISTRY`.
+    Env(&'static str),
+    /// A place in a manifest.
+    File(Arc<SourceFile>, Range<usize>),
+    /// Nobody said; the tool's default.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    /// `--registry`, `UNION_REGISTRY`, `/path/Cargo.toml:12:8` or `default`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Env(name) => f.write_str(name),
+            Self::File(file, span) => {
+                let (line, column) = file.line_column(span.start);
+                write!(f, "{}:{line}:{column}", file.path.display())
+            }
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// How serious a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing is built.
+    Error,
+    /// The build goes on.
+    Warning,
+}
+
+/// A marked place and what is to be said about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub origin: Origin,
+    /// What stands beside the mark; may be empty.
+    pub text: String,
+}
+
+/// Text that would put things right when it replaces what stands at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// What is replaced; always an [`Origin::File`].
+    pub origin: Origin,
+    /// The new text.
+    pub replacement: String,
+}
+
+/// One problem of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Its unique code.
+    pub code: Code,
+    /// Error or warning.
+    pub severity: Severity,
+    /// One sentence without a full stop.
+    pub message: String,
+    /// Where: the first is the place itself, the others explain it.
+    pub labels: Vec<Label>,
+    /// What to do next.
+    pub help: Option<String>,
+    /// An edit that would do it.
+    pub suggestion: Option<Suggestion>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn error(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: vec![Label { origin: origin.clone(), text: label.into() }],
+            help: None,
+            suggestion: None,
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message, origin, label) }
+    }
+
+    /// Marks a second place.
+    #[must_use]
+    pub fn also(mut self, origin: &Origin, text: impl Into<String>) -> Self {
+        self.labels.push(Label { origin: origin.clone(), text: text.into() });
+        self
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds an edit that would put things right.
+    #[must_use]
+    pub fn suggest(mut self, origin: &Origin, replacement: impl Into<String>) -> Self {
+        self.suggestion = Some(Suggestion { origin: origin.clone(), replacement: replacement.into() });
+        self
+    }
+}

@@ -1,0 +1,133 @@
+//! Every code an error or a warning can have, once.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $title:literal, $cure:literal;)*) => {
+        /// The unique code of an error or a warning.
+        ///
+        /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
+        /// compile, `U03` images and bases, `U04` registries and other publishers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Code] = &[$(Code::$name,)*];
+
+            /// The code as shown: `U0101`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $code,)* }
+            }
+
+            /// What it means, as the reference page says it.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+
+            /// What to do about it, in one sentence.
+            pub const fn cure(self) -> &'static str {
+                match self { $(Code::$name => $cure,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    UsageInvalid = "U0001", "The command line does not fit together", "Read the command's `--help`.";
+    HostUnsupported = "U0002", "The tool does not run on this operating system", "Use Linux or macOS, or WSL on Windows.";
+    ToolMissing = "U0003", "A program that is needed could not be started", "Install it, or put it on the PATH.";
+    FileUnreadable = "U0004", "A file could not be read", "Check that it exists and that you may read it.";
+    FileUnwritable = "U0005", "A file or folder could not be written", "Check its permissions and the free space of its disk.";
+    DiskFull = "U0006", "The disk is full", "Free some space and run the command again: it continues where it stopped.";
+    Interrupted = "U0007", "The command was interrupted", "Run it again: what was finished is kept.";
+    SettingInvalid = "U0008", "An environment variable or a flag has an invalid value", "Correct the value that the message names.";
+
+    ManifestSyntax = "U0101", "A manifest is not valid TOML", "Correct the syntax at the place shown.";
+    UnknownKey = "U0102", "A key is not known", "Use one of the keys that the message lists.";
+    WrongType = "U0103", "A value has the wrong type", "Write a value of the type that the message names.";
+    InvalidValue = "U0104", "A value is not one of those allowed", "Use one of the values that the message lists.";
+    UnknownImage = "U0105", "A task names an image that is not declared", "Declare the image or name one that is.";
+    UnknownBinary = "U0106", "A task names a binary that the package does not have", "Name one of the package's binaries.";
+    DuplicateTask = "U0107", "Two tasks have one name", "Give one of them another name.";
+    ExtendsCircle = "U0108", "Images extend one another in a circle", "Let one of them start from a `base-image`.";
+    InvalidRegistry = "U0109", "A registry is not valid", "Write `host[:port]/path`, in lower case and without `https://`.";
+    InvalidImageName = "U0110", "An image name is not valid", "Use lower-case letters, digits, and single `.`, `_` or `-` between them.";
+    InvalidTagFormat = "U0111", "A tag format is not valid", "It must contain `{spec-hash}` and give a tag of at most 128 characters.";
+    CopyMissing = "U0112", "A `copy` source does not exist", "Correct the path; it is relative to the manifest.";
+    CopyOutside = "U0113", "A `copy` source is outside of the workspace", "Move it into the workspace.";
+    CopyThroughSymlink = "U0114", "A `copy` source leaves the workspace through a symbolic link", "Copy the file itself into the workspace.";
+    ConstantCollision = "U0115", "Two images would have the same constant", "Rename one of them.";
+    BaseAndExtends = "U0116", "An image has both `base-image` and `extends`", "Keep one of them.";
+    UnsupportedByBuilder = "U0117", "A parameter is not supported by the chosen builder", "Use the builder that the message names.";
+    TaskAmbiguous = "U0118", "No task is declared and the package has several binaries", "Declare a task or set `default-run`.";
+    Refused = "U0119", "A parameter of the Python SDK has no meaning here", "Remove it; the message says why.";
+    InvalidReference = "U0120", "A base image's reference is not valid", "Write `[registry/]name[:tag][@sha256:digest]`.";
+    PathInvalid = "U0121", "A path inside the image is not valid", "Write an absolute path without `..`.";
+    KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
+
+    NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";
+    NothingDeclared = "U0202", "No package declares `[package.metadata.union]`", "Add the table to the package whose tasks shall run.";
+    UnknownPackage = "U0203", "The named package is not in the workspace or declares no images", "Name one of those that the message lists.";
+    UnknownTask = "U0204", "The named task does not exist", "Name one of those that the message lists.";
+    LockfileMissing = "U0205", "There is no Cargo.lock", "Run `cargo generate-lockfile` and commit the file.";
+    CompileFailed = "U0206", "cargo failed to compile", "Correct what cargo reports.";
+    TargetMissing = "U0207", "The toolchain cannot compile for the platform", "Install the target, or drop the platform.";
+    InputNotCovered = "U0208", "The compiler read a file that the key does not cover", "Add the line that the message shows.";
+    InputsMoved = "U0209", "The sources changed while they were compiled", "Run the command again.";
+    EnvNotCovered = "U0210", "A build script watches a variable that the key does not hold", "Set it under `build.env`.";
+    UnionLockStale = "U0211", "Union.lock has no fitting entry and `--locked` was given", "Run `cargo union update` and commit Union.lock.";
+    UnionLockInvalid = "U0212", "Union.lock cannot be read", "Restore it from git, or remove it and run `cargo union update`.";
+    StaticImpossible = "U0213", "A static binary cannot be linked here", "Follow the message, or choose `link = \"dynamic\"` with a base image.";
+    HandoverMismatch = "U0214", "The crate was compiled with other references than those handed over", "Run the command again with no other build at work.";
+    ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
+    NotExecutable = "U0216", "A compiled artifact is not a Linux executable for the platform", "Compile for the platform that the image declares.";
+
+    BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
+    BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";
+    BaseUnreachable = "U0303", "A base image's registry could not be reached", "Check the network, or set a mirror.";
+    BaseWithoutPlatform = "U0304", "A base image has no variant for the platform", "Use one of the platforms that the message lists.";
+    BaseUnsupported = "U0305", "A base image is of a kind that cannot be built upon", "Choose another base.";
+    BaseCorrupt = "U0306", "A base image's content is not what its digest promises", "Try again, or choose another mirror.";
+    UnknownUser = "U0307", "The base image does not have the named user or group", "Use a number, or a name from its /etc/passwd.";
+    CopyConflict = "U0308", "A copied path cannot be placed into the base image", "Choose another destination.";
+
+    RegistryMissing = "U0401", "The command needs a registry and none is set", "Set `registry`, UNION_REGISTRY or `--registry`.";
+    RegistryDenied = "U0402", "The registry denied access", "Log in with `docker login` or `podman login`.";
+    RegistryUnreachable = "U0403", "The registry could not be reached", "Check its name, the network and the proxy.";
+    RegistryInvalid = "U0404", "The registry answered with something that is not the protocol", "Check that the address is a registry.";
+    RegistryFailed = "U0405", "The registry failed", "Try again later, or ask who runs it.";
+    RegistryMustCreate = "U0406", "The registry wants the repository created first", "Create it with the command that the message shows.";
+    DigestMismatch = "U0407", "Content does not have the digest that was promised", "Something between you and the registry changes content.";
+    TagTaken = "U0408", "The tag holds an image of another key or platform", "Use another `tag-format` or `build --rebuild`.";
+    CredentialsInvalid = "U0409", "Stored credentials cannot be used", "Log in again, or correct the file that the message names.";
+    InsecureRealm = "U0410", "A registry asks for credentials to be sent without encryption", "List the host under `insecure-registries` if you trust the network.";
+    TlsFailed = "U0411", "A secure connection could not be made", "Trust its authority through SSL_CERT_FILE.";
+    TagImmutable = "U0412", "The registry does not allow the tag to change", "Use another `tag-format`.";
+    LayoutInvalid = "U0413", "A folder is not an OCI layout", "Choose an empty folder or remove it.";
+    EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
+    EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
+    EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let mut sorted = codes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(codes, sorted);
+    }
+}

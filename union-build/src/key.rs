@@ -1,0 +1,205 @@
+//! Content keys: one canonical encoding of everything that goes into an image, its hash, its tag.
+//!
+//! The encoding is typed and length-prefixed, maps are sorted and the format's version comes first,
+//! so that two different sets of inputs never meet in one key, and one set has one key everywhere.
+//! The known-answer test below fixes it: whoever changes the bytes raises [`FORMAT`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// Version of the encoding; part of every key and of Union.lock.
+pub const FORMAT: u32 = 1;
+
+/// A content key: the sha256 of canonically encoded inputs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// The `{spec-hash}` of a tag: the first 130 bits as 26 letters and digits, always lower-case.
+    pub fn spec_hash(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let bit = |index: usize| usize::from(self.0[index / 8] >> (7 - index % 8) & 1);
+        let digit = |digit: usize| (0..5).fold(0, |value, offset| value << 1 | bit(digit * 5 + offset));
+        (0..26).map(|index| char::from(ALPHABET[digit(index)])).collect()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// One value of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Number(i64),
+    /// The sha256 of something long: a file, a key.
+    Hash([u8; 32]),
+    /// Values in order.
+    List(Vec<Value>),
+    /// Values by name, sorted.
+    Map(BTreeMap<String, Value>),
+}
+
+impl Value {
+    /// The sha256 of bytes, for content that is too long to keep.
+    pub fn hash_of(bytes: impl AsRef<[u8]>) -> Self {
+        Self::Hash(Sha256::digest(bytes).into())
+    }
+
+    /// A list of texts.
+    pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        Self::List(texts.into_iter().map(|text| Self::Text(text.into())).collect())
+    }
+
+    fn encode(&self, to: &mut Sha256) {
+        match self {
+            Self::Text(text) => encode_bytes(b't', text.as_bytes(), to),
+            Self::Bool(value) => to.update([b'b', u8::from(*value)]),
+            Self::Number(value) => {
+                to.update(b"n");
+                to.update(value.to_be_bytes());
+            }
+            Self::Hash(hash) => encode_bytes(b'h', hash, to),
+            Self::List(values) => {
+                encode_length(b'l', values.len(), to);
+                values.iter().for_each(|value| value.encode(to));
+            }
+            Self::Map(values) => {
+                encode_length(b'm', values.len(), to);
+                for (name, value) in values {
+                    encode_bytes(b't', name.as_bytes(), to);
+                    value.encode(to);
+                }
+            }
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Key> for Value {
+    fn from(key: Key) -> Self {
+        Self::Hash(key.0)
+    }
+}
+
+impl fmt::Display for Value {
+    /// Short enough for one line of a plan: a long text, a list or a map is shown by its hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) if text.chars().count() <= 72 && !text.contains(char::is_control) => f.write_str(text),
+            Self::Bool(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Hash(hash) => f.write_str(&hex(&hash[..6])),
+            Self::List(values) if values.is_empty() => f.write_str("none"),
+            Self::Map(values) if values.is_empty() => f.write_str("none"),
+            Self::List(values)
+                if values.len() <= 4 && values.iter().all(|value| matches!(value, Self::Text(text) if text.chars().count() <= 24)) =>
+            {
+                let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join(", "))
+            }
+            _ => {
+                let mut hasher = Sha256::new();
+                self.encode(&mut hasher);
+                f.write_str(&hex(&hasher.finalize()[..6]))
+            }
+        }
+    }
+}
+
+/// Named inputs. The names say what a user would call them, for a plan shows them when they change:
+/// `src/main.rs`, `apt-packages`, `base-image linux/amd64`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs(BTreeMap<String, Value>);
+
+impl Inputs {
+    /// No inputs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an input.
+    ///
+    /// # Panics
+    /// When the name was given before with another value: two inputs must not hide one another.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        let (name, value) = (name.into(), value.into());
+        if let Some(before) = self.0.insert(name.clone(), value) {
+            assert!(before == self.0[&name], "the input `{name}` was given twice");
+        }
+    }
+
+    /// Adds every input of another set.
+    pub fn extend(&mut self, other: Inputs) {
+        other.0.into_iter().for_each(|(name, value)| self.insert(name, value));
+    }
+
+    /// The inputs by name, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The key of these inputs; `kind` keeps the keys of different things apart.
+    pub fn key(&self, kind: &str) -> Key {
+        let mut hasher = Sha256::new();
+        hasher.update(b"cargo-union key\0");
+        hasher.update(FORMAT.to_be_bytes());
+        encode_bytes(b't', kind.as_bytes(), &mut hasher);
+        Value::Map(self.0.clone()).encode(&mut hasher);
+        Key(hasher.finalize().into())
+    }
+}
+
+/// The key that an image's tag is made from: its own key and those of all images of its package,
+/// for every binary of the package embeds all their references.
+pub fn tag_key(image: &str, images: &BTreeMap<String, Key>) -> Key {
+    let mut inputs = Inputs::new();
+    inputs.insert("image", image);
+    inputs.insert("images", Value::Map(images.iter().map(|(name, key)| (name.clone(), Value::from(*key))).collect()));
+    inputs.key("tag")
+}
+
+fn encode_bytes(kind: u8, bytes: &[u8], to: &mut Sha256) {
+    encode_length(kind, bytes.len(), to);
+    to.update(bytes);
+}
+
+fn encode_length(kind: u8, length: usize, to: &mut Sha256) {
+    to.update([kind]);
+    to.update((length as u64).to_be_bytes());
+}

@@ -1,0 +1,329 @@
+//! The manifest: what `[package.metadata.union]` declares, as valid types.
+//!
+//! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
+//! [`merge`] (workspace defaults, package, environment, flags) → [`validate`] (valid types and all
+//! problems at once). Whoever builds images sees only the types of this file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::diag::Origin;
+
+pub mod merge;
+pub mod raw;
+pub mod schema;
+pub mod validate;
+
+/// A value together with where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> std::ops::Deref for Placed<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Everything that one package declares, validated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// The package's name.
+    pub package: String,
+    /// Flyte project; `None` leaves it to the backend's configuration.
+    pub project: Option<Placed<String>>,
+    /// Flyte domain; `None` leaves it to the backend's configuration.
+    pub domain: Option<Placed<String>>,
+    /// Registry hosts, `host[:port]`, that may be spoken to without encryption; loopback always may.
+    pub insecure_registries: BTreeSet<String>,
+    /// Registry host → `host[:port][/path]` that is asked instead when a base is read.
+    pub mirrors: BTreeMap<String, String>,
+    /// Another Docker `config.json`, absolute.
+    pub registry_config: Option<Placed<PathBuf>>,
+    /// Image specs by name; never empty.
+    pub images: BTreeMap<String, Image>,
+    /// Tasks by name; never empty.
+    pub tasks: BTreeMap<String, Task>,
+}
+
+impl Spec {
+    /// The names of the binaries that an image carries, sorted: those of all the tasks that name it.
+    pub fn binaries_of(&self, image: &str) -> BTreeSet<&str> {
+        self.tasks.values().filter(|task| task.image.value == image).filter_map(|task| task.bin.as_deref().map(String::as_str)).collect()
+    }
+}
+
+/// One image spec: an `images.NAME` table with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Name of the table; the constant in the generated file is its upper-case form.
+    pub key: String,
+    /// Where the table stands.
+    pub origin: Origin,
+    /// Name of the repository below the registry.
+    pub name: Placed<String>,
+    /// `host[:port][/path]`, without a scheme; `None` when no registry is set.
+    pub registry: Option<Placed<String>>,
+    /// The tag, with `{spec-hash}` in it.
+    pub tag_format: Placed<String>,
+    /// Who makes the environment.
+    pub builder: Placed<BuilderChoice>,
+    /// What the environment starts from.
+    pub base: Base,
+    /// Platforms, in the order declared, never empty: `linux/amd64`, `linux/arm64/v8`.
+    pub platforms: Vec<Placed<String>>,
+    /// How the crate is compiled for this image.
+    pub build: Build,
+
+    /// Debian packages to install, in order.
+    pub apt_packages: Vec<Placed<String>>,
+    /// Commands to run, in order.
+    pub commands: Vec<Placed<String>>,
+    /// Files to copy, in order.
+    pub copy: Vec<Copy>,
+    /// Lock files that pin dependencies, absolute.
+    pub requirements: Vec<Placed<PathBuf>>,
+    /// Everything Python; needs the docker or the remote builder when it is not empty.
+    pub python: Python,
+    /// A CUDA version for which a base is proposed.
+    pub cuda: Option<Placed<String>>,
+    /// A cuDNN version for which a base is proposed.
+    pub cudnn: Option<Placed<String>>,
+    /// A Dockerfile that makes the environment, absolute.
+    pub dockerfile: Option<Placed<PathBuf>>,
+    /// Secrets that are mounted while the environment is built.
+    pub secrets: Vec<Secret>,
+    /// A PEM file with authorities to trust while the environment is built, absolute.
+    pub build_ca: Option<Placed<PathBuf>>,
+    /// Options of the builder, by name.
+    pub builder_options: BTreeMap<String, Placed<String>>,
+    /// Configuration of the builder, by name.
+    pub builder_config: BTreeMap<String, Placed<String>>,
+
+    /// Environment variables of the image.
+    pub env: BTreeMap<String, Placed<String>>,
+    /// Entrypoint; becomes the container's command when registered.
+    pub entrypoint: Option<Placed<Vec<String>>>,
+    /// `user[:group]`, names or numbers.
+    pub user: Option<Placed<String>>,
+    /// Absolute working folder.
+    pub workdir: Option<Placed<String>>,
+    /// Labels of the config.
+    pub labels: BTreeMap<String, Placed<String>>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, Placed<String>>,
+    /// A PEM bundle instead of the compiled-in one, absolute.
+    pub ca_certificates: Option<Placed<PathBuf>>,
+    /// Shared libraries that the node or the program itself brings, by soname.
+    pub runtime_libs: Vec<Placed<String>>,
+    /// How layers are compressed.
+    pub compression: Placed<Compression>,
+
+    /// Further files that feed the key, as globs relative to `folder` of their manifest.
+    pub inputs: Vec<Pattern>,
+    /// Files that do not feed the key, likewise.
+    pub exclude: Vec<Pattern>,
+}
+
+impl Image {
+    /// What in this spec has to run inside of a container, by manifest key; empty means that no
+    /// engine is needed. `(key, origin)` in the order of the schema.
+    pub fn needs_to_run(&self) -> Vec<(&'static str, Origin)> {
+        let mut needs = Vec::new();
+        let mut add = |key, origin: Option<&Origin>| needs.extend(origin.map(|origin| (key, origin.clone())));
+        add("apt-packages", self.apt_packages.first().map(|value| &value.origin));
+        add("commands", self.commands.first().map(|value| &value.origin));
+        add("dockerfile", self.dockerfile.as_ref().map(|value| &value.origin));
+        for (key, origin) in &self.python.used {
+            add(key, Some(origin));
+        }
+        add("cuda", self.cuda.as_ref().map(|value| &value.origin));
+        add("cudnn", self.cudnn.as_ref().map(|value| &value.origin));
+        add("secrets", self.secrets.first().map(|value| &value.id.origin));
+        add("build-ca", self.build_ca.as_ref().map(|value| &value.origin));
+        needs
+    }
+}
+
+/// What an environment starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// An empty file system.
+    Scratch(Origin),
+    /// An image of a registry, as typed or as the default says.
+    Reference(Placed<String>),
+    /// The environment of another image spec of the package.
+    Extends(Placed<String>),
+}
+
+/// Who makes an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BuilderChoice {
+    /// Native when nothing has to run, else docker.
+    #[default]
+    Auto,
+    /// No daemon.
+    Native,
+    /// A container engine.
+    Docker,
+    /// Union's image builder.
+    Remote,
+}
+
+/// How layers are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip, which every engine takes.
+    #[default]
+    Gzip,
+    /// zstd: smaller and faster, for newer engines.
+    Zstd,
+}
+
+/// How the crate is compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Cargo profile.
+    pub profile: Placed<String>,
+    /// Cargo features of the package.
+    pub features: Vec<Placed<String>>,
+    /// Whether the default features are on.
+    pub default_features: Placed<bool>,
+    /// Static or dynamic.
+    pub link: Placed<Link>,
+    /// Where it is compiled.
+    pub compile: Placed<Compile>,
+    /// Image with a toolchain for a container compile.
+    pub rust_image: Option<Placed<String>>,
+    /// Debian packages that a container compile needs.
+    pub apt_packages: Vec<Placed<String>>,
+    /// Environment variables of the compile.
+    pub env: BTreeMap<String, Placed<String>>,
+}
+
+/// How a binary is linked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// Static on `scratch`, else dynamic.
+    #[default]
+    Auto,
+    /// No shared libraries.
+    Static,
+    /// Against the base image's C library.
+    Dynamic,
+}
+
+/// Where the crate is compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compile {
+    /// On the host when it can.
+    #[default]
+    Auto,
+    /// On the host.
+    Host,
+    /// With cargo-zigbuild.
+    Zig,
+    /// In a container.
+    Container,
+}
+
+/// One entry of `copy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// Absolute source, inside of the workspace; a file or a folder.
+    pub from: Placed<PathBuf>,
+    /// The source as typed.
+    pub typed: String,
+    /// Absolute destination in the image. For a source that is a file, a trailing `/` means "into
+    /// this folder"; for a folder its content is placed below the destination.
+    pub to: Placed<String>,
+    /// Permission bits of files; `None` keeps whether the source is executable (0755 or 0644).
+    pub mode: Option<Placed<u32>>,
+}
+
+/// Everything that concerns Python packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Python {
+    /// The keys that were used, with the place of each; empty means no Python.
+    pub used: Vec<(&'static str, Origin)>,
+    /// `pip-packages`.
+    pub packages: Vec<Placed<String>>,
+    /// `pip-index`.
+    pub index: Option<Placed<String>>,
+    /// `pip-extra-index-url`.
+    pub extra_index_url: Vec<Placed<String>>,
+    /// `pip-extra-args`.
+    pub extra_args: Option<Placed<String>>,
+    /// `pip-secret-mounts`: secret id → path.
+    pub secret_mounts: BTreeMap<String, Placed<String>>,
+    /// `python-version`.
+    pub version: Option<Placed<String>>,
+    /// `python-exec`.
+    pub exec: Option<Placed<String>>,
+    /// `conda-packages`.
+    pub conda_packages: Vec<Placed<String>>,
+    /// `conda-channels`.
+    pub conda_channels: Vec<Placed<String>>,
+}
+
+/// One entry of `secrets`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// Its name in the build.
+    pub id: Placed<String>,
+    /// Where its value is.
+    pub source: SecretSource,
+    /// Whether the build stops without it.
+    pub required: bool,
+}
+
+/// Where a secret's value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In an environment variable.
+    Env(String),
+    /// In a file, absolute.
+    File(PathBuf),
+}
+
+/// A glob and the folder it is relative to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// The glob as typed, with `/` between the parts.
+    pub glob: Placed<String>,
+    /// Absolute folder of the manifest that declares it.
+    pub folder: PathBuf,
+}
+
+/// One task: a `tasks.NAME` table with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Name of the table.
+    pub key: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// What runs it.
+    pub kind: Placed<Kind>,
+    /// The image spec's name.
+    pub image: Placed<String>,
+    /// The binary; `None` for a container task whose image brings its program.
+    pub bin: Option<Placed<String>>,
+    /// Kubernetes quantities by resource: `cpu`, `memory`, `gpu`, `disk`, `shm`.
+    pub resources: BTreeMap<String, Placed<String>>,
+    /// How often a failed run is tried again.
+    pub retries: Placed<u32>,
+}
+
+/// What runs a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A binary built with the upstream `flyte` crate.
+    Rust,
+    /// Any program.
+    Container,
+}
