@@ -1,0 +1,31 @@
+//! `cargo union init`: a starting table for a package that has none.
+
+use std::path::Path;
+
+use anyhow::Result;
+use union_build::diag::Code;
+use union_build::spec;
+
+use crate::base::error::Error;
+use crate::base::fs;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+pub(super) async fn run(manifest_path: Option<&Path>, ui: &Ui) -> Result<Exit> {
+    let workspace = crate::workspace::Workspace::load(manifest_path).await?;
+    let Some(package) = workspace.current() else {
+        let error = Error::new(Code::NoManifest, format!("`{}` is a workspace without a package of its own", workspace.manifest.path.display()));
+        return Err(error.help("Run the command in a member's folder, or pass its `--manifest-path`.").into());
+    };
+    if package.declares_union() {
+        ui.note(format!("`{}` declares `[package.metadata.union]` already", package.manifest.path.display()));
+        return Ok(Exit::Success);
+    }
+    let binaries: Vec<&str> = package.binaries.iter().map(|binary| binary.name.as_str()).collect();
+    let mut text = package.manifest.text.trim_end().to_owned();
+    text.push_str("\n\n");
+    text.push_str(&spec::schema::template(&package.name, &binaries));
+    fs::replace(&package.manifest.path, text.as_bytes())?;
+    ui.status("Added", format!("[package.metadata.union] to {}; next: `cargo union build`", package.manifest.path.display()));
+    Ok(Exit::Success)
+}
