@@ -21,6 +21,7 @@ use clap::Parser as _;
 use union_build::diag::Code;
 
 use base::error::Error;
+use base::process::Environment;
 use exit::Exit;
 use ui::Ui;
 
@@ -35,8 +36,9 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
             return if failed { Exit::Usage } else { Exit::Success };
         }
     };
-    let ui = Arc::new(Ui::new(settings::talk(&cli.talk)));
-    match settings::task(cli.command) {
+    let environment = Environment::of_process();
+    let ui = Arc::new(Ui::new(settings::talk(&cli.talk, &environment)));
+    match settings::task(cli, &environment) {
         Ok(task) => run(&task, &ui),
         Err(error) => {
             ui.error(&error);

@@ -88,6 +88,17 @@ pub enum When {
     Never,
 }
 
+impl When {
+    /// The word as cargo takes it too.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
 /// What stdout carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -109,6 +120,10 @@ pub struct Packages {
     #[arg(long, conflicts_with = "package")]
     pub workspace: bool,
 
+    /// Leave out a package of the workspace; may be given several times
+    #[arg(long, value_name = "NAME", requires = "workspace")]
+    pub exclude: Vec<String>,
+
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
@@ -118,9 +133,21 @@ pub struct Packages {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Instead of the manifest")]
 pub struct Overrides {
+    /// Flyte project
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<String>,
+
+    /// Flyte domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+
     /// Registry that images go to, `host[:port][/path]`
     #[arg(long, value_name = "REGISTRY")]
     pub registry: Option<String>,
+
+    /// Another Docker config.json to take logins from
+    #[arg(long, value_name = "PATH")]
+    pub registry_config: Option<String>,
 
     /// Who makes the environments: auto, native, docker, remote
     #[arg(long, value_name = "BUILDER")]

@@ -12,7 +12,7 @@ use crate::image::digest::Digest;
 use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
-use crate::workspace::union_lock::{LockedImage, UnionLock};
+use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,17 +53,17 @@ pub(super) async fn locked(
     Ok(bases)
 }
 
-fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedImage) -> BTreeMap<Platform, LockedBase> {
+fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> BTreeMap<Platform, LockedBase> {
     let base = |platform: &Platform| LockedBase { repository: repository.clone(), digest: locked.platforms[&platform.to_string()] };
     platforms.iter().map(|platform| (platform.clone(), base(platform))).collect()
 }
 
 /// Asks the registry. A digest that is known already stays: only its platforms are read anew.
-async fn fetch(base: &str, reference: &BaseRef, known: Option<&LockedImage>, platforms: &[Platform], source: &dyn BaseSource) -> Result<LockedImage> {
+async fn fetch(base: &str, reference: &BaseRef, known: Option<&LockedReference>, platforms: &[Platform], source: &dyn BaseSource) -> Result<LockedReference> {
     let pinned: Option<Digest> = known.map(|known| known.digest).or(reference.digest);
     let wanted = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
     let raw = source.manifest(&reference.repository, &wanted).await?;
-    let mut locked = LockedImage { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
+    let mut locked = LockedReference { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
     match manifest::read(base, &raw)? {
         BaseManifest::Index(variants) => {
             for platform in platforms {

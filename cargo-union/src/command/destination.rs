@@ -26,6 +26,8 @@ pub(super) struct Destination {
     pub(super) publisher: Arc<dyn Publisher>,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
     pub(super) location: String,
+    /// Whether it is a registry, so that the image can be pulled by digest.
+    pub(super) in_registry: bool,
 }
 
 /// The publishers of one package.
@@ -75,17 +77,21 @@ impl Destinations {
         let layout = |folder: PathBuf| Destination {
             location: format!("oci:{}", folder.display()),
             publisher: Arc::new(Layout::new(folder, self.source.clone())),
+            in_registry: false,
         };
         match (&self.output, keyed.reference()) {
-            (Output::Default, Some(reference)) => Destination { publisher: self.registry.clone(), location: reference.to_string() },
+            (Output::Default, Some(reference)) => Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true },
             (Output::Default, None) | (Output::Local, _) => layout(self.local.join(name)),
             (Output::Oci(folder), _) => layout(if self.several { folder.join(name) } else { folder.clone() }),
-            (Output::Tar(file), _) => {
-                Destination { location: format!("tar:{}", file.display()), publisher: Arc::new(Tar::new(file.clone(), self.source.clone())) }
-            }
+            (Output::Tar(file), _) => Destination {
+                location: format!("tar:{}", file.display()),
+                publisher: Arc::new(Tar::new(file.clone(), self.source.clone())),
+                in_registry: false,
+            },
             (Output::Docker, _) => Destination {
                 location: format!("docker:{name}:{}", keyed.tag),
                 publisher: Arc::new(Daemon::new(self.source.clone(), self.reporter.clone())),
+                in_registry: false,
             },
         }
     }

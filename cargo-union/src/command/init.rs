@@ -10,14 +10,15 @@ use crate::base::error::Error;
 use crate::base::fs;
 use crate::exit::Exit;
 use crate::ui::Ui;
+use crate::workspace::{Cargo, Selection, Workspace};
 
-pub(super) async fn run(manifest_path: Option<&Path>, ui: &Ui) -> Result<Exit> {
-    let workspace = crate::workspace::Workspace::load(manifest_path).await?;
-    let Some(package) = workspace.current() else {
-        let error = Error::new(Code::NoManifest, format!("`{}` is a workspace without a package of its own", workspace.manifest.path.display()));
+pub(super) async fn run(cargo: &Cargo, manifest_path: Option<&Path>, ui: &Ui) -> Result<Exit> {
+    let workspace = Workspace::load(cargo, manifest_path).await?;
+    let [package] = workspace.select(&Selection::default())?[..] else {
+        let error = Error::new(Code::NoManifest, format!("`{}` is a workspace without a package of its own", workspace.root_manifest.path.display()));
         return Err(error.help("Run the command in a member's folder, or pass its `--manifest-path`.").into());
     };
-    if package.declares_union() {
+    if package.declares_union {
         ui.note(format!("`{}` declares `[package.metadata.union]` already", package.manifest.path.display()));
         return Ok(Exit::Success);
     }

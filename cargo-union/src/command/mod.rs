@@ -1,7 +1,9 @@
 //! The verbs. Each plans, then acts; this is the only room that knows all the others.
 
+mod bases;
 mod build;
 mod check;
+mod compiling;
 mod config;
 mod destination;
 mod images;
@@ -10,13 +12,15 @@ mod keys;
 mod pages;
 mod plan;
 mod planning;
-mod bases;
 mod results;
 mod session;
+mod sources;
 mod update;
 
 use anyhow::Result;
+use union_build::diag::Code;
 
+use crate::base::error::Error;
 use crate::exit::Exit;
 use crate::settings::Task;
 use crate::ui::Ui;
@@ -28,7 +32,7 @@ use crate::ui::Ui;
 /// manifests, which are shown already.
 pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {
-        Task::Init { manifest_path } => init::run(manifest_path.as_deref(), ui),
+        Task::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
         Task::Check(scope) => check::run(scope, ui).await,
         Task::Config(scope) => config::run(scope, ui).await,
         Task::Plan(work) => plan::run(work, ui).await,
@@ -36,5 +40,28 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Update(update) => update::run(update, ui).await,
         Task::Page(text) => pages::run(text, ui),
+    }
+}
+
+/// Shows why a command failed, and says how the program ends.
+pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
+    if let Some(session::Problems(problems)) = error.downcast_ref() {
+        ui.diagnostics(problems);
+        return Exit::Usage;
+    }
+    let Some(error) = error.downcast_ref::<Error>() else {
+        // Only stdout itself fails without one of our errors.
+        ui.error(&Error::new(Code::FileUnwritable, "could not write to stdout").because(error.to_string()));
+        return Exit::Failure;
+    };
+    ui.error(error);
+    exit_of(error)
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error.code() {
+        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => Exit::Usage,
+        Code::CompileFailed => Exit::Cargo(101),
+        _ => Exit::Failure,
     }
 }

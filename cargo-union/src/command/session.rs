@@ -1,9 +1,5 @@
 //! What every verb starts from: the workspace and its packages' manifests, valid.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
-
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Facts, Setting, Spec};
@@ -44,8 +40,8 @@ impl Session {
     /// # Errors
     /// [`Problems`] with all of them, or what cargo says.
     pub(super) async fn open(scope: &Scope, ui: &Ui) -> Result<Self> {
-        let workspace = Workspace::load(scope.manifest_path.as_deref()).await?;
-        let chosen = choose(&workspace, scope)?;
+        let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
+        let chosen: Vec<Package> = choose(&workspace, scope)?.into_iter().cloned().collect();
         let mut packages = Vec::new();
         let mut problems = Vec::new();
         for package in chosen {
@@ -75,35 +71,24 @@ fn load(workspace: &Workspace, package: &Package, scope: &Scope) -> (Option<Spec
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    spec::load(Some(&workspace.manifest), &package.manifest, &scope.overrides, &facts)
+    spec::load(Some(&workspace.root_manifest), &package.manifest, &scope.overrides, &facts)
 }
 
 /// The packages that cargo would choose, less those that declare nothing.
-fn choose(workspace: &Workspace, scope: &Scope) -> Result<Vec<Package>> {
-    let declaring: Vec<&Package> = workspace.packages.iter().filter(|package| package.declares_union()).collect();
-    let names = || ui::list(declaring.iter().map(|package| &package.name));
-    for name in &scope.packages {
-        if !declaring.iter().any(|package| package.name == *name) {
-            let reason = if workspace.packages.iter().any(|package| package.name == *name) { "declares no images" } else { "is not in the workspace" };
-            let help = format!("Packages with `[package.metadata.union]`: {}.", names());
-            return Err(Error::new(Code::UnknownPackage, format!("package `{name}` {reason}")).help(help).into());
-        }
-    }
-    let wanted = |package: &&&Package| match (&scope.packages[..], scope.workspace) {
-        ([], true) => true,
-        ([], false) => workspace.is_default(package),
-        (names, _) => names.contains(&package.name),
+fn choose<'a>(workspace: &'a Workspace, scope: &Scope) -> Result<Vec<&'a Package>> {
+    let selected = workspace.select(&scope.selection)?;
+    let silent = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
+    let chosen: Vec<&Package> = selected.iter().copied().filter(|package| package.declares_union).collect();
+    let what = match silent {
+        Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
+        None if chosen.is_empty() => format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display()),
+        None => return Ok(chosen),
     };
-    let chosen: Vec<Package> = declaring.iter().filter(wanted).map(|package| (*package).clone()).collect();
-    if chosen.is_empty() {
-        let manifest = workspace.manifest.path.display();
-        let error = Error::new(Code::NothingDeclared, format!("no `[package.metadata.union]` in the packages chosen from `{manifest}`"));
-        let help = if declaring.is_empty() {
-            "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
-        } else {
-            format!("Choose with `-p` or `--workspace` among {}.", names())
-        };
-        return Err(error.help(help).into());
-    }
-    Ok(chosen)
+    let declaring: Vec<&String> = workspace.packages.iter().filter(|package| package.declares_union).map(|package| &package.name).collect();
+    let help = if declaring.is_empty() {
+        "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
+    } else {
+        format!("Choose with `-p` or `--workspace` among {}.", ui::list(declaring))
+    };
+    Err(Error::new(Code::NothingDeclared, what).help(help).into())
 }

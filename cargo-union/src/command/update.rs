@@ -7,13 +7,13 @@ use union_build::spec::Base;
 
 use super::bases::{self, Policy};
 use super::session::Session;
-use super::sources::Sources;
+use super::sources;
 use crate::base::error::Error;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::Update;
 use crate::ui::{self, Ui};
-use crate::workspace::union_lock::UnionLock;
+use crate::workspace::UnionLock;
 
 #[derive(Serialize)]
 struct Document {
@@ -64,7 +64,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
 async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
-        let source = Sources::new(&update.scope, ui).registry(&declared.spec);
+        let source = sources::registry(&update.scope, &declared.spec, 4, ui)?;
         for image in declared.spec.images.values() {
             let Base::Reference(base) = &image.base else { continue };
             let platforms: Vec<Platform> = super::keys::platforms(image)?;
@@ -73,7 +73,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
         }
     }
     // With all packages in view, what no image starts from any more can go.
-    if session.workspace.packages.iter().filter(|package| package.declares_union()).count() == session.packages.len() {
+    if session.workspace.packages.iter().filter(|package| package.declares_union).count() == session.packages.len() {
         lock.bases.retain(|base, _| wanted.contains(base));
     }
     Ok(())
