@@ -35,10 +35,10 @@ pub(super) async fn locked(
     lock: &mut UnionLock,
     source: &dyn BaseSource,
     policy: Policy,
-) -> Result<BTreeMap<Platform, LockedBase>> {
+) -> Result<Vec<(Platform, Option<LockedBase>)>> {
     let reference: BaseRef =
         base.parse().map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
-    let known = lock.bases.get(base).filter(|_| policy != Policy::Renew).cloned();
+    let known = lock.entry(base).filter(|_| policy != Policy::Renew).cloned();
     let complete = known.as_ref().filter(|known| platforms.iter().all(|platform| known.platforms.contains_key(&platform.to_string())));
     if let Some(known) = complete {
         return Ok(for_platforms(&reference.repository, platforms, known));
@@ -49,13 +49,13 @@ pub(super) async fn locked(
     }
     let fetched = fetch(base, &reference, known.as_ref(), platforms, source).await?;
     let bases = for_platforms(&reference.repository, platforms, &fetched);
-    lock.bases.insert(base.to_owned(), fetched);
+    lock.set_base(base, fetched);
     Ok(bases)
 }
 
-fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> BTreeMap<Platform, LockedBase> {
+fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> Vec<(Platform, Option<LockedBase>)> {
     let base = |platform: &Platform| LockedBase { repository: repository.clone(), digest: locked.platforms[&platform.to_string()] };
-    platforms.iter().map(|platform| (platform.clone(), base(platform))).collect()
+    platforms.iter().map(|platform| (platform.clone(), Some(base(platform)))).collect()
 }
 
 /// Asks the registry. A digest that is known already stays: only its platforms are read anew.

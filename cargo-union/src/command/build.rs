@@ -9,20 +9,22 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::compiling::{self, Executables};
+use super::keys::Keyed;
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::results::Record;
-use super::session::Declared;
+use super::session::{Declared, Session};
 use crate::base::process::Command;
 use crate::build::native::NativeBuilder;
-use crate::build::{Builder, PlatformRecipe, Recipe};
+use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe};
 use crate::exit::Exit;
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::image::plan::{Action, Planned};
+use crate::image::platform::Platform;
 use crate::publish::Published;
 use crate::settings::Work;
 use crate::ui::{self, Ui};
-use crate::workspace::{Handover, Workspace};
+use crate::workspace::{Handover, Snapshot, Workspace};
 
 #[derive(Serialize)]
 struct Document {
@@ -42,12 +44,16 @@ struct Made {
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let mut planning = Planning::compute(work, ui).await?;
-    planning.lock.save(&planning.session.workspace.root)?;
-    let revision = if planning.images().any(|image| image.action != Action::Reuse) { revision(work, &planning.session.workspace).await } else { None };
+    let session = Session::open(&work.scope, ui).await?;
+    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
+    let planning = Planning::compute(work, &session, &snapshot, ui).await?;
+    planning.lock.save(work.scope.cargo.is_locked())?;
+    let acts = planning.images().any(|image| image.action != Action::Reuse);
+    let revision = if acts { revision(work, &session.workspace).await } else { None };
     let mut made = Vec::new();
-    for (declared, package) in planning.session.packages.iter().zip(&mut planning.packages) {
-        made.extend(build_package(work, &planning.session.workspace, declared, package, revision.as_deref(), ui).await?);
+    for (declared, plan) in session.packages.iter().zip(planning.packages) {
+        let package = Package { work, session: &session, snapshot: &snapshot, declared, revision: revision.as_deref(), ui };
+        made.extend(package.build(plan).await?);
     }
     report(made, ui)?;
     Ok(Exit::Success)
@@ -63,79 +69,97 @@ fn report(images: Vec<Made>, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-/// Does for one package what its plan says. The hand-over is in place while cargo runs, and stays
-/// only when everything was published.
-async fn build_package(
-    work: &Work,
-    workspace: &Workspace,
-    declared: &Declared,
-    package: &mut PackagePlan,
-    revision: Option<&str>,
-    ui: &Arc<Ui>,
-) -> Result<Vec<Made>> {
-    let missing: Vec<&ImagePlan> = package.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
-    try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
-    let handover = Handover::write(workspace, &declared.package, &package.references, &**ui).await?;
-    let executables = compiling::compile(work, workspace, declared, package, &missing, &handover, ui).await?;
-    let builder = NativeBuilder::new(work.scope.cache.clone(), package.source.clone(), ui.clone());
-    let published: BTreeMap<&str, (Published, Image)> = stream::iter(missing)
-        .map(|image| make(work, workspace, image, &executables, &builder, ui))
-        .buffer_unordered(work.jobs)
-        .try_collect()
-        .await?;
-    handover.commit();
-    let mut made = Vec::new();
-    for image in &package.images {
-        let record = match published.get(image.keyed.name.as_str()) {
-            Some((published, content)) => built(image, published, content, revision),
-            None => found(image, package.results.images.get(&image.keyed.name), ui),
-        };
-        let (sent, adopted) = published.get(image.keyed.name.as_str()).map_or((0, false), |(published, _)| (published.sent, published.adopted));
-        made.push(Made {
-            planned: image.planned.clone(),
-            location: record.location.clone(),
-            pinned: record.pinned.clone(),
-            digest: record.digest,
-            sent,
-            adopted,
-        });
-        package.results.images.insert(image.keyed.name.clone(), record);
-    }
-    package.results.images.retain(|name, _| declared.spec.images.contains_key(name));
-    package.results.save()?;
-    Ok(made)
+/// One package and all that its build needs.
+struct Package<'a> {
+    work: &'a Work,
+    session: &'a Session,
+    snapshot: &'a Snapshot<'a>,
+    declared: &'a Declared,
+    revision: Option<&'a str>,
+    ui: &'a Arc<Ui>,
 }
 
-/// Builds and publishes one image.
-async fn make<'a>(
-    work: &Work,
-    workspace: &Workspace,
-    image: &'a ImagePlan,
-    executables: &Executables,
-    builder: &dyn Builder,
-    ui: &Ui,
-) -> Result<(&'a str, (Published, Image))> {
-    let keyed = &image.keyed;
-    let recipe = Recipe {
-        chain: keyed.chain.clone(),
-        workspace: workspace.root.clone(),
-        key: keyed.key,
-        platforms: keyed
-            .bases
-            .iter()
-            .map(|(platform, base)| PlatformRecipe {
-                platform: platform.clone(),
-                base: base.clone(),
-                executables: executables.of(keyed, platform),
-            })
-            .collect(),
-        source_date_epoch: work.source_date_epoch,
-    };
-    let content = builder.build(&recipe).await?;
-    let published = image.destination.publisher.publish(&image.target, &content, work.rebuild).await?;
-    let verb = if published.adopted { "Adopted" } else { "Published" };
-    ui.status(verb, format!("{} {} ({} sent)", keyed.name, published.location, ui::bytes(published.sent)));
-    Ok((&keyed.name, (published, content)))
+impl Package<'_> {
+    /// Does what the plan says. The hand-over is in place while cargo runs, and stays only when
+    /// everything was published.
+    async fn build(&self, mut plan: PackagePlan) -> Result<Vec<Made>> {
+        let missing: Vec<&ImagePlan> = plan.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
+        try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
+        let handover = self.hand_over(&plan)?;
+        let published = self.make(&plan, &missing).await?;
+        handover.commit();
+        let mut made = Vec::new();
+        for image in &plan.images {
+            let name = &image.keyed.name;
+            let known = plan.results.images.get(name);
+            let (record, sent, adopted) = match published.get(name.as_str()) {
+                Some((content, published)) => (built(image, published, content, self.revision), published.sent, published.adopted),
+                None => (found(image, known, self.ui), 0, false),
+            };
+            made.push(Made {
+                planned: image.planned.clone(),
+                location: record.location.clone(),
+                pinned: record.pinned.clone(),
+                digest: record.digest,
+                sent,
+                adopted,
+            });
+            plan.results.images.insert(name.clone(), record);
+        }
+        plan.results.images.retain(|name, _| self.declared.spec.images.contains_key(name));
+        plan.results.save()?;
+        Ok(made)
+    }
+
+    fn hand_over(&self, plan: &PackagePlan) -> Result<Handover> {
+        let (workspace, package) = (&self.session.workspace, &self.declared.package);
+        let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
+        let mut handover = Handover::begin(workspace, &**self.ui)?;
+        handover.write(&path, plan.references.to_json().as_bytes())?;
+        Ok(handover)
+    }
+
+    /// Compiles, packs and publishes what is missing: nothing is published before everything is
+    /// packed and every input has been looked at again.
+    async fn make<'a>(&self, plan: &'a PackagePlan, missing: &[&'a ImagePlan]) -> Result<BTreeMap<&'a str, (Image, Published)>> {
+        if missing.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let keyed: Vec<&Keyed> = missing.iter().map(|image| &image.keyed).collect();
+        let executables =
+            compiling::run(self.declared, &plan.keyed, &keyed, &plan.references, self.snapshot, self.work.source_date_epoch, self.ui).await?;
+        let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.source.clone(), self.ui.clone());
+        let recipes: Vec<Recipe> = keyed.iter().map(|keyed| self.recipe(keyed, &executables)).collect();
+        let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
+        let contents: Vec<Image> = stream::iter(packing).buffered(self.work.jobs).try_collect().await?;
+        let workspace = &self.session.workspace;
+        let again = Snapshot::take(&self.work.scope.cargo, workspace, &self.work.scope.cache, &**self.ui).await?;
+        keyed.iter().try_for_each(|keyed| keyed.check_unmoved(self.declared, &again))?;
+        let publishing = missing.iter().zip(contents).map(|(image, content)| self.publish(image, content));
+        stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await
+    }
+
+    fn recipe(&self, keyed: &Keyed, executables: &Executables<'_>) -> Recipe {
+        let platform = |(position, (platform, base)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
+            platform: platform.clone(),
+            base: base.clone(),
+            executables: executables.of(keyed, position),
+        };
+        Recipe {
+            chain: keyed.chain.clone(),
+            workspace: self.session.workspace.root.clone(),
+            key: keyed.key,
+            platforms: keyed.bases.iter().enumerate().map(platform).collect(),
+            source_date_epoch: self.work.source_date_epoch,
+        }
+    }
+
+    async fn publish<'a>(&self, image: &'a ImagePlan, content: Image) -> Result<(&'a str, (Image, Published))> {
+        let published = image.destination.publisher.publish(&image.target, &content, self.work.rebuild).await?;
+        let verb = if published.adopted { "Adopted" } else { "Published" };
+        self.ui.status(verb, format!("{} {} ({} sent)", image.keyed.name, published.location, ui::bytes(published.sent)));
+        Ok((&image.keyed.name, (content, published)))
+    }
 }
 
 fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
@@ -173,7 +197,7 @@ fn record(image: &ImagePlan, digest: Digest) -> Record {
         size: 0,
         code_size: 0,
         platforms: image.target.platforms.clone(),
-        binaries: keyed.binaries.clone(),
+        binaries: keyed.binaries(),
         revision: None,
         environment: keyed.environment.to_string(),
         inputs: keyed.inputs.clone(),

@@ -11,10 +11,11 @@ use super::session::Declared;
 use crate::base::error::Error;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
-use crate::publish::daemon::Daemon;
-use crate::publish::layout::Layout;
+use crate::base::cache::Cache;
+use crate::publish::daemon::{self, Engine};
+use crate::publish::layout::{Layout, Tags};
 use crate::publish::registry::Registry;
-use crate::publish::tar::Tar;
+use crate::publish::tar::TarFile;
 use crate::settings::{Output, Work};
 use crate::ui::Ui;
 use crate::workspace::Workspace;
@@ -36,6 +37,9 @@ pub(super) struct Destinations {
     pub(super) source: Arc<dyn BaseSource>,
     registry: Arc<Registry>,
     reporter: Arc<Ui>,
+    cache: Cache,
+    /// Addresses of container engines, in the order in which they are tried.
+    engines: Vec<String>,
     output: Output,
     local: PathBuf,
     several: bool,
@@ -47,11 +51,14 @@ impl Destinations {
     /// # Errors
     /// When the settings of the registry client cannot be used.
     pub(super) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+        let env = |name| work.scope.cargo.environment.get(name).map(str::to_owned);
         let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
         Ok(Self {
             source: registry.clone(),
             registry,
             reporter: ui.clone(),
+            cache: work.scope.cache.clone(),
+            engines: daemon::addresses(env("DOCKER_HOST"), env("XDG_RUNTIME_DIR").map(PathBuf::from), env("HOME").map(PathBuf::from)),
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
             several: declared.spec.images.len() > 1,
@@ -74,25 +81,25 @@ impl Destinations {
     /// Where an image goes.
     pub(super) fn of(&self, keyed: &Keyed) -> Destination {
         let name = &keyed.spec().name.value;
-        let layout = |folder: PathBuf| Destination {
-            location: format!("oci:{}", folder.display()),
-            publisher: Arc::new(Layout::new(folder, self.source.clone())),
-            in_registry: false,
+        let local = |publisher, location| Destination { publisher, location, in_registry: false };
+        let layout = |folder: PathBuf, tags| {
+            let location = format!("oci:{}:{}", folder.display(), keyed.tag);
+            local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
         };
         match (&self.output, keyed.reference()) {
-            (Output::Default, Some(reference)) => Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true },
-            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(name)),
-            (Output::Oci(folder), _) => layout(if self.several { folder.join(name) } else { folder.clone() }),
-            (Output::Tar(file), _) => Destination {
-                location: format!("tar:{}", file.display()),
-                publisher: Arc::new(Tar::new(file.clone(), self.source.clone())),
-                in_registry: false,
-            },
-            (Output::Docker, _) => Destination {
-                location: format!("docker:{name}:{}", keyed.tag),
-                publisher: Arc::new(Daemon::new(self.source.clone(), self.reporter.clone())),
-                in_registry: false,
-            },
+            (Output::Default, Some(reference)) => {
+                Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true }
+            }
+            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(name), Tags::One),
+            (Output::Oci(folder), _) => layout(if self.several { folder.join(name) } else { folder.clone() }, Tags::Many),
+            (Output::Tar(file), _) => {
+                let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
+                local(Arc::new(publisher), format!("tar:{}", file.display()))
+            }
+            (Output::Docker, _) => {
+                let publisher = Engine::new(self.engines.clone(), self.cache.clone(), self.source.clone(), self.reporter.clone());
+                local(Arc::new(publisher), format!("docker:{name}:{}", keyed.tag))
+            }
         }
     }
 }

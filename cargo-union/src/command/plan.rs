@@ -6,10 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::planning::Planning;
+use super::session::Session;
 use crate::exit::Exit;
 use crate::image::plan::{Action, Change, Planned};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
+use crate::workspace::Snapshot;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -17,7 +19,9 @@ struct Document<'a> {
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let planning = Planning::compute(work, ui).await?;
+    let session = Session::open(&work.scope, ui).await?;
+    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
+    let planning = Planning::compute(work, &session, &snapshot, ui).await?;
     let images: Vec<&Planned> = planning.images().collect();
     if ui.talk().json {
         ui.document("plan", &Document { images })?;

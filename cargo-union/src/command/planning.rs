@@ -12,7 +12,7 @@ use union_build::handover::{Reference, References};
 
 use super::bases::Policy;
 use super::destination::{Destination, Destinations};
-use super::keys::{Keyed, Keys};
+use super::keys::{self, Keyed};
 use super::results::{Record, Results};
 use super::session::{Declared, Session};
 use crate::base::error::Error;
@@ -21,12 +21,10 @@ use crate::image::{BaseSource, manifest};
 use crate::publish::{Existence, Target};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
-use crate::workspace::{Snapshot, UnionLock};
+use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// Everything that is known before anything is done.
 pub(super) struct Planning {
-    /// The workspace and its manifests.
-    pub(super) session: Session,
     /// Union.lock with the bases that were resolved on the way; written by those who act.
     pub(super) lock: UnionLock,
     /// One for each package of the session, in its order.
@@ -36,7 +34,7 @@ pub(super) struct Planning {
 /// What is known of one package.
 pub(super) struct PackagePlan {
     /// All its images with their keys, chosen or not: each binary embeds all references.
-    pub(super) keys: Keys,
+    pub(super) keyed: Vec<Keyed>,
     /// The images that were chosen.
     pub(super) images: Vec<ImagePlan>,
     /// What earlier builds made.
@@ -64,19 +62,17 @@ impl Planning {
     ///
     /// # Errors
     /// Problems of manifests; what a registry says; `UnionLockStale`.
-    pub(super) async fn compute(work: &Work, ui: &Arc<Ui>) -> Result<Self> {
-        let session = Session::open(&work.scope, ui).await?;
-        check_tasks(&session, &work.tasks)?;
+    pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+        check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let policy = if work.scope.cargo.is_locked() { Policy::Locked } else { Policy::FillIn };
-        let snapshot = Snapshot::take(&session.workspace, &work.scope.cargo, &work.scope.cache, &**ui).await?;
         let mut packages = Vec::new();
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
-            let keys = Keys::compute(declared, &session.workspace, &snapshot, &mut lock, &*destinations.source, policy).await?;
-            packages.push(package(declared, &session, keys, &destinations, work).await?);
+            let keyed = keys::compute(declared, snapshot, &mut lock, &*destinations.source, policy).await?;
+            packages.push(package(declared, &session.workspace, keyed, &destinations, work).await?);
         }
-        Ok(Self { session, lock, packages })
+        Ok(Self { lock, packages })
     }
 
     /// What is going to happen, image by image.
@@ -85,14 +81,14 @@ impl Planning {
     }
 }
 
-async fn package(declared: &Declared, session: &Session, keys: Keys, destinations: &Destinations, work: &Work) -> Result<PackagePlan> {
-    let results = Results::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
-    let chosen: Vec<&Keyed> = keys.images.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
+async fn package(declared: &Declared, workspace: &Workspace, keyed: Vec<Keyed>, destinations: &Destinations, work: &Work) -> Result<PackagePlan> {
+    let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
+    let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
     destinations.check(&chosen, work)?;
     let planned = chosen.into_iter().map(|keyed| image(declared, keyed, destinations, results.images.get(&keyed.name), work));
     let images = try_join_all(planned).await?;
-    let references = references(declared, &keys);
-    Ok(PackagePlan { images, results, references, source: destinations.source.clone(), keys })
+    let references = references(declared, &keyed);
+    Ok(PackagePlan { images, results, references, source: destinations.source.clone(), keyed })
 }
 
 async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, record: Option<&Record>, work: &Work) -> Result<ImagePlan> {
@@ -104,7 +100,7 @@ async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, 
         tag: keyed.tag.clone(),
         reference: keyed.reference(),
         key: keyed.key,
-        platforms: keyed.bases.keys().cloned().collect(),
+        platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
         known: record_here.filter(|record| record.key == keyed.key.to_string()).map(|record| record.digest),
     };
     let existence = destination.publisher.existence(&target).await?;
@@ -121,7 +117,7 @@ async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, 
         tag: keyed.tag.clone(),
         key: keyed.key.to_string(),
         platforms: target.platforms.clone(),
-        binaries: keyed.binaries.clone(),
+        binaries: keyed.binaries(),
         action,
         digest: match existence {
             Existence::Found(digest) => Some(digest),
@@ -143,7 +139,7 @@ async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &
         return Ok(Moves { base_at_most: None, code_about });
     }
     let mut base = 0;
-    for locked in keyed.bases.values().flatten() {
+    for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
             base += image.layers.iter().map(|layer| layer.size).sum::<u64>();
@@ -152,8 +148,8 @@ async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &
     Ok(Moves { base_at_most: Some(base), code_about })
 }
 
-fn references(declared: &Declared, keys: &Keys) -> References {
-    let images = keys.images.iter().map(|keyed| Reference {
+fn references(declared: &Declared, keyed: &[Keyed]) -> References {
+    let images = keyed.iter().map(|keyed| Reference {
         key: keyed.name.clone(),
         name: keyed.spec().name.value.clone(),
         repository: keyed.reference().map(|reference| reference.repository.to_string()),

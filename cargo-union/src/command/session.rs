@@ -66,7 +66,7 @@ fn load(workspace: &Workspace, package: &Package, scope: &Scope) -> (Option<Spec
     let facts = Facts {
         package: package.name.clone(),
         folder: package.folder.clone(),
-        workspace: workspace.root.clone(),
+        workspace_root: workspace.root.clone(),
         binaries: package.binaries.iter().map(|binary| binary.name.clone()).collect(),
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),

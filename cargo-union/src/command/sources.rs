@@ -22,5 +22,5 @@ pub(super) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui
         surroundings: Surroundings::of_process(),
         ..RegistrySettings::default()
     };
-    Ok(Arc::new(Registry::new(settings, ui.clone(), scope.cache.clone())))
+    Ok(Arc::new(Registry::new(settings, scope.cache.clone(), ui.clone())))
 }

@@ -36,10 +36,10 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
     } else {
         raise_generations(&session, &update.environments, &mut lock, ui)?;
     }
-    let moved = lock.bases.iter().filter_map(|(base, locked)| {
-        let old = before.bases.get(base).map(|before| before.digest.to_string());
+    let moved = lock.bases().filter_map(|(base, locked)| {
+        let old = before.entry(base).map(|before| before.digest.to_string());
         let new = locked.digest.to_string();
-        (old.as_ref() != Some(&new)).then(|| Moved { base: base.clone(), old, new })
+        (old.as_ref() != Some(&new)).then(|| Moved { base: base.to_owned(), old, new })
     });
     let document = Document { bases: moved.collect() };
     for moved in &document.bases {
@@ -53,7 +53,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
     } else if update.dry_run {
         ui.note("not writing Union.lock because of `--dry-run`");
     } else {
-        lock.save(&session.workspace.root)?;
+        lock.save(false)?;
     }
     if ui.talk().json {
         ui.document("update", &document)?;
@@ -74,7 +74,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
     }
     // With all packages in view, what no image starts from any more can go.
     if session.workspace.packages.iter().filter(|package| package.declares_union).count() == session.packages.len() {
-        lock.bases.retain(|base, _| wanted.contains(base));
+        lock.retain_bases(|base| wanted.contains(base));
     }
     Ok(())
 }
@@ -83,7 +83,8 @@ fn raise_generations(session: &Session, images: &[String], lock: &mut UnionLock,
     for image in images {
         let mut found = false;
         for declared in session.packages.iter().filter(|declared| declared.spec.images.contains_key(image)) {
-            let generation = lock.raise_generation(&declared.package.name, image);
+            lock.bump(&declared.package.name, image);
+            let generation = lock.generation(&declared.package.name, image);
             ui.status("Updating", format!("environment `{image}` of `{}` to generation {generation}", declared.package.name));
             found = true;
         }
