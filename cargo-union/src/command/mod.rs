@@ -1,5 +1,6 @@
 //! The verbs. Each plans, then acts; this is the only room that knows all the others.
 
+mod able;
 mod bases;
 mod build;
 mod check;

@@ -10,11 +10,12 @@ use futures_util::future::try_join_all;
 use union_build::diag::Code;
 use union_build::handover::{Reference, References};
 
+use super::able;
 use super::bases::Policy;
 use super::destination::{Destination, Destinations};
 use super::keys::{self, Keyed};
 use super::results::{Record, Results};
-use super::session::{Declared, Session};
+use super::session::{Declared, Problems, Session};
 use crate::base::error::Error;
 use crate::image::plan::{Action, Moves, Planned, changes};
 use crate::image::{BaseSource, manifest};
@@ -64,6 +65,7 @@ impl Planning {
     /// Problems of manifests; what a registry says; `UnionLockStale`.
     pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
+        check_able(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let policy = if work.scope.cargo.is_locked() { Policy::Locked } else { Policy::FillIn };
         let mut packages = Vec::new();
@@ -173,4 +175,18 @@ fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn check_able(session: &Session, tasks: &[String]) -> Result<()> {
+    let mut obstacles = Vec::new();
+    for declared in &session.packages {
+        let images = declared.spec.images.values().filter(|image| is_chosen(declared, &image.key, tasks));
+        for obstacle in images.flat_map(able::obstacles) {
+            // Two images may have one `build` table.
+            if !obstacles.contains(&obstacle) {
+                obstacles.push(obstacle);
+            }
+        }
+    }
+    if obstacles.is_empty() { Ok(()) } else { Err(Problems(obstacles).into()) }
 }
