@@ -4,3 +4,4 @@ pub mod base;
 pub mod build;
 pub mod image;
 pub mod publish;
+pub mod workspace;
