@@ -1,7 +1,9 @@
 //! The door to other programs: started by name, with errors that say which and why.
 //!
-//! A child never outlives the call that waits for it: dropping the future kills it. It reads
-//! nothing from our input, and sees exactly the [`Environment`] that it is given.
+//! A child never outlives the call that waits for it: dropping the future kills it with all that it
+//! has started. It stays in our process group, so that Ctrl-C reaches it and a helper of its own may
+//! ask for a passphrase. It reads nothing from our input, and sees exactly the [`Environment`] that
+//! it is given.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +11,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
 use union_build::diag::Code;
 
 use super::error::{Error, Result};
@@ -97,7 +101,11 @@ impl Command {
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn output(mut self) -> Result<Output> {
-        let output = self.inner.output().await.map_err(|cause| missing(&self.program, cause))?;
+        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let family = Family::of(&child);
+        let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
+        family.has_ended();
         let failure = (!output.status.success()).then(|| Failed::new(&self.program, output.status, &output.stderr));
         Ok(Output { stdout: output.stdout, stderr: output.stderr, failure })
     }
@@ -109,14 +117,58 @@ impl Command {
     pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), Failed>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let family = Family::of(&child);
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         // A line that cannot be read ends the reading, and the exit status says what happened.
         while let Ok(Some(text)) = stdout.next_line().await {
             line(&text);
         }
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
+        family.has_ended();
         Ok(if status.success() { Ok(()) } else { Err(Failed::new(&self.program, status, b"")) })
     }
+}
+
+/// A child and its descendants, killed when this is dropped before the child has ended: a compiler
+/// that has lost its cargo would go on writing into the target directory.
+struct Family(Option<u32>);
+
+impl Family {
+    fn of(child: &Child) -> Self {
+        Self(child.id())
+    }
+
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        let Some(child) = self.0 else { return };
+        // Stopped first, so that it starts nothing more while its children are looked for.
+        signal_to(child, Signal::STOP);
+        let mut members = vec![child];
+        let mut next = 0;
+        while let Some(member) = members.get(next) {
+            members.extend(children(*member));
+            next += 1;
+        }
+        members.into_iter().for_each(|member| signal_to(member, Signal::KILL));
+    }
+}
+
+fn signal_to(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    // One that is gone already is what is wanted.
+    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+}
+
+/// The children of a process, as Linux lists them; elsewhere only the child itself is known.
+fn children(process: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 /// What a finished program has written.
@@ -229,21 +281,23 @@ mod tests {
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_child_ends_with_the_future_that_waits_for_it() {
+    async fn a_child_and_its_children_end_with_the_future_that_waits_for_them() {
         let folder = tempfile::tempdir().unwrap();
-        let pid_file = folder.path().join("pid");
-        let script = format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600", pid_file.display());
+        let pids = folder.path().join("pids");
+        let script = format!("sleep 600 & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display());
         let task = tokio::spawn(shell(&script).output());
-        while !pid_file.exists() {
+        while !pids.exists() {
             tokio::task::yield_now().await;
         }
-        let process = Path::new("/proc").join(std::fs::read_to_string(&pid_file).unwrap().trim());
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        let ended = || std::fs::read_to_string(process.join("stat")).map_or(true, |stat| stat.contains(") Z "));
-        while !ended() {
-            tokio::task::yield_now().await;
+        for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
+            let ended = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+            while !ended() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
