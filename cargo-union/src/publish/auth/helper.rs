@@ -78,6 +78,7 @@ pub(super) async fn ask(program: &str, server: &str, search_path: Option<&OsStr>
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -86,7 +87,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker-credential-test");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         let search_path = format!("{}:/usr/bin:/bin", folder.path().display());
         ask("test", "ghcr.io", Some(OsStr::new(&search_path))).await
     }
