@@ -3,6 +3,12 @@
 //! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
 //! there, and it sends one. It must never leave half an image under a name.
 
+pub mod auth;
+mod failure;
+pub mod registry;
+pub mod retry;
+pub mod transport;
+
 use std::time::Duration;
 
 use union_build::key::Key;
