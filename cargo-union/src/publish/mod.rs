@@ -3,6 +3,12 @@
 //! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
 //! there, and it sends one. It must never leave half an image under a name.
 
+mod archive;
+pub mod daemon;
+pub mod layout;
+mod local;
+pub mod tar;
+
 use std::time::Duration;
 
 use union_build::key::Key;
