@@ -3,10 +3,15 @@
 //! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
 //! there, and it sends one. It must never leave half an image under a name.
 
+mod archive;
 pub mod auth;
+pub mod daemon;
 mod failure;
+pub mod layout;
+mod local;
 pub mod registry;
 pub mod retry;
+pub mod tar;
 pub mod transport;
 
 use std::time::Duration;
