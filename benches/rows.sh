@@ -1,0 +1,180 @@
+# One function per row of the table. Each can be run alone; sourced by `benches/run`.
+# shellcheck shell=bash
+
+# Median seconds of commands, one line each, after a warm-up. A command is what hyperfine's shell takes.
+medians() {
+    local prepare=$1
+    shift
+    hyperfine --style none --warmup 1 --runs "$RUNS" --prepare "$prepare" --export-json "$work/times.json" "$@" >>"$log" 2>&1 ||
+        fail "a command failed: $*"
+    jq -r '.results[].median' "$work/times.json"
+}
+
+calculate() { awk "BEGIN { printf \"%.${2:-2}f\", $1 }"; }
+seconds() { calculate "$1" 3; }
+row() { printf '| %s | %s | %s | %s | %s |\n' "$@"; }
+
+# One line is edited, and the image is in the registry.
+row_edit() {
+    start_engine
+    local manifest="--manifest-path '$worker/Cargo.toml'"
+    local compile="cargo build --quiet --release --locked $manifest"
+    local append="$work/append"
+    cat >"$append" <<-SH
+		set -eu
+		buildah() { command buildah --root '$work/containers' --runroot '$work/containers.run' "\$@"; }
+		container=\$(buildah from --tls-verify=false --pull-never '$registry/base:latest')
+		buildah copy --quiet "\$container" '$worker/target/release/worker' /usr/local/bin/worker
+		buildah config --cmd /usr/local/bin/worker "\$container"
+		buildah commit --quiet --rm "\$container" worker
+		buildah push --quiet --tls-verify=false worker 'docker://$registry/buildah:latest'
+	SH
+    buildah --root "$work/containers" --runroot "$work/containers.run" pull --quiet --tls-verify=false "$registry/base:latest" >>"$log" 2>&1
+    local figures
+    mapfile -t figures < <(medians "$edit" \
+        "$compile" \
+        "'$tool' build --quiet --registry '$registry' $manifest" \
+        "$compile && sh '$append'" \
+        "$docker --host '$engine' build --quiet --tag '$registry/docker' '$worker' && $docker --host '$engine' push --quiet '$registry/docker'")
+    local cargo=${figures[0]} union=${figures[1]} buildah=${figures[2]} dockerfile=${figures[3]}
+    local after buildah_after
+    after=$(calculate "$union - $cargo" 3) buildah_after=$(calculate "$buildah - $cargo" 3)
+    row 'one-line edit → pushed' "$(seconds "$union") s" "\`cargo build --release\`: $(seconds "$cargo") s" "$(calculate "$union / $cargo")" '≤ 1.05'
+    row '… of it after the compile' "$after s" "buildah append + push: $buildah_after s" "$(calculate "$after / $buildah_after")" '≤ 0.1 s, ≤ 0.33'
+    row 'one-line edit → pushed' "$(seconds "$union") s" "Dockerfile with cache mounts, build + push: $(seconds "$dockerfile") s" "$(calculate "$union / $dockerfile")" '< 1'
+}
+
+# Nothing has changed, and the image is in the registry.
+row_unchanged() {
+    union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
+    local figures
+    mapfile -t figures < <(medians true \
+        "cargo metadata --no-deps --offline --format-version 1 --manifest-path '$worker/Cargo.toml'" \
+        "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'")
+    row 'nothing changed' "$(seconds "${figures[1]}") s" "\`cargo metadata --no-deps\`: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 2.5'
+}
+
+# A package with as many binaries, images and tasks as asked for; task N runs in image N mod images.
+make_package() {
+    local folder=$1 images=$2 tasks=$3 number
+    rm -rf "$folder"
+    mkdir -p "$folder/src/bin"
+    printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n' "$(basename "$folder")" >"$folder/Cargo.toml"
+    for ((number = 0; number < images; number++)); do
+        printf 'fn main() {\n    println!("%s");\n}\n' "$number" >"$folder/src/bin/program-$number.rs"
+        printf '\n[package.metadata.union.images.image-%s]\nbase-image = "scratch"\n' "$number" >>"$folder/Cargo.toml"
+    done
+    for ((number = 0; number < tasks; number++)); do
+        printf '\n[package.metadata.union.tasks.task-%s]\nimage = "image-%s"\nbin = "program-%s"\n' \
+            "$number" $((number % images)) $((number % images)) >>"$folder/Cargo.toml"
+    done
+    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+    union --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail "$folder cannot be built"
+}
+
+# Nothing has changed in a package with one image, and in one with fifty.
+row_many() {
+    make_package "$work/one" 1 1
+    make_package "$work/fifty" 50 50
+    local figures
+    mapfile -t figures < <(medians true \
+        "'$tool' build --quiet --registry '$registry' --manifest-path '$work/one/Cargo.toml'" \
+        "'$tool' build --quiet --registry '$registry' --manifest-path '$work/fifty/Cargo.toml'")
+    row '50 images, nothing changed' "$(seconds "${figures[1]}") s" "1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.2'
+}
+
+# Fifty tasks on five images against one task: everything is compiled, nothing is in cache or repository.
+row_growth() {
+    make_package "$work/one" 1 1
+    make_package "$work/five" 5 50
+    local fresh="rm -rf '$UNION_CACHE_DIR'; date +%s%N >'$work/repository'" figures
+    mapfile -t figures < <(medians "$fresh" \
+        "'$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$work/one/Cargo.toml'" \
+        "'$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$work/five/Cargo.toml'")
+    row '50 tasks on 5 images, packed and pushed' "$(seconds "${figures[1]}") s" "1 task on 1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.5'
+}
+
+stored() { find "$work/registry" -path '*/blobs/*/data' -printf '%h %s\n' | sort; }
+
+# What an edit adds to the registry, beside the compressed layer itself.
+row_bytes() {
+    union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
+    stored >"$work/before"
+    sh -c "$edit"
+    union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
+    stored >"$work/after"
+    local sizes moved layer
+    sizes=$(comm -13 "$work/before" "$work/after" | cut -d' ' -f2)
+    moved=$(awk '{ sum += $1 } END { print sum + 0 }' <<<"$sizes")
+    layer=$(sort -n <<<"$sizes" | tail -1)
+    row 'bytes moved by an edit' "$moved" "its compressed code layer: $layer" "+ $((moved - layer)) bytes" '≤ layer + 20 kB'
+}
+
+# A static worker on `scratch`: unpacked layers against the binary alone.
+row_size() {
+    local folder=$work/static
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$folder"
+    sed -i 's/^base-image = .*/base-image = "scratch"/; s/^name = "worker"/name = "static"/' "$folder/Cargo.toml"
+    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+    say 'compiling the static worker'
+    "$tool" build --output "oci:$work/static/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the static worker cannot be built'
+    local unpacked=$work/static/unpacked all binary
+    umoci unpack --rootless --image "$folder/layout:$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' "$folder/layout/index.json")" "$unpacked" 2>>"$log"
+    all=$(find "$unpacked/rootfs" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
+    binary=$(find "$unpacked/rootfs" -type f -name static -printf '%s\n')
+    row 'image of a static worker, unpacked' "$all bytes" "its binary: $binary bytes" "+ $((all - binary)) bytes" '≤ binary + 1 MB'
+}
+
+# The tool's own peak memory, as the kernel counts it for this process and none of its children.
+peak() {
+    "$@" >>"$log" 2>&1 &
+    local pid=$! highest=0 line
+    while line=$(grep VmHWM "/proc/$pid/status" 2>/dev/null); do
+        highest=$(tr -dc 0-9 <<<"$line")
+        sleep 0.002
+    done
+    wait "$pid" || fail "a command failed: $*"
+    echo "$highest"
+}
+
+# Packing and pushing a binary of 5 MB and one of 500 MB that does not compress; it is compiled before.
+row_memory() {
+    local size folder figures=()
+    for size in 5 500; do
+        folder=$work/padded-$size
+        rm -rf "$folder/src"
+        mkdir -p "$folder/src"
+        printf '[package]\nname = "padded-%s"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n\n[package.metadata.union.images.default]\nbase-image = "%s/base:latest"\n' \
+            "$size" "$registry" >"$folder/Cargo.toml"
+        rm -f "$folder/Union.lock"
+        head --bytes "${size}M" /dev/urandom >"$folder/src/padding"
+        printf '#[used]\nstatic PADDING: [u8; %s] = *include_bytes!("padding");\n\nfn main() {\n    println!("{}", PADDING.len());\n}\n' \
+            $((size * 1024 * 1024)) >"$folder/src/main.rs"
+        cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+        say "compiling a binary of $size MB"
+        "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'it cannot be built'
+        rm -rf "$folder/layout" "$UNION_CACHE_DIR"
+        figures+=("$(peak "$tool" build --registry "$registry" --manifest-path "$folder/Cargo.toml")")
+        rm -rf "$folder/src/padding" "$folder/target"
+    done
+    row 'peak memory, binary of 500 MB' "$((figures[1] / 1024)) MB" "binary of 5 MB: $((figures[0] / 1024)) MB" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 100 MB, flat'
+}
+
+# The tool itself.
+row_tool() {
+    local start
+    start=$(hyperfine --style none -N --warmup 5 --runs 50 --export-json /dev/stdout "$tool --version" 2>>"$log" | sed -n '/^{/,$p' | jq .results[0].median)
+    row '`--version`' "$(calculate "$start * 1000" 1) ms" '' '' '≤ 5 ms'
+    row 'size of the tool' "$(calculate "$(stat -c %s "$tool") / 1000000" 1) MB" '' '' '≤ 16 MB'
+}
+
+# A clean release build of the tool.
+row_compile() {
+    local begin=$SECONDS
+    rm -rf "$work/clean"
+    cargo build --release --locked --quiet --package cargo-union --target-dir "$work/clean" 2>>"$log"
+    row "clean release build of the tool on $(nproc) cores" "$((SECONDS - begin)) s" '' '' '≤ 180 s on 2 cores'
+    rm -rf "$work/clean"
+}

@@ -1,0 +1,3 @@
+fn main() {
+    union_build::emit();
+}

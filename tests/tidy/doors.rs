@@ -1,0 +1,110 @@
+//! One door per effect and per large dependency: whoever else needs it, asks there.
+
+use crate::source::{File, flat, macros, places};
+
+/// A path that may be named only in some files, and why.
+struct Door {
+    path: &'static [&'static str],
+    files: &'static [&'static str],
+    because: &'static str,
+}
+
+const DOORS: &[Door] = &[
+    Door { path: &["bollard"], files: &["cargo-union/src/publish/daemon"], because: "the engine is spoken to in one place" },
+    Door { path: &["reqwest"], files: &["cargo-union/src/publish/"], because: "only a transport opens connections" },
+    Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
+    Door { path: &["clap_cargo"], files: CLI, because: "only `cli` knows what can be typed" },
+    Door { path: &["clap_complete"], files: CLI, because: "only `cli` knows what can be typed" },
+    Door { path: &["clap_mangen"], files: CLI, because: "only `cli` knows what can be typed" },
+    Door { path: &["indicatif"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
+    Door { path: &["annotate_snippets"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
+    Door { path: &["cargo_metadata"], files: &["cargo-union/src/workspace/"], because: "only `workspace` asks cargo" },
+    Door { path: &["docker_credential"], files: &["cargo-union/src/publish/"], because: "only publishers log in" },
+    Door { path: &["std", "io", "stdout"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["std", "io", "stderr"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["io", "stdout"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["io", "stderr"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["std", "process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
+    Door { path: &["process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
+    Door { path: &["tokio", "process"], files: STARTERS, because: "programs are started through `base::process`" },
+];
+
+const CLI: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/main.rs"];
+
+/// `emit` speaks to cargo, which reads a build script's stdout.
+const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
+
+/// `union-build` cannot see `base`: it asks cargo for the target folder by itself.
+const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "union-build/src/"];
+
+const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
+
+/// Where a file of the tool or of `union-build` goes round a door. Tests may.
+pub(crate) fn problems(file: &File) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (code, _) = file.code_and_tests();
+    for place in places(code.clone()) {
+        for door in DOORS.iter().filter(|door| place.starts_with(door.path) && !is_one_of(file, door.files)) {
+            problems.push(
+                file.problem(place.line, format!("`{}` stands only in {}: {}", door.path.join("::"), door.files.join(", "), door.because)),
+            );
+        }
+    }
+    for (name, line) in macros(code.clone()) {
+        if PRINTING.contains(&name.as_str()) && !is_one_of(file, PRINTERS) {
+            problems.push(file.problem(line, format!("`{name}!` stands only in {}: rooms never print", PRINTERS.join(", "))));
+        }
+    }
+    for row in flat(code).windows(4) {
+        if let [dot, unwrap, open, close] = row
+            && [&dot.0, &unwrap.0, &open.0, &close.0] == [".", "unwrap", "(", ")"]
+        {
+            problems.push(file.problem(unwrap.1, "no `unwrap` outside of tests: handle it, or `expect` the invariant that rules it out"));
+        }
+    }
+    problems
+}
+
+fn is_one_of(file: &File, files: &[&str]) -> bool {
+    files.iter().any(|allowed| file.path.starts_with(allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(path: &str, text: &str) -> usize {
+        problems(&File::new(path, text)).len()
+    }
+
+    #[test]
+    fn going_round_a_door_is_reported() {
+        for text in [
+            "use bollard::Docker;",
+            "fn a() { reqwest::get(\"x\"); }",
+            "use clap::Parser;",
+            "use std::{fs, process::Command};",
+            "fn a() { std::process::Command::new(\"ls\"); }",
+            "fn a() { println!(\"x\"); }",
+            "fn a() { write!(std::io::stdout(), \"x\"); }",
+            "use std::io; fn a() { io::stderr().lock(); }",
+            "fn a() { b().unwrap(); }",
+            "fn a() { b!(x.unwrap()) }",
+        ] {
+            assert_eq!(of("cargo-union/src/build/a.rs", text), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn doors_tests_and_words_are_not_reported() {
+        for (path, text) in [
+            ("cargo-union/src/publish/daemon.rs", "use bollard::Docker;"),
+            ("cargo-union/src/ui/mod.rs", "fn a() { eprintln!(\"x\"); }"),
+            ("cargo-union/src/base/process.rs", "use std::process::Command;"),
+            ("cargo-union/src/build/a.rs", "/// `println!(x.unwrap())`\nfn a(b: Child) { b.unwrap_or(c); b.stdout; std::process::id(); }"),
+            ("cargo-union/src/build/a.rs", "#[cfg(test)]\nmod tests { fn a() { println!(\"{}\", b().unwrap()); } }"),
+        ] {
+            assert_eq!(of(path, text), 0, "{path}: {text}");
+        }
+    }
+}
