@@ -36,8 +36,9 @@ pub(super) async fn locked(
     source: &dyn BaseSource,
     policy: Policy,
 ) -> Result<Vec<(Platform, Option<LockedBase>)>> {
-    let reference: BaseRef =
-        base.parse().map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
+    let reference: BaseRef = base
+        .parse()
+        .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
     let known = lock.entry(base).filter(|_| policy != Policy::Renew).cloned();
     let complete = known.as_ref().filter(|known| platforms.iter().all(|platform| known.platforms.contains_key(&platform.to_string())));
     if let Some(known) = complete {
@@ -59,7 +60,13 @@ fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &Locke
 }
 
 /// Asks the registry. A digest that is known already stays: only its platforms are read anew.
-async fn fetch(base: &str, reference: &BaseRef, known: Option<&LockedReference>, platforms: &[Platform], source: &dyn BaseSource) -> Result<LockedReference> {
+async fn fetch(
+    base: &str,
+    reference: &BaseRef,
+    known: Option<&LockedReference>,
+    platforms: &[Platform],
+    source: &dyn BaseSource,
+) -> Result<LockedReference> {
     let pinned: Option<Digest> = known.map(|known| known.digest).or(reference.digest);
     let wanted = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
     let raw = source.manifest(&reference.repository, &wanted).await?;

@@ -55,6 +55,7 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
         let package = Package { work, session: &session, snapshot: &snapshot, declared, revision: revision.as_deref(), ui };
         made.extend(package.build(plan).await?);
     }
+    work.scope.cache.sweep(work.scope.cache_limit)?;
     report(made, ui)?;
     Ok(Exit::Success)
 }
@@ -70,24 +71,25 @@ fn report(images: Vec<Made>, ui: &Ui) -> Result<()> {
 }
 
 /// One package and all that its build needs.
-struct Package<'a> {
-    work: &'a Work,
-    session: &'a Session,
-    snapshot: &'a Snapshot<'a>,
-    declared: &'a Declared,
+pub(super) struct Package<'a> {
+    pub(super) work: &'a Work,
+    pub(super) session: &'a Session,
+    pub(super) snapshot: &'a Snapshot<'a>,
+    pub(super) declared: &'a Declared,
     revision: Option<&'a str>,
-    ui: &'a Arc<Ui>,
+    pub(super) ui: &'a Arc<Ui>,
 }
 
 impl Package<'_> {
     /// Does what the plan says. The hand-over is in place while cargo runs, and stays only when
     /// everything was published.
-    async fn build(&self, mut plan: PackagePlan) -> Result<Vec<Made>> {
+    async fn build(&self, plan: PackagePlan) -> Result<Vec<Made>> {
         let missing: Vec<&ImagePlan> = plan.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
         try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
-        let handover = self.hand_over(&plan)?;
+        let mut handover = self.hand_over(&plan)?;
         let published = self.make(&plan, &missing).await?;
         handover.commit();
+        let mut results = plan.results.clone();
         let mut made = Vec::new();
         for image in &plan.images {
             let name = &image.keyed.name;
@@ -104,10 +106,10 @@ impl Package<'_> {
                 sent,
                 adopted,
             });
-            plan.results.images.insert(name.clone(), record);
+            results.images.insert(name.clone(), record);
         }
-        plan.results.images.retain(|name, _| self.declared.spec.images.contains_key(name));
-        plan.results.save()?;
+        results.images.retain(|name, _| self.declared.spec.images.contains_key(name));
+        results.save()?;
         Ok(made)
     }
 
@@ -126,15 +128,14 @@ impl Package<'_> {
             return Ok(BTreeMap::new());
         }
         let keyed: Vec<&Keyed> = missing.iter().map(|image| &image.keyed).collect();
-        let executables =
-            compiling::run(self.declared, &plan.keyed, &keyed, &plan.references, self.snapshot, self.work.source_date_epoch, self.ui).await?;
+        let executables = compiling::run(self, &plan.keyed, &keyed, &plan.references).await?;
         let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.source.clone(), self.ui.clone());
         let recipes: Vec<Recipe> = keyed.iter().map(|keyed| self.recipe(keyed, &executables)).collect();
         let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
         let contents: Vec<Image> = stream::iter(packing).buffered(self.work.jobs).try_collect().await?;
         let workspace = &self.session.workspace;
         let again = Snapshot::take(&self.work.scope.cargo, workspace, &self.work.scope.cache, &**self.ui).await?;
-        keyed.iter().try_for_each(|keyed| keyed.check_unmoved(self.declared, &again))?;
+        keyed.iter().try_for_each(|keyed| keyed.check_unmoved(self.declared, workspace, &again))?;
         let publishing = missing.iter().zip(contents).map(|(image, content)| self.publish(image, content));
         stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await
     }
@@ -164,7 +165,7 @@ impl Package<'_> {
 
 fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
     let layers = &content.platforms[0].layers;
-    let code = layers.last().filter(|_| !image.keyed.binaries.is_empty());
+    let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
     Record {
         size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
         code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
@@ -200,7 +201,7 @@ fn record(image: &ImagePlan, digest: Digest) -> Record {
         binaries: keyed.binaries(),
         revision: None,
         environment: keyed.environment.to_string(),
-        inputs: keyed.inputs.clone(),
+        inputs: keyed.shown_inputs(),
     }
 }
 

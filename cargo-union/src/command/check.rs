@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::settings::Scope;
-use crate::ui::{self, Ui};
+use crate::ui::{self, Problem, Ui};
 
 #[derive(Serialize)]
 struct Document {
     packages: Vec<Checked>,
+    problems: Vec<Problem>,
 }
 
 #[derive(Serialize)]
@@ -27,7 +28,7 @@ pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
         images: declared.spec.images.keys().cloned().collect(),
         tasks: declared.spec.tasks.keys().cloned().collect(),
     });
-    let document = Document { packages: checked.collect() };
+    let document = Document { packages: checked.collect(), problems: session.warnings.iter().map(Problem::of).collect() };
     for package in &document.packages {
         ui.status("Checked", format!("{}: images {}, tasks {}", package.package, ui::list(&package.images), ui::list(&package.tasks)));
     }

@@ -10,14 +10,14 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
+use super::build::Package;
 use super::keys::Keyed;
-use super::session::Declared;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::build::Executable;
 use crate::ui::Ui;
 use crate::workspace::coverage::{Findings, uncovered};
-use crate::workspace::{Compiled, CompileSettings, Job, Snapshot, compile};
+use crate::workspace::{CompileSettings, Compiled, Job, compile};
 
 /// The executables of a package, by how they were compiled.
 #[derive(Debug, Default)]
@@ -38,22 +38,20 @@ impl Executables<'_> {
 /// # Errors
 /// `CompileFailed` and whatever the checks find.
 pub(super) async fn run<'a>(
-    declared: &Declared,
+    package: &Package<'_>,
     images: &'a [Keyed],
     missing: &[&Keyed],
     references: &References,
-    snapshot: &Snapshot<'_>,
-    source_date_epoch: u64,
-    ui: &Ui,
 ) -> Result<Executables<'a>> {
+    let Package { work, session, snapshot, declared, ui, .. } = package;
     let jobs = jobs(images, missing);
-    let several = jobs.len() > 1;
+    let aside = (jobs.len() > 1).then(|| session.workspace.target_directory.join("union/executables").join(&declared.package.name));
     let mut executables = Executables::default();
     let mut findings = Findings::default();
     for (position, ((settings, target), binaries)) in jobs.into_iter().enumerate() {
-        let job = Job { package: &declared.package, target, settings, binaries, source_date_epoch };
+        let job = Job { package: &declared.package, target, settings, binaries, source_date_epoch: work.source_date_epoch };
         let lent = ui.lend_terminal();
-        let mut compiled = compile(snapshot, &job, ui).await?;
+        let mut compiled = compile(snapshot, &job, &***ui).await?;
         drop(lent);
         check_generated(&compiled, references)?;
         for keyed in missing {
@@ -62,8 +60,8 @@ pub(super) async fn run<'a>(
             findings.warnings.extend(found.warnings);
             findings.outside.extend(found.outside);
         }
-        if several {
-            set_aside(&mut compiled, &snapshot.staging_folder().join(position.to_string()))?;
+        if let Some(aside) = &aside {
+            set_aside(&mut compiled, &aside.join(position.to_string()))?;
         }
         executables.0.insert((settings, target), compiled.executables);
     }
@@ -82,7 +80,9 @@ fn jobs<'a>(images: &'a [Keyed], missing: &[&Keyed]) -> Jobs<'a> {
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
-        let needs = |keyed: &&Keyed| keyed.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target));
+        let needs = |keyed: &&Keyed| {
+            keyed.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
+        };
         missing.iter().any(|keyed| needs(&keyed))
     };
     jobs.retain(|(settings, target), _| is_needed(settings, target));
@@ -103,7 +103,9 @@ fn set_aside(compiled: &mut Compiled, folder: &std::path::Path) -> Result<()> {
 /// The crate must have been compiled with the references that were handed over.
 fn check_generated(compiled: &Compiled, references: &References) -> Result<()> {
     let Some(path) = compiled.generated_file() else { return Ok(()) };
-    if fs::read_to_string(&path)? == union_build::generate(references) {
+    let text = fs::read_to_string(&path)?;
+    let holds = |value: &Option<String>| value.as_ref().is_none_or(|value| text.contains(&format!("{value:?}")));
+    if references.images.iter().all(|image| holds(&image.id) && holds(&image.tag) && holds(&image.repository)) {
         return Ok(());
     }
     let error = Error::new(Code::HandoverMismatch, format!("`{}` does not hold the references of this build", path.display()));

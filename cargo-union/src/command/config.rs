@@ -30,7 +30,11 @@ pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
     let session = Session::open(scope, ui).await?;
     let packages = session.packages.iter().map(|declared| Package {
         package: declared.package.name.clone(),
-        settings: declared.settings.iter().map(|setting| Line { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() }).collect(),
+        settings: declared
+            .settings
+            .iter()
+            .map(|setting| Line { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() })
+            .collect(),
     });
     let document = Document { packages: packages.collect() };
     if ui.talk().json {

@@ -8,10 +8,10 @@ use union_build::diag::Code;
 
 use super::keys::Keyed;
 use super::session::Declared;
+use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
-use crate::base::cache::Cache;
 use crate::publish::daemon::{self, Engine};
 use crate::publish::layout::{Layout, Tags};
 use crate::publish::registry::Registry;
@@ -72,7 +72,8 @@ impl Destinations {
     pub(super) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
         if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
             let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
-            let help = if work.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
+            let help =
+                if work.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
             return Err(error.help(help).into());
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, Repository};
 use crate::workspace::targets::target_for;
-use crate::workspace::{CodeInputs, CompileSettings, Linkage, Settings, Snapshot, UnionLock};
+use crate::workspace::{CodeInputs, CompileSettings, Linkage, Settings, Snapshot, UnionLock, Workspace, unmoved};
 
 /// An image spec with everything that its tag is made from.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ pub(super) struct Keyed {
     generation: u32,
     /// The key of its environment.
     pub(super) environment: Key,
-    /// Its own inputs, all together, as short as a plan shows them.
-    pub(super) inputs: BTreeMap<String, String>,
+    /// Its own inputs, all together.
+    pub(super) inputs: Inputs,
     /// The full key, from which the tag is made.
     pub(super) key: Key,
     /// The tag.
@@ -71,16 +71,22 @@ impl Keyed {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
     }
 
+    /// Its own inputs, as short as a plan shows them.
+    pub(super) fn shown_inputs(&self) -> BTreeMap<String, String> {
+        self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+    }
+
     /// Looks again at everything the key was made from.
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(super) fn check_unmoved(&self, declared: &Declared, snapshot: &Snapshot<'_>) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.bases, self.generation, &self.binaries(), snapshot)?;
-        let code = self.code.as_ref().map(|code| code_inputs(declared, self.spec(), code, snapshot)).transpose()?;
-        let before = &self.inputs;
-        let now = shown([Some(&own.environment), Some(&own.config), code.as_ref().map(|code| &code.inputs)]);
-        crate::workspace::unmoved(before, &now)?;
+    pub(super) fn check_unmoved(&self, declared: &Declared, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
+        let own = own_inputs(&self.chain, &self.bases, self.generation, &self.binaries(), workspace)?;
+        let code = self.code.as_ref().map(|code| {
+            let settings = settings(self.spec(), &code.binaries, &code.compile, &code.targets);
+            again.inputs(&declared.package, &settings)
+        });
+        unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
 }
@@ -91,12 +97,23 @@ struct Own {
     config: Inputs,
 }
 
+impl Own {
+    /// Every input by its own name, for whoever wants to know which has changed.
+    fn together(self, code: Option<Inputs>) -> Inputs {
+        let mut all = self.environment;
+        all.extend(self.config);
+        all.extend(code.unwrap_or_default());
+        all
+    }
+}
+
 /// Computes the keys of all images of a package. Bases that are not locked yet are asked for.
 ///
 /// # Errors
 /// What bases, sources and targets can end with.
 pub(super) async fn compute(
     declared: &Declared,
+    workspace: &Workspace,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     source: &dyn BaseSource,
@@ -104,7 +121,7 @@ pub(super) async fn compute(
 ) -> Result<Vec<Keyed>> {
     let mut images = Vec::new();
     for spec in declared.spec.images.values() {
-        images.push(image(declared, spec, snapshot, lock, source, policy).await?);
+        images.push(image(declared, workspace, spec, snapshot, lock, source, policy).await?);
     }
     let own: BTreeMap<String, Key> = images.iter().map(|keyed| (keyed.name.clone(), keyed.key)).collect();
     for keyed in &mut images {
@@ -119,6 +136,7 @@ pub(super) async fn compute(
 
 async fn image(
     declared: &Declared,
+    workspace: &Workspace,
     spec: &spec::Image,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
@@ -134,7 +152,7 @@ async fn image(
     let generation = lock.generation(&declared.package.name, &spec.key);
     let code = code(declared, spec, &chain[0].base, &platforms, snapshot)?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &bases, generation, &binaries, snapshot)?;
+    let own = own_inputs(&chain, &bases, generation, &binaries, workspace)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -146,7 +164,7 @@ async fn image(
         bases,
         generation,
         environment,
-        inputs: shown([Some(&own.environment), Some(&own.config), code.as_ref().map(|code| &code.inputs.inputs)]),
+        inputs: own.together(code.as_ref().map(|code| code.inputs.inputs.clone())),
         key: all.key("image"),
         tag: String::new(),
         code,
@@ -162,10 +180,10 @@ fn own_inputs(
     bases: &[(Platform, Option<LockedBase>)],
     generation: u32,
     binaries: &[String],
-    snapshot: &Snapshot<'_>,
+    workspace: &Workspace,
 ) -> Result<Own> {
     let digests: Vec<_> = bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect();
-    let environment = Environment { chain, bases: &digests, generation: generation.into(), workspace: snapshot.root() };
+    let environment = Environment { chain, bases: &digests, generation: generation.into(), workspace: &workspace.root };
     let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries)?;
@@ -198,10 +216,6 @@ fn code(declared: &Declared, spec: &spec::Image, base: &Base, platforms: &[Platf
     Ok(Some(Crate { binaries, compile, targets, inputs }))
 }
 
-fn code_inputs(declared: &Declared, spec: &spec::Image, code: &Crate, snapshot: &Snapshot<'_>) -> Result<CodeInputs, Error> {
-    snapshot.inputs(&declared.package, &settings(spec, &code.binaries, &code.compile, &code.targets))
-}
-
 fn settings(spec: &spec::Image, binaries: &BTreeSet<String>, compile: &CompileSettings, targets: &[String]) -> Settings {
     Settings {
         compile: compile.clone(),
@@ -232,8 +246,4 @@ pub(super) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
         text.parse().map_err(invalid)
     };
     spec.platforms.iter().map(parse).collect()
-}
-
-fn shown<const N: usize>(parts: [Option<&Inputs>; N]) -> BTreeMap<String, String> {
-    parts.into_iter().flatten().flat_map(|inputs| inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()))).collect()
 }

@@ -22,9 +22,10 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use crate::base::error::Error;
+use crate::base::process::Failed;
 use crate::exit::Exit;
 use crate::settings::Task;
-use crate::ui::Ui;
+use crate::ui::{Problem, Ui};
 
 /// Does what was asked for.
 ///
@@ -44,10 +45,11 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     }
 }
 
-/// Shows why a command failed, and says how the program ends.
+/// Shows why a command failed, on stdout as well when that carries JSON, and says how the program ends.
 pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
     if let Some(session::Problems(problems)) = error.downcast_ref() {
         ui.diagnostics(problems);
+        ui.failure(problems.iter().map(Problem::of).collect());
         return Exit::Usage;
     }
     let Some(error) = error.downcast_ref::<Error>() else {
@@ -56,13 +58,22 @@ pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
         return Exit::Failure;
     };
     ui.error(error);
+    ui.failure(vec![Problem::of_error(error)]);
     exit_of(error)
 }
 
 fn exit_of(error: &Error) -> Exit {
     match error.code() {
-        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => Exit::Usage,
-        Code::CompileFailed => Exit::Cargo(101),
+        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
+            Exit::Usage
+        }
+        Code::CompileFailed => Exit::Cargo(cargo_code(error)),
         _ => Exit::Failure,
     }
+}
+
+/// cargo's own exit code.
+fn cargo_code(error: &Error) -> u8 {
+    let failed = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Failed>());
+    failed.and_then(|failed| u8::try_from(failed.code?).ok()).filter(|code| *code != 0).unwrap_or(101)
 }

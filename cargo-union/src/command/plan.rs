@@ -46,7 +46,8 @@ fn text(planned: &Planned, shown: usize) -> String {
             text.push_str("  nothing is known of an earlier image\n");
         }
         let code = planned.moves.code_about.map(|bytes| format!("about {} of code", ui::bytes(bytes)));
-        let base = planned.moves.base_at_most.filter(|bytes| *bytes > 0).map(|bytes| format!("at most {} of base layers", ui::bytes(bytes)));
+        let base =
+            planned.moves.base_at_most.filter(|bytes| *bytes > 0).map(|bytes| format!("at most {} of base layers", ui::bytes(bytes)));
         let moves: Vec<String> = code.into_iter().chain(base).collect();
         if !moves.is_empty() {
             text.push_str(&format!("  moves {}\n", moves.join(" and ")));

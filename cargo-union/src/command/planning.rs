@@ -71,7 +71,7 @@ impl Planning {
         let mut packages = Vec::new();
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
-            let keyed = keys::compute(declared, snapshot, &mut lock, &*destinations.source, policy).await?;
+            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
             packages.push(package(declared, &session.workspace, keyed, &destinations, work).await?);
         }
         Ok(Self { lock, packages })
@@ -83,7 +83,13 @@ impl Planning {
     }
 }
 
-async fn package(declared: &Declared, workspace: &Workspace, keyed: Vec<Keyed>, destinations: &Destinations, work: &Work) -> Result<PackagePlan> {
+async fn package(
+    declared: &Declared,
+    workspace: &Workspace,
+    keyed: Vec<Keyed>,
+    destinations: &Destinations,
+    work: &Work,
+) -> Result<PackagePlan> {
     let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
     let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
     destinations.check(&chosen, work)?;
@@ -127,7 +133,7 @@ async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, 
         },
         changes: match (action, record) {
             (Action::Reuse | Action::Push, _) | (_, None) => Vec::new(),
-            (_, Some(record)) => changes(&record.inputs, &keyed.inputs),
+            (_, Some(record)) => changes(&record.inputs, &keyed.shown_inputs()),
         },
         moves: moves(keyed, action, record, &*destinations.source).await?,
     };

@@ -15,45 +15,45 @@ use crate::image::platform::Platform;
 
 /// The images of one package.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Results {
+pub(super) struct Results {
     /// By the name of their table.
-    pub images: BTreeMap<String, Record>,
+    pub(super) images: BTreeMap<String, Record>,
     #[serde(skip)]
     path: PathBuf,
 }
 
 /// One image as it was last built or found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub(super) struct Record {
     /// The full key.
-    pub key: String,
+    pub(super) key: String,
     /// The tag.
-    pub tag: String,
+    pub(super) tag: String,
     /// Where it is, as a user would type it.
-    pub location: String,
+    pub(super) location: String,
     /// The pinned reference; `None` when it is in no registry.
-    pub pinned: Option<String>,
+    pub(super) pinned: Option<String>,
     /// Digest of the top manifest.
-    pub digest: Digest,
+    pub(super) digest: Digest,
     /// Compressed bytes of all layers of the first platform; 0 when the image was found, not built.
-    pub size: u64,
+    pub(super) size: u64,
     /// Compressed bytes of the code layer, likewise.
-    pub code_size: u64,
+    pub(super) code_size: u64,
     /// The platforms.
-    pub platforms: Vec<Platform>,
+    pub(super) platforms: Vec<Platform>,
     /// The binaries.
-    pub binaries: Vec<String>,
+    pub(super) binaries: Vec<String>,
     /// The git revision of the workspace when it was built.
-    pub revision: Option<String>,
+    pub(super) revision: Option<String>,
     /// The key of the environment.
-    pub environment: String,
+    pub(super) environment: String,
     /// Every input by name, as short as a plan shows it.
-    pub inputs: BTreeMap<String, String>,
+    pub(super) inputs: BTreeMap<String, String>,
 }
 
 impl Results {
     /// The results of a package. What cannot be read counts as no results, for it is only memory.
-    pub fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
+    pub(super) fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
         let references = union_build::handover::path(target_directory, package, folder);
         let name = references.file_name().expect("the references have a file name");
         let path = target_directory.join("union/results").join(name);
@@ -65,7 +65,7 @@ impl Results {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(&self) -> Result<()> {
+    pub(super) fn save(&self) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("results are plain values, which always serialize");
         bytes.push(b'\n');
         fs::replace_if_different(&self.path, &bytes)?;

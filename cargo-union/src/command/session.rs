@@ -81,7 +81,9 @@ fn choose<'a>(workspace: &'a Workspace, scope: &Scope) -> Result<Vec<&'a Package
     let chosen: Vec<&Package> = selected.iter().copied().filter(|package| package.declares_union).collect();
     let what = match silent {
         Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
-        None if chosen.is_empty() => format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display()),
+        None if chosen.is_empty() => {
+            format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display())
+        }
         None => return Ok(chosen),
     };
     let declaring: Vec<&String> = workspace.packages.iter().filter(|package| package.declares_union).map(|package| &package.name).collect();

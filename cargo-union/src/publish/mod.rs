@@ -120,7 +120,7 @@ pub struct Transfer<'a> {
 }
 
 /// In which way a blob gets there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// It is read from a registry.
     Download,

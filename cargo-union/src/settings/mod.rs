@@ -56,6 +56,8 @@ pub struct Scope {
     pub overrides: Overrides,
     /// The cache of blobs and layers.
     pub cache: Cache,
+    /// The most bytes that the cache keeps.
+    pub cache_limit: u64,
 }
 
 /// What `plan` and `build` work with.
@@ -156,6 +158,7 @@ impl Reader<'_> {
             selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
             overrides: self.overrides(overrides)?,
             cache: self.cache()?,
+            cache_limit: self.cache_limit()?,
         })
     }
 
@@ -211,14 +214,18 @@ impl Reader<'_> {
     }
 
     fn cache(&self) -> Result<Cache> {
-        const GIGABYTES: u64 = 10;
         let env = |name| set(self.environment, name).map(PathBuf::from);
         let folder = env("UNION_CACHE_DIR")
             .or_else(|| env("XDG_CACHE_HOME").map(|cache| cache.join("cargo-union")))
             .or_else(|| env("HOME").map(|home| home.join(".cache/cargo-union")));
-        let folder = folder.ok_or_else(|| Error::new(Code::SettingInvalid, "no folder for the cache is known").help("Set UNION_CACHE_DIR or HOME."))?;
-        let limit = self.number("UNION_CACHE_GB")?.unwrap_or(GIGABYTES).saturating_mul(1_000_000_000);
-        Ok(Cache::new(fs::absolute(&current_folder()?, &folder)).limit(limit))
+        let folder = folder
+            .ok_or_else(|| Error::new(Code::SettingInvalid, "no folder for the cache is known").help("Set UNION_CACHE_DIR or HOME."))?;
+        Ok(Cache::new(fs::absolute(&current_folder()?, &folder)))
+    }
+
+    fn cache_limit(&self) -> Result<u64> {
+        const GIGABYTES: u64 = 10;
+        Ok(self.number("UNION_CACHE_GB")?.unwrap_or(GIGABYTES).saturating_mul(1_000_000_000))
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>> {
@@ -236,7 +243,8 @@ fn output(text: &str) -> Result<Output> {
         Some(("oci", folder)) if !folder.is_empty() => Ok(Output::Oci(folder.into())),
         Some(("tar", file)) if !file.is_empty() => Ok(Output::Tar(file.into())),
         Some(("docker", "")) => Ok(Output::Docker),
-        _ => Err(Error::new(Code::SettingInvalid, format!("`--output {text}` is not understood")).help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
+        _ => Err(Error::new(Code::SettingInvalid, format!("`--output {text}` is not understood"))
+            .help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
     }
 }
 

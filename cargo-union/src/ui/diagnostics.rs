@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Patch, Renderer, Snippet};
 use union_build::diag::{Diagnostic, Label, Origin, Severity};
 
 /// One problem as text: the message with its code, the lines with their marks, the advice.
-pub fn render(problem: &Diagnostic, color: bool) -> String {
+pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,

@@ -3,6 +3,7 @@
 //! The rooms report through their `Reporter` traits, which [`Ui`] implements; nobody else prints.
 
 mod diagnostics;
+mod problem;
 mod progress;
 mod words;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use union_build::diag::Diagnostic;
 
 use crate::base::error::Error;
+pub use problem::Problem;
 use progress::Bars;
 pub use words::{bytes, list};
 
@@ -135,6 +137,18 @@ impl Ui {
         let mut text = serde_json::to_string_pretty(&document).expect("documents are plain values, which always serialize");
         text.push('\n');
         self.data(&text)
+    }
+
+    /// Problems as a JSON document for stdout, when that carries JSON.
+    pub fn failure(&self, problems: Vec<Problem>) {
+        #[derive(Serialize)]
+        struct Failure {
+            problems: Vec<Problem>,
+        }
+        if self.talk.json {
+            // The same was said on stderr, and there is no other place to say that stdout is gone.
+            let _ = self.document("failed", &Failure { problems });
+        }
     }
 
     /// Lends the terminal to another program until the guard is dropped.

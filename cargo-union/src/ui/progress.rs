@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -76,8 +77,8 @@ impl publish::Reporter for Ui {
             Way::Upload | Way::Download => {
                 if transfer.done == 0 {
                     let (verb, word) = if transfer.way == Way::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
-                    let say = if transfer.total >= WORTH_A_BAR { Ui::status } else { Ui::detail };
-                    say(self, verb, format!("{blob} ({size}) {word} {}", transfer.place));
+                    let what = format!("{blob} ({size}) {word} {}", transfer.place);
+                    if transfer.total >= WORTH_A_BAR { self.status(verb, what) } else { self.detail(verb, what) }
                 }
                 let lent = self.lent.load(std::sync::atomic::Ordering::Relaxed);
                 if self.bars.terminal && !lent && transfer.total >= WORTH_A_BAR {
@@ -94,5 +95,19 @@ impl publish::Reporter for Ui {
 impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
         self.detail("Building", format!("{image}: {step}"));
+    }
+}
+
+impl workspace::Reporter for Ui {
+    fn note(&self, text: &str) {
+        Ui::note(self, text);
+    }
+
+    fn waiting_for_lock(&self, path: &Path) {
+        self.status("Blocking", format!("waiting for another `cargo union`, which holds `{}`", path.display()));
+    }
+
+    fn compiling(&self, package: &str, target: &str) {
+        self.detail("Compiling", format!("{package} for {target}"));
     }
 }
