@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use union_build::diag::Code;
-use union_build::key::{Inputs, Key, tag_key};
+use union_build::key::{Inputs, Key, Value, tag_key};
 use union_build::spec::{self, Base, Link, Spec};
 
 use super::bases::{self, Policy};
@@ -35,6 +35,8 @@ pub(super) struct Keyed {
     pub(super) environment: Key,
     /// Its own inputs, all together.
     pub(super) inputs: Inputs,
+    /// The own keys of the package's other images, whose tags the binaries embed.
+    others: BTreeMap<String, Key>,
     /// The full key, from which the tag is made.
     pub(super) key: Key,
     /// The tag.
@@ -71,9 +73,11 @@ impl Keyed {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
     }
 
-    /// Its own inputs, as short as a plan shows them.
+    /// Everything that its tag is made from, as short as a plan shows it.
     pub(super) fn shown_inputs(&self) -> BTreeMap<String, String> {
-        self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+        let own = self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
+        let others = self.others.iter().map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key).to_string()));
+        own.chain(others).collect()
     }
 
     /// Looks again at everything the key was made from.
@@ -128,6 +132,7 @@ pub(super) async fn compute(
         // An environment embeds nothing: its own key is all there is to it.
         if keyed.code.is_some() {
             keyed.key = tag_key(&keyed.name, &own);
+            keyed.others = own.iter().filter(|(name, _)| **name != keyed.name).map(|(name, key)| (name.clone(), *key)).collect();
         }
         keyed.tag = keyed.spec().tag_format.replace("{spec-hash}", &keyed.key.spec_hash());
     }
@@ -165,6 +170,7 @@ async fn image(
         generation,
         environment,
         inputs: own.together(code.as_ref().map(|code| code.inputs.inputs.clone())),
+        others: BTreeMap::new(),
         key: all.key("image"),
         tag: String::new(),
         code,
