@@ -19,7 +19,7 @@ use union_build::diag::Code;
 use super::error::{Error, Result};
 
 /// Environment variables as a value, so that what a child or a key sees can be said by a test.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
@@ -63,6 +63,13 @@ impl Environment {
     }
 }
 
+impl fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
         Self(variables.into_iter().collect())
@@ -70,7 +77,6 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 /// A program that is about to be started.
-#[derive(Debug)]
 pub struct Command {
     program: OsString,
     inner: tokio::process::Command,
@@ -279,6 +285,7 @@ mod tests {
         let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
         let output = Command::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
+        assert_eq!(format!("{environment:?}"), "{\"ONLY\"}");
     }
 
     #[cfg(target_os = "linux")]

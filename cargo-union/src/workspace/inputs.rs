@@ -40,6 +40,8 @@ pub struct CodeInputs {
     pub(super) folders: BTreeSet<PathBuf>,
     /// The environment variables behind them.
     pub(super) variables: BTreeSet<String>,
+    /// The binaries that the image carries; others are none of its business.
+    pub(super) binaries: BTreeSet<String>,
     pub(super) excluded: Excluded,
 }
 
@@ -55,6 +57,7 @@ impl Snapshot<'_> {
             files: BTreeSet::new(),
             folders: BTreeSet::new(),
             variables: BTreeSet::new(),
+            binaries: settings.binaries.clone(),
             excluded: Excluded::new(&settings.exclude)?,
         };
         self.settings(package, settings, &mut found);
@@ -126,7 +129,8 @@ fn file_name(relative: String) -> String {
     if taken { format!("./{relative}") } else { relative }
 }
 
-/// Whether nothing moved between two looks at the same image's inputs.
+/// Whether nothing moved between two looks at the same image's inputs. The second look needs a
+/// second [`Workspace::load`](super::Workspace::load), for a workspace keeps its manifests' text.
 ///
 /// # Errors
 /// `InputsMoved`, which names what moved.
