@@ -86,7 +86,7 @@ impl Command {
     /// A program with an environment of its own, in a folder.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
-        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null()).kill_on_drop(true);
+        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null());
         Self { program: program.as_ref().to_owned(), inner }
     }
 
@@ -293,7 +293,8 @@ mod tests {
     async fn a_child_and_its_children_end_with_the_future_that_waits_for_them() {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
-        let script = format!("sleep 600 & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display());
+        let survived = folder.path().join("survived");
+        let script = format!("(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display(), survived.display());
         let task = tokio::spawn(shell(&script).output());
         while !pids.exists() {
             tokio::task::yield_now().await;
@@ -306,5 +307,6 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
+        assert!(!survived.exists(), "a child came to its own end");
     }
 }
