@@ -136,9 +136,9 @@ async fn a_relative_target_directory_is_the_same_for_build_scripts() {
 #[tokio::test]
 async fn what_cargo_has_started_ends_with_a_dropped_compile() {
     let project = Project::app("fn main() {}");
-    let pid_file = project.path("../pid");
+    let (pid_file, survived) = (project.path("../pid"), project.path("../survived"));
     let script = format!(
-        "fn main() {{ let file = {pid_file:?}; std::fs::write(format!(\"{{file}}.part\"), std::process::id().to_string()).unwrap(); std::fs::rename(format!(\"{{file}}.part\"), file).unwrap(); std::thread::sleep(std::time::Duration::from_secs(600)); }}"
+        "use std::fs; fn main() {{ let file = {pid_file:?}; fs::write(format!(\"{{file}}.part\"), std::process::id().to_string()).unwrap(); fs::rename(format!(\"{{file}}.part\"), file).unwrap(); std::thread::sleep(std::time::Duration::from_secs(30)); fs::write({survived:?}, \"\").unwrap(); }}"
     );
     project.write("build.rs", &script);
     let started = async {
@@ -150,9 +150,9 @@ async fn what_cargo_has_started_ends_with_a_dropped_compile() {
         _ = project.build() => panic!("the build script sleeps"),
         () = started => {}
     }
-    let pid = std::fs::read_to_string(&pid_file).unwrap();
-    let stat = std::path::PathBuf::from(format!("/proc/{pid}/stat"));
+    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&pid_file).unwrap());
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         tokio::task::yield_now().await;
     }
+    assert!(!survived.exists(), "the build script came to its own end");
 }

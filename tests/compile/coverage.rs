@@ -131,3 +131,23 @@ async fn sources_that_move_during_the_compile_stop_the_build() {
     assert_eq!((error.code(), error.to_string().as_str()), (Code::InputsMoved, "`src/late.rs` changed while the code was compiled"));
     project.build().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_manifest_that_moves_during_the_compile_stops_the_build() {
+    let project = Project::app("fn main() {}");
+    let script = "fn main() { let text = std::fs::read_to_string(\"Cargo.toml\").unwrap(); std::fs::write(\"Cargo.toml\", text + \"[features]\\nx = []\\n\").unwrap(); }";
+    project.write("build.rs", script);
+    let error = project.build().await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().as_str()), (Code::InputsMoved, "`Cargo.toml` changed while the code was compiled"));
+}
+
+#[tokio::test]
+async fn a_binary_that_another_image_carries_is_not_checked_for_this_one() {
+    let mut project = Project::app("fn main() {}");
+    project.write("src/bin/other.rs", "fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
+    project.write("other.txt", "");
+    project.compiled_too.insert("other".to_owned());
+    project.build().await.unwrap();
+    project.settings.binaries.insert("other".to_owned());
+    assert_eq!(project.build().await.unwrap_err().code(), Code::InputNotCovered);
+}

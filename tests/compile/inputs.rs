@@ -77,8 +77,8 @@ moves! {
     what_cargo_sets_for_the_compile_is_an_input: |p| p.write(".cargo/config.toml", "[env]\nA = 'b'\n[alias]\nb = 'build'\n") => ["cargo config: env"];
     a_profile_s_variable_is_an_input: |p| p.environment.set("CARGO_PROFILE_RELEASE_LTO", "true") => ["CARGO_PROFILE_RELEASE_LTO"];
     other_variables_are_nothing: |p| p.environment.set("EDITOR", "vi") => [];
-    a_variable_of_the_build_is_an_input: |p| drop(p.settings.compile.env.insert("A".to_owned(), "b".to_owned())) => ["build.env.A"];
-    features_are_an_input: |p| drop(p.settings.compile.features.insert("extra".to_owned())) => ["features"];
+    a_variable_of_the_build_is_an_input: |p| p.settings.compile.env.extend([("A".to_owned(), "b".to_owned())]) => ["build.env.A"];
+    features_are_an_input: |p| p.settings.compile.features.extend(["extra".to_owned()]) => ["features"];
     the_linkage_is_an_input: |p| p.settings.compile.linkage = Linkage::Static => ["link"];
     a_glob_adds_sources: |p| p.settings.inputs.push(p.pattern("app", "sql/*.sql")) => ["app/sql/a.sql"];
     what_is_excluded_is_nothing: |p| p.settings.exclude.push(p.pattern("app", "deep")) => ["app/src/deep/ignored.rs"];

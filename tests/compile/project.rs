@@ -1,7 +1,7 @@
 //! A user's project in a temporary folder, with an environment that holds nothing of the machine's
 //! but the toolchain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -28,6 +28,8 @@ pub(crate) struct Project {
     pub(crate) cargo_program: Option<PathBuf>,
     pub(crate) locked: bool,
     pub(crate) settings: Settings,
+    /// Binaries that another image of the package carries.
+    pub(crate) compiled_too: BTreeSet<String>,
     pub(crate) notes: Notes,
 }
 
@@ -71,7 +73,16 @@ impl Project {
         };
         let settings =
             Settings { compile, targets: vec![triple()], binaries: ["app".to_owned()].into(), inputs: Vec::new(), exclude: Vec::new() };
-        let project = Self { folder, root, environment, cargo_program: None, locked: false, settings, notes: Notes::default() };
+        let project = Self {
+            folder,
+            root,
+            environment,
+            cargo_program: None,
+            locked: false,
+            settings,
+            compiled_too: BTreeSet::new(),
+            notes: Notes::default(),
+        };
         files.iter().for_each(|(path, text)| project.write(path, text));
         project
     }
@@ -149,13 +160,12 @@ impl Project {
             package,
             target: &self.settings.targets[0],
             settings: &self.settings.compile,
-            binaries: self.settings.binaries.clone(),
+            binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
             source_date_epoch: 0,
         };
         let compiled = compile(&snapshot, &job, &self.notes).await?;
         let findings = uncovered(&snapshot, package, &before, &compiled)?;
-        let again = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
-        unmoved(&before.inputs, &again.inputs(package, &self.settings)?.inputs)?;
+        unmoved(&before.inputs, &self.inputs().await?.inputs)?;
         Ok((compiled, findings))
     }
 

@@ -1,15 +1,19 @@
-//! `main → cli → settings → command → {workspace, build, publish} → image → base`, and `command → ui`.
+//! Who may name whom.
+//!
+//! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
+//! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
+//! are plain: `command → {workspace, build, publish} → image → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
 /// What each room of the crate may name, besides itself.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("main", &["cli", "exit"]),
-    ("lib", &[]),
-    ("exit", &["base"]),
-    ("cli", &["settings", "command", "ui", "image", "base", "exit"]),
-    ("settings", &["command", "ui", "image", "base"]),
-    ("command", &["workspace", "build", "publish", "ui", "image", "base"]),
+    ("main", &[]),
+    ("lib", &["cli", "settings", "command", "ui", "base", "exit"]),
+    ("exit", &[]),
+    ("cli", &[]),
+    ("settings", &["cli", "workspace", "ui", "image", "base"]),
+    ("command", &["settings", "workspace", "build", "publish", "ui", "image", "base", "exit"]),
     ("ui", &["workspace", "build", "publish", "image", "base"]),
     ("workspace", &["image", "base"]),
     ("build", &["image", "base"]),
@@ -17,6 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("image", &["base"]),
     ("base", &["image"]),
 ];
+
+/// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
+const AT_THE_DOOR: &[&str] = &["settings", "ui"];
+const NOUNS: &[&str] = &["workspace", "build", "publish"];
 
 /// Where a file of `cargo-union/src` names a room that it must not know.
 pub(crate) fn problems(file: &File) -> Vec<String> {
@@ -27,6 +35,12 @@ pub(crate) fn problems(file: &File) -> Vec<String> {
     };
     let mut problems = Vec::new();
     for place in places(file.tokens()) {
+        if AT_THE_DOOR.contains(&room) && goes_in(&place.words) {
+            problems.push(file.problem(
+                place.line,
+                format!("`{room}` sees `{}` from the door only: its `Reporter` and the types beside it", place.words[0]),
+            ));
+        }
         let Some(path) = from_the_crate(&module, &place) else { continue };
         let Some(other) = path.first().filter(|other| ROOMS.iter().any(|(name, _)| name == other)) else { continue };
         if other == room {
@@ -36,16 +50,18 @@ pub(crate) fn problems(file: &File) -> Vec<String> {
             problems.push(file.problem(place.line, format!("`{room}` must not know `{other}`")));
         } else if room == "base" && path.get(1).is_none_or(|module| module != "digest") {
             problems.push(file.problem(place.line, "`base` knows nobody, save `image::digest`"));
-        } else if room == "ui" && is_noun(other) && path.get(1).is_none_or(|name| !name.starts_with(char::is_uppercase)) {
-            problems
-                .push(file.problem(place.line, format!("`ui` sees `{other}` through its `Reporter` and the types that stand beside it")));
+        } else if AT_THE_DOOR.contains(&room) && goes_in(&path) {
+            problems.push(
+                file.problem(place.line, format!("`{room}` sees `{other}` from the door only: its `Reporter` and the types beside it")),
+            );
         }
     }
     problems
 }
 
-fn is_noun(room: &str) -> bool {
-    matches!(room, "workspace" | "build" | "publish")
+/// `publish::registry` goes in, `publish::Reporter` and `publish` alone do not.
+fn goes_in(path: &[String]) -> bool {
+    NOUNS.contains(&path[0].as_str()) && path.get(1).is_some_and(|name| name.starts_with(char::is_lowercase))
 }
 
 /// `main` or `lib`, for the two files that are no room.
@@ -91,9 +107,12 @@ mod tests {
             ("workspace/a.rs", "use super::super::cli;"),
             ("workspace/mod.rs", "use super::cli;"),
             ("image/mod.rs", "mod tests { use super::super::build::Recipe; }"),
-            ("command/build.rs", "use crate::settings::Settings;"),
+            ("command/build.rs", "use crate::cli::Build;"),
+            ("settings/mod.rs", "use crate::command::build;"),
+            ("cli/mod.rs", "use crate::settings;"),
             ("base/fs.rs", "use crate::image::Image;"),
             ("ui/progress.rs", "use crate::publish::registry::Client;"),
+            ("ui/progress.rs", "fn a() { publish::registry::get() }"),
             ("main.rs", "use cargo_union::publish::Target;"),
             ("imp/mod.rs", ""),
         ] {
@@ -107,7 +126,8 @@ mod tests {
             ("build/native.rs", "use crate::image::Image; use super::Recipe; use super::super::base::fs; use toml::build;"),
             ("base/cache.rs", "use crate::image::digest::Digest; use super::error;"),
             ("command/build.rs", "use crate::{build::Builder, publish::Publisher, ui};"),
-            ("ui/progress.rs", "use crate::publish::{Reporter, Transfer};"),
+            ("ui/progress.rs", "use crate::publish::{Reporter, Transfer}; use crate::build; impl build::Reporter for A {}"),
+            ("settings/mod.rs", "use crate::cli; use crate::workspace::Selection;"),
             ("image/mod.rs", "mod tests { use super::Image; }"),
             ("lib.rs", "pub mod base; pub mod build;"),
         ] {

@@ -13,7 +13,7 @@ const DOORS: &[Door] = &[
     Door { path: &["bollard"], files: &["cargo-union/src/publish/daemon"], because: "the engine is spoken to in one place" },
     Door { path: &["reqwest"], files: &["cargo-union/src/publish/"], because: "only a transport opens connections" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
-    Door { path: &["clap_cargo"], files: CLI, because: "only `cli` knows what can be typed" },
+    Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },
     Door { path: &["clap_complete"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_mangen"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["indicatif"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
@@ -21,21 +21,27 @@ const DOORS: &[Door] = &[
     Door { path: &["cargo_metadata"], files: &["cargo-union/src/workspace/"], because: "only `workspace` asks cargo" },
     Door { path: &["docker_credential"], files: &["cargo-union/src/publish/"], because: "only publishers log in" },
     Door { path: &["std", "io", "stdout"], files: PRINTERS, because: "rooms never print" },
-    Door { path: &["std", "io", "stderr"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["std", "io", "stderr"], files: ASKERS, because: "rooms never print" },
     Door { path: &["io", "stdout"], files: PRINTERS, because: "rooms never print" },
-    Door { path: &["io", "stderr"], files: PRINTERS, because: "rooms never print" },
+    Door { path: &["io", "stderr"], files: ASKERS, because: "rooms never print" },
     Door { path: &["std", "process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
     Door { path: &["process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
     Door { path: &["tokio", "process"], files: STARTERS, because: "programs are started through `base::process`" },
 ];
 
-const CLI: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/main.rs"];
+/// `lib.rs` hands the words to `cli`.
+const CLI: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/lib.rs"];
+const COLOURS: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/ui/"];
 
 /// `emit` speaks to cargo, which reads a build script's stdout.
 const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
 
-/// `union-build` cannot see `base`: it asks cargo for the target folder by itself.
-const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "union-build/src/"];
+/// `settings` asks whether stderr is a terminal, which decides about colours.
+const ASKERS: &[&str] = &["cargo-union/src/ui/", "cargo-union/src/settings/", "union-build/src/emit.rs"];
+
+/// `union-build` cannot see `base`: it asks cargo for the target folder by itself. A credential helper is
+/// asked on its standard input, and both what it says and how it ends are its answer.
+const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "cargo-union/src/publish/auth/helper.rs", "union-build/src/"];
 
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 

@@ -187,7 +187,7 @@ fn split(tokens: TokenStream) -> (TokenStream, TokenStream) {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         let attribute = matches!(&token, TokenTree::Punct(sign) if sign.as_char() == '#');
-        let of_tests = attribute && tokens.peek().is_some_and(|next| next.to_string().replace(' ', "") == "[cfg(test)]");
+        let of_tests = attribute && tokens.peek().is_some_and(is_cfg_test);
         if of_tests {
             // The item goes up to its `;` or its braces, whichever is first.
             for token in tokens.by_ref() {
@@ -212,6 +212,12 @@ fn split(tokens: TokenStream) -> (TokenStream, TokenStream) {
         }
     }
     (code.into_iter().collect(), tests.into_iter().collect())
+}
+
+/// `[cfg(test)]`, also as `[cfg(all(test, unix))]`.
+fn is_cfg_test(attribute: &TokenTree) -> bool {
+    let text = attribute.to_string().replace(' ', "");
+    ["[cfg(test)]", "[cfg(all(test,"].iter().any(|start| text.starts_with(start))
 }
 
 #[cfg(test)]
@@ -242,7 +248,8 @@ mod tests {
     #[test]
     fn tests_are_told_from_code() {
         let (code, tests) =
-            File::new("a.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\nfn c() {}\n#[cfg(test)]\nuse d;").code_and_tests();
+            File::new("a.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\nfn c() {}\n#[cfg(all(test, unix))]\nuse d;")
+                .code_and_tests();
         assert_eq!((code.to_string().as_str(), tests.to_string().contains("fn b")), ("fn a () { } fn c () { }", true));
     }
 

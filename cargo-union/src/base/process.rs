@@ -19,7 +19,7 @@ use union_build::diag::Code;
 use super::error::{Error, Result};
 
 /// Environment variables as a value, so that what a child or a key sees can be said by a test.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
@@ -63,6 +63,13 @@ impl Environment {
     }
 }
 
+impl fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
         Self(variables.into_iter().collect())
@@ -70,7 +77,6 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 /// A program that is about to be started.
-#[derive(Debug)]
 pub struct Command {
     program: OsString,
     inner: tokio::process::Command,
@@ -80,7 +86,7 @@ impl Command {
     /// A program with an environment of its own, in a folder.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
-        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null()).kill_on_drop(true);
+        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null());
         Self { program: program.as_ref().to_owned(), inner }
     }
 
@@ -279,6 +285,7 @@ mod tests {
         let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
         let output = Command::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
+        assert_eq!(format!("{environment:?}"), "{\"ONLY\"}");
     }
 
     #[cfg(target_os = "linux")]
@@ -286,7 +293,8 @@ mod tests {
     async fn a_child_and_its_children_end_with_the_future_that_waits_for_them() {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
-        let script = format!("sleep 600 & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display());
+        let survived = folder.path().join("survived");
+        let script = format!("(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display(), survived.display());
         let task = tokio::spawn(shell(&script).output());
         while !pids.exists() {
             tokio::task::yield_now().await;
@@ -299,5 +307,6 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
+        assert!(!survived.exists(), "a child came to its own end");
     }
 }

@@ -33,21 +33,33 @@ impl Config {
         folders.extend(cargo.home().filter(|home| !folders.contains(home)));
         let mut config = Self::default();
         for folder in folders {
-            for name in ["config", "config.toml"] {
-                let path = folder.join(name);
-                if let Some(text) = fs::read_if_exists(&path)? {
-                    let table = text.parse().map_err(|cause: toml::de::Error| {
-                        Error::new(Code::WorkspaceInvalid, format!("could not parse `{}`", path.display())).because(cause)
-                    })?;
-                    config.files.push((path, table));
-                    break;
-                }
-            }
+            let found = ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
+            found.map_or(Ok(()), |path| config.read(path))?;
         }
         for (_, file) in config.files.iter().rev() {
             merge(&mut config.table, file);
         }
         Ok(config)
+    }
+
+    /// Reads a file, and after it, since they are weaker, the files that it includes.
+    fn read(&mut self, path: PathBuf) -> Result<()> {
+        if self.files.iter().any(|(known, _)| *known == path) {
+            return Ok(());
+        }
+        let table: Table = fs::read_to_string(&path)?.parse().map_err(|cause: toml::de::Error| {
+            Error::new(Code::WorkspaceInvalid, format!("could not parse `{}`", path.display())).because(cause)
+        })?;
+        let named = |entry: &Toml| entry.as_str().or_else(|| entry.get("path")?.as_str()).map(PathBuf::from);
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let includes: Vec<PathBuf> = match table.get("include") {
+            Some(Toml::Array(entries)) => entries.iter().filter_map(named).collect(),
+            other => other.and_then(named).into_iter().collect(),
+        };
+        self.files.push((path, table));
+        // The last one named is the strongest. One that is missing is cargo's to refuse, or optional.
+        let present = includes.iter().rev().map(|include| fs::absolute(&folder, include)).filter(|include| include.is_file());
+        present.into_iter().try_for_each(|include| self.read(include))
     }
 
     /// A value by its path.
@@ -256,6 +268,20 @@ mod tests {
         let config = Config::load(&cargo, &root).unwrap();
         assert_eq!(flags(&config, &[]), "-Ahome -Aout -Ain");
         assert_eq!(config.program(&["build", "rustc"]), Some(folder.path().join("tools/rustc")));
+    }
+
+    #[test]
+    fn an_included_file_is_weaker_than_the_file_that_includes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::replace(&folder.path().join(".cargo").join(name), text.as_bytes()).unwrap();
+        write(
+            "config.toml",
+            "include = ['one.toml', { path = 'two.toml', optional = true }, { path = 'absent.toml', optional = true }]\nbuild.rustflags = ['-Ain']\n",
+        );
+        write("one.toml", "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n");
+        write("two.toml", "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n");
+        let config = Config::load(&Cargo::new(folder.path(), Environment::default()), folder.path()).unwrap();
+        assert_eq!((flags(&config, &[]).as_str(), config.program(&["build", "rustc"])), ("-Aone -Atwo -Ain", Some("two".into())));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Findings {
 /// # Errors
 /// `InputNotCovered`, with the line to add; `FileUnreadable`.
 pub fn uncovered(snapshot: &Snapshot<'_>, package: &Package, inputs: &CodeInputs, compiled: &Compiled) -> Result<Findings> {
-    let read = read_files(snapshot, compiled)?;
+    let read = read_files(snapshot, inputs, compiled)?;
     let mut covered = inputs.files.clone();
     covered.extend(inputs.folders.iter().map(|folder| folder.join("Cargo.toml")));
     covered.extend(["Cargo.toml", "Cargo.lock"].map(|name| snapshot.workspace.root.join(name)));
@@ -43,14 +43,14 @@ pub fn uncovered(snapshot: &Snapshot<'_>, package: &Package, inputs: &CodeInputs
     Ok(Findings { warnings: watched(snapshot, inputs, compiled)?, outside })
 }
 
-/// Every file that cargo names as read for the executables, less what is nobody's input. A folder,
-/// which only a build script can watch, stands for all files in it.
-fn read_files(snapshot: &Snapshot<'_>, compiled: &Compiled) -> Result<BTreeSet<PathBuf>> {
+/// Every file that cargo names as read for the image's executables, less what is nobody's input. A
+/// folder, which only a build script can watch, stands for all files in it.
+fn read_files(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) -> Result<BTreeSet<PathBuf>> {
     let exempt = snapshot.not_inputs();
     // cargo writes relative paths when it was told from where.
     let base = snapshot.config.program(&["build", "dep-info-basedir"]).unwrap_or_else(|| snapshot.workspace.root.clone());
     let mut files = BTreeSet::new();
-    for executable in compiled.executables.values() {
+    for (_, executable) in compiled.executables.iter().filter(|(name, _)| inputs.binaries.contains(*name)) {
         for file in depinfo::files(&fs::read_to_string(&executable.with_extension("d"))?) {
             let path = fs::absolute(&base, Path::new(&file));
             if exempt.iter().any(|folder| path.starts_with(folder)) {
@@ -90,7 +90,8 @@ fn watched(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) ->
         }
     }
     let libraries = compiled.libraries.iter().filter_map(|(package, path)| Some((short_name(package), notes_of_library(path)?)));
-    let binaries = compiled.executables.iter().filter_map(|(name, path)| Some((name.clone(), notes_of_binary(path)?)));
+    let binaries = compiled.executables.iter().filter(|(name, _)| inputs.binaries.contains(*name));
+    let binaries = binaries.filter_map(|(name, path)| Some((name.clone(), notes_of_binary(path)?)));
     for (package, notes) in libraries.chain(binaries) {
         let text = fs::read_if_exists(&notes)?.unwrap_or_default();
         for name in depinfo::variables(&text).filter(|name| matters(name)) {

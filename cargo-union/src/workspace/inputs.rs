@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
@@ -40,7 +41,18 @@ pub struct CodeInputs {
     pub(super) folders: BTreeSet<PathBuf>,
     /// The environment variables behind them.
     pub(super) variables: BTreeSet<String>,
+    /// The binaries that the image carries; others are none of its business.
+    pub(super) binaries: BTreeSet<String>,
     pub(super) excluded: Excluded,
+}
+
+/// What all images of a package share.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    inputs: Inputs,
+    /// Its own files and those of the local packages that it needs, with what each is called.
+    sources: BTreeMap<PathBuf, String>,
+    folders: BTreeSet<PathBuf>,
 }
 
 impl Snapshot<'_> {
@@ -49,41 +61,65 @@ impl Snapshot<'_> {
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
     pub fn inputs(&self, package: &Package, settings: &Settings) -> Result<CodeInputs> {
-        let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
+        let part = self.part(package)?;
         let mut found = CodeInputs {
-            inputs: Inputs::new(),
+            inputs: part.inputs.clone(),
             files: BTreeSet::new(),
-            folders: BTreeSet::new(),
+            folders: part.folders.clone(),
             variables: BTreeSet::new(),
+            binaries: settings.binaries.clone(),
             excluded: Excluded::new(&settings.exclude)?,
         };
         self.settings(package, settings, &mut found);
-        found.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
+        let mut sources = part.sources.clone();
+        for pattern in &settings.inputs {
+            for file in self.sources.matching(pattern)? {
+                let name = file_name(relative(&self.workspace.root, &file)?);
+                sources.insert(file, name);
+            }
+        }
+        for (file, name) in sources.into_iter().filter(|(file, _)| !found.excluded.has(file)) {
+            found.inputs.insert(name, self.sources.hash(&file)?);
+            found.files.insert(file);
+        }
+        Ok(found)
+    }
+
+    /// What all images of a package share, found once.
+    fn part(&self, package: &Package) -> Result<Arc<Part>> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = parts.get(&package.id) {
+            return Ok(part.clone());
+        }
+        let part = Arc::new(self.find_part(package)?);
+        parts.insert(package.id.clone(), part.clone());
+        Ok(part)
+    }
+
+    fn find_part(&self, package: &Package) -> Result<Part> {
+        let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
+        let mut part = Part::default();
+        part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
         for (name, version) in closure.versions() {
-            found.inputs.insert(format!("Cargo.lock: {name}"), version);
+            part.inputs.insert(format!("Cargo.lock: {name}"), version);
         }
         for (name, value) in manifest::of_root(&self.root_manifest) {
-            found.inputs.insert(name, value);
+            part.inputs.insert(name, value);
         }
-        let mut sources = BTreeSet::new();
         for entry in closure.local() {
             let local = self.local(entry).ok_or_else(|| {
                 let tried = format!("Cargo.lock takes `{} {}` from this disk, but no manifest names its folder", entry.name, entry.version);
                 Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
             let name = relative(&self.workspace.root, &local.manifest.path)?;
-            found.inputs.insert(name, manifest::of_package(manifest::parse(&local.manifest)?));
-            found.folders.insert(local.folder.clone());
-            sources.extend(self.sources.of_package(local)?);
+            part.inputs.insert(name, manifest::of_package(manifest::parse(&local.manifest)?));
+            part.folders.insert(local.folder.clone());
+            for file in self.sources.of_package(local)? {
+                let name = file_name(relative(&self.workspace.root, &file)?);
+                part.sources.insert(file, name);
+            }
         }
-        for pattern in &settings.inputs {
-            sources.extend(self.sources.matching(pattern)?);
-        }
-        for file in sources.into_iter().filter(|file| !found.excluded.has(file)) {
-            found.inputs.insert(file_name(relative(&self.workspace.root, &file)?), self.sources.hash(&file)?);
-            found.files.insert(file);
-        }
-        Ok(found)
+        Ok(part)
     }
 
     fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) {
@@ -126,7 +162,8 @@ fn file_name(relative: String) -> String {
     if taken { format!("./{relative}") } else { relative }
 }
 
-/// Whether nothing moved between two looks at the same image's inputs.
+/// Whether nothing moved between two looks at the same image's inputs. The second look needs a
+/// second [`Workspace::load`](super::Workspace::load), for a workspace keeps its manifests' text.
 ///
 /// # Errors
 /// `InputsMoved`, which names what moved.

@@ -42,6 +42,12 @@ impl Locked {
     pub(super) fn is_local(&self) -> bool {
         self.source.is_none()
     }
+
+    /// Whether it has a source; a commit, which an entry names, is left out where others need it.
+    fn is_from(&self, source: &str) -> bool {
+        let own = self.source.as_deref().unwrap_or_default();
+        own == source || own.split_once('#').is_some_and(|(repository, _)| repository == source)
+    }
 }
 
 impl Lockfile {
@@ -108,11 +114,10 @@ impl Lockfile {
         entry.dependencies.iter().filter_map(|text| {
             let mut words = text.split(' ');
             let name = words.next()?;
-            let (version, source) = (words.next(), words.next());
+            let (version, source) = (words.next(), words.next().map(|source| source.trim_matches(['(', ')'])));
             let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
             named.into_iter().find(|package| {
-                version.is_none_or(|version| package.version.to_string() == version)
-                    && source.is_none_or(|source| package.source.as_deref() == Some(source.trim_matches(['(', ')'])))
+                version.is_none_or(|version| package.version.to_string() == version) && source.is_none_or(|source| package.is_from(source))
             })
         })
     }
@@ -260,6 +265,20 @@ checksum = "dd"
         }
         let unrelated = format!("{LOCK}\n[[package]]\nname = \"zzz\"\nversion = \"1.0.0\"\n");
         assert_eq!(value(&unrelated), before);
+    }
+
+    #[test]
+    fn two_sources_of_one_version_are_kept_apart() {
+        let entry = |source: &str| format!("[[package]]\nname = 'twin'\nversion = '1.0.0'\nsource = '{source}'\n");
+        let needs = "dependencies = ['twin 1.0.0 (git+https://b.example/twin)']";
+        let text = format!(
+            "[[package]]\nname = 'app'\nversion = '0.1.0'\n{needs}\n{}{}",
+            entry("git+https://a.example/twin#aa"),
+            entry("git+https://b.example/twin#bb")
+        );
+        let lock = lock(&text);
+        let found: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
+        assert_eq!(found, [Some("git+https://b.example/twin#bb")]);
     }
 
     #[test]

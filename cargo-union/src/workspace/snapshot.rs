@@ -1,10 +1,13 @@
 //! What a workspace's files say at one moment: everything that its packages' keys share.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use toml::Table;
 
 use super::config::Config;
+use super::inputs::Part;
 use super::lockfile::{Locked, Lockfile};
 use super::sources::Sources;
 use super::{Cargo, Package, Reporter, Toolchain, Workspace, local, manifest};
@@ -23,6 +26,8 @@ pub struct Snapshot<'a> {
     pub(super) root_manifest: Table,
     pub(super) outside: Vec<Package>,
     pub(super) sources: Sources,
+    /// By package id.
+    pub(super) parts: Mutex<HashMap<String, Arc<Part>>>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -38,7 +43,17 @@ impl<'a> Snapshot<'a> {
         let outside = local::outside_packages(cargo, workspace, &root_manifest, &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
         let skipped = made.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok()).collect();
-        Ok(Self { workspace, cargo, toolchain, config, lockfile, root_manifest, outside, sources: Sources::new(skipped) })
+        Ok(Self {
+            workspace,
+            cargo,
+            toolchain,
+            config,
+            lockfile,
+            root_manifest,
+            outside,
+            sources: Sources::new(skipped),
+            parts: Mutex::default(),
+        })
     }
 
     /// The compiler that cargo takes.
