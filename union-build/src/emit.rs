@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::handover::{self, References};
 use declared::Declared;
 
-mod declared;
+pub(crate) mod declared;
 mod generated;
 
 /// Writes `union_images.rs` into `OUT_DIR`; to be called by a `build.rs`.

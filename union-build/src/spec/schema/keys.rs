@@ -101,7 +101,7 @@ pub static IMAGE: Level = Level {
         Key::new("conda-packages", Kind::Texts, "Conda packages to install.").runs().default("[]"),
         Key::new("conda-channels", Kind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
         Key::new("cuda", Kind::Text, "CUDA version for which a base image is proposed.").runs(),
-        Key::new("cudnn", Kind::Text, "cuDNN version for which a base image is proposed.").runs(),
+        Key::new("cudnn", Kind::Text, "Version of cuDNN for which a base image is proposed.").runs(),
         Key::new("dockerfile", Kind::Path, "A Dockerfile that makes the environment.").runs(),
         Key::new("secrets", Kind::Entries(&SECRET), "Secrets that are mounted while the environment is built, and never kept.")
             .runs()
