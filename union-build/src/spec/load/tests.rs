@@ -409,7 +409,13 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
         (Code::UnknownKey, "zzz = 1".to_owned(), "2:1", "`zzz`", "its keys are project, domain, registry"),
         (Code::WrongType, "project = 3".to_owned(), "2:11", "expected a string, found an integer", "write `\"3\"`"),
         (Code::WrongType, format!("{gpu}apt-packages = \"a\""), "3:16", "expected a list of strings, found a string", "write `[\"a\"]`"),
-        (Code::WrongType, format!("{gpu}env = []"), "3:7", "`images.gpu.env` has the wrong type: expected a table of strings, found a list", ""),
+        (
+            Code::WrongType,
+            format!("{gpu}env = []"),
+            "3:7",
+            "`images.gpu.env` has the wrong type: expected a table of strings, found a list",
+            "",
+        ),
         (Code::WrongType, "images = 1".to_owned(), "2:10", "expected a table of tables, found an integer", ""),
         (
             Code::InvalidValue,
