@@ -62,6 +62,8 @@ fn what_others_confuse_has_different_keys() {
         apt(&["abc"]),
         apt(&["a bc"]),
         apt(&["bc", "a"]),
+        apt(&["at", "b"]),
+        apt(&["a", "tb"]),
         commands(&["abc"]),
         commands(&["a", "bc"]),
     ];
@@ -115,7 +117,8 @@ fn an_input_cannot_hide_another() {
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        "[ab]{0,3}".prop_map(Value::Text),
+        // `t` is also what the encoding begins a text with.
+        "[at]{0,3}".prop_map(Value::Text),
         any::<bool>().prop_map(Value::Bool),
         (-2_i64..3).prop_map(Value::Number),
         "[ab]{0,2}".prop_map(Value::hash_of),
@@ -123,7 +126,7 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::List),
-            proptest::collection::btree_map("[ab]{0,2}", inner, 0..3).prop_map(Value::Map),
+            proptest::collection::btree_map("[at]{0,2}", inner, 0..3).prop_map(Value::Map),
         ]
     })
 }
