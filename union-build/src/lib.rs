@@ -7,7 +7,7 @@
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // src/main.rs
 //! mod images {
 //!     include!(concat!(env!("OUT_DIR"), "/union_images.rs"));

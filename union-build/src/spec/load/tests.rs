@@ -254,20 +254,19 @@ fn a_container_task_may_run_what_its_image_brings() {
 }
 
 #[test]
-fn the_starter_manifest_is_valid_for_any_package() {
+fn the_starter_manifest_is_valid_for_any_package_also_with_its_comments() {
     for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
         let text = crate::spec::schema::template("my_app", &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>());
-        assert_eq!(text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).take(4).count(), 4);
+        assert!(text.starts_with(&format!("[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n", bins[0])), "{text}");
         let spec = Project::new(&text).bins(bins).spec();
-        assert_eq!(spec.tasks.len(), bins.len());
-        // What stands in comments is valid as well.
-        let comments: String = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| !line.ends_with(':'))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        Project::new(&comments.replace("# ", "")).bins(&["a"]).file("app/conf/x").spec();
+        assert_eq!((spec.tasks.len(), spec.images["default"].copy.len()), (bins.len(), 0));
+        let uncommented = |line: &str| match line.strip_prefix("# ") {
+            Some(comment) if !comment.ends_with(':') => comment.to_owned(),
+            _ => line.to_owned(),
+        };
+        let whole: Vec<String> = text.lines().map(uncommented).collect();
+        let spec = Project::new(&whole.join("\n")).bins(bins).file("app/conf/x").spec();
+        assert_eq!((spec.images["default"].name.as_str(), spec.images["default"].copy.len()), ("my_app", 1));
     }
 }
 

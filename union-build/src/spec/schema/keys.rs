@@ -89,7 +89,7 @@ pub static IMAGE: Level = Level {
         Key::new("commands", Kind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
         Key::new("copy", Kind::PathsOrEntries(&COPY), "Files and folders to copy; a plain path keeps its place below the working folder.")
             .default("[]"),
-        Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`, `requirements*.txt`, `uv.lock`.")
+        Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
             .default("[]"),
         Key::new("pip-packages", Kind::Texts, "Python packages to install.").runs().default("[]"),
         Key::new("pip-index", Kind::Text, "Index that Python packages come from.").runs(),
@@ -133,9 +133,9 @@ pub static IMAGE: Level = Level {
     refused: &[
         (
             "runtime-packages",
-            "a Rust image has nothing to install at start: name Debian packages under `apt-packages`, Python ones under `pip-packages`",
+            "a Rust image has nothing to install at start; name Debian packages under `apt-packages`, Python ones under `pip-packages`",
         ),
-        ("install-project", "the package itself is what the image is made for: its binaries are always in it"),
+        ("install-project", "the package itself is what the image is made for; its binaries are always in it"),
     ],
 };
 
