@@ -153,3 +153,17 @@ impl Diagnostic {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SourceFile;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let file = SourceFile::new("Cargo.toml", "ä = 1\nö\n");
+        let places: Vec<_> = [0, 2, 3, 7, 9, 99].into_iter().map(|offset| file.line_column(offset)).collect();
+        assert_eq!(places, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]);
+        // In the middle of a character is at its beginning.
+        assert_eq!(file.line_column(1), (1, 1));
+    }
+}

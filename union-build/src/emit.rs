@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::handover::{self, References};
 use declared::Declared;
 
-mod declared;
+pub(crate) mod declared;
 mod generated;
 
 /// Writes `union_images.rs` into `OUT_DIR`; to be called by a `build.rs`.
@@ -142,13 +142,19 @@ fn exists_or_created(path: &Path) -> bool {
 }
 
 /// Cargo refuses to describe a vendored package where it stands, for it takes the surrounding
-/// workspace for the package's own. So it describes a copy of the manifest that is its own workspace.
+/// workspace for the package's own. So it describes a copy of the manifest that is its own workspace,
+/// with empty files for the targets that older cargos leave to be found by their place.
 fn vendored_metadata(package: &Package) -> Result<serde_json::Value, String> {
     let folder = package.out.join("union_manifest");
     let copy = folder.join("Cargo.toml");
     let text =
         fs::read_to_string(package.manifest()).map_err(|error| format!("{} cannot be read: {error}", package.manifest().display()))?;
-    fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    fs::create_dir_all(folder.join("src")).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    for target in ["src/lib.rs", "src/main.rs"] {
+        if package.folder.join(target).exists() {
+            write_if_changed(&folder.join(target), "")?;
+        }
+    }
     write_if_changed(&copy, &format!("{text}\n[workspace]\n"))?;
     handover::metadata(&package.cargo, &copy)
 }

@@ -7,7 +7,7 @@
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // src/main.rs
 //! mod images {
 //!     include!(concat!(env!("OUT_DIR"), "/union_images.rs"));
@@ -30,6 +30,7 @@
 //!
 //! Without the feature `cli` this crate is small, for it is compiled in everybody's build. The feature
 //! adds what only `cargo-union` needs: the manifest's schema and types, diagnostics, content keys.
+#![allow(clippy::needless_doctest_main, reason = "the example shows a whole build.rs")]
 
 mod emit;
 pub mod handover;

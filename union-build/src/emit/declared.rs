@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::handover::{References, object};
 
 /// The names that a package declares.
-pub(super) struct Declared {
+pub(crate) struct Declared {
     /// Whether the package has a `[package.metadata.union]` of its own.
     pub takes_part: bool,
     /// Repository name by image.
@@ -19,7 +19,7 @@ pub(super) struct Declared {
 
 impl Declared {
     /// Reads the answer of `cargo metadata --no-deps`.
-    pub(super) fn of(metadata: &Value, package: &str) -> Self {
+    pub(crate) fn of(metadata: &Value, package: &str) -> Self {
         let packages = metadata.get("packages").and_then(Value::as_array);
         let found = packages.into_iter().flatten().find(|found| found.get("name").and_then(Value::as_str) == Some(package));
         let found = found.unwrap_or(&Value::Null);

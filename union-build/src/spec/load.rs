@@ -83,3 +83,6 @@ fn sorted(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     }
     once
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,8 @@ pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnos
     if !errors.is_empty() {
         problems.extend(errors.iter().map(|error| {
             let span = error.span().unwrap_or(0..0);
-            Diagnostic::error(Code::ManifestSyntax, format!("the manifest is not valid TOML: {}", error.message()), &place(file, span), "")
+            let message = format!("the manifest is not valid TOML: {}", error.message());
+            Diagnostic::error(Code::ManifestSyntax, message, &place(file, span), "").help(Code::ManifestSyntax.cure())
         }));
         return Err(NotToml);
     }

@@ -89,7 +89,7 @@ pub static IMAGE: Level = Level {
         Key::new("commands", Kind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
         Key::new("copy", Kind::PathsOrEntries(&COPY), "Files and folders to copy; a plain path keeps its place below the working folder.")
             .default("[]"),
-        Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`, `requirements*.txt`, `uv.lock`.")
+        Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
             .default("[]"),
         Key::new("pip-packages", Kind::Texts, "Python packages to install.").runs().default("[]"),
         Key::new("pip-index", Kind::Text, "Index that Python packages come from.").runs(),
@@ -101,7 +101,7 @@ pub static IMAGE: Level = Level {
         Key::new("conda-packages", Kind::Texts, "Conda packages to install.").runs().default("[]"),
         Key::new("conda-channels", Kind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
         Key::new("cuda", Kind::Text, "CUDA version for which a base image is proposed.").runs(),
-        Key::new("cudnn", Kind::Text, "cuDNN version for which a base image is proposed.").runs(),
+        Key::new("cudnn", Kind::Text, "Version of cuDNN for which a base image is proposed.").runs(),
         Key::new("dockerfile", Kind::Path, "A Dockerfile that makes the environment.").runs(),
         Key::new("secrets", Kind::Entries(&SECRET), "Secrets that are mounted while the environment is built, and never kept.")
             .runs()
@@ -133,9 +133,9 @@ pub static IMAGE: Level = Level {
     refused: &[
         (
             "runtime-packages",
-            "a Rust image has nothing to install at start: name Debian packages under `apt-packages`, Python ones under `pip-packages`",
+            "a Rust image has nothing to install at start; name Debian packages under `apt-packages`, Python ones under `pip-packages`",
         ),
-        ("install-project", "the package itself is what the image is made for: its binaries are always in it"),
+        ("install-project", "the package itself is what the image is made for; its binaries are always in it"),
     ],
 };
 

@@ -51,23 +51,22 @@ pub fn json_schema() -> Value {
 /// A starter manifest for a package and its binaries: the lines that matter first, then what else
 /// there is, in comments.
 pub fn template(package: &str, bins: &[String]) -> String {
-    let mut text =
-        String::from("[package.metadata.union.images.default]\nbase-image = \"scratch\"    # the binary alone, linked statically\n");
+    let mut text = String::new();
     for bin in bins {
-        let _ = write!(text, "\n[package.metadata.union.tasks.{}]\nbin = {}\n", toml_text::key(bin), toml_text::string(bin));
+        let _ = write!(text, "[package.metadata.union.tasks.{}]\nbin = {}\n\n", toml_text::key(bin), toml_text::string(bin));
     }
     let _ = write!(
         text,
-        "\n# Without a registry, images go into OCI layouts under target/union:\n\
-         # [package.metadata.union]\n\
-         # registry = \"ghcr.io/my-org\"\n\
-         #\n\
+        "[package.metadata.union.images.default]\n\
+         base-image = \"scratch\"    # the binary alone, linked statically\n\
          # What else an image can have, for example; `cargo union schema` prints it all:\n\
-         # [package.metadata.union.images.default]\n\
          # name = {}\n\
          # platforms = [\"linux/amd64\", \"linux/arm64\"]\n\
          # copy = [{{ from = \"conf/\", to = \"/etc/app/\" }}]\n\
-         # env = {{ RUST_LOG = \"info\" }}\n",
+         # env = {{ RUST_LOG = \"info\" }}\n\n\
+         # Without a registry, images go into OCI layouts under target/union:\n\
+         # [package.metadata.union]\n\
+         # registry = \"ghcr.io/my-org\"\n",
         toml_text::string(&component(package)),
     );
     text

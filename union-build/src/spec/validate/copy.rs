@@ -36,10 +36,8 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
     };
     let Node { origin, value: Value::Text(typed), .. } = from? else { return None };
     let path = normal(&reader.folder(origin).join(typed));
-    let root = &reader.ground.facts.workspace_root;
-    if let Err(problem) = check_source(typed, &path, root, origin) {
-        reader.problems.push(problem);
-    }
+    let source = Source { typed, origin, root: &reader.ground.facts.workspace_root };
+    reader.problems.extend(source.check(&path));
     let has_to = matches!(&node.value, Value::Table(table) if table.contains_key("to"));
     let to = match to.or_else(|| default_destination(typed, workdir, origin)) {
         None if !has_to => {
@@ -82,64 +80,78 @@ pub(super) fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-fn check_source(typed: &str, path: &Path, root: &Path, origin: &Origin) -> Result<(), Diagnostic> {
-    let missing = || {
-        let problem =
-            Diagnostic::error(Code::CopyMissing, format!("the `copy` source `{typed}` does not exist"), origin, "nothing is here");
-        let pattern = typed.contains(['*', '?']);
-        problem.help(if pattern { "patterns are not expanded: name the folder" } else { Code::CopyMissing.cure() })
-    };
-    let Ok(below) = path.strip_prefix(normal(root)) else {
-        let message = format!("the `copy` source `{typed}` is outside of the workspace");
-        let problem = Diagnostic::error(Code::CopyOutside, message, origin, format!("leaves {}", root.display()));
-        return Err(problem.help(Code::CopyOutside.cure()));
-    };
-    let unreadable = |path: &Path, error: &std::io::Error| {
-        let message = format!("{} of the `copy` source `{typed}` cannot be read: {error}", path.display());
-        Diagnostic::error(Code::FileUnreadable, message, origin, "cannot be read").help(Code::FileUnreadable.cure())
-    };
-    let real_root = root.canonicalize().map_err(|_| missing())?;
-    let mut walked = real_root.clone();
-    for component in below.components() {
-        walked.push(component);
-        match walked.symlink_metadata() {
-            Ok(metadata) if metadata.is_symlink() && leaves(&walked, &real_root) => return Err(through_symlink(typed, &walked, origin)),
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Err(missing()),
-            Err(error) => return Err(unreadable(&walked, &error)),
-        }
-    }
-    // Even without leaving, a link may lead nowhere.
-    let real = walked.canonicalize().map_err(|_| missing())?;
-    if real.is_dir() { check_folder(typed, &real, &real_root, origin, &mut BTreeSet::new(), &unreadable) } else { Ok(()) }
+/// A source on its way into an image.
+struct Source<'a> {
+    typed: &'a str,
+    origin: &'a Origin,
+    root: &'a Path,
 }
 
-/// Looks at everything below a folder, also behind links that stay inside of the workspace.
-fn check_folder(
-    typed: &str,
-    folder: &Path,
-    root: &Path,
-    origin: &Origin,
-    seen: &mut BTreeSet<PathBuf>,
-    unreadable: &dyn Fn(&Path, &std::io::Error) -> Diagnostic,
-) -> Result<(), Diagnostic> {
-    if !seen.insert(folder.to_owned()) {
-        return Ok(());
-    }
-    let entries = folder.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| unreadable(folder, &error))?;
-    let mut entries: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-    entries.sort();
-    for path in entries {
-        let metadata = path.symlink_metadata().map_err(|error| unreadable(&path, &error))?;
-        if metadata.is_symlink() && leaves(&path, root) {
-            return Err(through_symlink(typed, &path, origin));
+impl Source<'_> {
+    /// What is wrong with it, if anything.
+    fn check(&self, path: &Path) -> Option<Diagnostic> {
+        let Ok(below) = path.strip_prefix(normal(self.root)) else {
+            return Some(self.problem(Code::CopyOutside, "is outside of the workspace", format!("leaves {}", self.root.display())));
+        };
+        let Ok(root) = self.root.canonicalize() else { return Some(self.missing()) };
+        let mut walked = root.clone();
+        for component in below.components() {
+            walked.push(component);
+            match walked.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() && leaves(&walked, &root) => return Some(self.through(&walked)),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Some(self.missing()),
+                Err(error) => return Some(self.unreadable(&walked, &error)),
+            }
         }
-        let real = if metadata.is_symlink() { path.canonicalize().ok() } else { Some(path) };
-        if let Some(folder) = real.filter(|real| real.is_dir()) {
-            check_folder(typed, &folder, root, origin, seen, unreadable)?;
+        match walked.canonicalize() {
+            Ok(real) if real.is_dir() => self.check_folder(&real, &root, &mut BTreeSet::new()),
+            Ok(_) => None,
+            // Even without leaving, a link may lead nowhere.
+            Err(_) => Some(self.missing()),
         }
     }
-    Ok(())
+
+    /// Looks at everything below a folder, also behind links that stay inside of the workspace.
+    fn check_folder(&self, folder: &Path, root: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<Diagnostic> {
+        if !seen.insert(folder.to_owned()) {
+            return None;
+        }
+        let mut entries: Vec<PathBuf> = match folder.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+            Ok(entries) => entries.iter().map(std::fs::DirEntry::path).collect(),
+            Err(error) => return Some(self.unreadable(folder, &error)),
+        };
+        entries.sort();
+        entries.iter().find_map(|path| {
+            let real = if !path.is_symlink() {
+                Some(path.clone())
+            } else if leaves(path, root) {
+                return Some(self.through(path));
+            } else {
+                path.canonicalize().ok()
+            };
+            real.filter(|real| real.is_dir()).and_then(|folder| self.check_folder(&folder, root, seen))
+        })
+    }
+
+    fn missing(&self) -> Diagnostic {
+        let problem = self.problem(Code::CopyMissing, "does not exist", "nothing is here");
+        if self.typed.contains(['*', '?']) { problem.help("patterns are not expanded: name the folder") } else { problem }
+    }
+
+    fn through(&self, link: &Path) -> Diagnostic {
+        let what = format!("leaves the workspace through the symbolic link {}", link.display());
+        let target = link.read_link().map_or(String::new(), |target| format!("leads to {}", target.display()));
+        self.problem(Code::CopyThroughSymlink, what, target)
+    }
+
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> Diagnostic {
+        self.problem(Code::FileUnreadable, format!("cannot be read: {}: {error}", path.display()), "cannot be read")
+    }
+
+    fn problem(&self, code: Code, what: impl std::fmt::Display, label: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, format!("the `copy` source `{}` {what}", self.typed), self.origin, label).help(code.cure())
+    }
 }
 
 /// Whether a symbolic link leads out of the workspace, be it to something or to nothing.
@@ -151,10 +163,4 @@ fn leaves(link: &Path, root: &Path) -> bool {
             _ => true,
         },
     }
-}
-
-fn through_symlink(typed: &str, link: &Path, origin: &Origin) -> Diagnostic {
-    let message = format!("the `copy` source `{typed}` leaves the workspace through the symbolic link {}", link.display());
-    let target = link.read_link().map_or(String::new(), |target| format!("leads to {}", target.display()));
-    Diagnostic::error(Code::CopyThroughSymlink, message, origin, target).help(Code::CopyThroughSymlink.cure())
 }
