@@ -66,7 +66,7 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
     let exit = runtime.block_on(async {
         tokio::select! {
             result = command::run(task, ui) => result.unwrap_or_else(|error| command::failed(&error, ui)),
-            Ok(()) = tokio::signal::ctrl_c() => {
+            () = interrupted() => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted
             }
@@ -75,4 +75,15 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
     // What was interrupted gets a moment to remove its drafts.
     runtime.shutdown_timeout(Duration::from_secs(2));
     exit
+}
+
+/// Waits for Ctrl-C, or for whoever asks the process to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut end) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        Some(()) = end.recv() => {}
+        else => std::future::pending().await,
+    }
 }

@@ -79,7 +79,8 @@ fn tasks_with_one_image_share_it_and_tasks_with_their_own_have_their_own() {
     let project = Project::package("jobs").union(manifest).file("src/bin/one.rs", program).file("src/bin/two.rs", program).locked();
     std::fs::remove_file(project.path("src/main.rs")).unwrap();
     let made = project.run(["build", "--format", "json"]).succeeds().json();
-    let binaries: Vec<_> = made["images"].as_array().unwrap().iter().map(|image| (image["image"].clone(), image["binaries"].clone())).collect();
+    let binaries: Vec<_> =
+        made["images"].as_array().unwrap().iter().map(|image| (image["image"].clone(), image["binaries"].clone())).collect();
     let expected = serde_json::json!([["batch", ["one"]], ["default", ["one", "two"]]]);
     assert_eq!(serde_json::json!(binaries), expected);
     // The same binary with and without the feature: the one compile must not overwrite the other.

@@ -12,7 +12,7 @@ error[U0102]: `registri` is not a key of `[package.metadata.union]`
 7 | registri = "ghcr.io/acme"
   | ^^^^^^^^ unknown key
   |
-help: did you mean `registry`?
+help: did you mean `registry`? its keys are project, domain, registry, builder, registry-config, insecure-registries, mirrors, build, images, tasks
   |
 7 - registri = "ghcr.io/acme"
 7 + registry = "ghcr.io/acme"
@@ -60,12 +60,19 @@ fn config_names_the_origin_of_each_value() {
         .env("UNION_DOMAIN", "staging");
     let outcome = project.run(["config", "--builder", "native"]).succeeds();
     let origin = |key: &str| {
-        let line = outcome.stdout().lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap_or_else(|| panic!("{key} in\n{}", outcome.stdout()));
+        let line = outcome
+            .stdout()
+            .lines()
+            .find(|line| line.starts_with(&format!("{key} = ")))
+            .unwrap_or_else(|| panic!("{key} in\n{}", outcome.stdout()));
         line.rsplit("# ").next().unwrap_or_default().to_owned()
     };
     assert!(origin("registry").ends_with("/Cargo.toml:6:12"), "{}", origin("registry"));
     assert!(origin("project").ends_with("/members/app/Cargo.toml:7:11"), "{}", origin("project"));
-    assert_eq!((origin("domain").as_str(), origin("builder").as_str(), origin("build.profile").as_str()), ("UNION_DOMAIN", "--builder", "default"));
+    assert_eq!(
+        (origin("domain").as_str(), origin("builder").as_str(), origin("build.profile").as_str()),
+        ("UNION_DOMAIN", "--builder", "default")
+    );
 }
 
 #[test]

@@ -34,9 +34,8 @@ fn a_tar_file_is_whole_or_not_there() {
 
 #[test]
 fn several_images_do_not_go_into_one_tar_file() {
-    let project = Project::package("hello")
-        .union(&format!("{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n"))
-        .locked();
+    let project =
+        Project::package("hello").union(&format!("{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n")).locked();
     project.run(["build", "--output", "tar:out.tar"]).exits(2).fails_with("U0001").stderr_has("--task");
 }
 
@@ -59,15 +58,17 @@ fn a_reader_that_has_gone_away_is_no_failure() {
     let project = hello();
     project.run(["build"]).succeeds();
     let script = format!("{} images | true; exit ${{PIPESTATUS[0]}}", union_tests::project::tool().display());
-    let outcome = project.program("/bin/bash").run(["-c", &script]);
-    outcome.succeeds();
+    project.shell(&script).succeeds();
 }
 
 #[test]
 fn a_second_run_waits_for_the_first() {
     let project = hello();
     // A build script that takes its time keeps the first run inside of its compile.
-    project.write("build.rs", "fn main() { std::thread::sleep(std::time::Duration::from_secs(3)); println!(\"cargo::rerun-if-changed=build.rs\"); }");
+    project.write(
+        "build.rs",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(3)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+    );
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
     let second = project.run(["build"]).succeeds();
@@ -79,7 +80,10 @@ fn a_second_run_waits_for_the_first() {
 #[test]
 fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
     let project = hello();
-    project.write("build.rs", "fn main() { std::thread::sleep(std::time::Duration::from_secs(5)); println!(\"cargo::rerun-if-changed=build.rs\"); }");
+    project.write(
+        "build.rs",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(5)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+    );
     let mut run = project.start(["build"]);
     run.until_stderr_has("Compiling hello");
     run.interrupt();

@@ -6,7 +6,10 @@ fn workspace() -> Project {
     Project::workspace()
         .member("helper", "\n[lib]\n")
         .file("members/helper/src/lib.rs", "pub fn hi() {}\n")
-        .member("app", "[dependencies]\nhelper = { path = \"../helper\" }\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n")
+        .member(
+            "app",
+            "[dependencies]\nhelper = { path = \"../helper\" }\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n",
+        )
         .locked()
 }
 

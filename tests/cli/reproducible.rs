@@ -19,9 +19,7 @@ fn project() -> Project {
 
 fn digest(project: &Project, umask: &str) -> String {
     let script = format!("umask {umask}; exec {} build --format json", union_tests::project::tool().display());
-    let project_root = project.path("");
-    let _ = project_root;
-    let outcome = project.run_program("/bin/bash", ["-c", &script]).succeeds();
+    let outcome = project.shell(&script).succeeds();
     outcome.json()["images"][0]["digest"].as_str().unwrap().to_owned()
 }
 
@@ -44,7 +42,8 @@ fn another_source_gives_another_digest() {
 fn no_path_of_the_machine_is_in_the_binary() {
     let project = project();
     project.run(["build"]).succeeds();
-    let triple = std::fs::read_dir(project.path("target")).unwrap().flatten().find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
+    let triple =
+        std::fs::read_dir(project.path("target")).unwrap().flatten().find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
     let binary = std::fs::read(triple.unwrap().path().join("release/hello")).unwrap();
     let folder = project.folder();
     for secret in [folder.to_str().unwrap(), "/.cargo/registry", "/.rustup/"] {
@@ -55,6 +54,8 @@ fn no_path_of_the_machine_is_in_the_binary() {
 #[test]
 fn the_tag_does_not_depend_on_the_registry() {
     let project = project();
-    let tag = |registry: &str| project.run(["plan", "--no-push", "--format", "json", "--registry", registry]).succeeds().json()["images"][0]["tag"].clone();
+    let tag = |registry: &str| {
+        project.run(["plan", "--no-push", "--format", "json", "--registry", registry]).succeeds().json()["images"][0]["tag"].clone()
+    };
     assert_eq!(tag("ghcr.io/one"), tag("registry.example/two"));
 }

@@ -7,7 +7,12 @@ const BASE: &str = "[package.metadata.union.images.default]\nbase-image = \"127.
 #[test]
 fn a_base_that_is_not_locked_is_an_error_with_locked() {
     let project = Project::package("hello").union(BASE).locked();
-    project.run(["build", "--locked"]).fails_with("U0211").stderr_has("127.0.0.1:1/base:1").stderr_has("cargo union update").compiles_nothing();
+    project
+        .run(["build", "--locked"])
+        .fails_with("U0211")
+        .stderr_has("127.0.0.1:1/base:1")
+        .stderr_has("cargo union update")
+        .compiles_nothing();
 }
 
 #[test]

@@ -133,9 +133,11 @@ impl Package<'_> {
         let recipes: Vec<Recipe> = keyed.iter().map(|keyed| self.recipe(keyed, &executables)).collect();
         let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
         let contents: Vec<Image> = stream::iter(packing).buffered(self.work.jobs).try_collect().await?;
-        let workspace = &self.session.workspace;
-        let again = Snapshot::take(&self.work.scope.cargo, workspace, &self.work.scope.cache, &**self.ui).await?;
-        keyed.iter().try_for_each(|keyed| keyed.check_unmoved(self.declared, workspace, &again))?;
+        // A workspace keeps the text of its manifests: it is read anew as well.
+        let now = Workspace::load(&self.work.scope.cargo, self.work.scope.manifest_path.as_deref()).await?;
+        let again = Snapshot::take(&self.work.scope.cargo, &now, &self.work.scope.cache, &**self.ui).await?;
+        let package = now.package(&self.declared.package.name).unwrap_or(&self.declared.package);
+        keyed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &now, &again))?;
         let publishing = missing.iter().zip(contents).map(|(image, content)| self.publish(image, content));
         stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await
     }

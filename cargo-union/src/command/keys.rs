@@ -16,7 +16,7 @@ use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, Repository};
 use crate::workspace::targets::target_for;
-use crate::workspace::{CodeInputs, CompileSettings, Linkage, Settings, Snapshot, UnionLock, Workspace, unmoved};
+use crate::workspace::{CodeInputs, CompileSettings, Linkage, Package, Settings, Snapshot, UnionLock, Workspace, unmoved};
 
 /// An image spec with everything that its tag is made from.
 #[derive(Clone, Debug)]
@@ -84,11 +84,11 @@ impl Keyed {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(super) fn check_unmoved(&self, declared: &Declared, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
+    pub(super) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
         let own = own_inputs(&self.chain, &self.bases, self.generation, &self.binaries(), workspace)?;
         let code = self.code.as_ref().map(|code| {
             let settings = settings(self.spec(), &code.binaries, &code.compile, &code.targets);
-            again.inputs(&declared.package, &settings)
+            again.inputs(package, &settings)
         });
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
