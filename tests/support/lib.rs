@@ -1,1 +1,6 @@
-//! x
+//! What the tests share.
+
+pub mod hostile;
+pub mod http;
+pub mod registry;
+pub mod token;
