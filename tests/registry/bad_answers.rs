@@ -235,16 +235,21 @@ async fn denied_means_missing_to_those_who_may_write() {
             if request.header("authorization").is_none() {
                 return Some(Reply::status(401).with("WWW-Authenticate", "Basic realm=x").into());
             }
-            let denied = request.path.contains("/manifests/") || !writable;
+            let denied = (request.path.contains("/manifests/") && request.method != "PUT") || !writable;
             denied.then(|| Reply::error(403, "DENIED", "no access").into())
         });
-        let world = World::new().login(&registry.host(), "me", "secret");
-        let existence = world.client().existence(&target(&registry.host(), "acme/app", &images::key("a"))).await;
-        match writable {
-            true => assert_eq!(existence.unwrap(), Existence::Missing),
-            false => assert_error(existence, Code::RegistryDenied, &[&registry.host(), "acme/app:v1", "DENIED: no access", "docker login"]),
+        let (world, key) = (World::new().login(&registry.host(), "me", "secret"), images::key("a"));
+        let target = target(&registry.host(), "acme/app", &key);
+        let existence = world.client().existence(&target).await;
+        if !writable {
+            assert_error(existence, Code::RegistryDenied, &[&registry.host(), "acme/app:v1", "DENIED: no access", "docker login"]);
+            continue;
         }
-        assert_eq!(registry.count("DELETE", "/uploads/"), usize::from(writable), "the upload was not cancelled");
+        assert_eq!(existence.unwrap(), Existence::Missing);
+        assert_eq!(registry.count("DELETE", "/uploads/"), 1, "the upload was not cancelled");
+        // Whoever may write and not read can still publish.
+        let image = images::of_text(&key, "x");
+        assert_eq!(world.client().publish(&target, &image, false).await.unwrap().digest, image.top().descriptor.digest);
     }
 }
 

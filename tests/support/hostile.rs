@@ -160,11 +160,11 @@ fn behave(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) ->
 fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memory) -> Reply {
     let id = request.path.clone();
     let is_new = id.ends_with("/uploads/");
-    if let (true, Some(digest), Some(from)) = (is_new, request.asks("mount"), request.asks("from")) {
-        if let Some(blob) = memory.blobs.get(&(from.to_owned(), digest.to_owned())).cloned() {
-            memory.blobs.insert((repository.to_owned(), digest.to_owned()), blob);
-            return Reply::status(201);
-        }
+    if let (true, Some(digest), Some(from)) = (is_new, request.asks("mount"), request.asks("from"))
+        && let Some(blob) = memory.blobs.get(&(from.to_owned(), digest.to_owned())).cloned()
+    {
+        memory.blobs.insert((repository.to_owned(), digest.to_owned()), blob);
+        return Reply::status(201);
     }
     match request.method.as_str() {
         "POST" if is_new => {
