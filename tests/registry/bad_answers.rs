@@ -142,11 +142,11 @@ async fn a_found_image_whose_bytes_are_not_its_digest_is_not_believed() {
 #[tokio::test]
 async fn a_blob_that_is_longer_than_announced_is_not_kept() {
     let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("short"), size: 5 };
-    for body in ["short and then some", "wrong"] {
+    for (body, words) in [("short and then some", "sends more than the 5 bytes"), ("wrong", "instead of")] {
         let registry = Hostile::start(move |request, _| request.path.contains("/blobs/").then(|| Reply::status(200).body(body).into()));
         let world = World::new();
         let long = world.client().blob(&repository(&registry.host(), "debian"), &descriptor).await;
-        assert_error(long, Code::BaseCorrupt, &[&registry.host(), "debian", &descriptor.digest.to_string()]);
+        assert_error(long, Code::BaseCorrupt, &[&registry.host(), "debian", &descriptor.digest.to_string(), words]);
         assert_eq!(world.cache().blob(&descriptor.digest), None);
     }
 }

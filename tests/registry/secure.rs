@@ -58,3 +58,28 @@ async fn a_file_of_authorities_that_is_not_there_is_named() {
     let target = target(registry.host(), "acme/app", &key);
     assert_error(world.client().existence(&target).await, Code::FileUnreadable, &["/no/such/file", "SSL_CERT_FILE"]);
 }
+
+/// A registry's host under a name that is not seen to be loopback, although it is.
+fn disguised(registry: &Registry) -> String {
+    registry.host().replace("127.0.0.1", "127.1")
+}
+
+#[tokio::test]
+async fn another_machine_is_spoken_to_without_encryption_when_it_is_listed() {
+    let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
+    let target = target(&disguised(&registry), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[&disguised(&registry), "acme/app:v1", "insecure-registries"]);
+    world.settings.insecure.insert(disguised(&registry));
+    let published = world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(published.digest));
+}
+
+#[tokio::test]
+async fn a_listed_machine_that_encrypts_is_still_checked() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    world.settings.insecure.insert(disguised(&registry));
+    let target = target(&disguised(&registry), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &["UnknownIssuer"]);
+    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+}

@@ -169,8 +169,6 @@ impl Transport {
             return match self.probe(&plain).await {
                 Ok(true) => Ok(plain),
                 Ok(false) => Ok(secure),
-                // Nobody listens: asking a second time would not find anybody.
-                Err(failure) if failure.cause.contains("refused") => Err(failure),
                 Err(failure) => {
                     self.probe(&secure).await.map(|_| secure).map_err(|other| if other.code == Code::TlsFailed { other } else { failure })
                 }
