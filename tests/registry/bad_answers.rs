@@ -91,7 +91,10 @@ async fn a_refusal_after_a_valid_token_is_met_with_a_new_one_once() {
         });
         let target = target(&registry.host(), "acme/app", &images::key("a"));
         match (World::new().client().existence(&target).await, code) {
-            (Ok(existence), None) => assert_eq!(existence, Existence::Missing),
+            (Ok(existence), None) => {
+                assert_eq!(existence, Existence::Missing);
+                assert_eq!(registry.count("GET", "/manifests/"), 0, "it was not the first question that was answered");
+            }
             (failed, Some(code)) => assert_error(failed, code, &[&registry.host(), "acme/app:v1", "docker login"]),
             (failed, None) => panic!("{failed:?}"),
         }
