@@ -11,9 +11,13 @@
 //! Nothing here knows how the tool works inside: tests see what a user sees. Everything that is
 //! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
 
+pub mod hostile;
+pub mod http;
 pub mod project;
+pub mod registry;
 pub mod run;
 pub mod text;
+pub mod token;
 
 pub use project::Project;
 pub use run::{Outcome, Running};

@@ -5,6 +5,7 @@
 //! secrets never get into them.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use union_build::diag::Code;
@@ -82,22 +83,18 @@ pub(crate) fn clean(text: &str) -> String {
     }
 }
 
-/// The causes below an error, each once.
-pub(crate) fn causes(error: &dyn StdError) -> String {
-    let mut texts = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    // Wrappers repeat what they wrap: a text that the next one contains says nothing.
-    let told: Vec<&str> = texts
-        .iter()
-        .enumerate()
-        .filter(|(at, text)| !texts[at + 1..].iter().any(|next| text.contains(next.as_str())))
-        .map(|(_, text)| text.as_str())
-        .collect();
-    clean(&if told.is_empty() { error.to_string() } else { told.join(": ") })
+/// What is below an error. An I/O error hides the one that it wraps from [`StdError::source`].
+pub(crate) fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map(|wrapped| wrapped as _).or_else(|| error.source())
+}
+
+/// The causes below an error, each once, without the layers of the HTTP client.
+pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
+    let chain = std::iter::successors(below(error), |error| below(*error));
+    let mut texts: Vec<String> = chain.map(ToString::to_string).filter(|text| !text.starts_with("client error (")).collect();
+    texts.dedup();
+    clean(&if texts.is_empty() { error.to_string() } else { texts.join(": ") })
 }
 
 #[cfg(test)]
@@ -108,6 +105,12 @@ mod tests {
     fn what_others_say_is_one_bounded_line_without_control_characters() {
         assert_eq!(clean("a\r\n\u{1b}[31m b\t\tc "), "a [31m b c");
         assert_eq!(clean(&"ä".repeat(1000)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn a_cause_that_an_io_error_wraps_is_found() {
+        let wrapped = io::Error::other(io::Error::other("the very cause"));
+        assert_eq!(causes(&io::Error::other(wrapped)), "the very cause");
     }
 
     #[test]

@@ -78,16 +78,16 @@ pub(super) async fn ask(program: &str, server: &str, search_path: Option<&OsStr>
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     async fn ask_script(script: &str) -> Result<Option<Login>, Failure> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker-credential-test");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a file that this one has had open for writing cannot be started
+        // while a test beside this one is just starting something else.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
+        let written = Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().await.unwrap();
+        assert!(written.success());
         let search_path = format!("{}:/usr/bin:/bin", folder.path().display());
         ask("test", "ghcr.io", Some(OsStr::new(&search_path))).await
     }

@@ -80,10 +80,18 @@ pub(crate) struct Authenticator {
     sources: Sources,
     reporter: Arc<dyn Reporter>,
     files: OnceCell<Vec<File>>,
+    /// By registry.
     challenges: Mutex<HashMap<String, Challenge>>,
-    logins: Mutex<HashMap<(String, String), Arc<OnceCell<Option<Found>>>>>,
-    tokens: Mutex<HashMap<(String, Scopes), Arc<AsyncMutex<Option<Token>>>>>,
+    /// By registry and repository.
+    logins: Mutex<HashMap<(String, String), Search>>,
+    /// By registry.
+    tokens: Mutex<HashMap<(String, Scopes), Slot>>,
 }
+
+/// The search for a login: done once, however many wait for it.
+type Search = Arc<OnceCell<Option<Found>>>;
+/// A token; locked while it is fetched.
+type Slot = Arc<AsyncMutex<Option<Token>>>;
 
 /// A login and where it was found.
 #[derive(Clone, Debug)]

@@ -12,11 +12,10 @@ use union_build::diag::Code;
 use super::Registry;
 use super::place::Place;
 use super::wire::Refusal;
+use crate::image::RawManifest;
 use crate::image::digest::Digest;
 use crate::image::layer::Descriptor;
 use crate::image::platform::Platform;
-use crate::image::reference::Repository;
-use crate::image::{BaseSource as _, RawManifest};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
 use crate::publish::{Existence, Target};
@@ -75,9 +74,13 @@ impl Registry {
         let Some(config) = document.config else {
             return Ok(document.manifests.into_iter().filter_map(|entry| entry.platform.map(PlatformText::platform)).collect());
         };
-        // The config is read through the cache, as a base's would be; it is small and rarely asked for.
-        let repository = Repository { registry: place.registry.clone(), path: place.path.clone() };
-        let path = self.blob(&repository, &config).await?;
+        let path = match self.kept_blob(&config) {
+            Some(path) => path,
+            None => self.download(place, &config).await.map_err(|failure| match failure.code {
+                Code::BaseMissing => Failure { code: Code::RegistryFailed, ..failure },
+                _ => failure,
+            })?,
+        };
         let bytes = crate::base::fs::read(&path)?;
         Ok(serde_json::from_slice(&bytes).map(|text: PlatformText| vec![text.platform()]).unwrap_or_default())
     }

@@ -48,8 +48,7 @@ impl BaseSource for Registry {
     async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<PathBuf> {
         let turn = self.downloads.lock().unwrap_or_else(PoisonError::into_inner).entry(descriptor.digest).or_default().clone();
         let _turn = turn.lock().await;
-        let kept = self.cache.blob(&descriptor.digest).filter(|path| path.metadata().is_ok_and(|file| file.len() == descriptor.size));
-        if let Some(path) = kept {
+        if let Some(path) = self.kept_blob(descriptor) {
             return Ok(path);
         }
         let tried = || format!("could not fetch {} of the base image {repository}", descriptor.digest);
@@ -70,6 +69,11 @@ impl Registry {
         let bytes = bytes::Bytes::from(std::fs::read(self.cache.blob(&digest)?).ok()?);
         let media_type = kind_of(&bytes).filter(|_| Digest::of(&bytes) == digest)?;
         Some(RawManifest { descriptor: Descriptor { media_type, digest, size: bytes.len() as u64 }, bytes })
+    }
+
+    /// A blob in the cache. One of another length was damaged, and is fetched again.
+    pub(super) fn kept_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
+        self.cache.blob(&descriptor.digest).filter(|path| path.metadata().is_ok_and(|file| file.len() == descriptor.size))
     }
 
     async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, Failure> {
@@ -96,7 +100,7 @@ impl Registry {
         ))
     }
 
-    async fn download(&self, place: &Place, descriptor: &Descriptor) -> Result<PathBuf, Failure> {
+    pub(super) async fn download(&self, place: &Place, descriptor: &Descriptor) -> Result<PathBuf, Failure> {
         let mut partial = Partial { draft: self.cache.draft()?, hasher: Sha256::new(), done: 0 };
         let mut failed = 0;
         loop {

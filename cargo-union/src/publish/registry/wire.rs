@@ -147,6 +147,8 @@ impl Wire {
             if better.is_none() {
                 return Ok(answer);
             }
+            // A connection is used again once its answer was read.
+            let _ = answer.bytes().await;
             authorization = better;
         }
         unreachable!("the loop ends at the last login")

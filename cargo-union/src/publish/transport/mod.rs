@@ -16,7 +16,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
-use super::failure::{Failure, causes};
+use super::failure::{Failure, below, causes};
 pub use tls::Authorities;
 use tls::Trust;
 
@@ -169,8 +169,6 @@ impl Transport {
             return match self.probe(&plain).await {
                 Ok(true) => Ok(plain),
                 Ok(false) => Ok(secure),
-                // Nobody listens: asking a second time would not find anybody.
-                Err(failure) if failure.cause.contains("refused") => Err(failure),
                 Err(failure) => {
                     self.probe(&secure).await.map(|_| secure).map_err(|other| if other.code == Code::TlsFailed { other } else { failure })
                 }
@@ -243,15 +241,7 @@ fn failed(host: &str, error: body::SendError) -> Failure {
 }
 
 fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = error.downcast_ref().or_else(|| inner?.downcast_ref()) {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    std::iter::successors(Some(error), |error| below(*error)).find_map(|error| error.downcast_ref())
 }
 
 #[cfg(test)]

@@ -1,0 +1,13 @@
+//! The registry client against Debian's `docker-registry`, and against one that is up to no good.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_answers;
+mod bad_lines;
+mod images;
+mod logins;
+mod many;
+mod pulling;
+mod pushing;
+mod secure;
+mod world;

@@ -1,0 +1,115 @@
+//! Bases: mirrors, digests, and what a tag resolves to.
+
+use cargo_union::image::BaseSource as _;
+use cargo_union::image::digest::Digest;
+use cargo_union::image::layer::media_type;
+use cargo_union::image::reference::BaseRef;
+use cargo_union::publish::Publisher as _;
+use cargo_union::publish::registry::resolve;
+use union_build::diag::Code;
+use union_tests::hostile::{Hostile, Reply};
+use union_tests::registry::Registry;
+
+use crate::images;
+use crate::world::{World, assert_error, repository, target};
+
+async fn push_base(host: &str, path: &str, text: &str) -> Digest {
+    let key = images::key(text);
+    World::new().client().publish(&target(host, path, &key), &images::of_text(&key, text), false).await.unwrap().digest
+}
+
+#[tokio::test]
+async fn a_mirror_serves_docker_hub() {
+    let registry = Registry::open();
+    let digest = push_base(registry.host(), "hub/library/debian", "debian").await;
+    let world = World::new().mirror("docker.io", &format!("{}/hub", registry.host()));
+    let base: BaseRef = "debian:v1".parse().unwrap();
+    let resolved = resolve(&world.client(), &base).await.unwrap();
+    assert_eq!(resolved.digest, digest);
+    assert_eq!(resolved.platforms.get(&"linux/amd64".parse().unwrap()), Some(&digest));
+}
+
+#[tokio::test]
+async fn an_index_resolves_to_one_digest_per_platform() {
+    let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
+    let parts = ["linux/amd64", "linux/arm64/v8"].map(|platform| images::single(&key, platform, vec![images::layer(platform)]));
+    let image = images::index(&key, parts.into());
+    let digest = world.client().publish(&target(registry.host(), "base", &key), &image, false).await.unwrap().digest;
+    for reference in [format!("{}/base:v1", registry.host()), format!("{}/base@{digest}", registry.host())] {
+        let resolved = resolve(&world.client(), &reference.parse().unwrap()).await.unwrap();
+        assert_eq!(resolved.digest, digest);
+        assert_eq!(resolved.platforms[&"linux/arm64".parse().unwrap()], image.platforms[1].manifest.descriptor.digest);
+    }
+}
+
+#[tokio::test]
+async fn the_registry_itself_is_asked_when_its_mirror_has_nothing_or_is_away() {
+    let (registry, empty) = (Registry::open(), Registry::open());
+    let digest = push_base(registry.host(), "debian", "debian").await;
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for mirror in [empty.host(), &away] {
+        let world = World::new().mirror(registry.host(), mirror);
+        let manifest = world.client().manifest(&repository(registry.host(), "debian"), "v1").await.unwrap();
+        assert_eq!(manifest.descriptor.digest, digest);
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_denies_or_lies_is_not_covered_up() {
+    let registry = Registry::open();
+    push_base(registry.host(), "debian", "debian").await;
+    let denying = Hostile::start(|request, _| request.path.contains("/manifests/").then(|| Reply::error(403, "DENIED", "not you").into()));
+    let world = World::new().mirror(registry.host(), &denying.host());
+    let denied = world.client().manifest(&repository(registry.host(), "debian"), "v1").await;
+    assert_error(denied, Code::BaseDenied, &[&denying.host(), "debian", "DENIED: not you", "docker login"]);
+    let lying = Hostile::start(|request, _| {
+        request.path.contains("/manifests/").then(|| {
+            let promised = format!("sha256:{}", "0".repeat(64));
+            Reply::status(200).with("Docker-Content-Digest", promised).with("Content-Type", media_type::OCI_MANIFEST).body("{}").into()
+        })
+    });
+    let world = World::new().mirror(registry.host(), &lying.host());
+    let lied = world.client().manifest(&repository(registry.host(), "debian"), "v1").await;
+    assert_error(lied, Code::BaseCorrupt, &[&lying.host(), "debian", "0000"]);
+}
+
+#[tokio::test]
+async fn a_missing_base_names_mirror_and_registry() {
+    let (registry, mirror) = (Registry::open(), Registry::open());
+    let world = World::new().mirror(registry.host(), mirror.host());
+    let missing = world.client().manifest(&repository(registry.host(), "debian"), "v9").await;
+    assert_error(missing, Code::BaseMissing, &[registry.host(), mirror.host(), "debian", "v9"]);
+}
+
+#[tokio::test]
+async fn a_manifest_with_a_digest_is_asked_for_once() {
+    let registry = Hostile::obedient();
+    let digest = push_base(&registry.host(), "debian", "debian").await.to_string();
+    let world = World::new();
+    let first = world.client().manifest(&repository(&registry.host(), "debian"), &digest).await.unwrap();
+    let asked = registry.seen().len();
+    let second = world.client().manifest(&repository(&registry.host(), "debian"), &digest).await.unwrap();
+    assert_eq!((first.descriptor, first.bytes), (second.descriptor, second.bytes));
+    assert_eq!(registry.seen().len(), asked);
+}
+
+#[tokio::test]
+async fn the_wrong_bytes_under_a_digest_are_refused() {
+    let registry = Hostile::obedient();
+    let digest = Digest::of("what was asked for");
+    let path = ("debian".to_owned(), digest.to_string());
+    registry.memory().manifests.insert(path, (media_type::OCI_MANIFEST.to_owned(), br#"{"layers":[]}"#.to_vec()));
+    let world = World::new();
+    let wrong = world.client().manifest(&repository(&registry.host(), "debian"), &digest.to_string()).await;
+    assert_error(wrong, Code::BaseCorrupt, &[&registry.host(), "debian", &digest.to_string()]);
+}
+
+#[tokio::test]
+async fn what_is_no_image_is_unsupported() {
+    let registry = Hostile::start(|request, _| {
+        let reply = || Reply::status(200).with("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws").body("{}");
+        request.path.contains("/manifests/").then(|| reply().into())
+    });
+    let old = World::new().client().manifest(&repository(&registry.host(), "debian"), "v1").await;
+    assert_error(old, Code::BaseUnsupported, &[&registry.host(), "debian", "prettyjws"]);
+}

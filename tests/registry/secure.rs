@@ -1,0 +1,85 @@
+//! TLS: private authorities, and which hosts go without.
+
+use cargo_union::publish::{Existence, Publisher as _};
+use union_build::diag::Code;
+use union_tests::registry::Registry;
+
+use crate::images;
+use crate::world::{World, assert_error, target};
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_when_it_is_named() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    let (client, target) = (world.client(), target(registry.host(), "acme/app", &key));
+    assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
+    let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+}
+
+#[tokio::test]
+async fn a_private_authority_is_not_trusted_by_itself() {
+    let (registry, world, key) = (Registry::tls(), World::new(), images::key("a"));
+    let target = target(registry.host(), "acme/app", &key);
+    assert_error(
+        world.client().existence(&target).await,
+        Code::TlsFailed,
+        &[registry.host(), "acme/app:v1", "UnknownIssuer", "SSL_CERT_FILE"],
+    );
+    assert!(world.told.lines().is_empty(), "a certificate does not get better by trying again");
+}
+
+#[tokio::test]
+async fn an_authority_in_dockers_folder_serves_its_registry_only() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    let certs = world.folder.path().join("certs.d");
+    let folder = certs.join(registry.host());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
+    world.settings.surroundings.docker_certs = Some(certs.clone());
+    let target = target(registry.host(), "acme/app", &key);
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    std::fs::rename(folder, certs.join("127.0.0.1:1")).unwrap();
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[registry.host()]);
+}
+
+#[tokio::test]
+async fn an_authority_in_a_named_folder_is_trusted() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    world.settings.surroundings.ssl_cert_folders = vec![registry.authority().parent().unwrap().to_owned()];
+    let target = target(registry.host(), "acme/app", &key);
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_that_is_not_there_is_named() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    world.settings.surroundings.ssl_cert_file = Some("/no/such/file".into());
+    let target = target(registry.host(), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::FileUnreadable, &["/no/such/file", "SSL_CERT_FILE"]);
+}
+
+/// A registry's host under a name that is not seen to be loopback, although it is.
+fn disguised(registry: &Registry) -> String {
+    registry.host().replace("127.0.0.1", "127.1")
+}
+
+#[tokio::test]
+async fn another_machine_is_spoken_to_without_encryption_when_it_is_listed() {
+    let (registry, mut world, key) = (Registry::open(), World::new(), images::key("a"));
+    let target = target(&disguised(&registry), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[&disguised(&registry), "acme/app:v1", "insecure-registries"]);
+    world.settings.insecure.insert(disguised(&registry));
+    let published = world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(published.digest));
+}
+
+#[tokio::test]
+async fn a_listed_machine_that_encrypts_is_still_checked() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    world.settings.insecure.insert(disguised(&registry));
+    let target = target(&disguised(&registry), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &["UnknownIssuer"]);
+    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+}

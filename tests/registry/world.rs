@@ -1,0 +1,121 @@
+//! A client in a world of its own, and everything that it tells.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cargo_union::base::cache::Cache;
+use cargo_union::base::error::Error;
+use cargo_union::image::digest::Digest;
+use cargo_union::image::reference::Repository;
+use cargo_union::publish::registry::{Registry, RegistrySettings, Surroundings};
+use cargo_union::publish::retry::Retry;
+use cargo_union::publish::{Reporter, Target, Transfer, Way};
+use tempfile::TempDir;
+use union_build::diag::Code;
+use union_build::key::Key;
+
+/// Writes down what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Mutex<Vec<String>>);
+
+impl Told {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Whether a blob got there in this way.
+    pub(crate) fn has(&self, way: Way, digest: Digest) -> bool {
+        self.lines().contains(&format!("{way:?} {digest} done"))
+    }
+
+    fn note(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Reporter for Told {
+    fn credentials(&self, host: &str, source: &str) {
+        self.note(format!("{host} is served by {source}"));
+    }
+
+    fn retrying(&self, what: &str, why: &str, after: Duration) {
+        self.note(format!("again in {} s: {what}: {why}", after.as_secs_f64()));
+    }
+
+    fn transfer(&self, transfer: &Transfer<'_>) {
+        if transfer.done == transfer.total {
+            self.note(format!("{:?} {} done", transfer.way, transfer.digest));
+        }
+    }
+}
+
+/// A client with a home and a cache that nobody else has.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) settings: RegistrySettings,
+    pub(crate) told: Arc<Told>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
+        let surroundings = Surroundings { home: Some(folder.path().to_owned()), ..Surroundings::default() };
+        Self { settings: RegistrySettings { retry, surroundings, ..RegistrySettings::default() }, folder, told: Arc::default() }
+    }
+
+    /// Logs in, as `docker login` would.
+    pub(crate) fn login(self, host: &str, user: &str, password: &str) -> Self {
+        use base64::Engine as _;
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        self.config(&serde_json::json!({ "auths": { host: { "auth": login } } }).to_string())
+    }
+
+    /// Writes Docker's config.json.
+    pub(crate) fn config(self, text: &str) -> Self {
+        let folder = self.folder.path().join(".docker");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.json"), text).unwrap();
+        self
+    }
+
+    pub(crate) fn mirror(mut self, registry: &str, mirror: &str) -> Self {
+        self.settings.mirrors.insert(registry.to_owned(), mirror.to_owned());
+        self
+    }
+
+    pub(crate) fn cache(&self) -> Cache {
+        Cache::new(self.folder.path().join("cache"))
+    }
+
+    pub(crate) fn client(&self) -> Registry {
+        Registry::new(self.settings.clone(), self.cache(), self.told.clone())
+    }
+}
+
+pub(crate) fn repository(host: &str, path: &str) -> Repository {
+    Repository { registry: host.to_owned(), path: path.to_owned() }
+}
+
+/// Tag `v1` of a repository, for `linux/amd64`.
+pub(crate) fn target(host: &str, path: &str, key: &Key) -> Target {
+    Target {
+        name: "app".to_owned(),
+        tag: "v1".to_owned(),
+        reference: Some(repository(host, path).tagged("v1")),
+        key: *key,
+        platforms: vec!["linux/amd64".parse().unwrap()],
+        known: None,
+    }
+}
+
+/// Requires an error with a code whose text has all these words in it.
+#[track_caller]
+pub(crate) fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, code: Code, words: &[&str]) {
+    let error = result.unwrap_err();
+    let text = error.chain().join(": ");
+    assert_eq!(error.code(), code, "{text}");
+    for word in words {
+        assert!(text.contains(word) || error.advice().contains(word), "`{word}` is not in: {text} ({})", error.advice());
+    }
+}

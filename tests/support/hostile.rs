@@ -1,0 +1,236 @@
+//! A registry in memory that behaves until a rule says otherwise: for what a real one does only on
+//! bad days.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::http::{Incoming, Server};
+pub use crate::http::{Reply, Request};
+
+/// What a rule makes the registry do.
+pub enum Act {
+    /// Read the whole request and answer this.
+    Answer(Reply),
+    /// Read so many bytes of an upload and hang up, with or without keeping them.
+    CutUpload {
+        /// Bytes that are read.
+        after: usize,
+        /// Whether an upload can go on from there.
+        keep: bool,
+    },
+}
+
+impl From<Reply> for Act {
+    fn from(reply: Reply) -> Self {
+        Self::Answer(reply)
+    }
+}
+
+/// What the registry holds. Repositories and references are keys as in URLs.
+#[derive(Default)]
+pub struct Memory {
+    /// Blobs by repository and digest.
+    pub blobs: BTreeMap<(String, String), Vec<u8>>,
+    /// Media type and bytes by repository and reference.
+    pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    uploads: BTreeMap<String, Vec<u8>>,
+    seen: Vec<Seen>,
+}
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its head.
+    pub request: Request,
+    /// Bytes of its body that were read.
+    pub received: usize,
+}
+
+type Rule = dyn FnMut(&Request, &mut Memory) -> Option<Act> + Send;
+
+/// A running registry.
+pub struct Hostile {
+    server: Server,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Hostile {
+    /// A registry that does nothing wrong.
+    pub fn obedient() -> Self {
+        Self::start(|_, _| None)
+    }
+
+    /// A registry that does what it should wherever the rule says nothing.
+    pub fn start(rule: impl FnMut(&Request, &mut Memory) -> Option<Act> + Send + 'static) -> Self {
+        let memory = Arc::new(Mutex::new(Memory::default()));
+        let rule: Mutex<Box<Rule>> = Mutex::new(Box::new(rule));
+        let shared = memory.clone();
+        let server = Server::start(move |request, body| {
+            let act = (lock(&rule))(request, &mut lock(&shared));
+            let (reply, received) = match act {
+                Some(Act::Answer(reply)) => (reply, body.read(usize::MAX).len()),
+                Some(Act::CutUpload { after, keep }) => {
+                    let part = body.read(after);
+                    let received = part.len();
+                    if keep {
+                        lock(&shared).uploads.entry(request.path.clone()).or_default().extend(part);
+                    }
+                    (Reply::cut(), received)
+                }
+                None => behave(request, body, &shared),
+            };
+            lock(&shared).seen.push(Seen { request: request.clone(), received });
+            reply
+        });
+        Self { server, memory }
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn host(&self) -> String {
+        self.server.host()
+    }
+
+    /// What it holds.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    /// Every request so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.memory).seen.clone()
+    }
+
+    /// How many requests of a method had this in their path.
+    pub fn count(&self, method: &str, part: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
+    }
+}
+
+impl Memory {
+    /// Puts a manifest under a reference and its digest.
+    pub fn put_manifest(&mut self, repository: &str, reference: &str, media_type: &str, bytes: &[u8]) {
+        for reference in [reference, &digest(bytes)] {
+            self.manifests.insert((repository.to_owned(), reference.to_owned()), (media_type.to_owned(), bytes.to_vec()));
+        }
+    }
+
+    /// Puts a blob into a repository.
+    pub fn put_blob(&mut self, repository: &str, bytes: &[u8]) {
+        self.blobs.insert((repository.to_owned(), digest(bytes)), bytes.to_vec());
+    }
+
+    /// How often this was asked before.
+    pub fn times(&self, method: &str, part: &str) -> usize {
+        self.seen.iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
+    }
+}
+
+/// `sha256:…` of bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{}", hex.concat())
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a registry should do.
+fn behave(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) -> (Reply, usize) {
+    let bytes = body.read(usize::MAX);
+    let received = bytes.len();
+    let memory = &mut *lock(memory);
+    let path = request.path.strip_prefix("/v2/").unwrap_or_default();
+    let reply = if path.is_empty() {
+        Reply::status(200)
+    } else if let Some((repository, _)) = path.split_once("/blobs/uploads/") {
+        upload(request, repository, bytes, memory)
+    } else if let Some((repository, digest)) = path.split_once("/blobs/") {
+        blob(request, memory.blobs.get(&(repository.to_owned(), digest.to_owned())))
+    } else if let Some((repository, reference)) = path.split_once("/manifests/") {
+        manifest(request, repository, reference, bytes, memory)
+    } else {
+        Reply::status(404)
+    };
+    (reply, received)
+}
+
+fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memory) -> Reply {
+    let id = request.path.clone();
+    let is_new = id.ends_with("/uploads/");
+    if let (true, Some(digest), Some(from)) = (is_new, request.asks("mount"), request.asks("from"))
+        && let Some(blob) = memory.blobs.get(&(from.to_owned(), digest.to_owned())).cloned()
+    {
+        memory.blobs.insert((repository.to_owned(), digest.to_owned()), blob);
+        return Reply::status(201);
+    }
+    match request.method.as_str() {
+        "POST" if is_new => {
+            let id = format!("{id}{}", memory.uploads.len());
+            memory.uploads.insert(id.clone(), Vec::new());
+            Reply::status(202).with("Location", id)
+        }
+        _ if !memory.uploads.contains_key(&id) => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
+        "GET" => {
+            let last = memory.uploads[&id].len().saturating_sub(1);
+            Reply::status(204).with("Location", id).with("Range", format!("0-{last}"))
+        }
+        "DELETE" => {
+            memory.uploads.remove(&id);
+            Reply::status(204)
+        }
+        method => {
+            let upload = memory.uploads.entry(id.clone()).or_default();
+            let start = request.header("content-range").and_then(|range| range.split('-').next()?.parse().ok());
+            if start.is_some_and(|start: usize| start != upload.len()) {
+                return Reply::error(416, "RANGE_INVALID", "the range does not continue the upload");
+            }
+            upload.extend(bytes);
+            if method == "PATCH" {
+                return Reply::status(202).with("Location", id);
+            }
+            let whole = memory.uploads.remove(&id).unwrap_or_default();
+            if request.asks("digest") != Some(&digest(&whole)) {
+                return Reply::error(400, "DIGEST_INVALID", "the digest is another one");
+            }
+            memory.put_blob(repository, &whole);
+            Reply::status(201)
+        }
+    }
+}
+
+fn blob(request: &Request, blob: Option<&Vec<u8>>) -> Reply {
+    let Some(blob) = blob else { return Reply::error(404, "BLOB_UNKNOWN", "no such blob") };
+    let start = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    match start {
+        Some(start) => {
+            let range = format!("bytes {start}-{}/{}", blob.len() - 1, blob.len());
+            Reply::status(206).with("Content-Range", range).body(&blob[start..])
+        }
+        None => Reply::status(200).body(blob.clone()),
+    }
+}
+
+fn manifest(request: &Request, repository: &str, reference: &str, bytes: Vec<u8>, memory: &mut Memory) -> Reply {
+    if request.method == "PUT" {
+        let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let blobs = document["layers"].as_array().into_iter().flatten().chain([&document["config"]]);
+        for wanted in blobs.filter_map(|blob| blob["digest"].as_str()) {
+            if !memory.blobs.contains_key(&(repository.to_owned(), wanted.to_owned())) {
+                return Reply::error(400, "MANIFEST_BLOB_UNKNOWN", wanted);
+            }
+        }
+        memory.put_manifest(repository, reference, request.header("content-type").unwrap_or_default(), &bytes);
+        return Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
+    }
+    // As real registries do: what the client does not list is not there.
+    let found = memory.manifests.get(&(repository.to_owned(), reference.to_owned()));
+    match found.filter(|(kind, _)| request.header("accept").is_some_and(|accept| accept.contains(kind.as_str()))) {
+        Some((kind, bytes)) => {
+            Reply::status(200).with("Content-Type", kind.clone()).with("Docker-Content-Digest", digest(bytes)).body(bytes.clone())
+        }
+        None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
+    }
+}

@@ -1,0 +1,225 @@
+//! A small HTTP server on loopback, for the servers that tests make up: it can lie about lengths and
+//! hang up in mid-sentence, which no decent server library lets one do.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, …
+    pub method: String,
+    /// Path, without the query.
+    pub path: String,
+    /// The query, decoded.
+    pub query: Vec<(String, String)>,
+    /// Headers, with lower-case names.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The first value of a query's name.
+    pub fn asks(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// Status code; 0 hangs up without a word.
+    pub status: u16,
+    /// Headers, without `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// The length that is announced instead of the body's; a longer one ends with a cut.
+    pub announced: Option<usize>,
+}
+
+impl Reply {
+    /// An answer without a body.
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// Nothing: the line is cut.
+    pub fn cut() -> Self {
+        Self::default()
+    }
+
+    /// An answer in a registry's own words.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
+        Self::status(status).with("Content-Type", "application/json").body(body)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+/// The body of a request; what is not read is left on the line.
+pub struct Incoming<'a> {
+    reader: &'a mut BufReader<TcpStream>,
+    left: usize,
+}
+
+impl Incoming<'_> {
+    /// Reads at most so many bytes.
+    pub fn read(&mut self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; self.left.min(most)];
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.reader.read(&mut bytes[done..]) {
+                Ok(count) if count > 0 => done += count,
+                _ => break,
+            }
+        }
+        bytes.truncate(done);
+        self.left -= done;
+        bytes
+    }
+
+    /// How many bytes are still to come.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+}
+
+type Handler = dyn Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync;
+
+/// A running server; dropping it ends it.
+pub struct Server {
+    address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server on a free port.
+    pub fn start(handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (stopped, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (stop, open, handler): (_, _, Arc<Handler>) = (stopped.clone(), connections.clone(), Arc::new(handler));
+        let accepting = std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(copy) = stream.try_clone() {
+                    open.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
+                }
+                let handler = handler.clone();
+                std::thread::spawn(move || serve(stream, &*handler));
+            }
+        });
+        Self { address, stopped, connections, accepting: Some(accepting) }
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // The listener wakes up to find that it has to end.
+        let _ = TcpStream::connect(self.address);
+        for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        self.accepting.take().map(JoinHandle::join);
+    }
+}
+
+fn serve(stream: TcpStream, handler: &Handler) {
+    let Ok(mut writer) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = read_head(&mut reader) {
+        let left = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut incoming = Incoming { reader: &mut reader, left };
+        let reply = handler(&request, &mut incoming);
+        let unread = incoming.left;
+        let announced = reply.announced.unwrap_or(reply.body.len());
+        if reply.status == 0 || write(&mut writer, &request, &reply, announced).is_err() || unread > 0 || announced > reply.body.len() {
+            break;
+        }
+    }
+    let _ = writer.shutdown(Shutdown::Both);
+}
+
+fn write(writer: &mut TcpStream, request: &Request, reply: &Reply, announced: usize) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} Because\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if reply.status != 204 {
+        head.push_str(&format!("Content-Length: {announced}\r\n"));
+    }
+    let mut bytes = (head + "\r\n").into_bytes();
+    if request.method != "HEAD" {
+        bytes.extend(&reply.body);
+    }
+    writer.write_all(&bytes)
+}
+
+fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+        Some(line.trim_end().to_owned())
+    };
+    let first = line()?;
+    let (method, rest) = first.split_once(' ')?;
+    let (target, _) = rest.split_once(' ')?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut headers = BTreeMap::new();
+    while let Some((name, value)) = line()?.split_once(':') {
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    Some(Request { method: method.to_owned(), path: path.to_owned(), query: parse_query(query), headers })
+}
+
+/// Reads `name=value&name=value`.
+pub fn parse_query(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = after.get(..2).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        (rest, _) = match (first, escaped) {
+            (b'%', Some(byte)) => (&after[2..], bytes.push(byte)),
+            (b'+', _) => (after, bytes.push(b' ')),
+            (other, _) => (after, bytes.push(*other)),
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

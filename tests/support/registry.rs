@@ -1,0 +1,133 @@
+//! Debian's `docker-registry` on loopback: open, behind a password, behind TLS, behind a token server.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use crate::token::TokenServer;
+
+/// A running registry; dropping it ends it.
+pub struct Registry {
+    child: Child,
+    host: String,
+    folder: TempDir,
+    tokens: Option<TokenServer>,
+}
+
+impl Registry {
+    /// Everybody may do everything.
+    pub fn open() -> Self {
+        Self::start(tempfile::tempdir().expect("a temporary folder"), "", "", None)
+    }
+
+    /// One user may do everything, and nobody else anything.
+    pub fn htpasswd(user: &str, password: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let output = Command::new("htpasswd").args(["-Bbn", user, password]).output().expect("`htpasswd` is installed");
+        let file = folder.path().join("htpasswd");
+        std::fs::write(&file, output.stdout).expect("the folder is ours");
+        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
+        Self::start(folder, "", &auth, None)
+    }
+
+    /// Over TLS, with a certificate of a private authority.
+    pub fn tls() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().expect("a key");
+        let root = authority.self_signed(&authority_key).expect("a certificate");
+        let issuer = Issuer::new(authority, authority_key);
+        let key = KeyPair::generate().expect("a key");
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let leaf = CertificateParams::new(names).expect("valid names").signed_by(&key, &issuer).expect("a certificate");
+        for (name, text) in [("ca.crt", root.pem()), ("leaf.crt", leaf.pem()), ("leaf.key", key.serialize_pem())] {
+            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+        }
+        let path = folder.path().display();
+        let tls = format!("  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n");
+        Self::start(folder, &tls, "", None)
+    }
+
+    /// Behind a token server that knows one user. Everybody else gets tokens that allow nothing.
+    pub fn token(user: &str, password: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tokens = TokenServer::start(user, password);
+        let bundle = folder.path().join("token.crt");
+        std::fs::write(&bundle, tokens.certificate()).expect("the folder is ours");
+        let auth = format!(
+            "auth:\n  token:\n    realm: http://{}/token\n    service: test-registry\n    issuer: test-issuer\n    rootcertbundle: {}\n",
+            tokens.host(),
+            bundle.display()
+        );
+        Self::start(folder, "", &auth, Some(tokens))
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The certificate of the private authority, of a registry over TLS.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// The token server beside it.
+    pub fn tokens(&self) -> &TokenServer {
+        self.tokens.as_ref().expect("a registry with a token server")
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn start(folder: TempDir, tls: &str, auth: &str, tokens: Option<TokenServer>) -> Self {
+        let config = folder.path().join("config.yml");
+        let data = folder.path().join("data");
+        let text = format!(
+            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n{tls}{auth}",
+            data.display()
+        );
+        std::fs::write(&config, text).expect("the folder is ours");
+        let (child, host) = serve(&config);
+        Self { child, host, folder, tokens }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts the program, and learns from its log which port it was given.
+fn serve(config: &Path) -> (Child, String) {
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("`docker-registry` is installed");
+    let log = BufReader::new(child.stderr.take().expect("the log is a pipe"));
+    let (told, ports) = mpsc::channel();
+    // The log is read to its end, or the registry would stop when the pipe is full.
+    std::thread::spawn(move || {
+        let mut before = Vec::new();
+        for line in log.lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
+                let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                let _ = told.send(Ok(port));
+            }
+            before.push(line);
+        }
+        let _ = told.send(Err(before.join("\n")));
+    });
+    match ports.recv().expect("the thread tells one or the other") {
+        Ok(port) => (child, format!("127.0.0.1:{port}")),
+        Err(log) => panic!("docker-registry did not start:\n{log}"),
+    }
+}
