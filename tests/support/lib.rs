@@ -1,1 +1,4 @@
-//! x
+//! What the tests of cargo-union share.
+
+pub mod base;
+pub mod engine;

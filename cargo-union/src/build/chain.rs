@@ -43,9 +43,6 @@ pub(super) fn is_scratch(chain: &[spec::Image]) -> bool {
     chain.first().is_some_and(|spec| matches!(spec.base, Base::Scratch(_)))
 }
 
-fn merged<'a>(
-    chain: &'a [spec::Image],
-    field: fn(&'a spec::Image) -> &'a BTreeMap<String, Placed<String>>,
-) -> BTreeMap<&'a str, &'a str> {
+fn merged<'a>(chain: &'a [spec::Image], field: fn(&'a spec::Image) -> &'a BTreeMap<String, Placed<String>>) -> BTreeMap<&'a str, &'a str> {
     chain.iter().flat_map(field).map(|(name, value)| (name.as_str(), value.value.as_str())).collect()
 }

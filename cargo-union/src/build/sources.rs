@@ -26,7 +26,11 @@ pub(super) struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ItemKind {
     Folder,
-    File { from: PathBuf, mode: u32, measured: Measured },
+    File {
+        from: PathBuf,
+        mode: u32,
+        measured: Measured,
+    },
     /// A symbolic link that stays inside of the copied folder, with its target as it is.
     Link(String),
 }

@@ -264,8 +264,7 @@ mod tests {
     #[test]
     fn whiteouts_remove_what_is_below_them_and_nothing_else() {
         let lower: &[(&str, Node)] = &[("a/gone/x", file()), ("a/gone2", file()), ("b/old", file()), ("b0", file())];
-        let upper: &[(&str, Node)] =
-            &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
+        let upper: &[(&str, Node)] = &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
         let index = index(&[lower, upper]);
         for (path, there) in
             [("a/gone/x", false), ("a/gone/again", true), ("a/gone2", true), ("b/old", false), ("b/new", true), ("b0", true)]

@@ -78,8 +78,10 @@ impl Publisher for Engine {
         connection.fits(&target.platforms)?;
         match connection.inspect(&names(target).full).await? {
             Some(held) if held.key == Some(target.key.to_string()) => Ok(Existence::Found(held.digest)),
-            Some(_) => Err(Error::new(Code::TagTaken, format!("`{}` is taken in the engine at {}", names(target).full, connection.address))
-                .because(format!("it holds another image than the one with the key {}", target.key))),
+            Some(_) => {
+                Err(Error::new(Code::TagTaken, format!("`{}` is taken in the engine at {}", names(target).full, connection.address))
+                    .because(format!("it holds another image than the one with the key {}", target.key)))
+            }
             None => Ok(Existence::Missing),
         }
     }

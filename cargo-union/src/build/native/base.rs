@@ -186,6 +186,7 @@ mod tests {
         tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
         tar.append_link(&mut header, "./bin", "usr/bin").unwrap();
         tar.into_inner().unwrap()
     }
