@@ -6,6 +6,7 @@
 #[path = "../layout/scene.rs"]
 mod scene;
 
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cargo_union::build::Recipe;
@@ -138,6 +139,55 @@ async fn docker_loads_an_archive() {
     TarFile::new(&path, scene.source.clone(), Arc::new(Silent)).publish(&named(&recipe, "archived"), &image, false).await.unwrap();
     Dockerd::shared().docker(&["load", "--quiet", "--input", path.to_str().unwrap()]);
     assert_eq!(run(&["archived:v1"]), format!("hello [] from 65532 in {}", key("a")));
+}
+
+#[tokio::test]
+async fn podman_takes_an_image_through_its_socket() {
+    let scene = Scene::upon(&debian_layout());
+    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
+    let image = scene.build(&recipe).await.unwrap();
+    let podman = Podman::start(&scene);
+    let publisher = Engine::new(vec![podman.address.clone()], scene.cache.clone(), scene.source.clone(), Arc::new(Silent));
+    let target = named(&recipe, "app");
+    publisher.prepare(&target).await.unwrap();
+    let published = publisher.publish(&target, &image, false).await.unwrap();
+    assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
+    let binary = scene.write("other", "other", 0o755);
+    let edited = Recipe { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
+    let image = scene.build(&edited).await.unwrap();
+    let target = Target { tag: "v2".to_owned(), ..named(&edited, "app") };
+    let published = publisher.publish(&target, &image, false).await.unwrap();
+    assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
+}
+
+/// Podman's engine with storage of its own, stopped when it is dropped.
+struct Podman {
+    service: Child,
+    address: String,
+}
+
+impl Podman {
+    fn start(scene: &Scene) -> Self {
+        let socket = scene.path("podman.sock");
+        let address = format!("unix://{}", socket.display());
+        let mut podman = Command::new("podman");
+        podman.arg("--root").arg(scene.path("podman")).arg("--runroot").arg(scene.path("podman-run")).args(["--storage-driver", "vfs"]);
+        let service = podman.args(["system", "service", "--time", "0", &address]).stderr(Stdio::null()).spawn().unwrap();
+        for _ in 0..600 {
+            if socket.exists() {
+                return Self { service, address };
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("podman does not listen");
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ async fn connect(address: &str) -> std::result::Result<Connection, EngineError> 
     // An engine may take long to unpack a large layer before it answers.
     const SECONDS: u64 = 3600;
     let docker = match address.split_once("://") {
-        Some(("unix", path)) => Docker::connect_with_unix(path, SECONDS, API_DEFAULT_VERSION)?,
+        Some(("unix", path)) => Docker::connect_with_local(path, SECONDS, API_DEFAULT_VERSION)?,
         Some(("tcp" | "http", _)) => Docker::connect_with_http(address, SECONDS, API_DEFAULT_VERSION)?,
         _ => return Err(EngineError::UnsupportedURISchemeError { uri: address.to_owned() }),
     };
