@@ -173,9 +173,11 @@ impl Podman {
         let mut podman = Command::new("podman");
         podman.arg("--root").arg(scene.path("podman")).arg("--runroot").arg(scene.path("podman-run")).args(["--storage-driver", "vfs"]);
         let service = podman.args(["system", "service", "--time", "0", &address]).stderr(Stdio::null()).spawn().unwrap();
+        // From here on it is stopped whatever happens.
+        let podman = Self { service, address };
         for _ in 0..600 {
             if socket.exists() {
-                return Self { service, address };
+                return podman;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
