@@ -140,7 +140,7 @@ fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
     let gpu = spec::Image { copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")], ..spec("gpu", scratch()) };
     let report = spec::Image { env: map(&[("RUST_LOG", "hush-hush")]), ..spec("report", scratch()) };
     assert_eq!(
-        names(&environment(&scene, &[gpu.clone()])),
+        names(&environment(&scene, std::slice::from_ref(&gpu))),
         ["base-image linux/amd64", "copy models/weights.bin → /models/weights.bin", "generation"]
     );
     let chain = [gpu, report];
