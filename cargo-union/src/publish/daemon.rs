@@ -17,14 +17,11 @@ use tokio::sync::mpsc;
 use union_build::diag::Code;
 
 use super::archive::{Names, write_docker};
-use super::local::{Local, Place, local, report};
+use super::local::{local, report};
 use super::tar::names;
 use super::{Existence, Published, Publisher, Reporter, Target, Way};
-use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
 use crate::image::digest::Digest;
-use crate::image::layer::media_type;
 use crate::image::manifest::KEY;
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, PlatformImage};
@@ -32,7 +29,6 @@ use crate::image::{BaseSource, Image, PlatformImage};
 /// Publishes into a container engine.
 pub struct Engine {
     addresses: Vec<String>,
-    cache: Cache,
     source: Arc<dyn BaseSource>,
     reporter: Arc<dyn Reporter>,
 }
@@ -40,8 +36,8 @@ pub struct Engine {
 impl Engine {
     /// The engine at the first of these addresses that answers: `unix:///path` or `tcp://host:port`.
     /// [`addresses`] has the usual ones.
-    pub fn new(addresses: Vec<String>, cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { addresses, cache, source, reporter }
+    pub fn new(addresses: Vec<String>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
+        Self { addresses, source, reporter }
     }
 
     /// Connects, and asks which platform the engine runs.
@@ -115,14 +111,8 @@ impl Engine {
     /// Sends an image without its lowest layers, and says how many bytes that were.
     async fn load(&self, connection: &Connection, platform: &PlatformImage, names: &Names, had: usize) -> Result<u64> {
         let mut blobs = vec![local(&*self.source, &platform.config).await?];
-        // Each vanishes when it is dropped: they stay until all is sent.
-        let mut drafts = Vec::new();
         for layer in &platform.layers[had..] {
-            let mut blob = local(&*self.source, &layer.blob).await?;
-            if blob.descriptor.media_type == media_type::OCI_LAYER_ZSTD {
-                drafts.extend(self.plain(&mut blob).await?);
-            }
-            blobs.push(blob);
+            blobs.push(local(&*self.source, &layer.blob).await?);
         }
         let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
         let (platform_, names_, sources) = (platform.clone(), names.clone(), blobs.clone());
@@ -146,23 +136,6 @@ impl Engine {
         blobs.iter().for_each(|blob| report(&*self.reporter, &blob.descriptor, &connection.address, Way::Upload));
         Ok(blobs.iter().map(|blob| blob.descriptor.size).sum())
     }
-
-    /// A zstd layer as plain tar: engines up to 20.10 cannot load the former. It keeps its name in the
-    /// archive, for the engine looks at the bytes.
-    async fn plain(&self, blob: &mut Local) -> Result<Option<Draft>> {
-        let Place::File(path) = blob.bytes.clone() else { return Ok(None) };
-        let mut draft = self.cache.draft()?;
-        let unpack = move || -> Result<_> {
-            let file = std::fs::File::open(&path).map_err(|cause| fs::unreadable(&path, cause))?;
-            zstd::stream::copy_decode(file, &mut draft).map_err(|cause| fs::unwritable(draft.path(), cause))?;
-            let size = draft.as_file().metadata().map_err(|cause| fs::unwritable(draft.path(), cause))?.len();
-            Ok((draft, size))
-        };
-        let (draft, size) = tokio::task::spawn_blocking(unpack).await.expect("decompressing does not panic")?;
-        blob.descriptor.size = size;
-        blob.bytes = Place::File(draft.path().to_owned());
-        Ok(Some(draft))
-    }
 }
 
 /// Pieces of this size go to the engine.
@@ -184,7 +157,7 @@ async fn connect(address: &str) -> std::result::Result<Connection, EngineError> 
     // An engine may take long to unpack a large layer before it answers.
     const SECONDS: u64 = 3600;
     let docker = match address.split_once("://") {
-        Some(("unix", path)) => Docker::connect_with_unix(path, SECONDS, API_DEFAULT_VERSION)?,
+        Some(("unix", path)) => Docker::connect_with_local(path, SECONDS, API_DEFAULT_VERSION)?,
         Some(("tcp" | "http", _)) => Docker::connect_with_http(address, SECONDS, API_DEFAULT_VERSION)?,
         _ => return Err(EngineError::UnsupportedURISchemeError { uri: address.to_owned() }),
     };
@@ -238,12 +211,9 @@ impl Connection {
     {
         let options = ImportImageOptionsBuilder::new().build();
         let mut answers = Box::pin(self.docker.import_image_stream(options, archive, None));
-        // What goes wrong is said within the answer, whose status was sent long before.
+        // What goes wrong is said within the answer, whose status was sent long before: read it to its end.
         while let Some(answer) = answers.next().await {
-            let answer = answer.map_err(|cause| self.failed("load", name).because(cause))?;
-            if let Some(message) = answer.error_detail.and_then(|detail| detail.message) {
-                return Err(self.failed("load", name).because(message));
-            }
+            answer.map_err(|cause| self.failed("load", name).because(cause))?;
         }
         Ok(())
     }

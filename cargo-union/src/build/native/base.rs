@@ -114,38 +114,38 @@ async fn blob(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, descripto
 /// Streams a layer to its end: the list is kept by its diff id, so that must be the true one.
 fn read_layer(path: PathBuf, diff_id: DiffId) -> io::Result<Vec<Change>> {
     let mut plain = Hashing { plain: plain(std::fs::File::open(path)?)?, hash: Sha256::new() };
-    let mut changes = Vec::new();
-    let mut archive = tar::Archive::new(&mut plain);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let path = path.trim_start_matches("./").trim_matches('/').to_owned();
-        if path.is_empty() || path == "." {
-            continue;
-        }
-        let kind = entry.header().entry_type();
-        let node = if kind.is_dir() {
-            Node::Folder
-        } else if kind.is_symlink() {
-            let target = entry.link_name_bytes().unwrap_or_default();
-            Node::Link(String::from_utf8_lossy(&target).into_owned())
-        } else if kind.is_file() && is_read(&path) {
-            // A million users would fit; what is larger is no list of users.
-            let mut text = Vec::new();
-            entry.by_ref().take(64 << 20).read_to_end(&mut text)?;
-            Node::File(Some(String::from_utf8_lossy(&text).into_owned()))
-        } else {
-            Node::File(None)
-        };
-        changes.push(Change::of(&path, node));
-    }
-    drop(archive);
+    let changes = tar::Archive::new(&mut plain).entries()?.filter_map(|entry| change(entry).transpose()).collect::<io::Result<_>>()?;
     io::copy(&mut plain, &mut io::sink())?;
     let found = DiffId::from_hasher(plain.hash);
     if found != diff_id {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its config promises {diff_id} and it holds {found}")));
     }
     Ok(changes)
+}
+
+/// What an entry of a layer says; the root itself says nothing.
+fn change(entry: io::Result<tar::Entry<'_, impl Read>>) -> io::Result<Option<Change>> {
+    let mut entry = entry?;
+    let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if path.is_empty() || path == "." {
+        return Ok(None);
+    }
+    let kind = entry.header().entry_type();
+    let node = if kind.is_dir() {
+        Node::Folder
+    } else if kind.is_symlink() {
+        let target = entry.link_name_bytes().unwrap_or_default();
+        Node::Link(String::from_utf8_lossy(&target).into_owned())
+    } else if kind.is_file() && is_read(path) {
+        // A million users would fit; what is larger is no list of users.
+        let mut text = Vec::new();
+        entry.by_ref().take(64 << 20).read_to_end(&mut text)?;
+        Node::File(Some(String::from_utf8_lossy(&text).into_owned()))
+    } else {
+        Node::File(None)
+    };
+    Ok(Some(Change::of(path, node)))
 }
 
 /// Decompresses by what the bytes are: the media types of old images are not always true.
@@ -186,6 +186,7 @@ mod tests {
         tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
         tar.append_link(&mut header, "./bin", "usr/bin").unwrap();
         tar.into_inner().unwrap()
     }

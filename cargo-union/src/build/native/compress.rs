@@ -203,6 +203,18 @@ mod tests {
         }
     }
 
+    /// When this fails, the encoder has changed: raise `ENCODER`.
+    #[test]
+    fn the_bytes_are_those_of_this_version_of_the_encoder() {
+        let plain = noise(2_500_000);
+        for (compression, known) in [
+            (Compression::Gzip, "sha256:a4d5bd97e0a41d445e22341455ded8b88f24167737f934ff676b57834469fba5"),
+            (Compression::Zstd, "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5"),
+        ] {
+            assert_eq!(compressed(&plain, compression, 1 << 20).0.digest.to_string(), known, "{compression:?}");
+        }
+    }
+
     #[test]
     fn gzip_members_are_one_mebibyte_and_say_neither_time_nor_system() {
         let plain = noise((2 << 20) + 5);

@@ -55,7 +55,10 @@ impl From<Conflict> for Fault {
 
 fn place(item: Item, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) -> Result<(), Fault> {
     let (path, entry, node) = match item.what {
-        ItemKind::Folder => return Ok(folders(&index.place_folder(&item.to)?, index, placed)),
+        ItemKind::Folder => {
+            folders(&index.place_folder(&item.to)?, index, placed);
+            return Ok(());
+        }
         ItemKind::File { from, mode, measured } => {
             let path = index.place_file(&item.to)?;
             let text = if is_read(&path) { Some(fs::read(&from).map_err(Fault::Source)?) } else { None };

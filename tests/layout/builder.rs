@@ -1,0 +1,246 @@
+//! What the native builder makes.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use cargo_union::image::layer::{Content, media_type};
+use serde_json::json;
+use union_build::diag::Code;
+use union_build::spec::{self, Compression, Placed};
+use union_tests::base::layout_of;
+
+use crate::scene::{Scene, json, key, map, placed, platform, reference, scratch, spec, texts};
+
+/// A base with merged /usr and one named user, small enough to be made for every test.
+fn small_base(folder: &Path, config: &serde_json::Value) -> PathBuf {
+    let rootfs = folder.join("rootfs");
+    for (path, content) in [
+        ("usr/bin/sh", "#!"),
+        ("etc/passwd", "root:x:0:0::/:/bin/sh\nworker:x:7:8::/:/bin/sh\n"),
+        ("etc/group", "root:x:0:\nstaff:x:50:\n"),
+    ] {
+        let path = rootfs.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    symlink("usr/bin", rootfs.join("bin")).unwrap();
+    let tar = folder.join("rootfs.tar");
+    crate::scene::run(std::process::Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(&rootfs).arg("."));
+    let layout = folder.join("base");
+    layout_of(&tar, config, &layout);
+    layout
+}
+
+fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Scene) {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::upon(&small_base(folder.path(), config));
+    (folder, scene)
+}
+
+/// The entries of a layer of ours: path, mode, owner.
+fn entries(content: &Content) -> Vec<String> {
+    let Content::File(path) = content else { panic!("{content:?} is not ours") };
+    let plain = flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap());
+    let mut archive = tar::Archive::new(plain);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        let (mode, owner) = (header.mode().unwrap(), header.uid().unwrap());
+        format!("{} {mode:o} {owner}", entry.path().unwrap().display())
+    });
+    entries.collect()
+}
+
+#[tokio::test]
+async fn an_image_from_scratch_has_what_a_tls_client_needs_and_little_more() {
+    let scene = Scene::new();
+    let binary = scene.write("hello", vec![7; 300_000], 0o775);
+    let image = scene.build(&scene.recipe(vec![spec("default", scratch())], &[("hello", &binary)])).await.unwrap();
+    let image = &image.platforms[0];
+    let config = json(&image.config)["config"].clone();
+    assert_eq!(config["User"], "65532:65532");
+    assert_eq!(config["Cmd"], json!(["/union/bin/hello"]));
+    assert_eq!(config["Env"], json!([format!("UNION_IMAGE_ID={}", key("a"))]));
+    assert_eq!(config["Labels"]["union.key"], key("a").to_string());
+    assert_eq!(entries(&image.layers[1].blob.content), ["union/ 755 0", "union/bin/ 755 0", "union/bin/hello 755 0"]);
+    let scratch = entries(&image.layers[0].blob.content);
+    for entry in ["etc/ssl/certs/ca-certificates.crt 644 0", "home/nonroot/ 755 65532", "tmp/ 1777 0", "etc/passwd 644 0"] {
+        assert!(scratch.contains(&entry.to_owned()), "{entry}: {scratch:?}");
+    }
+    let size: u64 = image.layers.iter().map(|layer| layer.blob.descriptor.size).sum();
+    assert!(size < 300_000 + 1_000_000, "{size}");
+}
+
+#[tokio::test]
+async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
+    let (_folder, scene) = upon_small_base(&json!({ "Entrypoint": ["/swallow"], "Cmd": ["x"] }));
+    let binary = scene.write("hello", "one", 0o755);
+    let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", &binary)]);
+    let image = scene.build(&recipe).await.unwrap();
+    assert_eq!(scene.source.fetched(), 1, "the config");
+    scene.write("hello", "two", 0o755);
+    let edited = scene.build(&recipe).await.unwrap();
+    assert_eq!(scene.source.fetched(), 1, "nothing");
+    let layers = &image.platforms[0].layers;
+    assert!(matches!(layers[0].blob.content, Content::Remote(_)));
+    assert_eq!(layers[0].diff_id, edited.platforms[0].layers[0].diff_id);
+    assert_ne!(layers[1].diff_id, edited.platforms[0].layers[1].diff_id);
+    let config = json(&image.platforms[0].config)["config"].clone();
+    assert_eq!((config.get("Entrypoint"), &config["Cmd"]), (None, &json!(["/union/bin/hello"])));
+}
+
+#[tokio::test]
+async fn a_copy_to_bin_follows_the_link_of_the_base() {
+    let (_folder, scene) = upon_small_base(&json!({}));
+    scene.write("tool", "tool", 0o755);
+    let image = spec::Image { copy: vec![scene.copy("tool", "/bin/tool")], ..spec("default", reference()) };
+    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    assert_eq!(entries(&image.platforms[0].layers[1].blob.content), ["usr/bin/tool 755 0"]);
+}
+
+#[tokio::test]
+async fn users_become_numbers_through_the_files_of_the_base() {
+    for (base, own, written) in [
+        (json!({ "User": "worker" }), None, Some("7:8")),
+        (json!({ "User": "1000" }), None, Some("1000")),
+        (json!({ "User": "worker" }), Some("worker:staff"), Some("7:50")),
+        (json!({}), None, None),
+    ] {
+        let (_folder, scene) = upon_small_base(&base);
+        let image = spec::Image { user: own.map(|user: &str| placed(user.to_owned())), ..spec("default", reference()) };
+        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        assert_eq!(json(&image.platforms[0].config)["config"].get("User"), written.map(|user| json!(user)).as_ref(), "{base} {own:?}");
+    }
+    let (_folder, scene) = upon_small_base(&json!({}));
+    let image = spec::Image { user: Some(placed("nobody".to_owned())), ..spec("default", reference()) };
+    let error = scene.build(&scene.recipe(vec![image], &[])).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnknownUser);
+    assert!(error.to_string().contains("`nobody`") && error.to_string().contains("library/debian"), "{error}");
+}
+
+#[tokio::test]
+async fn an_extended_spec_gives_its_environment_and_its_settings_but_not_its_code() {
+    let (_folder, scene) = upon_small_base(&json!({}));
+    scene.write("weights", "w", 0o644);
+    scene.write("more", "m", 0o644);
+    let gpu = spec::Image {
+        copy: vec![scene.copy("weights", "/models/")],
+        env: map(&[("RUST_LOG", "info"), ("A", "1")]),
+        workdir: Some(placed("/srv".to_owned())),
+        ..spec("gpu", reference())
+    };
+    let report = spec::Image {
+        copy: vec![scene.copy("more", "/models/")],
+        env: map(&[("RUST_LOG", "debug")]),
+        ..spec("report", spec::Base::Extends(placed("gpu".to_owned())))
+    };
+    let binary = scene.write("train", "t", 0o755);
+    let extended = scene.build(&scene.recipe(vec![gpu.clone()], &[("train", &binary)])).await.unwrap();
+    let image = scene.build(&scene.recipe(vec![gpu, report], &[])).await.unwrap();
+    let (extended, image) = (&extended.platforms[0], &image.platforms[0]);
+    assert_eq!(image.layers[1].diff_id, extended.layers[1].diff_id, "the layer of the extended spec is shared");
+    assert_eq!(entries(&image.layers[2].blob.content), ["models/more 644 0"], "the folder is there by then");
+    assert_eq!(image.layers.len(), 3, "base, two copies, and no code");
+    let config = json(&image.config)["config"].clone();
+    assert_eq!(config["WorkingDir"], "/srv");
+    let id = format!("UNION_IMAGE_ID={}", key("a"));
+    assert_eq!(config["Env"], json!(["A=1", "RUST_LOG=debug", id]));
+    assert_eq!(config.get("Cmd"), None);
+}
+
+#[tokio::test]
+async fn several_binaries_make_no_command() {
+    let scene = Scene::new();
+    let (one, two) = (scene.write("one", "1", 0o755), scene.write("two", "2", 0o755));
+    let image = scene.build(&scene.recipe(vec![spec("default", scratch())], &[("one", &one), ("two", &two)])).await.unwrap();
+    assert_eq!(json(&image.platforms[0].config)["config"].get("Cmd"), None);
+}
+
+#[tokio::test]
+async fn several_platforms_make_an_index_that_names_them_and_the_key() {
+    let scene = Scene::new();
+    let binary = scene.write("hello", "x", 0o755);
+    let own = spec::Image { annotations: map(&[("org.opencontainers.image.title", "hello")]), ..spec("default", scratch()) };
+    let mut recipe = scene.recipe(vec![own], &[("hello", &binary)]);
+    let mut arm = recipe.platforms[0].clone();
+    arm.platform = platform("linux/arm64");
+    recipe.platforms.push(arm);
+    let image = scene.build(&recipe).await.unwrap();
+    let index = json(image.index.as_ref().unwrap());
+    let annotations = json!({ "org.opencontainers.image.title": "hello", "union.key": key("a").to_string() });
+    assert_eq!(index["annotations"], annotations);
+    for (entry, platform) in index["manifests"].as_array().unwrap().iter().zip(&image.platforms) {
+        assert_eq!(entry["digest"], platform.manifest.descriptor.digest.to_string());
+        assert_eq!(entry["platform"], json!(platform.platform));
+        assert_eq!(json(&platform.manifest)["annotations"], annotations);
+        assert_eq!(json(&platform.config)["architecture"], json!(platform.platform.architecture));
+    }
+}
+
+#[tokio::test]
+async fn another_folder_another_umask_and_another_cache_make_the_same_manifest() {
+    let mut digests = Vec::new();
+    for (file, program) in [(0o600, 0o700), (0o664, 0o775)] {
+        let scene = Scene::new();
+        scene.write("conf/app.toml", "x = 1", file);
+        scene.write("conf/run", "#!/bin/sh", program);
+        let binary = scene.write("hello", "binary", program);
+        let image = spec::Image { copy: vec![scene.copy("conf", "/etc/app/")], ..spec("default", scratch()) };
+        let image = scene.build(&scene.recipe(vec![image], &[("hello", &binary)])).await.unwrap();
+        digests.push(image.top().descriptor.digest);
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[tokio::test]
+async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
+    let scene = Scene::new();
+    let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
+    let image = spec::Image { ca_certificates: Some(placed(bundle.clone())), ..spec("default", scratch()) };
+    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    let Content::File(path) = &image.platforms[0].layers[0].blob.content else { panic!() };
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let entry = entries.find(|entry| entry.path().unwrap().ends_with("ca-certificates.crt")).unwrap();
+    assert_eq!(std::io::read_to_string(entry).unwrap(), "-----BEGIN CERTIFICATE-----\n");
+
+    let (_folder, upon) = upon_small_base(&json!({}));
+    let image = spec::Image { ca_certificates: Some(placed(bundle)), ..spec("default", reference()) };
+    let image = upon.build(&upon.recipe(vec![image], &[])).await.unwrap();
+    let expected = ["etc/ssl/ 755 0", "etc/ssl/certs/ 755 0", "etc/ssl/certs/ca-certificates.crt 644 0"];
+    assert_eq!(self::entries(&image.platforms[0].layers[1].blob.content), expected);
+}
+
+#[tokio::test]
+async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
+    let scene = Scene::new();
+    let binary = scene.write("hello", vec![1; 100_000], 0o755);
+    let mut diff_ids = Vec::new();
+    for (compression, media_type) in [(Compression::Gzip, media_type::OCI_LAYER_GZIP), (Compression::Zstd, media_type::OCI_LAYER_ZSTD)] {
+        let origin = union_build::diag::Origin::Flag("--compression");
+        let image = spec::Image { compression: Placed { value: compression, origin }, ..spec("default", scratch()) };
+        let image = scene.build(&scene.recipe(vec![image], &[("hello", &binary)])).await.unwrap();
+        assert_eq!(image.platforms[0].layers[1].blob.descriptor.media_type, media_type);
+        diff_ids.push(image.platforms[0].layers[1].diff_id);
+    }
+    assert_eq!(diff_ids[0], diff_ids[1]);
+}
+
+#[tokio::test]
+async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
+    let scene = Scene::new();
+    let image = spec::Image { apt_packages: texts(&["libpq5"]), ..spec("gpu", reference()) };
+    let error = scene.build(&scene.recipe(vec![image, spec("report", reference())], &[])).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnsupportedByBuilder);
+    assert!(error.chain().join(": ").contains("`gpu`: `apt-packages`") && error.advice().contains("docker"), "{:?}", error.chain());
+}
+
+#[tokio::test]
+async fn a_base_for_another_architecture_is_refused() {
+    let (_folder, scene) = upon_small_base(&json!({}));
+    let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
+    recipe.platforms[0].platform = platform("linux/arm64");
+    let error = scene.build(&recipe).await.unwrap_err();
+    assert_eq!(error.code(), Code::BaseWithoutPlatform);
+    assert_eq!(error.chain()[1], "its platforms: `linux/amd64`");
+}

@@ -1,0 +1,206 @@
+//! The inputs of environment and config: what differs must differ in key, and nothing else.
+
+use cargo_union::build::inputs::{Environment, config_inputs, environment_inputs};
+use cargo_union::image::digest::Digest;
+use proptest::prelude::*;
+use union_build::key::Inputs;
+use union_build::spec::{self, Compression, SecretSource};
+
+use crate::scene::{Scene, map, placed, platform, scratch, spec, texts};
+
+fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
+    let bases = [(platform("linux/amd64"), None)];
+    environment_inputs(&Environment { chain, bases: &bases, generation: 0, workspace: &scene.path("workspace") }).unwrap()
+}
+
+fn config(chain: &[spec::Image]) -> Inputs {
+    config_inputs(chain, &[platform("linux/amd64")], &["hello"]).unwrap()
+}
+
+fn names(inputs: &Inputs) -> Vec<&str> {
+    inputs.iter().map(|(name, _)| name).collect()
+}
+
+/// Every key must be there once.
+fn all_differ(inputs: &[Inputs]) {
+    for (index, one) in inputs.iter().enumerate() {
+        for other in &inputs[index + 1..] {
+            assert_ne!(one.key("image"), other.key("image"), "{:?} and {:?}", one, other);
+        }
+    }
+}
+
+type Edit = Box<dyn Fn(&mut spec::Image)>;
+
+fn edited(edits: Vec<Edit>) -> Vec<spec::Image> {
+    let plain = spec("default", scratch());
+    let edit = |edit: Edit| {
+        let mut spec = spec("default", scratch());
+        edit(&mut spec);
+        spec
+    };
+    std::iter::once(plain).chain(edits.into_iter().map(edit)).collect()
+}
+
+#[test]
+fn every_part_of_an_environment_is_part_of_its_key() {
+    let scene = Scene::new();
+    let (file, other) = (scene.write("a", "1", 0o644), scene.write("b", "2", 0o644));
+    scene.write("program", "1", 0o755);
+    let copy = |from: &str, to: &str| scene.copy(from, to);
+    let with_mode = spec::Copy { mode: Some(placed(0o600)), ..copy("a", "/a") };
+    let copies = [
+        vec![copy("a", "/a")],
+        vec![copy("b", "/a")],
+        vec![copy("a", "/b")],
+        vec![copy("program", "/a")],
+        vec![with_mode],
+        vec![copy("a", "/a"), copy("b", "/a")],
+        vec![copy("b", "/a"), copy("a", "/a")],
+    ];
+    let secret = |required| spec::Secret { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
+    let mut edits: Vec<Edit> =
+        copies.into_iter().map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit).collect();
+    edits.extend::<[Edit; 20]>([
+        // What one peer takes for the same.
+        Box::new(|spec| spec.apt_packages = texts(&["a", "bc"])),
+        Box::new(|spec| spec.apt_packages = texts(&["ab", "c"])),
+        Box::new(|spec| spec.commands = texts(&["abc"])),
+        Box::new(|spec| spec.commands = texts(&["a", "b"])),
+        Box::new(|spec| spec.commands = texts(&["b", "a"])),
+        Box::new(|spec| spec.cuda = Some(placed("12".to_owned()))),
+        Box::new(|spec| spec.cudnn = Some(placed("12".to_owned()))),
+        Box::new({
+            let file = file.clone();
+            move |spec| spec.dockerfile = Some(placed(file.clone()))
+        }),
+        Box::new(move |spec| spec.dockerfile = Some(placed(other.clone()))),
+        Box::new(move |spec| spec.requirements = vec![placed(file.clone())]),
+        Box::new(|spec| spec.python.packages = texts(&["a"])),
+        Box::new(|spec| spec.python.index = Some(placed("a".to_owned()))),
+        Box::new(|spec| spec.python.extra_index_url = texts(&["a"])),
+        Box::new(|spec| spec.python.extra_args = Some(placed("a".to_owned()))),
+        Box::new(|spec| spec.python.version = Some(placed("a".to_owned()))),
+        Box::new(|spec| spec.python.exec = Some(placed("a".to_owned()))),
+        Box::new(|spec| spec.python.conda_packages = texts(&["a"])),
+        Box::new(|spec| spec.builder_config = map(&[("a", "b")])),
+        Box::new(move |spec| spec.secrets = vec![secret(true)]),
+        Box::new(move |spec| spec.secrets = vec![secret(false)]),
+    ]);
+    let inputs: Vec<_> = edited(edits).into_iter().map(|spec| environment(&scene, &[spec])).collect();
+    all_differ(&inputs);
+}
+
+#[test]
+fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
+    let scene = Scene::new();
+    let (chain, workspace) = ([spec("default", scratch())], scene.path("workspace"));
+    let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
+    let (one, two) = (Some(Digest::of("1")), Some(Digest::of("2")));
+    let bases = [vec![(amd.clone(), None)], vec![(amd.clone(), one)], vec![(amd.clone(), two)], vec![(arm, one), (amd, two)]];
+    let mut inputs = Vec::new();
+    for bases in &bases {
+        for generation in [0, 1] {
+            inputs.push(environment_inputs(&Environment { chain: &chain, bases, generation, workspace: &workspace }).unwrap());
+        }
+    }
+    all_differ(&inputs);
+}
+
+#[test]
+fn every_part_of_a_config_is_part_of_its_key() {
+    let scene = Scene::new();
+    let bundle = scene.write("ca.pem", "x", 0o644);
+    let edits: Vec<Edit> = vec![
+        Box::new(|spec| spec.env = map(&[("A", "1")])),
+        Box::new(|spec| spec.env = map(&[("A", "2")])),
+        Box::new(|spec| spec.labels = map(&[("A", "1")])),
+        Box::new(|spec| spec.annotations = map(&[("A", "1")])),
+        Box::new(|spec| spec.entrypoint = Some(placed(vec!["a".to_owned(), "b".to_owned()]))),
+        Box::new(|spec| spec.entrypoint = Some(placed(vec!["a b".to_owned()]))),
+        Box::new(|spec| spec.entrypoint = Some(placed(Vec::new()))),
+        Box::new(|spec| spec.user = Some(placed("1".to_owned()))),
+        Box::new(|spec| spec.workdir = Some(placed("1".to_owned()))),
+        Box::new(move |spec| spec.ca_certificates = Some(placed(bundle.clone()))),
+        Box::new(|spec| {
+            spec.compression = spec::Placed { value: Compression::Zstd, origin: union_build::diag::Origin::Env("X") };
+        }),
+    ];
+    let mut inputs: Vec<_> = edited(edits).into_iter().map(|spec| config(&[spec])).collect();
+    let chain = [spec("default", scratch())];
+    inputs.push(config_inputs(&chain, &[platform("linux/arm64")], &["hello"]).unwrap());
+    inputs.push(config_inputs(&chain, &[platform("linux/amd64")], &["hello", "world"]).unwrap());
+    all_differ(&inputs);
+}
+
+#[test]
+fn inputs_are_named_as_a_user_would_and_values_of_variables_are_hidden() {
+    let scene = Scene::new();
+    scene.write("models/weights.bin", "w", 0o644);
+    let gpu = spec::Image { copy: vec![scene.copy("models/weights.bin", "/models/weights.bin")], ..spec("gpu", scratch()) };
+    let report = spec::Image { env: map(&[("RUST_LOG", "hush-hush")]), ..spec("report", scratch()) };
+    assert_eq!(
+        names(&environment(&scene, std::slice::from_ref(&gpu))),
+        ["base-image linux/amd64", "copy models/weights.bin → /models/weights.bin", "generation"]
+    );
+    let chain = [gpu, report];
+    let names_ = environment(&scene, &chain);
+    assert!(names(&names_).contains(&"gpu: copy models/weights.bin → /models/weights.bin"));
+    let config = config(&chain);
+    assert_eq!(names(&config), ["binaries", "ca-certificates", "compression", "env RUST_LOG", "platforms"]);
+    assert!(!format!("{config:?}").contains("hush-hush"));
+}
+
+#[test]
+fn one_copy_twice_with_another_mode_is_two_inputs() {
+    let scene = Scene::new();
+    scene.write("a", "1", 0o644);
+    let other = spec::Copy { mode: Some(placed(0o600)), ..scene.copy("a", "/a") };
+    let image = spec::Image { copy: vec![scene.copy("a", "/a"), other], ..spec("default", scratch()) };
+    assert!(names(&environment(&scene, &[image])).contains(&"copy a → /a (2)"));
+}
+
+#[test]
+fn another_folder_umask_registry_or_image_name_leave_the_key_alone() {
+    let keys: Vec<_> = [0o600, 0o664]
+        .into_iter()
+        .map(|mode| {
+            let scene = Scene::new();
+            scene.write("conf/a", "1", mode);
+            let registry = Some(placed(format!("registry-{mode}.test")));
+            let name = placed(format!("name-{mode}"));
+            let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], registry, name, ..spec("default", scratch()) };
+            let chain = [image];
+            (environment(&scene, &chain).key("environment"), config(&chain).key("image"))
+        })
+        .collect();
+    assert_eq!(keys[0], keys[1]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn two_lists_of_packages_and_commands_that_differ_in_anything_differ_in_key(
+        one in proptest::collection::vec("[ab ]{0,3}", 0..4), other in proptest::collection::vec("[ab ]{0,3}", 0..4), split in 0..4_usize,
+    ) {
+        let scene = Scene::new();
+        let inputs = |list: &[String]| {
+            let split = split.min(list.len());
+            let list: Vec<&str> = list.iter().map(String::as_str).collect();
+            environment(&scene, &[spec::Image { apt_packages: texts(&list[..split]), commands: texts(&list[split..]), ..spec("default", scratch()) }])
+        };
+        prop_assert_eq!(one == other, inputs(&one).key("environment") == inputs(&other).key("environment"));
+    }
+
+    #[test]
+    fn two_sets_of_variables_that_differ_in_anything_differ_in_key(
+        one in proptest::collection::btree_map("[A-C]{1,2}", "[a=]{0,2}", 0..3), other in proptest::collection::btree_map("[A-C]{1,2}", "[a=]{0,2}", 0..3),
+    ) {
+        let inputs = |pairs: &std::collections::BTreeMap<String, String>| {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            config(&[spec::Image { env: map(&pairs), ..spec("default", scratch()) }])
+        };
+        prop_assert_eq!(one == other, inputs(&one).key("image") == inputs(&other).key("image"));
+    }
+}

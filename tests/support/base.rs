@@ -1,0 +1,119 @@
+//! Base images for tests: a small Debian, made once per target folder, and any file system as a layout.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// The tag of every base that is made here.
+pub const TAG: &str = "base";
+
+/// A root file system of Debian bookworm as a tar, with merged /usr. Made by the first test that asks.
+///
+/// # Panics
+/// When `mmdebstrap` is missing or Debian's mirror cannot be reached.
+pub fn debian_base() -> PathBuf {
+    made_once("debian-bookworm.tar", |draft| {
+        let mut mmdebstrap = Command::new("mmdebstrap");
+        mmdebstrap.args(["--variant=minbase", "--format=tar", "--quiet"]);
+        for folder in ["doc", "man", "locale", "i18n", "info"] {
+            mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
+        }
+        run(mmdebstrap.arg("bookworm").arg(draft));
+    })
+}
+
+/// [`debian_base`] as an OCI layout, with the config that an image of Debian has.
+///
+/// # Panics
+/// As [`debian_base`].
+pub fn debian_layout() -> PathBuf {
+    let rootfs = debian_base();
+    made_once("debian-bookworm", |draft| {
+        let config = json!({ "Cmd": ["bash"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] });
+        layout_of(&rootfs, &config, draft);
+    })
+}
+
+/// Makes an OCI layout of one image for linux/amd64, under [`TAG`], from the tar of a file system.
+///
+/// # Panics
+/// When the folder cannot be written.
+pub fn layout_of(rootfs: &Path, config: &Value, folder: &Path) {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("the folder can be made");
+    let packed = folder.join("layer");
+    let to = File::create(&packed).expect("the layer can be written");
+    run(Command::new("gzip").args(["-n", "-1", "-c"]).arg(rootfs).stdout(Stdio::from(to)));
+    let size = fs::metadata(&packed).expect("the layer is there").len();
+    let digest = sha256(&packed);
+    fs::rename(&packed, blobs.join(&digest)).expect("the layer can be named");
+    let layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": format!("sha256:{digest}"), "size": size });
+
+    let put = |value: &Value, media_type: &str| {
+        let text = value.to_string();
+        let digest = hex(&Sha256::digest(&text));
+        fs::write(blobs.join(&digest), &text).expect("a blob can be written");
+        json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": text.len() })
+    };
+    let config = json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(rootfs))] },
+        "history": [{ "created_by": "a test" }],
+    });
+    let config = put(&config, "application/vnd.oci.image.config.v1+json");
+    let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer] });
+    let mut entry = put(&manifest, manifest_type);
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": TAG });
+    let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+    fs::write(folder.join("index.json"), index.to_string()).expect("the index can be written");
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the version can be written");
+}
+
+/// Copies a layout that was made here into a registry: `127.0.0.1:5000/library/debian:bookworm`.
+///
+/// # Panics
+/// When the registry refuses it.
+pub fn push(layout: &Path, reference: &str) {
+    let from = format!("oci:{}:{TAG}", layout.display());
+    run(Command::new("skopeo").args(["copy", "--quiet", "--dest-tls-verify=false", &from, &format!("docker://{reference}")]));
+}
+
+/// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
+/// at once: one makes it, the others wait.
+fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows its path");
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target folder");
+    let folder = target.join("union-tests");
+    fs::create_dir_all(&folder).expect("the target folder can be written");
+    let lock = File::create(folder.join(format!("{name}.lock"))).expect("a lock can be made");
+    lock.lock().expect("a lock can be taken");
+    let path = folder.join(name);
+    if !path.exists() {
+        let drafts = tempfile::tempdir_in(&folder).expect("a temporary folder can be made");
+        let draft = drafts.path().join(name);
+        make(&draft);
+        fs::rename(&draft, &path).expect("what was made can be named");
+    }
+    path
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|cause| panic!("{command:?} does not start: {cause}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn sha256(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg(path).output().expect("`sha256sum` is installed");
+    assert!(output.status.success(), "sha256sum {}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).split(' ').next().expect("the digest comes first").to_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
