@@ -5,7 +5,7 @@
 medians() {
     local prepare=$1
     shift
-    hyperfine --style none --show-output --warmup 1 --runs "$RUNS" --prepare "$prepare" --export-json "$work/times.json" "$@" >>"$log" 2>&1 ||
+    hyperfine --show-output --warmup 1 --runs "$RUNS" --prepare "$prepare" --export-json "$work/times.json" "$@" >>"$log" 2>&1 ||
         fail "a command failed: $*"
     mapfile -t figures < <(jq -r '.results[].median' "$work/times.json")
 }
