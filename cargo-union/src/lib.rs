@@ -1,6 +1,89 @@
 //! `cargo union`: container images for Rust tasks on Flyte and Union, declared in `Cargo.toml`.
+//!
+//! The library exists for the binary and its tests; ARCHITECTURE.md in the repository is its map.
 
 pub mod base;
 pub mod build;
+pub mod cli;
+pub mod command;
+pub mod exit;
 pub mod image;
 pub mod publish;
+pub mod settings;
+pub mod ui;
+pub mod workspace;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use union_build::diag::Code;
+
+use base::error::Error;
+use base::process::Environment;
+use exit::Exit;
+use ui::Ui;
+
+/// Runs the tool with a command line, of which the first word is the program's name.
+pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
+    let cli = match cli::Cli::try_parse_from(without_subcommand_name(words)) {
+        Ok(cli) => cli,
+        Err(told) => {
+            let failed = told.use_stderr();
+            // A reader that has gone away is no failure.
+            let _ = told.print();
+            return if failed { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let environment = Environment::of_process();
+    let ui = Arc::new(Ui::new(settings::talk(&cli.talk, &environment)));
+    match settings::task(cli, &environment) {
+        Ok(task) => run(&task, &ui),
+        Err(error) => {
+            ui.error(&error);
+            Exit::Usage
+        }
+    }
+}
+
+/// cargo calls `cargo-union union build`; the word is dropped.
+fn without_subcommand_name(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut words = words.peekable();
+    let program = words.next();
+    words.next_if(|word| word == "union");
+    program.into_iter().chain(words)
+}
+
+fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            ui.error(&Error::new(Code::ToolMissing, "could not start the runtime's threads").because(cause));
+            return Exit::Failure;
+        }
+    };
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            result = command::run(task, ui) => result.unwrap_or_else(|error| command::failed(&error, ui)),
+            () = interrupted() => {
+                ui.error(&Error::new(Code::Interrupted, "interrupted"));
+                Exit::Interrupted
+            }
+        }
+    });
+    // What was interrupted gets a moment to remove its drafts.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    exit
+}
+
+/// Waits for Ctrl-C, or for whoever asks the process to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut end) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        Some(()) = end.recv() => {}
+        else => std::future::pending().await,
+    }
+}

@@ -150,6 +150,12 @@ impl Project {
         self.started(self.command(Path::new("cargo"), words)).wait()
     }
 
+    /// Runs a line of shell in the project's folder, in the environment of its other runs.
+    #[track_caller]
+    pub fn shell(&self, line: &str) -> Outcome {
+        self.started(self.command(Path::new("/bin/bash"), ["-c", line])).wait()
+    }
+
     /// Writes a file and the folders above it.
     ///
     /// # Panics

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod code;
+mod nearest;
 pub use code::Code;
+pub use nearest::nearest;
 
 /// A manifest's text, shared by every value that was read from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +35,9 @@ impl SourceFile {
 
     /// One-based line and column (in characters) of a byte offset.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..offset.min(self.text.len())];
+        // A syntax error may point into the middle of a character.
+        let end = (0..=offset.min(self.text.len())).rev().find(|end| self.text.is_char_boundary(*end));
+        let before = &self.text[..end.unwrap_or(0)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
@@ -147,5 +151,19 @@ impl Diagnostic {
     pub fn suggest(mut self, origin: &Origin, replacement: impl Into<String>) -> Self {
         self.suggestion = Some(Suggestion { origin: origin.clone(), replacement: replacement.into() });
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SourceFile;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let file = SourceFile::new("Cargo.toml", "ä = 1\nö\n");
+        let places: Vec<_> = [0, 2, 3, 7, 9, 99].into_iter().map(|offset| file.line_column(offset)).collect();
+        assert_eq!(places, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]);
+        // In the middle of a character is at its beginning.
+        assert_eq!(file.line_column(1), (1, 1));
     }
 }

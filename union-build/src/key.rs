@@ -203,3 +203,6 @@ fn encode_length(kind: u8, length: usize, to: &mut Sha256) {
     to.update([kind]);
     to.update((length as u64).to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests;

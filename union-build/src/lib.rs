@@ -1,4 +1,41 @@
-//! Resolved image references as constants, at compile time.
+//! Resolved image references as constants, at compile time: the `build.rs` half of `cargo union`.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     union_build::emit();
+//! }
+//! ```
+//!
+//! ```text
+//! // src/main.rs
+//! mod images {
+//!     include!(concat!(env!("OUT_DIR"), "/union_images.rs"));
+//! }
+//!
+//! fn main() {
+//!     if let Some(reference) = images::DEFAULT.reference() {
+//!         println!("built for {reference}; running in it: {}", images::DEFAULT.is_current());
+//!     }
+//! }
+//! ```
+//!
+//! There is a constant per image, `ALL` of them in a list, and `for_task("train")`. On a fresh clone
+//! nothing is resolved: the constants are there without a tag, and a warning names the command that
+//! resolves them. `emit().require_resolved()` makes that an error. What is generated needs nothing at
+//! run time.
+//!
+//! [`emit`] prints `rerun-if-changed` lines, and once a build script prints one, cargo no longer
+//! watches the whole package: a `build.rs` that reads other files has to print a line for each.
+//!
+//! Without the feature `cli` this crate is small, for it is compiled in everybody's build. The feature
+//! adds what only `cargo-union` needs: the manifest's schema and types, diagnostics, content keys.
+#![allow(clippy::needless_doctest_main, reason = "the example shows a whole build.rs")]
+
+mod emit;
+pub mod handover;
+
+pub use emit::{Emitted, emit};
 
 #[cfg(feature = "cli")]
 pub mod diag;

@@ -4,8 +4,14 @@
 //! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>.json` what was learned about
 //! them. Every entry is put in place whole by one rename, so several processes may share it; a
 //! missing or removed entry only costs time.
+//!
+//! Whoever takes a path of a blob may open it until the process ends: a process that uses blobs holds
+//! a shared lock, and [`Cache::sweep`] removes nothing while another process holds one.
 
+use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,16 +20,26 @@ use super::error::Result;
 use super::fs::{self, Draft};
 use crate::image::digest::Digest;
 
+/// The size that the cache is swept down to when the user names no other.
+pub const DEFAULT_CAP: u64 = 10 << 30;
+
+/// A blob that was used so recently is not marked again.
+const RECENT: Duration = Duration::from_secs(3600);
+/// Notes that are older are forgotten: what they tell can be learned again.
+const OLD_NOTE: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// The cache's folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
+    /// The lock of this process, once it uses blobs; `None` where no lock can be had.
+    used: Arc<OnceLock<Option<File>>>,
 }
 
 impl Cache {
     /// A cache in a folder, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), used: Arc::default() }
     }
 
     /// Where a blob is or would be.
@@ -33,8 +49,15 @@ impl Cache {
 
     /// A blob's path, when it is there.
     pub fn blob(&self, digest: &Digest) -> Option<PathBuf> {
+        self.hold();
         let path = self.blob_path(digest);
-        path.is_file().then_some(path)
+        let file = File::open(&path).ok()?;
+        let used = file.metadata().ok().filter(|data| data.is_file())?.modified().ok()?;
+        if used.elapsed().is_ok_and(|age| age > RECENT) {
+            // The time of change is the time of use: content by digest never changes.
+            let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        }
+        Some(path)
     }
 
     /// A file to write a new blob into; [`keep`](Self::keep) gives it its name.
@@ -42,6 +65,7 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<Draft> {
+        self.hold();
         Draft::beside(&self.folder.join("blobs/sha256/draft"))
     }
 
@@ -74,7 +98,184 @@ impl Cache {
         &self.folder
     }
 
+    /// Removes the blobs that were not used for the longest time until the rest has at most `cap` bytes,
+    /// and what interrupted processes have left behind. Does nothing while another process uses the
+    /// cache. Call it at the end, when no path of a blob is needed any more. Returns the bytes that became free.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub fn sweep(&self, cap: u64) -> Result<u64> {
+        let Some(lock) = self.hold() else { return Ok(0) };
+        if lock.try_lock().is_err() {
+            let _ = lock.try_lock_shared();
+            return Ok(0);
+        }
+        let freed = self.sweep_locked(cap);
+        let _ = lock.lock_shared();
+        freed
+    }
+
+    fn sweep_locked(&self, cap: u64) -> Result<u64> {
+        let mut freed = 0;
+        let mut blobs = Vec::new();
+        for entry in entries(&self.folder.join("blobs/sha256")) {
+            if entry.is_draft {
+                freed += remove(&entry)?;
+            } else if !entry.is_linked {
+                blobs.push(entry);
+            }
+        }
+        blobs.sort_by_key(|blob| blob.used);
+        let mut size: u64 = blobs.iter().map(|blob| blob.size).sum();
+        for blob in &blobs {
+            if size <= cap {
+                break;
+            }
+            size -= blob.size;
+            freed += remove(blob)?;
+        }
+        for kind in std::fs::read_dir(self.folder.join("notes")).into_iter().flatten().flatten() {
+            for note in entries(&kind.path()).filter(|note| note.is_draft || note.used.elapsed().is_ok_and(|age| age > OLD_NOTE)) {
+                freed += remove(&note)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Keeps other processes from sweeping as long as this one runs. A cache that cannot be written is not swept either.
+    fn hold(&self) -> Option<&File> {
+        let locked = || {
+            std::fs::create_dir_all(&self.folder).ok()?;
+            let file = File::options().create(true).truncate(false).write(true).open(self.folder.join("used.lock")).ok()?;
+            file.lock_shared().ok()?;
+            Some(file)
+        };
+        self.used.get_or_init(locked).as_ref()
+    }
+
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
         self.folder.join("notes").join(kind).join(format!("{name}.json"))
+    }
+}
+
+/// A file of the cache.
+struct Entry {
+    path: PathBuf,
+    size: u64,
+    used: SystemTime,
+    is_draft: bool,
+    /// A layout holds the same bytes by a hard link: removing this name would free nothing.
+    is_linked: bool,
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = Entry> + use<> {
+    std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        Some(Entry {
+            path: entry.path(),
+            size: data.len(),
+            used: data.modified().ok()?,
+            is_draft: entry.file_name().as_encoded_bytes().starts_with(b".union-"),
+            is_linked: links(&data) > 1,
+        })
+    })
+}
+
+fn remove(entry: &Entry) -> Result<u64> {
+    match std::fs::remove_file(&entry.path) {
+        Ok(()) => Ok(entry.size),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(cause) => Err(fs::unwritable(&entry.path, cause)),
+    }
+}
+
+#[cfg(unix)]
+fn links(data: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(data)
+}
+
+#[cfg(not(unix))]
+fn links(_: &std::fs::Metadata) -> u64 {
+    1
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Puts a blob of ten bytes in, last used so many hours ago.
+    fn put(cache: &Cache, text: &str, hours: u64) -> Digest {
+        let mut draft = cache.draft().unwrap();
+        let bytes = format!("{text:10}");
+        draft.write_all(bytes.as_bytes()).unwrap();
+        let digest = Digest::of(&bytes);
+        let path = cache.keep(draft, &digest).unwrap();
+        let used = SystemTime::now() - Duration::from_secs(hours * 3600);
+        File::options().write(true).open(path).unwrap().set_modified(used).unwrap();
+        digest
+    }
+
+    fn is_there(cache: &Cache, digest: &Digest) -> bool {
+        cache.blob_path(digest).exists()
+    }
+
+    #[test]
+    fn the_blobs_unused_for_longest_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let (old, older, oldest) = (put(&cache, "old", 2), put(&cache, "older", 3), put(&cache, "oldest", 4));
+        assert_eq!(cache.sweep(30).unwrap(), 0);
+        assert!(cache.blob(&oldest).is_some(), "and that was a use");
+        assert_eq!(cache.sweep(25).unwrap(), 10);
+        assert!(is_there(&cache, &oldest) && is_there(&cache, &old) && !is_there(&cache, &older));
+        assert_eq!(cache.sweep(0).unwrap(), 20);
+    }
+
+    #[test]
+    fn nothing_goes_while_another_process_uses_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, other) = (Cache::new(folder.path()), Cache::new(folder.path()));
+        let digest = put(&cache, "blob", 9);
+        assert!(other.blob(&digest).is_some());
+        assert_eq!(cache.sweep(0).unwrap(), 0);
+        drop(other);
+        assert_eq!(cache.sweep(0).unwrap(), 10);
+    }
+
+    #[test]
+    fn a_blob_that_a_layout_holds_stays_and_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let (linked, alone) = (put(&cache, "linked", 9), put(&cache, "alone", 1));
+        std::fs::hard_link(cache.blob_path(&linked), folder.path().join("layout")).unwrap();
+        assert_eq!(cache.sweep(10).unwrap(), 0);
+        assert!(is_there(&cache, &linked) && is_there(&cache, &alone));
+    }
+
+    #[test]
+    fn what_an_interrupted_process_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let digest = put(&cache, "blob", 0);
+        let left = folder.path().join("blobs/sha256/.union-left");
+        std::fs::write(&left, "half").unwrap();
+        assert_eq!(cache.sweep(DEFAULT_CAP).unwrap(), 4);
+        assert!(!left.exists() && is_there(&cache, &digest));
+    }
+
+    #[test]
+    fn old_notes_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        cache.put_note("layers", "new", &1).unwrap();
+        cache.put_note("layers", "old", &2).unwrap();
+        let old = File::options().write(true).open(folder.path().join("notes/layers/old.json")).unwrap();
+        old.set_modified(SystemTime::now() - OLD_NOTE * 2).unwrap();
+        cache.sweep(DEFAULT_CAP).unwrap();
+        assert_eq!((cache.note::<u32>("layers", "new"), cache.note::<u32>("layers", "old")), (Some(1), None));
     }
 }

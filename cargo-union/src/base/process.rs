@@ -1,1 +1,312 @@
 //! The door to other programs: started by name, with errors that say which and why.
+//!
+//! A child never outlives the call that waits for it: dropping the future kills it with all that it
+//! has started. It stays in our process group, so that Ctrl-C reaches it and a helper of its own may
+//! ask for a passphrase. It reads nothing from our input, and sees exactly the [`Environment`] that
+//! it is given.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
+use union_build::diag::Code;
+
+use super::error::{Error, Result};
+
+/// Environment variables as a value, so that what a child or a key sees can be said by a test.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// A variable's value; `None` also when it is not UTF-8, which nothing that we read may be.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(OsStr::new(name))?.to_str()
+    }
+
+    /// Whether a variable is set at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(OsStr::new(name))
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Removes a variable.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(OsStr::new(name));
+    }
+
+    /// All variables whose name and value are UTF-8, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// The file that a program's name stands for: searched on the PATH unless it has a slash.
+    pub fn find_program(&self, name: &Path) -> Option<PathBuf> {
+        if name.components().count() > 1 {
+            return name.is_file().then(|| name.to_owned());
+        }
+        let path = self.0.get(OsStr::new("PATH"))?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+}
+
+impl fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// A program that is about to be started.
+pub struct Command {
+    program: OsString,
+    inner: tokio::process::Command,
+}
+
+impl Command {
+    /// A program with an environment of its own, in a folder.
+    pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
+        let mut inner = tokio::process::Command::new(program.as_ref());
+        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null());
+        Self { program: program.as_ref().to_owned(), inner }
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
+        self.inner.args(args);
+        self
+    }
+
+    /// Runs it to its end and keeps what it writes.
+    ///
+    /// # Errors
+    /// `ToolMissing` when it cannot be started.
+    pub async fn output(mut self) -> Result<Output> {
+        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let family = Family::of(&child);
+        let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
+        family.has_ended();
+        let failure = (!output.status.success()).then(|| Failed::new(&self.program, output.status, &output.stderr));
+        Ok(Output { stdout: output.stdout, stderr: output.stderr, failure })
+    }
+
+    /// Runs it to its end: each line of its stdout goes to `line`, its stderr to ours, untouched.
+    ///
+    /// # Errors
+    /// `ToolMissing` when it cannot be started.
+    pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), Failed>> {
+        let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let family = Family::of(&child);
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        // A line that cannot be read ends the reading, and the exit status says what happened.
+        while let Ok(Some(text)) = stdout.next_line().await {
+            line(&text);
+        }
+        let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
+        family.has_ended();
+        Ok(if status.success() { Ok(()) } else { Err(Failed::new(&self.program, status, b"")) })
+    }
+}
+
+/// A child and its descendants, killed when this is dropped before the child has ended: a compiler
+/// that has lost its cargo would go on writing into the target directory.
+struct Family(Option<u32>);
+
+impl Family {
+    fn of(child: &Child) -> Self {
+        Self(child.id())
+    }
+
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        let Some(child) = self.0 else { return };
+        // Stopped first, so that it starts nothing more while its children are looked for.
+        signal_to(child, Signal::STOP);
+        let mut members = vec![child];
+        let mut next = 0;
+        while let Some(member) = members.get(next) {
+            members.extend(children(*member));
+            next += 1;
+        }
+        members.into_iter().for_each(|member| signal_to(member, Signal::KILL));
+    }
+}
+
+fn signal_to(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    // One that is gone already is what is wanted.
+    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+}
+
+/// The children of a process, as Linux lists them; elsewhere only the child itself is known.
+fn children(process: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
+}
+
+/// What a finished program has written.
+#[derive(Debug)]
+pub struct Output {
+    /// Its stdout.
+    pub stdout: Vec<u8>,
+    /// Its stderr.
+    pub stderr: Vec<u8>,
+    failure: Option<Failed>,
+}
+
+impl Output {
+    /// What it wrote to stdout, when it succeeded.
+    ///
+    /// # Errors
+    /// How it failed.
+    pub fn success(self) -> Result<Vec<u8>, Failed> {
+        self.failure.map_or(Ok(self.stdout), Err)
+    }
+}
+
+/// A program that ended with a failure.
+#[derive(Debug)]
+pub struct Failed {
+    program: String,
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The last lines of its stderr, when they were kept.
+    pub stderr: String,
+}
+
+impl Failed {
+    const LINES_KEPT: usize = 20;
+
+    fn new(program: &OsStr, status: ExitStatus, stderr: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(stderr);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        let stderr = lines[lines.len().saturating_sub(Self::LINES_KEPT)..].join("\n");
+        Self { program: program.to_string_lossy().into_owned(), code: status.code(), signal: signal(status), stderr }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "`{}` ended with exit code {code}", self.program)?,
+            (None, Some(signal)) => write!(f, "`{}` was ended by signal {signal}", self.program)?,
+            (None, None) => write!(f, "`{}` failed", self.program)?,
+        }
+        if self.stderr.is_empty() { Ok(()) } else { write!(f, ":\n{}", self.stderr) }
+    }
+}
+
+impl std::error::Error for Failed {}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+fn missing(program: &OsStr, cause: std::io::Error) -> Error {
+    Error::new(Code::ToolMissing, format!("could not run `{}`", program.to_string_lossy())).because(cause)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh", Path::new("/"), &Environment::of_process());
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let command = Command::new("no-such-program", Path::new("/"), &Environment::of_process());
+        let error = command.output().await.unwrap_err();
+        assert_eq!((error.code(), error.to_string().as_str()), (Code::ToolMissing, "could not run `no-such-program`"));
+    }
+
+    #[tokio::test]
+    async fn a_failure_keeps_the_exit_code_and_the_last_lines() {
+        let failed = shell("seq 30 >&2; exit 7").output().await.unwrap().success().unwrap_err();
+        assert_eq!(failed.code, Some(7));
+        assert!(failed.stderr.starts_with("11\n") && failed.stderr.ends_with("\n30"), "{}", failed.stderr);
+        assert!(failed.to_string().starts_with("`/bin/sh` ended with exit code 7:\n"));
+    }
+
+    #[tokio::test]
+    async fn lines_arrive_one_by_one_and_the_status_after_them() {
+        let mut seen = Vec::new();
+        let ended = shell("echo a; echo b; kill -INT $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
+        assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(2)));
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_only_the_environment_it_was_given() {
+        let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
+        let output = Command::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
+        assert_eq!(output.success().unwrap(), b"ONLY=this\n");
+        assert_eq!(format!("{environment:?}"), "{\"ONLY\"}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_child_and_its_children_end_with_the_future_that_waits_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let survived = folder.path().join("survived");
+        let script = format!("(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display(), survived.display());
+        let task = tokio::spawn(shell(&script).output());
+        while !pids.exists() {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
+            let ended = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+            while !ended() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(!survived.exists(), "a child came to its own end");
+    }
+}

@@ -3,6 +3,11 @@
 //! A builder knows nothing of cargo, registries or results. Bases come through
 //! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
 
+mod chain;
+pub mod inputs;
+pub mod native;
+mod sources;
+
 use std::path::PathBuf;
 
 use union_build::key::Key;
@@ -75,3 +80,9 @@ pub trait Reporter: Send + Sync {
         let _ = (image, step);
     }
 }
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {}

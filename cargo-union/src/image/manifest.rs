@@ -1,1 +1,289 @@
-//! manifest
+//! Manifests and indexes: those of bases are read, ours are written, always with OCI media types.
+//!
+//! A base made by Docker keeps its blobs, whose digests stay; only their media types are relabelled,
+//! because a manifest that mixes both families is refused by other tools.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use union_build::diag::Code;
+
+use super::layer::{Blob, Descriptor, Layer, media_type};
+use super::platform::Platform;
+use super::{PlatformImage, RawManifest};
+use crate::base::error::{Error, Result};
+
+/// The annotation and label that hold an image's full key.
+pub const KEY: &str = "union.key";
+
+/// What a base's name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseManifest {
+    /// Several platforms.
+    Index(Vec<Variant>),
+    /// One platform, which only its config names.
+    Image(BaseImage),
+}
+
+/// One platform of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Which platform.
+    pub platform: Platform,
+    /// Its manifest.
+    pub descriptor: Descriptor,
+}
+
+/// A base's manifest for one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseImage {
+    /// Its config.
+    pub config: Descriptor,
+    /// Its layers, lowest first, with OCI media types.
+    pub layers: Vec<Descriptor>,
+}
+
+/// Reads a base's manifest or index; `name` is what the user knows it by.
+///
+/// # Errors
+/// `BaseUnsupported` for what no image can be built upon, `BaseCorrupt` for what is no manifest.
+pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
+    let wire: Wire = serde_json::from_slice(&raw.bytes)
+        .map_err(|cause| Error::new(Code::BaseCorrupt, format!("could not read the manifest of base image `{name}`")).because(cause))?;
+    if wire.schema_version != 2 {
+        return Err(unsupported(name, &format!("its manifest has schema version {}, and only 2 is understood", wire.schema_version)));
+    }
+    match (wire.manifests, wire.config, wire.layers) {
+        (Some(manifests), None, None) => Ok(BaseManifest::Index(manifests.into_iter().filter_map(WireVariant::into_variant).collect())),
+        (None, Some(config), Some(layers)) => read_image(name, config, layers).map(BaseManifest::Image),
+        _ => Err(unsupported(name, "its manifest is neither an image nor an index")),
+    }
+}
+
+fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result<BaseImage> {
+    if !CONFIGS.contains(&config.media_type.as_str()) {
+        return Err(unsupported(name, &format!("it is an artifact (`{}`), not a container image", config.media_type)));
+    }
+    let layers = layers.into_iter().map(|layer| {
+        let media_type = relabelled(&layer.media_type).ok_or_else(|| {
+            let foreign = layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable");
+            let why = if foreign { "may not be copied to another registry" } else { "is of an unknown kind" };
+            unsupported(name, &format!("its layer {} {why} (`{}`)", layer.digest, layer.media_type))
+        })?;
+        Ok(Descriptor { media_type: media_type.to_owned(), ..layer })
+    });
+    Ok(BaseImage { layers: layers.collect::<Result<_>>()?, config })
+}
+
+/// Chooses the manifest for a platform.
+///
+/// # Errors
+/// `BaseWithoutPlatform`, with the platforms that there are.
+pub fn choose<'a>(name: &str, variants: &'a [Variant], platform: &Platform) -> Result<&'a Descriptor> {
+    variants.iter().find(|variant| variant.platform == *platform).map(|variant| &variant.descriptor).ok_or_else(|| {
+        let platforms: Vec<_> = variants.iter().map(|variant| &variant.platform).collect();
+        without_platform(name, platform, &platforms)
+    })
+}
+
+/// The error of a base that is not made for a platform, but for others.
+pub fn without_platform(name: &str, wanted: &Platform, there: &[&Platform]) -> Error {
+    let there: Vec<_> = there.iter().map(|platform| format!("`{platform}`")).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    Error::new(Code::BaseWithoutPlatform, format!("base image `{name}` has no variant for `{wanted}`"))
+        .because(format!("its platforms: {there}"))
+}
+
+/// Writes the manifest of one platform.
+pub fn manifest(config: &Descriptor, layers: &[Layer], annotations: &BTreeMap<String, String>) -> Blob {
+    let layers = layers.iter().map(|layer| &layer.blob.descriptor).collect();
+    let manifest = Manifest { schema_version: 2, media_type: media_type::OCI_MANIFEST, config, layers, annotations };
+    Blob::of_bytes(media_type::OCI_MANIFEST, json(&manifest))
+}
+
+/// Writes the index over the manifests of several platforms.
+pub fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) -> Blob {
+    let manifests = platforms
+        .iter()
+        .map(|image| IndexEntry { descriptor: image.manifest.descriptor.clone(), platform: image.platform.clone() })
+        .collect();
+    Blob::of_bytes(media_type::OCI_INDEX, json(&Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests, annotations }))
+}
+
+/// What an index or a manifest that is already somewhere says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The full key, when it is one of ours.
+    pub key: Option<String>,
+    /// The manifests of an index, with their platforms.
+    pub manifests: Vec<(Descriptor, Platform)>,
+    /// The config and the layers of a manifest.
+    pub blobs: Vec<Descriptor>,
+}
+
+/// Reads an index or a manifest as one of ours; `None` when it is not even JSON of that shape.
+pub fn summary(bytes: &[u8]) -> Option<Summary> {
+    let wire: Wire = serde_json::from_slice(bytes).ok()?;
+    let key = wire.annotations.and_then(|mut annotations| annotations.remove(KEY));
+    let manifests = wire.manifests.into_iter().flatten().filter_map(WireVariant::into_variant);
+    Some(Summary {
+        key,
+        manifests: manifests.map(|variant| (variant.descriptor, variant.platform)).collect(),
+        blobs: wire.config.into_iter().chain(wire.layers.into_iter().flatten()).collect(),
+    })
+}
+
+const CONFIGS: [&str; 2] = [media_type::OCI_CONFIG, "application/vnd.docker.container.image.v1+json"];
+
+fn relabelled(layer: &str) -> Option<&'static str> {
+    match layer {
+        media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Some(media_type::OCI_LAYER_GZIP),
+        media_type::OCI_LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => Some(media_type::OCI_LAYER_ZSTD),
+        media_type::OCI_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Some(media_type::OCI_LAYER),
+        _ => None,
+    }
+}
+
+fn unsupported(name: &str, why: &str) -> Error {
+    Error::new(Code::BaseUnsupported, format!("cannot build upon base image `{name}`")).because(why)
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("manifests are plain values, which always serialize")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    schema_version: u32,
+    media_type: &'static str,
+    config: &'a Descriptor,
+    layers: Vec<&'a Descriptor>,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index<'a> {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: Vec<IndexEntry>,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct IndexEntry {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    platform: Platform,
+}
+
+/// Manifest, manifest list and index in one: bodies are told apart by what they have, because
+/// registries are not reliable about the type that they announce.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    schema_version: u32,
+    manifests: Option<Vec<WireVariant>>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct WireVariant {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    platform: Option<Platform>,
+}
+
+impl WireVariant {
+    /// Attestations stand in an index under `unknown/unknown`: they are no images.
+    fn into_variant(self) -> Option<Variant> {
+        let platform = self.platform.filter(|platform| platform.os != "unknown" && platform.architecture != "unknown")?;
+        let platform = Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref());
+        Some(Variant { platform, descriptor: self.descriptor })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> RawManifest {
+        let blob = Blob::of_bytes("application/json", json.to_owned());
+        RawManifest { descriptor: blob.descriptor, bytes: json.to_owned().into() }
+    }
+
+    fn descriptor(media_type: &str) -> String {
+        format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":5}}"#, super::super::digest::Digest::of("hello"))
+    }
+
+    fn image_with_layer(layer: &str) -> RawManifest {
+        let config = descriptor("application/vnd.docker.container.image.v1+json");
+        raw(&format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, descriptor(layer)))
+    }
+
+    #[test]
+    fn docker_layers_are_relabelled_and_keep_their_digest() {
+        let BaseManifest::Image(image) = read("debian", &image_with_layer(media_type::DOCKER_LAYER_GZIP)).unwrap() else { panic!() };
+        assert_eq!(image.layers[0].media_type, media_type::OCI_LAYER_GZIP);
+        assert_eq!(image.layers[0].digest, super::super::digest::Digest::of("hello"));
+    }
+
+    #[test]
+    fn foreign_and_unknown_layers_are_refused_by_name() {
+        for (layer, why) in [
+            ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "may not be copied"),
+            ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "may not be copied"),
+            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "unknown kind"),
+        ] {
+            let error = read("windows", &image_with_layer(layer)).unwrap_err();
+            assert_eq!(error.code(), Code::BaseUnsupported);
+            assert!(error.chain().join(": ").contains(why), "{layer}: {:?}", error.chain());
+        }
+    }
+
+    #[test]
+    fn schema_1_and_artifacts_are_refused() {
+        let artifact = format!(
+            r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#,
+            descriptor("application/vnd.cncf.helm.config.v1+json"),
+            descriptor(media_type::OCI_LAYER)
+        );
+        for json in [r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#, &artifact] {
+            assert_eq!(read("old", &raw(json)).unwrap_err().code(), Code::BaseUnsupported, "{json}");
+        }
+        assert_eq!(read("html", &raw("<html>")).unwrap_err().code(), Code::BaseCorrupt);
+    }
+
+    #[test]
+    fn an_index_offers_its_platforms_without_attestations() {
+        let entry = |platform: &str| {
+            let descriptor = descriptor(media_type::OCI_MANIFEST);
+            format!(r#"{},"platform":{platform}}}"#, descriptor.trim_end_matches('}'))
+        };
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{},{},{}]}}"#,
+            entry(r#"{"os":"linux","architecture":"amd64"}"#),
+            entry(r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#),
+            entry(r#"{"os":"unknown","architecture":"unknown"}"#)
+        );
+        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
+        assert!(choose("debian", &variants, &"linux/arm64".parse().unwrap()).is_ok());
+        let error = choose("debian", &variants, &"linux/s390x".parse().unwrap()).unwrap_err();
+        assert_eq!(error.code(), Code::BaseWithoutPlatform);
+        assert_eq!(error.chain()[1], "its platforms: `linux/amd64`, `linux/arm64`");
+    }
+
+    #[test]
+    fn what_is_written_says_its_key_and_blobs_when_it_is_read_again() {
+        let config = Blob::of_bytes(media_type::OCI_CONFIG, "{}");
+        let annotations = BTreeMap::from([(KEY.to_owned(), "abc".to_owned())]);
+        let manifest = manifest(&config.descriptor, &[], &annotations);
+        let super::super::layer::Content::Bytes(bytes) = &manifest.content else { panic!() };
+        let summary = summary(bytes).unwrap();
+        assert_eq!((summary.key.as_deref(), &summary.blobs[..]), (Some("abc"), &[config.descriptor][..]));
+    }
+}

@@ -5,11 +5,13 @@
 
 pub mod config;
 pub mod digest;
+pub mod index;
 pub mod layer;
 pub mod manifest;
 pub mod plan;
 pub mod platform;
 pub mod reference;
+pub mod user;
 
 use bytes::Bytes;
 

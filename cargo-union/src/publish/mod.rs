@@ -3,6 +3,17 @@
 //! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
 //! there, and it sends one. It must never leave half an image under a name.
 
+mod archive;
+pub mod auth;
+pub mod daemon;
+mod failure;
+pub mod layout;
+mod local;
+pub mod registry;
+pub mod retry;
+pub mod tar;
+pub mod transport;
+
 use std::time::Duration;
 
 use union_build::key::Key;
@@ -109,7 +120,7 @@ pub struct Transfer<'a> {
 }
 
 /// In which way a blob gets there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// It is read from a registry.
     Download,

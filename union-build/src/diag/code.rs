@@ -49,7 +49,7 @@ codes! {
     UnknownKey = "U0102", "A key is not known", "Use one of the keys that the message lists.";
     WrongType = "U0103", "A value has the wrong type", "Write a value of the type that the message names.";
     InvalidValue = "U0104", "A value is not one of those allowed", "Use one of the values that the message lists.";
-    UnknownImage = "U0105", "A task names an image that is not declared", "Declare the image or name one that is.";
+    UnknownImage = "U0105", "A task or an image names an image that is not declared", "Declare the image or name one that is.";
     UnknownBinary = "U0106", "A task names a binary that the package does not have", "Name one of the package's binaries.";
     DuplicateTask = "U0107", "Two tasks have one name", "Give one of them another name.";
     ExtendsCircle = "U0108", "Images extend one another in a circle", "Let one of them start from a `base-image`.";
@@ -67,6 +67,7 @@ codes! {
     InvalidReference = "U0120", "A base image's reference is not valid", "Write `[registry/]name[:tag][@sha256:digest]`.";
     PathInvalid = "U0121", "A path inside the image is not valid", "Write an absolute path without `..`.";
     KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
+    NothingToBuild = "U0123", "The package has neither a binary nor an image", "Add a binary, or declare an image.";
 
     NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";
     NothingDeclared = "U0202", "No package declares `[package.metadata.union]`", "Add the table to the package whose tasks shall run.";
@@ -84,6 +85,7 @@ codes! {
     HandoverMismatch = "U0214", "The crate was compiled with other references than those handed over", "Run the command again with no other build at work.";
     ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
     NotExecutable = "U0216", "A compiled artifact is not a Linux executable for the platform", "Compile for the platform that the image declares.";
+    WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -1,1 +1,122 @@
-//! merge
+//! Layers over layers: workspace, package, environment variables, flags. Tables merge key by key,
+//! everything else replaces, and each value keeps the place it came from.
+
+use std::path::{Path, PathBuf};
+
+use super::raw::{Node, Table, Value, check_word};
+use super::schema::{Key, Kind, overridable};
+use crate::diag::{Code, Diagnostic, Origin};
+
+/// Puts one node over another.
+pub fn merge(lower: Option<Node>, upper: Option<Node>) -> Option<Node> {
+    let (Some(lower), Some(upper)) = (&lower, &upper) else { return upper.or(lower) };
+    let value = match (&lower.value, &upper.value) {
+        (Value::Table(lower), Value::Table(upper)) => {
+            let mut merged = lower.clone();
+            for (key, node) in upper {
+                let below = merged.remove(key);
+                merged.extend(merge(below, Some(node.clone())).map(|node| (key.clone(), node)));
+            }
+            Value::Table(merged)
+        }
+        (_, upper) => upper.clone(),
+    };
+    Some(Node { value, ..upper.clone() })
+}
+
+/// What environment variables and flags say, on top of the manifests.
+#[derive(Clone, Debug)]
+pub struct Overrides {
+    folder: PathBuf,
+    env: Vec<Given>,
+    flags: Vec<Given>,
+}
+
+/// A value from outside of the manifests, still as text.
+#[derive(Clone, Debug)]
+struct Given {
+    table: &'static [&'static str],
+    key: &'static Key,
+    text: String,
+    origin: Origin,
+}
+
+impl Overrides {
+    /// Nothing is overridden; `folder` is what relative paths of variables and flags start from.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), env: Vec::new(), flags: Vec::new() }
+    }
+
+    /// Takes every variable of the schema that is set and not empty.
+    #[must_use]
+    pub fn env(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
+        for (table, key) in overridable() {
+            let Some(name) = key.env else { continue };
+            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+                self.env.push(Given { table, key, text, origin: Origin::Env(name) });
+            }
+        }
+        self
+    }
+
+    /// Takes the value of a flag, such as `--registry`; a list is separated by commas or spaces, and
+    /// for a switch the value is that of its key: `false` for `--no-default-features`.
+    ///
+    /// # Panics
+    /// When the schema has no such flag.
+    #[must_use]
+    pub fn flag(mut self, flag: &str, text: impl Into<String>) -> Self {
+        let (table, key) = overridable().find(|(_, key)| key.flag == Some(flag)).expect("the flag is declared in the schema");
+        let origin = Origin::Flag(key.flag.expect("the key was found by its flag"));
+        self.flags.push(Given { table, key, text: text.into(), origin });
+        self
+    }
+
+    /// What relative paths of variables and flags start from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Puts everything over a tree; flags come last and win.
+    pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
+        for given in self.env.iter().chain(&self.flags) {
+            let mut table = &mut *tree;
+            for step in given.table {
+                let empty = || Node { key: given.origin.clone(), origin: given.origin.clone(), value: Value::Table(Table::new()) };
+                table = table.entry((*step).to_owned()).or_insert_with(empty).make_table();
+            }
+            let value = given.value(problems);
+            table.insert(given.key.name.to_owned(), Node { key: given.origin.clone(), origin: given.origin.clone(), value });
+        }
+    }
+}
+
+impl Given {
+    fn value(&self, problems: &mut Vec<Diagnostic>) -> Value {
+        match self.key.kind {
+            Kind::Word(words) => match check_word(self.key.name, words, &self.text, &self.origin) {
+                // There is no text in a manifest that an edit could replace.
+                Some(problem) => {
+                    problems.push(Diagnostic { suggestion: None, ..problem });
+                    Value::Broken
+                }
+                None => Value::Text(self.text.clone()),
+            },
+            Kind::Bool => match self.text.parse() {
+                Ok(value) => Value::Bool(value),
+                Err(_) => {
+                    let message = format!("`{}` is not a value of `{}`", self.text, self.key.name);
+                    problems.push(Diagnostic::error(Code::InvalidValue, message, &self.origin, "").help("the words are `true`, `false`"));
+                    Value::Broken
+                }
+            },
+            Kind::Texts => {
+                let entries = self.text.split([',', ' ']).filter(|entry| !entry.is_empty());
+                let node =
+                    |entry: &str| Node { key: self.origin.clone(), origin: self.origin.clone(), value: Value::Text(entry.to_owned()) };
+                Value::List(entries.map(node).collect())
+            }
+            _ => Value::Text(self.text.clone()),
+        }
+    }
+}

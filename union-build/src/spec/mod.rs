@@ -1,18 +1,28 @@
 //! The manifest: what `[package.metadata.union]` declares, as valid types.
 //!
 //! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
-//! [`merge`] (workspace defaults, package, environment, flags) → [`validate`] (valid types and all
-//! problems at once). Whoever builds images sees only the types of this file.
+//! [`merge`] (workspace defaults, package, environment, flags) → [`complete`] (inheritance and
+//! defaults) → [`validate`] (valid types and all problems at once). [`load`] goes the whole way.
+//! Whoever builds images sees only the types of this file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::diag::Origin;
 
+pub mod complete;
+mod load;
 pub mod merge;
 pub mod raw;
 pub mod schema;
+mod settings;
+mod toml_text;
 pub mod validate;
+
+pub use load::{Facts, load};
+pub use merge::Overrides;
+pub use raw::declares_union;
+pub use settings::Setting;
 
 /// A value together with where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +57,7 @@ pub struct Spec {
     pub registry_config: Option<Placed<PathBuf>>,
     /// Image specs by name; never empty.
     pub images: BTreeMap<String, Image>,
-    /// Tasks by name; never empty.
+    /// Tasks by name; empty when the package declares environments only.
     pub tasks: BTreeMap<String, Task>,
 }
 
@@ -131,8 +141,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// What in this spec has to run inside of a container, by manifest key; empty means that no
-    /// engine is needed. `(key, origin)` in the order of the schema.
+    /// What in this spec has to run inside of a container, or is for a builder that has containers, by
+    /// manifest key; empty means that no engine is needed. `(key, origin)`.
     pub fn needs_to_run(&self) -> Vec<(&'static str, Origin)> {
         let mut needs = Vec::new();
         let mut add = |key, origin: Option<&Origin>| needs.extend(origin.map(|origin| (key, origin.clone())));
@@ -146,7 +156,19 @@ impl Image {
         add("cudnn", self.cudnn.as_ref().map(|value| &value.origin));
         add("secrets", self.secrets.first().map(|value| &value.id.origin));
         add("build-ca", self.build_ca.as_ref().map(|value| &value.origin));
+        add("builder-options", self.builder_options.values().next().map(|value| &value.origin));
+        add("builder-config", self.builder_config.values().next().map(|value| &value.origin));
         needs
+    }
+
+    /// How binaries are linked for this image; `on_scratch` says whether its chain of environments
+    /// starts from nothing.
+    pub fn effective_link(&self, on_scratch: bool) -> Link {
+        match self.build.link.value {
+            Link::Auto if on_scratch => Link::Static,
+            Link::Auto => Link::Dynamic,
+            chosen => chosen,
+        }
     }
 }
 

@@ -1,1 +1,213 @@
-//! schema
+//! Every key of the manifest, declared once: its level, kind, default and meaning.
+//!
+//! The reader, the reference page, the JSON Schema for editors and the starter manifest are all made
+//! from the tables in [`keys`]. A key that is not there does not exist.
+
+pub mod keys;
+mod page;
+
+pub use page::{json_schema, reference_markdown, template};
+
+/// One table of the manifest and the keys it may have.
+#[derive(Debug)]
+pub struct Level {
+    /// How the table is written: `images.NAME`, `images.NAME.build`; empty for the `union` table itself.
+    pub path: &'static str,
+    /// What the table declares, in one sentence.
+    pub doc: &'static str,
+    /// Its keys, in the order of the reference page.
+    pub keys: &'static [Key],
+    /// Words of the Python SDK for which this table has another: `("packages", "pip-packages")`.
+    pub aliases: &'static [(&'static str, &'static str)],
+    /// Keys of the Python SDK that have no meaning here, with the reason.
+    pub refused: &'static [(&'static str, &'static str)],
+}
+
+impl Level {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// One key of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name, in kebab-case.
+    pub name: &'static str,
+    /// What its value may be.
+    pub kind: Kind,
+    /// Its meaning, in one sentence.
+    pub doc: &'static str,
+    /// What holds when nobody says anything.
+    pub default: Default,
+    /// The environment variable that overrides the manifest.
+    pub env: Option<&'static str>,
+    /// The flag that overrides the environment and the manifest.
+    pub flag: Option<&'static str>,
+    /// Whether the native builder, which runs nothing, has to leave this key to another builder.
+    pub runs: bool,
+}
+
+/// What holds when nobody says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// Nothing at all.
+    None,
+    /// This value, as TOML.
+    Toml(&'static str),
+    /// Something that depends on other things, in words.
+    Words(&'static str),
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// A string or a whole number, such as `"500m"` or `4`.
+    Quantity,
+    /// A path, relative to the manifest that declares it.
+    Path,
+    /// A list of strings.
+    Texts,
+    /// A list of paths.
+    Paths,
+    /// A table of strings.
+    TextMap,
+    /// A table with keys of its own.
+    Table(&'static Level),
+    /// A table of such tables, by names that the user chooses.
+    Tables(&'static Level),
+    /// A list of such tables.
+    Entries(&'static Level),
+    /// A list of paths or such tables.
+    PathsOrEntries(&'static Level),
+}
+
+impl Kind {
+    /// The kind as an error message names it: "a string".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Text | Self::Word(_) => "a string",
+            Self::Path => "a path",
+            Self::Bool => "true or false",
+            Self::Integer => "an integer",
+            Self::Quantity => "a string or an integer",
+            Self::Texts => "a list of strings",
+            Self::Paths => "a list of paths",
+            Self::TextMap => "a table of strings",
+            Self::Table(_) => "a table",
+            Self::Tables(_) => "a table of tables",
+            Self::Entries(_) => "a list of tables",
+            Self::PathsOrEntries(_) => "a list of paths or tables",
+        }
+    }
+
+    /// The table behind the key, when it has one.
+    pub const fn level(self) -> Option<&'static Level> {
+        match self {
+            Self::Table(level) | Self::Tables(level) | Self::Entries(level) | Self::PathsOrEntries(level) => Some(level),
+            _ => None,
+        }
+    }
+}
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, doc, default: Default::None, env: None, flag: None, runs: false }
+    }
+
+    const fn default(self, toml: &'static str) -> Self {
+        Self { default: Default::Toml(toml), ..self }
+    }
+
+    const fn computed(self, words: &'static str) -> Self {
+        Self { default: Default::Words(words), ..self }
+    }
+
+    const fn env(self, variable: &'static str) -> Self {
+        Self { env: Some(variable), ..self }
+    }
+
+    const fn flag(self, flag: &'static str) -> Self {
+        Self { flag: Some(flag), ..self }
+    }
+
+    const fn runs(self) -> Self {
+        Self { runs: true, ..self }
+    }
+}
+
+/// All tables, each once, the `union` table first.
+pub fn levels() -> Vec<&'static Level> {
+    let mut levels: Vec<&'static Level> = vec![&keys::UNION];
+    let mut next = 0;
+    while next < levels.len() {
+        for level in levels[next].keys.iter().filter_map(|key| key.kind.level()) {
+            if !levels.iter().any(|known| known.path == level.path) {
+                levels.push(level);
+            }
+        }
+        next += 1;
+    }
+    levels
+}
+
+/// The keys of the `union` table and its `build` table that a variable or a flag can set, with the
+/// path of each.
+pub fn overridable() -> impl Iterator<Item = (&'static [&'static str], &'static Key)> {
+    const TABLES: [(&[&str], &Level); 2] = [(&[], &keys::UNION), (&["build"], &keys::BUILD)];
+    let keys = TABLES.into_iter().flat_map(|(path, level)| level.keys.iter().map(move |key| (path, key)));
+    keys.filter(|(_, key)| key.env.is_some() || key.flag.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_kebab_case_said_once_and_explained_in_a_sentence() {
+        for level in levels() {
+            for (index, key) in level.keys.iter().enumerate() {
+                let name = key.name;
+                assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+                assert!(!level.keys[..index].iter().any(|other| other.name == name), "{name} is declared twice in `{}`", level.path);
+                assert!(key.doc.ends_with('.') && key.doc.starts_with(char::is_uppercase), "{name}: {}", key.doc);
+                assert!(!level.refused.iter().any(|(refused, _)| *refused == name), "{name} is refused and declared");
+            }
+            for (alias, meant) in level.aliases {
+                assert!(level.key(alias).is_none() && levels().iter().any(|level| level.key(meant).is_some()), "{alias} → {meant}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_is_valid_toml() {
+        for (level, key) in levels().into_iter().flat_map(|level| level.keys.iter().map(move |key| (level, key))) {
+            if let Default::Toml(text) = key.default {
+                assert!(toml::de::DeValue::parse(text).is_ok(), "{}.{}: {text}", level.path, key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_is_reachable() {
+        let paths: Vec<&str> = levels().iter().map(|level| level.path).collect();
+        assert_eq!(paths, ["", "build", "images.NAME", "tasks.NAME", "images.NAME.copy", "images.NAME.secrets", "tasks.NAME.resources"]);
+    }
+
+    #[test]
+    fn the_usual_settings_can_be_overridden() {
+        let names = |pick: fn(&Key) -> Option<&'static str>| overridable().filter_map(move |(_, key)| pick(key)).collect::<Vec<_>>();
+        assert_eq!(names(|key| key.env), ["UNION_PROJECT", "UNION_DOMAIN", "UNION_REGISTRY", "UNION_BUILDER", "UNION_REGISTRY_CONFIG"]);
+        let flags = ["--project", "--domain", "--registry", "--builder", "--registry-config", "--profile", "--features"];
+        assert_eq!(names(|key| key.flag)[..7], flags);
+    }
+}

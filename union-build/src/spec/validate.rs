@@ -1,5 +1,117 @@
 //! From what was typed to valid types, with all problems at once.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::raw::{Node, Table, Value};
+use super::{Facts, Image, Placed, Spec, Task};
+use crate::diag::{Code, Diagnostic, Origin};
+use reader::Reader;
+
+mod copy;
+mod grammar;
+mod image;
+mod reader;
+mod relations;
+mod task;
+
+/// Where paths start and what cargo knows of the package.
+pub(super) struct Ground<'a> {
+    /// What cargo knows.
+    pub facts: &'a Facts,
+    /// What relative paths of variables and flags start from.
+    pub folder: &'a std::path::Path,
+}
+
+/// Makes valid types of a completed tree. When it reports an error the result must not be used: some
+/// value stands in for each that is broken.
+pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
+    let Value::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
+    relations::check(tree, table, ground.facts, problems);
+    let images: Vec<Image> =
+        tables(table, "images").map(|(name, node, image)| image::read(name, node, Reader::new(image, ground, problems))).collect();
+    relations::builders(&images, problems);
+    let declared = declared(table);
+    let tasks: Vec<Task> = tables(table, "tasks")
+        .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, Reader::new(task, ground, problems)))
+        .collect();
+    let mut reader = Reader::new(table, ground, problems);
+    // Images inherit it and check it again, but none may: then it is not to go unseen.
+    let _ = reader.text("registry", &grammar::REGISTRY);
+    Spec {
+        package: ground.facts.package.clone(),
+        project: reader.text("project", &grammar::WORD),
+        domain: reader.text("domain", &grammar::WORD),
+        insecure_registries: reader.texts("insecure-registries", &grammar::HOST).into_iter().map(|host| host.value).collect(),
+        mirrors: reader
+            .text_map("mirrors", &grammar::HOST, &grammar::REGISTRY)
+            .into_iter()
+            .map(|(host, mirror)| (host, mirror.value))
+            .collect(),
+        registry_config: reader.path("registry-config"),
+        images: images.into_iter().map(|image| (image.key.clone(), image)).collect(),
+        tasks: tasks.into_iter().map(|task| (task.key.clone(), task)).collect(),
+    }
+}
+
+/// The value, or any in place of one that was reported as broken.
+fn or_any<T: Default>(value: Option<Placed<T>>) -> Placed<T> {
+    value.unwrap_or_else(|| Placed { value: T::default(), origin: Origin::Default })
+}
+
+/// The tables of a table of tables, without those that were broken.
+fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a Node, &'a Table)> {
+    let nodes = match table.get(key) {
+        Some(Node { value: Value::Table(nodes), .. }) => Some(nodes),
+        _ => None,
+    };
+    nodes.into_iter().flatten().filter_map(|(name, node)| match &node.value {
+        Value::Table(inner) => Some((name.as_str(), node, inner)),
+        _ => None,
+    })
+}
+
+/// The names of all images, those that were broken too; `None` when nobody can say.
+fn declared(table: &Table) -> Option<BTreeSet<&str>> {
+    match &table.get("images")?.value {
+        Value::Table(images) => Some(images.keys().map(String::as_str).collect()),
+        _ => None,
+    }
+}
+
+/// The name that a table gives as text, with its place.
+fn named<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
+    match table.get(key)? {
+        Node { value: Value::Text(text), origin, .. } => Some((text, origin)),
+        _ => None,
+    }
+}
+
+/// An error for a name that is not among those declared.
+fn unknown(code: Code, what: &str, name: &str, origin: &Origin, known: &BTreeSet<&str>) -> Diagnostic {
+    let problem = Diagnostic::error(code, format!("there is no {what} `{name}`"), origin, format!("no such {what}"));
+    let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let list = match list.len() {
+        0 => format!("there is no {what} at all"),
+        _ => format!("there is {}", list.join(", ")),
+    };
+    match crate::diag::nearest(name, known.iter().copied()) {
+        Some(meant) => problem.help(format!("did you mean `{meant}`? {list}")).suggest(origin, super::toml_text::string(meant)),
+        None => problem.help(list),
+    }
+}
+
+/// Names by what they become when case or separators are lost; only those that meet another.
+fn collisions<'a>(names: impl Iterator<Item = &'a str>, lose: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    names.for_each(|name| groups.entry(lose(name)).or_default().push(name));
+    groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+/// Whether a path names cargo's lock file.
+pub(super) fn is_cargo_lock(path: &str) -> bool {
+    path.rsplit('/').next() == Some("Cargo.lock")
+}
+
 /// Whether a text is a tag by the distribution specification.
 pub fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

@@ -1,0 +1,186 @@
+//! What of an image feeds its key, apart from its code.
+//!
+//! The names are what a user would call the inputs, for a plan shows them when they change. Values
+//! of environment variables appear only as hashes. Nothing here depends on where the workspace is,
+//! on the time, or on who builds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use union_build::key::{Inputs, Value};
+use union_build::spec::{self, Compression, Placed};
+
+use super::chain::{Settings, is_scratch};
+use super::native::ca_bundle_hash;
+use super::sources::{ItemKind, items, measure};
+use crate::base::error::Result;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+
+/// What an environment's key is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<'a> {
+    /// The specs that are extended, outermost base first, and the image's own spec last.
+    pub chain: &'a [spec::Image],
+    /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
+    pub bases: &'a [(Platform, Option<Digest>)],
+    /// The environment's generation in Union.lock.
+    pub generation: u64,
+    /// Root of the workspace.
+    pub workspace: &'a Path,
+}
+
+/// The inputs of an environment: everything of an image but its code and its config.
+///
+/// # Errors
+/// When a copied file cannot be read or is outside of the workspace.
+pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
+    let mut inputs = Inputs::new();
+    inputs.insert("generation", environment.generation.to_string());
+    for (platform, digest) in environment.bases {
+        inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
+    }
+    let Some((own, extended)) = environment.chain.split_last() else { return Ok(inputs) };
+    if !extended.is_empty() {
+        // In this order they lie upon one another.
+        inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
+    }
+    for spec in extended {
+        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key) }.add(spec, environment.workspace)?;
+    }
+    SpecInputs { inputs: &mut inputs, prefix: String::new() }.add(own, environment.workspace)?;
+    Ok(inputs)
+}
+
+/// The inputs of an image's config, with everything inherited; `binaries` are the names of those
+/// that it carries.
+///
+/// # Errors
+/// When the file of `ca-certificates` cannot be read.
+pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str]) -> Result<Inputs> {
+    let settings = Settings::of(chain);
+    let mut inputs = Inputs::new();
+    for (name, value) in settings.env {
+        inputs.insert(format!("env {name}"), Value::hash_of(value));
+    }
+    for (name, value) in settings.labels {
+        inputs.insert(format!("label {name}"), value);
+    }
+    for (name, value) in settings.annotations {
+        inputs.insert(format!("annotation {name}"), value);
+    }
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            inputs.insert(name, value);
+        }
+    };
+    add("entrypoint", settings.entrypoint.map(|entrypoint| Value::texts(entrypoint.iter().cloned())));
+    add("user", settings.user.map(Value::from));
+    add("workdir", settings.workdir.map(Value::from));
+    let bundle = match settings.ca_certificates {
+        Some(path) => Some(measure(path)?.hash),
+        None => is_scratch(chain).then(ca_bundle_hash),
+    };
+    add("ca-certificates", bundle.map(Value::Hash));
+    add("platforms", Some(Value::texts(platforms.iter().map(ToString::to_string))));
+    add("binaries", Some(Value::texts(binaries.iter().copied())));
+    let compression = match settings.compression {
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    };
+    add("compression", Some(compression.into()));
+    Ok(inputs)
+}
+
+/// Adds what one spec of a chain says.
+struct SpecInputs<'a> {
+    inputs: &'a mut Inputs,
+    prefix: String,
+}
+
+impl SpecInputs<'_> {
+    fn add(&mut self, spec: &spec::Image, workspace: &Path) -> Result<()> {
+        self.texts("apt-packages", &spec.apt_packages);
+        self.texts("commands", &spec.commands);
+        self.text("cuda", spec.cuda.as_ref());
+        self.text("cudnn", spec.cudnn.as_ref());
+        self.map("builder-options", &spec.builder_options);
+        self.map("builder-config", &spec.builder_config);
+        self.python(&spec.python);
+        if let Some(dockerfile) = &spec.dockerfile {
+            self.insert("dockerfile", Value::Hash(measure(dockerfile)?.hash));
+        }
+        if !spec.secrets.is_empty() {
+            // Which ones a command may see, never what they hold.
+            let secrets = spec.secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
+            self.insert("secrets", Value::List(secrets.collect()));
+        }
+        // Cargo.lock feeds the key through the packages of the code that it pins.
+        for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
+            let name = path.strip_prefix(workspace).unwrap_or(path).display();
+            self.insert(&format!("requirements {name}"), Value::Hash(measure(path)?.hash));
+        }
+        self.copies(&spec.copy, workspace)
+    }
+
+    fn copies(&mut self, copies: &[spec::Copy], workspace: &Path) -> Result<()> {
+        let mut names = Vec::new();
+        let mut seen = BTreeMap::new();
+        for copy in copies {
+            let mut name = format!("copy {} → {}", copy.typed, copy.to.value);
+            let times = seen.entry(name.clone()).and_modify(|times| *times += 1).or_insert(1);
+            if *times > 1 {
+                name = format!("{name} ({times})");
+            }
+            let content = items(copy, workspace)?.into_iter().map(|item| {
+                let what = match item.what {
+                    ItemKind::Folder => vec!["folder".into()],
+                    ItemKind::Link(target) => vec!["link".into(), target.into()],
+                    ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number(mode.into()), Value::Hash(measured.hash)],
+                };
+                Value::List([vec![item.to.into()], what].concat())
+            });
+            self.insert(&name, Value::List(content.collect()));
+            names.push(name);
+        }
+        // Two may write to one place, and whether they do is known only with the base's links.
+        if names.len() > 1 {
+            self.insert("copy order", Value::texts(names));
+        }
+        Ok(())
+    }
+
+    fn python(&mut self, python: &spec::Python) {
+        self.texts("pip-packages", &python.packages);
+        self.text("pip-index", python.index.as_ref());
+        self.texts("pip-extra-index-url", &python.extra_index_url);
+        self.text("pip-extra-args", python.extra_args.as_ref());
+        self.map("pip-secret-mounts", &python.secret_mounts);
+        self.text("python-version", python.version.as_ref());
+        self.text("python-exec", python.exec.as_ref());
+        self.texts("conda-packages", &python.conda_packages);
+        self.texts("conda-channels", &python.conda_channels);
+    }
+
+    fn text(&mut self, name: &str, value: Option<&Placed<String>>) {
+        if let Some(value) = value {
+            self.insert(name, value.value.as_str().into());
+        }
+    }
+
+    fn texts(&mut self, name: &str, values: &[Placed<String>]) {
+        if !values.is_empty() {
+            self.insert(name, Value::texts(values.iter().map(|value| value.value.as_str())));
+        }
+    }
+
+    fn map(&mut self, name: &str, values: &BTreeMap<String, Placed<String>>) {
+        if !values.is_empty() {
+            self.insert(name, Value::Map(values.iter().map(|(name, value)| (name.clone(), value.value.as_str().into())).collect()));
+        }
+    }
+
+    fn insert(&mut self, name: &str, value: Value) {
+        self.inputs.insert(format!("{}{name}", self.prefix), value);
+    }
+}

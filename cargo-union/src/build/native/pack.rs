@@ -1,0 +1,360 @@
+//! Layers: entries become a tar whose bytes depend on nothing but the entries.
+//!
+//! No time, owner, mode or order of the host gets in. A layer that was packed before from the same
+//! content is taken from the cache instead of being packed again.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tar::{EntryType, Header};
+use union_build::diag::Code;
+use union_build::key::{Inputs, Value};
+use union_build::spec::Compression;
+
+use super::compress::{Compressor, ENCODER};
+use crate::base::cache::Cache;
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::build::sources::Measured;
+use crate::image::digest::{DiffId, Digest};
+use crate::image::layer::{Blob, Content, Descriptor, Layer, media_type};
+
+/// One entry of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its path without a leading slash.
+    pub(super) path: String,
+    /// Permission bits.
+    pub(super) mode: u32,
+    /// User and group.
+    pub(super) owner: u64,
+    pub(super) what: What,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Folder,
+    /// A file of the host, with what it held when it was measured.
+    File(PathBuf, Measured),
+    /// A file that the tool itself brings.
+    Bytes(Vec<u8>),
+    /// A symbolic link, with its target.
+    Link(String),
+}
+
+impl Entry {
+    /// A folder as every system has them.
+    pub(super) fn folder(path: impl Into<String>) -> Self {
+        Self { path: path.into(), mode: 0o755, owner: 0, what: What::Folder }
+    }
+
+    fn content(&self) -> Value {
+        match &self.what {
+            What::Folder => Value::Bool(true),
+            What::File(_, measured) => Value::Hash(measured.hash),
+            What::Bytes(bytes) => Value::hash_of(bytes),
+            What::Link(target) => Value::Text(target.clone()),
+        }
+    }
+}
+
+/// How layers are packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packing {
+    pub(super) compression: Compression,
+    /// Seconds since 1970 of every entry.
+    pub(super) epoch: u64,
+}
+
+/// Packs entries into a layer, or finds it in the cache.
+pub(super) fn layer(cache: &Cache, mut entries: Vec<Entry>, packing: Packing) -> Result<Layer> {
+    // In order of their paths a folder comes before what is in it.
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    let name = content_key(&entries, packing);
+    let packed = match known(cache, &name) {
+        Some(packed) => packed,
+        None => {
+            let packed = pack(cache, &entries, packing)?;
+            cache.put_note(NOTES, &name, &packed)?;
+            packed
+        }
+    };
+    let media_type = match packing.compression {
+        Compression::Gzip => media_type::OCI_LAYER_GZIP,
+        Compression::Zstd => media_type::OCI_LAYER_ZSTD,
+    };
+    let descriptor = Descriptor { media_type: media_type.to_owned(), digest: packed.digest, size: packed.size };
+    let content = Content::File(cache.blob_path(&packed.digest));
+    Ok(Layer { blob: Blob { descriptor, content }, diff_id: packed.diff_id })
+}
+
+const NOTES: &str = "layers";
+
+/// What the cache keeps about a packed layer.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    digest: Digest,
+    diff_id: DiffId,
+    size: u64,
+}
+
+/// A layer that was packed before, if its blob is still there and whole.
+fn known(cache: &Cache, name: &str) -> Option<Packed> {
+    let packed: Packed = cache.note(NOTES, name)?;
+    let blob = std::fs::metadata(cache.blob(&packed.digest)?).ok()?;
+    (blob.len() == packed.size).then_some(packed)
+}
+
+fn content_key(entries: &[Entry], packing: Packing) -> String {
+    let mut inputs = Inputs::new();
+    inputs.insert("encoder", Value::Number(ENCODER));
+    inputs.insert("compression", Value::Bool(packing.compression == Compression::Zstd));
+    inputs.insert("epoch", packing.epoch.to_string());
+    let entries = entries.iter().map(|entry| {
+        let kind = match entry.what {
+            What::Folder => "folder",
+            What::File(..) | What::Bytes(_) => "file",
+            What::Link(_) => "link",
+        };
+        let (mode, owner) = (Value::Number(entry.mode.into()), Value::Number(entry.owner as i64));
+        Value::List(vec![entry.path.as_str().into(), kind.into(), mode, owner, entry.content()])
+    });
+    inputs.insert("entries", Value::List(entries.collect()));
+    inputs.key("layer").to_string()
+}
+
+fn pack(cache: &Cache, entries: &[Entry], packing: Packing) -> Result<Packed> {
+    let mut compressor = Compressor::new(cache.draft()?, packing.compression);
+    let written = write(entries, packing.epoch, &mut compressor);
+    let finished = compressor.finish();
+    match written {
+        // A source that cannot be read is the cause; else it is what the compressor met.
+        Err(Fault::Source(error)) => return Err(error),
+        Err(Fault::Output(cause)) => return Err(finished.err().unwrap_or_else(|| fs::unwritable(cache.folder(), cause))),
+        Ok(()) => {}
+    }
+    let blob = finished?;
+    cache.keep(blob.draft, &blob.digest)?;
+    Ok(Packed { digest: blob.digest, diff_id: blob.diff_id, size: blob.size })
+}
+
+enum Fault {
+    Source(Error),
+    Output(io::Error),
+}
+
+fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault> {
+    let mut tar = tar::Builder::new(to);
+    for entry in entries {
+        let mut header = Header::new_gnu();
+        header.set_mode(entry.mode);
+        header.set_uid(entry.owner);
+        header.set_gid(entry.owner);
+        header.set_mtime(epoch);
+        header.set_size(0);
+        match &entry.what {
+            What::Folder => {
+                header.set_entry_type(EntryType::Directory);
+                tar.append_data(&mut header, format!("{}/", entry.path), io::empty()).map_err(Fault::Output)?;
+            }
+            What::Link(target) => {
+                header.set_entry_type(EntryType::Symlink);
+                tar.append_link(&mut header, &entry.path, target).map_err(Fault::Output)?;
+            }
+            What::Bytes(bytes) => {
+                header.set_size(bytes.len() as u64);
+                tar.append_data(&mut header, &entry.path, &bytes[..]).map_err(Fault::Output)?;
+            }
+            What::File(path, measured) => {
+                header.set_size(measured.size);
+                let mut source = Source::open(path, *measured).map_err(Fault::Source)?;
+                let appended = tar.append_data(&mut header, &entry.path, BufReader::with_capacity(1 << 18, &mut source));
+                source.finish().map_err(Fault::Source)?;
+                appended.map_err(Fault::Output)?;
+            }
+        }
+    }
+    tar.finish().map_err(Fault::Output)
+}
+
+/// A file that must hold exactly what it held when it was measured: the tar's header promises its
+/// size before the content is read, and the cache knows the layer by its content.
+struct Source<'a> {
+    path: &'a Path,
+    file: File,
+    left: u64,
+    measured: Measured,
+    hash: Sha256,
+    fault: Option<io::Error>,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path, measured: Measured) -> Result<Self> {
+        let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
+        Ok(Self { path, file, left: measured.size, measured, hash: Sha256::new(), fault: None })
+    }
+
+    /// Says what went wrong with the file, if it was the file.
+    fn finish(self) -> Result<()> {
+        if let Some(cause) = self.fault {
+            return Err(fs::unreadable(self.path, cause));
+        }
+        let unread = self.left > 0;
+        // What was not read yet, because writing failed, cannot be compared.
+        if unread || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(changed(self.path)) }
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+        }
+        self.hash.update(&buffer[..count]);
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(|cause| {
+            let kind = cause.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.fault = Some(cause);
+            }
+            io::Error::from(kind)
+        })
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display()))
+        .because("it changed while it was read")
+        .help("Run the command again when nothing writes to the file.")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::build::sources::measure;
+
+    const PACKING: Packing = Packing { compression: Compression::Gzip, epoch: 0 };
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("cache"));
+        (folder, cache)
+    }
+
+    fn bytes(path: &str, content: &[u8]) -> Entry {
+        Entry { path: path.to_owned(), mode: 0o644, owner: 0, what: What::Bytes(content.to_vec()) }
+    }
+
+    fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
+        let file = File::open(cache.blob(&layer.blob.descriptor.digest).unwrap()).unwrap();
+        let mut tar = Vec::new();
+        flate2::read::MultiGzDecoder::new(file).read_to_end(&mut tar).unwrap();
+        tar
+    }
+
+    #[test]
+    fn a_tiny_layer_has_a_known_digest() {
+        let (_folder, cache) = cache();
+        let layer = layer(&cache, vec![Entry::folder("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
+        // The uncompressed digest is promised for ever, the compressed one until `ENCODER` is raised.
+        assert_eq!(layer.diff_id.to_string(), "sha256:?");
+        assert_eq!(layer.blob.descriptor.digest.to_string(), "sha256:?");
+    }
+
+    #[test]
+    fn the_order_of_entries_does_not_matter_and_the_epoch_does() {
+        let (_folder, cache) = cache();
+        let (a, b) = (bytes("a", b"1"), bytes("b", b"2"));
+        let one = layer(&cache, vec![a.clone(), b.clone()], PACKING).unwrap();
+        let two = layer(&cache, vec![b.clone(), a.clone()], PACKING).unwrap();
+        let three = layer(&cache, vec![a, b], Packing { epoch: 1, ..PACKING }).unwrap();
+        assert_eq!(one.diff_id, two.diff_id);
+        assert_ne!(one.diff_id, three.diff_id);
+    }
+
+    #[test]
+    fn known_content_is_not_packed_again_unless_its_blob_is_gone() {
+        let (folder, cache) = cache();
+        let path = folder.path().join("binary");
+        std::fs::write(&path, "binary").unwrap();
+        let measured = measure(&path).unwrap();
+        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) }];
+        let first = layer(&cache, entries(), PACKING).unwrap();
+        // Packing would now fail, so what follows comes from the cache.
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
+        std::fs::remove_file(cache.blob_path(&first.blob.descriptor.digest)).unwrap();
+        assert_eq!(layer(&cache, entries(), PACKING).unwrap_err().code(), Code::FileUnreadable);
+        std::fs::write(&path, "binary").unwrap();
+        assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_packed_is_an_error() {
+        let (folder, cache) = cache();
+        let path = folder.path().join("binary");
+        for (then, why) in [("shorter", "it became shorter while it was read"), ("other content, longer", "it changed while it was read")] {
+            std::fs::write(&path, "what it was before").unwrap();
+            let measured = measure(&path).unwrap();
+            std::fs::write(&path, then).unwrap();
+            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) };
+            let error = layer(&cache, vec![entry], PACKING).unwrap_err();
+            assert_eq!(error.chain()[1], why);
+        }
+        assert!(!cache.folder().join("notes/layers").exists(), "nothing is remembered of a layer that failed");
+    }
+
+    #[test]
+    fn names_and_targets_of_any_length_come_back() {
+        let (_folder, cache) = cache();
+        let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
+        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, what: What::Link(long.clone()) };
+        let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
+        let tar = unpacked(&cache, &layer);
+        let mut archive = tar::Archive::new(&tar[..]);
+        let entries: Vec<_> = archive.entries().unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(entries[0].path().unwrap().to_str(), Some(long.as_str()));
+        assert_eq!(entries[1].link_name().unwrap().unwrap().to_str(), Some(long.as_str()));
+    }
+
+    #[test]
+    fn sizes_beyond_eight_gibibytes_fit_into_the_header() {
+        let mut header = Header::new_gnu();
+        header.set_size(9 << 30);
+        assert_eq!(header.entry_size().unwrap(), 9 << 30);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn what_is_packed_comes_back(files in proptest::collection::btree_map("[a-z]{1,8}(/[a-zé ]{1,60}){0,4}", proptest::collection::vec(any::<u8>(), 0..2000), 1..8)) {
+            let (_folder, cache) = cache();
+            let entries = files.iter().map(|(path, content)| bytes(path, content)).collect();
+            let layer = layer(&cache, entries, PACKING).unwrap();
+            let tar = unpacked(&cache, &layer);
+            prop_assert_eq!(DiffId::of(&tar), layer.diff_id);
+            let mut back = std::collections::BTreeMap::new();
+            for entry in tar::Archive::new(&tar[..]).entries().unwrap() {
+                let mut entry = entry.unwrap();
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).unwrap();
+                back.insert(entry.path().unwrap().to_str().unwrap().to_owned(), content);
+                prop_assert_eq!((entry.header().mtime().unwrap(), entry.header().uid().unwrap(), entry.header().mode().unwrap()), (0, 0, 0o644));
+            }
+            prop_assert_eq!(back, files);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Placing copied things into an image: where the links of the base lead, and not upon them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use union_build::diag::Code;
+use union_build::spec;
+
+use super::pack::{Entry, What};
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::build::sources::{self, Item, ItemKind};
+use crate::image::index::{Conflict, FileIndex, Node, is_read};
+
+/// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
+/// later copy sees the earlier ones.
+pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, index: &mut FileIndex) -> Result<Vec<Entry>> {
+    let mut placed = BTreeMap::new();
+    for copy in copies {
+        for item in sources::items(copy, workspace)? {
+            let to = item.to.clone();
+            place(item, index, &mut placed).map_err(|fault| match fault {
+                Fault::Conflict(conflict) => {
+                    Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
+                }
+                Fault::Source(error) => error,
+            })?;
+        }
+    }
+    Ok(placed.into_values().collect())
+}
+
+/// A file at a path, placed like a copy.
+pub(super) fn file(from: &Path, to: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
+    let measured = sources::measure(from)?;
+    let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
+    let mut placed = BTreeMap::new();
+    place(Item { to: to.to_owned(), what }, index, &mut placed).map_err(|fault| match fault {
+        Fault::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
+        Fault::Source(error) => error,
+    })?;
+    Ok(placed.into_values().collect())
+}
+
+enum Fault {
+    Conflict(Conflict),
+    Source(Error),
+}
+
+impl From<Conflict> for Fault {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+fn place(item: Item, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) -> Result<(), Fault> {
+    let (path, entry, node) = match item.what {
+        ItemKind::Folder => return Ok(folders(&index.place_folder(&item.to)?, index, placed)),
+        ItemKind::File { from, mode, measured } => {
+            let path = index.place_file(&item.to)?;
+            let text = if is_read(&path) { Some(fs::read(&from).map_err(Fault::Source)?) } else { None };
+            let node = Node::File(text.map(|text| String::from_utf8_lossy(&text).into_owned()));
+            (path.clone(), Entry { path, mode, owner: 0, what: What::File(from, measured) }, node)
+        }
+        ItemKind::Link(target) => {
+            let path = index.place_file(&item.to)?;
+            (path.clone(), Entry { path, mode: 0o777, owner: 0, what: What::Link(target.clone()) }, Node::Link(target))
+        }
+    };
+    if let Some((folder, _)) = path.rsplit_once('/') {
+        folders(folder, index, placed);
+    }
+    index.put(&path, node);
+    placed.insert(path, entry);
+    Ok(())
+}
+
+/// Adds the folders that are absent, and only those: an entry for a folder that is there would give
+/// it another mode and owner.
+fn folders(path: &str, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) {
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
+        if index.get(folder) != Some(&Node::Folder) {
+            index.put(folder, Node::Folder);
+            placed.insert(folder.to_owned(), Entry::folder(folder));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::PathBuf;
+
+    use union_build::diag::Origin;
+
+    use super::*;
+    use crate::image::index::Change;
+
+    /// A workspace with the files `a` and `b` and the folder `tree`, and a merged-usr base.
+    struct Scene {
+        folder: tempfile::TempDir,
+        index: FileIndex,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(folder.path().join("tree/bin/deep")).unwrap();
+            for file in ["a", "b", "tree/bin/tool"] {
+                std::fs::write(folder.path().join(file), file).unwrap();
+            }
+            let mut index = FileIndex::default();
+            let file = || Node::File(None);
+            let base = [("usr/bin/sh", file()), ("bin", Node::Link("usr/bin".to_owned())), ("etc/motd", file())];
+            index.apply(&base.map(|(path, node)| Change::Put(path.to_owned(), node)));
+            Self { folder, index }
+        }
+
+        fn copy(&mut self, pairs: &[(&str, &str)]) -> Result<Vec<String>> {
+            fn placed<T>(value: T) -> spec::Placed<T> {
+                spec::Placed { value, origin: Origin::Default }
+            }
+            let from = |name: &str| -> PathBuf { self.folder.path().join(name) };
+            let copies = pairs.iter().map(|(name, to)| spec::Copy {
+                from: placed(from(name)),
+                typed: (*name).to_owned(),
+                to: placed((*to).to_owned()),
+                mode: None,
+            });
+            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), &mut self.index)?;
+            Ok(entries
+                .into_iter()
+                .map(|entry| match entry.what {
+                    What::File(from, _) => format!("{} = {}", entry.path, from.file_name().unwrap().to_str().unwrap()),
+                    _ => format!("{}/", entry.path),
+                })
+                .collect())
+        }
+    }
+
+    #[test]
+    fn a_copy_to_bin_goes_to_usr_bin_and_leaves_the_link_alone() {
+        assert_eq!(Scene::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
+        assert_eq!(Scene::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
+    }
+
+    #[test]
+    fn only_absent_folders_become_entries() {
+        assert_eq!(Scene::new().copy(&[("a", "/etc/app/conf/x")]).unwrap(), ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]);
+        assert_eq!(Scene::new().copy(&[("a", "/etc/x")]).unwrap(), ["etc/x = a"]);
+    }
+
+    #[test]
+    fn a_later_copy_sees_the_earlier_one_and_wins() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(), ["srv/", "srv/x = b"]);
+        assert_eq!(scene.copy(&[("a", "/srv/y")]).unwrap(), ["srv/y = a"]);
+        let error = scene.copy(&[("a", "/srv/x/below")]).unwrap_err();
+        assert_eq!(error.code(), Code::CopyConflict);
+    }
+
+    #[test]
+    fn a_file_over_a_folder_and_a_folder_over_a_file_are_conflicts() {
+        for pair in [("a", "/etc"), ("a", "/bin"), ("tree", "/etc/motd"), ("a", "/etc/motd/x")] {
+            assert_eq!(Scene::new().copy(&[pair]).unwrap_err().code(), Code::CopyConflict, "{pair:?}");
+        }
+    }
+}

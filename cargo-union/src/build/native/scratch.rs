@@ -1,0 +1,93 @@
+//! What an image from scratch needs beside the binary: authorities for TLS, users, a home and /tmp.
+//!
+//! All of it is compiled in: nothing is taken from the host, so every machine makes the same layer.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
+
+use super::pack::{Entry, What};
+use crate::base::error::Result;
+use crate::build::sources::measure;
+
+/// Where TLS clients look for the authorities they trust.
+pub(super) const CA_CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+/// The user of an image from scratch, who is not root: `user:group`.
+pub(super) const USER: &str = "65532:65532";
+
+/// Users of an image from scratch.
+pub(super) const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
+
+/// Groups of an image from scratch.
+pub(super) const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
+
+/// The entries of the layer; `bundle` replaces the compiled-in authorities.
+pub(super) fn entries(bundle: Option<&Path>) -> Result<Vec<Entry>> {
+    let authorities = match bundle {
+        Some(path) => What::File(path.to_owned(), measure(path)?),
+        None => What::Bytes(ca_bundle().into_bytes()),
+    };
+    let file = |path: &str, what| Entry { path: path.to_owned(), mode: 0o644, owner: 0, what };
+    let text = |path, text: &str| file(path, What::Bytes(text.as_bytes().to_vec()));
+    Ok(vec![
+        Entry::folder("etc"),
+        text("etc/group", GROUP),
+        // Without it a C library may ask DNS before /etc/hosts.
+        text("etc/nsswitch.conf", "hosts: files dns\n"),
+        text("etc/passwd", PASSWD),
+        Entry::folder("etc/ssl"),
+        Entry::folder("etc/ssl/certs"),
+        file(CA_CERTIFICATES, authorities),
+        Entry::folder("home"),
+        Entry { owner: 65532, ..Entry::folder("home/nonroot") },
+        Entry { mode: 0o700, ..Entry::folder("root") },
+        Entry { mode: 0o1777, ..Entry::folder("tmp") },
+    ])
+}
+
+/// What [`ca_bundle`] holds, for the key.
+pub(in crate::build) fn ca_bundle_hash() -> [u8; 32] {
+    Sha256::digest(ca_bundle()).into()
+}
+
+/// Mozilla's authorities as PEM, in the order of their bytes.
+fn ca_bundle() -> String {
+    let mut certificates: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).collect();
+    certificates.sort_unstable();
+    let mut pem = String::new();
+    for certificate in certificates {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+        for line in text.as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|byte| char::from(*byte)));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    pem
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    #[test]
+    fn the_bundle_is_read_back_whole_by_a_tls_library() {
+        let pem = ca_bundle();
+        let read: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.unwrap()).collect();
+        assert_eq!(read.len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert!(read.is_sorted_by_key(|certificate| certificate.to_vec()));
+        assert!(pem.lines().all(|line| line.len() <= 64));
+    }
+
+    #[test]
+    fn the_users_of_scratch_have_the_number_that_the_config_gets() {
+        assert_eq!(crate::image::user::numeric("nonroot", Some(PASSWD), Some(GROUP)).unwrap(), USER);
+    }
+}

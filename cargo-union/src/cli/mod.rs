@@ -1,0 +1,302 @@
+//! What can be typed. Nothing is decided here: `settings` turns it into plain values.
+
+pub mod pages;
+
+use std::path::PathBuf;
+
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-union",
+    bin_name = "cargo union",
+    version,
+    styles = STYLES,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 the manifest or the command line is wrong, 101 cargo failed, 130 interrupted"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How to say it.
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add `[package.metadata.union]` to a package
+    Init(Init),
+    /// Check the manifests and show every problem at once
+    Check(Check),
+    /// Show the resolved configuration and where each value comes from
+    Config(Config),
+    /// Show what `build` would do and because of which change; changes nothing
+    Plan(Plan),
+    /// Compile, build and publish the images
+    Build(Build),
+    /// List the images of the last build with their digests and sizes
+    Images(Images),
+    /// Ask the registries for newer base images and write them into Union.lock
+    Update(Update),
+    /// Print the JSON schema of `[package.metadata.union]`
+    Schema,
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// How the tool talks.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct Talk {
+    /// Say more; `-vv` even more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// When to colour [default: CARGO_TERM_COLOR, else auto]
+    #[arg(long, value_name = "WHEN", global = true)]
+    pub color: Option<When>,
+
+    /// What stdout carries
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub format: Format,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl When {
+    /// The word as cargo takes it too.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What stdout carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines to read.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Which packages.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Packages")]
+pub struct Packages {
+    /// Package to work on; may be given several times
+    #[arg(short, long = "package", value_name = "NAME")]
+    pub package: Vec<String>,
+
+    /// All packages of the workspace that declare `[package.metadata.union]`
+    #[arg(long, conflicts_with = "package")]
+    pub workspace: bool,
+
+    /// Leave out a package of the workspace; may be given several times
+    #[arg(long, value_name = "NAME", requires = "workspace")]
+    pub exclude: Vec<String>,
+
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<PathBuf>,
+}
+
+/// What overrides the manifest.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Instead of the manifest")]
+pub struct Overrides {
+    /// Flyte project
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<String>,
+
+    /// Flyte domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+
+    /// Registry that images go to, `host[:port][/path]`
+    #[arg(long, value_name = "REGISTRY")]
+    pub registry: Option<String>,
+
+    /// Another Docker config.json to take logins from
+    #[arg(long, value_name = "PATH")]
+    pub registry_config: Option<String>,
+
+    /// Who makes the environments: auto, native, docker, remote
+    #[arg(long, value_name = "BUILDER")]
+    pub builder: Option<String>,
+
+    /// Cargo profile to compile with
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+
+    /// Cargo features to compile with, separated by commas
+    #[arg(short = 'F', long, value_name = "FEATURES", value_delimiter = ',')]
+    pub features: Vec<String>,
+
+    /// Compile without the default features
+    #[arg(long)]
+    pub no_default_features: bool,
+}
+
+/// What is passed on to cargo.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Cargo")]
+pub struct Cargo {
+    /// Directory for compiled artifacts
+    #[arg(long, value_name = "DIRECTORY")]
+    pub target_dir: Option<PathBuf>,
+
+    /// Require that Cargo.lock and Union.lock need no change
+    #[arg(long)]
+    pub locked: bool,
+
+    /// Do not access the network for crates
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Same as `--locked --offline`
+    #[arg(long)]
+    pub frozen: bool,
+}
+
+/// `init`
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<PathBuf>,
+}
+
+/// `check`
+#[derive(Args, Debug)]
+pub struct Check {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub overrides: Overrides,
+}
+
+/// `config`
+#[derive(Args, Debug)]
+pub struct Config {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub overrides: Overrides,
+}
+
+/// What `plan` and `build` share.
+#[derive(Args, Clone, Debug)]
+pub struct Work {
+    /// Only the image of this task; may be given several times
+    #[arg(long, value_name = "TASK")]
+    pub task: Vec<String>,
+
+    /// Where images go instead of the registry: `oci:DIR`, `tar:FILE` or `docker:`
+    #[arg(long, value_name = "WHERE", conflicts_with = "no_push")]
+    pub output: Option<String>,
+
+    /// Build into the local OCI layout although a registry is set
+    #[arg(long)]
+    pub no_push: bool,
+
+    /// How many jobs run at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    /// Build and publish even what is there already; the old image keeps a name of its own
+    #[arg(long)]
+    pub rebuild: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub overrides: Overrides,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cargo: Cargo,
+}
+
+/// `plan`
+#[derive(Args, Debug)]
+pub struct Plan {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub work: Work,
+}
+
+/// `build`
+#[derive(Args, Debug)]
+pub struct Build {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub work: Work,
+}
+
+/// `images`
+#[derive(Args, Debug)]
+pub struct Images {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+}
+
+/// `update`
+#[derive(Args, Debug)]
+pub struct Update {
+    /// Build this image's environment anew next time, so that fixed packages arrive; may be given several times
+    #[arg(long = "packages", value_name = "IMAGE")]
+    pub packages_of: Vec<String>,
+
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub overrides: Overrides,
+}
+
+/// `completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

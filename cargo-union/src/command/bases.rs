@@ -1,0 +1,93 @@
+//! Base images and their digests: from Union.lock, or from their registry on first use.
+
+use std::collections::BTreeMap;
+
+use union_build::diag::Code;
+
+use crate::base::error::{Error, Result};
+use crate::build::LockedBase;
+use crate::image::BaseSource;
+use crate::image::config::BaseConfig;
+use crate::image::digest::Digest;
+use crate::image::manifest::{self, BaseManifest};
+use crate::image::platform::Platform;
+use crate::image::reference::{BaseRef, Repository};
+use crate::workspace::{LockedReference, UnionLock};
+
+/// Whether a base that Union.lock does not hold may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Ask, and write the answer into Union.lock.
+    FillIn,
+    /// Refuse: `--locked`.
+    Locked,
+    /// Ask again even for what Union.lock holds: `update`.
+    Renew,
+}
+
+/// The digest of a base for each platform, out of the lock or asked for and put into it.
+///
+/// # Errors
+/// `UnionLockStale` with [`Policy::Locked`]; what the registry says otherwise.
+pub(super) async fn locked(
+    base: &str,
+    platforms: &[Platform],
+    lock: &mut UnionLock,
+    source: &dyn BaseSource,
+    policy: Policy,
+) -> Result<Vec<(Platform, Option<LockedBase>)>> {
+    let reference: BaseRef = base
+        .parse()
+        .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
+    let known = lock.entry(base).filter(|_| policy != Policy::Renew).cloned();
+    let complete = known.as_ref().filter(|known| platforms.iter().all(|platform| known.platforms.contains_key(&platform.to_string())));
+    if let Some(known) = complete {
+        return Ok(for_platforms(&reference.repository, platforms, known));
+    }
+    if policy == Policy::Locked {
+        let what = if known.is_some() { "does not hold all platforms of" } else { "does not hold" };
+        return Err(Error::new(Code::UnionLockStale, format!("Union.lock {what} the base image `{base}`, and `--locked` was given")));
+    }
+    let fetched = fetch(base, &reference, known.as_ref(), platforms, source).await?;
+    let bases = for_platforms(&reference.repository, platforms, &fetched);
+    lock.set_base(base, fetched);
+    Ok(bases)
+}
+
+fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> Vec<(Platform, Option<LockedBase>)> {
+    let base = |platform: &Platform| LockedBase { repository: repository.clone(), digest: locked.platforms[&platform.to_string()] };
+    platforms.iter().map(|platform| (platform.clone(), Some(base(platform)))).collect()
+}
+
+/// Asks the registry. A digest that is known already stays: only its platforms are read anew.
+async fn fetch(
+    base: &str,
+    reference: &BaseRef,
+    known: Option<&LockedReference>,
+    platforms: &[Platform],
+    source: &dyn BaseSource,
+) -> Result<LockedReference> {
+    let pinned: Option<Digest> = known.map(|known| known.digest).or(reference.digest);
+    let wanted = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
+    let raw = source.manifest(&reference.repository, &wanted).await?;
+    let mut locked = LockedReference { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
+    match manifest::read(base, &raw)? {
+        BaseManifest::Index(variants) => {
+            for platform in platforms {
+                let chosen = manifest::choose(base, &variants, platform)?;
+                locked.platforms.insert(platform.to_string(), chosen.digest);
+            }
+        }
+        BaseManifest::Image(image) => {
+            let path = source.blob(&reference.repository, &image.config).await?;
+            let config = BaseConfig::read(base, &crate::base::fs::read(&path)?, image.layers.len())?;
+            for platform in platforms {
+                if *platform != config.platform() {
+                    return Err(manifest::without_platform(base, platform, &[&config.platform()]));
+                }
+                locked.platforms.insert(platform.to_string(), raw.descriptor.digest);
+            }
+        }
+    }
+    Ok(locked)
+}

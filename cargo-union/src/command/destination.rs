@@ -1,0 +1,106 @@
+//! Where images go: from `--output`, `--no-push` and the manifest to a publisher for each image.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::Code;
+
+use super::keys::Keyed;
+use super::session::Declared;
+use crate::base::cache::Cache;
+use crate::base::error::Error;
+use crate::image::BaseSource;
+use crate::publish::Publisher;
+use crate::publish::daemon::{self, Engine};
+use crate::publish::layout::{Layout, Tags};
+use crate::publish::registry::Registry;
+use crate::publish::tar::TarFile;
+use crate::settings::{Output, Work};
+use crate::ui::Ui;
+use crate::workspace::Workspace;
+
+/// Where one image goes.
+#[derive(Clone)]
+pub(super) struct Destination {
+    /// Who publishes it.
+    pub(super) publisher: Arc<dyn Publisher>,
+    /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
+    pub(super) location: String,
+    /// Whether it is a registry, so that the image can be pulled by digest.
+    pub(super) in_registry: bool,
+}
+
+/// The publishers of one package.
+pub(super) struct Destinations {
+    /// Where bases come from: the registry client, whatever the output is.
+    pub(super) source: Arc<dyn BaseSource>,
+    registry: Arc<Registry>,
+    reporter: Arc<Ui>,
+    cache: Cache,
+    /// Addresses of container engines, in the order in which they are tried.
+    engines: Vec<String>,
+    output: Output,
+    local: PathBuf,
+    several: bool,
+}
+
+impl Destinations {
+    /// Prepares the publishers; nothing is opened yet.
+    ///
+    /// # Errors
+    /// When the settings of the registry client cannot be used.
+    pub(super) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+        let env = |name| work.scope.cargo.environment.get(name).map(str::to_owned);
+        let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
+        Ok(Self {
+            source: registry.clone(),
+            registry,
+            reporter: ui.clone(),
+            cache: work.scope.cache.clone(),
+            engines: daemon::addresses(env("DOCKER_HOST"), env("XDG_RUNTIME_DIR").map(PathBuf::from), env("HOME").map(PathBuf::from)),
+            output: work.output.clone(),
+            local: workspace.target_directory.join("union/oci"),
+            several: declared.spec.images.len() > 1,
+        })
+    }
+
+    /// Refuses an output that cannot hold the chosen images.
+    ///
+    /// # Errors
+    /// `UsageInvalid`.
+    pub(super) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
+        if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
+            let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
+            let help =
+                if work.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
+            return Err(error.help(help).into());
+        }
+        Ok(())
+    }
+
+    /// Where an image goes.
+    pub(super) fn of(&self, keyed: &Keyed) -> Destination {
+        let name = &keyed.spec().name.value;
+        let local = |publisher, location| Destination { publisher, location, in_registry: false };
+        let layout = |folder: PathBuf, tags| {
+            let location = format!("oci:{}:{}", folder.display(), keyed.tag);
+            local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
+        };
+        match (&self.output, keyed.reference()) {
+            (Output::Default, Some(reference)) => {
+                Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true }
+            }
+            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(name), Tags::One),
+            (Output::Oci(folder), _) => layout(if self.several { folder.join(name) } else { folder.clone() }, Tags::Many),
+            (Output::Tar(file), _) => {
+                let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
+                local(Arc::new(publisher), format!("tar:{}", file.display()))
+            }
+            (Output::Docker, _) => {
+                let publisher = Engine::new(self.engines.clone(), self.cache.clone(), self.source.clone(), self.reporter.clone());
+                local(Arc::new(publisher), format!("docker:{name}:{}", keyed.tag))
+            }
+        }
+    }
+}

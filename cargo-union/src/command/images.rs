@@ -1,0 +1,51 @@
+//! `cargo union images`: what the last builds made, with digests and sizes.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::results::{Record, Results};
+use super::session::Session;
+use crate::exit::Exit;
+use crate::settings::Scope;
+use crate::ui::{self, Ui};
+
+#[derive(Serialize)]
+struct Document {
+    images: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    package: String,
+    image: String,
+    /// `None` when the image was not built yet.
+    built: Option<Record>,
+}
+
+pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
+    let session = Session::open(scope, ui).await?;
+    let mut images = Vec::new();
+    for declared in &session.packages {
+        let mut results = Results::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+        for image in declared.spec.images.keys() {
+            images.push(Line { package: declared.package.name.clone(), image: image.clone(), built: results.images.remove(image) });
+        }
+    }
+    let document = Document { images };
+    if ui.talk().json {
+        ui.document("images", &document)?;
+        return Ok(Exit::Success);
+    }
+    let mut text = String::new();
+    for line in &document.images {
+        match &line.built {
+            Some(record) => {
+                let size = if record.size == 0 { "size unknown".to_owned() } else { ui::bytes(record.size) };
+                text.push_str(&format!("{} {}  {}  {}  {size}\n", line.package, line.image, record.location, record.digest));
+            }
+            None => ui.note(format!("image `{}` of package `{}` was not built yet: run `cargo union build`", line.image, line.package)),
+        }
+    }
+    ui.data(&text)?;
+    Ok(Exit::Success)
+}

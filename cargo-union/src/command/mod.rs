@@ -1,0 +1,79 @@
+//! The verbs. Each plans, then acts; this is the only room that knows all the others.
+
+mod able;
+mod bases;
+mod build;
+mod check;
+mod compiling;
+mod config;
+mod destination;
+mod images;
+mod init;
+mod keys;
+mod pages;
+mod plan;
+mod planning;
+mod results;
+mod session;
+mod sources;
+mod update;
+
+use anyhow::Result;
+use union_build::diag::Code;
+
+use crate::base::error::Error;
+use crate::base::process::Failed;
+use crate::exit::Exit;
+use crate::settings::Task;
+use crate::ui::{Problem, Ui};
+
+/// Does what was asked for.
+///
+/// # Errors
+/// A [`base::error::Error`](crate::base::error::Error), or [`Problems`](session::Problems) of the
+/// manifests, which are shown already.
+pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
+    match task {
+        Task::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
+        Task::Check(scope) => check::run(scope, ui).await,
+        Task::Config(scope) => config::run(scope, ui).await,
+        Task::Plan(work) => plan::run(work, ui).await,
+        Task::Build(work) => build::run(work, ui).await,
+        Task::Images(scope) => images::run(scope, ui).await,
+        Task::Update(update) => update::run(update, ui).await,
+        Task::Page(text) => pages::run(text, ui),
+    }
+}
+
+/// Shows why a command failed, on stdout as well when that carries JSON, and says how the program ends.
+pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
+    if let Some(session::Problems(problems)) = error.downcast_ref() {
+        ui.diagnostics(problems);
+        ui.failure(problems.iter().map(Problem::of).collect());
+        return Exit::Usage;
+    }
+    let Some(error) = error.downcast_ref::<Error>() else {
+        // Only stdout itself fails without one of our errors.
+        ui.error(&Error::new(Code::FileUnwritable, "could not write to stdout").because(error.to_string()));
+        return Exit::Failure;
+    };
+    ui.error(error);
+    ui.failure(vec![Problem::of_error(error)]);
+    exit_of(error)
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error.code() {
+        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
+            Exit::Usage
+        }
+        Code::CompileFailed => Exit::Cargo(cargo_code(error)),
+        _ => Exit::Failure,
+    }
+}
+
+/// cargo's own exit code.
+fn cargo_code(error: &Error) -> u8 {
+    let failed = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Failed>());
+    failed.and_then(|failed| u8::try_from(failed.code?).ok()).filter(|code| *code != 0).unwrap_or(101)
+}

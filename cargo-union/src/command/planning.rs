@@ -1,0 +1,198 @@
+//! From settings to a plan: manifests, bases, keys, and the question whether each image is there.
+//!
+//! `plan` shows the value that is made here; `build` acts on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use union_build::diag::Code;
+use union_build::handover::{Reference, References};
+
+use super::able;
+use super::bases::Policy;
+use super::destination::{Destination, Destinations};
+use super::keys::{self, Keyed};
+use super::results::{Record, Results};
+use super::session::{Declared, Problems, Session};
+use crate::base::error::Error;
+use crate::image::plan::{Action, Moves, Planned, changes};
+use crate::image::{BaseSource, manifest};
+use crate::publish::{Existence, Target};
+use crate::settings::Work;
+use crate::ui::{self, Ui};
+use crate::workspace::{Snapshot, UnionLock, Workspace};
+
+/// Everything that is known before anything is done.
+pub(super) struct Planning {
+    /// Union.lock with the bases that were resolved on the way; written by those who act.
+    pub(super) lock: UnionLock,
+    /// One for each package of the session, in its order.
+    pub(super) packages: Vec<PackagePlan>,
+}
+
+/// What is known of one package.
+pub(super) struct PackagePlan {
+    /// All its images with their keys, chosen or not: each binary embeds all references.
+    pub(super) keyed: Vec<Keyed>,
+    /// The images that were chosen.
+    pub(super) images: Vec<ImagePlan>,
+    /// What earlier builds made.
+    pub(super) results: Results,
+    /// What its crate includes.
+    pub(super) references: References,
+    /// Where its bases come from.
+    pub(super) source: Arc<dyn BaseSource>,
+}
+
+/// What is known of one chosen image.
+pub(super) struct ImagePlan {
+    /// Its inputs and keys.
+    pub(super) keyed: Keyed,
+    /// Under which name it is published.
+    pub(super) target: Target,
+    /// Where.
+    pub(super) destination: Destination,
+    /// What is going to happen.
+    pub(super) planned: Planned,
+}
+
+impl Planning {
+    /// Computes a plan. Writes nothing.
+    ///
+    /// # Errors
+    /// Problems of manifests; what a registry says; `UnionLockStale`.
+    pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+        check_tasks(session, &work.tasks)?;
+        check_able(session, &work.tasks)?;
+        let mut lock = UnionLock::load(&session.workspace.root)?;
+        let policy = if work.scope.cargo.is_locked() { Policy::Locked } else { Policy::FillIn };
+        let mut packages = Vec::new();
+        for declared in &session.packages {
+            let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
+            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
+            packages.push(package(declared, &session.workspace, keyed, &destinations, work).await?);
+        }
+        Ok(Self { lock, packages })
+    }
+
+    /// What is going to happen, image by image.
+    pub(super) fn images(&self) -> impl Iterator<Item = &Planned> {
+        self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
+    }
+}
+
+async fn package(
+    declared: &Declared,
+    workspace: &Workspace,
+    keyed: Vec<Keyed>,
+    destinations: &Destinations,
+    work: &Work,
+) -> Result<PackagePlan> {
+    let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
+    let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
+    destinations.check(&chosen, work)?;
+    let planned = chosen.into_iter().map(|keyed| image(declared, keyed, destinations, results.images.get(&keyed.name), work));
+    let images = try_join_all(planned).await?;
+    let references = references(declared, &keyed);
+    Ok(PackagePlan { images, results, references, source: destinations.source.clone(), keyed })
+}
+
+async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, record: Option<&Record>, work: &Work) -> Result<ImagePlan> {
+    let destination = destinations.of(keyed);
+    // A record speaks of this place only when it names it.
+    let record_here = record.filter(|record| record.location == destination.location);
+    let target = Target {
+        name: keyed.spec().name.value.clone(),
+        tag: keyed.tag.clone(),
+        reference: keyed.reference(),
+        key: keyed.key,
+        platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+        known: record_here.filter(|record| record.key == keyed.key.to_string()).map(|record| record.digest),
+    };
+    let existence = destination.publisher.existence(&target).await?;
+    let action = match (existence, record) {
+        (Existence::Found(_), _) if !work.rebuild => Action::Reuse,
+        (_, Some(record)) if record.key == keyed.key.to_string() => Action::Push,
+        (_, Some(record)) if record.environment == keyed.environment.to_string() => Action::Append,
+        _ => Action::BuildEnvironment,
+    };
+    let planned = Planned {
+        package: declared.package.name.clone(),
+        image: keyed.name.clone(),
+        destination: destination.location.clone(),
+        tag: keyed.tag.clone(),
+        key: keyed.key.to_string(),
+        platforms: target.platforms.clone(),
+        binaries: keyed.binaries(),
+        action,
+        digest: match existence {
+            Existence::Found(digest) => Some(digest),
+            Existence::Missing => None,
+        },
+        changes: match (action, record) {
+            (Action::Reuse | Action::Push, _) | (_, None) => Vec::new(),
+            (_, Some(record)) => changes(&record.inputs, &keyed.shown_inputs()),
+        },
+        moves: moves(keyed, action, record, &*destinations.source).await?,
+    };
+    Ok(ImagePlan { keyed: keyed.clone(), target, destination, planned })
+}
+
+/// Base layers move only with an environment that this place may not have seen.
+async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &dyn BaseSource) -> Result<Moves> {
+    let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != Action::Reuse);
+    if action != Action::BuildEnvironment {
+        return Ok(Moves { base_at_most: None, code_about });
+    }
+    let mut base = 0;
+    for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
+        let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
+        if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
+            base += image.layers.iter().map(|layer| layer.size).sum::<u64>();
+        }
+    }
+    Ok(Moves { base_at_most: Some(base), code_about })
+}
+
+fn references(declared: &Declared, keyed: &[Keyed]) -> References {
+    let images = keyed.iter().map(|keyed| Reference {
+        key: keyed.name.clone(),
+        name: keyed.spec().name.value.clone(),
+        repository: keyed.reference().map(|reference| reference.repository.to_string()),
+        tag: Some(keyed.tag.clone()),
+        id: Some(keyed.key.to_string()),
+    });
+    let tasks: BTreeMap<String, String> = declared.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
+    References { package: declared.package.name.clone(), images: images.collect(), tasks }
+}
+
+fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
+    tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
+}
+
+fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
+    let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
+    for task in tasks {
+        if !declared().any(|name| name == task) {
+            let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
+            return Err(error.help(format!("Declared tasks: {}.", ui::list(declared()))).into());
+        }
+    }
+    Ok(())
+}
+
+fn check_able(session: &Session, tasks: &[String]) -> Result<()> {
+    let mut obstacles = Vec::new();
+    for declared in &session.packages {
+        let images = declared.spec.images.values().filter(|image| is_chosen(declared, &image.key, tasks));
+        for obstacle in images.flat_map(able::obstacles) {
+            // Two images may have one `build` table.
+            if !obstacles.contains(&obstacle) {
+                obstacles.push(obstacle);
+            }
+        }
+    }
+    if obstacles.is_empty() { Ok(()) } else { Err(Problems(obstacles).into()) }
+}

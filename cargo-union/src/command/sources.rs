@@ -1,0 +1,26 @@
+//! The registry client of a package: where its bases come from and where its images go.
+
+use std::sync::Arc;
+
+use union_build::spec::Spec;
+
+use crate::base::error::Result;
+use crate::publish::registry::{Registry, RegistrySettings, Surroundings};
+use crate::settings::Scope;
+use crate::ui::Ui;
+
+/// A client with the manifest's words on encryption, mirrors and logins.
+///
+/// # Errors
+/// When an authority's file cannot be used.
+pub(super) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Result<Arc<Registry>> {
+    let settings = RegistrySettings {
+        insecure: spec.insecure_registries.clone(),
+        mirrors: spec.mirrors.clone(),
+        registry_config: spec.registry_config.as_ref().map(|path| path.value.clone()),
+        max_parallel: transfers,
+        surroundings: Surroundings::of_process(),
+        ..RegistrySettings::default()
+    };
+    Ok(Arc::new(Registry::new(settings, scope.cache.clone(), ui.clone())))
+}

@@ -1,0 +1,98 @@
+//! `cargo union update`: newer digests for base images, newer packages for environments.
+
+use anyhow::Result;
+use serde::Serialize;
+use union_build::diag::Code;
+use union_build::spec::Base;
+
+use super::bases::{self, Policy};
+use super::session::Session;
+use super::sources;
+use crate::base::error::Error;
+use crate::exit::Exit;
+use crate::image::platform::Platform;
+use crate::settings::Update;
+use crate::ui::{self, Ui};
+use crate::workspace::UnionLock;
+
+#[derive(Serialize)]
+struct Document {
+    bases: Vec<Moved>,
+}
+
+#[derive(Serialize)]
+struct Moved {
+    base: String,
+    old: Option<String>,
+    new: String,
+}
+
+pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
+    let session = Session::open(&update.scope, ui).await?;
+    let before = UnionLock::load(&session.workspace.root)?;
+    let mut lock = before.clone();
+    if update.environments.is_empty() {
+        renew_bases(&session, update, &mut lock, ui).await?;
+    } else {
+        raise_generations(&session, &update.environments, &mut lock, ui)?;
+    }
+    let moved = lock.bases().filter_map(|(base, locked)| {
+        let old = before.entry(base).map(|before| before.digest.to_string());
+        let new = locked.digest.to_string();
+        (old.as_ref() != Some(&new)).then(|| Moved { base: base.to_owned(), old, new })
+    });
+    let document = Document { bases: moved.collect() };
+    for moved in &document.bases {
+        match &moved.old {
+            Some(old) => ui.status("Updating", format!("{} {old} → {}", moved.base, moved.new)),
+            None => ui.status("Locking", format!("{} {}", moved.base, moved.new)),
+        }
+    }
+    if lock == before {
+        ui.status("Unchanged", "Union.lock");
+    } else if update.dry_run {
+        ui.note("not writing Union.lock because of `--dry-run`");
+    } else {
+        lock.save(false)?;
+    }
+    if ui.talk().json {
+        ui.document("update", &document)?;
+    }
+    Ok(Exit::Success)
+}
+
+async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
+    let mut wanted = std::collections::BTreeSet::new();
+    for declared in &session.packages {
+        let source = sources::registry(&update.scope, &declared.spec, 4, ui)?;
+        for image in declared.spec.images.values() {
+            let Base::Reference(base) = &image.base else { continue };
+            let platforms: Vec<Platform> = super::keys::platforms(image)?;
+            bases::locked(&base.value, &platforms, lock, &*source, Policy::Renew).await?;
+            wanted.insert(base.value.clone());
+        }
+    }
+    // With all packages in view, what no image starts from any more can go.
+    if session.workspace.packages.iter().filter(|package| package.declares_union).count() == session.packages.len() {
+        lock.retain_bases(|base| wanted.contains(base));
+    }
+    Ok(())
+}
+
+fn raise_generations(session: &Session, images: &[String], lock: &mut UnionLock, ui: &Ui) -> Result<()> {
+    for image in images {
+        let mut found = false;
+        for declared in session.packages.iter().filter(|declared| declared.spec.images.contains_key(image)) {
+            lock.bump(&declared.package.name, image);
+            let generation = lock.generation(&declared.package.name, image);
+            ui.status("Updating", format!("environment `{image}` of `{}` to generation {generation}", declared.package.name));
+            found = true;
+        }
+        if !found {
+            let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
+            let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
+            return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The files of an image, by path: what stands where once all its layers lie upon one another.
+//!
+//! A layer knows nothing of those below it. Whoever adds a layer must know whether `/bin` is a folder
+//! or, as on every merged-usr system, a link to `usr/bin`: an entry `bin/x` would put a new folder in
+//! the link's place, and the shell behind it would be gone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Node {
+    /// A folder.
+    Folder,
+    /// A file or device; with its text where that matters, see [`is_read`].
+    File(Option<String>),
+    /// A symbolic link, with its target.
+    Link(String),
+}
+
+/// One thing that a layer says about a path (without a leading or trailing slash).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Something stands there now.
+    Put(String, Node),
+    /// What a lower layer has there is gone.
+    Remove(String),
+    /// What a lower layer has in this folder is gone.
+    Clear(String),
+}
+
+/// Why a path cannot be placed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A parent is a file.
+    #[error("`/{0}` is a file, and a folder is needed there")]
+    NotAFolder(String),
+    /// A file would replace a folder.
+    #[error("`/{0}` is a folder, and a file cannot take its place; end the destination with `/` to copy into it")]
+    IsAFolder(String),
+    /// Links lead in a circle.
+    #[error("the symbolic links of `/{0}` lead in a circle")]
+    Circle(String),
+}
+
+/// Whether a file's text is kept in the index: users and groups are looked up there.
+pub fn is_read(path: &str) -> bool {
+    matches!(path, "etc/passwd" | "etc/group")
+}
+
+impl Change {
+    /// What a tar entry means. A whiteout is a file whose name says what is gone.
+    pub fn of(path: &str, node: Node) -> Self {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match name.strip_prefix(".wh.") {
+            Some(".wh..opq") => Self::Clear(folder.to_owned()),
+            Some(gone) => Self::Remove(join(folder, gone)),
+            None => Self::Put(path.to_owned(), node),
+        }
+    }
+}
+
+/// The files of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileIndex(BTreeMap<String, Node>);
+
+impl FileIndex {
+    /// Lays a layer over what is there. Whiteouts concern only what is below, wherever they stand in it.
+    pub fn apply(&mut self, layer: &[Change]) {
+        for change in layer {
+            match change {
+                Change::Remove(path) => self.remove(path),
+                Change::Clear(folder) => self.clear(folder),
+                Change::Put(..) => {}
+            }
+        }
+        for change in layer {
+            if let Change::Put(path, node) = change {
+                self.put(path, node.clone());
+            }
+        }
+    }
+
+    /// Puts one thing in its place, exactly there, with the folders above it.
+    pub fn put(&mut self, path: &str, node: Node) {
+        for (end, _) in path.match_indices('/') {
+            let parent = &path[..end];
+            if self.0.get(parent) != Some(&Node::Folder) {
+                self.0.insert(parent.to_owned(), Node::Folder);
+            }
+        }
+        if node != Node::Folder {
+            self.clear(path);
+        }
+        self.0.insert(path.to_owned(), node);
+    }
+
+    /// What stands at a path, without following a link there.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        if path.is_empty() { Some(&Node::Folder) } else { self.0.get(path) }
+    }
+
+    /// The text of a file for which [`is_read`] holds.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match self.get(path) {
+            Some(Node::File(text)) => text.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Where a file or link with this path really goes: the links among its parents followed, what
+    /// stands at the path itself not.
+    ///
+    /// # Errors
+    /// When a parent is a file, or a folder stands there, or links lead in a circle.
+    pub fn place_file(&self, path: &str) -> Result<String, Conflict> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let place = join(&self.place_folder(folder)?, name);
+        // A link to a folder serves as that folder; a link to a file is replaced, not followed.
+        let target = match self.get(&place) {
+            Some(Node::Link(_)) => self.follow(&place).ok().and_then(|target| self.get(&target)),
+            other => other,
+        };
+        if target == Some(&Node::Folder) { Err(Conflict::IsAFolder(place)) } else { Ok(place) }
+    }
+
+    /// Where a folder with this path really is or would be made.
+    ///
+    /// # Errors
+    /// When it or a parent is a file, or links lead in a circle.
+    pub fn place_folder(&self, path: &str) -> Result<String, Conflict> {
+        let place = self.follow(path)?;
+        match self.get(&place) {
+            Some(Node::File(_)) => Err(Conflict::NotAFolder(place)),
+            _ => Ok(place),
+        }
+    }
+
+    /// Follows every link of a path as the kernel does. What is absent is taken as it is written.
+    fn follow(&self, path: &str) -> Result<String, Conflict> {
+        // What the kernel allows, for loops of any length.
+        const LINKS: usize = 40;
+        let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let (mut place, mut links) = (String::new(), 0);
+        while let Some(part) = todo.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    place.truncate(place.rfind('/').unwrap_or(0));
+                    continue;
+                }
+                _ => {}
+            }
+            let next = join(&place, &part);
+            match self.get(&next) {
+                Some(Node::Link(target)) => {
+                    links += 1;
+                    if links > LINKS {
+                        return Err(Conflict::Circle(path.to_owned()));
+                    }
+                    if target.starts_with('/') {
+                        place.clear();
+                    }
+                    todo.extend(target.split('/').rev().map(str::to_owned));
+                }
+                Some(Node::File(_)) if !todo.is_empty() => return Err(Conflict::NotAFolder(next)),
+                _ => place = next,
+            }
+        }
+        Ok(place)
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.0.remove(path);
+        self.clear(path);
+    }
+
+    fn clear(&mut self, folder: &str) {
+        if folder.is_empty() {
+            return self.0.clear();
+        }
+        // `/` is followed by `0`: the range holds exactly what is below the folder.
+        let below: Vec<String> = self.0.range(format!("{folder}/")..format!("{folder}0")).map(|(path, _)| path.clone()).collect();
+        below.iter().for_each(|path| drop(self.0.remove(path)));
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn index(layers: &[&[(&str, Node)]]) -> FileIndex {
+        let mut index = FileIndex::default();
+        for layer in layers {
+            let changes: Vec<_> = layer.iter().map(|(path, node)| Change::of(path, node.clone())).collect();
+            index.apply(&changes);
+        }
+        index
+    }
+
+    fn file() -> Node {
+        Node::File(None)
+    }
+
+    fn link(target: &str) -> Node {
+        Node::Link(target.to_owned())
+    }
+
+    #[test]
+    fn a_file_for_bin_goes_where_the_link_leads() {
+        let index = index(&[&[("usr/bin/sh", file()), ("bin", link("usr/bin"))]]);
+        assert_eq!(index.place_file("bin/x").unwrap(), "usr/bin/x");
+    }
+
+    #[test]
+    fn absolute_relative_and_chained_links_are_followed() {
+        let index = index(&[&[
+            ("real/deep/file", file()),
+            ("a/absolute", link("/real")),
+            ("a/relative", link("../real/deep")),
+            ("chain", link("a/absolute/deep")),
+            ("above", link("../../real")),
+        ]]);
+        for (path, place) in [
+            ("a/absolute/x", "real/x"),
+            ("a/relative/x", "real/deep/x"),
+            ("chain/new/x", "real/deep/new/x"),
+            ("above/x", "real/x"),
+            ("nowhere/x", "nowhere/x"),
+        ] {
+            assert_eq!(index.place_file(path).unwrap(), place, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_something_absent_still_leads_there() {
+        assert_eq!(index(&[&[("var/run", link("/run"))]]).place_folder("var/run/app").unwrap(), "run/app");
+    }
+
+    #[test]
+    fn links_in_a_circle_end_in_an_error() {
+        let index = index(&[&[("a", link("b")), ("b", link("/a"))]]);
+        assert_eq!(index.place_file("a/x"), Err(Conflict::Circle("a".to_owned())));
+    }
+
+    #[test]
+    fn files_and_folders_do_not_take_each_others_place() {
+        let index = index(&[&[("etc/app/conf", file()), ("conf", link("etc/app")), ("one", link("etc/app/conf"))]]);
+        assert_eq!(index.place_file("etc/app"), Err(Conflict::IsAFolder("etc/app".to_owned())));
+        assert_eq!(index.place_file("conf"), Err(Conflict::IsAFolder("conf".to_owned())));
+        assert_eq!(index.place_folder("etc/app/conf"), Err(Conflict::NotAFolder("etc/app/conf".to_owned())));
+        assert_eq!(index.place_file("etc/app/conf/x"), Err(Conflict::NotAFolder("etc/app/conf".to_owned())));
+        assert_eq!(index.place_file("one").unwrap(), "one", "a link to a file is replaced, not written through");
+    }
+
+    #[test]
+    fn whiteouts_remove_what_is_below_them_and_nothing_else() {
+        let lower: &[(&str, Node)] = &[("a/gone/x", file()), ("a/gone2", file()), ("b/old", file()), ("b0", file())];
+        let upper: &[(&str, Node)] = &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
+        let index = index(&[lower, upper]);
+        for (path, there) in
+            [("a/gone/x", false), ("a/gone/again", true), ("a/gone2", true), ("b/old", false), ("b/new", true), ("b0", true)]
+        {
+            assert_eq!(index.get(path).is_some(), there, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_removed_link_is_not_followed() {
+        let index = index(&[&[("bin", link("usr/bin"))], &[(".wh.bin", file())]]);
+        assert_eq!(index.place_file("bin/x").unwrap(), "bin/x");
+    }
+
+    #[test]
+    fn the_topmost_text_counts_and_goes_with_its_file() {
+        let passwd = |text: &str| Node::File(Some(text.to_owned()));
+        let layers: &[&[(&str, Node)]] = &[&[("etc/passwd", passwd("old"))], &[("etc/passwd", passwd("new"))]];
+        assert_eq!(index(layers).text("etc/passwd"), Some("new"));
+        assert_eq!(index(&[layers[0], &[("etc/.wh.passwd", file())]]).text("etc/passwd"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Manifests and indexes: asked for, read with their digest checked, and written.
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use serde::Deserialize;
+use union_build::diag::Code;
+
+use super::Registry;
+use super::place::Place;
+use super::wire::{Answer, Refusal};
+use crate::image::RawManifest;
+use crate::image::digest::Digest;
+use crate::image::layer::{Blob, Content, Descriptor, media_type};
+use crate::publish::auth::Scopes;
+use crate::publish::failure::Failure;
+use crate::publish::retry::is_transient;
+use crate::publish::transport::body::Body;
+
+/// The header with a manifest's digest.
+const DIGEST: &str = "docker-content-digest";
+
+impl Registry {
+    /// The digest under a tag or a digest; `None` when there is nothing.
+    pub(super) async fn head_manifest(&self, place: &Place, reference: &str) -> Result<Option<Digest>, Refusal> {
+        let call = self.wire.call(place, Scopes::pull(&place.path), Method::HEAD, &format!("manifests/{reference}")).await?;
+        let answer = self.wire.send(&accepting(call)).await?;
+        let status = answer.status();
+        match (status.as_u16(), promised(&answer)) {
+            (200, Some(digest)) if !answer.is_web_page() => return Ok(Some(digest)),
+            (404, _) if !answer.is_web_page() => return Ok(None),
+            _ if is_transient(status) => return Err(self.wire.refusal(place, answer).await),
+            _ => drop(answer),
+        }
+        // The answer to a HEAD has no words: a GET tells the digest, or why not.
+        Ok(self.get_manifest(place, reference).await?.map(|manifest| manifest.descriptor.digest))
+    }
+
+    /// The manifest under a tag or a digest, checked; `None` when there is nothing.
+    pub(super) async fn get_manifest(&self, place: &Place, reference: &str) -> Result<Option<RawManifest>, Refusal> {
+        let call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("manifests/{reference}")).await?;
+        let answer = self.wire.send(&accepting(call)).await?;
+        match answer.status().as_u16() {
+            200 => {}
+            404 if !answer.is_web_page() => return Ok(None),
+            _ => return Err(self.wire.refusal(place, answer).await),
+        }
+        let promise = reference.parse().ok().or_else(|| promised(&answer));
+        let kind = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
+        let bytes = answer.bytes().await?;
+        let manifest: Shape = serde_json::from_slice(&bytes).map_err(|_| {
+            Failure::new(Code::RegistryInvalid, format!("{} answered with something that is no manifest ({kind})", place.registry))
+        })?;
+        let digest = Digest::of(&bytes);
+        match promise {
+            Some(promise) if promise != digest => Err(mismatch(place, reference, promise, digest).into()),
+            _ => {
+                let descriptor = Descriptor { media_type: manifest.media_type(&kind), digest, size: bytes.len() as u64 };
+                Ok(Some(RawManifest { descriptor, bytes }))
+            }
+        }
+    }
+
+    /// Writes a manifest under a tag or its digest.
+    pub(super) async fn put_manifest(&self, place: &Place, reference: &str, manifest: &Blob) -> Result<(), Refusal> {
+        let Content::Bytes(bytes) = &manifest.content else {
+            return Err(Failure::new(Code::DigestMismatch, "a manifest is not in memory").into());
+        };
+        let call = self.wire.call(place, Scopes::push(&place.path), Method::PUT, &format!("manifests/{reference}")).await?;
+        let call = call.header(CONTENT_TYPE, &manifest.descriptor.media_type).body(Body::Bytes(bytes.clone()));
+        let answer = self.wire.send(&call).await?;
+        if !answer.status().is_success() {
+            return Err(self.wire.refusal(place, answer).await);
+        }
+        match promised(&answer) {
+            Some(kept) if kept != manifest.descriptor.digest => Err(mismatch(place, reference, manifest.descriptor.digest, kept).into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a manifest says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    media_type: Option<String>,
+    manifests: Option<serde::de::IgnoredAny>,
+    layers: Option<serde::de::IgnoredAny>,
+}
+
+impl Shape {
+    /// Its kind: as it says itself, else as the registry says, else by what is in it.
+    fn media_type(self, told: &str) -> String {
+        let shape = if self.manifests.is_some() { Some(media_type::OCI_INDEX) } else { self.layers.and(Some(media_type::OCI_MANIFEST)) };
+        match (self.media_type, shape) {
+            (Some(own), _) => own,
+            (None, Some(shape)) if !media_type::MANIFESTS.contains(&told) => shape.to_owned(),
+            _ => told.to_owned(),
+        }
+    }
+}
+
+/// The kind of a manifest that was kept without what the registry said of it.
+pub(super) fn kind_of(bytes: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Shape>(bytes).ok().map(|shape| shape.media_type(""))
+}
+
+pub(super) fn mismatch(place: &Place, reference: &str, promised: Digest, is: Digest) -> Failure {
+    Failure::new(Code::DigestMismatch, format!("{place} promises {promised} under `{reference}`, and it is {is}"))
+}
+
+/// A registry that is not told that an index is welcome answers that there is none.
+fn accepting(call: super::wire::Call<'_>) -> super::wire::Call<'_> {
+    call.header(ACCEPT, &media_type::MANIFESTS.join(", "))
+}
+
+fn promised(answer: &Answer) -> Option<Digest> {
+    answer.header(DIGEST)?.parse().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_without_a_kind_is_known_by_what_is_in_it() {
+        for (text, told, kind) in [
+            (r#"{"mediaType":"x"}"#, media_type::OCI_MANIFEST, "x"),
+            (r#"{"layers":[]}"#, media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST),
+            (r#"{"layers":[]}"#, "application/json", media_type::OCI_MANIFEST),
+            (r#"{"manifests":[]}"#, "text/plain", media_type::OCI_INDEX),
+            (
+                r#"{"schemaVersion":1}"#,
+                "application/vnd.docker.distribution.manifest.v1+prettyjws",
+                "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Shape>(text).unwrap().media_type(told), kind);
+        }
+    }
+}

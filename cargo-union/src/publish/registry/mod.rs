@@ -1,0 +1,94 @@
+//! Registries: bases are read from them, images are published to them.
+//!
+//! One client serves both ways, so that logins, tokens and connections are shared. It trusts nothing
+//! that it is told: content is hashed while it streams, and a tag is read again after it was written.
+//! It must never leave half an image under a tag: the tag is always the last thing that is written.
+//!
+//! [`manifests`] reads and writes manifests, [`pull`] fetches bases, [`existence`] answers whether an
+//! image is there, [`upload`] moves blobs, [`push`] puts images together out of these; all of them
+//! speak through [`wire`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::Mutex as AsyncMutex;
+use union_build::diag::Code;
+
+use super::failure::Failure;
+use super::{Existence, Published, Publisher, Reporter, Target};
+use crate::base::cache::Cache;
+use crate::base::error::{Error, Result};
+use crate::image::Image;
+use crate::image::digest::Digest;
+use crate::image::reference::ImageRef;
+
+mod existence;
+mod manifests;
+mod place;
+mod pull;
+mod push;
+mod resolve;
+mod settings;
+mod upload;
+mod wire;
+
+pub use resolve::{Resolved, resolve};
+pub use settings::{RegistrySettings, Surroundings};
+
+use place::Place;
+use upload::Holders;
+use wire::Wire;
+
+/// The client of all registries.
+pub struct Registry {
+    wire: Wire,
+    mirrors: BTreeMap<String, String>,
+    cache: Cache,
+    reporter: Arc<dyn Reporter>,
+    /// Downloads under way; whoever wants the same blob waits for it.
+    downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
+    holders: Holders,
+}
+
+impl Registry {
+    /// A client. Nothing is read, and nobody is called, before it is used.
+    pub fn new(settings: RegistrySettings, cache: Cache, reporter: Arc<dyn Reporter>) -> Self {
+        let wire = Wire::new(&settings, reporter.clone());
+        Self { wire, mirrors: settings.mirrors, cache, reporter, downloads: Mutex::default(), holders: Holders::default() }
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("mirrors", &self.mirrors).field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Publisher for Registry {
+    async fn existence(&self, target: &Target) -> Result<Existence> {
+        let reference = reference(target)?;
+        let found = self.find(&Place::of(&reference.repository), target).await;
+        found.map_err(|failure| failure.into_error(format!("could not find out whether {reference} exists")))
+    }
+
+    async fn prepare(&self, target: &Target) -> Result<()> {
+        let reference = reference(target)?;
+        let accepted = self.try_upload(&Place::of(&reference.repository)).await;
+        accepted.map_err(|failure| failure.into_error(format!("could not start an upload to {}", reference.repository)))
+    }
+
+    async fn publish(&self, target: &Target, image: &Image, replace: bool) -> Result<Published> {
+        let reference = reference(target)?;
+        let pushed = self.push(&Place::of(&reference.repository), target, image, replace).await;
+        pushed.map_err(|failure: Failure| failure.into_error(format!("could not push {reference}")))
+    }
+}
+
+fn reference(target: &Target) -> Result<&ImageRef> {
+    target
+        .reference
+        .as_ref()
+        .ok_or_else(|| Error::new(Code::RegistryMissing, format!("could not push `{}`: no registry is set", target.name)))
+}

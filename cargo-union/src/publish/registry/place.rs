@@ -1,0 +1,54 @@
+//! Where a repository is spoken to: Docker Hub has another address than name, and mirrors stand in for registries.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::image::reference::Repository;
+
+/// A repository at the server that is asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// `host[:port]` that is connected to.
+    pub(crate) host: String,
+    /// `host[:port]` under which logins are kept and messages are written.
+    pub(crate) registry: String,
+    /// Path of the repository there.
+    pub(crate) path: String,
+}
+
+impl Place {
+    /// Where a repository itself is.
+    pub(crate) fn of(repository: &Repository) -> Self {
+        let registry = repository.registry.clone();
+        let host = if registry == "docker.io" { "registry-1.docker.io".to_owned() } else { registry.clone() };
+        Self { host, registry, path: repository.path.clone() }
+    }
+
+    /// Where its mirror has it, when there is one.
+    pub(crate) fn mirror_of(repository: &Repository, mirrors: &BTreeMap<String, String>) -> Option<Self> {
+        let mirror = mirrors.get(&repository.registry)?;
+        Some(Self::of(&Repository::below(mirror.trim_end_matches('/'), &repository.path)))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_may_have_a_path_of_its_own() {
+        let debian = Repository { registry: "docker.io".to_owned(), path: "library/debian".to_owned() };
+        assert_eq!(Place::of(&debian).host, "registry-1.docker.io");
+        assert_eq!(Place::of(&debian).to_string(), "docker.io/library/debian");
+        let mirrors = BTreeMap::from([("docker.io".to_owned(), "cache.lan:5000/hub".to_owned())]);
+        let place = Place::mirror_of(&debian, &mirrors);
+        assert_eq!(place.map(|place| (place.host, place.path)), Some(("cache.lan:5000".to_owned(), "hub/library/debian".to_owned())));
+        assert_eq!(Place::mirror_of(&Repository { registry: "ghcr.io".to_owned(), ..debian }, &mirrors), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! Bases: from a mirror first, from the registry itself when the mirror has them not, and only what
+//! has the promised digest.
+
+use std::io::{Seek as _, Write as _};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use reqwest::Method;
+use reqwest::header::{CONTENT_RANGE, RANGE};
+use sha2::{Digest as _, Sha256};
+use union_build::diag::Code;
+
+use super::Registry;
+use super::manifests::kind_of;
+use super::place::Place;
+use crate::base::error::Result;
+use crate::base::fs::{self, Draft};
+use crate::image::digest::Digest;
+use crate::image::layer::{Descriptor, media_type};
+use crate::image::reference::Repository;
+use crate::image::{BaseSource, RawManifest};
+use crate::publish::auth::Scopes;
+use crate::publish::failure::Failure;
+use crate::publish::{Transfer, Way};
+
+/// A download or an upload that got further by this much before it was cut does not count as failed.
+pub(super) const PROGRESS: u64 = 1 << 20;
+
+#[async_trait]
+impl BaseSource for Registry {
+    async fn manifest(&self, repository: &Repository, tag_or_digest: &str) -> Result<RawManifest> {
+        let separator = if tag_or_digest.starts_with("sha256:") { '@' } else { ':' };
+        let tried = || format!("could not read the base image {repository}{separator}{tag_or_digest}");
+        let digest = tag_or_digest.parse().ok();
+        if let Some(kept) = digest.and_then(|digest| self.kept_manifest(digest)) {
+            return Ok(kept);
+        }
+        let manifest = self.read_manifest(repository, tag_or_digest).await.map_err(|failure| failure.into_base_error(tried()))?;
+        if digest.is_some() {
+            let mut draft = self.cache.draft()?;
+            draft.write_all(&manifest.bytes).map_err(|cause| fs::unwritable(draft.path(), cause))?;
+            self.cache.keep(draft, &manifest.descriptor.digest)?;
+        }
+        Ok(manifest)
+    }
+
+    async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<PathBuf> {
+        let turn = self.downloads.lock().unwrap_or_else(PoisonError::into_inner).entry(descriptor.digest).or_default().clone();
+        let _turn = turn.lock().await;
+        let kept = self.cache.blob(&descriptor.digest).filter(|path| path.metadata().is_ok_and(|file| file.len() == descriptor.size));
+        if let Some(path) = kept {
+            return Ok(path);
+        }
+        let tried = || format!("could not fetch {} of the base image {repository}", descriptor.digest);
+        let (mirror, origin) = (Place::mirror_of(repository, &self.mirrors), Place::of(repository));
+        let failure = match mirror {
+            Some(mirror) => match self.download(&mirror, descriptor).await {
+                Err(failure) if stands_in(&failure) => Some((mirror, failure)),
+                done => return done.map_err(|failure| failure.into_base_error(tried())),
+            },
+            None => None,
+        };
+        self.download(&origin, descriptor).await.map_err(|other| both(failure, other).into_base_error(tried()))
+    }
+}
+
+impl Registry {
+    fn kept_manifest(&self, digest: Digest) -> Option<RawManifest> {
+        let bytes = bytes::Bytes::from(std::fs::read(self.cache.blob(&digest)?).ok()?);
+        let media_type = kind_of(&bytes).filter(|_| Digest::of(&bytes) == digest)?;
+        Some(RawManifest { descriptor: Descriptor { media_type, digest, size: bytes.len() as u64 }, bytes })
+    }
+
+    async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, Failure> {
+        let mut tried = None;
+        if let Some(mirror) = Place::mirror_of(repository, &self.mirrors) {
+            match self.base_manifest(&mirror, reference).await {
+                Err(failure) if stands_in(&failure) => tried = Some((mirror, failure)),
+                done => return done,
+            }
+        }
+        self.base_manifest(&Place::of(repository), reference).await.map_err(|failure| both(tried, failure))
+    }
+
+    async fn base_manifest(&self, place: &Place, reference: &str) -> Result<RawManifest, Failure> {
+        let manifest =
+            self.get_manifest(place, reference).await.map_err(|refusal| refusal.failure)?.ok_or_else(|| missing(place, reference))?;
+        let kind = manifest.descriptor.media_type.as_str();
+        if media_type::MANIFESTS.contains(&kind) {
+            return Ok(manifest);
+        }
+        Err(Failure::new(
+            Code::BaseUnsupported,
+            format!("{place} has a `{kind}` under `{reference}`, which is neither an OCI nor a Docker image"),
+        ))
+    }
+
+    async fn download(&self, place: &Place, descriptor: &Descriptor) -> Result<PathBuf, Failure> {
+        let mut partial = Partial { draft: self.cache.draft()?, hasher: Sha256::new(), done: 0 };
+        let mut failed = 0;
+        loop {
+            let before = partial.done;
+            let Err(failure) = self.receive(place, descriptor, &mut partial).await else { break };
+            failed = if partial.done >= before + PROGRESS { 1 } else { failed + 1 };
+            self.wire.pause(place, failed, failure).await?;
+        }
+        let digest = Digest::from_hasher(partial.hasher);
+        if digest != descriptor.digest {
+            return Err(Failure::new(Code::DigestMismatch, format!("{place} sends {digest} instead of {}", descriptor.digest)));
+        }
+        let path = self.cache.keep(partial.draft, &digest)?;
+        self.told(place, descriptor, Way::Download, descriptor.size);
+        Ok(path)
+    }
+
+    /// Receives what is still missing of a blob.
+    async fn receive(&self, place: &Place, descriptor: &Descriptor, partial: &mut Partial) -> Result<(), Failure> {
+        let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("blobs/{}", descriptor.digest)).await?;
+        if partial.done > 0 {
+            call = call.header(RANGE, &format!("bytes={}-", partial.done));
+        }
+        let mut answer = self.wire.send(&call).await?;
+        let continues = answer.header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&format!("bytes {}-", partial.done)));
+        match answer.status().as_u16() {
+            206 if continues => {}
+            200 => partial.restart()?,
+            404 => return Err(missing(place, &descriptor.digest.to_string())),
+            _ if answer.status().is_success() => {
+                let failure =
+                    Failure::passing(Code::RegistryInvalid, format!("{place} sends another part of {} than asked for", descriptor.digest));
+                return partial.restart().map(|()| Err(failure))?;
+            }
+            _ => return Err(self.wire.refusal(place, answer).await.failure),
+        }
+        self.told(place, descriptor, Way::Download, partial.done);
+        while let Some(chunk) = answer.chunk().await? {
+            partial.done += chunk.len() as u64;
+            if partial.done > descriptor.size {
+                let cause = format!("{place} sends more than the {} bytes that {} has", descriptor.size, descriptor.digest);
+                return Err(Failure::new(Code::DigestMismatch, cause));
+            }
+            partial.hasher.update(&chunk);
+            partial.draft.write_all(&chunk).map_err(|cause| fs::unwritable(partial.draft.path(), cause))?;
+            if partial.done < descriptor.size {
+                self.told(place, descriptor, Way::Download, partial.done);
+            }
+        }
+        match partial.done == descriptor.size {
+            true => Ok(()),
+            false => Err(Failure::passing(
+                Code::DigestMismatch,
+                format!("{place} ends {} after {} of {} bytes", descriptor.digest, partial.done, descriptor.size),
+            )),
+        }
+    }
+
+    pub(super) fn told(&self, place: &Place, descriptor: &Descriptor, way: Way, done: u64) {
+        let place = place.to_string();
+        self.reporter.transfer(&Transfer { digest: descriptor.digest, place: &place, way, done, total: descriptor.size });
+    }
+}
+
+/// A blob that is being received.
+struct Partial {
+    draft: Draft,
+    hasher: Sha256,
+    done: u64,
+}
+
+impl Partial {
+    fn restart(&mut self) -> Result<(), Failure> {
+        let path = self.draft.path().to_owned();
+        let mut file = self.draft.as_file();
+        file.set_len(0).and_then(|()| file.rewind()).map_err(|cause| fs::unwritable(&path, cause))?;
+        (self.hasher, self.done) = (Sha256::new(), 0);
+        Ok(())
+    }
+}
+
+fn missing(place: &Place, reference: &str) -> Failure {
+    Failure::new(Code::BaseMissing, format!("{place} has no `{reference}`"))
+}
+
+/// Whether the registry itself may be asked after its mirror failed like this. A mirror that denies
+/// access or changes content is a mistake that the user has to see.
+fn stands_in(failure: &Failure) -> bool {
+    matches!(failure.code, Code::BaseMissing | Code::RegistryUnreachable | Code::RegistryFailed)
+}
+
+/// The failure of a registry after that of its mirror.
+fn both(mirror: Option<(Place, Failure)>, mut failure: Failure) -> Failure {
+    if let Some((_, other)) = mirror {
+        failure.cause = format!("{}; before that its mirror: {}", failure.cause, other.cause);
+    }
+    failure
+}

@@ -1,0 +1,280 @@
+//! One call to a registry: who is asking, how often it is tried, and what a refusal means.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use union_build::diag::Code;
+
+use super::place::Place;
+use super::settings::RegistrySettings;
+use crate::publish::Reporter;
+use crate::publish::auth::{Authenticator, Scopes, login_help};
+use crate::publish::failure::{Failure, clean};
+use crate::publish::retry::{self, Retry};
+use crate::publish::transport::body::Body;
+use crate::publish::transport::{Outgoing, SILENCE, Transport, authority, same_origin};
+
+/// How often a call may come back with a new token: one to begin with, one when that was refused.
+const LOGINS: usize = 2;
+/// The longest manifest and the longest error that is read.
+const LONGEST: usize = 4 << 20;
+
+/// The line to registries.
+pub(crate) struct Wire {
+    pub(crate) transport: Transport,
+    pub(crate) auth: Authenticator,
+    pub(crate) retry: Retry,
+    reporter: Arc<dyn Reporter>,
+    permits: Arc<Semaphore>,
+}
+
+/// What is asked of a registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) scopes: Scopes,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl Call<'_> {
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// A registry's answer. It holds one of the connections that may be open at once: read it before the next call.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A refusal: the status, the registry's own codes, and what that means for the user.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) codes: Vec<String>,
+    pub(crate) failure: Failure,
+}
+
+impl Wire {
+    pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
+        let sources = settings.surroundings.sources(settings.registry_config.as_deref());
+        Self {
+            transport: Transport::new(settings.insecure.clone(), settings.surroundings.authorities()),
+            auth: Authenticator::new(sources, reporter.clone()),
+            retry: settings.retry,
+            reporter,
+            permits: Arc::new(Semaphore::new(settings.max_parallel.max(1))),
+        }
+    }
+
+    /// Prepares a call to `/v2/<repository>/<rest>`. How to speak to the host is found out on the first call.
+    pub(crate) async fn call<'a>(&self, place: &'a Place, scopes: Scopes, method: Method, rest: &str) -> Result<Call<'a>, Failure> {
+        let mut failed = 0;
+        let origin = loop {
+            match self.transport.origin(&place.host).await {
+                Ok(origin) => break origin,
+                Err(failure) => {
+                    failed += 1;
+                    self.pause(place, failed, failure).await?;
+                }
+            }
+        };
+        let invalid = |_| Failure::new(Code::InvalidRegistry, format!("{place} is not the address of a repository"));
+        let url = origin.join(&format!("v2/{}/{rest}", place.path)).map_err(invalid)?;
+        Ok(self.call_to(place, scopes, method, url))
+    }
+
+    /// Prepares a call to an address that the registry named.
+    pub(crate) fn call_to<'a>(&self, place: &'a Place, scopes: Scopes, method: Method, url: Url) -> Call<'a> {
+        Call { place, scopes, method, url, headers: HeaderMap::new(), body: Body::Empty }
+    }
+
+    /// Calls, and calls again while that may help. Any other answer comes back as it is.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let mut failed = 0;
+        loop {
+            let failure = match self.send_once(call).await {
+                Ok(answer) if retry::is_transient(answer.status()) => answer.passing(),
+                Err(failure) if failure.again => failure,
+                done => return done,
+            };
+            failed += 1;
+            self.pause(call.place, failed, failure).await?;
+        }
+    }
+
+    /// Calls once, with a new login when the registry asks for it.
+    pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        // Whatever a registry names on another host, such as the place of an upload, is not for its logins.
+        let own = same_origin(&call.url, &self.transport.origin(&call.place.host).await?);
+        let (registry, path) = (call.place.registry.as_str(), call.place.path.as_str());
+        let mut authorization = if own { self.auth.ready(&self.transport, registry, path, &call.scopes).await? } else { None };
+        for login in 0.. {
+            let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let outgoing = Outgoing {
+                method: call.method.clone(),
+                url: call.url.clone(),
+                headers: call.headers.clone(),
+                authorization: authorization.clone(),
+                body: call.body.clone(),
+            };
+            let response = self.transport.send(&outgoing).await?;
+            let answer = Answer { response, _permit: permit };
+            let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.response.url(), &call.url);
+            if !asked || login == LOGINS {
+                return Ok(answer);
+            }
+            let headers = answer.response.headers().clone();
+            let better = self.auth.answer(&self.transport, (registry, path), &call.scopes, &headers, authorization.as_ref()).await?;
+            if better.is_none() {
+                return Ok(answer);
+            }
+            authorization = better;
+        }
+        unreachable!("the loop ends at the last login")
+    }
+
+    /// Waits before something is tried again, or gives the failure back when it was tried often enough.
+    pub(crate) async fn pause(&self, place: &Place, failed: u32, failure: Failure) -> Result<(), Failure> {
+        let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| failure.again) else { return Err(failure) };
+        self.reporter.retrying(&place.to_string(), &failure.cause, pause);
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Reads a refusal to its end.
+    pub(crate) async fn refusal(&self, place: &Place, answer: Answer) -> Refusal {
+        let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
+        let body = answer.bytes().await.unwrap_or_default();
+        let errors: Vec<RegistryError> = serde_json::from_slice(&body).map(|errors: RegistryErrors| errors.errors).unwrap_or_default();
+        let told: Vec<String> = errors.iter().map(RegistryError::text).collect();
+        let page = if web_page { ", and a web page instead of a registry's answer" } else { "" };
+        let cause = match told.is_empty() {
+            true => format!("{} answered {status}{page}", place.registry),
+            false => format!("{} answered {status}: {}", place.registry, clean(&told.join("; "))),
+        };
+        let code = match status.as_u16() {
+            401 | 403 | 405 => Code::RegistryDenied,
+            _ if status.is_server_error() => Code::RegistryFailed,
+            _ if errors.is_empty() && !matches!(status.as_u16(), 408 | 413 | 429) => Code::RegistryInvalid,
+            _ => Code::RegistryFailed,
+        };
+        let mut failure = Failure { again: retry::is_transient(status), pause: said, ..Failure::new(code, cause) };
+        if matches!(status.as_u16(), 401 | 403) {
+            let source = self.auth.source(&place.registry, &place.path);
+            failure = failure.help(login_help(&place.registry, source.as_deref()));
+        }
+        Refusal { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
+    }
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether a web server, and not a registry, has answered.
+    pub(crate) fn is_web_page(&self) -> bool {
+        self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    }
+
+    /// An address that a header names.
+    pub(crate) fn location(&self, transport: &Transport) -> Result<Url, Failure> {
+        let host = authority(self.response.url());
+        let invalid = || Failure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
+        let text = self.header(reqwest::header::LOCATION).ok_or_else(invalid)?;
+        let url = self.response.url().join(text).map_err(|_| invalid())?;
+        transport.checked(self.response.url(), url)
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let host = authority(self.response.url());
+        match tokio::time::timeout(SILENCE, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => {
+                let why = crate::publish::failure::causes(&error.without_url());
+                Err(Failure::passing(Code::RegistryUnreachable, format!("{host} cut the connection: {why}")))
+            }
+            Err(_) => Err(Failure::passing(Code::RegistryUnreachable, format!("{host} fell silent"))),
+        }
+    }
+
+    /// The whole body, which is a manifest or an error.
+    pub(crate) async fn bytes(mut self) -> Result<Bytes, Failure> {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if bytes.len() + chunk.len() > LONGEST {
+                let host = authority(self.response.url());
+                return Err(Failure::new(Code::RegistryInvalid, format!("{host} sends more than any manifest has")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// The failure of an answer that may be another one in a moment.
+    fn passing(&self) -> Failure {
+        let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
+        let failure =
+            Failure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.response.url()), self.status()));
+        Failure { pause: retry::asked(self.response.headers(), SystemTime::now()), ..failure }
+    }
+}
+
+impl Refusal {
+    /// Whether the registry gave one of these codes.
+    pub(crate) fn has(&self, codes: &[&str]) -> bool {
+        self.codes.iter().any(|code| codes.contains(&code.as_str()))
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { status: None, codes: Vec::new(), failure }
+    }
+}
+
+#[derive(Deserialize)]
+struct RegistryErrors {
+    errors: Vec<RegistryError>,
+}
+
+#[derive(Deserialize)]
+struct RegistryError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl RegistryError {
+    fn text(&self) -> String {
+        match self.message.is_empty() {
+            true => self.code.clone(),
+            false => format!("{}: {}", self.code, self.message),
+        }
+    }
+}

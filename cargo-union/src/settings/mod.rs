@@ -1,0 +1,258 @@
+//! What was asked for, decided: flags and the process's environment as plain structs.
+//!
+//! This is the one place that reads environment variables of the tool's own. Those that stand for a
+//! key of the manifest are merged with it in `union_build::spec`.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use union_build::diag::Code;
+use union_build::spec::merge::Overrides;
+
+use crate::base::cache::Cache;
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::base::process::Environment;
+use crate::cli;
+use crate::ui;
+use crate::workspace::{Cargo, Selection};
+
+/// What to do, with everything that decides how.
+#[derive(Debug)]
+pub enum Task {
+    /// `init`
+    Init {
+        /// cargo.
+        cargo: Cargo,
+        /// `--manifest-path`
+        manifest_path: Option<PathBuf>,
+    },
+    /// `check`
+    Check(Scope),
+    /// `config`
+    Config(Scope),
+    /// `plan`
+    Plan(Work),
+    /// `build`
+    Build(Work),
+    /// `images`
+    Images(Scope),
+    /// `update`
+    Update(Update),
+    /// A page that is known before anything is read: schema, completions, manual.
+    Page(String),
+}
+
+/// Which packages, and what overrides their manifests.
+#[derive(Debug)]
+pub struct Scope {
+    /// cargo, with the flags that are for it and the process's environment.
+    pub cargo: Cargo,
+    /// `--manifest-path`
+    pub manifest_path: Option<PathBuf>,
+    /// `-p`, `--workspace`, `--exclude`
+    pub selection: Selection,
+    /// Flags and environment variables that stand for keys.
+    pub overrides: Overrides,
+    /// The cache of blobs and layers.
+    pub cache: Cache,
+    /// The most bytes that the cache keeps.
+    pub cache_limit: u64,
+}
+
+/// What `plan` and `build` work with.
+#[derive(Debug)]
+pub struct Work {
+    /// Which packages.
+    pub scope: Scope,
+    /// `--task`; empty means all.
+    pub tasks: Vec<String>,
+    /// Where images go.
+    pub output: Output,
+    /// How many transfers run at once.
+    pub jobs: usize,
+    /// `--rebuild`
+    pub rebuild: bool,
+    /// Seconds since 1970 of every timestamp in an image.
+    pub source_date_epoch: u64,
+}
+
+/// Where images go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The registry when one is set, else the local layout.
+    Default,
+    /// The local layout: `--no-push`.
+    Local,
+    /// `oci:DIR`
+    Oci(PathBuf),
+    /// `tar:FILE`
+    Tar(PathBuf),
+    /// `docker:`
+    Docker,
+}
+
+/// What `update` works with.
+#[derive(Debug)]
+pub struct Update {
+    /// Which packages.
+    pub scope: Scope,
+    /// `--packages IMAGE`
+    pub environments: Vec<String>,
+    /// `--dry-run`
+    pub dry_run: bool,
+}
+
+/// How the tool talks.
+pub fn talk(talk: &cli::Talk, environment: &Environment) -> ui::Talk {
+    let env = |name| set(environment, name);
+    let quiet = talk.quiet || (talk.verbose == 0 && env("CARGO_TERM_QUIET") == Some("true"));
+    let when = talk.color.or_else(|| match env("CARGO_TERM_COLOR") {
+        Some("always") => Some(cli::When::Always),
+        Some("never") => Some(cli::When::Never),
+        _ => None,
+    });
+    let color = match when {
+        Some(cli::When::Always) => true,
+        Some(cli::When::Never) => false,
+        Some(cli::When::Auto) | None => std::io::stderr().is_terminal() && env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
+    };
+    ui::Talk { verbosity: talk.verbose, quiet, color, json: talk.format == cli::Format::Json }
+}
+
+/// What to do.
+///
+/// # Errors
+/// `SettingInvalid` for a value that cannot be understood.
+pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
+    let reader = Reader { environment, talk: cli.talk };
+    Ok(match cli.command {
+        cli::Command::Init(init) => Task::Init { cargo: reader.cargo(&cli::Cargo::default())?, manifest_path: init.manifest_path },
+        cli::Command::Check(check) => Task::Check(reader.scope(check.packages, check.overrides, &cli::Cargo::default())?),
+        cli::Command::Config(config) => Task::Config(reader.scope(config.packages, config.overrides, &cli::Cargo::default())?),
+        cli::Command::Plan(plan) => Task::Plan(reader.work(plan.work)?),
+        cli::Command::Build(build) => Task::Build(reader.work(build.work)?),
+        cli::Command::Images(images) => Task::Images(reader.scope(images.packages, cli::Overrides::default(), &cli::Cargo::default())?),
+        cli::Command::Update(update) => Task::Update(Update {
+            environments: update.packages_of,
+            dry_run: update.dry_run,
+            scope: reader.scope(update.packages, update.overrides, &cli::Cargo::default())?,
+        }),
+        cli::Command::Schema => Task::Page(cli::pages::schema()),
+        cli::Command::Completions(completions) => Task::Page(cli::pages::completions(completions.shell)),
+        cli::Command::Man => Task::Page(cli::pages::manual()),
+    })
+}
+
+/// Reads flags and variables.
+struct Reader<'a> {
+    environment: &'a Environment,
+    talk: cli::Talk,
+}
+
+impl Reader<'_> {
+    fn scope(&self, packages: cli::Packages, overrides: cli::Overrides, flags: &cli::Cargo) -> Result<Scope> {
+        Ok(Scope {
+            cargo: self.cargo(flags)?,
+            manifest_path: packages.manifest_path,
+            selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
+            overrides: self.overrides(overrides)?,
+            cache: self.cache()?,
+            cache_limit: self.cache_limit()?,
+        })
+    }
+
+    fn work(&self, work: cli::Work) -> Result<Work> {
+        const TRANSFERS: usize = 6;
+        let output = match work.output.as_deref() {
+            None if work.no_push => Output::Local,
+            None => Output::Default,
+            Some(text) => output(text)?,
+        };
+        let mut scope = self.scope(work.packages, work.overrides, &work.cargo)?;
+        scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
+        Ok(Work {
+            scope,
+            tasks: work.task,
+            output,
+            jobs: work.jobs.map_or(TRANSFERS, usize::from),
+            rebuild: work.rebuild,
+            source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
+        })
+    }
+
+    fn cargo(&self, flags: &cli::Cargo) -> Result<Cargo> {
+        let folder = current_folder()?;
+        let target_dir = flags.target_dir.as_deref().map(|target_dir| fs::absolute(&folder, target_dir));
+        Ok(Cargo {
+            locked: flags.locked,
+            offline: flags.offline,
+            frozen: flags.frozen,
+            verbosity: if self.talk.quiet { -1 } else { i8::try_from(self.talk.verbose).unwrap_or(2) },
+            color: self.talk.color.map(|when| when.word().to_owned()),
+            target_dir,
+            ..Cargo::new(folder, self.environment.clone())
+        })
+    }
+
+    fn overrides(&self, overrides: cli::Overrides) -> Result<Overrides> {
+        let set_by_env = |name: &str| set(self.environment, name).map(str::to_owned);
+        let features = (!overrides.features.is_empty()).then(|| overrides.features.join(","));
+        let default_features = overrides.no_default_features.then(|| "false".to_owned());
+        let flags = [
+            ("--project", overrides.project),
+            ("--domain", overrides.domain),
+            ("--registry", overrides.registry),
+            ("--registry-config", overrides.registry_config),
+            ("--builder", overrides.builder),
+            ("--profile", overrides.profile),
+            ("--features", features),
+            ("--no-default-features", default_features),
+        ];
+        let given = flags.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
+        Ok(given.fold(Overrides::new(current_folder()?).env(set_by_env), |overrides, (flag, value)| overrides.flag(flag, value)))
+    }
+
+    fn cache(&self) -> Result<Cache> {
+        let env = |name| set(self.environment, name).map(PathBuf::from);
+        let folder = env("UNION_CACHE_DIR")
+            .or_else(|| env("XDG_CACHE_HOME").map(|cache| cache.join("cargo-union")))
+            .or_else(|| env("HOME").map(|home| home.join(".cache/cargo-union")));
+        let folder = folder
+            .ok_or_else(|| Error::new(Code::SettingInvalid, "no folder for the cache is known").help("Set UNION_CACHE_DIR or HOME."))?;
+        Ok(Cache::new(fs::absolute(&current_folder()?, &folder)))
+    }
+
+    fn cache_limit(&self) -> Result<u64> {
+        const GIGABYTES: u64 = 10;
+        Ok(self.number("UNION_CACHE_GB")?.unwrap_or(GIGABYTES).saturating_mul(1_000_000_000))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>> {
+        let Some(text) = set(self.environment, name) else { return Ok(None) };
+        text.trim().parse().map(Some).map_err(|cause: std::num::ParseIntError| {
+            Error::new(Code::SettingInvalid, format!("the environment variable {name} is `{text}`"))
+                .because(cause)
+                .help("Set it to a whole number, or unset it.")
+        })
+    }
+}
+
+fn output(text: &str) -> Result<Output> {
+    match text.split_once(':') {
+        Some(("oci", folder)) if !folder.is_empty() => Ok(Output::Oci(folder.into())),
+        Some(("tar", file)) if !file.is_empty() => Ok(Output::Tar(file.into())),
+        Some(("docker", "")) => Ok(Output::Docker),
+        _ => Err(Error::new(Code::SettingInvalid, format!("`--output {text}` is not understood"))
+            .help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
+    }
+}
+
+fn current_folder() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|cause| fs::unreadable(Path::new("."), cause))
+}
+
+/// A variable that is set and not empty.
+fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment.get(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,113 @@
+//! Progress of moving blobs: bars on a terminal, plain lines elsewhere.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Ui, bytes};
+use crate::image::digest::Digest;
+use crate::publish::{Transfer, Way};
+use crate::{build, publish, workspace};
+
+/// Blobs that take less than this are not worth a bar.
+const WORTH_A_BAR: u64 = 1_000_000;
+
+pub(super) struct Bars {
+    shown: MultiProgress,
+    terminal: bool,
+    moving: Mutex<HashMap<(Digest, Way), ProgressBar>>,
+}
+
+impl Bars {
+    pub(super) fn new(terminal: bool) -> Self {
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { shown: MultiProgress::with_draw_target(target), terminal, moving: Mutex::default() }
+    }
+
+    /// Runs something that writes lines while no bar is drawn.
+    pub(super) fn suspended(&self, write: impl FnOnce()) {
+        if self.terminal { self.shown.suspend(write) } else { write() }
+    }
+
+    fn advance(&self, transfer: &Transfer<'_>) {
+        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (transfer.digest, transfer.way);
+        if transfer.done >= transfer.total {
+            if let Some(bar) = moving.remove(&key) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let bar = moving.entry(key).or_insert_with(|| {
+            let bar = self.shown.add(ProgressBar::new(transfer.total));
+            let verb = if transfer.way == Way::Download { "Fetching" } else { "Pushing" };
+            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {bytes}/{total_bytes} {msg}");
+            bar.set_style(style.expect("the template is valid").progress_chars("=> "));
+            bar.set_prefix(verb);
+            bar.set_message(format!("{} {}", &transfer.digest.hex()[..12], transfer.place));
+            bar
+        });
+        bar.set_position(transfer.done);
+    }
+}
+
+impl fmt::Debug for Bars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bars").field("terminal", &self.terminal).finish_non_exhaustive()
+    }
+}
+
+impl publish::Reporter for Ui {
+    fn credentials(&self, host: &str, source: &str) {
+        self.detail("Credentials", format!("for {host} from {source}"));
+    }
+
+    fn retrying(&self, what: &str, why: &str, after: Duration) {
+        self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
+    }
+
+    fn transfer(&self, transfer: &Transfer<'_>) {
+        let blob = &transfer.digest.hex()[..12];
+        let size = bytes(transfer.total);
+        match transfer.way {
+            Way::Upload | Way::Download => {
+                if transfer.done == 0 {
+                    let (verb, word) = if transfer.way == Way::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
+                    let what = format!("{blob} ({size}) {word} {}", transfer.place);
+                    if transfer.total >= WORTH_A_BAR { self.status(verb, what) } else { self.detail(verb, what) }
+                }
+                let lent = self.lent.load(std::sync::atomic::Ordering::Relaxed);
+                if self.bars.terminal && !lent && transfer.total >= WORTH_A_BAR {
+                    self.bars.advance(transfer);
+                }
+            }
+            Way::Mount if transfer.done == transfer.total => self.detail("Mounted", format!("{blob} ({size}) at {}", transfer.place)),
+            Way::Present if transfer.done == transfer.total => self.detail("Present", format!("{blob} ({size}) at {}", transfer.place)),
+            Way::Mount | Way::Present => {}
+        }
+    }
+}
+
+impl build::Reporter for Ui {
+    fn step(&self, image: &str, step: &str) {
+        self.detail("Building", format!("{image}: {step}"));
+    }
+}
+
+impl workspace::Reporter for Ui {
+    fn note(&self, text: &str) {
+        Ui::note(self, text);
+    }
+
+    fn waiting_for_lock(&self, path: &Path) {
+        self.status("Blocking", format!("waiting for another `cargo union`, which holds `{}`", path.display()));
+    }
+
+    fn compiling(&self, package: &str, target: &str) {
+        self.detail("Compiling", format!("{package} for {target}"));
+    }
+}

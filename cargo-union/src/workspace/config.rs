@@ -1,0 +1,312 @@
+//! cargo's configuration, as far as it reaches the compiler.
+//!
+//! Files are read from the workspace root upward and in cargo's home, and merged as cargo merges
+//! them; cargo is always run in the workspace root, so that a member's own `.cargo` folder and the
+//! user's working folder change nothing.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value as Toml};
+use union_build::diag::Code;
+use union_build::key::Value;
+
+use super::Cargo;
+use super::manifest::{canonical, hash};
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::base::process::Environment;
+
+/// The merged configuration.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    table: Table,
+    files: Vec<(PathBuf, Table)>,
+}
+
+impl Config {
+    /// Reads the files that concern a workspace.
+    ///
+    /// # Errors
+    /// `FileUnreadable`, `WorkspaceInvalid`.
+    pub(super) fn load(cargo: &Cargo, root: &Path) -> Result<Self> {
+        let mut folders: Vec<PathBuf> = root.ancestors().map(|folder| folder.join(".cargo")).collect();
+        folders.extend(cargo.home().filter(|home| !folders.contains(home)));
+        let mut config = Self::default();
+        for folder in folders {
+            let found = ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
+            found.map_or(Ok(()), |path| config.read(path))?;
+        }
+        for (_, file) in config.files.iter().rev() {
+            merge(&mut config.table, file);
+        }
+        Ok(config)
+    }
+
+    /// Reads a file, and after it, since they are weaker, the files that it includes.
+    fn read(&mut self, path: PathBuf) -> Result<()> {
+        if self.files.iter().any(|(known, _)| *known == path) {
+            return Ok(());
+        }
+        let table: Table = fs::read_to_string(&path)?.parse().map_err(|cause: toml::de::Error| {
+            Error::new(Code::WorkspaceInvalid, format!("could not parse `{}`", path.display())).because(cause)
+        })?;
+        let named = |entry: &Toml| entry.as_str().or_else(|| entry.get("path")?.as_str()).map(PathBuf::from);
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let includes: Vec<PathBuf> = match table.get("include") {
+            Some(Toml::Array(entries)) => entries.iter().filter_map(named).collect(),
+            other => other.and_then(named).into_iter().collect(),
+        };
+        self.files.push((path, table));
+        // The last one named is the strongest. One that is missing is cargo's to refuse, or optional.
+        let present = includes.iter().rev().map(|include| fs::absolute(&folder, include)).filter(|include| include.is_file());
+        present.into_iter().try_for_each(|include| self.read(include))
+    }
+
+    /// A value by its path.
+    pub(super) fn get(&self, path: &[&str]) -> Option<&Toml> {
+        let (last, tables) = path.split_last()?;
+        tables.iter().try_fold(&self.table, |table, key| table.get(*key)?.as_table())?.get(*last)
+    }
+
+    /// A path by its path; a relative one starts where its file's `.cargo` folder stands, and one
+    /// that is a bare name is a program on the PATH.
+    pub(super) fn program(&self, path: &[&str]) -> Option<PathBuf> {
+        let value = self.get(path)?.as_str()?;
+        if !value.contains('/') {
+            return Some(value.into());
+        }
+        let declares = |table: &Table| path.iter().try_fold(&Toml::Table(table.clone()), |value, key| value.get(*key)).is_some();
+        let (file, _) = self.files.iter().find(|(_, table)| declares(table))?;
+        Some(fs::absolute(file.parent()?.parent()?, Path::new(value)))
+    }
+
+    /// The user's flags for the compiler, found as cargo finds them: the first of
+    /// `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, `target.*.rustflags`, `build.rustflags` that says
+    /// anything. `cfg` says whether a `cfg(…)` table applies to the target.
+    pub(super) fn rustflags(&self, environment: &Environment, triple: &str, cfg: impl Fn(&str) -> bool) -> Vec<String> {
+        if let Some(encoded) = environment.get("CARGO_ENCODED_RUSTFLAGS") {
+            return encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
+        }
+        if let Some(flags) = environment.get("RUSTFLAGS") {
+            return words(flags);
+        }
+        let mut flags = list(self.get(&["target", triple, "rustflags"]));
+        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(words).unwrap_or_default());
+        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| list(table.get("rustflags"))));
+        if flags.is_empty() {
+            flags = list(self.get(&["build", "rustflags"]));
+            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(words).unwrap_or_default());
+        }
+        flags
+    }
+
+    /// Whether flags depend on what the target is like.
+    pub(super) fn has_cfg_rustflags(&self) -> bool {
+        self.cfg_tables().any(|(_, table)| table.get("rustflags").is_some())
+    }
+
+    /// Everything else that reaches the compiler, by the name a user would call it. Paths are made
+    /// portable by `portable`; values of environment variables are only hashed.
+    pub(super) fn inputs(&self, environment: &Environment, triples: &[&str], portable: &dyn Fn(&str) -> String) -> Vec<(String, Value)> {
+        let mut inputs = Vec::new();
+        let mut add =
+            |name: String, value: &Toml| inputs.push((format!("cargo config: {name}"), hash(&canonical(&portable_toml(value, portable)))));
+        for key in ["env", "profile", "patch", "unstable"] {
+            self.get(&[key]).into_iter().for_each(|value| add(key.to_owned(), value));
+        }
+        let build = self.get(&["build"]).and_then(Toml::as_table);
+        for (key, value) in build.into_iter().flatten().filter(|(key, _)| key.starts_with("rustc")) {
+            // Which rustc it is says the toolchain, and a compile cache changes no bytes.
+            if key != "rustc" && !is_compile_cache(value.as_str().unwrap_or_default()) {
+                add(format!("build.{key}"), value);
+            }
+        }
+        let concerns = |name: &str| triples.contains(&name) || name.starts_with("cfg(");
+        let targets = self.get(&["target"]).and_then(Toml::as_table);
+        for (name, value) in targets.into_iter().flatten().filter(|(name, _)| concerns(name)) {
+            let mut value = value.clone();
+            if let Some(table) = value.as_table_mut() {
+                // A runner only runs what is there. The triple's flags are an input of their own;
+                // whether a `cfg(…)` applies is left to cargo, so its flags always count.
+                table.remove("runner");
+                if !name.starts_with("cfg(") {
+                    table.remove("rustflags");
+                }
+            }
+            if value.as_table().is_none_or(|table| !table.is_empty()) {
+                add(format!("target.{name}"), &value);
+            }
+        }
+        let linkers: Vec<String> = triples.iter().map(|triple| variable(triple, "LINKER")).collect();
+        let reaches = |name: &str| {
+            name.starts_with("CARGO_PROFILE_")
+                || name.starts_with("CARGO_UNSTABLE_")
+                || matches!(name, "CARGO_BUILD_RUSTC_WRAPPER" | "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER")
+                || matches!(name, "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "RUSTC_BOOTSTRAP")
+                || linkers.iter().any(|linker| linker == name)
+        };
+        let variables = environment.iter().filter(|(name, value)| reaches(name) && !is_compile_cache(value));
+        inputs.extend(variables.map(|(name, value)| (name.to_owned(), Value::hash_of(portable(value)))));
+        inputs
+    }
+
+    /// Whether a profile, or one that it inherits, has a setting: in a manifest's `[profile]`, in
+    /// the configuration or in the environment.
+    pub(super) fn profile_sets(&self, manifest: &Table, environment: &Environment, profile: &str, setting: &str) -> bool {
+        let mut name = profile.to_owned();
+        // A circle of profiles is cargo's to refuse; the bound only keeps us from following it.
+        for _ in 0..16 {
+            let variable = format!("CARGO_PROFILE_{}_{}", screaming(&name), screaming(setting));
+            let declared = |table: Option<&Toml>| table.and_then(|table| table.get(&name)).cloned();
+            let tables = [declared(manifest.get("profile")), declared(self.get(&["profile"]))];
+            if environment.has(&variable) || tables.iter().flatten().any(|table| table.get(setting).is_some()) {
+                return true;
+            }
+            match tables.iter().flatten().find_map(|table| table.get("inherits")?.as_str()) {
+                Some(parent) => name = parent.to_owned(),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    fn cfg_tables(&self) -> impl Iterator<Item = (&str, &Toml)> {
+        let targets = self.get(&["target"]).and_then(Toml::as_table);
+        targets.into_iter().flatten().map(|(name, table)| (name.as_str(), table)).filter(|(name, _)| name.starts_with("cfg("))
+    }
+}
+
+/// The variable that cargo reads for a target: `CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER`.
+fn variable(triple: &str, key: &str) -> String {
+    format!("CARGO_TARGET_{}_{key}", screaming(triple))
+}
+
+fn is_compile_cache(wrapper: &str) -> bool {
+    Path::new(wrapper).file_stem().is_some_and(|name| name == "sccache")
+}
+
+fn screaming(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.'], "_")
+}
+
+/// As cargo merges: tables key by key, lists one after the other, anything else is replaced.
+fn merge(to: &mut Table, stronger: &Table) {
+    for (key, value) in stronger {
+        match (to.get_mut(key), value) {
+            (Some(Toml::Table(to)), Toml::Table(from)) => merge(to, from),
+            (Some(Toml::Array(to)), Toml::Array(from)) => to.extend(from.iter().cloned()),
+            _ => drop(to.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+fn list(value: Option<&Toml>) -> Vec<String> {
+    match value {
+        Some(Toml::String(text)) => words(text),
+        Some(Toml::Array(values)) => values.iter().filter_map(Toml::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn portable_toml(value: &Toml, portable: &dyn Fn(&str) -> String) -> Toml {
+    match value {
+        Toml::String(text) => Toml::String(portable(text)),
+        Toml::Array(values) => Toml::Array(values.iter().map(|value| portable_toml(value, portable)).collect()),
+        Toml::Table(table) => Toml::Table(table.iter().map(|(key, value)| (key.clone(), portable_toml(value, portable))).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+    fn config(text: &str) -> Config {
+        Config { table: text.parse().unwrap(), files: Vec::new() }
+    }
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    fn flags(config: &Config, variables: &[(&str, &str)]) -> String {
+        config.rustflags(&environment(variables), TRIPLE, |cfg| cfg == "cfg(unix)").join(" ")
+    }
+
+    #[test]
+    fn flags_come_from_the_first_place_that_has_any() {
+        let build = config("build.rustflags = ['-Abuild']");
+        let both = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
+        let cfg = config(
+            "build.rustflags = '-Abuild'\n[target.'cfg(unix)']\nrustflags = ['-Acfg']\n[target.'cfg(windows)']\nrustflags = ['-Ano']",
+        );
+        assert_eq!(flags(&build, &[]), "-Abuild");
+        assert_eq!(flags(&build, &[("CARGO_BUILD_RUSTFLAGS", "-Aenv")]), "-Abuild -Aenv");
+        assert_eq!(flags(&both, &[]), "-Aone -Atwo");
+        assert_eq!(flags(&both, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
+        assert_eq!(flags(&cfg, &[]), "-Acfg");
+        assert_eq!(flags(&both, &[("RUSTFLAGS", "")]), "");
+        assert_eq!(flags(&both, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
+    }
+
+    #[test]
+    fn the_file_nearest_to_the_workspace_wins_and_lists_are_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("ws");
+        fs::replace(&folder.path().join(".cargo/config.toml"), b"build.rustflags = ['-Aout']\nbuild.rustc = 'tools/rustc'\n").unwrap();
+        fs::replace(&root.join(".cargo/config.toml"), b"build.rustflags = ['-Ain']\n[env]\nA = '1'\n").unwrap();
+        let mut cargo = Cargo::new(&root, Environment::default());
+        cargo.environment.set("CARGO_HOME", folder.path().join("home"));
+        fs::replace(&folder.path().join("home/config.toml"), b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n").unwrap();
+        let config = Config::load(&cargo, &root).unwrap();
+        assert_eq!(flags(&config, &[]), "-Ahome -Aout -Ain");
+        assert_eq!(config.program(&["build", "rustc"]), Some(folder.path().join("tools/rustc")));
+    }
+
+    #[test]
+    fn an_included_file_is_weaker_than_the_file_that_includes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::replace(&folder.path().join(".cargo").join(name), text.as_bytes()).unwrap();
+        write(
+            "config.toml",
+            "include = ['one.toml', { path = 'two.toml', optional = true }, { path = 'absent.toml', optional = true }]\nbuild.rustflags = ['-Ain']\n",
+        );
+        write("one.toml", "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n");
+        write("two.toml", "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n");
+        let config = Config::load(&Cargo::new(folder.path(), Environment::default()), folder.path()).unwrap();
+        assert_eq!((flags(&config, &[]).as_str(), config.program(&["build", "rustc"])), ("-Aone -Atwo -Ain", Some("two".into())));
+    }
+
+    #[test]
+    fn values_of_variables_never_show() {
+        let inputs =
+            config("").inputs(&environment(&[("CARGO_PROFILE_RELEASE_LTO", "hunter2"), ("HOME", "x")]), &[TRIPLE], &|text| text.to_owned());
+        assert_eq!(inputs, [("CARGO_PROFILE_RELEASE_LTO".to_owned(), Value::hash_of("hunter2"))]);
+    }
+
+    #[test]
+    fn another_target_s_table_is_no_input() {
+        let config = config(
+            "[target.other]\nlinker = 'a'\n[target.x86_64-unknown-linux-gnu]\nlinker = 'b'\n[build]\nrustc-wrapper = 'c'\njobs = 2\n",
+        );
+        let names: Vec<String> =
+            config.inputs(&Environment::default(), &[TRIPLE], &|text| text.to_owned()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["cargo config: build.rustc-wrapper", "cargo config: target.x86_64-unknown-linux-gnu"]);
+    }
+
+    #[test]
+    fn a_profile_inherits_what_its_parent_sets() {
+        let manifest: Table = "[profile.release]\nstrip = 'none'\n[profile.dist]\ninherits = 'release'\n".parse().unwrap();
+        let sets =
+            |profile: &str, variables: &[(&str, &str)]| config("").profile_sets(&manifest, &environment(variables), profile, "strip");
+        assert!(sets("dist", &[]) && sets("release", &[]) && !sets("dev", &[]));
+        assert!(sets("dev", &[("CARGO_PROFILE_DEV_STRIP", "true")]));
+    }
+}

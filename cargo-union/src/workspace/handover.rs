@@ -1,0 +1,180 @@
+//! Leaving the resolved references where the crate's `build.rs` finds them.
+//!
+//! The file keeps its modification time unless its bytes differ, for cargo compiles anew when it
+//! moves; and a build that fails leaves everything as it was.
+
+use std::fs::{self as std_fs, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Reporter, Workspace};
+use crate::base::error::Result;
+use crate::base::fs::{self, Lock};
+
+/// Written references. The lock is held until this is dropped, so that no other run writes others
+/// before the executables are copied; without [`commit`](Self::commit) the file is then put back.
+#[derive(Debug)]
+pub struct Handover {
+    written: Vec<Written>,
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct Written {
+    path: PathBuf,
+    before: Option<(Vec<u8>, SystemTime)>,
+}
+
+impl Handover {
+    /// Waits for other runs in the same target directory, and writes nothing yet.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub fn begin(workspace: &Workspace, reporter: &dyn Reporter) -> Result<Self> {
+        let path = workspace.target_directory.join("union/lock");
+        let lock = Lock::exclusive(&path, || reporter.waiting_for_lock(&path))?;
+        Ok(Self { written: Vec::new(), _lock: lock })
+    }
+
+    /// Writes one package's references.
+    ///
+    /// # Errors
+    /// `FileUnreadable`, `FileUnwritable`, `DiskFull`.
+    pub fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let before = match std_fs::metadata(path) {
+            Ok(file) => Some((fs::read(path)?, file.modified().map_err(|cause| fs::unreadable(path, cause))?)),
+            Err(_) => None,
+        };
+        if fs::replace_if_different(path, bytes)? {
+            self.written.push(Written { path: path.to_owned(), before });
+        }
+        Ok(())
+    }
+
+    /// Keeps what was written: the crate was compiled with it.
+    pub fn commit(&mut self) {
+        self.written.clear();
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        for Written { path, before } in self.written.drain(..).rev() {
+            // What cannot be put back is written anew by the next run; there is nobody left to tell.
+            let _ = match before {
+                Some((bytes, modified)) => fs::replace(&path, &bytes)
+                    .map(|()| File::options().write(true).open(&path).and_then(|file| file.set_modified(modified))),
+                None => Ok(std_fs::remove_file(&path)),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use union_build::diag::SourceFile;
+
+    use super::super::Silent;
+    use super::*;
+
+    fn workspace() -> (TempDir, Workspace, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let target = root.join("target");
+        let file = target.join("union/references/app-1.json");
+        let workspace = Workspace {
+            root_manifest: SourceFile::new(root.join("Cargo.toml"), ""),
+            build_directory: target.clone(),
+            target_directory: target,
+            root,
+            packages: Vec::new(),
+            default_members: Vec::new(),
+        };
+        (folder, workspace, file)
+    }
+
+    fn age(file: &Path) -> SystemTime {
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        File::options().write(true).open(file).unwrap().set_modified(old).unwrap();
+        old
+    }
+
+    fn modified(file: &Path) -> SystemTime {
+        std_fs::metadata(file).unwrap().modified().unwrap()
+    }
+
+    #[test]
+    fn a_failed_build_puts_back_bytes_and_time() {
+        let (_folder, workspace, file) = workspace();
+        fs::replace(&file, b"old").unwrap();
+        let old = age(&file);
+        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        handover.write(&file, b"new").unwrap();
+        assert_eq!(std_fs::read(&file).unwrap(), b"new");
+        drop(handover);
+        assert_eq!((std_fs::read(&file).unwrap(), modified(&file)), (b"old".to_vec(), old));
+    }
+
+    #[test]
+    fn a_failed_first_build_leaves_no_file() {
+        let (_folder, workspace, file) = workspace();
+        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        handover.write(&file, b"new").unwrap();
+        drop(handover);
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_finished_build_keeps_what_was_written() {
+        let (_folder, workspace, file) = workspace();
+        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        handover.write(&file, b"new").unwrap();
+        handover.commit();
+        drop(handover);
+        assert_eq!(std_fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn the_same_bytes_do_not_touch_the_file() {
+        let (_folder, workspace, file) = workspace();
+        fs::replace(&file, b"same").unwrap();
+        let old = age(&file);
+        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        handover.write(&file, b"same").unwrap();
+        handover.commit();
+        drop(handover);
+        assert_eq!(modified(&file), old);
+    }
+
+    #[test]
+    fn a_second_run_waits_for_the_first_and_says_so() {
+        struct Says(std::sync::mpsc::Sender<PathBuf>);
+        impl Reporter for Says {
+            fn waiting_for_lock(&self, path: &Path) {
+                self.0.send(path.to_owned()).unwrap();
+            }
+        }
+        let (_folder, workspace, file) = workspace();
+        let mut first = Handover::begin(&workspace, &Silent).unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let mut handover = Handover::begin(&workspace, &Says(send)).unwrap();
+                let seen = std_fs::read(&file).unwrap();
+                handover.write(&file, b"second").unwrap();
+                handover.commit();
+                seen
+            });
+            assert_eq!(receive.recv().unwrap(), workspace.target_directory.join("union/lock"));
+            first.write(&file, b"first").unwrap();
+            first.commit();
+            drop(first);
+            assert_eq!(second.join().unwrap(), b"first");
+        });
+        assert_eq!(std_fs::read(&file).unwrap(), b"second");
+    }
+}

@@ -1,0 +1,218 @@
+//! The code's part of an image's key.
+//!
+//! No absolute path, no time, no user and no registry may get in: the same tree has the same key
+//! wherever it stands. Inputs are named as a user would name them, for a plan shows their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use union_build::diag::Code;
+use union_build::key::{Inputs, Value};
+use union_build::spec::Pattern;
+
+use super::sources::{Excluded, relative};
+use super::{CompileSettings, Linkage, Package, Snapshot, manifest};
+use crate::base::error::{Error, Result};
+
+/// What an image says about its code.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How it is compiled.
+    pub compile: CompileSettings,
+    /// The targets of its platforms, in order.
+    pub targets: Vec<String>,
+    /// The binaries that it carries.
+    pub binaries: BTreeSet<String>,
+    /// Further files that feed the key.
+    pub inputs: Vec<Pattern>,
+    /// Files that do not.
+    pub exclude: Vec<Pattern>,
+}
+
+/// The inputs of an image's code, and what they cover.
+#[derive(Clone, Debug)]
+pub struct CodeInputs {
+    /// The named inputs.
+    pub inputs: Inputs,
+    /// The files behind them, absolute.
+    pub(super) files: BTreeSet<PathBuf>,
+    /// Folders of the local packages in the closure.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// The environment variables behind them.
+    pub(super) variables: BTreeSet<String>,
+    /// The binaries that the image carries; others are none of its business.
+    pub(super) binaries: BTreeSet<String>,
+    pub(super) excluded: Excluded,
+}
+
+/// What all images of a package share.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    inputs: Inputs,
+    /// Its own files and those of the local packages that it needs, with what each is called.
+    sources: BTreeMap<PathBuf, String>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Snapshot<'_> {
+    /// The inputs of one image's code.
+    ///
+    /// # Errors
+    /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
+    pub fn inputs(&self, package: &Package, settings: &Settings) -> Result<CodeInputs> {
+        let part = self.part(package)?;
+        let mut found = CodeInputs {
+            inputs: part.inputs.clone(),
+            files: BTreeSet::new(),
+            folders: part.folders.clone(),
+            variables: BTreeSet::new(),
+            binaries: settings.binaries.clone(),
+            excluded: Excluded::new(&settings.exclude)?,
+        };
+        self.settings(package, settings, &mut found);
+        let mut sources = part.sources.clone();
+        for pattern in &settings.inputs {
+            for file in self.sources.matching(pattern)? {
+                let name = file_name(relative(&self.workspace.root, &file)?);
+                sources.insert(file, name);
+            }
+        }
+        for (file, name) in sources.into_iter().filter(|(file, _)| !found.excluded.has(file)) {
+            found.inputs.insert(name, self.sources.hash(&file)?);
+            found.files.insert(file);
+        }
+        Ok(found)
+    }
+
+    /// What all images of a package share, found once.
+    fn part(&self, package: &Package) -> Result<Arc<Part>> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = parts.get(&package.id) {
+            return Ok(part.clone());
+        }
+        let part = Arc::new(self.find_part(package)?);
+        parts.insert(package.id.clone(), part.clone());
+        Ok(part)
+    }
+
+    fn find_part(&self, package: &Package) -> Result<Part> {
+        let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
+        let mut part = Part::default();
+        part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
+        for (name, version) in closure.versions() {
+            part.inputs.insert(format!("Cargo.lock: {name}"), version);
+        }
+        for (name, value) in manifest::of_root(&self.root_manifest) {
+            part.inputs.insert(name, value);
+        }
+        for entry in closure.local() {
+            let local = self.local(entry).ok_or_else(|| {
+                let tried = format!("Cargo.lock takes `{} {}` from this disk, but no manifest names its folder", entry.name, entry.version);
+                Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
+            })?;
+            let name = relative(&self.workspace.root, &local.manifest.path)?;
+            part.inputs.insert(name, manifest::of_package(manifest::parse(&local.manifest)?));
+            part.folders.insert(local.folder.clone());
+            for file in self.sources.of_package(local)? {
+                let name = file_name(relative(&self.workspace.root, &file)?);
+                part.sources.insert(file, name);
+            }
+        }
+        Ok(part)
+    }
+
+    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) {
+        let compile = &settings.compile;
+        let environment = &self.cargo.environment;
+        let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
+        let inputs = &mut found.inputs;
+        inputs.insert("package", package.name.as_str());
+        inputs.insert("binaries", Value::texts(&settings.binaries));
+        inputs.insert("profile", compile.profile.as_str());
+        inputs.insert("features", Value::texts(&compile.features));
+        inputs.insert("default-features", Value::Bool(compile.default_features));
+        inputs.insert("target", Value::texts(&settings.targets));
+        inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
+        inputs.insert("rustc", self.toolchain.value());
+        let flags = |triple: &&str| {
+            let flags = self.config.rustflags(environment, triple, |_| false);
+            Value::hash_of(self.portable(&flags.join("\x1f")))
+        };
+        inputs.insert("rustflags", Value::List(triples.iter().map(flags).collect()));
+        for (name, value) in &compile.env {
+            inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
+            found.variables.insert(name.clone());
+        }
+        for (name, value) in self.config.inputs(environment, &triples, &|text| self.portable(text)) {
+            found.inputs.insert(name.clone(), value);
+            found.variables.insert(name);
+        }
+        let set = self.config.get(&["env"]).and_then(toml::Value::as_table);
+        found.variables.extend(set.into_iter().flatten().map(|(name, _)| name.clone()));
+        found.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+    }
+}
+
+/// How a file is called. The parsed manifests, Cargo.lock and the settings have the plain names;
+/// a file of such a name is seen as what it is by a leading `./`.
+fn file_name(relative: String) -> String {
+    let last = relative.rsplit('/').next().unwrap_or_default();
+    let taken = matches!(last, "Cargo.toml" | "Cargo.lock") || !relative.contains(['.', '/']) || relative.contains(": ");
+    if taken { format!("./{relative}") } else { relative }
+}
+
+/// Whether nothing moved between two looks at the same image's inputs. The second look needs a
+/// second [`Workspace::load`](super::Workspace::load), for a workspace keeps its manifests' text.
+///
+/// # Errors
+/// `InputsMoved`, which names what moved.
+pub fn unmoved(before: &Inputs, after: &Inputs) -> Result<()> {
+    let [old, new] = [before, after].map(|inputs| inputs.iter().collect::<BTreeMap<_, _>>());
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    let moved: Vec<String> = names.into_iter().filter(|name| old.get(name) != new.get(name)).map(|name| format!("`{name}`")).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    const SHOWN: usize = 5;
+    let more = moved.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let shown = moved[..moved.len().min(SHOWN)].join(", ");
+    Err(Error::new(Code::InputsMoved, format!("{shown}{more} changed while the code was compiled")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_never_has_the_name_of_a_setting() {
+        for (file, name) in [
+            ("src/main.rs", "src/main.rs"),
+            ("build.rs", "build.rs"),
+            ("profile", "./profile"),
+            ("Cargo.lock", "./Cargo.lock"),
+            ("helper/Cargo.toml", "./helper/Cargo.toml"),
+            ("Cargo.lock: serde", "./Cargo.lock: serde"),
+        ] {
+            assert_eq!(file_name(file.to_owned()), name);
+        }
+    }
+
+    #[test]
+    fn what_moved_is_named() {
+        let inputs = |pairs: &[(&str, &str)]| {
+            let mut inputs = Inputs::new();
+            pairs.iter().for_each(|(name, value)| inputs.insert(*name, *value));
+            inputs
+        };
+        let before = inputs(&[("a", "1"), ("b", "1"), ("gone", "1")]);
+        assert!(unmoved(&before, &before.clone()).is_ok());
+        let error = unmoved(&before, &inputs(&[("a", "1"), ("b", "2"), ("new", "1")])).unwrap_err();
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            (Code::InputsMoved, "`b`, `gone`, `new` changed while the code was compiled")
+        );
+    }
+}

@@ -1,0 +1,295 @@
+//! Cargo.lock: which packages one member needs, and whether the file still fits the manifests.
+//!
+//! Pure: the text comes in, and nothing is run.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use cargo_metadata::semver::Version;
+use serde::Deserialize;
+use union_build::diag::Code;
+use union_build::key::Value;
+
+use super::{Dependency, DependencyKind, Package};
+use crate::base::error::{Error, Result};
+
+/// Cargo.lock, ready to be walked.
+#[derive(Debug)]
+pub(super) struct Lockfile {
+    packages: Vec<Locked>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+/// One entry of Cargo.lock.
+#[derive(Debug, Deserialize)]
+pub(super) struct Locked {
+    pub(super) name: String,
+    pub(super) version: Version,
+    source: Option<String>,
+    checksum: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    package: Vec<Locked>,
+}
+
+impl Locked {
+    /// Whether it has no source of its own: a member, or a path dependency.
+    pub(super) fn is_local(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// Whether it has a source; a commit, which an entry names, is left out where others need it.
+    fn is_from(&self, source: &str) -> bool {
+        let own = self.source.as_deref().unwrap_or_default();
+        own == source || own.split_once('#').is_some_and(|(repository, _)| repository == source)
+    }
+}
+
+impl Lockfile {
+    /// Reads Cargo.lock.
+    ///
+    /// # Errors
+    /// `LockfileMissing`, since a file that cannot be read is as good as none.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
+        let file: File = toml::from_str(text)
+            .map_err(|cause| Error::new(Code::LockfileMissing, format!("could not understand `{}`", path.display())).because(cause))?;
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, package) in file.package.iter().enumerate() {
+            by_name.entry(package.name.clone()).or_default().push(index);
+        }
+        Ok(Self { packages: file.package, by_name })
+    }
+
+    /// All entries without a source.
+    pub(super) fn local(&self) -> impl Iterator<Item = &Locked> {
+        self.packages.iter().filter(|package| package.is_local())
+    }
+
+    /// What no longer fits between this file and a member's manifest, in words.
+    pub(super) fn misfit(&self, member: &Package) -> Option<String> {
+        let Some(entry) = self.find_local(&member.name, &member.version) else {
+            return Some(format!("it has no `{} {}`", member.name, member.version));
+        };
+        let locked: Vec<&Locked> = self.edges(entry).collect();
+        let missing = member.dependencies.iter().find(|wanted| !locked.iter().any(|edge| fits(edge, wanted)));
+        if let Some(missing) = missing {
+            return Some(format!("`{}` needs `{} {}`", member.name, missing.name, missing.requirement));
+        }
+        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|wanted| fits(edge, wanted)));
+        extra.map(|extra| format!("`{}` no longer needs `{} {}`", member.name, extra.name, extra.version))
+    }
+
+    /// Everything that a package's code can come from, the package first. Dependencies of local
+    /// packages that serve only tests are left out; `local` gives the manifest of a local entry.
+    ///
+    /// # Errors
+    /// `LockfileMissing` when the package is not in the file.
+    pub(super) fn closure<'a>(&'a self, package: &Package, local: impl Fn(&Locked) -> Option<&'a Package>) -> Result<Closure<'a>> {
+        let start = self.find_local(&package.name, &package.version).ok_or_else(|| {
+            Error::new(Code::LockfileMissing, format!("Cargo.lock does not have the package `{} {}`", package.name, package.version))
+        })?;
+        let (mut reached, mut open) = (BTreeMap::new(), vec![start]);
+        while let Some(entry) = open.pop() {
+            let declared = if entry.is_local() { local(entry) } else { None };
+            let edges: Vec<&Locked> = self.edges(entry).filter(|edge| declared.is_none_or(|package| reaches_code(package, edge))).collect();
+            if reached.insert(identity(entry), (entry, edges.clone())).is_none() {
+                open.extend(edges.into_iter().filter(|edge| !reached.contains_key(&identity(edge))));
+            }
+        }
+        Ok(Closure(reached))
+    }
+
+    fn find_local(&self, name: &str, version: &str) -> Option<&Locked> {
+        let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
+        named.into_iter().find(|package| package.is_local() && package.version.to_string() == version)
+    }
+
+    /// The entries that an entry's `dependencies` name: `name`, `name version` or `name version (source)`.
+    fn edges<'a>(&'a self, entry: &'a Locked) -> impl Iterator<Item = &'a Locked> {
+        entry.dependencies.iter().filter_map(|text| {
+            let mut words = text.split(' ');
+            let name = words.next()?;
+            let (version, source) = (words.next(), words.next().map(|source| source.trim_matches(['(', ')'])));
+            let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
+            named.into_iter().find(|package| {
+                version.is_none_or(|version| package.version.to_string() == version) && source.is_none_or(|source| package.is_from(source))
+            })
+        })
+    }
+}
+
+type Identity<'a> = (&'a str, &'a Version, Option<&'a str>);
+
+fn identity(entry: &Locked) -> Identity<'_> {
+    (&entry.name, &entry.version, entry.source.as_deref())
+}
+
+fn reaches_code(package: &Package, edge: &Locked) -> bool {
+    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && fits(edge, dependency))
+}
+
+fn fits(edge: &Locked, dependency: &Dependency) -> bool {
+    // A path or git dependency's version is whatever stands there, pre-releases included.
+    edge.name == dependency.name
+        && (dependency.path.is_some() || !edge.version.pre.is_empty() || dependency.requirement.matches(&edge.version))
+}
+
+/// The part of Cargo.lock that one package needs.
+#[derive(Debug)]
+pub(super) struct Closure<'a>(BTreeMap<Identity<'a>, (&'a Locked, Vec<&'a Locked>)>);
+
+impl<'a> Closure<'a> {
+    /// The local packages in it.
+    pub(super) fn local(&self) -> impl Iterator<Item = &'a Locked> {
+        self.0.values().map(|(entry, _)| *entry).filter(|entry| entry.is_local())
+    }
+
+    /// The versions by name, which a plan can show.
+    pub(super) fn versions(&self) -> BTreeMap<&'a str, String> {
+        let mut versions: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
+        for (entry, _) in self.0.values() {
+            versions.entry(&entry.name).or_default().insert(&entry.version);
+        }
+        let join = |versions: BTreeSet<&Version>| versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        versions.into_iter().map(|(name, versions)| (name, join(versions))).collect()
+    }
+
+    /// All of it: names, versions, sources, checksums, and which needs which.
+    pub(super) fn value(&self) -> Value {
+        let name = |entry: &Locked| Value::texts([entry.name.clone(), entry.version.to_string(), entry.source.clone().unwrap_or_default()]);
+        let line = |(entry, edges): &(&Locked, Vec<&Locked>)| {
+            let checksum = entry.checksum.clone().unwrap_or_default();
+            Value::List(vec![name(entry), Value::from(checksum), Value::List(edges.iter().map(|edge| name(edge)).collect())])
+        };
+        Value::List(self.0.values().map(line).collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::PathBuf;
+
+    use union_build::diag::SourceFile;
+
+    use super::*;
+
+    const LOCK: &str = r#"
+version = 4
+[[package]]
+name = "app"
+version = "0.1.0"
+dependencies = ["helper", "itoa 1.0.1", "itoa 0.4.8", "proptest"]
+[[package]]
+name = "helper"
+version = "0.2.0"
+dependencies = ["ryu"]
+[[package]]
+name = "itoa"
+version = "0.4.8"
+source = "registry+https://example.com"
+checksum = "aa"
+[[package]]
+name = "itoa"
+version = "1.0.1"
+source = "registry+https://example.com"
+checksum = "bb"
+[[package]]
+name = "other"
+version = "0.1.0"
+[[package]]
+name = "proptest"
+version = "1.0.0"
+source = "registry+https://example.com"
+checksum = "cc"
+[[package]]
+name = "ryu"
+version = "1.0.0"
+source = "registry+https://example.com"
+checksum = "dd"
+"#;
+
+    fn package(name: &str, version: &str, dependencies: &[(&str, &str, DependencyKind)]) -> Package {
+        let dependency = |(name, requirement, kind): &(&str, &str, DependencyKind)| Dependency {
+            name: (*name).to_owned(),
+            rename: None,
+            kind: *kind,
+            path: None,
+            requirement: requirement.parse().unwrap(),
+        };
+        Package {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            manifest: SourceFile::new("/ws/Cargo.toml", ""),
+            folder: PathBuf::from("/ws"),
+            binaries: Vec::new(),
+            default_run: None,
+            dependencies: dependencies.iter().map(dependency).collect(),
+            declares_union: false,
+            sources: Vec::new(),
+        }
+    }
+
+    fn app() -> Package {
+        use DependencyKind::{Build, Dev, Normal};
+        let needs = [("helper", "*", Normal), ("itoa", "1", Build), ("itoa", "0.4", Dev), ("proptest", "1", Dev)];
+        package("app", "0.1.0", &needs)
+    }
+
+    fn lock(text: &str) -> Lockfile {
+        Lockfile::parse(Path::new("/ws/Cargo.lock"), text).unwrap()
+    }
+
+    #[test]
+    fn the_closure_has_what_code_needs_and_not_what_tests_need() {
+        let (lock, app) = (lock(LOCK), app());
+        let closure = lock.closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap();
+        let versions: Vec<_> = closure.versions().into_iter().map(|(name, version)| format!("{name} {version}")).collect();
+        assert_eq!(versions, ["app 0.1.0", "helper 0.2.0", "itoa 1.0.1", "ryu 1.0.0"]);
+        assert_eq!(closure.local().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["app", "helper"]);
+    }
+
+    #[test]
+    fn only_entries_of_the_closure_change_its_value() {
+        let app = app();
+        let value = |text: &str| lock(text).closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap().value();
+        let before = value(LOCK);
+        for (from, to, moves) in [("\"dd\"", "\"ee\"", true), ("\"cc\"", "\"ee\"", false), ("\"aa\"", "\"ee\"", false)] {
+            assert_eq!(value(&LOCK.replace(from, to)) != before, moves, "{from}");
+        }
+        let unrelated = format!("{LOCK}\n[[package]]\nname = \"zzz\"\nversion = \"1.0.0\"\n");
+        assert_eq!(value(&unrelated), before);
+    }
+
+    #[test]
+    fn two_sources_of_one_version_are_kept_apart() {
+        let entry = |source: &str| format!("[[package]]\nname = 'twin'\nversion = '1.0.0'\nsource = '{source}'\n");
+        let needs = "dependencies = ['twin 1.0.0 (git+https://b.example/twin)']";
+        let text = format!(
+            "[[package]]\nname = 'app'\nversion = '0.1.0'\n{needs}\n{}{}",
+            entry("git+https://a.example/twin#aa"),
+            entry("git+https://b.example/twin#bb")
+        );
+        let lock = lock(&text);
+        let found: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
+        assert_eq!(found, [Some("git+https://b.example/twin#bb")]);
+    }
+
+    #[test]
+    fn a_file_that_no_longer_fits_a_manifest_says_why() {
+        let (lock, mut app) = (lock(LOCK), app());
+        assert_eq!(lock.misfit(&app), None);
+        app.dependencies[1].requirement = "2".parse().unwrap();
+        assert_eq!(lock.misfit(&app).as_deref(), Some("`app` needs `itoa ^2`"));
+        app.dependencies.remove(1);
+        assert_eq!(lock.misfit(&app).as_deref(), Some("`app` no longer needs `itoa 1.0.1`"));
+        app.version = "0.2.0".to_owned();
+        assert_eq!(lock.misfit(&app).as_deref(), Some("it has no `app 0.2.0`"));
+    }
+}

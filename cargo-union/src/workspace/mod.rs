@@ -1,0 +1,178 @@
+//! The user's workspace: what cargo says about it, which inputs its code has, and how it is compiled.
+//!
+//! A command goes through it in this order: [`Workspace::load`] asks cargo once; [`Snapshot::take`]
+//! reads what all packages share (Cargo.lock, cargo's configuration, the toolchain) and gives the
+//! [`CodeInputs`] of each image; [`Handover::write`] leaves the references where `build.rs` finds
+//! them; [`compile()`] runs cargo; [`uncovered`](coverage::uncovered) compares what the compiler read
+//! with what the key holds; loading, a second snapshot and [`unmoved`] show that nothing moved
+//! meanwhile.
+//!
+//! This room never prints, never asks the network by itself, and knows nothing of images, builders
+//! or registries but platforms and digests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cargo_metadata::semver::VersionReq;
+use union_build::diag::SourceFile;
+
+mod cargo;
+mod compile;
+mod config;
+pub mod coverage;
+mod depinfo;
+mod handover;
+mod inputs;
+mod local;
+mod lockfile;
+mod manifest;
+mod metadata;
+mod remap;
+mod snapshot;
+mod sources;
+pub mod targets;
+mod toolchain;
+mod union_lock;
+
+pub use cargo::Cargo;
+pub use compile::{Compiled, Job, compile};
+pub use handover::Handover;
+pub use inputs::{CodeInputs, Settings, unmoved};
+pub use metadata::Selection;
+pub use snapshot::Snapshot;
+pub use toolchain::Toolchain;
+pub use union_lock::{LockedReference, UnionLock};
+
+/// A workspace as `cargo metadata --no-deps` describes it.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Folder of the root manifest; Cargo.lock and Union.lock stand in it.
+    pub root: PathBuf,
+    /// Where cargo puts what it makes, as both cargo and `build.rs` see it without `--target-dir`.
+    pub target_directory: PathBuf,
+    /// Where cargo puts what lies between; mostly the target directory.
+    pub build_directory: PathBuf,
+    /// The root manifest.
+    pub root_manifest: Arc<SourceFile>,
+    /// The members, sorted by name.
+    pub packages: Vec<Package>,
+    /// Ids of the members that cargo would take when none is named.
+    default_members: Vec<String>,
+}
+
+/// A package on this disk: a member, or a path dependency outside of the workspace.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The package id, as cargo's `-p` and its messages have it.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its manifest.
+    pub manifest: Arc<SourceFile>,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its binaries, sorted by name.
+    pub binaries: Vec<Binary>,
+    /// The binary that `cargo run` takes.
+    pub default_run: Option<String>,
+    /// Its direct dependencies of every kind.
+    pub dependencies: Vec<Dependency>,
+    /// Whether it has a `[package.metadata.union]` of its own.
+    pub declares_union: bool,
+    /// Root files of the library, the binaries and the build script.
+    sources: Vec<PathBuf>,
+}
+
+impl Package {
+    /// Whether it is built with the upstream `flyte` crate.
+    pub fn depends_on_flyte(&self) -> bool {
+        self.dependencies.iter().any(|dependency| dependency.name == "flyte" && dependency.kind == DependencyKind::Normal)
+    }
+}
+
+/// A binary of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// Its name.
+    pub name: String,
+    /// Features without which cargo does not make it.
+    pub required_features: Vec<String>,
+}
+
+/// A direct dependency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Name of the package.
+    pub name: String,
+    /// The name it has in the code, when that is another.
+    pub rename: Option<String>,
+    /// What it is for.
+    pub kind: DependencyKind,
+    /// Its folder, when it is declared by path.
+    pub path: Option<PathBuf>,
+    /// The versions that fit.
+    pub requirement: VersionReq,
+}
+
+/// What a dependency is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DependencyKind {
+    /// For the code.
+    Normal,
+    /// For the build script.
+    Build,
+    /// For tests and examples: it never reaches an image.
+    Dev,
+}
+
+/// How a package is compiled for an image. Images of a package that agree in it, and in the target,
+/// share one compile.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CompileSettings {
+    /// Cargo profile.
+    pub profile: String,
+    /// Cargo features, sorted.
+    pub features: BTreeSet<String>,
+    /// Whether the default features are on.
+    pub default_features: bool,
+    /// How binaries are linked.
+    pub linkage: Linkage,
+    /// Environment variables of the compile.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a binary is linked, once `auto` has been decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Linkage {
+    /// No shared libraries.
+    Static,
+    /// Against the base image's C library.
+    Dynamic,
+}
+
+/// What the room tells while it works; the user interface listens.
+pub trait Reporter: Send + Sync {
+    /// Something that is worth knowing and asks for nothing.
+    fn note(&self, text: &str) {
+        let _ = text;
+    }
+
+    /// Another run holds the lock on a file, and is waited for.
+    fn waiting_for_lock(&self, path: &Path) {
+        let _ = path;
+    }
+
+    /// cargo starts to compile a package for a target.
+    fn compiling(&self, package: &str, target: &str) {
+        let _ = (package, target);
+    }
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {}

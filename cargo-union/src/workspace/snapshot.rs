@@ -1,0 +1,96 @@
+//! What a workspace's files say at one moment: everything that its packages' keys share.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use toml::Table;
+
+use super::config::Config;
+use super::inputs::Part;
+use super::lockfile::{Locked, Lockfile};
+use super::sources::Sources;
+use super::{Cargo, Package, Reporter, Toolchain, Workspace, local, manifest};
+use crate::base::cache::Cache;
+use crate::base::error::Result;
+
+/// Cargo.lock, cargo's configuration and the toolchain, read once; sources, read as they are asked
+/// for and then kept. The inputs of fifty images cost little more than those of one.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) cargo: &'a Cargo,
+    pub(super) toolchain: Toolchain,
+    pub(super) config: Config,
+    pub(super) lockfile: Lockfile,
+    pub(super) root_manifest: Table,
+    pub(super) outside: Vec<Package>,
+    pub(super) sources: Sources,
+    /// By package id.
+    pub(super) parts: Mutex<HashMap<String, Arc<Part>>>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// Reads what all packages share. Makes Cargo.lock when it is missing, unless it is locked.
+    ///
+    /// # Errors
+    /// `LockfileMissing`, `ManifestSyntax`, `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`.
+    pub async fn take(cargo: &'a Cargo, workspace: &'a Workspace, cache: &Cache, reporter: &dyn Reporter) -> Result<Self> {
+        let config = Config::load(cargo, &workspace.root)?;
+        let root_manifest = manifest::parse(&workspace.root_manifest)?;
+        let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
+        let lockfile = local::lockfile(cargo, workspace, reporter).await?;
+        let outside = local::outside_packages(cargo, workspace, &root_manifest, &lockfile).await?;
+        let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
+        let skipped = made.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok()).collect();
+        Ok(Self {
+            workspace,
+            cargo,
+            toolchain,
+            config,
+            lockfile,
+            root_manifest,
+            outside,
+            sources: Sources::new(skipped),
+            parts: Mutex::default(),
+        })
+    }
+
+    /// The compiler that cargo takes.
+    pub fn toolchain(&self) -> &Toolchain {
+        &self.toolchain
+    }
+
+    /// The package of a local entry of Cargo.lock.
+    pub(super) fn local(&self, entry: &Locked) -> Option<&Package> {
+        let is_it = |package: &&Package| package.name == entry.name && package.version == entry.version.to_string();
+        self.workspace.packages.iter().chain(&self.outside).find(is_it)
+    }
+
+    /// Folders that hold what cargo makes or what never changes: nobody's inputs.
+    pub(super) fn not_inputs(&self) -> Vec<PathBuf> {
+        let mut folders = self.made();
+        folders.extend(self.cargo.home());
+        folders.push(self.toolchain.sysroot.clone());
+        folders
+    }
+
+    /// Folders that cargo writes into.
+    pub(super) fn made(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.workspace.target_directory.clone(), self.workspace.build_directory.clone()];
+        folders.extend(self.cargo.target_dir.clone());
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
+    /// A text without what differs from checkout to checkout and from user to user.
+    pub(super) fn portable(&self, text: &str) -> String {
+        let home = self.cargo.environment.get("HOME").map(PathBuf::from);
+        let places = [(Some(self.workspace.root.clone()), "."), (self.cargo.home(), "$CARGO_HOME"), (home, "~")];
+        let named = places.iter().filter_map(|(place, name)| Some((place.as_deref()?, name)));
+        // A root of one slash would replace every slash.
+        let named = named.filter(|(place, _)| place.parent().is_some_and(|above| above != Path::new("")));
+        named.fold(text.to_owned(), |text, (place, name)| text.replace(&place.to_string_lossy().into_owned(), name))
+    }
+}

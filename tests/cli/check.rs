@@ -1,0 +1,119 @@
+//! `check`, `config` and `init`: the manifest before anything is built.
+
+use union_tests::{Project, str};
+
+#[test]
+fn a_typo_is_shown_like_rustc_shows_one() {
+    let project = Project::package("hello").union("[package.metadata.union]\nregistri = \"ghcr.io/acme\"\n");
+    project.run(["check"]).exits(2).stdout_is("").stderr_is(str![[r#"
+error[U0102]: `registri` is not a key of `[package.metadata.union]`
+ --> Cargo.toml:7:1
+  |
+7 | registri = "ghcr.io/acme"
+  | ^^^^^^^^ unknown key
+  |
+help: did you mean `registry`? its keys are project, domain, registry, builder, registry-config, insecure-registries, mirrors, build, images, tasks
+  |
+7 - registri = "ghcr.io/acme"
+7 + registry = "ghcr.io/acme"
+  |
+
+
+"#]]);
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let manifest = "[package.metadata.union]\nproject = 3\n\n[package.metadata.union.images.default]\nbase-image = \"Debian\"\ncopy = [\"no.txt\"]\n\n\
+                    [package.metadata.union.tasks.train]\nimage = \"gpu\"\nbin = \"trian\"\n";
+    let outcome = Project::package("hello").union(manifest).run(["check"]).exits(2);
+    for code in ["U0103", "U0120", "U0112", "U0105", "U0106"] {
+        assert!(outcome.stderr().contains(&format!("error[{code}]")), "{code} is missing in\n{}", outcome.stderr());
+    }
+}
+
+#[test]
+fn problems_are_in_the_json_document_with_their_places() {
+    let project = Project::package("hello").union("[package.metadata.union]\nproject = 3\n");
+    let outcome = project.run(["check", "--format", "json"]).exits(2);
+    let problem = &outcome.json()["problems"][0];
+    assert_eq!((problem["code"].as_str(), problem["place"]["line"].as_u64()), (Some("U0103"), Some(7)));
+}
+
+#[test]
+fn a_valid_manifest_is_summed_up() {
+    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n");
+    project.run(["check"]).succeeds().stderr_has("Checked hello: images `default`, tasks `hello`");
+}
+
+#[test]
+fn cargo_calls_the_tool_with_its_own_name_first() {
+    let project = Project::package("hello").union("[package.metadata.union]\n");
+    project.run(["union", "check"]).succeeds().stderr_has("Checked hello");
+}
+
+#[test]
+fn config_names_the_origin_of_each_value() {
+    let project = Project::workspace()
+        .union("[workspace.metadata.union]\nregistry = \"ghcr.io/acme\"\nproject = \"shop\"\n")
+        .member("app", "[package.metadata.union]\nproject = \"other\"\n")
+        .env("UNION_DOMAIN", "staging");
+    let outcome = project.run(["config", "--builder", "native"]).succeeds();
+    let origin = |key: &str| {
+        let line = outcome
+            .stdout()
+            .lines()
+            .find(|line| line.starts_with(&format!("{key} = ")))
+            .unwrap_or_else(|| panic!("{key} in\n{}", outcome.stdout()));
+        line.rsplit("# ").next().unwrap_or_default().to_owned()
+    };
+    assert!(origin("registry").ends_with("/Cargo.toml:6:12"), "{}", origin("registry"));
+    assert!(origin("project").ends_with("/members/app/Cargo.toml:7:11"), "{}", origin("project"));
+    assert_eq!(
+        (origin("domain").as_str(), origin("builder").as_str(), origin("build.profile").as_str()),
+        ("UNION_DOMAIN", "--builder", "default")
+    );
+}
+
+#[test]
+fn a_wrong_flag_is_an_error_that_names_the_flag() {
+    let project = Project::package("hello").union("[package.metadata.union]\n");
+    project.run(["check", "--builder", "kaniko"]).exits(2).fails_with("U0104").stderr_has("`--builder`").stderr_has("native");
+}
+
+#[test]
+fn a_workspace_table_alone_makes_no_package_take_part() {
+    let project = Project::workspace().union("[workspace.metadata.union]\nregistry = \"ghcr.io/acme\"\n").member("tool", "");
+    project.run(["check"]).exits(2).fails_with("U0202").stderr_has("cargo union init");
+}
+
+#[test]
+fn a_package_that_is_not_there_is_named_with_those_that_are() {
+    let project = Project::workspace().member("app", "[package.metadata.union]\n").member("tool", "");
+    project.run(["check", "-p", "ap"]).exits(2).fails_with("U0203").stderr_has("`app`");
+    project.run(["check", "-p", "tool"]).exits(2).fails_with("U0202").stderr_has("`app`");
+}
+
+#[test]
+fn no_manifest_is_said_with_cargo_s_own_words() {
+    Project::empty().run(["check"]).exits(2).fails_with("U0201").stderr_has("could not find `Cargo.toml`");
+}
+
+#[test]
+fn init_leaves_a_package_that_builds() {
+    let project = Project::package("hello");
+    project.run(["init"]).succeeds().stderr_has("cargo union build");
+    project.run(["check"]).succeeds();
+    let after = project.read("Cargo.toml");
+    project.run(["init"]).succeeds().stderr_has("already");
+    assert_eq!(project.read("Cargo.toml"), after, "a second run changes nothing");
+}
+
+#[test]
+fn what_has_to_run_is_refused_before_anything_is_done() {
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n");
+    project.run(["check"]).succeeds();
+    let outcome = project.run(["build"]).exits(2).fails_with("U0117").compiles_nothing();
+    outcome.stderr_has("Cargo.toml:7:16").stderr_has("the docker and the remote builder can");
+}

@@ -1,0 +1,10 @@
+//! The tool as a user sees it: words in, words and files out. Nothing here needs more than cargo.
+#![allow(clippy::unwrap_used)]
+
+mod build;
+mod check;
+mod output;
+mod pages;
+mod plan;
+mod reproducible;
+mod union_lock;

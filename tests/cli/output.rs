@@ -1,0 +1,94 @@
+//! `--output`: other places than the registry, and what happens when they cannot be written.
+
+use union_tests::Project;
+
+const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
+
+fn hello() -> Project {
+    Project::package("hello").union(SCRATCH).locked()
+}
+
+#[test]
+fn a_layout_goes_where_the_user_wants_it() {
+    let project = hello();
+    project.run(["build", "--output", "oci:out"]).succeeds().stdout_has("oci:out:");
+    assert!(project.path("out/index.json").exists());
+    project.run(["build", "--output", "oci:out"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+}
+
+#[test]
+fn a_folder_that_is_no_layout_is_left_alone() {
+    let project = hello().file("out/precious.txt", "keep me");
+    project.run(["build", "--output", "oci:out"]).fails_with("U0413").stderr_has("out").compiles_nothing();
+    assert_eq!(project.files_below("out"), ["out/precious.txt"]);
+}
+
+#[test]
+fn a_tar_file_is_whole_or_not_there() {
+    let project = hello();
+    project.run(["build", "--output", "tar:out/hello.tar"]).succeeds().stdout_is("tar:out/hello.tar\n");
+    assert!(project.path("out/hello.tar").exists());
+    project.write("blocked", "a file where a folder is needed");
+    project.run(["build", "--output", "tar:blocked/hello.tar"]).fails_with("U0005").stderr_has("blocked");
+}
+
+#[test]
+fn several_images_do_not_go_into_one_tar_file() {
+    let project =
+        Project::package("hello").union(&format!("{SCRATCH}[package.metadata.union.images.other]\nbase-image = \"scratch\"\n")).locked();
+    project.run(["build", "--output", "tar:out.tar"]).exits(2).fails_with("U0001").stderr_has("--task");
+}
+
+#[test]
+fn an_unknown_output_is_refused_with_those_that_are_known() {
+    hello().run(["build", "--output", "zip:x"]).exits(2).fails_with("U0008").stderr_has("oci:DIR");
+}
+
+#[test]
+fn a_registry_that_is_set_does_not_hinder_a_local_build() {
+    let project = hello().env("UNION_REGISTRY", "registry.invalid/acme");
+    let outcome = project.run(["build", "--no-push"]).succeeds();
+    assert!(outcome.stdout().starts_with("oci:"), "{}", outcome.stdout());
+    let references: String = project.files_below("target/union/references").into_iter().map(|file| project.read(&file)).collect();
+    assert!(references.contains("registry.invalid/acme/hello"), "{references}");
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let project = hello();
+    project.run(["build"]).succeeds();
+    let script = format!("{} images | true; exit ${{PIPESTATUS[0]}}", union_tests::project::tool().display());
+    project.shell(&script).succeeds();
+}
+
+#[test]
+fn a_second_run_waits_for_the_first() {
+    let project = hello();
+    // A build script that takes its time keeps the first run inside of its compile.
+    project.write(
+        "build.rs",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(3)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+    );
+    let mut first = project.start(["build"]);
+    first.until_stderr_has("Compiling hello");
+    let second = project.run(["build"]).succeeds();
+    let first = first.wait().succeeds();
+    assert_eq!(first.stdout(), second.stdout());
+    second.stderr_has("waiting for another `cargo union`");
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
+    let project = hello();
+    project.write(
+        "build.rs",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(5)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+    );
+    let mut run = project.start(["build"]);
+    run.until_stderr_has("Compiling hello");
+    run.interrupt();
+    run.wait().exits(130).stderr_has("U0007");
+    assert!(!project.path("target/union/oci").exists());
+    assert!(project.files_below("target/union/references").is_empty(), "the hand-over was put back");
+    project.run(["build"]).succeeds();
+}

@@ -1,0 +1,47 @@
+//! Pages that are made from tables in the code: they are in the repository, and current.
+
+use union_build::diag::Code;
+use union_build::spec::schema;
+use union_tests::{Project, file};
+
+/// With SNAPSHOTS=overwrite the files are written instead.
+fn is_current(text: String, file: snapbox::Data) {
+    let assert = snapbox::Assert::new().action_env(snapbox::assert::DEFAULT_ACTION_ENV);
+    assert.eq(text, file.raw());
+}
+
+#[test]
+fn the_reference_of_the_manifest_is_current() {
+    is_current(schema::reference_markdown(), file!["../../docs/manifest.md"]);
+}
+
+#[test]
+fn the_reference_of_errors_is_current() {
+    let mut page = "# Errors and warnings\n\nMade from the table in `union-build/src/diag/code.rs`.\n\n| code | what it means | what to do |\n|---|---|---|\n".to_owned();
+    for code in Code::ALL {
+        page.push_str(&format!("| {code} | {} | {} |\n", code.title(), code.cure()));
+    }
+    is_current(page, file!["../../docs/errors.md"]);
+}
+
+#[test]
+fn the_json_schema_is_a_schema_that_knows_the_keys() {
+    let schema = Project::empty().run(["schema"]).succeeds().json();
+    assert!(schema["$schema"].as_str().is_some_and(|name| name.contains("json-schema.org")), "{schema}");
+    assert!(schema["properties"]["registry"]["description"].is_string(), "{schema}");
+}
+
+#[test]
+fn completions_and_the_manual_know_the_verbs() {
+    let project = Project::empty();
+    for shell in ["bash", "zsh", "fish"] {
+        project.run(["completions", shell]).succeeds().stdout_has("update");
+    }
+    project.run(["man"]).succeeds().stdout_has("cargo\\-union").stdout_has("rebuild");
+}
+
+#[test]
+fn help_says_how_the_program_ends() {
+    Project::empty().run(["--help"]).succeeds().stdout_has("101 cargo failed");
+    Project::empty().run(["bild"]).exits(2).stderr_has("build");
+}

@@ -1,0 +1,70 @@
+//! `plan`: what would happen and why, with nothing changed.
+
+use union_tests::Project;
+
+fn workspace() -> Project {
+    Project::workspace()
+        .member("helper", "\n[lib]\n")
+        .file("members/helper/src/lib.rs", "pub fn hi() {}\n")
+        .member(
+            "app",
+            "[dependencies]\nhelper = { path = \"../helper\" }\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n",
+        )
+        .locked()
+}
+
+#[test]
+fn a_comment_in_a_path_dependency_explains_itself() {
+    let project = workspace();
+    project.run(["plan"]).succeeds().stdout_has("nothing is known of an earlier image");
+    project.run(["build"]).succeeds();
+    project.run(["plan"]).succeeds().stdout_has("app default: unchanged");
+    project.append("members/helper/src/lib.rs", "// a comment\n");
+    let outcome = project.run(["plan"]).succeeds().compiles_nothing();
+    outcome.stdout_has("append code to its environment").stdout_has("members/helper/src/lib.rs: ").stdout_has(" → ").stdout_has("of code");
+}
+
+#[test]
+fn a_plan_changes_nothing() {
+    let project = workspace();
+    project.run(["plan"]).succeeds();
+    assert!(!project.path("target").exists(), "{:?}", project.files_below("target"));
+    assert!(!project.path("Union.lock").exists());
+}
+
+#[test]
+fn a_changed_environment_is_told_from_changed_code() {
+    let project = workspace().file("members/app/data.txt", "1");
+    project.edit("members/app/Cargo.toml", "base-image", "copy = [\"data.txt\"]\nbase-image");
+    project.run(["build"]).succeeds();
+    project.write("members/app/data.txt", "2");
+    let plan = project.run(["plan", "--format", "json"]).succeeds().json();
+    let image = &plan["images"][0];
+    assert_eq!(image["action"], "build-environment");
+    let changes = image["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0]["input"].as_str().unwrap().starts_with("copy "), "{changes:?}");
+}
+
+#[test]
+fn another_image_of_the_package_is_named_as_the_reason() {
+    let project = workspace();
+    project.append(
+        "members/app/Cargo.toml",
+        "[package.metadata.union.images.gpu]\nbase-image = \"scratch\"\nenv = { A = \"1\" }\n\
+         [package.metadata.union.tasks]\napp = { bin = \"app\" }\ngpu = { image = \"gpu\", bin = \"app\" }\n",
+    );
+    project.run(["build"]).succeeds();
+    project.edit("members/app/Cargo.toml", "A = \"1\"", "A = \"2\"");
+    project.run(["plan"]).succeeds().stdout_has("app default: append").stdout_has("reference to image `gpu`: ");
+}
+
+#[test]
+fn what_is_gone_is_pushed_again() {
+    let project = workspace();
+    project.run(["build"]).succeeds();
+    std::fs::remove_dir_all(project.path("target/union/oci")).unwrap();
+    project.run(["plan"]).succeeds().stdout_has("nothing changed but it is gone from");
+    project.run(["build"]).succeeds().compiles_nothing();
+    assert!(project.path("target/union/oci/app/index.json").exists());
+}

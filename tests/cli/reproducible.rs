@@ -1,0 +1,61 @@
+//! Same sources, same image: in another folder, for another user, under another umask.
+
+use union_tests::Project;
+
+const GENERATES: &str = "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
+    std::fs::write(format!(\"{out}/gen.rs\"), \"pub fn first(list: &[u8]) -> u8 { list[0] }\").unwrap();\n    println!(\"cargo::rerun-if-changed=build.rs\");\n}\n";
+const MAIN: &str = "mod generated { include!(concat!(env!(\"OUT_DIR\"), \"/gen.rs\")); }\n\
+    fn main() { let list: Vec<u8> = std::env::args().skip(1).map(|word| word.len() as u8).collect(); println!(\"{}\", generated::first(&list)); }\n";
+
+fn project() -> Project {
+    Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncopy = [{ from = \"conf\", to = \"/etc/app\" }]\n")
+        .file("build.rs", GENERATES)
+        .file("src/main.rs", MAIN)
+        .file("conf/a.txt", "a")
+        .file("conf/deep/b.txt", "b")
+        .locked()
+}
+
+fn digest(project: &Project, umask: &str) -> String {
+    let script = format!("umask {umask}; exec {} build --format json", union_tests::project::tool().display());
+    let outcome = project.shell(&script).succeeds();
+    outcome.json()["images"][0]["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn two_folders_two_umasks_and_two_homes_give_one_digest() {
+    let (one, two) = (project(), project());
+    assert_ne!(one.folder(), two.folder());
+    assert_eq!(digest(&one, "022"), digest(&two, "077"));
+}
+
+#[test]
+fn another_source_gives_another_digest() {
+    let (one, two) = (project(), project());
+    two.append("src/main.rs", "// comments move lines, and panics name lines\n");
+    two.edit("src/main.rs", "skip(1)", "skip(2)");
+    assert_ne!(digest(&one, "022"), digest(&two, "022"));
+}
+
+#[test]
+fn no_path_of_the_machine_is_in_the_binary() {
+    let project = project();
+    project.run(["build"]).succeeds();
+    let triple =
+        std::fs::read_dir(project.path("target")).unwrap().flatten().find(|entry| entry.file_name().to_string_lossy().contains("-linux-"));
+    let binary = std::fs::read(triple.unwrap().path().join("release/hello")).unwrap();
+    let folder = project.folder();
+    for secret in [folder.to_str().unwrap(), "/.cargo/registry", "/.rustup/"] {
+        assert!(!binary.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is in the binary");
+    }
+}
+
+#[test]
+fn the_tag_does_not_depend_on_the_registry() {
+    let project = project();
+    let tag = |registry: &str| {
+        project.run(["plan", "--no-push", "--format", "json", "--registry", registry]).succeeds().json()["images"][0]["tag"].clone()
+    };
+    assert_eq!(tag("ghcr.io/one"), tag("registry.example/two"));
+}

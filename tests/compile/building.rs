@@ -1,0 +1,158 @@
+//! One run of cargo: what it is told, and what comes back.
+
+use cargo_union::base::process::Failed;
+use cargo_union::workspace::{Linkage, Workspace};
+use union_build::diag::Code;
+
+use crate::project::{Project, has_interpreter, manifest, triple};
+
+#[tokio::test]
+async fn a_binary_is_made_and_runs() {
+    let project = Project::app("fn main() { println!(\"hello\"); }");
+    assert_eq!(project.run().await, "hello");
+}
+
+#[tokio::test]
+async fn a_static_binary_asks_for_no_interpreter() {
+    let mut project = Project::app("fn main() { println!(\"hello\"); }");
+    let bytes = async |project: &Project| std::fs::read(&project.build().await.unwrap().0.executables["app"]).unwrap();
+    assert!(has_interpreter(&bytes(&project).await));
+    project.settings.compile.linkage = Linkage::Static;
+    assert_eq!(project.run().await, "hello");
+    assert!(!has_interpreter(&bytes(&project).await));
+}
+
+#[tokio::test]
+async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
+    let mut project = Project::app("fn main() {}");
+    project.write("src/bin/tool.rs", "fn main() {}");
+    project.write("src/bin/broken.rs", "fn main() { this is not Rust }");
+    project.settings.binaries.insert("tool".to_owned());
+    let (compiled, _) = project.build().await.unwrap();
+    assert_eq!(compiled.executables.keys().collect::<Vec<_>>(), ["app", "tool"]);
+}
+
+#[tokio::test]
+async fn features_and_variables_reach_the_code() {
+    let mut project =
+        Project::app("fn main() { println!(\"{} {} {}\", cfg!(feature = \"a\"), cfg!(feature = \"b\"), env!(\"GREETING\")); }");
+    project.write("Cargo.toml", &manifest("app", "[features]\ndefault = ['a']\na = []\nb = []\n"));
+    project.settings.compile.env.insert("GREETING".to_owned(), "hi there".to_owned());
+    assert_eq!(project.run().await, "true false hi there");
+    project.settings.compile.features.insert("b".to_owned());
+    project.settings.compile.default_features = false;
+    assert_eq!(project.run().await, "false true hi there");
+}
+
+#[tokio::test]
+async fn the_user_s_flags_stay_wherever_they_are_set() {
+    let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {} {}\", cfg!(build), cfg!(target), cfg!(cfgs), cfg!(env)); }";
+    let mut project = Project::app(code);
+    project.write(".cargo/config.toml", "build.rustflags = ['--cfg', 'build']");
+    assert_eq!(project.run().await, "true false false false");
+    project.write(".cargo/config.toml", &format!("build.rustflags = ['--cfg=build']\ntarget.{}.rustflags = '--cfg target'", triple()));
+    assert_eq!(project.run().await, "false true false false");
+    let cfgs = "[target.'cfg(unix)']\nrustflags = ['--cfg=cfgs']\n[target.'cfg(windows)']\nrustflags = ['--cfg=env']\n";
+    project.write(".cargo/config.toml", &format!("build.rustflags = ['--cfg=build']\n{cfgs}"));
+    assert_eq!(project.run().await, "false false true false");
+    project.environment.set("RUSTFLAGS", "--cfg env");
+    assert_eq!(project.run().await, "false false false true");
+}
+
+#[tokio::test]
+async fn symbols_are_stripped_unless_the_profile_says_otherwise() {
+    let project = Project::app(
+        "#[inline(never)]\nfn a_name_of_its_own() { println!(\"hello\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
+    );
+    let names = async || {
+        let (compiled, _) = project.build().await.unwrap();
+        let bytes = std::fs::read(&compiled.executables["app"]).unwrap();
+        String::from_utf8_lossy(&bytes).contains("a_name_of_its_own")
+    };
+    assert!(!names().await);
+    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = 'none'\n"));
+    assert!(names().await);
+}
+
+#[tokio::test]
+async fn a_failed_compile_keeps_cargo_s_exit_code() {
+    let project = Project::app("fn main() { 1 }");
+    let error = project.build().await.unwrap_err();
+    assert_eq!(error.code(), Code::CompileFailed);
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.downcast_ref::<Failed>().unwrap().code, Some(101));
+}
+
+#[tokio::test]
+async fn a_compile_that_a_signal_ended_was_interrupted() {
+    let mut project = Project::app("fn main() {}");
+    project.cargo_program = Some(project.program("cargo", "case $1 in build) kill -INT $$ ;; esac\nexec cargo \"$@\""));
+    assert_eq!(project.build().await.unwrap_err().code(), Code::Interrupted);
+}
+
+#[tokio::test]
+async fn cargo_s_own_words_on_a_binary_that_needs_features() {
+    let project = Project::app("fn main() {}");
+    project.write(
+        "Cargo.toml",
+        &manifest("app", "[features]\nx = []\n[[bin]]\nname = 'app'\npath = 'src/main.rs'\nrequired-features = ['x']\n"),
+    );
+    assert_eq!(project.build().await.unwrap_err().code(), Code::CompileFailed);
+}
+
+#[tokio::test]
+async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
+    let script = "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), env!(\"CARGO_PKG_NAME\")).unwrap(); }";
+    let project = Project::app("fn main() {}");
+    assert_eq!(project.build().await.unwrap().0.generated_file(), None);
+    project.write("Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = 'helper' }\n"));
+    project.write("helper/Cargo.toml", &manifest("helper", ""));
+    project.write("helper/src/lib.rs", "");
+    for package in ["", "helper/"] {
+        project.write(&format!("{package}build.rs"), script);
+    }
+    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    assert_eq!(std::fs::read_to_string(generated).unwrap(), "app");
+}
+
+#[tokio::test]
+async fn a_second_compile_has_nothing_to_do() {
+    let project = Project::app("fn main() {}");
+    let made = async || std::fs::metadata(&project.build().await.unwrap().0.executables["app"]).unwrap().modified().unwrap();
+    let first = made().await;
+    assert_eq!(made().await, first);
+}
+
+#[tokio::test]
+async fn a_relative_target_directory_is_the_same_for_build_scripts() {
+    let mut project = Project::app("fn main() {}");
+    project.write("build.rs", "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), std::env::var(\"CARGO_TARGET_DIR\").unwrap()).unwrap(); }");
+    project.environment.set("CARGO_TARGET_DIR", "out/here");
+    let workspace = Workspace::load(&project.cargo(), None).await.unwrap();
+    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    assert_eq!(std::fs::read_to_string(generated).unwrap(), workspace.target_directory.display().to_string());
+}
+
+#[tokio::test]
+async fn what_cargo_has_started_ends_with_a_dropped_compile() {
+    let project = Project::app("fn main() {}");
+    let (pid_file, survived) = (project.path("../pid"), project.path("../survived"));
+    let script = format!(
+        "use std::fs; fn main() {{ let file = {pid_file:?}; fs::write(format!(\"{{file}}.part\"), std::process::id().to_string()).unwrap(); fs::rename(format!(\"{{file}}.part\"), file).unwrap(); std::thread::sleep(std::time::Duration::from_secs(30)); fs::write({survived:?}, \"\").unwrap(); }}"
+    );
+    project.write("build.rs", &script);
+    let started = async {
+        while !pid_file.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = project.build() => panic!("the build script sleeps"),
+        () = started => {}
+    }
+    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&pid_file).unwrap());
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        tokio::task::yield_now().await;
+    }
+    assert!(!survived.exists(), "the build script came to its own end");
+}

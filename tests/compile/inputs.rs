@@ -1,0 +1,173 @@
+//! Which edits move the key, under which name, and which do not.
+
+use std::collections::BTreeSet;
+
+use cargo_union::workspace::Linkage;
+use union_build::diag::Code;
+
+use crate::project::{Project, manifest};
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "Cargo.toml",
+        "[workspace]\nmembers = ['app', 'helper', 'tests-only', 'unrelated']\nresolver = '3'\n[workspace.package]\nversion = '0.1.0'\n",
+    ),
+    (
+        "app/Cargo.toml",
+        "# An app.\n[package]\nname = 'app'\nversion.workspace = true\nedition = '2024'\n[features]\nextra = []\n[package.metadata.union]\nregistry = 'ghcr.io/acme'\n[dependencies]\nhelper = { path = '../helper' }\nshared = { path = '../../shared' }\n[dev-dependencies]\ntests-only = { path = '../tests-only' }\n",
+    ),
+    ("app/build.rs", "fn main() {}"),
+    ("app/src/main.rs", "fn main() {}"),
+    ("app/src/deep/ignored.rs", ""),
+    ("app/.gitignore", "ignored.rs\n"),
+    ("app/tests/it.rs", ""),
+    ("app/sql/a.sql", ""),
+    ("helper/Cargo.toml", "[package]\nname = 'helper'\nversion = '0.1.0'\nedition = '2024'\n"),
+    ("helper/src/lib.rs", ""),
+    ("tests-only/Cargo.toml", "[package]\nname = 'tests-only'\nversion = '0.1.0'\nedition = '2024'\n"),
+    ("tests-only/src/lib.rs", ""),
+    ("unrelated/Cargo.toml", "[package]\nname = 'unrelated'\nversion = '0.1.0'\nedition = '2024'\n"),
+    ("unrelated/src/lib.rs", ""),
+    ("../shared/Cargo.toml", "[package]\nname = 'shared'\nversion = '0.3.0'\nedition = '2024'\n"),
+    ("../shared/src/lib.rs", ""),
+];
+
+/// The names of the inputs that an edit moves.
+async fn moved(edit: impl FnOnce(&mut Project)) -> Vec<String> {
+    let mut project = Project::new(FILES);
+    let before = project.named_inputs().await;
+    edit(&mut project);
+    let after = project.named_inputs().await;
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+}
+
+macro_rules! moves {
+    ($($name:ident: $edit:expr => $moved:expr;)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            let expected: &[&str] = &$moved;
+            assert_eq!(moved($edit).await, expected);
+        })*
+    };
+}
+
+moves! {
+    an_edited_source_is_named: |p| p.edit("app/src/main.rs", "{}", "{ }") => ["app/src/main.rs"];
+    a_dependency_by_path_is_a_source: |p| p.write("helper/src/lib.rs", "// a comment") => ["helper/src/lib.rs"];
+    a_dependency_outside_of_the_workspace_is_a_source: |p| p.write("../shared/src/lib.rs", "//") => ["../shared/src/lib.rs"];
+    a_build_script_is_a_source: |p| p.edit("app/build.rs", "{}", "{ }") => ["app/build.rs"];
+    an_ignored_file_is_a_source: |p| p.write("app/src/deep/ignored.rs", "//") => ["app/src/deep/ignored.rs"];
+    a_new_file_is_a_source: |p| p.write("app/src/new.rs", "") => ["app/src/new.rs"];
+    a_comment_in_a_manifest_is_nothing: |p| p.edit("app/Cargo.toml", "# An app.", "# Our app.") => [];
+    our_own_tables_are_nothing: |p| p.edit("app/Cargo.toml", "ghcr.io/acme", "ghcr.io/other") => [];
+    a_manifest_s_words_are_an_input: |p| p.edit("app/Cargo.toml", "extra = []", "extra = []\nmore = []") => ["app/Cargo.toml"];
+    a_profile_is_an_input_of_all: |p| p.edit("Cargo.toml", "[workspace]", "[profile.release]\nlto = true\n[workspace]") => ["Cargo.toml: profile"];
+    a_test_s_source_is_nothing: |p| p.write("app/tests/it.rs", "//") => [];
+    a_hidden_file_is_nothing: |p| p.write("app/src/.main.rs.swp", "") => [];
+    another_member_is_nothing: |p| p.write("unrelated/src/lib.rs", "//") => [];
+    a_package_for_tests_is_nothing: |p| p.write("tests-only/src/lib.rs", "//") => [];
+    a_new_member_is_nothing: |p| {
+        p.edit("Cargo.toml", "'unrelated'", "'unrelated', 'newer'");
+        p.write("newer/Cargo.toml", &manifest("newer", ""));
+        p.write("newer/src/lib.rs", "");
+    } => [];
+    flags_in_a_file_are_an_input: |p| p.write(".cargo/config.toml", "build.rustflags = ['-Copt-level=1']") => ["rustflags"];
+    flags_in_the_environment_are_an_input: |p| p.environment.set("RUSTFLAGS", "-Copt-level=1") => ["rustflags"];
+    what_cargo_sets_for_the_compile_is_an_input: |p| p.write(".cargo/config.toml", "[env]\nA = 'b'\n[alias]\nb = 'build'\n") => ["cargo config: env"];
+    a_profile_s_variable_is_an_input: |p| p.environment.set("CARGO_PROFILE_RELEASE_LTO", "true") => ["CARGO_PROFILE_RELEASE_LTO"];
+    other_variables_are_nothing: |p| p.environment.set("EDITOR", "vi") => [];
+    a_variable_of_the_build_is_an_input: |p| p.settings.compile.env.extend([("A".to_owned(), "b".to_owned())]) => ["build.env.A"];
+    features_are_an_input: |p| p.settings.compile.features.extend(["extra".to_owned()]) => ["features"];
+    the_linkage_is_an_input: |p| p.settings.compile.linkage = Linkage::Static => ["link"];
+    a_glob_adds_sources: |p| p.settings.inputs.push(p.pattern("app", "sql/*.sql")) => ["app/sql/a.sql"];
+    what_is_excluded_is_nothing: |p| p.settings.exclude.push(p.pattern("app", "deep")) => ["app/src/deep/ignored.rs"];
+}
+
+#[tokio::test]
+async fn the_key_is_that_of_the_tree_and_not_of_its_place_or_its_user() {
+    let [here, mut there] = ["ws", "another folder/deeper/../there"].map(|name| Project::at(name, &FILES[..14]));
+    for project in [&here, &there] {
+        project.edit("app/Cargo.toml", "shared = { path = '../../shared' }\n", "");
+        project.write(".cargo/config.toml", "[env]\nHERE = { value = 'x', relative = true }\n");
+    }
+    there.environment.set("CARGO_HOME", there.path("../cargo-home"));
+    there.environment.set("USER", "somebody else");
+    let flags = |project: &Project| format!("-L{}", project.path("native").display().to_string().replace(' ', ""));
+    let mut here = here;
+    here.environment.set("RUSTFLAGS", flags(&here));
+    assert_ne!(here.inputs().await.unwrap().inputs.key("code"), there.inputs().await.unwrap().inputs.key("code"));
+    here.environment.remove("RUSTFLAGS");
+    let (a, b) = (here.inputs().await.unwrap().inputs, there.inputs().await.unwrap().inputs);
+    assert_eq!(a, b);
+    assert_eq!(a.key("code"), b.key("code"));
+    let text = format!("{a:?}");
+    let (root, user) = (here.path(""), std::env::var("HOME").unwrap());
+    assert!(!text.contains(root.to_str().unwrap()) && !text.contains(&user), "{text}");
+}
+
+#[tokio::test]
+async fn flags_that_name_the_workspace_have_one_key_in_every_checkout() {
+    let mut keys = Vec::new();
+    for name in ["a", "b/c"] {
+        let mut project = Project::at(name, &FILES[..14]);
+        project.edit("app/Cargo.toml", "shared = { path = '../../shared' }\n", "");
+        project.environment.set("RUSTFLAGS", format!("-L{}/native", project.path("").display()));
+        keys.push(project.inputs().await.unwrap().inputs.key("code"));
+    }
+    assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
+    let mut project = Project::app("fn main() {}");
+    project.write("profile", "x");
+    let plain = project.named_inputs().await;
+    project.settings.inputs = ["profile", "Cargo.lock", "Cargo.toml"].map(|name| project.pattern("", name)).into();
+    let named = project.named_inputs().await;
+    let added: Vec<&str> = named.keys().filter(|name| !plain.contains_key(*name)).map(String::as_str).collect();
+    assert_eq!(added, ["./Cargo.lock", "./Cargo.toml", "./profile"]);
+}
+
+#[tokio::test]
+async fn a_missing_lock_file_is_made_and_said_unless_it_is_locked() {
+    let mut project = Project::app("fn main() {}");
+    project.locked = true;
+    assert_eq!(project.inputs().await.unwrap_err().code(), Code::LockfileMissing);
+    assert!(!project.path("Cargo.lock").exists());
+    project.locked = false;
+    project.inputs().await.unwrap();
+    assert!(project.path("Cargo.lock").exists());
+    assert_eq!(project.notes.take(), ["Cargo.lock was made; commit it"]);
+    project.inputs().await.unwrap();
+    assert!(project.notes.take().is_empty());
+}
+
+#[tokio::test]
+async fn a_lock_file_that_no_longer_fits_is_brought_up_to_date() {
+    let project = Project::new(FILES);
+    project.inputs().await.unwrap();
+    project.notes.take();
+    project.edit("app/Cargo.toml", "[dev-dependencies]\ntests-only = { path = '../tests-only' }\n", "");
+    project.inputs().await.unwrap();
+    assert_eq!(project.notes.take(), ["Cargo.lock was brought up to date: `app` no longer needs `tests-only 0.1.0`"]);
+    project.inputs().await.unwrap();
+    assert!(project.notes.take().is_empty());
+}
+
+#[tokio::test]
+async fn the_compiler_is_asked_once_and_again_when_the_choice_may_have_changed() {
+    let mut project = Project::app("fn main() {}");
+    let log = project.path("../log");
+    let rustc = project.program("my-rustc", &format!("echo \"$@\" >> '{}'\nexec rustc \"$@\"", log.display()));
+    project.environment.set("RUSTC", &rustc);
+    let asked = || std::fs::read_to_string(&log).unwrap().lines().filter(|line| *line == "-vV").count();
+    project.inputs().await.unwrap();
+    // cargo may ask as well, when it makes Cargo.lock.
+    let first = asked();
+    project.inputs().await.unwrap();
+    assert_eq!(asked(), first);
+    project.write("rust-toolchain.toml", "# another choice\n[toolchain]\n");
+    project.inputs().await.unwrap();
+    assert_eq!(asked(), first + 1);
+}

@@ -1,0 +1,192 @@
+//! A user's project in a temporary folder, with an environment that holds nothing of the machine's
+//! but the toolchain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use cargo_union::base::cache::Cache;
+use cargo_union::base::error::Result;
+use cargo_union::base::process::Environment;
+use cargo_union::workspace::coverage::{Findings, uncovered};
+use cargo_union::workspace::{
+    Cargo, CodeInputs, CompileSettings, Compiled, Job, Linkage, Reporter, Settings, Snapshot, Workspace, compile, unmoved,
+};
+use tempfile::TempDir;
+use union_build::diag::Origin;
+use union_build::spec::{Pattern, Placed};
+
+/// The target of this machine.
+pub(crate) fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+pub(crate) struct Project {
+    folder: TempDir,
+    root: PathBuf,
+    pub(crate) environment: Environment,
+    pub(crate) cargo_program: Option<PathBuf>,
+    pub(crate) locked: bool,
+    pub(crate) settings: Settings,
+    /// Binaries that another image of the package carries.
+    pub(crate) compiled_too: BTreeSet<String>,
+    pub(crate) notes: Notes,
+}
+
+#[derive(Default)]
+pub(crate) struct Notes(Mutex<Vec<String>>);
+
+impl Reporter for Notes {
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+impl Notes {
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Project {
+    /// Files by their path below the workspace's root.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        Self::at("ws", files)
+    }
+
+    /// The same, in a folder of another name.
+    pub(crate) fn at(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap().join(name);
+        let mut environment: Environment =
+            ["PATH", "RUSTUP_TOOLCHAIN"].into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();
+        let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+        let rustup = rustup.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup"))).unwrap();
+        environment.set("RUSTUP_HOME", rustup);
+        environment.set("HOME", folder.path().join("home"));
+        let compile = CompileSettings {
+            profile: "release".to_owned(),
+            features: [].into(),
+            default_features: true,
+            linkage: Linkage::Dynamic,
+            env: BTreeMap::new(),
+        };
+        let settings =
+            Settings { compile, targets: vec![triple()], binaries: ["app".to_owned()].into(), inputs: Vec::new(), exclude: Vec::new() };
+        let project = Self {
+            folder,
+            root,
+            environment,
+            cargo_program: None,
+            locked: false,
+            settings,
+            compiled_too: BTreeSet::new(),
+            notes: Notes::default(),
+        };
+        files.iter().for_each(|(path, text)| project.write(path, text));
+        project
+    }
+
+    /// One package `app` with one binary.
+    pub(crate) fn app(main: &str) -> Self {
+        Self::new(&[("Cargo.toml", &manifest("app", "")), ("src/main.rs", main)])
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(path)).unwrap();
+        assert!(text.contains(from), "{path} has no {from:?}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    pub(crate) fn pattern(&self, folder: &str, glob: &str) -> Pattern {
+        Pattern { glob: Placed { value: glob.to_owned(), origin: Origin::Default }, folder: self.path(folder) }
+    }
+
+    pub(crate) fn cargo(&self) -> Cargo {
+        let mut cargo = Cargo::new(&self.root, self.environment.clone());
+        cargo.offline = true;
+        cargo.verbosity = -1;
+        cargo.locked = self.locked;
+        if let Some(program) = &self.cargo_program {
+            cargo.program = program.into();
+        }
+        cargo
+    }
+
+    pub(crate) fn cache(&self) -> Cache {
+        Cache::new(self.folder.path().join("cache"))
+    }
+
+    /// The inputs of `app`.
+    pub(crate) async fn inputs(&self) -> Result<CodeInputs> {
+        let (cargo, cache) = (self.cargo(), self.cache());
+        let workspace = Workspace::load(&cargo, None).await?;
+        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
+        snapshot.inputs(workspace.package("app").unwrap(), &self.settings)
+    }
+
+    /// Inputs by name, as a plan shows them.
+    pub(crate) async fn named_inputs(&self) -> BTreeMap<String, String> {
+        let found = self.inputs().await.unwrap();
+        found.inputs.iter().map(|(name, value)| (name.to_owned(), format!("{value:?}"))).collect()
+    }
+
+    /// Compiles `app` and checks what was read, as a build does.
+    pub(crate) async fn build(&self) -> Result<(Compiled, Findings)> {
+        let (cargo, cache) = (self.cargo(), self.cache());
+        let workspace = Workspace::load(&cargo, None).await?;
+        let package = workspace.package("app").unwrap();
+        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
+        let before = snapshot.inputs(package, &self.settings)?;
+        let job = Job {
+            package,
+            target: &self.settings.targets[0],
+            settings: &self.settings.compile,
+            binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
+            source_date_epoch: 0,
+        };
+        let compiled = compile(&snapshot, &job, &self.notes).await?;
+        let findings = uncovered(&snapshot, package, &before, &compiled)?;
+        unmoved(&before.inputs, &self.inputs().await?.inputs)?;
+        Ok((compiled, findings))
+    }
+
+    /// What the compiled `app` prints.
+    pub(crate) async fn run(&self) -> String {
+        let (compiled, _) = self.build().await.unwrap();
+        let output = std::process::Command::new(&compiled.executables["app"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// A manifest of a package with no dependencies, and more lines.
+pub(crate) fn manifest(name: &str, more: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}")
+}
+
+/// Whether an executable asks for a dynamic linker: whether it has a program header of that kind.
+pub(crate) fn has_interpreter(executable: &[u8]) -> bool {
+    const PT_INTERP: u16 = 3;
+    let number = |at: usize| u16::from_le_bytes([executable[at], executable[at + 1]]);
+    // 64 bits, little end first: where the headers begin, how long each is, how many there are.
+    let (begin, length, count) = (number(32), number(54), number(56));
+    (0..count).any(|index| number(usize::from(begin + index * length)) == PT_INTERP)
+}

@@ -1,0 +1,221 @@
+//! The hand-over file: which references `cargo union` resolved, for the crate's next compile.
+//!
+//! `cargo union` writes it, `build.rs` reads it. Both sides find it through [`path`], with the target
+//! folder that cargo itself names when asked from the package's folder, so that `--target-dir` does
+//! not part them. A file that is empty or absent means that nothing was resolved yet.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Map, Value, json};
+
+/// Version of the file's format.
+const FORMAT: u64 = 1;
+
+/// Where the file of a package is: below the target folder, by the package's name and the folder of
+/// its manifest, for two packages of one name may share a target folder.
+pub fn path(target_directory: &Path, package: &str, folder: &Path) -> PathBuf {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let hash = fnv1a(folder.as_os_str().as_encoded_bytes());
+    target_directory.join("union").join("references").join(format!("{package}-{:016x}.json", hash >> 64))
+}
+
+/// What was resolved for a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// The package's name.
+    pub package: String,
+    /// Its images, each key once.
+    pub images: Vec<Reference>,
+    /// Image key by task.
+    pub tasks: BTreeMap<String, String>,
+}
+
+/// What was resolved for one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reference {
+    /// Name of the `images.NAME` table.
+    pub key: String,
+    /// Name of the repository below the registry.
+    pub name: String,
+    /// `registry/name`; `None` without a registry.
+    pub repository: Option<String>,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The full key, which a container of the image has as `UNION_IMAGE_ID`.
+    pub id: Option<String>,
+}
+
+impl References {
+    /// The file's text: the same for the same references.
+    pub fn to_json(&self) -> String {
+        let images: Vec<Value> = self.images.iter().map(Reference::to_value).collect();
+        let file = json!({ "format": FORMAT, "package": self.package, "images": images, "tasks": self.tasks });
+        format!("{file:#}\n")
+    }
+
+    /// Reads the file's text; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When the text is not what [`to_json`](Self::to_json) writes.
+    pub fn from_json(text: &str) -> Result<Option<Self>, InvalidReferences> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let file: Value = serde_json::from_str(text).map_err(|error| InvalidReferences(error.to_string()))?;
+        let format = file.get("format").and_then(Value::as_u64).ok_or_else(|| invalid("`format` is missing"))?;
+        if format != FORMAT {
+            return Err(invalid(&format!("its format is {format}, and this version of union-build reads {FORMAT}")));
+        }
+        let images = file.get("images").and_then(Value::as_array).ok_or_else(|| invalid("`images` is not a list"))?;
+        let tasks = file.get("tasks").and_then(Value::as_object).ok_or_else(|| invalid("`tasks` is not a table"))?;
+        Ok(Some(Self {
+            package: text_of(&file, "package")?,
+            images: images.iter().map(Reference::from_value).collect::<Result<_, _>>()?,
+            tasks: tasks.keys().map(|task| Ok((task.clone(), text_of(&file["tasks"], task)?))).collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+impl Reference {
+    fn to_value(&self) -> Value {
+        json!({ "key": self.key, "name": self.name, "repository": self.repository, "tag": self.tag, "id": self.id })
+    }
+
+    fn from_value(value: &Value) -> Result<Self, InvalidReferences> {
+        let optional = |key: &str| match value.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => text_of(value, key).map(Some),
+        };
+        Ok(Self {
+            key: text_of(value, "key")?,
+            name: text_of(value, "name")?,
+            repository: optional("repository")?,
+            tag: optional("tag")?,
+            id: optional("id")?,
+        })
+    }
+}
+
+/// A text is not a hand-over file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidReferences(String);
+
+impl fmt::Display for InvalidReferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidReferences {}
+
+/// The constant that the generated file has for an image.
+pub fn constant(image: &str) -> String {
+    image.to_uppercase().replace('-', "_")
+}
+
+/// What `cargo metadata` says of a package, asked from its folder, without the network.
+///
+/// # Errors
+/// Cargo's own words when it fails, or why it could not be asked.
+pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    if let Some(folder) = manifest.parent() {
+        command.current_dir(folder);
+    }
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("`{}` could not be run: {error}", cargo.to_string_lossy()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo answered with something that is not JSON: {error}"))
+}
+
+/// An object of a JSON value, or nothing where there is none.
+pub(crate) fn object<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    value.pointer(path).and_then(Value::as_object).into_iter().flat_map(Map::iter)
+}
+
+fn text_of(value: &Value, key: &str) -> Result<String, InvalidReferences> {
+    let text = value.get(key).and_then(Value::as_str).ok_or_else(|| invalid(&format!("`{key}` is not a string")))?;
+    Ok(text.to_owned())
+}
+
+fn invalid(why: &str) -> InvalidReferences {
+    InvalidReferences(why.to_owned())
+}
+
+/// FNV-1a with 128 bits: a file name needs no more, and the standard library has no stable hash.
+fn fnv1a(bytes: &[u8]) -> u128 {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn references() -> References {
+        let gpu = Reference {
+            key: "gpu".into(),
+            name: "app-gpu".into(),
+            repository: Some("ghcr.io/acme/app-gpu".into()),
+            tag: Some("abc".into()),
+            id: Some("0123".into()),
+        };
+        let plain = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
+        References { package: "app".into(), images: vec![gpu, plain], tasks: [("train".into(), "gpu".into())].into() }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        assert_eq!(References::from_json(&references().to_json()), Ok(Some(references())));
+    }
+
+    #[test]
+    fn an_empty_file_means_that_nothing_is_resolved() {
+        assert_eq!(References::from_json(""), Ok(None));
+        assert_eq!(References::from_json("\n"), Ok(None));
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_a_reason() {
+        for (text, why) in [
+            ("{", "EOF"),
+            ("[]", "`format` is missing"),
+            (r#"{"format":2}"#, "its format is 2"),
+            (r#"{"format":1,"images":{},"tasks":{}}"#, "`images` is not a list"),
+            (r#"{"format":1,"package":"a","images":[{"key":1}],"tasks":{}}"#, "`key` is not a string"),
+            (r#"{"format":1,"package":"a","images":[],"tasks":{"t":1}}"#, "`t` is not a string"),
+        ] {
+            let error = References::from_json(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv1a(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        assert_eq!(fnv1a(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+    }
+
+    #[test]
+    fn the_path_depends_on_the_folder_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        std::fs::create_dir(&one).unwrap();
+        std::fs::create_dir(&two).unwrap();
+        let at = |folder: &Path| path(Path::new("/target"), "app", folder);
+        assert_ne!(at(&one), at(&two));
+        assert_eq!(at(&one), at(&two.join("../one")));
+        let shown = at(&one).display().to_string();
+        assert!(shown.starts_with("/target/union/references/app-") && shown.ends_with(".json"), "{shown}");
+        assert_eq!(shown.len(), "/target/union/references/app-0123456789abcdef.json".len());
+    }
+}

@@ -1,0 +1,166 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn inputs<const N: usize>(pairs: [(&str, Value); N]) -> Inputs {
+    let mut inputs = Inputs::new();
+    pairs.into_iter().for_each(|(name, value)| inputs.insert(name, value));
+    inputs
+}
+
+/// One of every kind of value.
+fn sample() -> Inputs {
+    inputs([
+        ("apt-packages", Value::texts(["libpq5", "ca-certificates"])),
+        ("base-image linux/amd64", Value::hash_of("a manifest")),
+        ("default-features", Value::Bool(true)),
+        ("env", Value::Map([("RUST_LOG".to_owned(), Value::from("info")), ("A".to_owned(), Value::from(""))].into())),
+        ("mode", Value::Number(-1)),
+        ("user", Value::from("1000")),
+    ])
+}
+
+/// Whoever changes these has changed the key of every image there is, and raises [`FORMAT`].
+#[test]
+fn the_same_inputs_have_the_same_key_on_every_machine() {
+    for (inputs, kind, hex) in [
+        (Inputs::new(), "image", "8fc6c5cd6eefb9883b9840278b2a8fbe22e8b23fe42e99e509c5d9b863e480af"),
+        (Inputs::new(), "environment", "bb60fecdcac5543ea836d6dad81a6163b6ce8916a8e1016c70ccba357d991f38"),
+        (inputs([("user", Value::from("1000"))]), "image", "d8d95f690e11cefea00fcac81195e8ac7fb63748b4c5513fcbd27f0cea810240"),
+        (sample(), "image", "e303821b680e05cce3e77c90636c3009b5f60efb6957b5aa5b7485862d2be6b6"),
+    ] {
+        assert_eq!(inputs.key(kind).to_string(), hex, "{inputs:?}");
+    }
+}
+
+#[test]
+fn the_tag_of_a_key_is_fixed() {
+    let key = sample().key("image");
+    assert_eq!(key.spec_hash(), "wc1r46v81r2wsrz7fj866v1g16");
+    let images = [("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), key)].into();
+    assert_eq!(tag_key("gpu", &images).to_string(), "00e8cf8776adda2b580faac1ac8fdffc2cbff1f33a8d7583b771b921431ba49c");
+    assert_eq!(tag_key("default", &images).spec_hash(), "18qddbqhh2mn5cxc2b8f9ez098");
+}
+
+#[test]
+fn a_tag_changes_with_every_image_of_the_package() {
+    let of = |gpu: &str| {
+        let gpu = inputs([("apt-packages", Value::texts([gpu]))]).key("image");
+        tag_key("default", &[("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), gpu)].into())
+    };
+    assert_ne!(of("libpq5"), of("libpq6"));
+}
+
+/// Flyte's own tags take these for one another.
+#[test]
+fn what_others_confuse_has_different_keys() {
+    let apt = |packages: &[&str]| inputs([("apt-packages", Value::texts(packages.iter().copied()))]).key("environment");
+    let commands = |commands: &[&str]| inputs([("commands", Value::texts(commands.iter().copied()))]).key("environment");
+    let keys = [
+        apt(&["a", "bc"]),
+        apt(&["ab", "c"]),
+        apt(&["abc"]),
+        apt(&["a bc"]),
+        apt(&["bc", "a"]),
+        apt(&["at", "b"]),
+        apt(&["a", "tb"]),
+        commands(&["abc"]),
+        commands(&["a", "bc"]),
+    ];
+    for (index, key) in keys.iter().enumerate() {
+        assert!(!keys[..index].contains(key), "{index}");
+    }
+}
+
+#[test]
+fn values_of_different_kinds_never_meet() {
+    let of = |value: Value| inputs([("x", value)]).key("image");
+    let keys = [
+        of(Value::from("")),
+        of(Value::from("1")),
+        of(Value::Number(1)),
+        of(Value::Bool(true)),
+        of(Value::Bool(false)),
+        of(Value::Number(0)),
+        of(Value::List(vec![])),
+        of(Value::Map(BTreeMap::new())),
+        of(Value::texts(["1"])),
+        of(Value::hash_of("1")),
+        of(Value::from(hex(&Sha256::digest("1")))),
+        Inputs::new().key("image"),
+    ];
+    for (index, key) in keys.iter().enumerate() {
+        assert!(!keys[..index].contains(key), "{index}");
+    }
+}
+
+#[test]
+fn a_spec_hash_is_a_tag_of_130_bits() {
+    let hash = Key([0xff; 32]).spec_hash();
+    assert_eq!(hash, "z".repeat(26));
+    // The 130th bit counts, the 131st does not.
+    let last = |byte: u8| {
+        let mut bytes = [0; 32];
+        bytes[16] = byte;
+        Key(bytes).spec_hash()
+    };
+    assert_ne!(last(0b0100_0000), last(0));
+    assert_eq!(last(0b0010_0000), last(0));
+}
+
+#[test]
+#[should_panic(expected = "the input `user` was given twice")]
+fn an_input_cannot_hide_another() {
+    let mut inputs = inputs([("user", Value::from("a"))]);
+    inputs.insert("user", "b");
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        // `t` is also what the encoding begins a text with.
+        "[at]{0,3}".prop_map(Value::Text),
+        any::<bool>().prop_map(Value::Bool),
+        (-2_i64..3).prop_map(Value::Number),
+        "[ab]{0,2}".prop_map(Value::hash_of),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::List),
+            proptest::collection::btree_map("[at]{0,2}", inner, 0..3).prop_map(Value::Map),
+        ]
+    })
+}
+
+fn pairs() -> impl Strategy<Value = BTreeMap<String, Value>> {
+    proptest::collection::btree_map("[ab]{1,2}", value(), 0..4)
+}
+
+proptest! {
+    #[test]
+    fn different_inputs_have_different_keys(one in pairs(), two in pairs()) {
+        let (left, right) = (Inputs(one.clone()), Inputs(two.clone()));
+        prop_assert_eq!(one == two, left.key("image") == right.key("image"));
+        prop_assert_ne!(left.key("image"), left.key("environment"));
+    }
+
+    #[test]
+    fn the_order_in_which_inputs_are_given_does_not_matter(given in pairs()) {
+        let (mut forward, mut backward) = (Inputs::new(), Inputs::new());
+        given.iter().for_each(|(name, value)| forward.insert(name, value.clone()));
+        given.iter().rev().for_each(|(name, value)| backward.insert(name, value.clone()));
+        prop_assert_eq!(forward.key("image"), backward.key("image"));
+    }
+
+    #[test]
+    fn any_one_change_changes_the_key(given in pairs(), name in "[ab]{1,2}", changed in value()) {
+        let mut other = given.clone();
+        let before = other.insert(name, changed.clone());
+        prop_assert_eq!(Inputs(given).key("image") == Inputs(other).key("image"), before == Some(changed));
+    }
+
+    #[test]
+    fn a_spec_hash_may_be_a_tag(given in pairs()) {
+        let hash = Inputs(given).key("image").spec_hash();
+        prop_assert!(hash.len() == 26 && crate::spec::validate::is_tag(&hash), "{}", hash);
+    }
+}

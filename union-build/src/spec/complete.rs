@@ -1,0 +1,184 @@
+//! What nobody said: inheritance from the package to its images, and every default.
+//!
+//! After this the tree holds whatever will be built, so that `cargo union config` lists the truth.
+
+use super::Facts;
+use super::raw::{Node, Table, Value};
+use super::schema::{Default, Level, keys};
+use super::validate::is_path_component;
+use crate::diag::Origin;
+
+/// Base of an environment in which nothing has to run.
+pub const BASE: &str = "gcr.io/distroless/cc-debian13";
+
+/// Base of an environment in which something has to run.
+pub const BASE_TO_RUN_IN: &str = "debian:trixie-slim";
+
+/// Fills in everything that was not said.
+pub(super) fn complete(tree: &mut Table, facts: &Facts) {
+    fill(tree, &keys::UNION);
+    fill(table_of(tree, "build"), &keys::BUILD);
+    let package = tree.clone();
+
+    let images = tree.entry("images".to_owned()).or_insert_with(empty_table);
+    if let Value::Table(images) = &mut images.value {
+        if images.is_empty() {
+            images.insert("default".to_owned(), empty_table());
+        }
+        for (name, image) in images.iter_mut() {
+            if let Value::Table(image) = &mut image.value {
+                complete_image(image, name, &package, facts);
+            }
+        }
+    }
+    let image = sole_or_default(tree.get("images"));
+
+    let tasks = tree.entry("tasks".to_owned()).or_insert_with(empty_table);
+    if let Value::Table(tasks) = &mut tasks.value {
+        if let (true, Some(bin)) = (tasks.is_empty(), facts.sole_binary()) {
+            tasks.insert(bin.to_owned(), empty_table());
+        }
+        for (name, task) in tasks.iter_mut() {
+            if let Value::Table(task) = &mut task.value {
+                complete_task(task, name, image.as_deref(), facts);
+            }
+        }
+    }
+}
+
+/// A text as one component of a repository's path: as it is when it may be one, else lower-case, with
+/// a dash for everything that may not stand there.
+pub(super) fn component(text: &str) -> String {
+    let text = text.to_lowercase();
+    if is_path_component(&text) {
+        return text;
+    }
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("-");
+    if name.is_empty() { "image".to_owned() } else { name }
+}
+
+fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts) {
+    for key in ["registry", "builder"] {
+        let value = nearer(image.remove(key), package.get(key).cloned());
+        image.extend(value.map(|node| (key.to_owned(), node)));
+    }
+    inherit_build(table_of(image, "build"), package);
+    fill(image, &keys::IMAGE);
+    let suffix = if name == "default" { String::new() } else { format!("-{name}") };
+    image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
+    if !image.contains_key("base-image") && !image.contains_key("extends") {
+        let base = if has_to_run(image) { BASE_TO_RUN_IN } else { BASE };
+        image.insert("base-image".to_owned(), default_text(base));
+    }
+    if let Some(Node { value: Value::List(secrets), .. }) = image.get_mut("secrets") {
+        for secret in secrets {
+            if let Value::Table(secret) = &mut secret.value {
+                fill(secret, &keys::SECRET);
+            }
+        }
+    }
+}
+
+fn inherit_build(build: &mut Table, package: &Table) {
+    let Some(Node { value: Value::Table(inherited), .. }) = package.get("build") else { return };
+    for (key, far) in inherited {
+        let near = build.remove(key);
+        let node = match (&near, &far.value) {
+            (Some(Node { value: Value::Table(_), .. }), Value::Table(_)) => super::merge::merge(Some(far.clone()), near),
+            _ => nearer(near, Some(far.clone())),
+        };
+        build.extend(node.map(|node| (key.clone(), node)));
+    }
+}
+
+/// The image's own value wins over the package's, but a variable or a flag wins over both: they can
+/// only be set for the package.
+fn nearer(near: Option<Node>, far: Option<Node>) -> Option<Node> {
+    match &far {
+        Some(Node { origin: Origin::Env(_) | Origin::Flag(_), .. }) => far,
+        _ => near.or(far),
+    }
+}
+
+fn complete_task(task: &mut Table, name: &str, image: Option<&str>, facts: &Facts) {
+    fill(task, &keys::TASK);
+    let kind = if facts.depends_on_flyte { "rust" } else { "container" };
+    task.entry("kind".to_owned()).or_insert_with(|| default_text(kind));
+    if let Some(image) = image {
+        task.entry("image".to_owned()).or_insert_with(|| default_text(image));
+    }
+    let same_name = facts.binaries.iter().find(|bin| bin.replace('_', "-") == name.replace('_', "-"));
+    if let Some(bin) = same_name.map(String::as_str).or(facts.sole_binary()) {
+        task.entry("bin".to_owned()).or_insert_with(|| default_text(bin));
+    }
+}
+
+/// The image of a task that does not name one: `default`, or the only one there is.
+fn sole_or_default(images: Option<&Node>) -> Option<String> {
+    let Some(Node { value: Value::Table(images), .. }) = images else { return None };
+    match images.keys().next() {
+        _ if images.contains_key("default") => Some("default".to_owned()),
+        Some(only) if images.len() == 1 => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// Whether a key is used that only a builder with containers can honour.
+fn has_to_run(image: &Table) -> bool {
+    let used = |name: &str| image.get(name).is_some_and(|node| !is_empty(&node.value));
+    let python = |file: &Node| matches!(&file.value, Value::Text(path) if !super::validate::is_cargo_lock(path));
+    let requirements = image.get("requirements").map(|node| &node.value);
+    keys::IMAGE.keys.iter().any(|key| key.runs && used(key.name))
+        || matches!(requirements, Some(Value::List(files)) if files.iter().any(python))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::List(entries) => entries.is_empty(),
+        Value::Table(entries) => entries.is_empty(),
+        _ => false,
+    }
+}
+
+/// Every default of a table that is a plain value.
+fn fill(table: &mut Table, level: &'static Level) {
+    for key in level.keys {
+        if let Default::Toml(text) = key.default {
+            table.entry(key.name.to_owned()).or_insert_with(|| default_node(text));
+        }
+    }
+}
+
+fn default_node(text: &'static str) -> Node {
+    let value = toml::de::DeValue::parse(text).expect("the schema's defaults are valid TOML");
+    node(convert(value.get_ref()))
+}
+
+fn convert(value: &toml::de::DeValue<'_>) -> Value {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(value) => Value::Bool(*value),
+        DeValue::Integer(number) => Value::Integer(number.as_str().parse().expect("the schema's defaults are small numbers")),
+        DeValue::Array(entries) => Value::List(entries.iter().map(|entry| node(convert(entry.get_ref()))).collect()),
+        DeValue::Table(_) => Value::Table(Table::new()),
+        other => unreachable!("the schema has no default that is a {}", other.type_str()),
+    }
+}
+
+fn table_of<'a>(table: &'a mut Table, key: &str) -> &'a mut Table {
+    table.entry(key.to_owned()).or_insert_with(empty_table).make_table()
+}
+
+fn empty_table() -> Node {
+    node(Value::Table(Table::new()))
+}
+
+fn default_text(text: impl Into<String>) -> Node {
+    node(Value::Text(text.into()))
+}
+
+fn node(value: Value) -> Node {
+    Node { key: Origin::Default, origin: Origin::Default, value }
+}

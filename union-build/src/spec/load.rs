@@ -1,0 +1,88 @@
+//! The whole way from manifests to valid types.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Spec;
+use super::complete::complete;
+use super::merge::{Overrides, merge};
+use super::raw::{self, Node, Section, Table, Value};
+use super::settings::{Setting, settings};
+use super::validate::{Ground, validate};
+use crate::diag::{Diagnostic, Origin, Severity, SourceFile};
+
+/// What cargo knows of a package and its manifest does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The package's name.
+    pub package: String,
+    /// Folder of its manifest.
+    pub folder: PathBuf,
+    /// Root of its workspace.
+    pub workspace_root: PathBuf,
+    /// Names of its binaries.
+    pub binaries: Vec<String>,
+    /// Its `default-run`.
+    pub default_run: Option<String>,
+    /// Whether it depends on the upstream `flyte` crate.
+    pub depends_on_flyte: bool,
+}
+
+impl Facts {
+    /// The binary that is meant when none is named: `default-run`, or the only one.
+    pub(super) fn sole_binary(&self) -> Option<&str> {
+        match &self.binaries[..] {
+            [only] => Some(only),
+            _ => self.default_run.as_deref(),
+        }
+    }
+}
+
+/// Reads what a package declares: the workspace's defaults, its own table, then the overrides.
+///
+/// The spec is `None` when there is an error among the diagnostics; those are sorted by place, and a
+/// problem of the workspace's table comes back for every package that is loaded. The settings are
+/// the resolved values, defaults included.
+pub fn load(
+    workspace: Option<&Arc<SourceFile>>,
+    package: &Arc<SourceFile>,
+    overrides: &Overrides,
+    facts: &Facts,
+) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+    let mut problems = Vec::new();
+    let lower = workspace.map_or(Ok(None), |file| raw::read(file, Section::Workspace, &mut problems));
+    let upper = raw::read(package, Section::Package, &mut problems);
+    let (Ok(lower), Ok(upper)) = (lower, upper) else {
+        // Whatever else could be said would follow from the half that is missing.
+        return (None, sorted(problems), Vec::new());
+    };
+    let nothing = || Node { key: Origin::Default, origin: Origin::Default, value: Value::Table(Table::new()) };
+    let mut tree = merge(lower, upper).unwrap_or_else(nothing);
+    let table = tree.make_table();
+    overrides.apply(table, &mut problems);
+    complete(table, facts);
+    let settings = settings(table);
+    let spec = validate(&tree, &Ground { facts, folder: overrides.folder() }, &mut problems);
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    ((!failed).then_some(spec), sorted(problems), settings)
+}
+
+/// In the order of their places, each once: what a workspace or a package says for several images is
+/// found with each of them.
+fn sorted(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |problem: &Diagnostic| match problem.labels.first().map(|label| &label.origin) {
+        Some(Origin::File(file, span)) => (Some(file.path.clone()), span.start, problem.code),
+        _ => (None, 0, problem.code),
+    };
+    problems.sort_by_cached_key(place);
+    let mut once: Vec<Diagnostic> = Vec::new();
+    for problem in problems {
+        if !once.contains(&problem) {
+            once.push(problem);
+        }
+    }
+    once
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! Manifests in, specs and problems out: what a user types and what the tool makes of it.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::diag::Code;
+use crate::spec::{Base, BuilderChoice, Kind, Link};
+
+mod copying;
+mod layers;
+mod problems;
+
+/// A package in a workspace of its own, on disk.
+struct Project {
+    /// The folder goes when the project does.
+    _root: TempDir,
+    workspace: Option<String>,
+    union: String,
+    overrides: Vec<(&'static str, &'static str)>,
+    env: Vec<(&'static str, &'static str)>,
+    facts: Facts,
+}
+
+impl Project {
+    /// A package `app` in the folder `app` of a workspace, with a table that starts on the first line.
+    fn new(union: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().canonicalize().unwrap();
+        fs::create_dir(path.join("app")).unwrap();
+        let facts = Facts {
+            package: "app".to_owned(),
+            folder: path.join("app"),
+            workspace_root: path,
+            binaries: vec!["app".to_owned()],
+            ..Facts::default()
+        };
+        Self { _root: root, workspace: None, union: union.to_owned(), overrides: Vec::new(), env: Vec::new(), facts }
+    }
+
+    fn workspace(mut self, union: &str) -> Self {
+        self.workspace = Some(union.to_owned());
+        self
+    }
+
+    fn bins(mut self, bins: &[&str]) -> Self {
+        self.facts.binaries = bins.iter().map(|bin| (*bin).to_owned()).collect();
+        self
+    }
+
+    fn default_run(mut self, bin: &str) -> Self {
+        self.facts.default_run = Some(bin.to_owned());
+        self
+    }
+
+    fn flyte(mut self) -> Self {
+        self.facts.depends_on_flyte = true;
+        self
+    }
+
+    fn flag(mut self, flag: &'static str, value: &'static str) -> Self {
+        self.overrides.push((flag, value));
+        self
+    }
+
+    fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    /// A file below the workspace's root.
+    fn file(self, path: &str) -> Self {
+        let path = self.facts.workspace_root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "content").unwrap();
+        self
+    }
+
+    #[cfg(unix)]
+    fn link(self, path: &str, target: impl AsRef<Path>) -> Self {
+        let path = self.facts.workspace_root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+        self
+    }
+
+    fn root(&self) -> &Path {
+        &self.facts.workspace_root
+    }
+
+    fn load(&self) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+        let workspace = self.workspace.as_ref().map(|text| SourceFile::new(self.root().join("Cargo.toml"), text.clone()));
+        let package = SourceFile::new(self.root().join("app/Cargo.toml"), self.union.clone());
+        let lookup = |name: &str| self.env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let overrides = Overrides::new(self.root().join("elsewhere")).env(lookup);
+        let overrides = self.overrides.iter().fold(overrides, |overrides, (flag, value)| overrides.flag(flag, *value));
+        load(workspace.as_ref(), &package, &overrides, &self.facts)
+    }
+
+    /// The spec of a manifest without a problem.
+    fn spec(&self) -> Spec {
+        let (spec, problems, _) = self.load();
+        assert_eq!(problems, [], "{}", self.union);
+        spec.unwrap()
+    }
+
+    /// The problems of a manifest that has some.
+    fn problems(&self) -> Vec<Diagnostic> {
+        let (spec, problems, _) = self.load();
+        assert!(!problems.is_empty(), "no problem in {}", self.union);
+        assert_eq!(spec.is_none(), problems.iter().any(|problem| problem.severity == Severity::Error));
+        problems
+    }
+
+    /// The value and the origin of one line of `cargo union config`; the origin without the folder.
+    fn setting(&self, key: &str) -> (String, String) {
+        let (_, _, settings) = self.load();
+        let setting = settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key} in {settings:#?}"));
+        let root = format!("{}/", self.root().display());
+        (setting.value.clone(), setting.origin.to_string().replace(&root, ""))
+    }
+}
+
+/// The one problem that a table must have: its code, where it is and what it says.
+fn one(project: &Project, code: Code, place: &str, message: &str, help: &str) {
+    let problems = project.problems();
+    let [problem] = &problems[..] else { panic!("{} problems for {}: {problems:#?}", problems.len(), project.union) };
+    let root = format!("{}/", project.root().display());
+    let found = problem.labels[0].origin.to_string().replace(&root, "");
+    assert_eq!((problem.code, found.as_str()), (code, place), "{}: {}", project.union, problem.message);
+    assert!(problem.message.contains(message), "`{}` lacks `{message}`", problem.message);
+    let advice = problem.help.as_deref().unwrap_or_default();
+    assert!(advice.contains(help), "`{advice}` lacks `{help}`");
+}
+
+/// A table below `[package.metadata.union]`, which is the first line.
+fn table(lines: &str) -> Project {
+    Project::new(&format!("[package.metadata.union]\n{lines}\n"))
+}
+
+#[test]
+fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
+    let spec = table("").spec();
+    assert_eq!(spec.images.keys().collect::<Vec<_>>(), ["default"]);
+    let image = &spec.images["default"];
+    assert_eq!(image.name.value, "app");
+    assert_eq!(image.tag_format.value, "{spec-hash}");
+    assert_eq!(image.platforms.iter().map(|platform| platform.value.as_str()).collect::<Vec<_>>(), ["linux/amd64"]);
+    assert!(
+        matches!(&image.base, Base::Reference(base) if base.value == "gcr.io/distroless/cc-debian13" && base.origin == Origin::Default)
+    );
+    assert_eq!((image.build.profile.as_str(), image.build.default_features.value), ("release", true));
+    assert_eq!(
+        (image.build.link.value, image.effective_link(true), image.effective_link(false)),
+        (Link::Auto, Link::Static, Link::Dynamic)
+    );
+    let task = &spec.tasks["app"];
+    assert_eq!((task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)), (Kind::Container, "default", Some("app")));
+    assert_eq!(task.retries.value, 0);
+}
+
+#[test]
+fn an_environment_in_which_something_runs_has_a_base_with_a_shell() {
+    for line in [
+        "apt-packages = [\"curl\"]",
+        "commands = [\"true\"]",
+        "pip-packages = [\"numpy\"]",
+        "env = { A = \"b\" }",
+        "requirements = [\"Cargo.lock\"]",
+    ] {
+        let spec = table(&format!("images.default.{line}")).spec();
+        let Base::Reference(base) = &spec.images["default"].base else { panic!("a reference") };
+        let runs = !spec.images["default"].needs_to_run().is_empty();
+        assert_eq!(base.value, if runs { "debian:trixie-slim" } else { "gcr.io/distroless/cc-debian13" }, "{line}");
+        assert_eq!(runs, !line.starts_with("env") && !line.starts_with("requirements"), "{line}");
+    }
+}
+
+/// The schema says which keys the native builder leaves to others; the type must say the same.
+#[test]
+fn what_the_schema_says_needs_a_container_is_what_the_image_says() {
+    use crate::spec::schema::{Kind, keys};
+    for key in keys::IMAGE.keys {
+        let value = match key.kind {
+            Kind::Texts | Kind::Paths => "[\"requirements.txt\"]",
+            Kind::TextMap if key.name == "mirrors" => "{ \"a.b\" = \"c.d\" }",
+            Kind::TextMap => "{ a = \"/b\" }",
+            Kind::Entries(_) => "[{ id = \"a\", env = \"A\" }]",
+            Kind::Path => "\"requirements.txt\"",
+            Kind::Text if key.name == "python-exec" => "\"/usr/bin/python3\"",
+            Kind::Text if key.runs => "\"12.6\"",
+            _ => continue,
+        };
+        if ["platforms", "requirements", "runtime-libs", "inputs", "exclude"].contains(&key.name) {
+            continue;
+        }
+        let project = table(&format!("images.default.{} = {value}", key.name)).file("app/requirements.txt");
+        let needs: Vec<&str> = project.spec().images["default"].needs_to_run().iter().map(|(key, _)| *key).collect();
+        assert_eq!(needs, if key.runs { vec![key.name] } else { vec![] });
+    }
+    let python = table("images.default.requirements = [\"requirements-dev.txt\"]").file("app/requirements-dev.txt").spec();
+    assert_eq!(python.images["default"].needs_to_run()[0].0, "requirements");
+}
+
+#[test]
+fn names_come_from_the_package_and_the_image() {
+    let mut project = table(
+        "[package.metadata.union.images.default]\n[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.other]\nname = \"team/x\"",
+    );
+    project.facts.package = "My__App_".to_owned();
+    let spec = project.spec();
+    let names: Vec<&str> = spec.images.values().map(|image| image.name.as_str()).collect();
+    assert_eq!(names, ["my-app", "my-app-my-gpu", "team/x"]);
+}
+
+#[test]
+fn tasks_that_name_one_image_share_it() {
+    let spec = table(
+        "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\nresources = { cpu = 4, gpu = \"A100:1\" }\nretries = 3",
+    )
+    .bins(&["one", "two", "three"])
+    .spec();
+    assert_eq!(spec.binaries_of("gpu").into_iter().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(spec.tasks["two"].resources["cpu"].value, "4");
+    assert_eq!(spec.tasks["two"].retries.value, 3);
+}
+
+#[test]
+fn the_default_run_is_the_task_when_none_is_declared() {
+    let spec = table("").bins(&["a", "b"]).default_run("b").spec();
+    assert_eq!(spec.tasks.keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn a_package_without_a_binary_may_declare_environments() {
+    let spec = table("images.base.base-image = \"scratch\"").bins(&[]).spec();
+    assert!(spec.tasks.is_empty() && matches!(spec.images["base"].base, Base::Scratch(_)));
+    assert!(spec.binaries_of("base").is_empty());
+}
+
+#[test]
+fn a_package_that_depends_on_flyte_has_rust_tasks() {
+    assert_eq!(table("").flyte().spec().tasks["app"].kind.value, Kind::Rust);
+    assert_eq!(table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"].kind.value, Kind::Container);
+}
+
+#[test]
+fn a_container_task_may_run_what_its_image_brings() {
+    let spec = table("images.default.entrypoint = [\"/bin/sh\"]\n[package.metadata.union.tasks.shell]").bins(&["a", "b"]).spec();
+    assert_eq!(spec.tasks["shell"].bin, None);
+}
+
+#[test]
+fn the_starter_manifest_is_valid_for_any_package_also_with_its_comments() {
+    for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
+        let text = crate::spec::schema::template("my_app", &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>());
+        assert!(text.starts_with(&format!("[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n", bins[0])), "{text}");
+        let spec = Project::new(&text).bins(bins).spec();
+        assert_eq!((spec.tasks.len(), spec.images["default"].copy.len()), (bins.len(), 0));
+        let uncommented = |line: &str| match line.strip_prefix("# ") {
+            Some(comment) if !comment.ends_with(':') => comment.to_owned(),
+            _ => line.to_owned(),
+        };
+        let whole: Vec<String> = text.lines().map(uncommented).collect();
+        let spec = Project::new(&whole.join("\n")).bins(bins).file("app/conf/x").spec();
+        assert_eq!((spec.images["default"].name.as_str(), spec.images["default"].copy.len()), ("my_app", 1));
+    }
+}
+
+/// `build.rs` reads names out of JSON without this schema; both must find the same ones.
+#[test]
+fn the_build_script_finds_the_same_images_and_tasks() {
+    use crate::emit::declared::Declared;
+    for (workspace, package, bins) in [
+        ("", "", &["app"][..]),
+        ("", "images.gpu.name = \"x\"\nimages.cpu = {}\ntasks.a = { image = \"gpu\", bin = \"app\" }", &["app"]),
+        ("images.gpu.name = \"ws\"\ntasks.t.image = \"gpu\"", "images.gpu.user = \"1\"\nimages.default = {}", &["t", "u"]),
+        ("", "images.only = {}", &["app"]),
+        ("", "images.only = {}", &[]),
+    ] {
+        let project = table(package).workspace(&format!("[workspace.metadata.union]\n{workspace}\n")).bins(bins);
+        let spec = project.spec();
+        let json =
+            |text: &str, section: &str| serde_json::to_value(text.parse::<toml::Table>().unwrap()[section]["metadata"].clone()).unwrap();
+        let targets: Vec<_> = bins.iter().map(|bin| serde_json::json!({ "kind": ["bin"], "name": bin })).collect();
+        let metadata = serde_json::json!({
+            "metadata": json(project.workspace.as_deref().unwrap(), "workspace"),
+            "packages": [{ "name": "app", "metadata": json(&project.union, "package"), "targets": targets }],
+        });
+        let declared = Declared::of(&metadata, "app");
+        assert_eq!(declared.images, spec.images.iter().map(|(key, image)| (key.clone(), image.name.value.clone())).collect());
+        assert_eq!(declared.tasks, spec.tasks.iter().map(|(key, task)| (key.clone(), task.image.value.clone())).collect());
+    }
+}

@@ -1,0 +1,189 @@
+//! What is made from the schema: the reference page, the JSON Schema, the starter manifest.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::{Default, Key, Kind, Level, levels};
+use crate::spec::complete::component;
+use crate::spec::toml_text;
+
+/// The reference page of the manifest, in Markdown.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# Manifest reference\n\n\
+         Every key of `[package.metadata.union]`. `[workspace.metadata.union]` has the same keys and gives defaults to the packages\n\
+         that have a table of their own: tables merge key by key, lists replace one another, and paths are relative to the manifest\n\
+         that declares them. Environment variables win over manifests, flags over both. A package's `build` gives the defaults of\n\
+         each image's `build`.\n",
+    );
+    for level in levels() {
+        let _ = write!(page, "\n## {}\n\n{}\n\n", heading(level), level.doc);
+        page.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
+        for key in level.keys {
+            let default = match key.default {
+                Default::None => "–".to_owned(),
+                Default::Toml(text) => format!("`{text}`"),
+                Default::Words(words) => words.to_owned(),
+            };
+            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, value_words(key.kind), meaning(key));
+        }
+        for (name, reason) in level.refused {
+            let _ = writeln!(page, "\n`{name}` of the Python SDK is refused: {reason}.");
+        }
+    }
+    page
+}
+
+/// The JSON Schema of the `union` table, for editors.
+pub fn json_schema() -> Value {
+    let mut definitions = Map::new();
+    for level in levels().into_iter().skip(1) {
+        definitions.insert(definition_name(level), table_schema(level));
+    }
+    let mut schema = table_schema(levels()[0]);
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["title"] = json!("cargo union");
+    schema["definitions"] = Value::Object(definitions);
+    schema
+}
+
+/// A starter manifest for a package and its binaries: the lines that matter first, then what else
+/// there is, in comments.
+pub fn template(package: &str, bins: &[String]) -> String {
+    let mut text = String::new();
+    for bin in bins {
+        let _ = write!(text, "[package.metadata.union.tasks.{}]\nbin = {}\n\n", toml_text::key(bin), toml_text::string(bin));
+    }
+    let _ = write!(
+        text,
+        "[package.metadata.union.images.default]\n\
+         base-image = \"scratch\"    # the binary alone, linked statically\n\
+         # What else an image can have, for example; `cargo union schema` prints it all:\n\
+         # name = {}\n\
+         # platforms = [\"linux/amd64\", \"linux/arm64\"]\n\
+         # copy = [{{ from = \"conf/\", to = \"/etc/app/\" }}]\n\
+         # env = {{ RUST_LOG = \"info\" }}\n\n\
+         # Without a registry, images go into OCI layouts under target/union:\n\
+         # [package.metadata.union]\n\
+         # registry = \"ghcr.io/my-org\"\n",
+        toml_text::string(&component(package)),
+    );
+    text
+}
+
+fn heading(level: &Level) -> String {
+    match level.path {
+        "" => "`[package.metadata.union]`".to_owned(),
+        path => format!("`{path}`"),
+    }
+}
+
+fn value_words(kind: Kind) -> String {
+    match kind {
+        Kind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+        kind => match kind.level() {
+            Some(level) => format!("{}: [`{}`](#{})", kind.words(), level.path, anchor(level)),
+            None => kind.words().to_owned(),
+        },
+    }
+}
+
+fn meaning(key: &Key) -> String {
+    let mut text = key.doc.to_owned();
+    let overrides: Vec<String> = key.env.iter().chain(&key.flag).map(|name| format!("`{name}`")).collect();
+    if !overrides.is_empty() {
+        let _ = write!(text, " Overridden by {}.", overrides.join(" and "));
+    }
+    if key.runs {
+        text.push_str(" Needs the docker or the remote builder.");
+    }
+    text
+}
+
+fn anchor(level: &Level) -> String {
+    level.path.chars().filter(|letter| *letter != '.').flat_map(char::to_lowercase).collect()
+}
+
+fn definition_name(level: &Level) -> String {
+    level.path.replace(".NAME", "").replace('.', "-")
+}
+
+fn table_schema(level: &Level) -> Value {
+    let properties: Map<String, Value> = level.keys.iter().map(|key| (key.name.to_owned(), key_schema(key))).collect();
+    json!({ "type": "object", "description": level.doc, "properties": properties, "additionalProperties": false })
+}
+
+fn key_schema(key: &Key) -> Value {
+    let text = json!({ "type": "string" });
+    let table = |level: &Level| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
+    let mut schema = match key.kind {
+        Kind::Text | Kind::Path => text,
+        Kind::Word(words) => json!({ "enum": words }),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Integer => json!({ "type": "integer" }),
+        Kind::Quantity => json!({ "type": ["string", "integer"] }),
+        Kind::Texts | Kind::Paths => json!({ "type": "array", "items": text }),
+        Kind::TextMap => json!({ "type": "object", "additionalProperties": text }),
+        // Beside a reference, draft 7 ignores everything else.
+        Kind::Table(level) => json!({ "allOf": [table(level)] }),
+        Kind::Tables(level) => json!({ "type": "object", "additionalProperties": table(level) }),
+        Kind::Entries(level) => json!({ "type": "array", "items": table(level) }),
+        Kind::PathsOrEntries(level) => json!({ "type": "array", "items": { "anyOf": [text, table(level)] } }),
+    };
+    schema["description"] = json!(key.doc);
+    if let Some(default) = default_value(key) {
+        schema["default"] = default;
+    }
+    schema
+}
+
+fn default_value(key: &Key) -> Option<Value> {
+    match key.default {
+        Default::Toml("{}") => Some(json!({})),
+        // A TOML string, number, boolean or list of strings is written like the JSON one.
+        Default::Toml(text) => serde_json::from_str(text).ok(),
+        Default::None | Default::Words(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_shows_every_key_of_every_table() {
+        let page = reference_markdown();
+        for level in levels() {
+            let section = page.split("\n## ").find(|section| section.starts_with(&heading(level))).unwrap();
+            for key in level.keys {
+                assert!(section.contains(&format!("\n| `{}` | ", key.name)), "{} of {}", key.name, level.path);
+            }
+        }
+        assert!(page.contains("Overridden by `UNION_REGISTRY` and `--registry`."));
+        assert!(page.contains("`runtime-packages` of the Python SDK is refused: "));
+    }
+
+    #[test]
+    fn the_json_schema_has_no_dangling_reference_and_keeps_defaults() {
+        let schema = json_schema();
+        let text = schema.to_string();
+        for reference in text.split("#/definitions/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(schema["definitions"][name].is_object(), "{name}");
+        }
+        let image = &schema["definitions"]["images"]["properties"];
+        assert_eq!(image["platforms"]["default"], json!(["linux/amd64"]));
+        assert_eq!(image["compression"]["enum"], json!(["gzip", "zstd"]));
+        assert_eq!(image["env"]["default"], json!({}));
+        assert_eq!(schema["additionalProperties"], json!(false));
+    }
+
+    #[test]
+    fn every_default_reaches_the_json_schema() {
+        for key in levels().into_iter().flat_map(|level| level.keys) {
+            assert_eq!(matches!(key.default, Default::Toml(_)), default_value(key).is_some(), "{}", key.name);
+        }
+    }
+}

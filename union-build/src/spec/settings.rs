@@ -1,0 +1,35 @@
+//! The resolved configuration, one line per value, for `cargo union config`.
+
+use super::raw::{Table, Value};
+use super::toml_text;
+use crate::diag::Origin;
+
+/// One resolved value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its dotted path below the `union` table: `images.gpu.base-image`.
+    pub key: String,
+    /// The value as TOML, on one line.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Every leaf of a tree, defaults included, in the order of their paths.
+pub(super) fn settings(tree: &Table) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    collect(tree, "", &mut settings);
+    settings
+}
+
+fn collect(table: &Table, path: &str, settings: &mut Vec<Setting>) {
+    for (name, node) in table {
+        let name = toml_text::key(name);
+        let key = if path.is_empty() { name } else { format!("{path}.{name}") };
+        match &node.value {
+            Value::Table(inner) if !inner.is_empty() => collect(inner, &key, settings),
+            Value::Broken => {}
+            value => settings.push(Setting { key, value: toml_text::value(value), origin: node.origin.clone() }),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a text may look like: registries, names, tags, references, quantities and the rest.
+
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::spec::toml_text;
+use places::{host, image_name, platform, reference, registry, tag_format};
+
+mod places;
+
+/// A rule for a text.
+pub(super) struct Rule {
+    code: Code,
+    /// What the text should be: "a registry".
+    what: &'static str,
+    check: fn(&str) -> Result<(), Wrong>,
+}
+
+/// Why a text breaks a rule.
+pub(super) struct Wrong {
+    why: String,
+    instead: Option<String>,
+    help: Option<String>,
+}
+
+impl Rule {
+    /// The problem of a text that breaks the rule.
+    pub(super) fn problem(&self, text: &str, origin: &Origin) -> Option<Diagnostic> {
+        let wrong = (self.check)(text).err()?;
+        let problem = Diagnostic::error(self.code, format!("`{}` is not {}", text.escape_debug(), self.what), origin, wrong.why);
+        Some(match (wrong.help, wrong.instead) {
+            (Some(help), _) => problem.help(help),
+            (None, Some(instead)) => {
+                let problem = problem.help(format!("write `{instead}`"));
+                match origin {
+                    Origin::File(..) => problem.suggest(origin, toml_text::string(&instead)),
+                    _ => problem,
+                }
+            }
+            (None, None) => problem.help(self.code.cure()),
+        })
+    }
+}
+
+const fn rule(code: Code, what: &'static str, check: fn(&str) -> Result<(), Wrong>) -> Rule {
+    Rule { code, what, check }
+}
+
+pub(super) const TEXT: Rule = rule(Code::InvalidValue, "a text without a zero byte", text);
+pub(super) const WORD: Rule = rule(Code::InvalidValue, "a usable word", word);
+pub(super) const COMMAND: Rule = rule(Code::InvalidValue, "a command", command);
+pub(super) const NAME: Rule = rule(Code::InvalidValue, "a name", name);
+pub(super) const IMAGE_KEY: Rule = rule(Code::InvalidImageName, "a name of an image spec", name);
+pub(super) const IMAGE_NAME: Rule = rule(Code::InvalidImageName, "an image name", image_name);
+pub(super) const REGISTRY: Rule = rule(Code::InvalidRegistry, "a registry", registry);
+pub(super) const HOST: Rule = rule(Code::InvalidRegistry, "a registry's host", host);
+pub(super) const TAG_FORMAT: Rule = rule(Code::InvalidTagFormat, "a tag format", tag_format);
+pub(super) const REFERENCE: Rule = rule(Code::InvalidReference, "an image reference", reference);
+pub(super) const PLATFORM: Rule = rule(Code::InvalidValue, "a platform", platform);
+pub(super) const ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", env_name);
+pub(super) const IMAGE_ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", image_env_name);
+pub(super) const LABEL_NAME: Rule = rule(Code::InvalidValue, "a name of a label or an annotation", label_name);
+pub(super) const APT_PACKAGE: Rule = rule(Code::InvalidValue, "a Debian package", apt_package);
+pub(super) const FEATURE: Rule = rule(Code::InvalidValue, "a cargo feature", feature);
+pub(super) const GLOB: Rule = rule(Code::InvalidValue, "a pattern of files", glob);
+pub(super) const SONAME: Rule = rule(Code::InvalidValue, "a name of a shared library", soname);
+pub(super) const USER: Rule = rule(Code::InvalidValue, "a user", user);
+pub(super) const ABSOLUTE: Rule = rule(Code::PathInvalid, "a path inside of the image", absolute);
+pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
+    mode(text).map(drop).ok_or_else(|| wrong("not 1 to 4 octal digits").help("write the permission bits in octal, such as \"0644\""))
+});
+pub(super) const QUANTITY: Rule = rule(Code::InvalidValue, "a quantity", quantity);
+pub(super) const GPU: Rule = rule(Code::InvalidValue, "a number of accelerators", gpu);
+pub(super) const SHARED_MEMORY: Rule = rule(Code::InvalidValue, "a quantity", |text| if text == "auto" { Ok(()) } else { quantity(text) });
+
+fn wrong(why: impl Into<String>) -> Wrong {
+    Wrong { why: why.into(), instead: None, help: None }
+}
+
+impl Wrong {
+    fn instead(self, text: impl Into<String>) -> Self {
+        Self { instead: Some(text.into()), ..self }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+fn ensure(holds: bool, why: &str) -> Result<(), Wrong> {
+    if holds { Ok(()) } else { Err(wrong(why)) }
+}
+
+fn text(text: &str) -> Result<(), Wrong> {
+    ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))
+}
+
+/// Something that ends up as an argument: it must not be taken for an option, nor hide a line.
+fn word(text: &str) -> Result<(), Wrong> {
+    let fitting = !text.trim().is_empty() && !text.starts_with('-') && !text.contains(char::is_control);
+    ensure(fitting, "is empty, starts with a dash or has a control character").map_err(|wrong| wrong.help("write a plain word"))
+}
+
+fn command(text: &str) -> Result<(), Wrong> {
+    ensure(!text.trim().is_empty() && !text.contains('\0'), "is empty").map_err(|wrong| wrong.help("write a shell command, or remove it"))
+}
+
+fn name(text: &str) -> Result<(), Wrong> {
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(letters);
+    ensure(fitting, "needs a letter first, then letters, digits, `-` or `_`")
+        .map_err(|wrong| wrong.help("start with a letter, and use letters, digits, `-` and `_`"))
+}
+
+fn env_name(text: &str) -> Result<(), Wrong> {
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && text.chars().all(letters);
+    ensure(fitting, "not a variable's name").map_err(|wrong| wrong.help("start with a letter or `_`, and use letters, digits and `_`"))
+}
+
+fn image_env_name(text: &str) -> Result<(), Wrong> {
+    env_name(text)?;
+    ensure(text != "UNION_IMAGE_ID", "set by the tool").map_err(|wrong| wrong.help("remove it: every image gets its own"))
+}
+
+fn label_name(text: &str) -> Result<(), Wrong> {
+    let fitting = !text.is_empty() && !text.contains(|letter: char| letter.is_control() || letter.is_whitespace() || letter == '=');
+    ensure(fitting, "empty, or with a space").map_err(|wrong| wrong.help("use letters, digits, `.`, `/`, `_` and `-`"))?;
+    ensure(!text.starts_with("union."), "`union.` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union.`"))
+}
+
+fn apt_package(text: &str) -> Result<(), Wrong> {
+    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    let (name, architecture) = name.split_once(':').map_or((name, None), |(name, architecture)| (name, Some(architecture)));
+    let lower = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let letters = |text: &str, more: &str| !text.is_empty() && text.chars().all(|letter| lower(letter) || more.contains(letter));
+    let fitting = name.starts_with(lower)
+        && letters(name, "+.-")
+        && architecture.is_none_or(|architecture| letters(architecture, "-"))
+        && version.is_none_or(|version| letters(&version.to_lowercase(), ".+~:-"));
+    ensure(fitting, "not a package name").map_err(|wrong| wrong.help("write `package`, `package:architecture` or `package=version`"))
+}
+
+fn feature(text: &str) -> Result<(), Wrong> {
+    word(text)?;
+    ensure(!text.contains([',', ' ']), "more than one").map_err(|wrong| wrong.help("write each feature as an entry of its own"))
+}
+
+fn glob(text: &str) -> Result<(), Wrong> {
+    let fitting = !text.is_empty() && !text.starts_with('/') && !text.contains(char::is_control);
+    ensure(fitting, "is empty or absolute")
+        .map_err(|wrong| wrong.help("write a pattern relative to the manifest, such as `schemas/**/*.sql`"))
+}
+
+fn soname(text: &str) -> Result<(), Wrong> {
+    word(text)?;
+    ensure(!text.contains(['/', ' ']), "is a path").map_err(|wrong| wrong.help("write the library's name, such as `libpq.so.5`"))
+}
+
+fn user(text: &str) -> Result<(), Wrong> {
+    let part = |part: &str| {
+        let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let name = part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'));
+        if number { part.parse::<i32>().is_ok() } else { name }
+    };
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    ensure(part(user) && group.is_none_or(part), "not `user[:group]`")
+        .map_err(|wrong| wrong.help("write names or numbers, such as `1000:1000`"))
+}
+
+fn absolute(path: &str) -> Result<(), Wrong> {
+    ensure(path.starts_with('/'), "is not absolute")?;
+    ensure(!path.split('/').any(|part| part == ".."), "has `..` in it")?;
+    ensure(!path.contains(char::is_control), "has a control character")
+}
+
+/// Permission bits from octal digits.
+pub(super) fn mode(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    u32::from_str_radix(digits, 8).ok().filter(|mode| octal && *mode <= 0o7777)
+}
+
+fn quantity(text: &str) -> Result<(), Wrong> {
+    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let suffix = &text[number.len()..];
+    let decimal = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && number.parse::<f64>().is_ok();
+    if decimal && SUFFIXES.contains(&suffix) {
+        return Ok(());
+    }
+    let short = suffix.strip_suffix(['B', 'b']).filter(|short| decimal && SUFFIXES.contains(short));
+    let problem = wrong("not a Kubernetes quantity");
+    Err(match short {
+        Some(short) => problem.instead(format!("{number}{short}")),
+        None => problem.help("write a number with a suffix such as `m`, `k`, `M`, `G`, `Ki`, `Mi` or `Gi`"),
+    })
+}
+
+fn gpu(text: &str) -> Result<(), Wrong> {
+    let (kind, count) = text.rsplit_once(':').map_or((None, text), |(kind, count)| (Some(kind), count));
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, ' ' | '.' | '_' | '-');
+    let named = kind.is_none_or(|kind| kind.starts_with(|first: char| first.is_ascii_alphanumeric()) && kind.chars().all(letters));
+    let counted = count.bytes().all(|byte| byte.is_ascii_digit()) && count.parse::<u32>().is_ok_and(|count| count > 0);
+    ensure(named && counted, "not `COUNT` or `TYPE:COUNT`")
+        .map_err(|wrong| wrong.help("write a number such as `1`, or one with a type such as `A100:1`"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! One `images.NAME` table.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::grammar;
+use super::reader::Reader;
+use super::{copy, is_cargo_lock, or_any};
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::spec::raw::{Node, Value};
+use crate::spec::{Base, Build, BuilderChoice, Compile, Compression, Image, Link, Pattern, Placed, Python, Secret, SecretSource};
+
+const BUILDERS: &[(&str, BuilderChoice)] = &[
+    ("auto", BuilderChoice::Auto),
+    ("native", BuilderChoice::Native),
+    ("docker", BuilderChoice::Docker),
+    ("remote", BuilderChoice::Remote),
+];
+const LINKS: &[(&str, Link)] = &[("auto", Link::Auto), ("static", Link::Static), ("dynamic", Link::Dynamic)];
+const COMPILES: &[(&str, Compile)] =
+    &[("auto", Compile::Auto), ("host", Compile::Host), ("zig", Compile::Zig), ("container", Compile::Container)];
+const COMPRESSIONS: &[(&str, Compression)] = &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+
+/// Reads an image spec.
+pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
+    let reader = &mut reader;
+    let problem = grammar::IMAGE_KEY.problem(key, &node.key);
+    reader.problems.extend(problem);
+    let (requirements, python_files) = requirements(reader);
+    let python = python(reader, python_files);
+    let workdir = reader.text("workdir", &grammar::ABSOLUTE);
+    Image {
+        key: key.to_owned(),
+        origin: node.key.clone(),
+        name: or_any(reader.text("name", &grammar::IMAGE_NAME)),
+        registry: reader.text("registry", &grammar::REGISTRY),
+        tag_format: or_any(reader.text("tag-format", &grammar::TAG_FORMAT)),
+        builder: or_any(reader.word("builder", BUILDERS)),
+        base: base(reader),
+        platforms: platforms(reader),
+        build: build(reader),
+        apt_packages: reader.texts("apt-packages", &grammar::APT_PACKAGE),
+        commands: reader.texts("commands", &grammar::COMMAND),
+        copy: copy::read(reader, workdir.as_ref()),
+        requirements,
+        python,
+        cuda: reader.text("cuda", &grammar::WORD),
+        cudnn: reader.text("cudnn", &grammar::WORD),
+        dockerfile: reader.file("dockerfile"),
+        secrets: secrets(reader),
+        build_ca: reader.file("build-ca"),
+        builder_options: reader.text_map("builder-options", &grammar::WORD, &grammar::TEXT),
+        builder_config: reader.text_map("builder-config", &grammar::WORD, &grammar::TEXT),
+        env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
+        entrypoint: reader.list("entrypoint", &grammar::TEXT),
+        user: reader.text("user", &grammar::USER),
+        workdir,
+        labels: reader.text_map("labels", &grammar::LABEL_NAME, &grammar::TEXT),
+        annotations: reader.text_map("annotations", &grammar::LABEL_NAME, &grammar::TEXT),
+        ca_certificates: reader.file("ca-certificates"),
+        runtime_libs: reader.texts("runtime-libs", &grammar::SONAME),
+        compression: or_any(reader.word("compression", COMPRESSIONS)),
+        inputs: patterns(reader, "inputs"),
+        exclude: patterns(reader, "exclude"),
+    }
+}
+
+fn base(reader: &mut Reader<'_>) -> Base {
+    if let Some(extends) = reader.text("extends", &grammar::TEXT) {
+        return Base::Extends(extends);
+    }
+    match reader.table.get("base-image") {
+        Some(Node { origin, value: Value::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
+        _ => Base::Reference(or_any(reader.text("base-image", &grammar::REFERENCE))),
+    }
+}
+
+fn platforms(reader: &mut Reader<'_>) -> Vec<Placed<String>> {
+    let platforms = reader.texts("platforms", &grammar::PLATFORM);
+    if let (Some(Node { origin, value: Value::List(entries), .. }), true) = (reader.table.get("platforms"), platforms.is_empty()) {
+        if entries.is_empty() {
+            let problem = Diagnostic::error(Code::InvalidValue, "an image needs at least one platform", origin, "empty");
+            reader.problems.push(problem.help("write a platform such as `linux/amd64`, or remove the line"));
+        }
+    }
+    // The variant v8 is the only one that arm64 has.
+    let usual = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
+    for (index, platform) in platforms.iter().enumerate() {
+        if let Some(first) = platforms[..index].iter().find(|other| usual(other) == usual(platform)) {
+            let message = format!("the platform `{}` is declared twice", platform.value);
+            let problem = Diagnostic::error(Code::InvalidValue, message, &platform.origin, "again");
+            reader.problems.push(problem.also(&first.origin, "first declared here").help("remove one of them"));
+        }
+    }
+    platforms
+}
+
+fn build(reader: &mut Reader<'_>) -> Build {
+    let table = reader.table("build").expect("completing a tree makes `build` a table");
+    let reader = &mut reader.inner(table);
+    let build = Build {
+        profile: or_any(reader.text("profile", &grammar::NAME)),
+        features: reader.texts("features", &grammar::FEATURE),
+        default_features: or_any(reader.bool("default-features")),
+        link: or_any(reader.word("link", LINKS)),
+        compile: or_any(reader.word("compile", COMPILES)),
+        rust_image: reader.text("rust-image", &grammar::REFERENCE),
+        apt_packages: reader.texts("apt-packages", &grammar::APT_PACKAGE),
+        env: reader.text_map("env", &grammar::ENV_NAME, &grammar::TEXT),
+    };
+    if let Compile::Host | Compile::Zig = build.compile.value {
+        let packages = build.apt_packages.first().map(|package| ("apt-packages", &package.origin));
+        let image = build.rust_image.as_ref().map(|image| ("rust-image", &image.origin));
+        for (key, origin) in packages.into_iter().chain(image) {
+            let message = format!("`build.{key}` has no effect when the crate is not compiled in a container");
+            let problem = Diagnostic::warning(Code::InvalidValue, message, origin, "unused");
+            reader.problems.push(problem.also(&build.compile.origin, "chosen here").help("use `compile = \"container\"` or `\"auto\"`"));
+        }
+    }
+    build
+}
+
+/// The lock files, and the places of those that are Python's.
+fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Option<Origin>) {
+    let (mut files, mut python) = (Vec::new(), None);
+    for node in reader.entries("requirements") {
+        let Value::Text(typed) = &node.value else { continue };
+        let name = typed.rsplit('/').next().unwrap_or(typed);
+        let mut path = Placed { value: reader.absolute(typed, &node.origin), origin: node.origin.clone() };
+        if is_cargo_lock(typed) {
+            // Cargo has one lock file per workspace, wherever the package stands.
+            let lock = reader.ground.facts.workspace_root.join("Cargo.lock");
+            if typed != "Cargo.lock" && path.value != lock {
+                let message = format!("`{typed}` is not the lock file that cargo uses");
+                let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "another Cargo.lock");
+                reader.problems.push(problem.help("write `Cargo.lock`, which is the workspace's own"));
+            }
+            path.value = lock;
+        } else if name == "uv.lock" || name.starts_with("requirements") && name.ends_with(".txt") {
+            reader.must_be_a_file("requirements", &path);
+            python.get_or_insert_with(|| node.origin.clone());
+        } else {
+            let message = format!("`{typed}` is not a lock file that is known by its name");
+            let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "unknown");
+            reader.problems.push(problem.help("the names are `Cargo.lock`, `requirements*.txt`, `uv.lock`"));
+        }
+        files.push(path);
+    }
+    (files, python)
+}
+
+fn python(reader: &mut Reader<'_>, requirements: Option<Origin>) -> Python {
+    const KEYS: [&str; 9] = [
+        "pip-packages",
+        "pip-index",
+        "pip-extra-index-url",
+        "pip-extra-args",
+        "pip-secret-mounts",
+        "python-version",
+        "python-exec",
+        "conda-packages",
+        "conda-channels",
+    ];
+    let used = |key: &'static str| {
+        let node = reader.table.get(key)?;
+        let empty = matches!(&node.value, Value::List(entries) if entries.is_empty())
+            || matches!(&node.value, Value::Table(entries) if entries.is_empty());
+        (!empty).then(|| (key, node.origin.clone()))
+    };
+    let requirements = requirements.map(|origin| ("requirements", origin));
+    Python {
+        used: requirements.into_iter().chain(KEYS.into_iter().filter_map(used)).collect(),
+        packages: reader.texts("pip-packages", &grammar::WORD),
+        index: reader.text("pip-index", &grammar::WORD),
+        extra_index_url: reader.texts("pip-extra-index-url", &grammar::WORD),
+        extra_args: reader.text("pip-extra-args", &grammar::TEXT),
+        secret_mounts: reader.text_map("pip-secret-mounts", &grammar::WORD, &grammar::ABSOLUTE),
+        version: reader.text("python-version", &grammar::WORD),
+        exec: reader.text("python-exec", &grammar::ABSOLUTE),
+        conda_packages: reader.texts("conda-packages", &grammar::WORD),
+        conda_channels: reader.texts("conda-channels", &grammar::WORD),
+    }
+}
+
+fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
+    let mut ids = BTreeSet::new();
+    let mut secrets = Vec::new();
+    for node in reader.entries("secrets") {
+        let Value::Table(table) = &node.value else { continue };
+        let reader = &mut reader.inner(table);
+        let id = reader.text("id", &grammar::WORD);
+        let env = reader.text("env", &grammar::ENV_NAME);
+        let file = reader.path("file");
+        let whole = |reader: &mut Reader<'_>, message: &str, help: &str| {
+            reader.problems.push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "").help(help));
+        };
+        if !table.contains_key("id") {
+            whole(reader, "a secret has no `id`", "write `id = \"…\"`, its name in the build");
+        }
+        if table.contains_key("env") == table.contains_key("file") {
+            whole(reader, "a secret comes from one place", "write either `env = \"VARIABLE\"` or `file = \"PATH\"`");
+        }
+        if id.as_ref().is_some_and(|id| !ids.insert(id.value.clone())) {
+            whole(reader, "two secrets have one `id`", "give one of them another `id`");
+        }
+        let source = env.map(|env| SecretSource::Env(env.value)).or(file.map(|file| SecretSource::File(file.value)));
+        let required = reader.bool("required").is_none_or(|required| required.value);
+        secrets.extend(id.zip(source).map(|(id, source)| Secret { id, source, required }));
+    }
+    secrets
+}
+
+fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<Pattern> {
+    let globs = reader.texts(key, &grammar::GLOB);
+    globs.into_iter().map(|glob| Pattern { folder: reader.folder(&glob.origin), glob }).collect()
+}

@@ -1,0 +1,156 @@
+//! What holds between images, tasks and the package, rather than in one value.
+
+use std::collections::BTreeSet;
+
+use super::{collisions, declared, named, tables, unknown};
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::handover::constant;
+use crate::spec::raw::{Node, Table, Value};
+use crate::spec::{Base, BuilderChoice, Facts, Image};
+
+/// Checks a completed tree.
+pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
+    bases(table, problems);
+    circles(table, problems);
+    constants(table, problems);
+    duplicate_tasks(table, problems);
+    nothing_or_too_much(tree, table, facts, problems);
+}
+
+/// Checks that the chosen builders can do what the images, and those that they extend, ask for.
+pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
+        let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
+        for (key, origin) in image.needs_to_run() {
+            let message = format!("the native builder runs nothing, so it cannot honour `{key}` of image `{}`", image.key);
+            let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &origin, "needs the docker or the remote builder");
+            problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
+        }
+        let Base::Extends(first) = &image.base else { continue };
+        let ancestor = ancestors(image, images).into_iter().find(|ancestor| !ancestor.needs_to_run().is_empty());
+        if let Some(ancestor) = ancestor {
+            let message =
+                format!("the native builder cannot make the environment of `{}`, which image `{}` extends", ancestor.key, image.key);
+            let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &first.origin, "needs the docker or the remote builder");
+            problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
+        }
+    }
+}
+
+fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
+    let mut found: Vec<&Image> = Vec::new();
+    let mut current = image;
+    while let Base::Extends(name) = &current.base {
+        let Some(next) = images.iter().find(|image| image.key == name.value && !found.contains(image)) else { break };
+        found.push(next);
+        current = next;
+    }
+    found
+}
+
+fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let Some(images) = declared(table) else { return };
+    for (name, _, image) in tables(table, "images") {
+        let (base, extends, dockerfile) = (image.get("base-image"), image.get("extends"), image.get("dockerfile"));
+        if let (Some(base), Some(extends)) = (base, extends) {
+            let message = format!("image `{name}` has both `base-image` and `extends`");
+            let problem = Diagnostic::error(Code::BaseAndExtends, message, &extends.key, "starts from another image spec");
+            problems.push(problem.also(&base.key, "starts from an image").help(Code::BaseAndExtends.cure()));
+        }
+        let start = base.filter(|base| base.origin != Origin::Default).or(extends);
+        if let (Some(start), Some(dockerfile)) = (start, dockerfile) {
+            let message = format!("the Dockerfile of image `{name}` says itself what it starts from");
+            let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
+            problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
+        }
+        if let Some((wanted, origin)) = named(image, "extends").filter(|(wanted, _)| !images.contains(wanted)) {
+            problems.push(unknown(Code::UnknownImage, "image", wanted, origin, &images));
+        }
+    }
+}
+
+/// Every circle of `extends` once, at the edge of its first image by name.
+fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let edge = |name: &str| {
+        let image = tables(table, "images").find(|(other, _, _)| *other == name)?.2;
+        named(image, "extends")
+    };
+    let mut reported = BTreeSet::new();
+    for (name, _, _) in tables(table, "images") {
+        let mut path = vec![name];
+        while let Some((next, _)) = path.last().and_then(|last| edge(last)) {
+            if let Some(start) = path.iter().position(|seen| *seen == next) {
+                report_circle(&path[start..], edge, &mut reported, problems);
+                break;
+            }
+            path.push(next);
+        }
+    }
+}
+
+fn report_circle<'a>(
+    circle: &[&'a str],
+    edge: impl Fn(&str) -> Option<(&'a str, &'a Origin)>,
+    reported: &mut BTreeSet<&'a str>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    if circle.iter().any(|name| !reported.insert(name)) {
+        return;
+    }
+    let way: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
+    let message = format!("images extend one another in a circle: {}", way.join(" → "));
+    let mut places = circle.iter().filter_map(|name| Some((name, edge(name)?.1)));
+    let (_, first) = places.next().expect("a circle is made of edges");
+    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the circle is closed here");
+    let problem = places.fold(problem, |problem, (name, origin)| problem.also(origin, format!("`{name}` goes on here")));
+    problems.push(problem.help(Code::ExtendsCircle.cure()));
+}
+
+fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let nodes: Vec<(&str, &Node)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
+    let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
+    for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
+        for name in &group[1..] {
+            let message = format!("the images `{}` and `{name}` would have the same constant, `{}`", group[0], constant(name));
+            let problem = Diagnostic::error(Code::ConstantCollision, message, place(name), "the same constant");
+            problems.push(problem.also(place(group[0]), "as this one").help(Code::ConstantCollision.cure()));
+        }
+    }
+    for (name, node) in nodes.iter().filter(|(name, _)| constant(name) == "ALL") {
+        let message = format!("the constant of image `{name}` would be `ALL`, which the generated file has for the list of all images");
+        problems.push(Diagnostic::error(Code::ConstantCollision, message, &node.key, "taken").help("rename the image"));
+    }
+}
+
+fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let nodes: Vec<(&str, &Node)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
+    let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
+    for group in collisions(nodes.iter().map(|(name, _)| *name), |name| name.replace('_', "-")) {
+        for name in &group[1..] {
+            let message = format!("the tasks `{}` and `{name}` have one name: `-` and `_` count as the same", group[0]);
+            let problem = Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
+            problems.push(problem.also(place(group[0]), "as this one").help(Code::DuplicateTask.cure()));
+        }
+    }
+}
+
+/// A package without a task is fine when it declares environments; several binaries are a question.
+fn nothing_or_too_much(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
+    let no_task = matches!(table.get("tasks"), Some(Node { value: Value::Table(tasks), .. }) if tasks.is_empty());
+    if !no_task {
+        return;
+    }
+    let images = table.get("images").map(|node| &node.value);
+    let declares_images = !matches!(images, Some(Value::Table(images)) if images.values().all(|image| image.key == Origin::Default));
+    if !facts.binaries.is_empty() {
+        let list = facts.binaries.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let message = format!("no task is declared, and package `{}` has several binaries: {list}", facts.package);
+        let problem = Diagnostic::error(Code::TaskAmbiguous, message, &tree.key, "which one is the task?");
+        let help = format!("add `[package.metadata.union.tasks.{0}]` with `bin = \"{0}\"`, or set `default-run`", facts.binaries[0]);
+        problems.push(problem.help(help));
+    } else if !declares_images {
+        let message = format!("package `{}` has neither a binary nor an image", facts.package);
+        let problem = Diagnostic::error(Code::NothingToBuild, message, &tree.key, "nothing to build");
+        problems.push(problem.help(Code::NothingToBuild.cure()));
+    }
+}

@@ -1,0 +1,215 @@
+//! What the build script prints and writes, run by itself: one program that calls `emit`, in the
+//! environment that cargo would give it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::project::clean_cargo;
+
+/// A build script, compiled by the real cargo. Its folder stays, so that it is compiled once.
+fn script() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emit-script");
+    fs::create_dir_all(&folder).unwrap();
+    // The program is the package's build script itself, run as a program: it needs no other package.
+    let main = "fn main() {\n    let emitted = union_build::emit();\n    if std::env::args().len() > 1 {\n        emitted.require_resolved();\n    }\n}\n";
+    let manifest = format!(
+        "[package]\nname = \"script\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n\n[dependencies]\nunion-build = {{ path = {:?} }}\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    for (path, text) in [("Cargo.toml", manifest.as_str()), ("src/main.rs", main)] {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            fs::write(&path, text).unwrap();
+        }
+    }
+    if !folder.join("Cargo.lock").exists() {
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    }
+    let output = clean_cargo().args(["build", "--quiet", "--offline"]).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder.join("target/debug/script")
+}
+
+/// A package where the script runs.
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    /// A workspace with one member, `member`.
+    fn new() -> Self {
+        let place = Self { root: tempfile::tempdir().unwrap() };
+        place.write("Cargo.toml", "[workspace]\nmembers = [\"member\"]\nresolver = \"2\"\n[workspace.metadata.union]\nimages.base = {}\n");
+        place.package("member", "[package.metadata.union.images.gpu]\n");
+        place
+    }
+
+    fn package(&self, folder: &str, union: &str) {
+        let manifest = format!("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{union}");
+        self.write(&format!("{folder}/Cargo.toml"), &manifest);
+        self.write(&format!("{folder}/src/main.rs"), "fn main() {}\n");
+        self.write(&format!("{folder}/out/keep"), "");
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().canonicalize().unwrap().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn run(&self, folder: &str, arguments: &[&str]) -> Printed {
+        let mut command = Command::new(script());
+        let cargo = clean_cargo();
+        // What cargo tells a build script, and nothing of what it told this test.
+        for (name, _) in cargo.get_envs() {
+            command.env_remove(name);
+        }
+        command.env("CARGO", cargo.get_program()).env("CARGO_PKG_NAME", "app").env("OUT_DIR", self.path(folder).join("out"));
+        command.env("CARGO_MANIFEST_DIR", self.path(folder)).current_dir(self.path(folder)).args(arguments);
+        Printed::of(command.output().unwrap())
+    }
+
+    fn generated(&self, folder: &str) -> String {
+        fs::read_to_string(self.path(folder).join("out/union_images.rs")).unwrap()
+    }
+}
+
+struct Printed {
+    lines: Vec<String>,
+}
+
+impl Printed {
+    fn of(output: Output) -> Self {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        Self { lines }
+    }
+
+    /// What follows an instruction, in the order printed.
+    fn all(&self, instruction: &str) -> Vec<&str> {
+        let start = format!("cargo::{instruction}=");
+        self.lines.iter().filter_map(|line| line.strip_prefix(start.as_str())).collect()
+    }
+}
+
+#[test]
+fn both_manifests_and_the_hand_over_file_are_watched() {
+    let place = Place::new();
+    let printed = place.run("member", &[]);
+    let watched = printed.all("rerun-if-changed");
+    let handover = union_build::handover::path(&place.path("target"), "app", &place.path("member"));
+    let paths = [place.path("member/Cargo.toml"), place.path("Cargo.toml"), handover.clone()];
+    assert_eq!(watched, paths.iter().map(|path| path.to_str().unwrap()).collect::<Vec<_>>());
+    assert_eq!(printed.lines.len(), 4, "three watched files and one warning: {:?}", printed.lines);
+    let modified = handover.metadata().unwrap().modified().unwrap();
+    assert_eq!(modified, std::time::SystemTime::UNIX_EPOCH, "older than any build");
+    let generated = place.generated("member");
+    assert!(generated.contains("pub const GPU: Image") && generated.contains("pub const BASE: Image"), "{generated}");
+}
+
+#[test]
+fn what_cargo_unpacked_is_watched_nowhere_and_unresolved() {
+    let place = Place::new();
+    // A vendor folder inside of a workspace that knows nothing of it.
+    place.package("vendor/app", "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.train]\nimage = \"gpu\"\n");
+    place.write("vendor/app/.cargo-checksum.json", "{\"files\":{}}");
+    // A package in a folder of its own, as in cargo's home; and one below a git checkout's root.
+    place.package("registry/app", "[workspace]\n[package.metadata.union.images.gpu]\n");
+    place.write("registry/app/.cargo-ok", "");
+    place.package("checkout/crates/app", "[workspace]\n[package.metadata.union.images.gpu]\n");
+    place.write("checkout/.cargo-ok", "");
+    for folder in ["vendor/app", "registry/app", "checkout/crates/app"] {
+        let printed = place.run(folder, &[]);
+        assert_eq!(printed.lines, [""; 0], "{folder}");
+        assert!(
+            place.generated(folder).contains("pub const GPU: Image = Image { name: \"app-gpu\", repository: ::core::option::Option::None")
+        );
+        assert!(!place.path(folder).join("target").exists(), "{folder}");
+        assert!(place.run(folder, &["require"]).all("error")[0].contains("cargo has unpacked this package"), "{folder}");
+    }
+    assert!(place.generated("vendor/app").contains("\"train\" => ::core::option::Option::Some(&GPU)"));
+    assert!(!place.path("target").exists(), "nothing was left in the surrounding workspace");
+}
+
+#[test]
+fn a_package_that_takes_no_part_is_told_which_table_is_missing() {
+    let place = Place::new();
+    place.package("member", "");
+    let printed = place.run("member", &[]);
+    let warning = printed.all("warning")[0];
+    assert!(warning.ends_with(&format!("add `[package.metadata.union]` to {}", place.path("member/Cargo.toml").display())), "{warning}");
+}
+
+#[test]
+fn a_target_folder_that_cannot_be_written_is_no_reason_to_fail() {
+    let place = Place::new();
+    // A file stands where the folder should be: even root cannot write below it.
+    place.write("target", "");
+    let printed = place.run("member", &[]);
+    assert_eq!(printed.all("error"), [""; 0]);
+    assert_eq!(printed.all("rerun-if-changed").len(), 2, "a file that is not there must not be watched");
+    assert!(place.generated("member").contains("pub const GPU: Image"));
+}
+
+#[test]
+fn a_name_that_cannot_be_a_constant_fails_the_build_with_one_line() {
+    let place = Place::new();
+    place.package("member", "[package.metadata.union.images.\"a.b\"]\n");
+    let printed = place.run("member", &[]);
+    assert_eq!(printed.all("error"), ["`a.b` is not a name of an image: use a letter first, then letters, digits, `-` or `_`"]);
+}
+
+#[test]
+fn outside_of_a_build_script_the_reason_is_given() {
+    let printed = Printed::of(Command::new(script()).env_remove("CARGO_PKG_NAME").output().unwrap());
+    assert!(printed.all("error")[0].starts_with("union_build::emit() is for build.rs: "), "{:?}", printed.lines);
+}
+
+#[test]
+fn the_generated_file_compiles_in_every_edition_and_under_strict_lints() {
+    let place = Place::new();
+    place.package("member", "[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.image]\n[package.metadata.union.tasks.a]\nimage = \"my-gpu\"\n");
+    let target = place.path("target");
+    let handover = union_build::handover::path(&target, "app", &place.path("member"));
+    fs::create_dir_all(handover.parent().unwrap()).unwrap();
+    let mut versions = Vec::new();
+    for (nothing, tasks) in [(true, true), (false, true), (false, false)] {
+        let image =
+            union_build::handover::Reference { key: "my-gpu".into(), name: "x".into(), tag: Some("t".into()), ..Default::default() };
+        let references = union_build::handover::References { package: "app".into(), images: vec![image], ..Default::default() };
+        fs::write(&handover, if nothing { String::new() } else { references.to_json() }).unwrap();
+        if !tasks {
+            place.write(
+                "member/Cargo.toml",
+                "[package]\nname = \"app\"\nversion = \"0.1.0\"\nautobins = false\n[lib]\npath = \"src/main.rs\"\n[package.metadata.union]\n",
+            );
+        }
+        place.run("member", &[]);
+        versions.push(place.generated("member"));
+    }
+    assert!(versions[0] != versions[1] && versions[2].contains("match task {\n        _ =>"), "three kinds of files");
+    let strict = "#![deny(missing_docs, warnings, unsafe_code, unreachable_pub, missing_debug_implementations, missing_copy_implementations)]\n//! A crate.\n";
+    for (number, version) in versions.iter().enumerate() {
+        place.write("images.rs", version);
+        for (name, include) in [
+            ("top", "include!(\"images.rs\");"),
+            ("module", "mod images { include!(\"images.rs\"); }"),
+            ("public", "/// Images.\npub mod images { include!(\"images.rs\"); }"),
+        ] {
+            place.write("crate.rs", &format!("{strict}{include}\n"));
+            for edition in ["2018", "2021", "2024"] {
+                let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+                let mut command = Command::new(rustc);
+                command.args(["--edition", edition, "--crate-type", "lib", "--emit", "metadata", "--out-dir"]).arg(place.path("rlib"));
+                let output = command.arg(place.path("crate.rs")).output().unwrap();
+                assert!(output.status.success(), "{number} {name} {edition}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+    }
+}
