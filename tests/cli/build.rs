@@ -55,7 +55,7 @@ fn a_file_that_the_key_does_not_cover_stops_the_build_and_names_the_line_to_add(
         .locked();
     let outcome = project.run(["build"]).fails_with("U0208").stderr_has("data/words.txt").stderr_has("inputs = [\"data/words.txt\"]");
     assert_eq!(outcome.stdout(), "");
-    assert!(!project.path("target/union/oci/hello").exists(), "nothing was published");
+    assert!(!project.path("target/union/oci/hello/index.json").exists(), "nothing was published");
     project.edit("Cargo.toml", "base-image", "inputs = [\"data/words.txt\"]\nbase-image");
     let with = project.run(["build"]).succeeds();
     project.write("data/words.txt", "two");
@@ -68,7 +68,7 @@ fn a_compile_error_is_cargo_s_and_so_is_the_exit_code() {
     let project = hello();
     project.write("src/main.rs", "fn main() { nothing() }");
     project.run(["build"]).exits(101).stderr_has("cannot find function `nothing`").stderr_has("error[U0206]");
-    assert!(!project.path("target/union/oci/hello").exists());
+    assert!(!project.path("target/union/oci/hello/index.json").exists());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn sources_that_move_during_the_compile_stop_the_build() {
     let script = "fn main() { std::fs::write(\"src/late.rs\", \"// late\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }";
     let project = hello().file("build.rs", script).file("src/late.rs", "// early");
     project.run(["build"]).fails_with("U0209").stderr_has("`src/late.rs`");
-    assert!(!project.path("target/union/oci/hello").exists());
+    assert!(!project.path("target/union/oci/hello/index.json").exists());
     project.run(["build"]).succeeds();
 }
 
@@ -165,7 +165,13 @@ fn a_failed_build_leaves_the_references_as_they_were() {
     let main = "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() { println!(\"{:?}\", DEFAULT.tag); }";
     let project = Project::package("hello").union(SCRATCH).file("src/main.rs", main).with_union_build("");
     project.run(["build"]).succeeds();
-    let references = || project.files_below("target/union/references").into_iter().map(|file| project.read(&file)).collect::<String>();
+    let references = || {
+        project
+            .files_below("target/union/references")
+            .iter()
+            .map(|file| project.read(&format!("target/union/references/{file}")))
+            .collect::<String>()
+    };
     let before = references();
     project.append("src/main.rs", "\nbroken");
     project.run(["build"]).exits(101);

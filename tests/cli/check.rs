@@ -115,5 +115,5 @@ fn what_has_to_run_is_refused_before_anything_is_done() {
         .union("[package.metadata.union.images.default]\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n");
     project.run(["check"]).succeeds();
     let outcome = project.run(["build"]).exits(2).fails_with("U0117").compiles_nothing();
-    outcome.stderr_has("Cargo.toml:7:16").stderr_has("the docker and the remote builder can");
+    outcome.stderr_has("Cargo.toml:7:17").stderr_has("the docker and the remote builder can");
 }

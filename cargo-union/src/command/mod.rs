@@ -67,6 +67,7 @@ fn exit_of(error: &Error) -> Exit {
         Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
             Exit::Usage
         }
+        Code::Interrupted => Exit::Interrupted,
         Code::CompileFailed => Exit::Cargo(cargo_code(error)),
         _ => Exit::Failure,
     }

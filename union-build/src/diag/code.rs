@@ -37,7 +37,6 @@ macro_rules! codes {
 
 codes! {
     UsageInvalid = "U0001", "The command line does not fit together", "Read the command's `--help`.";
-    HostUnsupported = "U0002", "The tool does not run on this operating system", "Use Linux or macOS, or WSL on Windows.";
     ToolMissing = "U0003", "A program that is needed could not be started", "Install it, or put it on the PATH.";
     FileUnreadable = "U0004", "A file could not be read", "Check that it exists and that you may read it.";
     FileUnwritable = "U0005", "A file or folder could not be written", "Check its permissions and the free space of its disk.";
