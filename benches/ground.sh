@@ -116,7 +116,7 @@ edit="sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" '$wo
 start_engine() {
     engine=unix://$work/engine.sock
     dockerd --host "$engine" --data-root "$work/engine" --exec-root "$work/engine.run" --pidfile "$work/engine.pid" \
-        --bridge none --iptables=false >>"$log" 2>&1 &
+        --bridge none --iptables=false --log-level error >>"$log" 2>&1 &
     started+=("$!")
     local count
     for ((count = 0; ; count++)); do
@@ -133,7 +133,7 @@ start_engine() {
 		WORKDIR /src
 		COPY Cargo.toml Cargo.lock ./
 		COPY src src
-		RUN --network=none --mount=type=cache,target=/src/target cargo build --release --locked --offline && cp target/release/worker /worker
+		RUN --mount=type=cache,target=/src/target cargo build --release --locked --offline && cp target/release/worker /worker
 		FROM base
 		COPY --from=build /worker /usr/local/bin/worker
 		CMD ["/usr/local/bin/worker"]

@@ -1,13 +1,13 @@
 # One function per row of the table. Each can be run alone; sourced by `benches/run`.
 # shellcheck shell=bash
 
-# Median seconds of commands, one line each, after a warm-up. A command is what hyperfine's shell takes.
+# Puts the median seconds of commands into `figures`, after a warm-up. A command is what hyperfine's shell takes.
 medians() {
     local prepare=$1
     shift
-    hyperfine --style none --warmup 1 --runs "$RUNS" --prepare "$prepare" --export-json "$work/times.json" "$@" >>"$log" 2>&1 ||
+    hyperfine --show-output --warmup 1 --runs "$RUNS" --prepare "$prepare" --export-json "$work/times.json" "$@" >>"$log" 2>&1 ||
         fail "a command failed: $*"
-    jq -r '.results[].median' "$work/times.json"
+    mapfile -t figures < <(jq -r '.results[].median' "$work/times.json")
 }
 
 calculate() { awk "BEGIN { printf \"%.${2:-2}f\", $1 }"; }
@@ -31,11 +31,11 @@ row_edit() {
 	SH
     buildah --root "$work/containers" --runroot "$work/containers.run" pull --quiet --tls-verify=false "$registry/base:latest" >>"$log" 2>&1
     local figures
-    mapfile -t figures < <(medians "$edit" \
+    medians "$edit" \
         "$compile" \
         "'$tool' build --quiet --registry '$registry' $manifest" \
         "$compile && sh '$append'" \
-        "$docker --host '$engine' build --quiet --tag '$registry/docker' '$worker' && $docker --host '$engine' push --quiet '$registry/docker'")
+        "$docker --host '$engine' build --quiet --network none --tag '$registry/docker' '$worker' && $docker --host '$engine' push --quiet '$registry/docker'"
     local cargo=${figures[0]} union=${figures[1]} buildah=${figures[2]} dockerfile=${figures[3]}
     local after buildah_after
     after=$(calculate "$union - $cargo" 3) buildah_after=$(calculate "$buildah - $cargo" 3)
@@ -48,9 +48,9 @@ row_edit() {
 row_unchanged() {
     union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
     local figures
-    mapfile -t figures < <(medians true \
+    medians true \
         "cargo metadata --no-deps --offline --format-version 1 --manifest-path '$worker/Cargo.toml'" \
-        "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'")
+        "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'"
     row 'nothing changed' "$(seconds "${figures[1]}") s" "\`cargo metadata --no-deps\`: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 2.5'
 }
 
@@ -77,9 +77,9 @@ row_many() {
     make_package "$work/one" 1 1
     make_package "$work/fifty" 50 50
     local figures
-    mapfile -t figures < <(medians true \
+    medians true \
         "'$tool' build --quiet --registry '$registry' --manifest-path '$work/one/Cargo.toml'" \
-        "'$tool' build --quiet --registry '$registry' --manifest-path '$work/fifty/Cargo.toml'")
+        "'$tool' build --quiet --registry '$registry' --manifest-path '$work/fifty/Cargo.toml'"
     row '50 images, nothing changed' "$(seconds "${figures[1]}") s" "1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.2'
 }
 
@@ -88,9 +88,9 @@ row_growth() {
     make_package "$work/one" 1 1
     make_package "$work/five" 5 50
     local fresh="rm -rf '$UNION_CACHE_DIR'; date +%s%N >'$work/repository'" figures
-    mapfile -t figures < <(medians "$fresh" \
+    medians "$fresh" \
         "'$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$work/one/Cargo.toml'" \
-        "'$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$work/five/Cargo.toml'")
+        "'$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$work/five/Cargo.toml'"
     row '50 tasks on 5 images, packed and pushed' "$(seconds "${figures[1]}") s" "1 task on 1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.5'
 }
 

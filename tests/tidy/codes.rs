@@ -21,8 +21,7 @@ pub(crate) fn declared() -> Vec<(String, &'static str)> {
 pub(crate) fn problems(tree: &Tree, declared: &[(String, &str)]) -> Vec<String> {
     let (mut used, mut tested) = (BTreeSet::new(), BTreeSet::new());
     for file in tree.rust("").filter(|file| file.path != TABLE && !file.path.starts_with("tests/tidy/")) {
-        let (code, tests) = if file.path.starts_with("tests/") { Default::default() } else { file.code_and_tests() };
-        let tests = if file.path.starts_with("tests/") { file.tokens() } else { tests };
+        let (code, tests) = file.code_and_tests();
         used.extend(named_in(code));
         tested.extend(named_in(tests.clone()));
         // A code as shown stands inside of a text: `"U0103"` or `"error[U0103]: …"`.

@@ -40,7 +40,7 @@ const HOMES: &[&str] = &[concat!("/root", "/."), concat!("/Us", "ers/"), concat!
 
 /// A file whose part before its tests is too long to be read in one go. A file of nothing but tests may be.
 pub(crate) fn too_long(file: &File) -> Option<String> {
-    let only_tests = file.path.starts_with("tests/") && !file.path.starts_with("tests/support/");
+    let only_tests = file.is_of_tests() && !file.path.starts_with("tests/support/");
     let lines: Vec<_> = file.text.lines().collect();
     let starts_tests = |line: &&str| line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test,");
     let code = lines.iter().rposition(starts_tests).unwrap_or(lines.len());
