@@ -3,7 +3,9 @@
 //! The library exists for the binary and its tests; ARCHITECTURE.md in the repository is its map.
 
 #[cfg(not(unix))]
-compile_error!("cargo union runs on Linux and macOS; on Windows use it inside of WSL, for it makes Linux binaries with the host's own toolchain");
+compile_error!(
+    "cargo union runs on Linux and macOS; on Windows use it inside of WSL, for it makes Linux binaries with the host's own toolchain"
+);
 
 pub mod base;
 pub mod build;
