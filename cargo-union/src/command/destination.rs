@@ -8,7 +8,6 @@ use union_build::diag::Code;
 
 use super::keys::Keyed;
 use super::session::Declared;
-use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
@@ -37,7 +36,6 @@ pub(super) struct Destinations {
     pub(super) source: Arc<dyn BaseSource>,
     registry: Arc<Registry>,
     reporter: Arc<Ui>,
-    cache: Cache,
     /// Addresses of container engines, in the order in which they are tried.
     engines: Vec<String>,
     output: Output,
@@ -57,7 +55,6 @@ impl Destinations {
             source: registry.clone(),
             registry,
             reporter: ui.clone(),
-            cache: work.scope.cache.clone(),
             engines: daemon::addresses(env("DOCKER_HOST"), env("XDG_RUNTIME_DIR").map(PathBuf::from), env("HOME").map(PathBuf::from)),
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
@@ -98,7 +95,7 @@ impl Destinations {
                 local(Arc::new(publisher), format!("tar:{}", file.display()))
             }
             (Output::Docker, _) => {
-                let publisher = Engine::new(self.engines.clone(), self.cache.clone(), self.source.clone(), self.reporter.clone());
+                let publisher = Engine::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
                 local(Arc::new(publisher), format!("docker:{name}:{}", keyed.tag))
             }
         }

@@ -83,7 +83,6 @@ codes! {
     StaticImpossible = "U0213", "A static binary cannot be linked here", "Follow the message, or choose `link = \"dynamic\"` with a base image.";
     HandoverMismatch = "U0214", "The crate was compiled with other references than those handed over", "Run the command again with no other build at work.";
     ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
-    NotExecutable = "U0216", "A compiled artifact is not a Linux executable for the platform", "Compile for the platform that the image declares.";
     WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
