@@ -12,7 +12,7 @@ error[U0102]: `registri` is not a key of `[package.metadata.union]`
 7 | registri = "ghcr.io/acme"
   | ^^^^^^^^ unknown key
   |
-help: did you mean `registry`? its keys are project, domain, registry, builder, registry-config, insecure-registries, mirrors, build, images, tasks
+help: did you mean `registry`?
   |
 7 - registri = "ghcr.io/acme"
 7 + registry = "ghcr.io/acme"

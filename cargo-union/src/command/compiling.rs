@@ -83,7 +83,7 @@ fn jobs<'a>(images: &'a [Keyed], missing: &[&Keyed]) -> Jobs<'a> {
         let needs = |keyed: &&Keyed| {
             keyed.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
         };
-        missing.iter().any(|keyed| needs(&keyed))
+        missing.iter().any(needs)
     };
     jobs.retain(|(settings, target), _| is_needed(settings, target));
     jobs

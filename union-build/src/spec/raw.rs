@@ -267,7 +267,7 @@ fn unknown_key(path: &str, level: &'static Level, name: &str, origin: &Origin) -
         return problem.help(format!("`{kebab}` belongs to {}; {known}", others.join(" or ")));
     }
     match nearest(name, level.keys.iter().map(|key| key.name)) {
-        Some(meant) => problem.help(format!("did you mean `{meant}`? {known}")).suggest(origin, meant),
+        Some(meant) => problem.help(format!("did you mean `{meant}`?")).suggest(origin, meant),
         None => problem.help(known),
     }
 }
