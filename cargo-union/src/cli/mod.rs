@@ -37,13 +37,13 @@ pub enum Command {
     /// Add `[package.metadata.union]` to a package
     Init(Init),
     /// Check the manifests and show every problem at once
-    Check(Check),
+    Check(Scope),
     /// Show the resolved configuration and where each value comes from
-    Config(Config),
+    Config(Scope),
     /// Show what `build` would do and because of which change; changes nothing
-    Plan(Plan),
+    Plan(Work),
     /// Compile, build and publish the images
-    Build(Build),
+    Build(Work),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock
@@ -195,20 +195,9 @@ pub struct Init {
     pub manifest_path: Option<PathBuf>,
 }
 
-/// `check`
-#[derive(Args, Debug)]
-pub struct Check {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub packages: Packages,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub overrides: Overrides,
-}
-
-/// `config`
-#[derive(Args, Debug)]
-pub struct Config {
+/// Which packages, and what overrides their manifests.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Scope {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub packages: Packages,
@@ -242,29 +231,10 @@ pub struct Work {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub packages: Packages,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub overrides: Overrides,
+    pub scope: Scope,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cargo: Cargo,
-}
-
-/// `plan`
-#[derive(Args, Debug)]
-pub struct Plan {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub work: Work,
-}
-
-/// `build`
-#[derive(Args, Debug)]
-pub struct Build {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub work: Work,
 }
 
 /// `images`
@@ -288,10 +258,7 @@ pub struct Update {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub packages: Packages,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub overrides: Overrides,
+    pub scope: Scope,
 }
 
 /// `completions`

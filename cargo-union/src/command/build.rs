@@ -106,7 +106,9 @@ impl Package<'_> {
                 sent,
                 adopted,
             });
-            results.images.insert(name.clone(), record);
+            // A copy in a file or an engine does not make one forget where the image can be pulled.
+            let pullable = known.filter(|known| record.pinned.is_none() && known.pinned.is_some() && known.key == record.key);
+            results.images.insert(name.clone(), pullable.cloned().unwrap_or(record));
         }
         results.images.retain(|name, _| self.declared.spec.images.contains_key(name));
         results.save()?;

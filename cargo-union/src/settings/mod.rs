@@ -128,15 +128,17 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
     let reader = Reader { environment, talk: cli.talk };
     Ok(match cli.command {
         cli::Command::Init(init) => Task::Init { cargo: reader.cargo(&cli::Cargo::default())?, manifest_path: init.manifest_path },
-        cli::Command::Check(check) => Task::Check(reader.scope(check.packages, check.overrides, &cli::Cargo::default())?),
-        cli::Command::Config(config) => Task::Config(reader.scope(config.packages, config.overrides, &cli::Cargo::default())?),
-        cli::Command::Plan(plan) => Task::Plan(reader.work(plan.work)?),
-        cli::Command::Build(build) => Task::Build(reader.work(build.work)?),
-        cli::Command::Images(images) => Task::Images(reader.scope(images.packages, cli::Overrides::default(), &cli::Cargo::default())?),
+        cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
+        cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
+        cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
+        cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Images(images) => {
+            Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
+        }
         cli::Command::Update(update) => Task::Update(Update {
             environments: update.packages_of,
             dry_run: update.dry_run,
-            scope: reader.scope(update.packages, update.overrides, &cli::Cargo::default())?,
+            scope: reader.scope(update.scope, &cli::Cargo::default())?,
         }),
         cli::Command::Schema => Task::Page(cli::pages::schema()),
         cli::Command::Completions(completions) => Task::Page(cli::pages::completions(completions.shell)),
@@ -151,7 +153,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn scope(&self, packages: cli::Packages, overrides: cli::Overrides, flags: &cli::Cargo) -> Result<Scope> {
+    fn scope(&self, cli::Scope { packages, overrides }: cli::Scope, flags: &cli::Cargo) -> Result<Scope> {
         Ok(Scope {
             cargo: self.cargo(flags)?,
             manifest_path: packages.manifest_path,
@@ -169,7 +171,7 @@ impl Reader<'_> {
             None => Output::Default,
             Some(text) => output(text)?,
         };
-        let mut scope = self.scope(work.packages, work.overrides, &work.cargo)?;
+        let mut scope = self.scope(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
         Ok(Work {
             scope,
