@@ -40,6 +40,14 @@ fn several_images_do_not_go_into_one_tar_file() {
 }
 
 #[test]
+fn images_of_one_name_have_layouts_of_their_own() {
+    let manifest = format!("{SCRATCH}name = \"shop\"\n[package.metadata.union.images.files]\nname = \"shop\"\nbase-image = \"scratch\"\n");
+    let project = Project::package("hello").union(&manifest).locked();
+    project.run(["build"]).succeeds();
+    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default").stderr_has("Unchanged files");
+}
+
+#[test]
 fn an_unknown_output_is_refused_with_those_that_are_known() {
     hello().run(["build", "--output", "zip:x"]).exits(2).fails_with("U0008").stderr_has("oci:DIR");
 }

@@ -1,10 +1,12 @@
 //! Where images go: from `--output`, `--no-push` and the manifest to a publisher for each image.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::Code;
+use union_build::spec::Spec;
 
 use super::keys::Keyed;
 use super::session::Declared;
@@ -41,6 +43,8 @@ pub(super) struct Destinations {
     output: Output,
     local: PathBuf,
     several: bool,
+    /// Names that several images of the package have: one repository, but not one local layout.
+    shared_names: BTreeSet<String>,
 }
 
 impl Destinations {
@@ -59,6 +63,7 @@ impl Destinations {
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
             several: declared.spec.images.len() > 1,
+            shared_names: shared_names(&declared.spec),
         })
     }
 
@@ -79,6 +84,7 @@ impl Destinations {
     /// Where an image goes.
     pub(super) fn of(&self, keyed: &Keyed) -> Destination {
         let name = &keyed.spec().name.value;
+        let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
         let local = |publisher, location| Destination { publisher, location, in_registry: false };
         let layout = |folder: PathBuf, tags| {
             let location = format!("oci:{}:{}", folder.display(), keyed.tag);
@@ -88,8 +94,8 @@ impl Destinations {
             (Output::Default, Some(reference)) => {
                 Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true }
             }
-            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(name), Tags::One),
-            (Output::Oci(folder), _) => layout(if self.several { folder.join(name) } else { folder.clone() }, Tags::Many),
+            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), Tags::One),
+            (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, Tags::Many),
             (Output::Tar(file), _) => {
                 let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
                 local(Arc::new(publisher), format!("tar:{}", file.display()))
@@ -100,4 +106,9 @@ impl Destinations {
             }
         }
     }
+}
+
+fn shared_names(spec: &Spec) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    spec.images.values().map(|image| image.name.value.clone()).filter(|name| !seen.insert(name.clone())).collect()
 }

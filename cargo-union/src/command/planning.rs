@@ -111,7 +111,11 @@ async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, 
         platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
         known: record_here.filter(|record| record.key == keyed.key.to_string()).map(|record| record.digest),
     };
-    let existence = destination.publisher.existence(&target).await?;
+    let existence = match destination.publisher.existence(&target).await {
+        // Something else under this tag is what `--rebuild` is for.
+        Err(error) if work.rebuild && error.code() == Code::TagTaken => Existence::Missing,
+        existence => existence?,
+    };
     let action = match (existence, record) {
         (Existence::Found(_), _) if !work.rebuild => Action::Reuse,
         (_, Some(record)) if record.key == keyed.key.to_string() => Action::Push,
