@@ -3,25 +3,18 @@
 //! Only what is certain counts: a registry that cannot say is an error, for "missing" starts a build
 //! and "found" skips one.
 
-use std::collections::BTreeMap;
-
 use reqwest::Method;
-use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
 use super::place::Place;
 use super::wire::Refusal;
-use crate::image::RawManifest;
 use crate::image::digest::Digest;
-use crate::image::layer::Descriptor;
+use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
 use crate::publish::{Existence, Target};
-
-/// The annotation with an image's full key.
-const KEY: &str = "union.key";
 
 impl Registry {
     pub(super) async fn find(&self, place: &Place, target: &Target) -> Result<Existence, Failure> {
@@ -54,25 +47,26 @@ impl Registry {
 
     /// Requires that what a tag holds has the target's key and all its platforms.
     pub(super) async fn check(&self, place: &Place, target: &Target, digest: Digest) -> Result<(), Failure> {
-        let manifest = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
+        let raw = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
         let gone = || Failure::passing(Code::RegistryFailed, format!("{place} names {digest} under `{}` and has it not", target.tag));
-        let manifest = manifest.ok_or_else(gone)?;
-        let document: Document = serde_json::from_slice(&manifest.bytes).map_err(|_| taken(target, "something that is no image"))?;
-        match document.annotations.get(KEY) {
+        let raw = raw.ok_or_else(gone)?;
+        let summary = manifest::summary(&raw.bytes).ok_or_else(|| taken(target, "something that is no image"))?;
+        match &summary.key {
             Some(key) if *key == target.key.to_string() => {}
             Some(_) => return Err(taken(target, "an image of another key")),
             None => return Err(taken(target, "an image that this tool did not make")),
         }
-        let platforms = self.platforms(place, document).await?;
+        let platforms = self.platforms(place, summary).await?;
         match target.platforms.iter().find(|platform| !platforms.contains(platform)) {
             Some(absent) => Err(taken(target, &format!("an image that is not for {absent}"))),
             None => Ok(()),
         }
     }
 
-    async fn platforms(&self, place: &Place, document: Document) -> Result<Vec<Platform>, Failure> {
-        let Some(config) = document.config else {
-            return Ok(document.manifests.into_iter().filter_map(|entry| entry.platform.map(PlatformText::platform)).collect());
+    async fn platforms(&self, place: &Place, summary: Summary) -> Result<Vec<Platform>, Failure> {
+        // A manifest lists its config before its layers; an index has none of them.
+        let Some(config) = summary.blobs.into_iter().next() else {
+            return Ok(summary.manifests.into_iter().map(|(_, platform)| platform).collect());
         };
         let path = match self.kept_blob(&config) {
             Some(path) => path,
@@ -82,50 +76,11 @@ impl Registry {
             })?,
         };
         let bytes = crate::base::fs::read(&path)?;
-        Ok(serde_json::from_slice(&bytes).map(|text: PlatformText| vec![text.platform()]).unwrap_or_default())
+        let platform = serde_json::from_slice::<Platform>(&bytes).ok();
+        Ok(platform.map(|platform| Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref())).into_iter().collect())
     }
 }
 
 fn taken(target: &Target, what: &str) -> Failure {
     Failure::new(Code::TagTaken, format!("the tag `{}` holds {what}", target.tag))
-}
-
-/// What is read of a manifest or an index.
-#[derive(Debug, Deserialize)]
-pub(super) struct Document {
-    #[serde(default)]
-    pub(super) annotations: BTreeMap<String, String>,
-    /// Of a manifest.
-    pub(super) config: Option<Descriptor>,
-    /// Of an index.
-    #[serde(default)]
-    pub(super) manifests: Vec<IndexEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct IndexEntry {
-    pub(super) digest: Digest,
-    pub(super) platform: Option<PlatformText>,
-}
-
-/// A platform as an index entry or a config writes it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct PlatformText {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-}
-
-impl PlatformText {
-    pub(super) fn platform(self) -> Platform {
-        Platform::new(&self.os, &self.architecture, self.variant.as_deref())
-    }
-}
-
-impl Document {
-    pub(super) fn of(manifest: &RawManifest) -> Result<Self, Failure> {
-        serde_json::from_slice(&manifest.bytes)
-            .map_err(|_| Failure::new(Code::BaseUnsupported, format!("{} is neither a manifest nor an index", manifest.descriptor.digest)))
-    }
 }

@@ -28,12 +28,10 @@ mod manifests;
 mod place;
 mod pull;
 mod push;
-mod resolve;
 mod settings;
 mod upload;
 mod wire;
 
-pub use resolve::{Resolved, resolve};
 pub use settings::{RegistrySettings, Surroundings};
 
 use place::Place;
