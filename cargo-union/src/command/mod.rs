@@ -30,7 +30,7 @@ use crate::ui::{Problem, Ui};
 /// Does what was asked for.
 ///
 /// # Errors
-/// A [`base::error::Error`](crate::base::error::Error), or [`Problems`](session::Problems) of the
+/// A [`base::error::Error`](crate::base::error::Error), or `Problems` of the
 /// manifests, which are shown already.
 pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {

@@ -4,9 +4,9 @@
 //! that it is told: content is hashed while it streams, and a tag is read again after it was written.
 //! It must never leave half an image under a tag: the tag is always the last thing that is written.
 //!
-//! [`manifests`] reads and writes manifests, [`pull`] fetches bases, [`existence`] answers whether an
-//! image is there, [`upload`] moves blobs, [`push`] puts images together out of these; all of them
-//! speak through [`wire`].
+//! `manifests` reads and writes manifests, `pull` fetches bases, `existence` answers whether an
+//! image is there, `upload` moves blobs, `push` puts images together out of these; all of them
+//! speak through `wire`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
