@@ -1,9 +1,10 @@
 //! The door to files: whole or not at all, and errors that name the path.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
 use super::error::{Error, Result};
@@ -34,6 +35,36 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(unreadable(path, cause)),
     }
+}
+
+/// Size and sha256 of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Number of bytes.
+    pub size: u64,
+    /// sha256 of the bytes.
+    pub hash: [u8; 32],
+}
+
+/// Reads a file to its end for its size and hash; it is never in memory as a whole.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn measure(path: &Path) -> Result<Measured> {
+    let measured = || -> io::Result<Measured> {
+        let mut file = File::open(path)?;
+        let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Measured { size, hash: hash.finalize().into() }),
+                count => {
+                    hash.update(&buffer[..count]);
+                    size += count as u64;
+                }
+            }
+        }
+    };
+    measured().map_err(|cause| unreadable(path, cause))
 }
 
 /// Makes a folder and its parents.

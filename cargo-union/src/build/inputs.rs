@@ -12,8 +12,9 @@ use union_build::spec::{self, Compression, Placed};
 
 use super::chain::{Settings, is_scratch};
 use super::native::ca_bundle_hash;
-use super::sources::{ItemKind, items, measure};
+use super::sources::{ItemKind, items};
 use crate::base::error::Result;
+use crate::base::fs::measure;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 

@@ -3,16 +3,14 @@
 //! Used twice, by the key and by the builder, so that both see the same thing. Nothing outside of the
 //! workspace is ever read, not even through a symbolic link.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 use union_build::spec;
 
 use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::base::fs::{self, Measured, measure};
 
 /// One thing to be placed into the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +33,6 @@ pub(super) enum ItemKind {
     Link(String),
 }
 
-/// Size and hash of a file's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Measured {
-    pub(super) size: u64,
-    pub(super) hash: [u8; 32],
-}
-
 /// Lists what one `copy` brings, folders before what is in them.
 pub(super) fn items(copy: &spec::Copy, workspace: &Path) -> Result<Vec<Item>> {
     let real = inside(copy, workspace)?;
@@ -55,24 +46,6 @@ pub(super) fn items(copy: &spec::Copy, workspace: &Path) -> Result<Vec<Item>> {
         items.push(Item { to, what: file(&real, mode)? });
     }
     Ok(items)
-}
-
-/// Reads a file to its end for its size and hash.
-pub(super) fn measure(path: &Path) -> Result<Measured> {
-    let hashed = || -> io::Result<Measured> {
-        let mut file = File::open(path)?;
-        let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(Measured { size, hash: hash.finalize().into() }),
-                count => {
-                    hash.update(&buffer[..count]);
-                    size += count as u64;
-                }
-            }
-        }
-    };
-    hashed().map_err(|cause| fs::unreadable(path, cause))
 }
 
 /// The source's real path, which must be below the workspace's.

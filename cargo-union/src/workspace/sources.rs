@@ -39,7 +39,7 @@ impl Sources {
         if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(hash.clone());
         }
-        let hash = Value::hash_of(fs::read(path)?);
+        let hash = Value::Hash(fs::measure(path)?.hash);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
     }

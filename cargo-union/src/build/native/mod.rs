@@ -17,10 +17,10 @@ use union_build::diag::Code;
 use union_build::spec;
 
 use super::chain::Settings;
-use super::sources::measure;
 use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
+use crate::base::fs::measure;
 use crate::image::config::{self, Wanted};
 use crate::image::index::{Change, FileIndex, Node, is_read};
 use crate::image::layer::Layer;

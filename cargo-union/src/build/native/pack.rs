@@ -18,7 +18,7 @@ use super::compress::{Compressor, ENCODER};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::build::sources::Measured;
+use crate::base::fs::Measured;
 use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Blob, Content, Descriptor, Layer, media_type};
 
@@ -244,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::build::sources::measure;
+    use crate::base::fs::measure;
 
     const PACKING: Packing = Packing { compression: Compression::Gzip, epoch: 0 };
 

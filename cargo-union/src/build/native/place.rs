@@ -32,7 +32,7 @@ pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, index: &mut FileIn
 
 /// A file at a path, placed like a copy.
 pub(super) fn file(from: &Path, to: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
-    let measured = sources::measure(from)?;
+    let measured = fs::measure(from)?;
     let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
     place(Item { to: to.to_owned(), what }, index, &mut placed).map_err(|fault| match fault {

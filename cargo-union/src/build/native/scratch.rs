@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::pack::{Entry, What};
 use crate::base::error::Result;
-use crate::build::sources::measure;
+use crate::base::fs::measure;
 
 /// Where TLS clients look for the authorities they trust.
 pub(super) const CA_CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
