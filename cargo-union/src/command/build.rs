@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
@@ -134,9 +134,10 @@ impl Package<'_> {
         let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.source.clone(), self.ui.clone());
         let recipes: Vec<Recipe> = keyed.iter().map(|keyed| self.recipe(keyed, &executables)).collect();
         let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
-        let contents: Vec<Image> = stream::iter(packing).buffered(self.work.jobs).try_collect().await?;
-        // A workspace keeps the text of its manifests: it is read anew as well.
-        let now = Workspace::load(&self.work.scope.cargo, self.work.scope.manifest_path.as_deref()).await?;
+        let packed = stream::iter(packing).buffered(self.work.jobs).try_collect::<Vec<Image>>();
+        // A workspace keeps the text of its manifests: it is read anew as well, while cores pack.
+        let reloaded = async { Ok(Workspace::load(&self.work.scope.cargo, self.work.scope.manifest_path.as_deref()).await?) };
+        let (contents, now) = try_join(packed, reloaded).await?;
         let again = Snapshot::take(&self.work.scope.cargo, &now, &self.work.scope.cache, &**self.ui).await?;
         let package = now.package(&self.declared.package.name).unwrap_or(&self.declared.package);
         keyed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &now, &again))?;

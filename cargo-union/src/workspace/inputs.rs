@@ -112,7 +112,7 @@ impl Snapshot<'_> {
                 Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
             let name = relative(&self.workspace.root, &local.manifest.path)?;
-            part.inputs.insert(name, manifest::of_package(manifest::parse(&local.manifest)?));
+            part.inputs.insert(name, self.sources.manifest(local)?);
             part.folders.insert(local.folder.clone());
             for file in self.sources.of_package(local)? {
                 let name = file_name(relative(&self.workspace.root, &file)?);

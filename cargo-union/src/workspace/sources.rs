@@ -13,7 +13,7 @@ use union_build::diag::Code;
 use union_build::key::Value;
 use union_build::spec::Pattern;
 
-use super::Package;
+use super::{Package, manifest};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -21,6 +21,7 @@ use crate::base::fs;
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     hashes: Mutex<HashMap<PathBuf, Value>>,
+    manifests: Mutex<HashMap<PathBuf, Value>>,
     listings: Mutex<HashMap<PathBuf, Arc<Vec<PathBuf>>>>,
     /// Folders that never hold sources: where cargo puts what it makes.
     skipped: Vec<PathBuf>,
@@ -42,6 +43,20 @@ impl Sources {
         let hash = Value::Hash(fs::measure(path)?.hash);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
+    }
+
+    /// What a package's manifest is to a key: parsed once, however many images share it.
+    ///
+    /// # Errors
+    /// `ManifestSyntax`.
+    pub(super) fn manifest(&self, package: &Package) -> Result<Value> {
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = manifests.get(&package.manifest.path) {
+            return Ok(value.clone());
+        }
+        let value = manifest::of_package(manifest::parse(&package.manifest)?);
+        manifests.insert(package.manifest.path.clone(), value.clone());
+        Ok(value)
     }
 
     /// A package's own files: the roots of its targets, its build script and all of `src`.

@@ -3,6 +3,7 @@
 //! All of it is compiled in: nothing is taken from the host, so every machine makes the same layer.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
@@ -47,9 +48,10 @@ pub(super) fn entries(bundle: Option<&Path>) -> Result<Vec<Entry>> {
     ])
 }
 
-/// What [`ca_bundle`] holds, for the key.
+/// What [`ca_bundle`] holds, for the keys of however many images.
 pub(in crate::build) fn ca_bundle_hash() -> [u8; 32] {
-    Sha256::digest(ca_bundle()).into()
+    static HASH: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest(ca_bundle()).into());
+    *HASH
 }
 
 /// Mozilla's authorities as PEM, in the order of their bytes.
