@@ -111,7 +111,9 @@ impl Package<'_> {
             results.images.insert(name.clone(), pullable.cloned().unwrap_or(record));
         }
         results.images.retain(|name, _| self.declared.spec.images.contains_key(name));
-        results.save()?;
+        if results != plan.results {
+            results.save()?;
+        }
         Ok(made)
     }
 
@@ -183,11 +185,11 @@ fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Op
 fn found(image: &ImagePlan, known: Option<&Record>, ui: &Ui) -> Record {
     ui.status("Unchanged", format!("{} {}", image.keyed.name, image.destination.location));
     let digest = image.planned.digest.expect("an image is reused only when it was found");
-    match known {
-        Some(known) if known.digest == digest => {
-            Record { size: known.size, code_size: known.code_size, revision: known.revision.clone(), ..record(image, digest) }
-        }
-        _ => record(image, digest),
+    let is_it = |known: &&Record| known.digest == digest && known.key == image.keyed.key.to_string();
+    match known.filter(is_it) {
+        Some(known) if known.location == image.destination.location => known.clone(),
+        Some(known) => Record { size: known.size, code_size: known.code_size, revision: known.revision.clone(), ..record(image, digest) },
+        None => record(image, digest),
     }
 }
 

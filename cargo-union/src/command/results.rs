@@ -14,7 +14,7 @@ use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 
 /// The images of one package.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Results {
     /// By the name of their table.
     pub(super) images: BTreeMap<String, Record>,
