@@ -177,3 +177,24 @@ fn a_failed_build_leaves_the_references_as_they_were() {
     project.run(["build"]).exits(101);
     assert_eq!(references(), before);
 }
+
+#[test]
+fn references_that_are_not_those_handed_over_stop_the_build() {
+    let script = "fn main() {\n    union_build::emit();\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
+                  std::fs::write(out + \"/union_images.rs\", \"// something else\").unwrap();\n}\n";
+    let project = Project::package("hello").union(SCRATCH).with_union_build("");
+    project.write("build.rs", script);
+    // U0214 is HandoverMismatch.
+    project.run(["build"]).fails_with("U0214").stderr_has("union_images.rs");
+    assert!(!project.path("target/union/oci/hello/index.json").exists());
+}
+
+#[test]
+fn a_cargo_that_makes_nothing_is_not_believed() {
+    let project = hello();
+    project.write("cargo", "#!/bin/sh\ncase \"$1\" in build) exit 0 ;; *) exec cargo \"$@\" ;; esac\n");
+    project.shell("chmod +x cargo").succeeds();
+    let cargo = project.path("cargo").display().to_string();
+    // U0215 is ArtifactMissing.
+    project.env("CARGO", cargo).run(["build"]).fails_with("U0215").stderr_has("`hello`");
+}
