@@ -1,6 +1,7 @@
 //! Bad days: each ends in an error that says what to do, and leaves nothing half-made.
 
 use union_tests::Project;
+use union_tests::hostile::Hostile;
 use union_tests::http::{Reply, Server};
 use union_tests::registry::Registry;
 
@@ -49,4 +50,27 @@ fn an_engine_that_is_away_is_an_error_that_says_what_was_tried() {
     let registry = Registry::open();
     let project = scratch(registry.host()).env("DOCKER_HOST", "unix:///nowhere/docker.sock");
     project.run(["build", "--output", "docker:"]).fails_with("U0414").stderr_has("unix:///nowhere/docker.sock").stderr_has("--output");
+}
+
+#[test]
+fn an_interrupted_upload_leaves_no_tag_and_the_next_run_continues() {
+    let (arrived, arrival) = std::sync::mpsc::channel();
+    let mut stalled = false;
+    let registry = Hostile::start(move |request, _| {
+        if request.method == "PUT" && request.path.contains("/blobs/uploads/") && !stalled {
+            stalled = true;
+            arrived.send(()).unwrap();
+            std::thread::sleep(std::time::Duration::from_secs(3));
+        }
+        None
+    });
+    let project = scratch(&registry.host());
+    let run = project.start(["build"]);
+    arrival.recv().unwrap();
+    run.interrupt();
+    run.wait().exits(130).stderr_has("U0007").stderr_has("Run it again");
+    assert!(registry.memory().manifests.is_empty(), "a tag was written");
+    assert!(project.files_below("target/union/references").is_empty(), "the hand-over was put back");
+    project.run(["build"]).succeeds().compiles_nothing();
+    assert!(!registry.memory().manifests.is_empty());
 }
