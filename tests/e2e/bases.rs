@@ -1,58 +1,54 @@
-//! Bases move only when the user says so.
+//! Base images that are missing, denied, for other platforms, or not what they claim to be.
 
-use union_tests::base::{debian_base, layout_of, push};
-use union_tests::http::{Reply, Server};
+use union_tests::Project;
+use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
-use crate::world::{BASE, hello, pinned, registry_with_base};
+use crate::site::{Site, push_base};
 
-/// The same tag on other content: the base, with one label more.
-fn move_base(registry: &Registry) {
-    let layout = tempfile::tempdir().unwrap();
-    let config = serde_json::json!({ "Labels": { "moved": "yes" }, "Cmd": ["bash"] });
-    layout_of(&debian_base(), &config, layout.path());
-    push(layout.path(), &format!("{}/{BASE}", registry.host()));
+fn on(base: &str) -> Project {
+    Project::package("hello").union(&format!("[package.metadata.union.images.default]\nbase-image = {base:?}\n")).locked()
 }
 
 #[test]
-fn a_moving_tag_changes_nothing_before_update() {
-    let registry = registry_with_base();
-    let project = hello(&registry);
-    let first = pinned(project.run(["build"]).succeeds().stdout());
-    let lock = project.read("Union.lock");
-    move_base(&registry);
-    assert_eq!(pinned(project.run(["build"]).succeeds().compiles_nothing().stdout()), first);
-    project.run(["update", "--dry-run"]).succeeds().stderr_has("gcr.io/distroless/cc-debian13").stderr_has(" → ");
-    assert_eq!(project.read("Union.lock"), lock);
-    project.run(["update"]).succeeds();
-    assert_ne!(project.read("Union.lock"), lock);
-    project.run(["plan"]).succeeds().stdout_has("build its environment").stdout_has("base-image linux/amd64: sha256:");
-    assert_ne!(pinned(project.run(["build"]).succeeds().stdout()), first);
-    project.run(["update"]).succeeds().stderr_has("Unchanged Union.lock");
+fn a_missing_base_is_named() {
+    let site = Site::new().with_base("base:1", "one");
+    for missing in ["base:2", "nothing:1"] {
+        let base = site.reference(missing);
+        on(&base).run(["build"]).fails_with("U0301").stderr_has(&base).compiles_nothing();
+    }
 }
 
 #[test]
-fn a_base_that_is_missing_denied_or_for_another_platform_is_named() {
-    let registry = registry_with_base();
-    let missing = hello(&registry);
-    missing.append("Cargo.toml", &format!("base-image = \"{}/no/such:1\"\n", registry.host()));
-    missing.run(["build"]).fails_with("U0301").stderr_has("no/such").compiles_nothing();
-    let other = hello(&registry);
-    other.append("Cargo.toml", "platforms = [\"linux/arm64\"]\n");
-    other.run(["plan"]).fails_with("U0304").stderr_has("linux/amd64").compiles_nothing();
-    let closed = Registry::htpasswd("ann", "secret");
-    let denied = hello(&registry);
-    denied.append("Cargo.toml", &format!("base-image = \"{}/base:1\"\n", closed.host()));
-    denied.run(["build"]).fails_with("U0302").stderr_has(closed.host()).stderr_has("docker login").compiles_nothing();
+fn a_denied_base_comes_with_the_command_to_run() {
+    let registry = Registry::htpasswd("me", "secret");
+    let base = format!("{}/base:1", registry.host());
+    push_base(&base, "one", &["--dest-creds", "me:secret"]);
+    on(&base)
+        .run(["build"])
+        .fails_with("U0302")
+        .stderr_has(&base)
+        .stderr_has(&format!("docker login {}", registry.host()))
+        .compiles_nothing();
 }
 
 #[test]
-fn a_base_whose_manifest_lies_is_not_built_upon() {
-    let registry = registry_with_base();
-    let liar = Server::start(|_, _| {
-        Reply::status(200).with("docker-content-digest", format!("sha256:{}", "0".repeat(64))).body("{\"schemaVersion\":2}")
+fn a_base_for_other_platforms_comes_with_the_list() {
+    let site = Site::new().with_base("base:1", "one");
+    let project = site.on("base:1", "platforms = [\"linux/arm64\"]\n").locked();
+    project.run(["build"]).fails_with("U0304").stderr_has("`linux/arm64`").stderr_has("`linux/amd64`").compiles_nothing();
+    assert!(!project.path("Union.lock").exists());
+}
+
+#[test]
+fn a_base_that_is_not_what_its_digest_promises_is_refused() {
+    let registry = Hostile::start(|request, _| {
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let lie = Reply::status(200).with("Content-Type", kind).with("Docker-Content-Digest", format!("sha256:{}", "0".repeat(64)));
+        request.path.contains("/manifests/").then(|| lie.body("{\"schemaVersion\":2}").into())
     });
-    let project = hello(&registry);
-    project.append("Cargo.toml", &format!("base-image = \"{}/base:1\"\n", liar.host()));
-    project.run(["build"]).fails_with("U0306").stderr_has(&liar.host()).compiles_nothing();
+    let base = format!("{}/base", registry.host());
+    for reference in [format!("{base}:1"), format!("{base}@sha256:{}", "0".repeat(64))] {
+        on(&reference).run(["build"]).fails_with("U0306").stderr_has(&base).compiles_nothing();
+    }
 }

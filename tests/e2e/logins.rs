@@ -1,48 +1,57 @@
-//! Docker's logins are used, and never shown.
+//! Who the user is, from Docker's own file to the registry, and nowhere else.
 
-use base64::Engine as _;
 use union_tests::Project;
 use union_tests::registry::Registry;
 
-use crate::world::{files_with, pinned};
+use crate::site::is_below;
 
 const PASSWORD: &str = "correct-horse-battery";
+/// The same as a login carries it: `me:correct-horse-battery`.
+const ENCODED: &str = "bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5";
 
-fn project(registry: &Registry, password: Option<&str>) -> Project {
-    let table = format!(
-        "[package.metadata.union]\nregistry = \"{}/acme\"\n\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n",
-        registry.host()
-    );
-    let project = Project::package("hello").union(&table).locked();
-    if let Some(password) = password {
-        let login = base64::engine::general_purpose::STANDARD.encode(format!("ann:{password}"));
-        let config = format!("{{ \"auths\": {{ \"{}\": {{ \"auth\": \"{login}\" }} }} }}", registry.host());
-        std::fs::create_dir_all(project.home().join(".docker")).unwrap();
-        std::fs::write(project.home().join(".docker/config.json"), config).unwrap();
-    }
-    project
+fn project(registry: &Registry) -> Project {
+    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked();
+    let docker = project.home().join(".docker").display().to_string();
+    project.env("UNION_REGISTRY", format!("{}/team", registry.host())).env("DOCKER_CONFIG", docker)
+}
+
+fn log_in(project: &Project, registry: &Registry, encoded: &str) {
+    let folder = project.home().join(".docker");
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = serde_json::json!({ "auths": { registry.host(): { "auth": encoded } } });
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
 }
 
 #[test]
-fn a_login_of_docker_is_used_and_the_password_is_nowhere() {
-    let registry = Registry::htpasswd("ann", PASSWORD);
-    let project = project(&registry, Some(PASSWORD));
-    let outcome = project.run(["build", "-vv"]).succeeds().stderr_has("config.json");
-    pinned(outcome.stdout());
-    let login = base64::engine::general_purpose::STANDARD.encode(format!("ann:{PASSWORD}"));
-    for secret in [PASSWORD, &login] {
-        assert!(!outcome.stdout().contains(secret) && !outcome.stderr().contains(secret), "{secret} was shown");
-        assert_eq!(files_with(secret, &[project.path("target"), project.cache()]), "");
-    }
+fn no_login_is_denied_before_the_compile_with_the_command_to_run() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let outcome = project(&registry).run(["build"]).fails_with("U0402").compiles_nothing();
+    outcome.stderr_has(&format!("{}/team/hello", registry.host())).stderr_has(&format!("docker login {}", registry.host()));
 }
 
 #[test]
-fn no_login_and_a_wrong_one_are_refused_before_the_compile_with_the_command_to_run() {
-    let registry = Registry::htpasswd("ann", PASSWORD);
-    for password in [None, Some("wrong-password")] {
-        let outcome = project(&registry, password).run(["build"]).fails_with("U0402").compiles_nothing();
-        let outcome =
-            outcome.stderr_has(registry.host()).stderr_has("acme/hello").stderr_has("docker login").stderr_lacks("wrong-password");
-        assert_eq!(outcome.stdout(), "");
+fn a_wrong_password_is_denied_and_the_source_of_it_is_named() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let project = project(&registry);
+    // me:hunter22
+    log_in(&project, &registry, "bWU6aHVudGVyMjI=");
+    let outcome = project.run(["build", "-vv"]).fails_with("U0402").compiles_nothing().stderr_has(".docker/config.json");
+    let outcome = outcome.stderr_has(&format!("{}/team/hello", registry.host())).stderr_has("docker login");
+    outcome.stderr_lacks("hunter22").stderr_lacks("bWU6aHVudGVyMjI=");
+}
+
+#[test]
+fn the_right_password_pushes_and_is_left_nowhere() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let project = project(&registry);
+    log_in(&project, &registry, ENCODED);
+    let outcome = project.run(["build", "-vv"]).succeeds().stderr_has(".docker/config.json");
+    for secret in [PASSWORD, ENCODED] {
+        assert!(!outcome.stdout().contains(secret) && !outcome.stderr().contains(secret), "it was printed");
+        for folder in [project.folder(), project.cache(), project.temp()] {
+            assert!(!is_below(&folder, secret), "it is in {}", folder.display());
+        }
     }
+    assert!(is_below(&project.home(), ENCODED), "the search would find it");
+    project.run(["build"]).succeeds().stderr_has("Unchanged");
 }

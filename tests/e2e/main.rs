@@ -1,8 +1,12 @@
-//! The whole way as a user goes it: a crate, a real registry, a real engine.
+//! The tool end to end, as a user runs it: with a real registry, with an engine, and on bad days.
 #![allow(clippy::unwrap_used)]
 
+mod bad_days;
 mod bases;
-mod failures;
-mod images;
+mod disks;
+mod engines;
+mod examples;
+mod lock;
 mod logins;
-mod world;
+mod main_job;
+mod site;

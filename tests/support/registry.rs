@@ -1,9 +1,12 @@
 //! Debian's `docker-registry` on loopback: open, behind a password, behind TLS, behind a token server.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -14,6 +17,7 @@ use crate::token::TokenServer;
 pub struct Registry {
     child: Child,
     host: String,
+    requests: Requests,
     folder: TempDir,
     tokens: Option<TokenServer>,
 }
@@ -87,6 +91,33 @@ impl Registry {
         self.folder.path().join("data")
     }
 
+    /// Every request so far, oldest first: `GET /v2/`. Of a registry without TLS.
+    ///
+    /// # Panics
+    /// When the registry no longer answers.
+    pub fn requests(&self) -> Vec<String> {
+        static MARKS: AtomicUsize = AtomicUsize::new(0);
+        // The log comes a little later than the answers; with the mark in it, all that was before is in it.
+        let mark = format!("GET /mark/{}", MARKS.fetch_add(1, Ordering::Relaxed));
+        let mut stream = TcpStream::connect(&self.host).expect("the registry listens");
+        write!(stream, "{mark} HTTP/1.0\r\n\r\n").expect("the registry listens");
+        stream.read_to_end(&mut Vec::new()).expect("the registry answers");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if seen.contains(&mark) {
+                return seen.into_iter().filter(|request| !request.starts_with("GET /mark/")).collect();
+            }
+            assert!(Instant::now() < deadline, "the registry writes no log: {seen:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The requests so far that write something: what a read-only registry would refuse.
+    pub fn writes(&self) -> Vec<String> {
+        self.requests().into_iter().filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD ")).collect()
+    }
+
     fn start(folder: TempDir, tls: &str, auth: &str, tokens: Option<TokenServer>) -> Self {
         let config = folder.path().join("config.yml");
         let data = folder.path().join("data");
@@ -95,8 +126,8 @@ impl Registry {
             data.display()
         );
         std::fs::write(&config, text).expect("the folder is ours");
-        let (child, host) = serve(&config);
-        Self { child, host, folder, tokens }
+        let (child, host, requests) = serve(&config);
+        Self { child, host, requests, folder, tokens }
     }
 }
 
@@ -107,12 +138,16 @@ impl Drop for Registry {
     }
 }
 
+/// Method and path of each request, as the access log has them.
+type Requests = Arc<Mutex<Vec<String>>>;
+
 /// Starts the program, and learns from its log which port it was given.
-fn serve(config: &Path) -> (Child, String) {
+fn serve(config: &Path) -> (Child, String, Requests) {
     let mut command = Command::new("docker-registry");
-    command.arg("serve").arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.arg("serve").arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("`docker-registry` is installed");
     let log = BufReader::new(child.stderr.take().expect("the log is a pipe"));
+    let requests = listen(child.stdout.take().expect("the access log is a pipe"));
     let (told, ports) = mpsc::channel();
     // The log is read to its end, or the registry would stop when the pipe is full.
     std::thread::spawn(move || {
@@ -127,7 +162,21 @@ fn serve(config: &Path) -> (Child, String) {
         let _ = told.send(Err(before.join("\n")));
     });
     match ports.recv().expect("the thread tells one or the other") {
-        Ok(port) => (child, format!("127.0.0.1:{port}")),
+        Ok(port) => (child, format!("127.0.0.1:{port}"), requests),
         Err(log) => panic!("docker-registry did not start:\n{log}"),
     }
+}
+
+/// Keeps what stands between the first quotes of each line: `"GET /v2/ HTTP/1.1"`.
+fn listen(log: impl Read + Send + 'static) -> Requests {
+    let requests = Requests::default();
+    let seen = requests.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if let Some((request, _)) = line.split_once('"').and_then(|(_, rest)| rest.split_once(" HTTP/")) {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_owned());
+            }
+        }
+    });
+    requests
 }

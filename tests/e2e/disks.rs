@@ -1,0 +1,45 @@
+//! Disks that are full and folders that cannot be written.
+//!
+//! The small and the read-only disks are mounted in a name space of the run alone: they vanish with it.
+
+use union_tests::{Outcome, Project};
+
+use crate::main_job::scratch;
+use crate::site::Site;
+
+/// Runs `cargo-union build` after a line of shell, both in a name space of mounts of their own.
+fn build_after(project: &Project, line: &str) -> Outcome {
+    let tool = union_tests::project::tool();
+    project.shell(&format!("exec unshare --map-root-user --mount sh -ec '{line}; exec {} build'", tool.display()))
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing_and_with_room_it_goes_on() {
+    let site = Site::new();
+    let project = scratch(&site).locked();
+    let cache = project.cache().display().to_string();
+    let outcome = build_after(&project, &format!("mount -t tmpfs -o size=32k tmpfs {cache}"));
+    outcome.fails_with("U0006").stderr_has(&cache).stdout_is("");
+    assert!(site.tags("team/hello").is_empty());
+    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Published");
+}
+
+#[test]
+fn a_target_folder_that_cannot_be_written_is_named() {
+    let site = Site::new();
+    let project = scratch(&site).locked();
+    std::fs::create_dir_all(project.path("target")).unwrap();
+    let target = project.path("target").display().to_string();
+    let outcome = build_after(&project, &format!("mount --bind {target} {target}; mount -o remount,bind,ro {target}"));
+    outcome.fails_with("U0005").stderr_has(&target).compiles_nothing();
+    assert!(site.tags("team/hello").is_empty());
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_named() {
+    let site = Site::new();
+    let project = scratch(&site).locked();
+    project.write("target/union", "not a folder");
+    project.run(["build"]).fails_with("U0005").stderr_has("target/union").compiles_nothing();
+    assert_eq!(project.read("target/union"), "not a folder");
+}
