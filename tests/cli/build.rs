@@ -198,25 +198,3 @@ fn a_cargo_that_makes_nothing_is_not_believed() {
     // U0215 is ArtifactMissing.
     project.env("CARGO", cargo).run(["build"]).fails_with("U0215").stderr_has("`hello`");
 }
-
-#[test]
-fn references_that_somebody_else_wrote_are_noticed() {
-    let script = "fn main() {\n    union_build::emit();\n    \
-        let file = std::env::var(\"OUT_DIR\").unwrap() + \"/union_images.rs\";\n    std::fs::write(file, \"\").unwrap();\n}\n";
-    let project = Project::package("hello").union(SCRATCH).with_union_build("").file("build.rs", script);
-    project.run(["build"]).fails_with("U0214").stderr_has("union_images.rs");
-    assert!(!project.path("target/union/oci/hello/index.json").exists());
-    assert!(project.files_below("target/union/references").is_empty(), "the hand-over was put back");
-}
-
-#[test]
-fn a_cargo_that_makes_nothing_is_noticed() {
-    let project = hello();
-    // A wrapper that a user has put between: all goes through, but a build.
-    let wrapper = project.temp().join("cargo");
-    std::fs::write(&wrapper, "#!/bin/sh\n[ \"$1\" = build ] && exit 0\nexec cargo \"$@\"\n").unwrap();
-    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let project = project.env("CARGO", wrapper.to_str().unwrap());
-    project.run(["build"]).fails_with("U0215").stderr_has("`hello`").compiles_nothing();
-    assert!(!project.path("target/union/oci/hello/index.json").exists());
-}

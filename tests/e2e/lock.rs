@@ -41,12 +41,16 @@ fn a_lock_is_needed_and_is_enough_with_locked() {
 }
 
 #[test]
-fn a_locked_base_is_built_upon_after_its_tag_is_gone() {
+fn a_locked_base_is_built_upon_though_its_tag_moved() {
     let site = Site::new().with_base("base:1", "one");
     let project = site.on("base:1", "").locked();
     project.run(["build"]).succeeds();
+    let locked = project.read("Union.lock");
     site.push_base("base:1", "two");
     std::fs::remove_dir_all(project.cache()).unwrap();
     project.append("src/main.rs", "// an edit\n");
+    let plan = project.run(["plan", "--format", "json"]).succeeds().json();
+    assert_eq!(plan["images"][0]["action"], "append", "{plan}");
     project.run(["build"]).succeeds().stderr_has("Published");
+    assert_eq!(project.read("Union.lock"), locked);
 }
