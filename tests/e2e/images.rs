@@ -136,3 +136,23 @@ fn the_crate_knows_the_image_that_it_runs_in() {
     project.cargo(["build", "--offline"]).succeeds().compiles_nothing();
     project.run(["build"]).succeeds().compiles_nothing();
 }
+
+#[test]
+fn the_example_of_two_tasks_builds_and_its_binaries_know_their_images() {
+    let registry = registry_with_base();
+    let repository = union_tests::project::repository();
+    let project = Project::empty();
+    project.shell(&format!("cp -r {}/examples/two-tasks/. . && rm -rf target", repository.display())).succeeds();
+    let union_build = format!("path = {:?}", repository.join("union-build"));
+    project.edit("pipeline/Cargo.toml", "path = \"../../../union-build\"", &union_build);
+    let host = registry.host();
+    let settings = format!("registry = \"{host}/acme\"\nmirrors = {{ \"gcr.io\" = \"{host}\" }}\nproject = \"flytesnacks\"");
+    project.edit("Cargo.toml", "project = \"flytesnacks\"", &settings);
+    let made = project.run(["build", "--workspace", "--format", "json"]).succeeds().json();
+    for (image, task) in [(0, "predict"), (1, "train")] {
+        let image = &made["images"][image];
+        let said = run(image["pinned"].as_str().unwrap(), &[]);
+        assert!(said.contains(task) && said.contains(image["location"].as_str().unwrap()) && said.contains("true"), "{said}");
+    }
+    project.run(["build", "--workspace"]).succeeds().compiles_nothing();
+}
