@@ -19,7 +19,6 @@ const DOORS: &[Door] = &[
     Door { path: &["indicatif"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
     Door { path: &["annotate_snippets"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
     Door { path: &["cargo_metadata"], files: &["cargo-union/src/workspace/"], because: "only `workspace` asks cargo" },
-    Door { path: &["docker_credential"], files: &["cargo-union/src/publish/"], because: "only publishers log in" },
     Door { path: &["std", "io", "stdout"], files: PRINTERS, because: "rooms never print" },
     Door { path: &["std", "io", "stderr"], files: ASKERS, because: "rooms never print" },
     Door { path: &["io", "stdout"], files: PRINTERS, because: "rooms never print" },
