@@ -79,7 +79,7 @@ fn a_second_run_waits_for_the_first() {
     // A build script that takes its time keeps the first run inside of its compile.
     project.write(
         "build.rs",
-        "fn main() { std::thread::sleep(std::time::Duration::from_secs(3)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(6)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
     );
     let mut first = project.start(["build"]);
     first.until_stderr_has("Compiling hello");
@@ -94,7 +94,7 @@ fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
     let project = hello();
     project.write(
         "build.rs",
-        "fn main() { std::thread::sleep(std::time::Duration::from_secs(5)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
+        "fn main() { std::thread::sleep(std::time::Duration::from_secs(10)); println!(\"cargo::rerun-if-changed=build.rs\"); }",
     );
     let mut run = project.start(["build"]);
     run.until_stderr_has("Compiling hello");
