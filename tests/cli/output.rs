@@ -90,6 +90,22 @@ fn a_second_run_waits_for_the_first() {
 }
 
 #[test]
+fn whoever_waits_for_another_run_can_be_interrupted() {
+    let project = hello();
+    // The first run goes on until a file appears.
+    let wait = "while !std::path::Path::new(\"go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); }";
+    project.write("build.rs", format!("fn main() {{ {wait} println!(\"cargo::rerun-if-changed=build.rs\"); }}"));
+    let mut first = project.start(["build"]);
+    first.until_stderr_has("Compiling hello");
+    let mut second = project.start(["build"]);
+    second.until_stderr_has("waiting for another `cargo union`");
+    second.interrupt();
+    second.wait().exits(130).stderr_has("U0007");
+    project.write("go", "");
+    first.wait().succeeds();
+}
+
+#[test]
 fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
     let project = hello();
     project.write(

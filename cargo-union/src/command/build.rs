@@ -86,7 +86,7 @@ impl Package<'_> {
     async fn build(&self, plan: PackagePlan) -> Result<Vec<Made>> {
         let missing: Vec<&ImagePlan> = plan.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
         try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
-        let mut handover = self.hand_over(&plan)?;
+        let mut handover = self.hand_over(&plan).await?;
         let published = self.make(&plan, &missing).await?;
         handover.commit();
         let mut results = plan.results.clone();
@@ -117,10 +117,13 @@ impl Package<'_> {
         Ok(made)
     }
 
-    fn hand_over(&self, plan: &PackagePlan) -> Result<Handover> {
+    async fn hand_over(&self, plan: &PackagePlan) -> Result<Handover> {
         let (workspace, package) = (&self.session.workspace, &self.declared.package);
         let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
-        let mut handover = Handover::begin(workspace, &**self.ui)?;
+        // Another run may hold the lock for long: whoever waits here can still be interrupted.
+        let (waiting, ui) = (workspace.clone(), self.ui.clone());
+        let begun = tokio::task::spawn_blocking(move || Handover::begin(&waiting, &*ui));
+        let mut handover = begun.await.expect("waiting for a lock does not panic")?;
         handover.write(&path, plan.references.to_json().as_bytes())?;
         Ok(handover)
     }
