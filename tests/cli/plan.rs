@@ -64,7 +64,7 @@ fn what_is_gone_is_pushed_again() {
     let project = workspace();
     project.run(["build"]).succeeds();
     std::fs::remove_dir_all(project.path("target/union/oci")).unwrap();
-    project.run(["plan"]).succeeds().stdout_has("nothing changed but it is gone from");
+    project.run(["plan"]).succeeds().stdout_has("nothing changed, but it is not at");
     project.run(["build"]).succeeds().compiles_nothing();
     assert!(project.path("target/union/oci/app/index.json").exists());
 }

@@ -59,7 +59,7 @@ fn text(planned: &Planned, shown: usize) -> String {
 fn verb(action: Action) -> &'static str {
     match action {
         Action::Reuse => "unchanged",
-        Action::Push => "push again, nothing changed but it is gone from",
+        Action::Push => "publish; nothing changed, but it is not at",
         Action::Append => "append code to its environment and publish to",
         Action::BuildEnvironment => "build its environment, append code and publish to",
     }
