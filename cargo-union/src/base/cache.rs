@@ -21,7 +21,7 @@ use super::fs::{self, Draft};
 use crate::image::digest::Digest;
 
 /// The size that the cache is swept down to when the user names no other.
-pub const DEFAULT_CAP: u64 = 10 << 30;
+pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
 /// A blob that was used so recently is not marked again.
 const RECENT: Duration = Duration::from_secs(3600);

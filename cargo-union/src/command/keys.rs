@@ -204,9 +204,9 @@ fn code(declared: &Declared, spec: &spec::Image, base: &Base, platforms: &[Platf
     if binaries.is_empty() {
         return Ok(None);
     }
-    let linkage = match (spec.build.link.value, base) {
-        (Link::Static, _) | (Link::Auto, Base::Scratch(_)) => Linkage::Static,
-        (Link::Dynamic, _) | (Link::Auto, _) => Linkage::Dynamic,
+    let linkage = match spec.effective_link(matches!(base, Base::Scratch(_))) {
+        Link::Static => Linkage::Static,
+        Link::Dynamic | Link::Auto => Linkage::Dynamic,
     };
     let compile = CompileSettings {
         profile: spec.build.profile.value.clone(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use union_build::diag::Code;
 use union_build::spec::merge::Overrides;
 
-use crate::base::cache::Cache;
+use crate::base::cache::{Cache, DEFAULT_CAP};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::base::process::Environment;
@@ -226,8 +226,8 @@ impl Reader<'_> {
     }
 
     fn cache_limit(&self) -> Result<u64> {
-        const GIGABYTES: u64 = 10;
-        Ok(self.number("UNION_CACHE_GB")?.unwrap_or(GIGABYTES).saturating_mul(1_000_000_000))
+        let gigabytes = self.number("UNION_CACHE_GB")?;
+        Ok(gigabytes.map_or(DEFAULT_CAP, |count| count.saturating_mul(1_000_000_000)))
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>> {
