@@ -14,16 +14,18 @@ use union_build::key::Key;
 use union_build::spec;
 
 use crate::base::error::Result;
-use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
+use crate::image::{Image, PlatformImage};
 
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The specs that are extended, outermost base first, and the image's own spec last.
     pub chain: Vec<spec::Image>,
+    /// How many specs of the chain the base holds already, for their environment was made before.
+    pub made: usize,
     /// Root of the workspace; nothing outside of it is copied.
     pub workspace: PathBuf,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
@@ -39,10 +41,19 @@ pub struct Recipe {
 pub struct PlatformRecipe {
     /// Which platform.
     pub platform: Platform,
-    /// The base's manifest for it; `None` is scratch.
-    pub base: Option<LockedBase>,
+    /// What it starts from; `None` is scratch.
+    pub base: Option<Start>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
+}
+
+/// What an image starts from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// An image of a registry.
+    Locked(LockedBase),
+    /// An environment that a builder has just made.
+    Made(Box<PlatformImage>),
 }
 
 /// A base image as Union.lock pins it, for one platform.

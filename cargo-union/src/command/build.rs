@@ -15,7 +15,7 @@ use super::results::Record;
 use super::session::{Declared, Session};
 use crate::base::process::Command;
 use crate::build::native::NativeBuilder;
-use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe};
+use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Start};
 use crate::exit::Exit;
 use crate::image::Image;
 use crate::image::digest::Digest;
@@ -153,11 +153,12 @@ impl Package<'_> {
     fn recipe(&self, keyed: &Keyed, executables: &Executables<'_>) -> Recipe {
         let platform = |(position, (platform, base)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
             platform: platform.clone(),
-            base: base.clone(),
+            base: base.clone().map(Start::Locked),
             executables: executables.of(keyed, position),
         };
         Recipe {
             chain: keyed.chain.clone(),
+            made: 0,
             workspace: self.session.workspace.root.clone(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),

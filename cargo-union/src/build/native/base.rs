@@ -12,7 +12,7 @@ use union_build::diag::Code;
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::build::LockedBase;
+use crate::build::{LockedBase, Start};
 use crate::image::config::BaseConfig;
 use crate::image::digest::{DiffId, Digest};
 use crate::image::index::{Change, FileIndex, Node, is_read};
@@ -22,16 +22,27 @@ use crate::image::platform::Platform;
 use crate::image::{BaseSource, RawManifest};
 
 /// A base for one platform.
-pub(super) struct Base<'a> {
-    at: &'a LockedBase,
+pub(super) struct Base {
     name: String,
     pub(super) config: BaseConfig,
     pub(super) layers: Vec<Layer>,
 }
 
-impl<'a> Base<'a> {
-    /// Fetches manifest and config, both small.
-    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, at: &'a LockedBase, platform: &Platform) -> Result<Self> {
+impl Base {
+    /// Gets at manifest and config, both small.
+    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+        match start {
+            Start::Locked(at) => Self::fetch(cache, source, at, platform).await,
+            Start::Made(image) => {
+                let name = "the environment".to_owned();
+                let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
+                let config = BaseConfig::read(&name, config, image.layers.len())?;
+                Ok(Self { name, config, layers: image.layers.clone() })
+            }
+        }
+    }
+
+    async fn fetch(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
         let name = at.repository.pinned(at.digest).to_string();
         let image = match manifest::read(&name, &manifest(cache, source, at, at.digest).await?)? {
             BaseManifest::Image(image) => image,
@@ -46,8 +57,8 @@ impl<'a> Base<'a> {
                 }
             }
         };
-        let path = blob(cache, source, at, &image.config).await?;
-        let config = BaseConfig::read(&name, &fs::read(&path)?, image.layers.len())?;
+        let config = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
+        let config = BaseConfig::read(&name, &fs::read(&file(cache, source, &config).await?)?, image.layers.len())?;
         if config.platform() != *platform {
             return Err(manifest::without_platform(&name, platform, &[&config.platform()]));
         }
@@ -55,7 +66,7 @@ impl<'a> Base<'a> {
             let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
             Layer { blob, diff_id: *diff_id }
         });
-        Ok(Self { layers: layers.collect(), at, name, config })
+        Ok(Self { layers: layers.collect(), name, config })
     }
 
     /// What stands where in it.
@@ -66,7 +77,7 @@ impl<'a> Base<'a> {
             let changes = match known {
                 Some(changes) => changes,
                 None => {
-                    let path = blob(cache, source, self.at, &layer.blob.descriptor).await?;
+                    let path = file(cache, source, &layer.blob).await?;
                     let (diff_id, corrupt) = (layer.diff_id, self.corrupt(&layer.blob.descriptor));
                     let read = tokio::task::spawn_blocking(move || read_layer(path, diff_id));
                     let changes = read.await.expect("reading a layer does not panic").map_err(|cause| corrupt.because(cause))?;
@@ -104,10 +115,15 @@ async fn manifest(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, diges
     Ok(manifest)
 }
 
-async fn blob(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, descriptor: &Descriptor) -> Result<PathBuf> {
-    match cache.blob(&descriptor.digest) {
-        Some(path) => Ok(path),
-        None => source.blob(&at.repository, descriptor).await,
+/// The file that a blob is in on this machine.
+async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
+    if let Content::File(path) = &blob.content {
+        return Ok(path.clone());
+    }
+    match (cache.blob(&blob.descriptor.digest), &blob.content) {
+        (Some(path), _) => Ok(path),
+        (None, Content::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
+        (None, Content::Bytes(_) | Content::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
     }
 }
 
