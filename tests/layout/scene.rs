@@ -71,8 +71,8 @@ impl Scene {
     pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> Recipe {
         let base = self.source.locked().map(Start::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, executables }];
-        Recipe { chain, made: 0, workspace: self.path("workspace"), key: key("a"), platforms, source_date_epoch: 0 }
+        let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
+        Recipe { steps: chain.clone(), chain, workspace: self.path("workspace"), key: key("a"), platforms, source_date_epoch: 0 }
     }
 
     pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {
@@ -147,8 +147,8 @@ pub(crate) fn spec(name: &str, base: Base) -> spec::Image {
         dockerfile: None,
         secrets: Vec::new(),
         build_ca: None,
-        builder_options: BTreeMap::new(),
-        builder_config: BTreeMap::new(),
+        builder_options: spec::BuilderOptions::default(),
+        builder_config: spec::BuilderConfig::default(),
         env: BTreeMap::new(),
         entrypoint: None,
         user: None,

@@ -4,10 +4,16 @@
 //! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
 
 mod chain;
+pub mod docker;
+pub mod environment;
 pub mod inputs;
 pub mod native;
+mod remembered;
 mod sources;
 
+pub use remembered::{Remembered, is_remembered};
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use union_build::key::Key;
@@ -22,10 +28,12 @@ use crate::image::{Image, PlatformImage};
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// The specs that are extended, outermost base first, and the image's own spec last.
+    /// The specs that are extended, outermost base first, and the image's own spec last: what the
+    /// image's settings come from.
     pub chain: Vec<spec::Image>,
-    /// How many specs of the chain the base holds already, for their environment was made before.
-    pub made: usize,
+    /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
+    /// base is an environment that was made before.
+    pub steps: Vec<spec::Image>,
     /// Root of the workspace; nothing outside of it is copied.
     pub workspace: PathBuf,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
@@ -43,8 +51,17 @@ pub struct PlatformRecipe {
     pub platform: Platform,
     /// What it starts from; `None` is scratch.
     pub base: Option<Start>,
+    /// Images with tools that the steps need, by their references as typed.
+    pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
+}
+
+impl Recipe {
+    /// The name of the image's own spec.
+    fn image(&self) -> &str {
+        &self.chain.last().expect("a chain ends with the image's own spec").key
+    }
 }
 
 /// What an image starts from.
@@ -89,6 +106,16 @@ pub trait Reporter: Send + Sync {
     /// A step of an image begins: `packing 2 binaries`.
     fn step(&self, image: &str, step: &str) {
         let _ = (image, step);
+    }
+
+    /// Something begins to run in an environment, which may take long: `[2/4] RUN apt-get …`.
+    fn runs(&self, image: &str, step: &str) {
+        let _ = (image, step);
+    }
+
+    /// What runs in an environment has written a line.
+    fn line(&self, image: &str, line: &str) {
+        let _ = (image, line);
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use bollard::errors::Error as EngineError;
-use bollard::query_parameters::{ImportImageOptionsBuilder, ListImagesOptionsBuilder};
+use bollard::query_parameters::{ImportImageOptionsBuilder, ListImagesOptionsBuilder, TagImageOptionsBuilder};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 use union_build::diag::Code;
 
@@ -25,6 +25,8 @@ pub struct Held {
     pub key: Option<String>,
     /// Its layers, lowest first.
     pub layers: Vec<DiffId>,
+    /// The user that its config names.
+    pub user: Option<String>,
 }
 
 /// An image that was sent.
@@ -52,9 +54,11 @@ impl Engine {
         // Podman says the digits alone.
         let id = if id.contains(':') { id } else { format!("sha256:{id}") };
         let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
+        let config = image.config.unwrap_or_default();
         Ok(Some(Held {
             digest: id.parse().map_err(|cause| failed().because(cause))?,
-            key: image.config.and_then(|config| config.labels).and_then(|mut labels| labels.remove(KEY)),
+            key: config.labels.and_then(|mut labels| labels.remove(KEY)),
+            user: config.user.filter(|user| !user.is_empty()),
             layers: layers.iter().map(|layer| layer.parse()).collect::<Result<_, _>>().map_err(|cause| failed().because(cause))?,
         }))
     }
@@ -70,6 +74,21 @@ impl Engine {
             Err(error) if had > 0 && error.code() == Code::EngineFailed => self.load_without(image, name, source, 0).await,
             loaded => loaded,
         }
+    }
+
+    /// The archive of an image, as `docker save` writes it.
+    pub fn save(&self, name: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        self.docker.export_image(name).map_err(io::Error::other)
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// `EngineFailed`.
+    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let tagged = self.docker.tag_image(image, Some(options)).await;
+        tagged.map_err(|cause| self.failed(&format!("give `{image}` the name `{repository}:{tag}`")).because(cause))
     }
 
     /// How many of an image's lowest layers the engine has, in that order: an engine knows a layer

@@ -21,12 +21,17 @@ use find::{Candidate, at, candidates};
 use wire::{HOST, Wire};
 
 pub mod archive;
+mod buildah;
+mod buildkit;
 mod find;
 mod images;
+mod session;
+mod solve;
 mod tls;
 mod wire;
 
 pub use images::{Held, Loaded};
+pub use solve::{DOCKERFILE, Failed, Listener, Request};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]

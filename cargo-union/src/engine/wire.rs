@@ -114,7 +114,20 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// An open line.
-struct Line(Box<dyn Stream>);
+pub(super) struct Line(Box<dyn Stream>);
+
+impl Line {
+    /// A line whose first request changed what is spoken on it.
+    pub(super) fn upgraded(upgraded: hyper::upgrade::Upgraded) -> Self {
+        Self(Box::new(TokioIo::new(upgraded)))
+    }
+}
+
+impl tonic::transport::server::Connected for Line {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
 
 impl Connection for Line {
     fn connected(&self) -> Connected {

@@ -110,6 +110,9 @@ codes! {
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
     EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
+
+    BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
+    SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
 }
 
 impl fmt::Display for Code {

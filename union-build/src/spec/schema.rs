@@ -200,7 +200,18 @@ mod tests {
     #[test]
     fn every_table_is_reachable() {
         let paths: Vec<&str> = levels().iter().map(|level| level.path).collect();
-        assert_eq!(paths, ["", "build", "images.NAME", "tasks.NAME", "images.NAME.copy", "images.NAME.secrets", "tasks.NAME.resources"]);
+        let expected = [
+            "",
+            "build",
+            "images.NAME",
+            "tasks.NAME",
+            "images.NAME.copy",
+            "images.NAME.secrets",
+            "images.NAME.builder-options",
+            "images.NAME.builder-config",
+            "tasks.NAME.resources",
+        ];
+        assert_eq!(paths, expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Layers are never unpacked to disk and stay where they are until a publisher has to move them. To
 //! know what stands at which path each layer is streamed once in its life, and the list is kept.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
@@ -19,25 +20,26 @@ use crate::image::index::{Change, FileIndex, Node, is_read};
 use crate::image::layer::{Blob, Content, Descriptor, Layer};
 use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
-use crate::image::{BaseSource, RawManifest};
+use crate::image::{BaseSource, PlatformImage, RawManifest};
 
 /// A base for one platform.
-pub(super) struct Base {
+pub(in crate::build) struct Base {
     name: String,
-    pub(super) config: BaseConfig,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::build) config_blob: Blob,
+    pub(in crate::build) config: BaseConfig,
+    pub(in crate::build) layers: Vec<Layer>,
 }
 
 impl Base {
     /// Gets at manifest and config, both small.
-    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+    pub(in crate::build) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
         match start {
             Start::Locked(at) => Self::fetch(cache, source, at, platform).await,
             Start::Made(image) => {
                 let name = "the environment".to_owned();
                 let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
                 let config = BaseConfig::read(&name, config, image.layers.len())?;
-                Ok(Self { name, config, layers: image.layers.clone() })
+                Ok(Self { name, config_blob: image.config.clone(), config, layers: image.layers.clone() })
             }
         }
     }
@@ -57,8 +59,10 @@ impl Base {
                 }
             }
         };
-        let config = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
-        let config = BaseConfig::read(&name, &fs::read(&file(cache, source, &config).await?)?, image.layers.len())?;
+        let mut config_blob = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
+        let path = file(cache, source, &config_blob).await?;
+        let config = BaseConfig::read(&name, &fs::read(&path)?, image.layers.len())?;
+        config_blob.content = Content::File(path);
         if config.platform() != *platform {
             return Err(manifest::without_platform(&name, platform, &[&config.platform()]));
         }
@@ -66,11 +70,11 @@ impl Base {
             let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
             Layer { blob, diff_id: *diff_id }
         });
-        Ok(Self { layers: layers.collect(), name, config })
+        Ok(Self { layers: layers.collect(), name, config_blob, config })
     }
 
     /// What stands where in it.
-    pub(super) async fn files(&self, cache: &Cache, source: &dyn BaseSource) -> Result<FileIndex> {
+    pub(in crate::build) async fn files(&self, cache: &Cache, source: &dyn BaseSource) -> Result<FileIndex> {
         let mut index = FileIndex::default();
         for layer in &self.layers {
             let known: Option<Vec<Change>> = cache.note(NOTES, &layer.diff_id.hex());
@@ -90,8 +94,14 @@ impl Base {
         Ok(index)
     }
 
+    /// It as an image, for whoever takes images.
+    pub(in crate::build) fn into_image(self, platform: &Platform) -> PlatformImage {
+        let manifest = manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
+        PlatformImage { platform: platform.clone(), manifest, config: self.config_blob, layers: self.layers }
+    }
+
     /// The name that errors call it by.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::build) fn name(&self) -> &str {
         &self.name
     }
 
@@ -165,7 +175,7 @@ fn change(entry: io::Result<tar::Entry<'_, impl Read>>) -> io::Result<Option<Cha
 }
 
 /// Decompresses by what the bytes are: the media types of old images are not always true.
-fn plain(file: std::fs::File) -> io::Result<Box<dyn Read>> {
+pub(in crate::build) fn plain<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut file = BufReader::with_capacity(1 << 18, file);
     let start = io::BufRead::fill_buf(&mut file)?;
     if start.starts_with(&[0x1f, 0x8b]) {

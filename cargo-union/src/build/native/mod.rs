@@ -3,9 +3,9 @@
 //! It puts layers upon a base and never runs anything in it. A base's layers are not unpacked; they
 //! are fetched only when the place of a copied file or the number of a named user must be known.
 
-mod base;
+pub(super) mod base;
 mod compress;
-mod pack;
+pub(super) mod pack;
 mod place;
 mod scratch;
 
@@ -74,14 +74,14 @@ impl NativeBuilder {
     }
 
     fn step(&self, recipe: &Recipe, step: &str) {
-        self.reporter.step(&own_spec(recipe).key, step);
+        self.reporter.step(recipe.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        refuse_what_must_run(to_make(recipe))?;
+        refuse_what_must_run(&recipe.steps)?;
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {
@@ -106,15 +106,6 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
-/// The specs whose environment is not made yet.
-fn to_make(recipe: &Recipe) -> &[spec::Image] {
-    &recipe.chain[recipe.made..]
-}
-
-fn own_spec(recipe: &Recipe) -> &spec::Image {
-    recipe.chain.last().expect("a chain ends with the image's own spec")
-}
-
 fn packing_step(wanted: &PlatformRecipe) -> String {
     match &wanted.executables[..] {
         [] => format!("packing the environment for {}", wanted.platform),
@@ -133,7 +124,7 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
 }
 
 fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
-    let copies = to_make(recipe).iter().any(|spec| !spec.copy.is_empty());
+    let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
     let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
     copies || bundle || user.is_some_and(user::has_names)
 }
@@ -141,7 +132,7 @@ fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
 fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| base.name());
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", own_spec(recipe).key))
+        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
             .because(unknown)
     })
 }
@@ -163,7 +154,7 @@ fn pack_layers(cache: &Cache, recipe: &Recipe, wanted: &PlatformRecipe, mut file
         add(entries, "cargo union: scratch")?;
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in to_make(recipe) {
+    for spec in &recipe.steps {
         add(place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy")?;
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
