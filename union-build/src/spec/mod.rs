@@ -3,7 +3,7 @@
 //! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
 //! [`merge`] (workspace defaults, package, environment, flags) → [`complete`] (inheritance and
 //! defaults) → [`validate`] (valid types and all problems at once). [`load`] goes the whole way.
-//! Whoever builds images sees only the types of this file.
+//! Whoever builds images sees only the types of this file, and whoever registers tasks those of [`task`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,13 +12,18 @@ use crate::diag::Origin;
 
 mod builder;
 pub mod complete;
+pub mod given;
 mod load;
 pub mod merge;
 mod python;
 pub mod raw;
 pub mod schema;
 mod settings;
+pub mod task;
+pub mod template;
+pub mod time;
 mod toml_text;
+pub mod types;
 pub mod validate;
 
 pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};
@@ -27,6 +32,7 @@ pub use merge::Overrides;
 pub use python::Python;
 pub use raw::declares_union;
 pub use settings::Setting;
+pub use task::{Kind, Task};
 
 /// A value together with where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +51,7 @@ impl<T> std::ops::Deref for Placed<T> {
 }
 
 /// Everything that one package declares, validated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     /// The package's name.
     pub package: String,
@@ -285,32 +291,4 @@ pub struct Pattern {
     pub glob: Placed<String>,
     /// Absolute folder of the manifest that declares it.
     pub folder: PathBuf,
-}
-
-/// One task: a `tasks.NAME` table with every default filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Name of the table.
-    pub key: String,
-    /// Where it stands.
-    pub origin: Origin,
-    /// What runs it.
-    pub kind: Placed<Kind>,
-    /// The image spec's name.
-    pub image: Placed<String>,
-    /// The binary; `None` for a container task whose image brings its program.
-    pub bin: Option<Placed<String>>,
-    /// Kubernetes quantities by resource: `cpu`, `memory`, `gpu`, `disk`, `shm`.
-    pub resources: BTreeMap<String, Placed<String>>,
-    /// How often a failed run is tried again.
-    pub retries: Placed<u32>,
-}
-
-/// What runs a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A binary built with the upstream `flyte` crate.
-    Rust,
-    /// Any program.
-    Container,
 }

@@ -13,6 +13,7 @@ use crate::spec::{Base, BuilderChoice, Kind, Link};
 mod copying;
 mod layers;
 mod problems;
+mod tasks;
 
 /// A package in a workspace of its own, on disk.
 struct Project {
@@ -159,7 +160,7 @@ fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
     );
     let task = &spec.tasks["app"];
     assert_eq!((task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)), (Kind::Container, "default", Some("app")));
-    assert_eq!(task.retries.value, 0);
+    assert_eq!(task.retries.count, 0);
 }
 
 #[test]
@@ -267,14 +268,11 @@ fn names_come_from_the_package_and_the_image() {
 
 #[test]
 fn tasks_that_name_one_image_share_it() {
-    let spec = table(
-        "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\nresources = { cpu = 4, gpu = \"A100:1\" }\nretries = 3",
-    )
-    .bins(&["one", "two", "three"])
-    .spec();
+    let spec =
+        table("[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\n")
+            .bins(&["one", "two", "three"])
+            .spec();
     assert_eq!(spec.binaries_of("gpu").into_iter().collect::<Vec<_>>(), ["one", "two"]);
-    assert_eq!(spec.tasks["two"].resources["cpu"].value, "4");
-    assert_eq!(spec.tasks["two"].retries.value, 3);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 use super::{Key, Kind, Level};
 
+mod task;
+
+pub use task::{CACHE, RETRIES, TASK, TASK_SECRET, TRIGGER};
+
 /// `[package.metadata.union]`, and `[workspace.metadata.union]` for its defaults.
 pub static UNION: Level = Level {
     path: "",
@@ -196,37 +200,6 @@ pub static BUILDER_CONFIG: Level = Level {
             .computed(MICROMAMBA),
     ],
     aliases: &[("uv", "uv-image"), ("micromamba", "micromamba-image")],
-    refused: &[],
-};
-
-/// `tasks.NAME`.
-pub static TASK: Level = Level {
-    path: "tasks.NAME",
-    doc: "One task.",
-    keys: &[
-        Key::new("kind", Kind::Word(&["rust", "container"]), "What runs: a binary built with the `flyte` crate, or any program.")
-            .computed("`rust` when the package depends on `flyte`, else `container`"),
-        Key::new("image", Kind::Text, "The image spec that it runs in.").computed("`default`, or the only image"),
-        Key::new("bin", Kind::Text, "The binary that it runs.").computed("the binary of the task's name, `default-run`, or the sole one"),
-        Key::new("resources", Kind::Table(&RESOURCES), "What a node must have."),
-        Key::new("retries", Kind::Integer, "How often a failed run is tried again.").default("0"),
-    ],
-    aliases: &[("container-image", "image"), ("binary", "bin")],
-    refused: &[],
-};
-
-/// `tasks.NAME.resources`.
-pub static RESOURCES: Level = Level {
-    path: "tasks.NAME.resources",
-    doc: "What a node must have to run the task, as Kubernetes quantities.",
-    keys: &[
-        Key::new("cpu", Kind::Quantity, "Processors, such as `4` or `\"500m\"`."),
-        Key::new("memory", Kind::Quantity, "Memory, such as `\"8Gi\"`."),
-        Key::new("gpu", Kind::Quantity, "Accelerators, `COUNT` or `\"TYPE:COUNT\"`."),
-        Key::new("disk", Kind::Quantity, "Ephemeral disk, such as `\"20Gi\"`."),
-        Key::new("shm", Kind::Quantity, "Shared memory, a quantity or `\"auto\"`."),
-    ],
-    aliases: &[("mem", "memory"), ("ephemeral-storage", "disk"), ("shared-memory", "shm")],
     refused: &[],
 };
 

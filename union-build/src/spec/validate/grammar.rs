@@ -3,8 +3,11 @@
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::toml_text;
 use places::{host, image_name, platform, reference, registry, tag_format};
+pub(super) use tasks::amount;
+use tasks::{address, cron, duration, environment, long, object, secret_env, short, task_name, timezone, variable};
 
 mod places;
+mod tasks;
 
 /// A rule for a text.
 pub(super) struct Rule {
@@ -25,7 +28,7 @@ impl Rule {
     /// The problem of a text that breaks the rule.
     pub(super) fn problem(&self, text: &str, origin: &Origin) -> Option<Diagnostic> {
         let wrong = (self.check)(text).err()?;
-        let problem = Diagnostic::error(self.code, format!("`{}` is not {}", text.escape_debug(), self.what), origin, wrong.why);
+        let problem = Diagnostic::error(self.code, format!("`{}` is not {}", shown(text), self.what), origin, wrong.why);
         Some(match (wrong.help, wrong.instead) {
             (Some(help), _) => problem.help(help),
             (None, Some(instead)) => {
@@ -38,6 +41,13 @@ impl Rule {
             (None, None) => problem.help(self.code.cure()),
         })
     }
+}
+
+/// The beginning of a text, on one line: the whole stands at its place.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let escaped: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().count() > LONGEST { escaped + "…" } else { escaped }
 }
 
 const fn rule(code: Code, what: &'static str, check: fn(&str) -> Result<(), Wrong>) -> Rule {
@@ -74,6 +84,22 @@ pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
 pub(super) const QUANTITY: Rule = rule(Code::InvalidValue, "a quantity", quantity);
 pub(super) const GPU: Rule = rule(Code::InvalidValue, "a number of accelerators", gpu);
 pub(super) const SHARED_MEMORY: Rule = rule(Code::InvalidValue, "a quantity", |text| if text == "auto" { Ok(()) } else { quantity(text) });
+
+pub(super) const TASK_NAME: Rule = rule(Code::InvalidValue, "a name of a task", task_name);
+pub(super) const ENVIRONMENT: Rule = rule(Code::InvalidValue, "a name of an environment", environment);
+pub(super) const SHORT: Rule = rule(Code::InvalidValue, "a short text", short);
+pub(super) const LONG: Rule = rule(Code::InvalidValue, "a text for the backend", long);
+pub(super) const VARIABLE: Rule = rule(Code::InvalidValue, "a name of an input or an output", variable);
+pub(super) const ADDRESS: Rule = rule(Code::InvalidValue, "an address of the web", address);
+pub(super) const SECRET_ENV: Rule = rule(Code::InvalidValue, "a variable that a secret can be in", secret_env);
+pub(super) const OBJECT: Rule = rule(Code::InvalidValue, "a name of Kubernetes", object);
+pub(super) const CACHE_VERSION: Rule = rule(Code::InvalidValue, "a version of results", |text| {
+    let plain = !text.trim().is_empty() && !text.contains(char::is_control);
+    ensure(plain, "is empty or has a control character").map_err(|wrong| wrong.help("write `auto` or a version such as `v1`"))
+});
+pub(super) const DURATION: Rule = rule(Code::InvalidValue, "a duration", duration);
+pub(super) const TIMEZONE: Rule = rule(Code::InvalidValue, "a time zone", timezone);
+pub(super) const CRON: Rule = rule(Code::InvalidValue, "a schedule", cron);
 
 fn wrong(why: impl Into<String>) -> Wrong {
     Wrong { why: why.into(), instead: None, help: None }
@@ -219,17 +245,12 @@ pub(super) fn mode(text: &str) -> Option<u32> {
 }
 
 fn quantity(text: &str) -> Result<(), Wrong> {
-    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let suffix = &text[number.len()..];
-    let decimal = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && number.parse::<f64>().is_ok();
-    if decimal && SUFFIXES.contains(&suffix) {
+    if amount(text).is_some() {
         return Ok(());
     }
-    let short = suffix.strip_suffix(['B', 'b']).filter(|short| decimal && SUFFIXES.contains(short));
     let problem = wrong("not a Kubernetes quantity");
-    Err(match short {
-        Some(short) => problem.instead(format!("{number}{short}")),
+    Err(match text.strip_suffix(['B', 'b']).filter(|short| amount(short).is_some()) {
+        Some(short) => problem.instead(short),
         None => problem.help("write a number with a suffix such as `m`, `k`, `M`, `G`, `Ki`, `Mi` or `Gi`"),
     })
 }

@@ -1,12 +1,12 @@
 //! What holds between images, tasks and the package, rather than in one value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{collisions, declared, named, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::raw::{Node, Table, Value};
-use crate::spec::{Base, BuilderChoice, Facts, Image};
+use crate::spec::{Base, BuilderChoice, Facts, Image, Kind, Task};
 
 /// Checks a completed tree.
 pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
@@ -145,6 +145,24 @@ fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
             let message = format!("the tasks `{}` and `{name}` have one name: `-` and `_` count as the same", group[0]);
             let problem = Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
             problems.push(problem.also(place(group[0]), "as this one").help(Code::DuplicateTask.cure()));
+        }
+    }
+}
+
+/// Two tasks of one name would overwrite one another at the backend. What a `rust` task without a `name`
+/// is called is known only when its binary was asked.
+pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
+    for task in tasks {
+        let (name, origin) = match (&task.name, task.kind.value) {
+            (Some(name), _) => (name.value.as_str(), &name.origin),
+            (None, Kind::Container) => (task.key.as_str(), &task.origin),
+            (None, Kind::Rust) => continue,
+        };
+        if let Some(first) = known.insert(name, origin) {
+            let message = format!("two tasks have the name `{name}` at the backend");
+            let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name").also(first, "as this one");
+            problems.push(problem.help(Code::DuplicateTask.cure()));
         }
     }
 }
