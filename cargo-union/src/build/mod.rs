@@ -11,6 +11,7 @@ pub mod native;
 mod remembered;
 mod sources;
 
+pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
 
 use std::collections::BTreeMap;

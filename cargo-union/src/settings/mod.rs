@@ -35,6 +35,8 @@ pub enum Task {
     Plan(Work),
     /// `build`
     Build(Work),
+    /// `run`
+    Run(Run),
     /// `images`
     Images(Scope),
     /// `update`
@@ -75,6 +77,30 @@ pub struct Work {
     pub rebuild: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
+}
+
+/// What `run` works with.
+#[derive(Debug)]
+pub struct Run {
+    /// How its image is made, for the place where it runs.
+    pub work: Work,
+    /// The task.
+    pub task: String,
+    /// `--inputs FILE`
+    pub inputs: Option<PathBuf>,
+    /// The words after `--`.
+    pub arguments: Vec<String>,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// Where a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its image, in a container engine.
+    Engine,
+    /// As a process of this machine.
+    Host,
 }
 
 /// Where images go.
@@ -132,6 +158,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
             Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
         }
@@ -180,6 +207,25 @@ impl Reader<'_> {
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
+        })
+    }
+
+    fn run(&self, run: cli::Run) -> Result<Run> {
+        let work = cli::Work {
+            task: vec![run.task.clone()],
+            output: None,
+            no_push: false,
+            jobs: run.jobs,
+            rebuild: false,
+            scope: run.scope,
+            cargo: run.cargo,
+        };
+        Ok(Run {
+            work: Work { output: Output::Docker, ..self.work(work)? },
+            task: run.task,
+            inputs: run.inputs,
+            arguments: run.values,
+            place: if run.host { Place::Host } else { Place::Engine },
         })
     }
 

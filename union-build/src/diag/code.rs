@@ -7,7 +7,7 @@ macro_rules! codes {
         /// The unique code of an error or a warning.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U08` runs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -111,11 +111,17 @@ codes! {
     TagImmutable = "U0412", "The registry does not allow the tag to change", "Use another `tag-format`.";
     LayoutInvalid = "U0413", "A folder is not an OCI layout", "Choose an empty folder or remove it.";
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
-    EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
+    EngineFailed = "U0415", "The container engine refused what was asked of it", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+
+    InputsInvalid = "U0801", "The inputs of a run are not those of its task", "Correct what the message lists.";
+    NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";
+    TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
+    ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
+    OutputsInvalid = "U0805", "The outputs of a program are not those of its task", "Let the program write what the message lists.";
 }
 
 impl fmt::Display for Code {
