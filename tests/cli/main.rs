@@ -7,4 +7,5 @@ mod output;
 mod pages;
 mod plan;
 mod reproducible;
+mod run;
 mod union_lock;

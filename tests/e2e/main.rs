@@ -9,4 +9,5 @@ mod examples;
 mod lock;
 mod logins;
 mod main_job;
+mod runs;
 mod site;

@@ -117,11 +117,11 @@ codes! {
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
 
-    InputsInvalid = "U0801", "The inputs of a run are not those of its task", "Correct what the message lists.";
+    InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";
     TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
     ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
-    OutputsInvalid = "U0805", "The outputs of a program are not those of its task", "Let the program write what the message lists.";
+    OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
 }
 
 impl fmt::Display for Code {

@@ -168,8 +168,8 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Struct => "a JSON object".to_owned(),
         Type::File => "a file".to_owned(),
         Type::Directory => "a folder".to_owned(),
-        Type::List(inner) => format!("a list, each of it {}", noun(inner)),
-        Type::Map(inner) => format!("a JSON object, each of it {}", noun(inner)),
+        Type::List(inner) => format!("a list of `{inner}`"),
+        Type::Map(inner) => format!("a JSON object of `{inner}`"),
         Type::Optional(inner) => noun(inner),
         Type::Enum(words) => format!("one of {}", ui::list(words)),
     }

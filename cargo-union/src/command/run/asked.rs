@@ -104,7 +104,7 @@ impl Asked<'_> {
     fn failed(&self, problems: &[String]) -> Error {
         let list: Vec<String> = self.types.iter().map(|(name, ty)| format!("`{name}: {ty}`")).collect();
         let takes = if list.is_empty() { "It takes no inputs.".to_owned() } else { format!("It takes {}.", list.join(", ")) };
-        let error = Error::new(Code::InputsInvalid, format!("the inputs are not those of task `{}`", self.task));
+        let error = Error::new(Code::InputsInvalid, format!("could not run task `{}` with these inputs", self.task));
         error.because(problems.join("\n")).help(takes)
     }
 }
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             error.chain(),
             [
-                "the inputs are not those of task `train`",
+                "could not run task `train` with these inputs",
                 "`--lable` is no input; did you mean `--label`?\n\
                  `--rate`: `fast` is not a number; an example is `--rate 0.5`\n\
                  `label` is missing: it is text, such as `--label text`\n\

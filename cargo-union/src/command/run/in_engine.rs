@@ -3,6 +3,7 @@
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use anyhow::Result;
+use union_build::diag::Code;
 use union_build::spec::Task;
 
 use super::ended::{Listening, exit_code};
@@ -20,10 +21,13 @@ use crate::engine::{self, Container, Engines};
 /// What building ends with, `EngineUnreachable`, `EngineFailed`; `ProgramFailed`.
 pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
     let work = &ready.run.work;
+    let engines = Engines::of(&work.scope.cargo.environment);
+    let engine = engines.engine().await.map_err(|error| match error.code() {
+        Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
+        _ => error,
+    })?;
     let made = build::make(work, ready.session, ready.ui).await?;
     let image = made.first().expect("a task has an image");
-    let engines = Engines::of(&work.scope.cargo.environment);
-    let engine = engines.engine().await?;
     let entries = entries(ready)?;
     let container = engine.container(&job(ready, image.digest.to_string())).await?;
     container.upload("/", move |archive| pack(&entries, archive)).await?;

@@ -62,7 +62,7 @@ impl Kept {
 
 impl Ready<'_> {
     fn not_the_outputs(&self, problems: &[String]) -> Error {
-        let error = Error::new(Code::OutputsInvalid, format!("the outputs are not those of task `{}`", self.task.key));
+        let error = Error::new(Code::OutputsInvalid, format!("task `{}` did not give the outputs that it declares", self.task.key));
         let error = error.because(problems.join("\n"));
         if self.names_its_outputs() {
             return error;

@@ -24,8 +24,10 @@ pub(super) fn of<'a>(task: &'a Task, environment: &Environment) -> Result<Vec<(&
     }
     let keys = ui::list(missing.iter().map(|secret| &secret.key.value));
     let variables = ui::list(missing.iter().map(|secret| secret.variable()));
-    let error = Error::new(Code::TaskSecretMissing, format!("could not give task `{}` its secrets {keys}", task.key));
-    Err(error.because("a run on this machine takes them from environment variables").help(format!("Set {variables}.")))
+    let (which, are) = if missing.len() == 1 { ("its secret", "variable") } else { ("its secrets", "variables") };
+    let error = Error::new(Code::TaskSecretMissing, format!("could not give task `{}` {which} {keys}", task.key));
+    let error = error.because(format!("not set: the environment {are} {variables}"));
+    Err(error.help("Set what is missing: a run on this machine has its secrets from the environment."))
 }
 
 /// Those that the program gets as variables.
