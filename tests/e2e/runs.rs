@@ -54,21 +54,22 @@ fn show(folder: &Path) {
 }
 "#;
 
-const TASK: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
-    [package.metadata.union.tasks.train]\ninputs = { act = \"string\", data = \"optional[file]\" }\n\
-    outputs = { count = \"integer\", model = \"directory\" }\n";
-
-fn actor(engine: &str) -> Project {
-    Project::package("actor").union(TASK).file("src/main.rs", ACTOR).locked().env("DOCKER_HOST", engine)
+/// A package with one task, which has a name of its own in each test: all share one engine.
+fn actor(task: &str, engine: &str) -> Project {
+    let manifest = format!(
+        "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n[package.metadata.union.tasks.{task}]\n\
+         inputs = {{ act = \"string\", data = \"optional[file]\" }}\noutputs = {{ count = \"integer\", model = \"directory\" }}\n"
+    );
+    Project::package("actor").union(&manifest).file("src/main.rs", ACTOR).locked().env("DOCKER_HOST", engine)
 }
 
-fn act(project: &Project, act: &str) -> Outcome {
-    project.run(["run", "train", "--", "--act", act])
+fn act(project: &Project, task: &str, act: &str) -> Outcome {
+    project.run(["run", task, "--", "--act", act])
 }
 
-/// The names of all containers that a run has made in the shared engine.
-fn containers() -> String {
-    Engine::shared().docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", "name=union-train"])
+/// The names of all containers that runs of a task have left in the shared engine.
+fn containers(task: &str) -> String {
+    Engine::shared().docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("name=union-{task}-")])
 }
 
 /// Values are printed, files are left on this machine, and a second run builds nothing.
@@ -88,14 +89,14 @@ fn works(project: &Project) {
 
 #[test]
 fn a_task_runs_in_docker_and_prints_its_outputs() {
-    works(&actor(&Engine::shared().address()));
-    assert_eq!(containers(), "");
+    works(&actor("train", &Engine::shared().address()));
+    assert_eq!(containers("train"), "");
 }
 
 #[test]
 fn a_task_runs_in_podman_and_prints_its_outputs() {
     let podman = Podman::start();
-    works(&actor(&podman.address()));
+    works(&actor("train", &podman.address()));
     assert_eq!(podman.podman(&["ps", "--all", "--quiet"]), "");
 }
 
@@ -139,33 +140,34 @@ fn inputs_are_laid_out_as_copilot_lays_them_out() {
 
 #[test]
 fn a_program_that_fails_says_how_and_with_which_last_words() {
-    let project = actor(&Engine::shared().address());
-    let outcome = act(&project, "fail").exits(1).fails_with("U0804").stdout_is("");
+    let project = actor("fails", &Engine::shared().address());
+    let outcome = act(&project, "fails", "fail").exits(1).fails_with("U0804").stdout_is("");
     outcome.stderr_has("its program ended with exit code 3; its last lines:").stderr_has("  one\n").stderr_has("  two\n");
-    act(&project, "confess").exits(1).fails_with("U0804").stderr_has("its program has left `_ERROR`:\n  the data is bad");
-    assert_eq!(containers(), "");
+    act(&project, "fails", "confess").exits(1).fails_with("U0804").stderr_has("its program has left `_ERROR`:\n  the data is bad");
+    assert_eq!(containers("fails"), "");
 }
 
 #[test]
 fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() {
-    let project = actor(&Engine::shared().address());
+    let project = actor("gives", &Engine::shared().address());
     project.write("data.txt", "good");
-    project.run(["run", "train", "--", "--act", "work", "--data", "data.txt"]).succeeds();
-    let outcome = act(&project, "forget").exits(1).fails_with("U0805").stdout_is("");
+    project.run(["run", "gives", "--", "--act", "work", "--data", "data.txt"]).succeeds();
+    let outcome = act(&project, "gives", "forget").exits(1).fails_with("U0805").stdout_is("");
     let outcome = outcome
         .stderr_has("`count` is missing: the program should leave a whole number such as `21` at `/var/outputs/count`; it wrote `cuont`");
     outcome.stderr_has("`model` is missing: the program should leave a folder at `/var/outputs/model`");
-    let outcome = act(&project, "ramble").exits(1).fails_with("U0805").stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
+    let outcome =
+        act(&project, "gives", "ramble").exits(1).fails_with("U0805").stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
     outcome.stderr_has("`/var/outputs/model` is a file, and `model` is declared as a folder");
-    assert_eq!(project.read("target/union/run/train/model/weights"), "good");
-    assert_eq!(project.files_below("target/union/run"), ["train/model/weights"]);
-    assert_eq!(containers(), "");
+    assert_eq!(project.read("target/union/run/gives/model/weights"), "good");
+    assert_eq!(project.files_below("target/union/run"), ["gives/model/weights"]);
+    assert_eq!(containers("gives"), "");
 }
 
 #[test]
 fn an_interrupted_run_removes_its_container() {
     let engine = Engine::start();
-    let project = actor(&engine.address());
+    let project = actor("train", &engine.address());
     let mut run = project.start(["run", "train", "--", "--act", "wait"]);
     run.until_stderr_has("waiting");
     assert!(engine.docker(&["ps", "--quiet"]).lines().count() == 1, "it runs");
@@ -178,7 +180,7 @@ fn an_interrupted_run_removes_its_container() {
 #[test]
 fn an_engine_that_dies_under_a_run_is_the_reason() {
     let engine = Engine::start();
-    let project = actor(&engine.address());
+    let project = actor("train", &engine.address());
     let mut run = project.start(["run", "train", "--", "--act", "wait"]);
     run.until_stderr_has("waiting");
     engine.kill();
@@ -188,7 +190,12 @@ fn an_engine_that_dies_under_a_run_is_the_reason() {
 #[test]
 fn without_an_engine_it_is_said_what_works_without_one() {
     let nowhere = "unix:///nowhere.sock";
-    act(&actor(nowhere), "work").exits(1).fails_with("U0414").stderr_has(nowhere).stderr_has("`--host`").compiles_nothing();
+    act(&actor("train", nowhere), "train", "work")
+        .exits(1)
+        .fails_with("U0414")
+        .stderr_has(nowhere)
+        .stderr_has("`--host`")
+        .compiles_nothing();
 }
 
 #[test]
@@ -217,7 +224,7 @@ fn secrets_come_from_the_variables_that_they_have_on_the_backend() {
 
 #[test]
 fn with_a_registry_the_image_has_its_whole_reference_in_the_engine_every_time() {
-    let project = actor(&Engine::shared().address()).env("UNION_REGISTRY", "registry.invalid/team");
+    let project = actor("train", &Engine::shared().address()).env("UNION_REGISTRY", "registry.invalid/team");
     let first = project.run(["build", "--output", "docker:"]).succeeds();
     assert!(first.stdout().starts_with("docker:registry.invalid/team/actor:"), "{}", first.stdout());
     let second = project.run(["build", "--output", "docker:"]).succeeds().compiles_nothing();
