@@ -1,5 +1,9 @@
 //! `run` in real engines: inputs and outputs as on the backend, and nothing that stays behind.
 
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 use union_tests::engine::{Engine, Podman};
 use union_tests::{Outcome, Project};
@@ -178,13 +182,54 @@ fn an_interrupted_run_removes_its_container() {
 }
 
 #[test]
-fn an_engine_that_dies_under_a_run_is_the_reason() {
-    let engine = Engine::start();
-    let project = actor("train", &engine.address());
-    let mut run = project.start(["run", "train", "--", "--act", "wait"]);
+fn an_engine_that_is_lost_under_a_run_is_the_reason() {
+    let engine = Engine::shared();
+    let relay = Relay::to(engine);
+    let project = actor("lost", &relay.address());
+    let mut run = project.start(["run", "lost", "--", "--act", "wait"]);
     run.until_stderr_has("waiting");
-    engine.kill();
-    run.wait().exits(1).fails_with("U0415").stderr_has(&engine.address());
+    relay.cut();
+    run.wait().exits(1).fails_with("U0415").stderr_has("container `union-lost-").stderr_has(&relay.address());
+    // Nobody could remove it but us.
+    engine.docker(&["rm", "--force", &containers("lost")]);
+}
+
+/// A line to an engine that can be cut.
+struct Relay {
+    folder: tempfile::TempDir,
+    open: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Relay {
+    fn to(engine: &Engine) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let (behind, lines) = (engine.address().replacen("unix://", "", 1), open.clone());
+        std::thread::spawn(move || {
+            for front in listener.incoming().map_while(Result::ok) {
+                let Ok(back) = UnixStream::connect(&behind) else { return };
+                let copy = |stream: &UnixStream| stream.try_clone().unwrap();
+                lines.lock().unwrap().extend([copy(&front), copy(&back)]);
+                for (mut from, mut to) in [(copy(&front), copy(&back)), (back, front)] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Self { folder, open }
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}/socket", self.folder.path().display())
+    }
+
+    fn cut(&self) {
+        std::fs::remove_file(self.folder.path().join("socket")).unwrap();
+        self.open.lock().unwrap().iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+    }
 }
 
 #[test]

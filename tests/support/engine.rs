@@ -187,11 +187,16 @@ impl Drop for Podman {
 }
 
 fn podman(folder: &Path) -> Command {
-    // It would raise limits that a container, in which tests may run, must not raise.
+    // What podman asks for by itself may be more than this machine's limits allow.
     let config = folder.join("containers.conf");
     std::fs::write(&config, "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n").expect("the folder is ours");
     let mut podman = Command::new("podman");
-    podman.env("CONTAINERS_CONF", config);
-    podman.arg("--root").arg(folder.join("root")).arg("--runroot").arg(folder.join("run")).args(["--storage-driver", "overlay"]);
+    podman
+        .env("CONTAINERS_CONF", config)
+        .arg("--root")
+        .arg(folder.join("root"))
+        .arg("--runroot")
+        .arg(folder.join("run"))
+        .args(["--storage-driver", "overlay"]);
     podman
 }
