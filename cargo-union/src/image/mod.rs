@@ -5,8 +5,10 @@
 
 pub mod config;
 pub mod digest;
+pub mod elf;
 pub mod index;
 pub mod layer;
+pub mod machine;
 pub mod manifest;
 pub mod plan;
 pub mod platform;
