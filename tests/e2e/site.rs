@@ -83,7 +83,7 @@ pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
     let (rootfs, layout) = (folder.path().join("rootfs.tar"), folder.path().join("layout"));
     let packed = Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&rootfs).arg(".").status().unwrap();
     assert!(packed.success());
-    layout_of(&rootfs, &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), &layout);
+    layout_of(&[&rootfs], &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), &layout);
     let (from, to) = (format!("oci:{}:base", layout.display()), format!("docker://{reference}"));
     let copy = [&["copy", "--quiet", "--dest-tls-verify=false"], login, &[&from, &to]].concat();
     assert!(skopeo(&copy).is_some(), "skopeo {copy:?}");

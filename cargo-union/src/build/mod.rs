@@ -3,7 +3,9 @@
 //! A builder knows nothing of cargo, registries or results. Bases come through
 //! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
 
+mod base;
 mod chain;
+mod check;
 pub mod inputs;
 pub mod native;
 mod sources;
@@ -32,6 +34,15 @@ pub struct Recipe {
     pub platforms: Vec<PlatformRecipe>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
+    /// Whether a binary that could not start is refused; when it is not, the image says so.
+    pub check: bool,
+}
+
+impl Recipe {
+    /// The image's own spec.
+    fn own_spec(&self) -> &spec::Image {
+        self.chain.last().expect("a chain ends with the image's own spec")
+    }
 }
 
 /// What differs from platform to platform.

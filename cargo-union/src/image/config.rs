@@ -57,6 +57,12 @@ impl BaseConfig {
         self.value["config"]["User"].as_str().filter(|user| !user.is_empty())
     }
 
+    /// The value of one of its environment variables.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.value["config"]["Env"].as_array()?.iter().filter_map(Value::as_str);
+        variables.find_map(|variable| variable.split_once('=').filter(|(own, _)| *own == name)).map(|(_, value)| value)
+    }
+
     /// Its history, when that agrees with its layers: a builder may leave it out.
     fn history(&self) -> Option<Vec<Value>> {
         let history = self.value["history"].as_array()?;

@@ -81,6 +81,12 @@ impl Elf {
         }
     }
 
+    /// Whether a file could be a shared library, by its first 18 bytes.
+    pub fn may_be_a_library(start: &[u8]) -> bool {
+        let kind = start.get(16..18).filter(|_| start.starts_with(&raw::ELFMAG));
+        kind.is_some_and(|kind| kind == raw::ET_DYN.0.to_le_bytes() || kind == raw::ET_DYN.0.to_be_bytes())
+    }
+
     /// Whether it needs neither a loader nor a library.
     pub fn is_static(&self) -> bool {
         self.interpreter.is_none() && self.needed.is_empty()

@@ -1,39 +1,18 @@
 //! Files made by the C compiler, files made by hand for machines that it cannot compile for, and noise.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use object::read::ReadCache;
 use proptest::prelude::*;
+use union_tests::c::Workshop;
 
 use super::*;
 
-/// A folder in which C becomes ELF.
-struct Workshop(tempfile::TempDir);
-
-impl Workshop {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn cc(&self, source: &str, output: &str, arguments: &[&str]) -> PathBuf {
-        std::fs::write(self.path("source.c"), source).unwrap();
-        let mut cc = Command::new("cc");
-        let run = cc.current_dir(self.0.path()).args(["-o", output, "source.c"]).args(arguments).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        self.path(output)
-    }
-
-    /// `libdeep.so.1` with a function of `DEEP_1` and one of `DEEP_2`.
-    fn deep(&self) {
-        std::fs::write(self.path("map"), "DEEP_1 { global: one; local: *; };\nDEEP_2 { global: two; } DEEP_1;\n").unwrap();
-        let arguments = ["-shared", "-nostdlib", "-fPIC", "-Wl,-soname,libdeep.so.1", "-Wl,--version-script,map"];
-        self.cc("void one(void) {}\nvoid two(void) {}\n", "libdeep.so", &arguments);
-    }
+/// A workshop with a library of two versions in it.
+fn workshop() -> Workshop {
+    let workshop = Workshop::default();
+    workshop.library("libdeep.so", "libdeep.so.1", &[("DEEP_1", "one"), ("DEEP_2", "two")], &[]);
+    workshop
 }
 
 fn read(path: &Path) -> Elf {
@@ -42,10 +21,9 @@ fn read(path: &Path) -> Elf {
 
 #[test]
 fn a_program_says_its_loader_its_libraries_and_their_versions() {
-    let workshop = Workshop::new();
-    workshop.deep();
+    let workshop = workshop();
     let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
-    let program = workshop.cc(source, "program", &["-L.", "-ldeep", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib:/opt/lib"]);
+    let program = workshop.cc("program", source, &["-L.", "-ldeep", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib:/opt/lib"]);
     let facts = read(&program);
     assert!(facts.interpreter.as_ref().is_some_and(|loader| loader.contains("/ld-")), "{facts:?}");
     assert_eq!(facts.needed[0], "libdeep.so.1");
@@ -59,29 +37,28 @@ fn a_program_says_its_loader_its_libraries_and_their_versions() {
 
 #[test]
 fn a_library_says_its_name_and_its_versions_without_itself() {
-    let workshop = Workshop::new();
-    workshop.deep();
-    let facts = read(&workshop.path("libdeep.so"));
+    let workshop = workshop();
+    let facts = read(&workshop.folder().join("libdeep.so"));
     assert_eq!((facts.soname.as_deref(), facts.interpreter.as_deref()), (Some("libdeep.so.1"), None));
     assert_eq!(facts.versions, ["DEEP_1", "DEEP_2"]);
 }
 
 #[test]
 fn a_runpath_hides_the_rpath() {
-    let workshop = Workshop::new();
-    let library = workshop.cc("", "librun.so", &["-shared", "-nostdlib", "-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/lib"]);
+    let workshop = Workshop::default();
+    let library = workshop.cc("librun.so", "", &["-shared", "-nostdlib", "-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/lib"]);
     let facts = read(&library);
     assert_eq!((facts.runpath.as_deref(), facts.rpath), (Some("/opt/lib"), None));
 }
 
 #[test]
 fn static_programs_need_nothing_whether_they_may_move_or_not() {
-    let workshop = Workshop::new();
+    let workshop = Workshop::default();
     for (flag, name) in [("-static", "fixed"), ("-static-pie", "moving")] {
-        let program = workshop.cc("int main(void) { return 0; }\n", name, &[flag]);
+        let program = workshop.cc(name, "int main(void) { return 0; }\n", &[flag]);
         assert!(read(&program).is_static(), "{flag}");
     }
-    assert!(!read(&workshop.cc("int main(void) { return 0; }\n", "dynamic", &[])).is_static());
+    assert!(!read(&workshop.cc("dynamic", "int main(void) { return 0; }\n", &[])).is_static());
 }
 
 #[test]
@@ -99,9 +76,9 @@ fn a_large_file_is_read_in_small_pieces() {
             self.0.seek(to)
         }
     }
-    let workshop = Workshop::new();
+    let workshop = Workshop::default();
     let source = "const char big[20000000] = { 1 };\nint main(void) { return big[0]; }\n";
-    let program = workshop.cc(source, "program", &[]);
+    let program = workshop.cc("program", source, &[]);
     let seen = std::rc::Rc::default();
     let cache = ReadCache::new(Counting(std::fs::File::open(&program).unwrap(), std::rc::Rc::clone(&seen)));
     assert_eq!(Elf::read(&cache).unwrap(), read(&program));
@@ -110,9 +87,9 @@ fn a_large_file_is_read_in_small_pieces() {
 
 #[test]
 fn what_no_loader_takes_is_told_apart() {
-    let workshop = Workshop::new();
-    let object = std::fs::read(workshop.cc("int x;\n", "x.o", &["-c"])).unwrap();
-    let program = std::fs::read(workshop.cc("int main(void) { return 0; }\n", "program", &[])).unwrap();
+    let workshop = Workshop::default();
+    let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
+    let program = std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
     for (bytes, why) in [
         (&b"#!/bin/sh\n"[..], Unreadable::NotElf),
         (b"", Unreadable::NotElf),

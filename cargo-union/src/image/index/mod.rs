@@ -4,9 +4,14 @@
 //! or, as on every merged-usr system, a link to `usr/bin`: an entry `bin/x` would put a new folder in
 //! the link's place, and the shell behind it would be gone.
 
+mod kept;
+mod reduced;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use kept::Kept;
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Node {
     /// A folder.
     Folder,
-    /// A file or device; with its text where that matters, see [`is_read`].
-    File(Option<String>),
+    /// A file or device, and what is known of its content.
+    File(Option<Kept>),
     /// A symbolic link, with its target.
     Link(String),
 }
@@ -46,11 +51,6 @@ pub enum Conflict {
     Circle(String),
 }
 
-/// Whether a file's text is kept in the index: users and groups are looked up there.
-pub fn is_read(path: &str) -> bool {
-    matches!(path, "etc/passwd" | "etc/group")
-}
-
 impl Change {
     /// What a tar entry means. A whiteout is a file whose name says what is gone.
     pub fn of(path: &str, node: Node) -> Self {
@@ -64,7 +64,8 @@ impl Change {
 }
 
 /// The files of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct FileIndex(BTreeMap<String, Node>);
 
 impl FileIndex {
@@ -103,10 +104,22 @@ impl FileIndex {
         if path.is_empty() { Some(&Node::Folder) } else { self.0.get(path) }
     }
 
-    /// The text of a file for which [`is_read`] holds.
+    /// Every path at which something stands, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What stands where a path leads when all its links are followed, and the path of that.
+    pub fn find(&self, path: &str) -> Option<(String, &Node)> {
+        let place = self.follow(path).ok()?;
+        let node = self.get(&place)?;
+        Some((place, node))
+    }
+
+    /// The text of a file of which it is kept, through links.
     pub fn text(&self, path: &str) -> Option<&str> {
-        match self.get(path) {
-            Some(Node::File(text)) => text.as_deref(),
+        match self.find(path)?.1 {
+            Node::File(Some(Kept::Text(text))) => Some(text),
             _ => None,
         }
     }
@@ -281,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_topmost_text_counts_and_goes_with_its_file() {
-        let passwd = |text: &str| Node::File(Some(text.to_owned()));
+        let passwd = |text: &str| Node::File(Some(Kept::Text(text.to_owned())));
         let layers: &[&[(&str, Node)]] = &[&[("etc/passwd", passwd("old"))], &[("etc/passwd", passwd("new"))]];
         assert_eq!(index(layers).text("etc/passwd"), Some("new"));
         assert_eq!(index(&[layers[0], &[("etc/.wh.passwd", file())]]).text("etc/passwd"), None);
