@@ -10,3 +10,4 @@ mod lock;
 mod logins;
 mod main_job;
 mod site;
+mod starting;

@@ -48,9 +48,10 @@ impl Site {
         Project::package(name).union(&self.settings("package")).locked()
     }
 
-    /// A program on a base of this registry.
+    /// A program on a base of this registry, linked so that it needs nothing of the base.
     pub(crate) fn on(&self, base: &str, more: &str) -> Project {
-        let image = format!("[package.metadata.union.images.default]\nbase-image = {:?}\n{more}", self.reference(base));
+        let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
+        let image = format!("{table}\nbase-image = {:?}\n{more}", self.reference(base));
         Project::package("hello").union(&self.settings("package")).union(&image)
     }
 
@@ -91,7 +92,16 @@ pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
 
 /// The config of an image in a registry.
 pub(crate) fn config(reference: &str) -> Value {
-    let text = skopeo(&["inspect", "--config", "--tls-verify=false", &format!("docker://{reference}")]);
+    inspected(reference, &["--config"])
+}
+
+/// The manifest of an image in a registry.
+pub(crate) fn manifest(reference: &str) -> Value {
+    inspected(reference, &["--raw"])
+}
+
+fn inspected(reference: &str, what: &[&str]) -> Value {
+    let text = skopeo(&[&["inspect", "--tls-verify=false"], what, &[&format!("docker://{reference}")]].concat());
     serde_json::from_str(&text.unwrap_or_else(|| panic!("{reference} is not there"))).unwrap()
 }
 

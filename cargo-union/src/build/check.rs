@@ -1,6 +1,7 @@
 //! The start check: an image in which a binary could not start is never handed to a publisher.
 
 use object::read::ReadCache;
+use union_build::spec::Base;
 
 use super::chain::Settings;
 use super::native::BINARIES;
@@ -11,7 +12,6 @@ use crate::image::config::BaseConfig;
 use crate::image::elf::{Elf, Unreadable};
 use crate::image::index::FileIndex;
 use crate::image::start::{Obstacle, Program, Scene, Setting, What, obstacles, refusal};
-use union_build::spec::Base;
 
 /// The variable that makes a loader look in more folders.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
@@ -40,13 +40,9 @@ impl StartCheck {
         self.programs.iter().any(|(_, elf)| elf.as_ref().is_ok_and(|elf| !elf.is_static()))
     }
 
-    /// What is checked, for the user; `None` when nothing is.
-    pub(super) fn step(&self) -> Option<String> {
-        match &self.programs[..] {
-            [] => None,
-            [(one, _)] => Some(format!("checking that `{one}` can start")),
-            several => Some(format!("checking that {} binaries can start", several.len())),
-        }
+    /// Whether there is nothing to check.
+    pub(super) fn is_empty(&self) -> bool {
+        self.programs.is_empty()
     }
 
     /// Refuses what could not start among these files.

@@ -75,16 +75,17 @@ impl NativeBuilder {
             }
             _ => FileIndex::default(),
         };
-        if let Some(step) = check.step() {
-            self.step(recipe, &format!("{step} on {}", wanted.platform));
-        }
-        self.step(recipe, &packing_step(wanted));
         // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
-        let (cache, shared) = (self.cache.clone(), Arc::clone(recipe));
+        let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
         let packed = tokio::task::spawn_blocking(move || {
             let wanted = &shared.platforms[index];
+            let step = |step: &str| reporter.step(&shared.own_spec().key, step);
             let (planned, files) = plan_layers(&shared, wanted, files)?;
-            check.refuse(&shared, wanted, &files)?;
+            if !check.is_empty() {
+                step(&check_step(wanted));
+                check.refuse(&shared, wanted, &files)?;
+            }
+            step(&packing_step(wanted));
             Ok((pack_layers(&cache, &shared, planned)?, files))
         });
         let (own, files) = packed.await.expect("packing does not panic")?;
@@ -125,11 +126,19 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
+fn check_step(wanted: &PlatformRecipe) -> String {
+    format!("checking that {} can start on {}", binaries(wanted), wanted.platform)
+}
+
 fn packing_step(wanted: &PlatformRecipe) -> String {
+    format!("packing {} for {}", binaries(wanted), wanted.platform)
+}
+
+fn binaries(wanted: &PlatformRecipe) -> String {
     match &wanted.executables[..] {
-        [] => format!("packing the environment for {}", wanted.platform),
-        [one] => format!("packing `{}` for {}", one.name, wanted.platform),
-        several => format!("packing {} binaries for {}", several.len(), wanted.platform),
+        [] => "the environment".to_owned(),
+        [one] => format!("`{}`", one.name),
+        several => format!("{} binaries", several.len()),
     }
 }
 

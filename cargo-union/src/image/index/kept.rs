@@ -2,6 +2,7 @@
 
 use object::read::ReadRef;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::image::elf::Elf;
 use crate::image::loader::cache::LoaderCache;
@@ -12,11 +13,37 @@ use crate::image::loader::cache::LoaderCache;
 pub enum Kept {
     /// Its whole text.
     Text(String),
-    /// The facts of a shared library.
-    Library(Box<Elf>),
+    /// A shared library.
+    Library(Facts),
     /// What `ldconfig` wrote for the loader.
     LoaderCache(LoaderCache),
 }
+
+/// The facts of a library, still as they are written: of the hundreds in an image a program needs a few,
+/// and reading all of them would take longer than all the rest of a check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Facts(Box<RawValue>);
+
+impl Facts {
+    /// Writes facts down.
+    pub fn of(elf: &Elf) -> Self {
+        Self(serde_json::value::to_raw_value(elf).expect("facts are plain values, which always serialize"))
+    }
+
+    /// Reads them; `None` when they were written by another release.
+    pub fn read(&self) -> Option<Elf> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+}
+
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Facts {}
 
 /// A million users would fit; what is larger is no list of users.
 const TEXT: u64 = 64 << 20;
@@ -45,7 +72,7 @@ impl Kept {
         // Most programs are of the kind of a library, so that they can be loaded anywhere. The C library
         // in turn can be run, and says so.
         let name = path.rsplit('/').next().unwrap_or(path);
-        (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(Box::new(elf)))
+        (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(Facts::of(&elf)))
     }
 }
 

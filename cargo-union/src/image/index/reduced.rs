@@ -14,12 +14,8 @@ impl FileIndex {
     pub fn reduced(&self) -> Self {
         let mut reduced: Self = Self(self.0.iter().filter(|(path, node)| matters(path, node)).map(own).collect());
         let is_link = |(_, node): &(&String, &Node)| matches!(node, Node::Link(_));
-        let mut links: Vec<_> = self
-            .0
-            .iter()
-            .filter(is_link)
-            .filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?)))
-            .collect();
+        let mut links: Vec<_> =
+            self.0.iter().filter(is_link).filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?))).collect();
         // A link that matters makes a link to its folder matter.
         loop {
             let folders: BTreeSet<&str> = reduced.0.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end])).collect();

@@ -25,7 +25,8 @@ impl LoaderCache {
             // Before glibc 2.32 a table for still older loaders came first.
             Some(_) => {
                 let header = bytes.get(..OLD_HEADER)?;
-                let end = |count: u32| Some(usize::try_from(count).ok()?.checked_mul(OLD_ENTRY)?.checked_add(OLD_HEADER)?.next_multiple_of(8));
+                let end =
+                    |count: u32| Some(usize::try_from(count).ok()?.checked_mul(OLD_ENTRY)?.checked_add(OLD_HEADER)?.next_multiple_of(8));
                 let ends = [u32::from_le_bytes, u32::from_be_bytes].map(|order| end(order(word(header, 12)?)));
                 ends.into_iter().flatten().find_map(|end| bytes.get(end..).filter(|rest| rest.starts_with(NEW)))?
             }

@@ -13,7 +13,7 @@ use super::machine::Machine;
 
 /// A library or the program itself, as the loader has it.
 #[derive(Clone, Debug)]
-pub(crate) struct Object<'a> {
+pub(crate) struct Object {
     /// The names under which it was asked for.
     pub(crate) names: Vec<String>,
     /// The path by which it was found, which is what `$ORIGIN` goes by.
@@ -21,10 +21,10 @@ pub(crate) struct Object<'a> {
     /// Where that leads.
     pub(crate) place: String,
     /// Its facts.
-    pub(crate) elf: &'a Elf,
+    pub(crate) elf: Elf,
 }
 
-impl Object<'_> {
+impl Object {
     /// Whether it is what a name asks for.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.elf.soname.as_deref() == Some(name) || self.names.iter().any(|own| own == name)
@@ -57,7 +57,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The loader as one of the libraries, which it is.
-    pub(crate) fn itself(&self) -> Option<Object<'a>> {
+    pub(crate) fn itself(&self) -> Option<Object> {
         self.open(self.interpreter.to_owned())
     }
 
@@ -73,7 +73,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Looks for a library; `needing` is who needs it, who needs that, and so on up to the program.
-    pub(crate) fn find<'o>(&self, name: &str, needing: impl Iterator<Item = &'o Object<'o>> + Clone) -> Option<Object<'a>> {
+    pub(crate) fn find<'o>(&self, name: &str, needing: impl Iterator<Item = &'o Object> + Clone) -> Option<Object> {
         let own = needing.clone().next()?;
         if name.contains('/') {
             let path = expanded(name, own);
@@ -107,15 +107,15 @@ impl<'a> Loader<'a> {
     }
 
     /// The first path that will do. glibc goes on when a file is for another machine, musl stops.
-    fn first(&self, paths: impl Iterator<Item = String>) -> Option<Object<'a>> {
-        let fits = |object: &Object<'_>| object.elf.machine == self.machine;
+    fn first(&self, paths: impl Iterator<Item = String>) -> Option<Object> {
+        let fits = |object: &Object| object.elf.machine == self.machine;
         let mut there = paths.filter_map(|path| self.open(path));
         if self.is_musl { there.next().filter(fits) } else { there.find(fits) }
     }
 
-    fn open(&self, path: String) -> Option<Object<'a>> {
+    fn open(&self, path: String) -> Option<Object> {
         match self.files.find(&path)? {
-            (place, Node::File(Some(Kept::Library(elf)))) => Some(Object { names: Vec::new(), path, place, elf }),
+            (place, Node::File(Some(Kept::Library(facts)))) => Some(Object { names: Vec::new(), path, place, elf: facts.read()? }),
             _ => None,
         }
     }
@@ -154,12 +154,12 @@ fn glibc_folders(machine: Machine, place: &str) -> Vec<String> {
 }
 
 /// A row of folders with `$ORIGIN` expanded, those that are absolute.
-fn folders<'o>(object: &'o Object<'_>, row: Option<&'o String>) -> impl Iterator<Item = String> + use<'o> {
+fn folders<'o>(object: &'o Object, row: Option<&'o String>) -> impl Iterator<Item = String> + use<'o> {
     let folders = row.into_iter().flat_map(|row| row.split(':')).map(|folder| expanded(folder, object));
     folders.filter(|folder| folder.starts_with('/'))
 }
 
-fn expanded(path: &str, object: &Object<'_>) -> String {
+fn expanded(path: &str, object: &Object) -> String {
     let origin = object.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin)
 }

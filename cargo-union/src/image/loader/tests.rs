@@ -1,6 +1,7 @@
 //! Where loaders look, in images that are made of nothing but libraries and links.
 
 use super::*;
+use crate::image::index::Facts;
 use crate::image::loader::cache::LoaderCache;
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -21,7 +22,7 @@ pub(crate) fn elf(interpreter: Option<&str>) -> Elf {
 }
 
 pub(crate) fn library(elf: Elf) -> Node {
-    Node::File(Some(Kept::Library(Box::new(elf))))
+    Node::File(Some(Kept::Library(Facts::of(&elf))))
 }
 
 pub(crate) fn link(target: &str) -> Node {
@@ -58,7 +59,7 @@ fn there(paths: &[&str]) -> Vec<(String, Node)> {
 /// The path by which `libx.so` is found for a program in `/union/bin`.
 fn found(files: &FileIndex, program: &Elf, library_path: &str) -> Option<String> {
     let loader = Loader::of(program, files, library_path)?;
-    let program = Object { names: Vec::new(), path: "/union/bin/program".to_owned(), place: String::new(), elf: program };
+    let program = Object { names: Vec::new(), path: "/union/bin/program".to_owned(), place: String::new(), elf: program.clone() };
     loader.find("libx.so", std::iter::once(&program)).map(|object| object.path)
 }
 
@@ -106,7 +107,7 @@ fn an_rpath_serves_what_its_libraries_need_and_a_runpath_does_not() {
     for (is_old, expected) in [(true, Some("/opt/libx.so")), (false, None)] {
         let mut program = elf(Some(GLIBC));
         *(if is_old { &mut program.rpath } else { &mut program.runpath }) = Some("/opt".to_owned());
-        let object = |elf| Object { names: Vec::new(), path: "/a/b".to_owned(), place: String::new(), elf };
+        let object = |elf: &Elf| Object { names: Vec::new(), path: "/a/b".to_owned(), place: String::new(), elf: elf.clone() };
         let loader = Loader::of(&program, &files, "").unwrap();
         let chain = [object(&middle), object(&program)];
         assert_eq!(loader.find("libx.so", chain.iter()).map(|object| object.path).as_deref(), expected);
@@ -172,7 +173,7 @@ fn musl_has_folders_of_its_own_or_those_of_its_file() {
 fn a_name_with_a_slash_is_a_path() {
     let files = debian(&[("opt/libx.so", library(elf(None)))]);
     let program = elf(Some(GLIBC));
-    let object = Object { names: Vec::new(), path: "/opt/bin/program".to_owned(), place: String::new(), elf: &program };
+    let object = Object { names: Vec::new(), path: "/opt/bin/program".to_owned(), place: String::new(), elf: program.clone() };
     let loader = Loader::of(&program, &files, "").unwrap();
     let found = |name| loader.find(name, std::iter::once(&object)).map(|object| object.place);
     assert_eq!(found("/opt/libx.so").as_deref(), Some("opt/libx.so"));

@@ -119,30 +119,29 @@ struct Loading<'a> {
     loader: Loader<'a>,
     setting: Setting<'a>,
     /// In the order of loading, each with who needed it first; the program is the first.
-    objects: Vec<(Object<'a>, usize)>,
+    objects: Vec<(Object, usize)>,
     obstacles: Vec<What>,
 }
 
 impl<'a> Loading<'a> {
     /// Loads breadth first, as loaders do: a name that is loaded is not looked for again, wherever
     /// another one would be.
-    fn load(&mut self, program: Program<'a>) {
+    fn load(&mut self, program: Program<'_>) {
         let place = program.path.trim_start_matches('/').to_owned();
-        self.objects.push((Object { names: Vec::new(), path: program.path.to_owned(), place, elf: program.elf }, 0));
+        self.objects.push((Object { names: Vec::new(), path: program.path.to_owned(), place, elf: program.elf.clone() }, 0));
         self.objects.extend(self.loader.itself().map(|itself| (itself, 0)));
         let mut todo = VecDeque::from([0]);
         let mut missing = Vec::new();
         while let Some(needing) = todo.pop_front() {
-            let elf = self.objects[needing].0.elf;
-            for name in &elf.needed {
-                if self.loader.is_itself(name) || self.position(name).is_some() || missing.contains(&name) {
+            for name in self.objects[needing].0.elf.needed.clone() {
+                if self.loader.is_itself(&name) || self.position(&name).is_some() || missing.contains(&name) {
                     continue;
                 }
-                match self.loader.find(name, self.upwards(needing)) {
-                    Some(object) => todo.extend(self.add(object, name, needing)),
+                match self.loader.find(&name, self.upwards(needing)) {
+                    Some(object) => todo.extend(self.add(object, &name, needing)),
                     None => {
+                        self.miss(&name, needing);
                         missing.push(name);
-                        self.miss(name, needing);
                     }
                 }
             }
@@ -150,7 +149,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Takes a library up, unless it is one that is there under another name.
-    fn add(&mut self, mut object: Object<'a>, name: &str, needing: usize) -> Option<usize> {
+    fn add(&mut self, mut object: Object, name: &str, needing: usize) -> Option<usize> {
         if let Some((there, _)) = self.objects.iter_mut().find(|(there, _)| there.place == object.place) {
             there.names.push(name.to_owned());
             return None;
@@ -178,7 +177,7 @@ impl<'a> Loading<'a> {
         }
         for (needing, (object, _)) in self.objects.iter().enumerate() {
             for (name, wanted) in &object.elf.versions_needed {
-                let Some(library) = self.position(name).map(|at| self.objects[at].0.elf) else { continue };
+                let Some(library) = self.position(name).map(|at| &self.objects[at].0.elf) else { continue };
                 // A library without any version only makes the loader grumble, which then fails at the first symbol.
                 let missing: Vec<String> = wanted.iter().filter(|version| !library.versions.contains(version)).cloned().collect();
                 if !missing.is_empty() {
@@ -194,7 +193,7 @@ impl<'a> Loading<'a> {
     }
 
     /// An object, who needed it, and so on up to the program.
-    fn upwards(&self, from: usize) -> impl Iterator<Item = &Object<'a>> + Clone {
+    fn upwards(&self, from: usize) -> impl Iterator<Item = &Object> + Clone {
         let next = |at: &usize| (*at > 0).then(|| self.objects[*at].1);
         std::iter::successors(Some(from), next).map(|at| &self.objects[at].0)
     }

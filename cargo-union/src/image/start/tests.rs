@@ -127,7 +127,8 @@ fn static_programs_start_anywhere_and_libraries_nowhere() {
 
 #[test]
 fn the_reduced_files_give_the_same_verdict() {
-    let files = base(&[("opt/x/libx.so.1", library(elf(None))), ("usr/lib/libx.so.1", link("/opt/links/libx.so.1")), ("opt/links", link("x"))]);
+    let files =
+        base(&[("opt/x/libx.so.1", library(elf(None))), ("usr/lib/libx.so.1", link("/opt/links/libx.so.1")), ("opt/links", link("x"))]);
     for elf in [program(&["libx.so.1"]), program(&["libz.so.1"]), versions(program(&["libc.so.6"]), "libc.so.6", &["GLIBC_2.36"])] {
         assert_eq!(verdict(&elf, &files, "", &[]), verdict(&elf, &files.reduced(), "", &[]));
     }
@@ -201,7 +202,12 @@ fn a_c_library_that_is_too_old_comes_with_the_cures_in_order() {
     let told_ = told(&one(new), &base(&[]), "debian:bullseye-slim", false);
     assert!(told_.starts_with("U0605 "), "{told_}");
     assert!(told_.contains("\n`hello` needs GLIBC_2.34 of `libc.so.6`, which has at most GLIBC_2.31\n"), "{told_}");
-    let cures = ["Choose a newer base image, such as `debian:trixie-slim`;", "`compile = \"zig\"`", "`compile = \"container\"`", "`link = \"static\"`"];
+    let cures = [
+        "Choose a newer base image, such as `debian:trixie-slim`;",
+        "`compile = \"zig\"`",
+        "`compile = \"container\"`",
+        "`link = \"static\"`",
+    ];
     assert!(cures.map(|cure| told_.find(cure).unwrap_or_else(|| panic!("{cure}: {told_}"))).is_sorted(), "{told_}");
     let newest = versions(program(&["libc.so.6"]), "libc.so.6", &["GLIBC_2.99"]);
     assert!(told(&one(newest), &base(&[]), "debian", false).contains("help: Choose a newer base image; set"));
@@ -225,7 +231,10 @@ fn a_python_of_the_host_is_told_from_the_one_of_the_base() {
     let with = |python: &str| told(&one(program(&[python])), &base(&[]), "debian:bookworm-slim", false);
     assert!(with("libpython3.11.so.1.0").contains("apt-packages = [\"libpython3.11\"]"));
     let other = with("libpython3.12.so.1.0");
-    assert!(other.contains("Choose a base image with Python 3.12, such as `python:3.12-slim`, or set `compile = \"container\"`"), "{other}");
+    assert!(
+        other.contains("Choose a base image with Python 3.12, such as `python:3.12-slim`, or set `compile = \"container\"`"),
+        "{other}"
+    );
 }
 
 #[test]
