@@ -50,14 +50,14 @@ pub fn debian_layout() -> PathBuf {
     debian_layout_of("bookworm", &[])
 }
 
-/// As little of bookworm as a C program needs, in the folders of a distroless image: neither merged, nor
-/// with anything that tells the loader where libraries are.
+/// As little of bookworm as a C program needs, as a tar, in the folders of a distroless image: /usr is not
+/// merged, and nothing tells the loader where libraries are.
 ///
 /// # Panics
 /// As [`debian`].
-pub fn distroless_layout() -> PathBuf {
+pub fn distroless() -> PathBuf {
     let rootfs = debian("bookworm", &[]);
-    made_once("distroless-bookworm", |draft| {
+    made_once("distroless-bookworm.tar", |draft| {
         let folder = draft.with_extension("rootfs");
         let folders = ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| folder.join(name));
         folders.iter().for_each(|folder| fs::create_dir_all(folder).expect("a folder can be made"));
@@ -69,10 +69,17 @@ pub fn distroless_layout() -> PathBuf {
         let release = "PRETTY_NAME=\"Distroless\"\nID=\"debian\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n";
         fs::write(folders[2].join("os-release"), release).expect("a file can be written");
         symlink("../usr/lib/os-release", folders[3].join("os-release")).expect("a link can be made");
-        let packed = draft.with_extension("tar");
-        run(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(&packed).arg("."));
-        layout_of(&[&packed], &json!({}), draft);
+        run(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(draft).arg("."));
     })
+}
+
+/// [`distroless`] as an OCI layout.
+///
+/// # Panics
+/// As [`debian`].
+pub fn distroless_layout() -> PathBuf {
+    let rootfs = distroless();
+    made_once("distroless-bookworm", |draft| layout_of(&[&rootfs], &json!({}), draft))
 }
 
 fn name(release: &str, packages: &[&str]) -> String {

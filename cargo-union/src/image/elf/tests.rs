@@ -112,7 +112,7 @@ fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
     let loader_at = names_at + names.len();
     let needed_at = loader_at + loader.len();
     let (versions_at, dynamic_at) = (needed_at + 32, needed_at + 32 + 28);
-    let end = dynamic_at + 9 * entry;
+    let end = dynamic_at + 10 * entry;
     // Addresses are not offsets.
     let address = |offset: usize| offset + 0x1000;
 
@@ -130,7 +130,8 @@ fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
     file.word(0).half(0).half(2).word(26).word(0);
     // Its own: NEAR_2.
     file.half(1).half(0).half(2).half(1).word(0).word(20).word(0).word(32).word(0);
-    for (tag, value) in [(1, 1), (14, 13), (29, 26), (5, address(names_at)), (10, names.len())] {
+    // Both kinds of paths, of which the newer counts.
+    for (tag, value) in [(1, 1), (14, 13), (29, 26), (15, 32), (5, address(names_at)), (10, names.len())] {
         file.long(tag).long(value);
     }
     for (tag, value) in [(0x6fff_fffe, address(needed_at)), (0x6fff_ffff, 1), (0x6fff_fffc, address(versions_at)), (0x6fff_fffd, 1)] {
@@ -207,6 +208,14 @@ fn a_version_that_is_only_asked_for_weakly_is_not_needed() {
     let flags = needed_in(&bytes) + 16 + 4;
     bytes[flags] = 2;
     assert_eq!(Elf::read(&bytes[..]).unwrap().versions_needed, BTreeMap::new());
+}
+
+#[test]
+fn more_segments_than_a_real_file_has_are_not_read() {
+    let mut bytes = by_hand(true, true);
+    bytes.resize(200_000, 0);
+    bytes[56..58].copy_from_slice(&3000_u16.to_le_bytes());
+    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
 }
 
 #[test]
