@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish} → image → base`, and `command → ui`.
+//! are plain: `command → {workspace, build, publish} → engine → image → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -13,11 +13,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "ui", "image", "base", "exit"]),
+    ("command", &["settings", "workspace", "build", "publish", "engine", "ui", "image", "base", "exit"]),
     ("ui", &["workspace", "build", "publish", "image", "base"]),
     ("workspace", &["image", "base"]),
-    ("build", &["image", "base"]),
-    ("publish", &["image", "base"]),
+    ("build", &["engine", "image", "base"]),
+    ("publish", &["engine", "image", "base"]),
+    ("engine", &["image", "base"]),
     ("image", &["base"]),
     ("base", &["image"]),
 ];

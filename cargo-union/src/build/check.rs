@@ -65,7 +65,7 @@ impl StartCheck {
         Err(refusal(
             &found,
             Scene {
-                image: &recipe.own_spec().key,
+                image: recipe.image(),
                 base,
                 platform: &wanted.platform,
                 files,

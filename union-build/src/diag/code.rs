@@ -68,6 +68,9 @@ codes! {
     PathInvalid = "U0121", "A path inside the image is not valid", "Write an absolute path without `..`.";
     KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
     NothingToBuild = "U0123", "The package has neither a binary nor an image", "Add a binary, or declare an image.";
+    KeyOfOtherKind = "U0124", "A key is for tasks of the other kind", "Remove it, or change the task's `kind`.";
+    NothingRuns = "U0125", "Nothing says what a task runs", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
+    UnknownInput = "U0126", "A task does not have an input of that name", "Declare it under `inputs`, or name one that is.";
 
     NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";
     NothingDeclared = "U0202", "No package declares `[package.metadata.union]`", "Add the table to the package whose tasks shall run.";
@@ -111,6 +114,9 @@ codes! {
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
     EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
+
+    BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
+    SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
 
     NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
     MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";

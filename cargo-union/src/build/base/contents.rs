@@ -3,20 +3,20 @@
 //! Of a layer the cache keeps a note of everything in it, by its diff id. Of a stack of layers it keeps
 //! a second, far smaller one, of what a loader may look at, so that a check of every edit reads one file.
 
-use std::io::{self, Cursor, Read};
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
-use super::{blob, layer};
+use super::{file, layer};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::image::BaseSource;
 use crate::image::digest::Digest;
 use crate::image::index::{Change, FileIndex};
-use crate::image::layer::{Content, Layer};
+use crate::image::layer::Layer;
 
 /// Knows what is in layers, wherever they are.
 pub(in crate::build) struct Contents {
@@ -66,7 +66,8 @@ impl Contents {
         if let Some(known) = known() {
             return Ok(known);
         }
-        let bytes = self.open(layer).await?;
+        let path = file(&self.cache, &*self.source, &layer.blob).await?;
+        let bytes = std::fs::File::open(&path).map_err(|cause| fs::unreadable(&path, cause))?;
         let (diff_id, folder) = (layer.diff_id, self.cache.folder().to_owned());
         fs::create_folder(&folder)?;
         let read = tokio::task::spawn_blocking(move || layer::read(bytes, diff_id, &folder));
@@ -80,14 +81,5 @@ impl Contents {
         })?;
         self.cache.put_note(LAYERS, &layer.diff_id.hex(), &changes)?;
         Ok(changes)
-    }
-
-    async fn open(&self, layer: &Layer) -> Result<Box<dyn Read + Send>> {
-        let path = match &layer.blob.content {
-            Content::Bytes(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
-            Content::File(path) => path.clone(),
-            Content::Remote(repository) => blob(&self.cache, &*self.source, repository, &layer.blob.descriptor).await?,
-        };
-        Ok(Box::new(std::fs::File::open(&path).map_err(|cause| fs::unreadable(&path, cause))?))
     }
 }

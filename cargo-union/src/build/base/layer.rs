@@ -1,7 +1,7 @@
 //! One pass over a layer: what it puts where, and what is kept of its files.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -12,7 +12,7 @@ use crate::image::index::{Change, Kept, Node};
 
 /// Streams a layer to its end: the list is kept by its diff id, so that must be the true one. Large
 /// files are set down in a folder for as long as they are looked at.
-pub(super) fn read(bytes: Box<dyn Read + Send>, diff_id: DiffId, folder: &Path) -> io::Result<Vec<Change>> {
+pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Result<Vec<Change>> {
     let mut plain = Hashing { plain: plain(bytes)?, hash: Sha256::new() };
     let mut changes = Vec::new();
     let mut seen = Seen { kept: HashMap::new(), folder };
@@ -67,24 +67,24 @@ fn trimmed(path: &str) -> &str {
 }
 
 /// Decompresses by what the bytes are: the media types of old images are not always true.
-fn plain(bytes: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
-    let mut bytes = BufReader::with_capacity(1 << 18, bytes);
-    let start = bytes.fill_buf()?;
+pub(in crate::build) fn plain<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut file = BufReader::with_capacity(1 << 18, file);
+    let start = io::BufRead::fill_buf(&mut file)?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(bytes))))
+        Ok(Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file))))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(bytes)?))
+        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(file)?))
     } else {
-        Ok(Box::new(bytes))
+        Ok(Box::new(file))
     }
 }
 
-struct Hashing {
-    plain: Box<dyn Read>,
+struct Hashing<'a> {
+    plain: Box<dyn Read + 'a>,
     hash: Sha256,
 }
 
-impl Read for Hashing {
+impl Read for Hashing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.plain.read(buffer)?;
         self.hash.update(&buffer[..count]);
@@ -117,7 +117,7 @@ mod tests {
 
     fn read_tar(bytes: Vec<u8>, diff_id: DiffId) -> io::Result<Vec<Change>> {
         let folder = tempfile::tempdir().unwrap();
-        read(Box::new(io::Cursor::new(bytes)), diff_id, folder.path())
+        read(&bytes[..], diff_id, folder.path())
     }
 
     #[test]

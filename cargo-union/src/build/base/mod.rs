@@ -7,37 +7,51 @@ mod contents;
 mod file;
 mod layer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use union_build::diag::Code;
 
-use super::LockedBase;
+use super::{LockedBase, Start};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::image::config::BaseConfig;
 use crate::image::digest::Digest;
-use crate::image::layer::{Blob, Content, Descriptor, Layer};
+use crate::image::layer::{Blob, Content, Layer};
 use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
-use crate::image::reference::Repository;
-use crate::image::{BaseSource, RawManifest};
+use crate::image::{BaseSource, PlatformImage, RawManifest};
 pub(super) use contents::Contents;
 pub(super) use file::of_file;
+pub(super) use layer::plain;
 
 /// A base for one platform.
 pub(super) struct Base {
     /// The name that errors call it by.
     pub(super) name: String,
+    pub(super) config_blob: Blob,
     pub(super) config: BaseConfig,
     /// Lowest first.
     pub(super) layers: Vec<Layer>,
 }
 
 impl Base {
-    /// Fetches manifest and config, both small.
-    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
+    /// Gets at manifest and config, both small.
+    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+        match start {
+            Start::Locked(at) => Self::fetch(cache, source, at, platform).await,
+            Start::Made(image) => {
+                let name = "the environment".to_owned();
+                let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
+                let config = BaseConfig::read(&name, config, image.layers.len())?;
+                Ok(Self { name, config_blob: image.config.clone(), config, layers: image.layers.clone() })
+            }
+        }
+    }
+
+    async fn fetch(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
         let name = at.repository.pinned(at.digest).to_string();
         let image = match manifest::read(&name, &manifest(cache, source, at, at.digest).await?)? {
             BaseManifest::Image(image) => image,
@@ -52,8 +66,10 @@ impl Base {
                 }
             }
         };
-        let path = blob(cache, source, &at.repository, &image.config).await?;
+        let mut config_blob = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
+        let path = file(cache, source, &config_blob).await?;
         let config = BaseConfig::read(&name, &fs::read(&path)?, image.layers.len())?;
+        config_blob.content = Content::File(path);
         if config.platform() != *platform {
             return Err(manifest::without_platform(&name, platform, &[&config.platform()]));
         }
@@ -61,7 +77,13 @@ impl Base {
             let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
             Layer { blob, diff_id: *diff_id }
         });
-        Ok(Self { layers: layers.collect(), name, config })
+        Ok(Self { layers: layers.collect(), name, config_blob, config })
+    }
+
+    /// It as an image, for whoever takes images.
+    pub(super) fn into_image(self, platform: &Platform) -> PlatformImage {
+        let manifest = manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
+        PlatformImage { platform: platform.clone(), manifest, config: self.config_blob, layers: self.layers }
     }
 }
 
@@ -78,9 +100,14 @@ async fn manifest(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, diges
     Ok(manifest)
 }
 
-async fn blob(cache: &Cache, source: &dyn BaseSource, repository: &Repository, descriptor: &Descriptor) -> Result<PathBuf> {
-    match cache.blob(&descriptor.digest) {
-        Some(path) => Ok(path),
-        None => source.blob(repository, descriptor).await,
+/// The file that a blob is in on this machine.
+async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
+    if let Content::File(path) = &blob.content {
+        return Ok(path.clone());
+    }
+    match (cache.blob(&blob.descriptor.digest), &blob.content) {
+        (Some(path), _) => Ok(path),
+        (None, Content::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
+        (None, Content::Bytes(_) | Content::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
     }
 }

@@ -5,7 +5,7 @@
 //! file, the number of a named user, or the libraries of a dynamic binary.
 
 mod compress;
-mod pack;
+pub(super) mod pack;
 mod place;
 mod scratch;
 
@@ -26,7 +26,7 @@ use crate::base::fs::measure;
 use crate::image::config::{self, Wanted};
 use crate::image::index::{Change, FileIndex, Kept, Node};
 use crate::image::layer::Layer;
-use crate::image::manifest::{self, KEY};
+use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
 use pack::{Entry, Packing, What};
 
@@ -37,9 +37,6 @@ pub(super) use scratch::ca_bundle_hash;
 /// A folder of our own: no base has a link or a file there, so that the code layer, which is made
 /// without a look at the base, cannot replace anything of it.
 pub const BINARIES: &str = "/union/bin";
-
-/// The annotation and label of an image whose binaries were not checked.
-const START_CHECK: (&str, &str) = ("union.start-check", "skipped");
 
 /// Builds images in which nothing has to run.
 pub struct NativeBuilder {
@@ -59,13 +56,13 @@ impl NativeBuilder {
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(at) => Some(Base::open(&self.cache, &*self.source, at, &wanted.platform).await?),
+            Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
         let check = StartCheck::of(recipe, wanted, base.as_ref().map(|base| &base.config))?;
         let files = match &base {
-            Some(base) if needs_files(&recipe.chain, user.as_deref()) => {
+            Some(base) if needs_files(recipe, user.as_deref()) => {
                 self.step(recipe, "looking up the base's files");
                 self.contents.files(&base.name, &base.layers).await?
             }
@@ -79,7 +76,7 @@ impl NativeBuilder {
         let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
         let packed = tokio::task::spawn_blocking(move || {
             let wanted = &shared.platforms[index];
-            let step = |step: &str| reporter.step(&shared.own_spec().key, step);
+            let step = |step: &str| reporter.step(shared.image(), step);
             let (planned, files) = plan_layers(&shared, wanted, files)?;
             if !check.is_empty() {
                 step(&check_step(wanted));
@@ -94,14 +91,14 @@ impl NativeBuilder {
     }
 
     fn step(&self, recipe: &Recipe, step: &str) {
-        self.reporter.step(&recipe.own_spec().key, step);
+        self.reporter.step(recipe.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        refuse_what_must_run(&recipe.chain)?;
+        refuse_what_must_run(&recipe.steps)?;
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {
@@ -151,15 +148,16 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
     Settings::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
-fn needs_files(chain: &[spec::Image], user: Option<&str>) -> bool {
-    let copies = chain.iter().any(|spec| !spec.copy.is_empty() || spec.ca_certificates.is_some());
-    copies || user.is_some_and(user::has_names)
+fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
+    let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
+    let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
+    copies || bundle || user.is_some_and(user::has_names)
 }
 
 fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| &base.name);
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.own_spec().key))
+        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
             .because(unknown)
     })
 }
@@ -177,7 +175,7 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -
         layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in &recipe.chain {
+    for spec in &recipe.steps {
         layers.push((place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
@@ -255,5 +253,5 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
 /// What an image says whose binaries nobody has checked.
 fn unchecked(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
     let has_binaries = recipe.platforms.iter().any(|platform| !platform.executables.is_empty());
-    (has_binaries && !recipe.check).then_some(START_CHECK)
+    (has_binaries && !recipe.check).then_some((START_CHECK, "skipped"))
 }
