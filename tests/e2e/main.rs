@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod bases;
+mod cuda;
 mod disks;
 mod engines;
 mod examples;
@@ -10,3 +11,4 @@ mod lock;
 mod logins;
 mod main_job;
 mod site;
+mod starting;

@@ -43,7 +43,7 @@ pub enum Command {
     /// Show what `build` would do and because of which change; changes nothing
     Plan(Work),
     /// Compile, build and publish the images
-    Build(Work),
+    Build(Build),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock
@@ -235,6 +235,18 @@ pub struct Work {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cargo: Cargo,
+}
+
+/// `build`
+#[derive(Args, Clone, Debug)]
+pub struct Build {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub work: Work,
+
+    /// Do not check that the binaries can start in their images; the images say so
+    #[arg(long)]
+    pub no_check: bool,
 }
 
 /// `images`

@@ -80,6 +80,8 @@ pub struct Work {
     pub jobs: usize,
     /// `--rebuild`
     pub rebuild: bool,
+    /// Whether a binary that could not start in its image is refused: not with `--no-check`.
+    pub check: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
 }
@@ -138,7 +140,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Images(images) => {
             let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
             match images.dockerfile {
@@ -190,6 +192,7 @@ impl Reader<'_> {
             output,
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
+            check: true,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }
