@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod dockerfile;
 mod output;
 mod pages;
 mod plan;

@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "the layout tests set a larger stage")]
 #[path = "../layout/scene.rs"]
 mod scene;
+mod starting;
 
 mod containers;
 

@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod bases;
+mod cuda;
 mod disks;
 mod engines;
 mod examples;
@@ -11,3 +12,4 @@ mod logins;
 mod main_job;
 mod runs;
 mod site;
+mod starting;

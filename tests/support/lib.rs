@@ -12,6 +12,7 @@
 //! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
 
 pub mod base;
+pub mod c;
 pub mod engine;
 pub mod hostile;
 pub mod http;

@@ -96,6 +96,18 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
     replace(path, bytes).map(|()| true)
 }
 
+/// Holds all of a stream for as long as it is looked at, in any order: in memory when it is small, else
+/// in a nameless file of a folder. Libraries have hundreds of megabytes.
+///
+/// # Errors
+/// When the stream cannot be read, or the folder's disk is full.
+pub fn set_down(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io::Read + io::Seek> {
+    const IN_MEMORY: usize = 4 << 20;
+    let mut held = tempfile::spooled_tempfile_in(IN_MEMORY, folder);
+    io::copy(&mut stream, &mut held)?;
+    Ok(held)
+}
+
 /// A file without a name that is given one when it is whole, and vanishes otherwise.
 #[derive(Debug)]
 pub struct Draft {

@@ -1,11 +1,14 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
 pub mod pages;
+mod run;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use run::Run;
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -43,7 +46,7 @@ pub enum Command {
     /// Show what `build` would do and because of which change; changes nothing
     Plan(Work),
     /// Compile, build and publish the images
-    Build(Work),
+    Build(Build),
     /// Run a task on this machine, in its image, and print its outputs
     Run(Run),
     /// List the images of the last build with their digests and sizes
@@ -239,50 +242,17 @@ pub struct Work {
     pub cargo: Cargo,
 }
 
-/// `run`
-#[derive(Args, Debug)]
-#[command(after_long_help = RUN)]
-pub struct Run {
-    /// The task, of the kind `container`
-    #[arg(value_name = "TASK")]
-    pub task: String,
+/// `build`
+#[derive(Args, Clone, Debug)]
+pub struct Build {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub work: Work,
 
-    /// Take inputs from a JSON object (`.json`) or from TOML (`.toml`); those after `--` win
-    #[arg(long, value_name = "FILE")]
-    pub inputs: Option<PathBuf>,
-
-    /// Run the binary as a process of this machine, with neither image nor engine
-    ///
-    /// The crate is compiled for this machine, with the build settings of the task's image. Of the image
-    /// only its entrypoint and its environment variables remain: no base, no packages, no copied files,
-    /// no other user and no working folder. Where `input-path` and `output-path` stand in the task's
-    /// command or environment, they are replaced by folders of this run; a program that has the paths in
-    /// its code does not find them.
+    /// Do not check that the binaries can start in their images; the images say so
     #[arg(long)]
-    pub host: bool,
-
-    /// How many jobs run at once
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub scope: Scope,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub cargo: Cargo,
-
-    /// Inputs by their names, such as `-- --x 21 --label Ada`
-    #[arg(last = true, value_name = "INPUT")]
-    pub values: Vec<String>,
+    pub no_check: bool,
 }
-
-const RUN: &str = "\
-Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path.
-
-Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed. What the program writes goes to stderr.
-
-Secrets are taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.";
 
 /// `images`
 #[derive(Args, Debug)]

@@ -196,6 +196,7 @@ impl Package<'_> {
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),
             source_date_epoch: self.work.source_date_epoch,
+            check: self.work.check,
         }
     }
 

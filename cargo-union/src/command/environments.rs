@@ -128,6 +128,8 @@ impl<'a> Environments<'a> {
             key: made.key,
             platforms: platforms.collect(),
             source_date_epoch: self.work.source_date_epoch,
+            // It has no binaries of the package.
+            check: false,
         }
     }
 

@@ -3,6 +3,8 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod run;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
 #[derive(Debug)]
@@ -82,32 +85,10 @@ pub struct Work {
     pub jobs: usize,
     /// `--rebuild`
     pub rebuild: bool,
+    /// Whether a binary that could not start in its image is refused: not with `--no-check`.
+    pub check: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
-}
-
-/// What `run` works with.
-#[derive(Debug)]
-pub struct Run {
-    /// How its image is made, for the place where it runs.
-    pub work: Work,
-    /// The task.
-    pub task: String,
-    /// `--inputs FILE`
-    pub inputs: Option<PathBuf>,
-    /// The words after `--`.
-    pub arguments: Vec<String>,
-    /// Where it runs.
-    pub place: Place,
-}
-
-/// Where a task runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In its image, in a container engine.
-    Engine,
-    /// As a process of this machine.
-    Host,
 }
 
 /// Where images go.
@@ -164,7 +145,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
             let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
@@ -217,26 +198,8 @@ impl Reader<'_> {
             output,
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
+            check: true,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
-        })
-    }
-
-    fn run(&self, run: cli::Run) -> Result<Run> {
-        let work = cli::Work {
-            task: vec![run.task.clone()],
-            output: None,
-            no_push: false,
-            jobs: run.jobs,
-            rebuild: false,
-            scope: run.scope,
-            cargo: run.cargo,
-        };
-        Ok(Run {
-            work: Work { output: Output::Docker, ..self.work(work)? },
-            task: run.task,
-            inputs: run.inputs,
-            arguments: run.values,
-            place: if run.host { Place::Host } else { Place::Engine },
         })
     }
 

@@ -106,7 +106,8 @@ impl Ui {
             }
             text.push('\n');
         }
-        text.push_str(&format!("\n{}: {}", self.paint(style::NOTE, "help"), error.advice()));
+        let advice = error.advice().replace('\n', "\n      ");
+        text.push_str(&format!("\n{}: {advice}", self.paint(style::NOTE, "help")));
         self.line(&text);
     }
 

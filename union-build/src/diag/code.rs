@@ -7,7 +7,8 @@ macro_rules! codes {
         /// The unique code of an error or a warning.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U08` runs.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U06`
+        /// whether what was built can start, `U08` runs of tasks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -117,6 +118,12 @@ codes! {
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+
+    NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
+    MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
+    LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
+    LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
+    LibraryTooOld = "U0605", "A shared library of the image is too old for a binary", "Choose a newer base image, or link against older libraries.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
+use super::base::Base;
 use super::chain::Settings;
-use super::native::base::Base;
 use super::{Builder, PlatformRecipe, Recipe, Reporter, Start, sources};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
@@ -214,7 +214,7 @@ impl Building<'_> {
             self.engine.tag(&id.to_string(), repository, tag).await?;
             return Ok(ready);
         }
-        self.builder.reporter.step(self.recipe.image(), &format!("bringing {} to the engine at {}", base.name(), self.engine.address()));
+        self.builder.reporter.step(self.recipe.image(), &format!("bringing {} to the engine at {}", base.name, self.engine.address()));
         let image = base.into_image(&self.wanted.platform);
         self.engine.load(&image, &name, &*self.builder.source).await?;
         Ok(ready)
