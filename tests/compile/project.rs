@@ -10,7 +10,8 @@ use cargo_union::base::error::Result;
 use cargo_union::base::process::Environment;
 use cargo_union::workspace::coverage::{Findings, uncovered};
 use cargo_union::workspace::{
-    Cargo, CodeInputs, CompileSettings, Compiled, Job, Linkage, Reporter, Settings, Snapshot, Workspace, compile, unmoved,
+    Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Method, Place, Reporter, Settings, Snapshot, Workspace, compile,
+    unmoved,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -70,9 +71,18 @@ impl Project {
             default_features: true,
             linkage: Linkage::Dynamic,
             env: BTreeMap::new(),
+            place: Place::Host,
+            rust_image: None,
+            apt_packages: Vec::new(),
         };
-        let settings =
-            Settings { compile, targets: vec![triple()], binaries: ["app".to_owned()].into(), inputs: Vec::new(), exclude: Vec::new() };
+        let settings = Settings {
+            compile,
+            targets: vec![triple()],
+            binaries: ["app".to_owned()].into(),
+            inputs: Vec::new(),
+            exclude: Vec::new(),
+            toolchains: Vec::new(),
+        };
         let project = Self {
             folder,
             root,
@@ -160,10 +170,11 @@ impl Project {
             package,
             target: &self.settings.targets[0],
             settings: &self.settings.compile,
+            method: &Method::Host,
             binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
             source_date_epoch: 0,
         };
-        let compiled = compile(&snapshot, &job, &self.notes).await?;
+        let compiled = compile(&snapshot, &job, &Host, &self.notes).await?;
         let findings = uncovered(&snapshot, package, &before, &compiled)?;
         unmoved(&before.inputs, &self.inputs().await?.inputs)?;
         Ok((compiled, findings))

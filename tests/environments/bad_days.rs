@@ -43,11 +43,11 @@ fn an_engine_that_dies_leaves_nothing_tagged() {
 #[test]
 fn a_full_engine_says_so() {
     let world = World::new();
-    let engine = Engine::start_with(&Setting { network: true, disk: Some("400m") });
+    let engine = Engine::start_with(&Setting { network: true, disk: Some("400m"), ..Setting::default() });
     let project = world.project("commands = [\"dd if=/dev/zero of=/x bs=1M count=600\"]").env("DOCKER_HOST", engine.address());
     project.run(["build"]).fails_with("U0501").stderr_has("No space left on device");
     assert_eq!(world.tags("team/hello"), [""; 0]);
-    let small = Engine::start_with(&Setting { network: true, disk: Some("60m") });
+    let small = Engine::start_with(&Setting { network: true, disk: Some("60m"), ..Setting::default() });
     let project = world.project("commands = [\"true\"]").env("DOCKER_HOST", small.address());
     project.run(["build"]).fails_with("U0415").stderr_has("no space left on device");
 }

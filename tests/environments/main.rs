@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod commands;
+mod compiling;
 mod dockerfile;
 mod packages;
 mod podman;

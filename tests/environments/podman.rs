@@ -26,9 +26,10 @@ fn podman_makes_the_same_environment() {
     let run = |line: &str| podman.podman(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line]);
     let seen = run("cat /seen");
     assert!(seen.starts_with("tree v") && seen.ends_with(&format!("\n12\n{name}")), "{seen}");
+    // Buildah leaves the empty folders upon which it mounted something.
     assert_eq!(
-        run("cat /etc/na*/*; readlink /bin; ls /bin/tool; ls -A /run/secrets /run/union 2>/dev/null"),
-        "contentusr/bin\n/bin/tool\n/run/union:"
+        run("cat /etc/na*/*; readlink /bin; ls /bin/tool; find /run/secrets /run/union -type f 2>/dev/null || true"),
+        "contentusr/bin\n/bin/tool"
     );
     assert_eq!(run("ls /var/lib/apt/lists"), "lock\npartial");
     assert!(!project.read("target/union/logs/hello/default.log").contains("twelve chars"));

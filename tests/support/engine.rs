@@ -56,7 +56,9 @@ impl Engine {
                 ip link add "$bridge" type bridge && ip addr add "10.213.$(($$ % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
                 network="--bridge=$bridge"
             fi
-            dockerd --host "unix://$0/socket" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" $network >"$0/log" 2>&1 &
+            hide() { [ -n "$hidden" ] && set -- unshare --mount sh -c 'mount -t tmpfs tmpfs "$0" && exec "$@"' "$hidden" "$@"; exec "$@"; }
+            hidden="$3"
+            hide dockerd --host "unix://$0/socket" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" $network >"$0/log" 2>&1 &
             engine=$!
             cat >/dev/null
             kill "$engine"; wait "$engine"
@@ -68,6 +70,7 @@ impl Engine {
         let folder = tempfile::Builder::new().prefix("engine-").tempdir().expect("a temporary folder can be made").keep();
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(SCRIPT).arg(&folder).arg(if setting.network { "network" } else { "" }).arg(setting.disk.unwrap_or(""));
+        shell.arg(setting.hides.as_deref().unwrap_or(Path::new("")));
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let engine = Self { shell: shell.spawn().expect("`sh` starts"), folder };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -120,12 +123,14 @@ impl Engine {
 }
 
 /// How an engine is started.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Setting {
     /// Whether its containers reach the network.
     pub network: bool,
     /// The size of its disk, such as `300m`; `None` is all there is.
     pub disk: Option<&'static str>,
+    /// A folder of this machine that it does not see, as if it ran on another one.
+    pub hides: Option<PathBuf>,
 }
 
 impl Drop for Engine {

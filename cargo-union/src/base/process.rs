@@ -261,6 +261,11 @@ pub struct Failed {
 impl Failed {
     const LINES_KEPT: usize = 20;
 
+    /// A program that ended elsewhere, with an exit code.
+    pub fn ended(program: &str, code: i64) -> Self {
+        Self { program: program.to_owned(), code: i32::try_from(code).ok(), signal: None, stderr: String::new() }
+    }
+
     fn new(program: &OsStr, status: ExitStatus, stderr: &[u8]) -> Self {
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.trim_end().lines().collect();
@@ -290,6 +295,11 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_: ExitStatus) -> Option<i32> {
     None
+}
+
+/// Who we are, as `user:group` in numbers.
+pub fn user() -> String {
+    format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
 }
 
 fn missing(program: &OsStr, cause: io::Error) -> Error {

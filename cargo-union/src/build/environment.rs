@@ -66,13 +66,14 @@ fn split(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
         return (spec.clone(), None);
     }
     let own = spec::Image { copy: Vec::new(), ..spec.clone() };
-    (own, Some(copies_only(spec)))
+    (own, Some(spec::Image { copy: spec.copy.clone(), ..without_steps(spec) }))
 }
 
-/// A spec without anything that has to run.
-fn copies_only(spec: &spec::Image) -> spec::Image {
+/// A spec that makes nothing.
+pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
     spec::Image {
         apt_packages: Vec::new(),
+        copy: Vec::new(),
         commands: Vec::new(),
         python: Python::default(),
         dockerfile: None,

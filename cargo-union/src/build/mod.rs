@@ -18,15 +18,19 @@ pub use remembered::{Remembered, is_remembered};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use union_build::key::Key;
 use union_build::spec;
 
+use crate::base::cache::Cache;
 use crate::base::error::Result;
 use crate::image::digest::Digest;
+use crate::image::glibc::Glibc;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
-use crate::image::{Image, PlatformImage};
+use crate::image::release::Release;
+use crate::image::{BaseSource, Image, PlatformImage};
 
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
@@ -76,6 +80,25 @@ pub enum Start {
     Locked(LockedBase),
     /// An environment that a builder has just made.
     Made(Box<PlatformImage>),
+}
+
+/// What of a base decides how code for it is compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BaseFacts {
+    /// Its distribution; `None` where no file says.
+    pub release: Option<Release>,
+    /// Its C library; `None` when that is not GNU's.
+    pub glibc: Option<Glibc>,
+}
+
+/// Looks into a base, of which each layer is fetched and read once in its life.
+///
+/// # Errors
+/// When the base cannot be had or read.
+pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
+    let base = base::Base::open(cache, &**source, &Start::Locked(at.clone()), platform).await?;
+    let files = base::Contents::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
+    Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
 }
 
 /// A base image as Union.lock pins it, for one platform.

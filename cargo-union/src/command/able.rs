@@ -1,7 +1,7 @@
 //! Which declared images this release can make; the others are refused before anything is done.
 
 use union_build::diag::{Code, Diagnostic, Origin};
-use union_build::spec::{BuilderChoice, Compile, Image};
+use union_build::spec::{BuilderChoice, Image};
 
 /// What stands in the way of making an image, each at its place.
 pub(super) fn obstacles(image: &Image) -> Vec<Diagnostic> {
@@ -12,11 +12,6 @@ pub(super) fn obstacles(image: &Image) -> Vec<Diagnostic> {
     if image.builder.value == BuilderChoice::Remote {
         let help = "use `auto`, which takes a container engine where something has to run";
         refuse("the remote builder is not part of this release".to_owned(), &image.builder.origin, "", help);
-    }
-    if let Compile::Zig | Compile::Container = image.build.compile.value {
-        let word = if image.build.compile.value == Compile::Zig { "zig" } else { "container" };
-        let help = "use `auto` or `host`, with the target installed";
-        refuse(format!("`compile = \"{word}\"` is not part of this release"), &image.build.compile.origin, "", help);
     }
     obstacles
 }

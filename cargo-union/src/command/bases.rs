@@ -12,6 +12,7 @@ use crate::image::digest::Digest;
 use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
+use crate::settings::Work;
 use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.
@@ -23,6 +24,13 @@ pub(super) enum Policy {
     Locked,
     /// Ask again even for what Union.lock holds: `update`.
     Renew,
+}
+
+impl Policy {
+    /// What the flags of a command allow.
+    pub(super) fn of(work: &Work) -> Self {
+        if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
+    }
 }
 
 /// The digest of a base for each platform, out of the lock or asked for and put into it.

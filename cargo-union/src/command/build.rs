@@ -8,9 +8,10 @@ use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::compiling::{self, Executables};
-use super::environments::Environments;
-use super::keys::Keyed;
+use super::bases::Policy;
+use super::compiling::{self, Choosing, Executables, Methods};
+use super::environments::{Environments, docker_builder};
+use super::keys::{Ask, Keyed};
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::results::Record;
 use super::session::{Declared, Session};
@@ -25,7 +26,7 @@ use crate::image::platform::Platform;
 use crate::publish::Published;
 use crate::settings::Work;
 use crate::ui::{self, Ui};
-use crate::workspace::{Handover, Snapshot, Workspace};
+use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
 
 #[derive(Serialize)]
 struct Document {
@@ -59,17 +60,38 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
 /// What planning, compiling, building and publishing end with.
 pub(super) async fn make(work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<Vec<Made>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = Planning::compute(work, session, &snapshot, ui).await?;
+    let mut planning = Planning::compute(work, session, &snapshot, ui).await?;
+    let mut methods = Vec::new();
+    for (declared, plan) in session.packages.iter().zip(&planning.packages) {
+        methods.push(choose(work, session, &snapshot, declared, plan, &mut planning.lock, ui).await?);
+    }
     planning.lock.save(work.scope.cargo.is_locked())?;
     let acts = planning.images().any(|image| image.action != Action::Reuse);
     let revision = if acts { revision(work, &session.workspace).await } else { None };
     let mut made = Vec::new();
-    for (declared, plan) in session.packages.iter().zip(planning.packages) {
-        let package = Package { work, session, snapshot: &snapshot, declared, revision: revision.as_deref(), ui };
+    for ((declared, plan), methods) in session.packages.iter().zip(planning.packages).zip(methods) {
+        let package = Package { work, session, snapshot: &snapshot, declared, methods, revision: revision.as_deref(), ui };
         made.extend(package.build(plan).await?);
     }
     work.scope.cache.sweep(work.scope.cache_limit)?;
     Ok(made)
+}
+
+/// With what the code of the missing images of a package is compiled.
+async fn choose(
+    work: &Work,
+    session: &Session,
+    snapshot: &Snapshot<'_>,
+    declared: &Declared,
+    plan: &PackagePlan,
+    lock: &mut UnionLock,
+    ui: &Arc<Ui>,
+) -> Result<Methods> {
+    let missing: Vec<&Keyed> = plan.missing().map(|image| &image.keyed).collect();
+    let builder = docker_builder(work, &session.workspace, &declared.package.name, &plan.destinations, ui);
+    let ask = Ask { source: &plan.destinations.source, cache: &work.scope.cache, policy: Policy::of(work) };
+    let choosing = Choosing { work, session, snapshot, ask, builder: Arc::new(builder), ui };
+    choosing.choose(&plan.keyed, &missing, lock).await
 }
 
 fn report(images: Vec<Made>, ui: &Ui) -> Result<()> {
@@ -88,6 +110,7 @@ pub(super) struct Package<'a> {
     pub(super) session: &'a Session,
     pub(super) snapshot: &'a Snapshot<'a>,
     pub(super) declared: &'a Declared,
+    methods: Methods,
     revision: Option<&'a str>,
     pub(super) ui: &'a Arc<Ui>,
 }
@@ -96,7 +119,7 @@ impl Package<'_> {
     /// Does what the plan says. The hand-over is in place while cargo runs, and stays only when
     /// everything was published.
     async fn build(&self, plan: PackagePlan) -> Result<Vec<Made>> {
-        let missing: Vec<&ImagePlan> = plan.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
+        let missing: Vec<&ImagePlan> = plan.missing().collect();
         let environments = self.environments(&plan);
         let to_make = missing.iter().filter(|image| image.planned.action == Action::BuildEnvironment && image.keyed.made.is_some());
         try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
@@ -160,7 +183,7 @@ impl Package<'_> {
             return Ok(BTreeMap::new());
         }
         let keyed: Vec<&Keyed> = missing.iter().map(|image| &image.keyed).collect();
-        let compiled = compiling::run(self, &plan.keyed, &keyed, &plan.references);
+        let compiled = compiling::run(self, &plan.keyed, &keyed, &plan.references, &self.methods);
         // The engine works while the compiler does.
         let starts = try_join_all(keyed.iter().map(|keyed| environments.of(keyed)));
         let (executables, starts) = try_join(compiled, starts).await?;

@@ -23,6 +23,19 @@ use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::Workspace;
 
+/// The builder of a package whose steps run in an engine; its logs go below the target folder.
+pub(super) fn docker_builder(
+    work: &Work,
+    workspace: &Workspace,
+    package: &str,
+    destinations: &Destinations,
+    ui: &Arc<Ui>,
+) -> DockerBuilder {
+    let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
+    let logs = workspace.target_directory.join("union/logs").join(package);
+    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), environment, logs, ui.clone())
+}
+
 /// The environments of one package.
 pub(super) struct Environments<'a> {
     work: &'a Work,
@@ -40,7 +53,7 @@ type Starts = Vec<Start>;
 type Ready = Arc<OnceCell<Starts>>;
 
 impl<'a> Environments<'a> {
-    /// Nothing is done yet; logs go below the target folder.
+    /// Nothing is done yet.
     pub(super) fn new(
         work: &'a Work,
         workspace: &'a Workspace,
@@ -49,11 +62,7 @@ impl<'a> Environments<'a> {
         keyed: &'a [Keyed],
         ui: &'a Arc<Ui>,
     ) -> Self {
-        let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
-        let logs = workspace.target_directory.join("union/logs").join(package);
-        let (source, engines) = (destinations.source.clone(), destinations.engines.clone());
-        let builder = DockerBuilder::new(cache.clone(), source, engines, environment, logs, ui.clone());
-        let builder = Remembered::new(builder, cache);
+        let builder = Remembered::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
         Self { work, workspace, destinations, keyed, builder, ui, ready: Mutex::default() }
     }
 

@@ -18,6 +18,7 @@ mod plan;
 mod planning;
 mod results;
 mod run;
+mod rust_image;
 mod session;
 mod sources;
 mod update;

@@ -15,7 +15,7 @@ use super::bases::Policy;
 use super::cuda;
 use super::destination::{Destination, Destinations};
 use super::environments::Environments;
-use super::keys::{self, Keyed};
+use super::keys::{self, Ask, Keyed};
 use super::results::{Record, Results};
 use super::session::{Declared, Problems, Session};
 use crate::base::error::Error;
@@ -48,6 +48,13 @@ pub(super) struct PackagePlan {
     pub(super) destinations: Destinations,
 }
 
+impl PackagePlan {
+    /// The chosen images that are not there.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.images.iter().filter(|image| image.planned.action != Action::Reuse)
+    }
+}
+
 /// What is known of one chosen image.
 pub(super) struct ImagePlan {
     /// Its inputs and keys.
@@ -69,12 +76,13 @@ impl Planning {
         check_tasks(session, &work.tasks)?;
         check_able(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
-        let policy = if work.scope.cargo.is_locked() { Policy::Locked } else { Policy::FillIn };
+        let policy = Policy::of(work);
         let mut packages = Vec::new();
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
             cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
-            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
+            let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
+            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
             packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }
         Ok(Self { lock, packages })

@@ -7,7 +7,7 @@ use union_build::spec::Base;
 
 use super::bases::{self, Policy};
 use super::session::Session;
-use super::sources;
+use super::{rust_image, sources};
 use crate::base::error::Error;
 use crate::build::environment::tools;
 use crate::exit::Exit;
@@ -72,10 +72,23 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
                 Base::Reference(base) => Some(base.value.as_str()),
                 Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,
             };
-            for reference in base.into_iter().chain(tools(std::slice::from_ref(image))) {
+            let rust = image.build.rust_image.as_ref().map(|image| image.value.as_str());
+            for reference in base.into_iter().chain(tools(std::slice::from_ref(image))).chain(rust) {
                 bases::locked(reference, &platforms, lock, &*source, Policy::Renew).await?;
                 wanted.insert(reference.to_owned());
             }
+        }
+        // Images of Rust that nobody named, each chosen for a base and for the platforms that it has.
+        let chosen: Vec<(String, Vec<Platform>)> = lock
+            .bases()
+            .filter(|(reference, _)| rust_image::is_default(reference) && !wanted.contains(*reference))
+            .map(|(reference, locked)| {
+                (reference.to_owned(), locked.platforms.keys().filter_map(|platform| platform.parse().ok()).collect())
+            })
+            .collect();
+        for (reference, platforms) in chosen {
+            bases::locked(&reference, &platforms, lock, &*source, Policy::Renew).await?;
+            wanted.insert(reference);
         }
     }
     // With all packages in view, what no image starts from any more can go.

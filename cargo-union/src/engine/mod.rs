@@ -139,6 +139,15 @@ impl Engine {
         self.kind == Kind::Docker
     }
 
+    /// Whether it runs as an ordinary user, whose own files are then its root's.
+    ///
+    /// # Errors
+    /// `EngineFailed`.
+    pub async fn is_rootless(&self) -> Result<bool> {
+        let info = self.docker.info().await.map_err(|cause| self.failed("ask about rights").because(cause))?;
+        Ok(info.security_options.into_iter().flatten().any(|option| option.contains("rootless")))
+    }
+
     fn failed(&self, what: &str) -> Error {
         Error::new(Code::EngineFailed, format!("could not {what} in the engine at {}", self.address))
     }

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod digest;
 pub mod elf;
+pub mod glibc;
 pub mod index;
 pub mod layer;
 pub mod loader;

@@ -70,8 +70,8 @@ impl Cargo {
         Command::new(&self.program, folder, environment)
     }
 
-    /// The flags for a command that compiles.
-    pub(super) fn compile_flags(&self) -> Vec<OsString> {
+    /// The flags for a command that compiles, into the user's target folder or into another.
+    pub(super) fn compile_flags(&self, folder: Option<&Path>) -> Vec<OsString> {
         let mut flags: Vec<OsString> = Vec::new();
         if self.frozen {
             flags.push("--frozen".into());
@@ -88,7 +88,8 @@ impl Cargo {
         for (flag, value) in [("--color", &self.color), ("--jobs", &self.jobs)] {
             flags.extend(value.iter().flat_map(|value| [OsString::from(flag), value.into()]));
         }
-        flags.extend(self.target_dir.iter().flat_map(|folder| [OsString::from("--target-dir"), folder.into()]));
+        let folder = folder.or(self.target_dir.as_deref());
+        flags.extend(folder.iter().flat_map(|folder| [OsString::from("--target-dir"), folder.into()]));
         flags
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
-use super::{CompileSettings, Linkage, Package, Reporter, Snapshot};
+use super::{Call, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Environment, Failed};
 
@@ -26,6 +26,8 @@ pub struct Job<'a> {
     pub target: &'a str,
     /// How.
     pub settings: &'a CompileSettings,
+    /// With what.
+    pub method: &'a Method,
     /// All binaries that the images of these settings carry.
     pub binaries: BTreeSet<String>,
     /// Seconds since 1970 that build scripts shall take for now.
@@ -58,18 +60,21 @@ impl Compiled {
 /// # Errors
 /// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`,
 /// `ToolMissing`.
-pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, reporter: &dyn Reporter) -> Result<Compiled> {
+pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Workshop, reporter: &dyn Reporter) -> Result<Compiled> {
     let workspace = snapshot.workspace;
     for outside in &snapshot.outside {
         let (name, folder) = (&outside.name, outside.folder.display());
         reporter.note(&format!("`{name}` at `{folder}` is outside of the workspace: equal bytes in another checkout are not promised"));
     }
     reporter.compiling(&job.package.name, job.target);
-    let environment = environment(snapshot, job).await?;
-    let mut command = snapshot.cargo.command(&workspace.root, &environment);
-    command.args(arguments(snapshot, job));
+    let call = Call {
+        program: snapshot.cargo.program.clone(),
+        folder: workspace.root.clone(),
+        environment: environment(snapshot, job).await?,
+        arguments: arguments(snapshot, job),
+    };
     let mut compiled = Compiled::default();
-    let ended = command.lines(|line| compiled.read(line, &job.package.id)).await?;
+    let ended = workshop.cargo(&call, &mut |line| compiled.read(line, &job.package.id)).await?;
     ended.map_err(|failed| failure(failed, job))?;
     if let Some(missing) = job.binaries.iter().find(|name| !compiled.executables.contains_key(*name)) {
         return Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)));
@@ -104,7 +109,7 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
     // By id: a name could also be a dependency's, and a manifest path could mean default members.
     add("--package", &job.package.id);
-    add("--target", job.target);
+    add("--target", &job.method.target(job.target));
     add("--profile", profile);
     job.binaries.iter().for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
@@ -116,8 +121,9 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
         arguments.push("--no-default-features".into());
     }
     arguments.push("--message-format=json-render-diagnostics".into());
-    let mut all = vec!["build".into()];
-    all.extend(snapshot.cargo.compile_flags());
+    let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
+    let mut all = vec![job.method.subcommand().into()];
+    all.extend(snapshot.cargo.compile_flags(job.method.folder(target).as_deref()));
     all.extend(arguments);
     all
 }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub inputs: Vec<Pattern>,
     /// Files that do not.
     pub exclude: Vec<Pattern>,
+    /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
+    pub toolchains: Vec<(String, String)>,
 }
 
 /// The inputs of an image's code, and what they cover.
@@ -114,6 +116,11 @@ impl Snapshot<'_> {
             let name = relative(&self.workspace.root, &local.manifest.path)?;
             part.inputs.insert(name, self.sources.manifest(local)?);
             part.folders.insert(local.folder.clone());
+            // What a package inherits from another workspace is all of that manifest: it changes seldom.
+            let root = local.root.join("Cargo.toml");
+            if local.root != self.workspace.root && root != local.manifest.path {
+                part.inputs.insert(relative(&self.workspace.root, &root)?, self.sources.hash(&root)?);
+            }
             for file in self.sources.of_package(local)? {
                 let name = file_name(relative(&self.workspace.root, &file)?);
                 part.sources.insert(file, name);
@@ -134,7 +141,15 @@ impl Snapshot<'_> {
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
         inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
-        inputs.insert("rustc", self.toolchain.value());
+        inputs.insert("compile", compile.place.word());
+        // The host's compiler has no part in what a container is told to compile.
+        if settings.toolchains.is_empty() {
+            inputs.insert("rustc", self.toolchain.value());
+        }
+        for (platform, digest) in &settings.toolchains {
+            inputs.insert(format!("rust-image {platform}"), digest.as_str());
+        }
+        inputs.insert("build.apt-packages", Value::texts(&compile.apt_packages));
         let flags = |triple: &&str| {
             let flags = self.config.rustflags(environment, triple, |_| false);
             Value::hash_of(self.portable(&flags.join("\x1f")))

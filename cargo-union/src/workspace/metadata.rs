@@ -32,7 +32,8 @@ impl Workspace {
         }
         let metadata = ask(cargo, &cargo.folder, manifest_path.as_deref()).await?;
         let root = metadata.workspace_root.clone().into_std_path_buf();
-        let mut packages = metadata.packages.iter().map(package).collect::<Result<Vec<_>>>()?;
+        let mut packages =
+            metadata.packages.iter().map(|found| package(metadata.workspace_root.as_std_path(), found)).collect::<Result<Vec<_>>>()?;
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         let root_manifest = match packages.iter().find(|package| package.folder == root) {
             Some(package) => package.manifest.clone(),
@@ -78,7 +79,12 @@ pub(super) async fn outside_package(cargo: &Cargo, root: &Path, folder: &Path) -
         return Ok(None);
     }
     let metadata = ask(cargo, root, Some(&manifest)).await?;
-    metadata.packages.iter().find(|package| package.manifest_path == manifest).map(package).transpose()
+    metadata
+        .packages
+        .iter()
+        .find(|package| package.manifest_path == manifest)
+        .map(|found| package(metadata.workspace_root.as_std_path(), found))
+        .transpose()
 }
 
 async fn ask(cargo: &Cargo, folder: &Path, manifest_path: Option<&Path>) -> Result<Metadata> {
@@ -101,7 +107,7 @@ async fn ask(cargo: &Cargo, folder: &Path, manifest_path: Option<&Path>) -> Resu
     })
 }
 
-fn package(package: &cargo_metadata::Package) -> Result<Package> {
+fn package(root: &Path, package: &cargo_metadata::Package) -> Result<Package> {
     let path = package.manifest_path.clone().into_std_path_buf();
     let manifest = source(path)?;
     let mut binaries: Vec<Binary> = package
@@ -118,6 +124,7 @@ fn package(package: &cargo_metadata::Package) -> Result<Package> {
         name: package.name.to_string(),
         version: package.version.to_string(),
         folder: manifest.folder().to_owned(),
+        root: root.to_owned(),
         binaries,
         default_run: package.default_run.clone(),
         dependencies: package.dependencies.iter().map(dependency).collect(),

@@ -28,6 +28,7 @@ mod local;
 mod lockfile;
 mod manifest;
 mod metadata;
+mod method;
 mod remap;
 mod snapshot;
 mod sources;
@@ -40,6 +41,7 @@ pub use compile::{Compiled, Job, compile};
 pub use handover::Handover;
 pub use inputs::{CodeInputs, Settings, unmoved};
 pub use metadata::Selection;
+pub use method::{Call, Host, Line, Method, Workshop, check_zig};
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
 pub use union_lock::{LockedReference, UnionLock};
@@ -74,6 +76,8 @@ pub struct Package {
     pub manifest: Arc<SourceFile>,
     /// Its folder.
     pub folder: PathBuf,
+    /// The root of the workspace that it belongs to, from which it may inherit.
+    pub root: PathBuf,
     /// Its binaries, sorted by name.
     pub binaries: Vec<Binary>,
     /// The binary that `cargo run` takes.
@@ -142,6 +146,38 @@ pub struct CompileSettings {
     pub linkage: Linkage,
     /// Environment variables of the compile.
     pub env: BTreeMap<String, String>,
+    /// Where it is compiled.
+    pub place: Place,
+    /// The image with a toolchain that a container compile takes, as typed or as chosen for it.
+    pub rust_image: Option<String>,
+    /// Debian packages that a container compile needs.
+    pub apt_packages: Vec<String>,
+}
+
+/// Where the user wants a package compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Wherever it can be.
+    #[default]
+    Auto,
+    /// By the host's cargo.
+    Host,
+    /// By cargo-zigbuild.
+    Zig,
+    /// In a container.
+    Container,
+}
+
+impl Place {
+    /// The word for it in a manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Host => "host",
+            Self::Zig => "zig",
+            Self::Container => "container",
+        }
+    }
 }
 
 /// How a binary is linked, once `auto` has been decided.

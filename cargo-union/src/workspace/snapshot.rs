@@ -61,6 +61,13 @@ impl<'a> Snapshot<'a> {
         &self.toolchain
     }
 
+    /// What cargo reads of path dependencies outside of the workspace: their folders, and the manifests
+    /// that they inherit from.
+    pub fn outside_paths(&self) -> impl Iterator<Item = PathBuf> {
+        let of = |package: &Package| [package.folder.clone(), package.root.join("Cargo.toml")].into_iter().filter(|path| path.exists());
+        self.outside.iter().flat_map(of)
+    }
+
     /// The package of a local entry of Cargo.lock.
     pub(super) fn local(&self, entry: &Locked) -> Option<&Package> {
         let is_it = |package: &&Package| package.name == entry.name && package.version == entry.version.to_string();

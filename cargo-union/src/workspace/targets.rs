@@ -2,7 +2,7 @@
 
 use union_build::diag::Code;
 
-use super::{Linkage, Toolchain};
+use super::{Linkage, Place, Toolchain};
 use crate::base::error::{Error, Result};
 use crate::image::platform::Platform;
 
@@ -24,11 +24,11 @@ const TARGETS: &[Row] = &[
 ];
 
 /// The target for a platform: GNU's C library, which links both ways; a static binary may fall back
-/// to musl where only that is installed.
+/// to musl where only that is installed. What a container may compile needs nothing installed here.
 ///
 /// # Errors
 /// `TargetMissing`, `StaticImpossible`.
-pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain) -> Result<String> {
+pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, place: Place) -> Result<String> {
     let of = |(architecture, variant, ..): &&Row| {
         platform.os == "linux" && platform.architecture == *architecture && platform.variant.as_deref() == *variant
     };
@@ -40,10 +40,13 @@ pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain) 
     let gnu = format!("{machine}-unknown-linux-{gnu}");
     let musl = musl.filter(|_| linkage == Linkage::Static).map(|musl| format!("{machine}-unknown-linux-{musl}"));
     let candidates: Vec<&String> = [Some(&gnu), musl.as_ref()].into_iter().flatten().collect();
-    if let Some(installed) = candidates.iter().find(|triple| toolchain.has_target(triple)) {
-        return Ok((*installed).clone());
+    let installed = candidates.iter().find(|triple| toolchain.has_target(triple)).map(|triple| (*triple).clone());
+    match (place, installed) {
+        (Place::Container, _) | (Place::Auto, None) => return Ok(gnu),
+        (_, Some(installed)) => return Ok(installed),
+        (Place::Host | Place::Zig, None) => {}
     }
-    let advice = format!("Run `rustup target add {gnu}`, or drop the platform.");
+    let advice = format!("Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform.");
     let tried = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
     Err(match linkage {
         Linkage::Dynamic => Error::new(Code::TargetMissing, tried).help(advice),
@@ -65,7 +68,7 @@ mod tests {
             std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple).join("lib")).unwrap();
         }
         let toolchain = Toolchain::for_test(sysroot.path());
-        target_for(&platform.parse().unwrap(), linkage, &toolchain)
+        target_for(&platform.parse().unwrap(), linkage, &toolchain, Place::Host)
     }
 
     #[test]
@@ -91,6 +94,16 @@ mod tests {
         let error = with(&[musl], "linux/amd64", Linkage::Dynamic).unwrap_err();
         assert_eq!(error.code(), Code::TargetMissing);
         assert!(error.advice().contains("rustup target add x86_64-unknown-linux-gnu"), "{}", error.advice());
+    }
+
+    #[test]
+    fn what_a_container_may_compile_needs_nothing_here() {
+        let sysroot = tempfile::tempdir().unwrap();
+        let toolchain = Toolchain::for_test(sysroot.path());
+        for place in [Place::Auto, Place::Container] {
+            let target = target_for(&"linux/arm64".parse().unwrap(), Linkage::Static, &toolchain, place).unwrap();
+            assert_eq!(target, "aarch64-unknown-linux-gnu");
+        }
     }
 
     #[test]

@@ -88,6 +88,7 @@ codes! {
     HandoverMismatch = "U0214", "The crate was compiled with other references than those handed over", "Run the command again with no other build at work.";
     ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
     WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
+    RustImageUnknown = "U0218", "There is no image to compile in that would fit the environment", "Set `build.rust-image`.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -15,12 +15,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use union_build::diag::Code;
+use union_build::diag::{Code, Origin};
+use union_build::key::{Inputs, Value};
 use union_build::spec;
 
 use super::base::Base;
 use super::chain::Settings;
-use super::{Builder, PlatformRecipe, Recipe, Reporter, Start, sources};
+use super::environment::without_steps;
+use super::{Builder, LockedBase, PlatformRecipe, Recipe, Reporter, Start, sources};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
@@ -30,6 +32,7 @@ use crate::image::config::{self, Wanted};
 use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
+use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, PlatformImage};
 use dockerfile::{Caches, Ground, Step};
 use log::Log;
@@ -60,6 +63,50 @@ impl DockerBuilder {
         reporter: Arc<dyn Reporter>,
     ) -> Self {
         Self { cache, source, engines, environment, logs, reporter }
+    }
+
+    /// The engine that it works with.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// Gets an image with a toolchain, and the packages that a compile for `image` needs upon it, into
+    /// the engine, and says what it is called there.
+    ///
+    /// # Errors
+    /// What bringing it and installing packages end with.
+    pub async fn toolchain(&self, image: &spec::Image, at: &LockedBase, platform: &Platform, packages: &[String]) -> Result<String> {
+        let step = spec::Image {
+            apt_packages: packages.iter().map(placed).collect(),
+            build_ca: image.build_ca.clone(),
+            builder_options: image.builder_options.clone(),
+            ..without_steps(image)
+        };
+        let mut inputs = Inputs::new();
+        inputs.insert("image", at.digest.to_string());
+        inputs.insert("apt-packages", Value::texts(packages));
+        let base = Some(Start::Locked(at.clone()));
+        let wanted = PlatformRecipe { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new() };
+        let recipe = Recipe {
+            chain: vec![step.clone()],
+            steps: vec![step],
+            workspace: PathBuf::new(),
+            key: inputs.key("toolchain"),
+            platforms: Vec::new(),
+            source_date_epoch: 0,
+            check: false,
+        };
+        let engine = self.engines.engine().await?;
+        let secrets = Secrets::default().with_authority(self.authority(&recipe.steps)?);
+        let log = Log::begin(&self.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.reporter)?;
+        let building = Building { builder: self, engine, recipe: &recipe, wanted: &wanted, secrets: &secrets, log: &log };
+        let start = wanted.base.as_ref().expect("it starts from the image");
+        let ready = building.bring(start).await?;
+        if packages.is_empty() {
+            return Ok(ready.name);
+        }
+        let steps = with_copies(&recipe.steps, &recipe.workspace)?;
+        building.of_steps(&steps, &ready).await
     }
 
     async fn platform(&self, recipe: &Recipe, wanted: &PlatformRecipe, several: bool) -> Result<PlatformImage> {
@@ -302,6 +349,10 @@ impl Building<'_> {
 pub(super) fn context_of(spec: &spec::Image, dockerfile: &Path) -> PathBuf {
     let own = || dockerfile.parent().map_or_else(PathBuf::new, Path::to_owned);
     spec.builder_options.context.as_ref().map_or_else(own, |context| context.value.clone())
+}
+
+fn placed(text: &String) -> spec::Placed<String> {
+    spec::Placed { value: text.clone(), origin: Origin::Default }
 }
 
 /// Whether a step does nothing beyond its Dockerfile.

@@ -8,7 +8,7 @@ use union_build::spec::Spec;
 use crate::build::Settings;
 use crate::command::keys::{chain, compile_settings, linkage, platforms};
 use crate::workspace::targets::target_for;
-use crate::workspace::{CompileSettings, Linkage, Toolchain};
+use crate::workspace::{CompileSettings, Linkage, Place, Toolchain};
 
 /// What is started in an image, and with which variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn for_this_machine(spec: &Spec, image: &str, toolchain: &Toolchain) 
     let image = &spec.images[image];
     let linkage = linkage(image, &chain(spec, image)[0].base);
     for platform in platforms(image)? {
-        if let Ok(target) = target_for(&platform, linkage, toolchain)
+        if let Ok(target) = target_for(&platform, linkage, toolchain, Place::Host)
             && runs(&toolchain.host, &target, linkage)
         {
             return Ok((compile_settings(image, linkage), target));

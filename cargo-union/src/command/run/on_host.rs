@@ -11,7 +11,7 @@ use super::{Kept, Ran, Ready, secrets};
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
 use crate::copilot::{Written, filled, lay_out, put};
-use crate::workspace::{Job, Snapshot, compile};
+use crate::workspace::{Host, Job, Method, Snapshot, compile};
 
 /// Runs the binary.
 ///
@@ -68,11 +68,12 @@ async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
         package: &ready.declared.package,
         target: &target,
         settings: &settings,
+        method: &Method::Host,
         binaries: BTreeSet::from([bin.to_owned()]),
         source_date_epoch: work.source_date_epoch,
     };
     let lent = ready.ui.lend_terminal();
-    let mut compiled = compile(&snapshot, &job, &**ready.ui).await?;
+    let mut compiled = compile(&snapshot, &job, &Host, &**ready.ui).await?;
     drop(lent);
     Ok(compiled.executables.remove(bin).expect("cargo has made what was asked for"))
 }

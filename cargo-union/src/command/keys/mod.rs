@@ -1,24 +1,41 @@
 //! From a package's specs to the keys and tags of its images.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::Code;
 use union_build::key::{Inputs, Key, Value, tag_key};
-use union_build::spec::{self, Base, Link, Spec};
+use union_build::spec::{self, Base, Spec};
 
 use super::bases::{self, Policy};
 use super::session::Declared;
+use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::build::LockedBase;
-use crate::build::environment::{self, tools};
-use crate::build::inputs::{Environment, config_inputs, environment_inputs};
+use crate::build::environment;
+use crate::build::inputs::config_inputs;
 use crate::image::BaseSource;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, Repository};
-use crate::workspace::targets::target_for;
-use crate::workspace::{CodeInputs, CompileSettings, Linkage, Package, Settings, Snapshot, UnionLock, Workspace, unmoved};
+use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
+
+mod code;
+mod made;
+
+pub(super) use code::{Crate, compile_settings, linkage};
+use made::Ground;
+pub(super) use made::Made;
+
+/// Who is asked about bases.
+pub(super) struct Ask<'a> {
+    /// Where they come from.
+    pub(super) source: &'a Arc<dyn BaseSource>,
+    /// What is known of them already.
+    pub(super) cache: &'a Cache,
+    /// Whether they may be asked for at all.
+    pub(super) policy: Policy,
+}
 
 /// An image spec with everything that its tag is made from.
 #[derive(Clone, Debug)]
@@ -47,86 +64,6 @@ pub(super) struct Keyed {
     pub(super) key: Key,
     /// The tag.
     pub(super) tag: String,
-}
-
-/// An environment that an engine has to make, and those that it starts from.
-#[derive(Clone, Debug)]
-pub(super) struct Made {
-    /// The environment that it starts from; `None` is the base.
-    pub(super) start: Option<Box<Made>>,
-    /// What is made upon it.
-    pub(super) steps: Vec<spec::Image>,
-    /// Its key.
-    pub(super) key: Key,
-    /// Images with tools that its steps need, for each platform.
-    pub(super) tools: Vec<BTreeMap<String, LockedBase>>,
-}
-
-impl Made {
-    /// Its tag: in a registry it stands beside the images that start from it.
-    pub(super) fn tag(&self) -> String {
-        format!("env-{}", self.key.spec_hash())
-    }
-
-    /// The spec that it belongs to.
-    pub(super) fn spec(&self) -> &spec::Image {
-        self.steps.last().expect("an environment has the step that asked for it")
-    }
-}
-
-/// What environments are made upon.
-#[derive(Clone, Debug)]
-struct Ground {
-    /// The base's digest for each platform.
-    bases: Vec<(Platform, Option<Digest>)>,
-    /// Images with tools for each platform.
-    tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
-    /// Generations in Union.lock by spec.
-    generations: BTreeMap<String, u32>,
-}
-
-impl Ground {
-    /// The inputs of what some specs make.
-    fn inputs(&self, steps: &[spec::Image], workspace: &Workspace) -> Result<Inputs> {
-        let needed = tools(steps);
-        let tools = self.tools.iter().map(|(platform, tools)| {
-            let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
-            (platform.clone(), digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect())
-        });
-        let tools: Vec<_> = tools.collect();
-        let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
-        let environment =
-            Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
-        Ok(environment_inputs(&environment)?)
-    }
-
-    fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
-        let key = self.inputs(&environment.all_steps(), workspace)?.key("environment");
-        let needed = environment.tools();
-        let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
-            tools
-                .iter()
-                .filter(|(reference, _)| needed.contains(reference.as_str()))
-                .map(|(name, tool)| (name.clone(), tool.clone()))
-                .collect()
-        };
-        let tools = self.tools.iter().map(of).collect();
-        let start = environment.start.map(|start| self.made(*start, workspace)).transpose()?.map(Box::new);
-        Ok(Made { start, steps: environment.steps, key, tools })
-    }
-}
-
-/// The part of the crate that an image carries.
-#[derive(Clone, Debug)]
-pub(super) struct Crate {
-    /// The binaries, sorted.
-    pub(super) binaries: BTreeSet<String>,
-    /// How they are compiled.
-    pub(super) compile: CompileSettings,
-    /// The target for each platform, in the order of the platforms.
-    pub(super) targets: Vec<String>,
-    /// What they are compiled from.
-    pub(super) inputs: CodeInputs,
 }
 
 impl Keyed {
@@ -159,10 +96,7 @@ impl Keyed {
     /// `InputsMoved`, which names what is not what it was.
     pub(super) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
         let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
-        let code = self.code.as_ref().map(|code| {
-            let settings = settings(self.spec(), &code.binaries, &code.compile, &code.targets);
-            again.inputs(package, &settings)
-        });
+        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec())));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
@@ -193,12 +127,11 @@ pub(super) async fn compute(
     workspace: &Workspace,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    source: &dyn BaseSource,
-    policy: Policy,
+    ask: &Ask<'_>,
 ) -> Result<Vec<Keyed>> {
     let mut images = Vec::new();
     for spec in declared.spec.images.values() {
-        images.push(image(declared, workspace, spec, snapshot, lock, source, policy).await?);
+        images.push(image(declared, workspace, spec, snapshot, lock, ask).await?);
     }
     let own: BTreeMap<String, Key> = images.iter().map(|keyed| (keyed.name.clone(), keyed.key)).collect();
     for keyed in &mut images {
@@ -218,19 +151,18 @@ async fn image(
     spec: &spec::Image,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    source: &dyn BaseSource,
-    policy: Policy,
+    ask: &Ask<'_>,
 ) -> Result<Keyed> {
     let chain = chain(&declared.spec, spec);
     let platforms = platforms(spec)?;
     let bases = match &chain[0].base {
-        Base::Reference(base) => bases::locked(base, &platforms, lock, source, policy).await?,
+        Base::Reference(base) => bases::locked(base, &platforms, lock, &**ask.source, ask.policy).await?,
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
-    let ground = ground(declared, &chain, &bases, lock, source, policy).await?;
+    let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
-    let code = code(declared, spec, &chain[0].base, &platforms, snapshot)?;
+    let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
     let own = own_inputs(&chain, &ground, &binaries, workspace)?;
     let environment = own.environment.key("environment");
@@ -266,75 +198,6 @@ fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], works
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
     Ok(Own { environment: ground.inputs(chain, workspace)?, config })
-}
-
-/// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
-async fn ground(
-    declared: &Declared,
-    chain: &[spec::Image],
-    bases: &[(Platform, Option<LockedBase>)],
-    lock: &mut UnionLock,
-    source: &dyn BaseSource,
-    policy: Policy,
-) -> Result<Ground> {
-    let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
-    let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
-        platforms.iter().map(|platform| (platform.clone(), BTreeMap::new())).collect();
-    for reference in tools(chain) {
-        let locked = bases::locked(reference, &platforms, lock, source, policy).await?;
-        for ((_, tools), (_, tool)) in by_platform.iter_mut().zip(locked) {
-            tools.extend(tool.map(|tool| (reference.to_owned(), tool)));
-        }
-    }
-    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
-    Ok(Ground {
-        bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
-        tools: by_platform,
-        generations: chain.iter().map(generation).collect(),
-    })
-}
-
-fn code(declared: &Declared, spec: &spec::Image, base: &Base, platforms: &[Platform], snapshot: &Snapshot<'_>) -> Result<Option<Crate>> {
-    let binaries: BTreeSet<String> = declared.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
-    if binaries.is_empty() {
-        return Ok(None);
-    }
-    let linkage = linkage(spec, base);
-    let compile = compile_settings(spec, linkage);
-    let target = |platform| target_for(platform, linkage, snapshot.toolchain());
-    let targets = platforms.iter().map(target).collect::<Result<Vec<String>, Error>>()?;
-    let settings = settings(spec, &binaries, &compile, &targets);
-    let inputs = snapshot.inputs(&declared.package, &settings)?;
-    Ok(Some(Crate { binaries, compile, targets, inputs }))
-}
-
-/// How the binaries of an image are linked; `base` is what its chain starts from.
-pub(super) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
-    match spec.effective_link(matches!(base, Base::Scratch(_))) {
-        Link::Static => Linkage::Static,
-        Link::Dynamic | Link::Auto => Linkage::Dynamic,
-    }
-}
-
-/// How the crate is compiled for an image.
-pub(super) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileSettings {
-    CompileSettings {
-        profile: spec.build.profile.value.clone(),
-        features: spec.build.features.iter().map(|feature| feature.value.clone()).collect(),
-        default_features: spec.build.default_features.value,
-        linkage,
-        env: spec.build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
-    }
-}
-
-fn settings(spec: &spec::Image, binaries: &BTreeSet<String>, compile: &CompileSettings, targets: &[String]) -> Settings {
-    Settings {
-        compile: compile.clone(),
-        targets: targets.to_vec(),
-        binaries: binaries.clone(),
-        inputs: spec.inputs.clone(),
-        exclude: spec.exclude.clone(),
-    }
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.

@@ -3,6 +3,9 @@
 //! Which images are made never changes what is compiled together: features would be unified
 //! differently, and the bytes with them.
 
+mod container;
+mod methods;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -18,6 +21,8 @@ use crate::build::Executable;
 use crate::ui::Ui;
 use crate::workspace::coverage::{Findings, uncovered};
 use crate::workspace::{CompileSettings, Compiled, Job, compile};
+use methods::Chosen;
+pub(super) use methods::{Choosing, Methods};
 
 /// The executables of a package, by how they were compiled.
 #[derive(Debug, Default)]
@@ -42,6 +47,7 @@ pub(super) async fn run<'a>(
     images: &'a [Keyed],
     missing: &[&Keyed],
     references: &References,
+    methods: &Methods,
 ) -> Result<Executables<'a>> {
     let Package { work, session, snapshot, declared, ui, .. } = package;
     let jobs = jobs(images, missing);
@@ -49,9 +55,10 @@ pub(super) async fn run<'a>(
     let mut executables = Executables::default();
     let mut findings = Findings::default();
     for (position, ((settings, target), binaries)) in jobs.into_iter().enumerate() {
-        let job = Job { package: &declared.package, target, settings, binaries, source_date_epoch: work.source_date_epoch };
+        let Chosen { method, workshop } = methods.of(settings, target);
+        let job = Job { package: &declared.package, target, settings, method, binaries, source_date_epoch: work.source_date_epoch };
         let lent = ui.lend_terminal();
-        let mut compiled = compile(snapshot, &job, &***ui).await?;
+        let mut compiled = compile(snapshot, &job, &**workshop, &***ui).await?;
         drop(lent);
         check_generated(&compiled, references)?;
         for keyed in missing {

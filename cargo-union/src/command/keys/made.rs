@@ -1,0 +1,109 @@
+//! Environments that an engine has to make, each with a key of its own.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use union_build::key::{Inputs, Key};
+use union_build::spec;
+
+use super::Ask;
+use crate::build::LockedBase;
+use crate::build::environment::{self, tools};
+use crate::build::inputs::{Environment, environment_inputs};
+use crate::command::bases;
+use crate::command::session::Declared;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+use crate::workspace::{UnionLock, Workspace};
+
+/// An environment that an engine has to make, and those that it starts from.
+#[derive(Clone, Debug)]
+pub(in crate::command) struct Made {
+    /// The environment that it starts from; `None` is the base.
+    pub(in crate::command) start: Option<Box<Made>>,
+    /// What is made upon it.
+    pub(in crate::command) steps: Vec<spec::Image>,
+    /// Its key.
+    pub(in crate::command) key: Key,
+    /// Images with tools that its steps need, for each platform.
+    pub(in crate::command) tools: Vec<BTreeMap<String, LockedBase>>,
+}
+
+impl Made {
+    /// Its tag: in a registry it stands beside the images that start from it.
+    pub(in crate::command) fn tag(&self) -> String {
+        format!("env-{}", self.key.spec_hash())
+    }
+
+    /// The spec that it belongs to.
+    pub(in crate::command) fn spec(&self) -> &spec::Image {
+        self.steps.last().expect("an environment has the step that asked for it")
+    }
+}
+
+/// What environments are made upon.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    /// The base's digest for each platform.
+    pub(super) bases: Vec<(Platform, Option<Digest>)>,
+    /// Images with tools for each platform.
+    tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
+    /// Generations in Union.lock by spec.
+    generations: BTreeMap<String, u32>,
+}
+
+impl Ground {
+    /// The inputs of what some specs make.
+    pub(super) fn inputs(&self, steps: &[spec::Image], workspace: &Workspace) -> Result<Inputs> {
+        let needed = tools(steps);
+        let tools = self.tools.iter().map(|(platform, tools)| {
+            let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
+            (platform.clone(), digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect())
+        });
+        let tools: Vec<_> = tools.collect();
+        let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
+        let environment =
+            Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
+        Ok(environment_inputs(&environment)?)
+    }
+
+    pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
+        let key = self.inputs(&environment.all_steps(), workspace)?.key("environment");
+        let needed = environment.tools();
+        let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
+            tools
+                .iter()
+                .filter(|(reference, _)| needed.contains(reference.as_str()))
+                .map(|(name, tool)| (name.clone(), tool.clone()))
+                .collect()
+        };
+        let tools = self.tools.iter().map(of).collect();
+        let start = environment.start.map(|start| self.made(*start, workspace)).transpose()?.map(Box::new);
+        Ok(Made { start, steps: environment.steps, key, tools })
+    }
+}
+
+/// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
+pub(super) async fn ground(
+    declared: &Declared,
+    chain: &[spec::Image],
+    bases: &[(Platform, Option<LockedBase>)],
+    lock: &mut UnionLock,
+    ask: &Ask<'_>,
+) -> Result<Ground> {
+    let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
+    let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
+        platforms.iter().map(|platform| (platform.clone(), BTreeMap::new())).collect();
+    for reference in tools(chain) {
+        let locked = bases::locked(reference, &platforms, lock, &**ask.source, ask.policy).await?;
+        for ((_, tools), (_, tool)) in by_platform.iter_mut().zip(locked) {
+            tools.extend(tool.map(|tool| (reference.to_owned(), tool)));
+        }
+    }
+    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
+    Ok(Ground {
+        bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
+        tools: by_platform,
+        generations: chain.iter().map(generation).collect(),
+    })
+}

@@ -1,0 +1,121 @@
+//! With what a package is compiled: the host's cargo, cargo-zigbuild, or cargo in a container.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use union_build::diag::Code;
+
+use super::{Cargo, Snapshot};
+use crate::base::error::{Error, Result};
+use crate::base::process::{Command, Environment, Failed};
+use crate::image::glibc::Glibc;
+
+/// With what a package is compiled, once `auto` has been decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The host's cargo.
+    Host,
+    /// cargo-zigbuild, for a C library that is at least of this version.
+    Zig(Option<Glibc>),
+    /// Somewhere else, where things that were compiled before are kept in a folder of this name.
+    Container(String),
+}
+
+impl Method {
+    /// cargo's word for it.
+    pub(super) fn subcommand(&self) -> &'static str {
+        if matches!(self, Self::Zig(_)) { "zigbuild" } else { "build" }
+    }
+
+    /// The target as the subcommand takes it.
+    pub(super) fn target(&self, triple: &str) -> String {
+        match self {
+            Self::Zig(Some(glibc)) => format!("{triple}.{glibc}"),
+            _ => triple.to_owned(),
+        }
+    }
+
+    /// The folder for what is made, below the target folder; what one method has made is nothing for another.
+    pub(super) fn folder(&self, target: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Host => None,
+            Self::Zig(_) => Some(target.join("union/zig")),
+            Self::Container(name) => Some(target.join("union/container").join(name)),
+        }
+    }
+}
+
+/// Who takes the lines that cargo writes to its stdout.
+pub type Line<'a> = dyn for<'l> FnMut(&'l str) + Send + 'a;
+
+/// Where cargo runs.
+#[async_trait]
+pub trait Workshop: Send + Sync {
+    /// Runs cargo in a folder; each line of its stdout goes to `line`, its stderr to the user.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>>;
+}
+
+/// A call of cargo.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The program, on the host.
+    pub program: OsString,
+    /// The folder in which it runs.
+    pub folder: PathBuf,
+    /// What it sees, on the host.
+    pub environment: Environment,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// The host itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Host;
+
+#[async_trait]
+impl Workshop for Host {
+    async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>> {
+        let mut command = Command::new(&call.program, &call.folder, &call.environment);
+        command.args(&call.arguments);
+        command.lines(line).await
+    }
+}
+
+impl Snapshot<'_> {
+    /// Whether the host's cargo can make a binary for a target: it has the standard library, and can link.
+    pub fn can_make(&self, triple: &str) -> bool {
+        let machine = |triple: &str| triple.split('-').next().map(str::to_owned);
+        let has_linker = || {
+            let variable = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase().replace(['-', '.'], "_"));
+            self.cargo.environment.has(&variable) || self.config.program(&["target", triple, "linker"]).is_some()
+        };
+        self.toolchain.has_target(triple) && (machine(triple) == machine(&self.toolchain.host) || has_linker())
+    }
+
+    /// Whether cargo-zigbuild can make a binary for a target: it links with zig, but needs the standard library.
+    pub fn can_make_with_zig(&self, triple: &str) -> bool {
+        self.toolchain.has_target(triple) && has_zigbuild(self.cargo)
+    }
+}
+
+/// Refuses cargo-zigbuild where it is not installed.
+///
+/// # Errors
+/// `ToolMissing`.
+pub fn check_zig(cargo: &Cargo) -> Result<()> {
+    if has_zigbuild(cargo) {
+        return Ok(());
+    }
+    let error = Error::new(Code::ToolMissing, "could not find `cargo-zigbuild` on the PATH");
+    Err(error.help("Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`."))
+}
+
+fn has_zigbuild(cargo: &Cargo) -> bool {
+    let name = Path::new("cargo-zigbuild");
+    let at_home = || cargo.home().map(|home| home.join("bin").join(name)).filter(|path| path.is_file());
+    cargo.environment.find_program(name).or_else(at_home).is_some()
+}

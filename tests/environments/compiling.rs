@@ -1,0 +1,235 @@
+//! Compiles that the host cannot do as the image needs it: in a container, and with zig.
+//!
+//! The base is older than this machine: what is linked here asks for a C library that is not there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use union_tests::Project;
+use union_tests::base::{debian, debian_layout_of, layout_of, made_once, push};
+use union_tests::engine::{Engine, Podman, Setting};
+use union_tests::registry::Registry;
+
+use crate::world::{in_container, shell};
+
+/// An older release of Debian than anybody compiles on.
+const OLD: &str = "bullseye";
+
+/// This machine's own Rust upon that release, as the images of Rust have it.
+fn rust() -> PathBuf {
+    made_once("rust", |draft| {
+        let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+        let sysroot = String::from_utf8_lossy(&sysroot.stdout).trim().to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let tar = folder.path().join("rust.tar");
+        let mut packing = Command::new("tar");
+        packing.arg("-C").arg(&sysroot).args([
+            "--exclude=share",
+            "--exclude=lib/rustlib/src",
+            "--exclude=bin/rust-analyzer",
+            "--exclude=bin/clippy*",
+        ]);
+        packing.args(["--transform", "s,^\\.,usr/local,", "--owner=0", "--group=0", "-cf"]).arg(&tar).arg(".");
+        assert!(packing.status().unwrap().success());
+        let config = serde_json::json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"] });
+        layout_of(&[&debian(OLD, &["gcc", "libc6-dev"]), &tar], &config, draft);
+    })
+}
+
+struct Old {
+    registry: Registry,
+}
+
+impl Old {
+    fn new() -> Self {
+        let registry = Registry::open();
+        push(&debian_layout_of(OLD, &[]), &format!("{}/debian:{OLD}", registry.host()));
+        push(&rust(), &format!("{}/rust:1", registry.host()));
+        Self { registry }
+    }
+
+    /// A program of two crates upon the old base, compiled in this way.
+    fn project(&self, build: &str, lines: &str) -> Project {
+        let host = self.registry.host();
+        let project = Project::package("hello")
+            .union("[dependencies]\nhelper = { path = \"helper\" }\n[workspace]\n")
+            .union(&format!(
+                "[package.metadata.union]\nregistry = \"{host}/team\"\n[package.metadata.union.build]\n{build}\n\
+                 [package.metadata.union.images.default]\nbase-image = \"{host}/debian:{OLD}\"\n{lines}\n"
+            ))
+            .file("helper/Cargo.toml", "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .file("helper/src/lib.rs", "pub fn said() -> &'static str {\n    \"hello\"\n}\n")
+            .file("src/main.rs", "fn main() {\n    println!(\"{}\", helper::said());\n}\n");
+        project.locked().env("DOCKER_HOST", Engine::with_network().address())
+    }
+
+    fn in_container(&self) -> String {
+        format!("compile = \"container\"\nrust-image = \"{}/rust:1\"", self.registry.host())
+    }
+}
+
+#[test]
+fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compiles_does_not() {
+    let old = Old::new();
+    let host = old.project("compile = \"host\"", "");
+    host.run(["build"]).fails_with("U0605").stderr_has("GLIBC_").stderr_has("compile = \"container\"");
+    let project = old.project(&old.in_container(), "");
+    let built = project.run(["build"]).succeeds().stderr_has("Compiling helper v0.1.0").compiles_nothing();
+    assert_eq!(in_container(&built, &[]), "hello");
+    assert!(project.read("Union.lock").contains("/rust:1"), "the toolchain is locked");
+    // Nothing of the toolchain or the sources is in the image.
+    assert_eq!(shell(&built, "find / -xdev -name rustc -o -xdev -name cargo -o -xdev -path '*/bin/gcc' -o -xdev -name '*.rs'"), "");
+
+    project.append("src/main.rs", "// edited\n");
+    let again = project.run(["build"]).succeeds().stderr_has("Compiling hello v0.1.0").stderr_lacks("Compiling helper");
+    again.stderr_lacks("bringing");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+
+    // What was written is the user's own.
+    let owner = project.shell("find target -user root | wc -l; find target ! -user $(id -u) | wc -l").succeeds();
+    assert_eq!(owner.stdout().lines().last(), Some("0"), "{}", owner.stdout());
+    // An error of the compiler is cargo's own, with its exit code.
+    project.write("src/main.rs", "fn main() { missing }\n");
+    project.run(["build"]).fails_with("U0206").exits(101).stderr_has("cannot find value `missing`");
+}
+
+#[test]
+fn packages_for_the_compile_are_in_the_container_and_not_in_the_image() {
+    let old = Old::new();
+    let build = format!("{}\napt-packages = [\"libpq-dev\"]", old.in_container());
+    let project = old.project(&build, "apt-packages = [\"libpq5\"]");
+    project.write(
+        "src/main.rs",
+        "#[link(name = \"pq\")]\nunsafe extern \"C\" {\n    fn PQlibVersion() -> i32;\n}\n\
+         fn main() {\n    println!(\"{} {}\", helper::said(), unsafe { PQlibVersion() } / 10000);\n}\n",
+    );
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(in_container(&built, &[]), "hello 13");
+    assert_eq!(shell(&built, "dpkg -l libpq-dev 2>/dev/null | grep -c ^ii || true"), "0");
+}
+
+#[test]
+fn references_are_handed_to_a_build_script_in_the_container() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "").with_union_build("");
+    project.write("src/main.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/union_images.rs\"));\nfn main() {\n    println!(\"{:?} {}\", DEFAULT.tag, helper::said());\n}\n");
+    let built = project.run(["build", "--format", "json"]).succeeds().json();
+    let image = &built["images"][0];
+    let said = Engine::with_network().docker(&["run", "--rm", "--network", "none", image["pinned"].as_str().unwrap()]);
+    assert_eq!(said, format!("Some({:?}) hello", image["tag"].as_str().unwrap()));
+}
+
+#[test]
+fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
+    let old = Old::new();
+    let said = Command::new("rustc").arg("-vV").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let release = said.lines().find_map(|line| line.strip_prefix("release: ")).unwrap();
+    let rust = format!("rust:{release}-{OLD}");
+    let hub = format!("{}/library/{rust}", old.registry.host());
+    push(&self::rust(), &hub);
+    let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n", old.registry.host());
+    let project = old.project("compile = \"container\"", "").union(&mirror);
+    project.run(["build"]).succeeds();
+    assert!(project.read("Union.lock").contains(&format!("\"{rust}\"")), "{}", project.read("Union.lock"));
+    let before = project.read("Union.lock");
+    project.run(["update"]).succeeds().stderr_has("Unchanged Union.lock");
+
+    push(&debian_layout_of(OLD, &["gcc"]), &hub);
+    project.run(["update"]).succeeds().stderr_has(&format!("Updating {rust} sha256:"));
+    assert_ne!(project.read("Union.lock"), before);
+    project.run(["plan", "--locked"]).succeeds();
+}
+
+#[test]
+fn podman_compiles_as_well() {
+    let old = Old::new();
+    let podman = Podman::start();
+    let project = old.project(&old.in_container(), "").env("DOCKER_HOST", podman.address());
+    let built = project.run(["build"]).succeeds().stderr_has("Compiling helper");
+    assert_eq!(in_container(&built, &[]), "hello");
+}
+
+#[test]
+fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "");
+    let engine = Engine::start_with(&Setting { network: true, hides: Some(project.folder()), ..Setting::default() });
+    let project = project.env("DOCKER_HOST", engine.address());
+    project.run(["build"]).fails_with("U0415").stderr_has("does not see this machine's folders").stderr_has("compile = \"host\"");
+}
+
+#[test]
+fn a_container_that_nobody_asked_for_needs_an_engine_and_says_why() {
+    let old = Old::new();
+    let project = old.project("", "platforms = [\"linux/s390x\"]").env("DOCKER_HOST", "unix:///nowhere");
+    project.edit("Cargo.toml", &format!("base-image = \"{}/debian:{OLD}\"", old.registry.host()), "base-image = \"scratch\"");
+    let outcome = project.run(["build"]).fails_with("U0213").compiles_nothing();
+    outcome.stderr_has("s390x-unknown-linux-gnu").stderr_has("unix:///nowhere").stderr_has("rustup target add");
+}
+
+#[test]
+fn a_base_for_which_there_is_no_image_of_rust_wants_one_named() {
+    let old = Old::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
+    std::fs::write(folder.path().join("root/etc/os-release"), "ID=alpine\nPRETTY_NAME=\"Alpine Linux v3.22\"\n").unwrap();
+    let tar = folder.path().join("root.tar");
+    assert!(Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&tar).arg(".").status().unwrap().success());
+    layout_of(&[&tar], &serde_json::json!({}), &folder.path().join("layout"));
+    push(&folder.path().join("layout"), &format!("{}/alpine:1", old.registry.host()));
+    let project = old.project("compile = \"container\"", "");
+    project.edit("Cargo.toml", &format!("/debian:{OLD}"), "/alpine:1");
+    project.run(["build"]).fails_with("U0218").stderr_has("Alpine Linux v3.22").stderr_has("build.rust-image").compiles_nothing();
+}
+
+/// The folder with `cargo-zigbuild` and zig, out of the Python index.
+fn zig() -> PathBuf {
+    made_once("zig", |draft| {
+        let run = |program: &Path, arguments: &[&str]| {
+            let done = Command::new(program).args(arguments).output().unwrap();
+            assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        run(Path::new("python3"), &["-m", "venv", draft.to_str().unwrap()]);
+        run(&draft.join("bin/python"), &["-m", "pip", "install", "--quiet", "cargo-zigbuild", "ziglang"]);
+    })
+    .join("bin")
+}
+
+#[test]
+fn zig_compiles_for_the_older_library_when_it_is_installed() {
+    let old = Old::new();
+    for build in ["compile = \"zig\"", ""] {
+        let project = old.project(build, "");
+        // Its programs name the folder that it was installed in, so it is called through what it has now.
+        let tools = project.path("tools");
+        std::fs::create_dir_all(&tools).unwrap();
+        let zig = zig();
+        let script = |name: &str, line: String| {
+            std::fs::write(tools.join(name), format!("#!/bin/sh\n{line}\n")).unwrap();
+            std::fs::set_permissions(tools.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        };
+        script("cargo-zigbuild", format!("exec {}/cargo-zigbuild \"$@\"", zig.display()));
+        script("zig", format!("exec {}/python -m ziglang \"$@\"", zig.display()));
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        let project = project.env("PATH", path);
+        let built = project.run(["build"]).succeeds();
+        assert_eq!(in_container(&built, &[]), "hello", "{build}");
+        assert!(project.path("target/union/zig").is_dir(), "{build}");
+    }
+}
+
+#[test]
+fn zig_that_is_not_installed_is_named() {
+    let old = Old::new();
+    let project = old.project("compile = \"zig\"", "");
+    let tools = project.path("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    for name in ["cargo", "rustc"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
+        std::os::unix::fs::symlink(String::from_utf8(found.stdout).unwrap().trim(), tools.join(name)).unwrap();
+    }
+    let project = project.env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
+    let project = project.env("CARGO_HOME", tools.display().to_string());
+    project.run(["build"]).fails_with("U0003").stderr_has("cargo-zigbuild").stderr_has("pip install ziglang");
+}
