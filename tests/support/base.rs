@@ -139,7 +139,10 @@ pub fn push(layout: &Path, reference: &str) {
 
 /// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
 /// at once: one makes it, the others wait.
-fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+///
+/// # Panics
+/// When it cannot be made.
+pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its path");
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target folder");
     let folder = target.join("union-tests");

@@ -252,6 +252,10 @@ pub struct Build {
 /// `images`
 #[derive(Args, Debug)]
 pub struct Images {
+    /// Print the Dockerfile that makes the environment of this image, instead of the list
+    #[arg(long, value_name = "IMAGE")]
+    pub dockerfile: Option<String>,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub packages: Packages,

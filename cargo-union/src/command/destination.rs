@@ -37,7 +37,8 @@ pub(super) struct Destination {
 pub(super) struct Destinations {
     /// Where bases come from: the registry client, whatever the output is.
     pub(super) source: Arc<dyn BaseSource>,
-    registry: Arc<Registry>,
+    /// The client of all registries.
+    pub(super) registry: Arc<Registry>,
     reporter: Arc<Ui>,
     /// The container engine, for whatever needs one.
     pub(super) engines: Arc<Engines>,

@@ -328,7 +328,7 @@ fn settings(spec: &spec::Image, binaries: &BTreeSet<String>, compile: &CompileSe
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.
-fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
+pub(super) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
     let mut chain = vec![image.clone()];
     while let Base::Extends(parent) = &chain[0].base {
         let parent = spec.images[&parent.value].clone();

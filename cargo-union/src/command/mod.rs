@@ -6,7 +6,9 @@ mod build;
 mod check;
 mod compiling;
 mod config;
+mod cuda;
 mod destination;
+mod dockerfile;
 mod environments;
 mod images;
 mod init;
@@ -41,6 +43,7 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
+        Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Task::Update(update) => update::run(update, ui).await,
         Task::Page(text) => pages::run(text, ui),
     }

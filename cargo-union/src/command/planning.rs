@@ -12,6 +12,7 @@ use union_build::handover::{Reference, References};
 
 use super::able;
 use super::bases::Policy;
+use super::cuda;
 use super::destination::{Destination, Destinations};
 use super::environments::Environments;
 use super::keys::{self, Keyed};
@@ -72,6 +73,7 @@ impl Planning {
         let mut packages = Vec::new();
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
+            cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
             packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }

@@ -31,7 +31,7 @@ mod tls;
 mod wire;
 
 pub use images::{Held, Loaded};
-pub use solve::{DOCKERFILE, Failed, Listener, Request};
+pub use solve::{Failed, Listener, Request};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]
@@ -130,6 +130,11 @@ impl Engine {
     /// The platform that it runs without emulation.
     pub fn platform(&self) -> &Platform {
         &self.platform
+    }
+
+    /// Whether BuildKit builds; else buildah does.
+    pub fn has_buildkit(&self) -> bool {
+        self.kind == Kind::Docker
     }
 
     fn failed(&self, what: &str) -> Error {

@@ -37,6 +37,13 @@ pub enum Task {
     Build(Work),
     /// `images`
     Images(Scope),
+    /// `images --dockerfile IMAGE`
+    Dockerfile {
+        /// Which packages.
+        scope: Scope,
+        /// The image.
+        image: String,
+    },
     /// `update`
     Update(Update),
     /// A page that is known before anything is read: schema, completions, manual.
@@ -135,7 +142,11 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Images(images) => {
-            Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
+            let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
+            match images.dockerfile {
+                Some(image) => Task::Dockerfile { scope, image },
+                None => Task::Images(scope),
+            }
         }
         cli::Command::Update(update) => Task::Update(Update {
             environments: update.packages_of,

@@ -97,6 +97,7 @@ codes! {
     BaseCorrupt = "U0306", "A base image's content is not what its digest promises", "Try again, or choose another mirror.";
     UnknownUser = "U0307", "The base image does not have the named user or group", "Use a number, or a name from its /etc/passwd.";
     CopyConflict = "U0308", "A copied path cannot be placed into the base image", "Choose another destination.";
+    BaseUnfit = "U0309", "The base image does not have what the manifest asks of it", "Choose a base that has it.";
 
     RegistryMissing = "U0401", "The command needs a registry and none is set", "Set `registry`, UNION_REGISTRY or `--registry`.";
     RegistryDenied = "U0402", "The registry denied access", "Log in with `docker login` or `podman login`.";

@@ -29,6 +29,7 @@ mod place;
 mod pull;
 mod push;
 mod settings;
+mod tags;
 mod upload;
 mod wire;
 
