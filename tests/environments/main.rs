@@ -10,4 +10,5 @@ mod podman;
 mod python;
 mod secrets;
 mod shared;
+mod starting;
 mod world;

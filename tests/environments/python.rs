@@ -25,7 +25,7 @@ fn uv() -> PathBuf {
             ],
         );
         run("tar", &["-C", "root", "-cf", "root.tar", "."]);
-        layout_of(&folder.path().join("root.tar"), &serde_json::json!({}), draft);
+        layout_of(&[&folder.path().join("root.tar")], &serde_json::json!({}), draft);
     })
 }
 
