@@ -3,8 +3,10 @@
 
 mod build;
 mod check;
+mod dockerfile;
 mod output;
 mod pages;
 mod plan;
 mod reproducible;
+mod run;
 mod union_lock;

@@ -7,6 +7,8 @@
 mod scene;
 mod starting;
 
+mod containers;
+
 use std::sync::{Arc, Mutex};
 
 use cargo_union::build::Recipe;

@@ -73,6 +73,15 @@ impl Site {
 
 /// Pushes a small base, with the arguments that skopeo needs for a login.
 pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
+    push_with(reference, content, &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), login);
+}
+
+/// Pushes a small base with a config of its own.
+pub(crate) fn push_base_of(reference: &str, config: &Value) {
+    push_with(reference, "x", config, &[]);
+}
+
+fn push_with(reference: &str, content: &str, config: &Value, login: &[&str]) {
     let folder = TempDir::new().unwrap();
     let write = |path: &str, text: &str| {
         let path = folder.path().join("root").join(path);
@@ -84,7 +93,7 @@ pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
     let (rootfs, layout) = (folder.path().join("rootfs.tar"), folder.path().join("layout"));
     let packed = Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&rootfs).arg(".").status().unwrap();
     assert!(packed.success());
-    layout_of(&[&rootfs], &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), &layout);
+    layout_of(&[&rootfs], config, &layout);
     let (from, to) = (format!("oci:{}:base", layout.display()), format!("docker://{reference}"));
     let copy = [&["copy", "--quiet", "--dest-tls-verify=false"], login, &[&from, &to]].concat();
     assert!(skopeo(&copy).is_some(), "skopeo {copy:?}");

@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish} → engine → image → base`, and `command → ui`.
+//! are plain: `command → {workspace, build, publish, copilot} → engine → image → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -13,11 +13,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "engine", "ui", "image", "base", "exit"]),
+    ("command", &["settings", "workspace", "build", "publish", "copilot", "engine", "ui", "image", "base", "exit"]),
     ("ui", &["workspace", "build", "publish", "image", "base"]),
     ("workspace", &["image", "base"]),
     ("build", &["engine", "image", "base"]),
     ("publish", &["engine", "image", "base"]),
+    ("copilot", &["base"]),
     ("engine", &["image", "base"]),
     ("image", &["base"]),
     ("base", &["image"]),
@@ -25,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
 const AT_THE_DOOR: &[&str] = &["settings", "ui"];
-const NOUNS: &[&str] = &["workspace", "build", "publish"];
+const NOUNS: &[&str] = &["workspace", "build", "publish", "copilot"];
 
 /// Where a file of `cargo-union/src` names a room that it must not know.
 pub(crate) fn problems(file: &File) -> Vec<String> {

@@ -161,6 +161,55 @@ impl Write for Draft {
     }
 }
 
+/// A folder without a name that is given one when all is in it, and vanishes otherwise.
+#[derive(Debug)]
+pub struct DraftFolder {
+    folder: tempfile::TempDir,
+}
+
+impl DraftFolder {
+    /// An empty folder beside a path.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, `DiskFull`.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        create_folder(folder)?;
+        let folder = tempfile::Builder::new().prefix(".union-").tempdir_in(folder).map_err(|cause| unwritable(folder, cause))?;
+        Ok(Self { folder })
+    }
+
+    /// The folder's own path while it is filled.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives it its name, in place of a folder that has it now. One with nothing in it vanishes, and
+    /// so does the other.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub fn keep(self, path: &Path) -> Result<()> {
+        match fs::remove_dir_all(path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(unwritable(path, cause)),
+            _ => {}
+        }
+        let is_empty = fs::read_dir(self.path()).map_err(|cause| unreadable(self.path(), cause))?.next().is_none();
+        if is_empty {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).map_err(|cause| unwritable(path, cause))?;
+        }
+        fs::rename(self.path(), path).map_err(|cause| unwritable(path, cause))?;
+        // What it was called before is gone.
+        let _ = self.folder.keep();
+        Ok(())
+    }
+}
+
 /// The error of a file that cannot be read.
 pub fn unreadable(path: &Path, cause: io::Error) -> Error {
     Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display())).because(cause)

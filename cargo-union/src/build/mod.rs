@@ -13,6 +13,7 @@ pub mod native;
 mod remembered;
 mod sources;
 
+pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
 
 use std::collections::BTreeMap;

@@ -1,11 +1,14 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
 pub mod pages;
+mod run;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use run::Run;
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -44,6 +47,8 @@ pub enum Command {
     Plan(Work),
     /// Compile, build and publish the images
     Build(Build),
+    /// Run a task on this machine, in its image, and print its outputs
+    Run(Run),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock

@@ -32,13 +32,16 @@ struct Document {
     images: Vec<Made>,
 }
 
+/// An image that is where it belongs.
 #[derive(Clone, Serialize)]
-struct Made {
+pub(super) struct Made {
     #[serde(flatten)]
     planned: Planned,
-    location: String,
+    /// Where it is, as a user would type it.
+    pub(super) location: String,
     pinned: Option<String>,
-    digest: Digest,
+    /// What that place knows it by.
+    pub(super) digest: Digest,
     /// Bytes that were sent; 0 when nothing was.
     sent: u64,
     adopted: bool,
@@ -46,19 +49,27 @@ struct Made {
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
     let session = Session::open(&work.scope, ui).await?;
+    report(make(work, &session, ui).await?, ui)?;
+    Ok(Exit::Success)
+}
+
+/// Makes what is missing of the chosen images.
+///
+/// # Errors
+/// What planning, compiling, building and publishing end with.
+pub(super) async fn make(work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<Vec<Made>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = Planning::compute(work, &session, &snapshot, ui).await?;
+    let planning = Planning::compute(work, session, &snapshot, ui).await?;
     planning.lock.save(work.scope.cargo.is_locked())?;
     let acts = planning.images().any(|image| image.action != Action::Reuse);
     let revision = if acts { revision(work, &session.workspace).await } else { None };
     let mut made = Vec::new();
     for (declared, plan) in session.packages.iter().zip(planning.packages) {
-        let package = Package { work, session: &session, snapshot: &snapshot, declared, revision: revision.as_deref(), ui };
+        let package = Package { work, session, snapshot: &snapshot, declared, revision: revision.as_deref(), ui };
         made.extend(package.build(plan).await?);
     }
     work.scope.cache.sweep(work.scope.cache_limit)?;
-    report(made, ui)?;
-    Ok(Exit::Success)
+    Ok(made)
 }
 
 fn report(images: Vec<Made>, ui: &Ui) -> Result<()> {

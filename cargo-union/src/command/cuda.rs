@@ -89,7 +89,8 @@ async fn propose(image: &Image, first: &Placed<String>, registry: &Registry) -> 
     Ok(match fitting.first() {
         Some(_) => {
             let lines = fitting.iter().take(3).map(|tag| format!("base-image = \"{path}:{tag}\""));
-            problem.help(format!("write one of {}", ui::list(lines)))
+            let one_of = if fitting.len() > 1 { "one of " } else { "" };
+            problem.help(format!("write {one_of}{}", ui::list(lines)))
         }
         None => problem.help(format!("none of the {} tags of {host}/{path} fits; see them for the versions that there are", tags.len())),
     })

@@ -17,6 +17,7 @@ mod pages;
 mod plan;
 mod planning;
 mod results;
+mod run;
 mod session;
 mod sources;
 mod update;
@@ -42,6 +43,7 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Config(scope) => config::run(scope, ui).await,
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
+        Task::Run(run) => run::run(run, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Task::Update(update) => update::run(update, ui).await,
@@ -68,9 +70,13 @@ pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
 
 fn exit_of(error: &Error) -> Exit {
     match error.code() {
-        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
-            Exit::Usage
-        }
+        Code::UsageInvalid
+        | Code::SettingInvalid
+        | Code::NoManifest
+        | Code::NothingDeclared
+        | Code::UnknownPackage
+        | Code::UnknownTask
+        | Code::InputsInvalid => Exit::Usage,
         Code::Interrupted => Exit::Interrupted,
         Code::CompileFailed => Exit::Cargo(cargo_code(error)),
         _ => Exit::Failure,

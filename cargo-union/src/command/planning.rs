@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
-use union_build::diag::Code;
+use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
 use super::able;
@@ -191,12 +191,17 @@ fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
     tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
-fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
+/// Refuses tasks that no chosen package has.
+///
+/// # Errors
+/// `UnknownTask`.
+pub(super) fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
     let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
     for task in tasks {
         if !declared().any(|name| name == task) {
             let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
-            return Err(error.help(format!("Declared tasks: {}.", ui::list(declared()))).into());
+            let meant = nearest(task, declared().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
+            return Err(error.help(format!("{meant}Declared tasks: {}.", ui::list(declared()))).into());
         }
     }
     Ok(())

@@ -226,7 +226,7 @@ fn without_stage(name: &str) -> String {
 }
 
 /// An id that nobody else has.
-fn random() -> String {
+pub(super) fn random() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

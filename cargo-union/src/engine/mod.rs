@@ -23,6 +23,7 @@ use wire::{HOST, Wire};
 pub mod archive;
 mod buildah;
 mod buildkit;
+mod container;
 mod find;
 mod images;
 mod session;
@@ -30,6 +31,7 @@ mod solve;
 mod tls;
 mod wire;
 
+pub use container::{Bind, Container, Run};
 pub use images::{Held, Loaded};
 pub use solve::{Failed, Listener, Request};
 

@@ -3,6 +3,8 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod run;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub enum Task {
     Plan(Work),
     /// `build`
     Build(Work),
+    /// `run`
+    Run(Run),
     /// `images`
     Images(Scope),
     /// `images --dockerfile IMAGE`
@@ -141,6 +146,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
+        cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
             let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
             match images.dockerfile {

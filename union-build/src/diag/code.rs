@@ -7,8 +7,8 @@ macro_rules! codes {
         /// The unique code of an error or a warning.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers, `U06` whether what was
-        /// built can start.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U06`
+        /// whether what was built can start, `U08` runs of tasks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -113,7 +113,7 @@ codes! {
     TagImmutable = "U0412", "The registry does not allow the tag to change", "Use another `tag-format`.";
     LayoutInvalid = "U0413", "A folder is not an OCI layout", "Choose an empty folder or remove it.";
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
-    EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
+    EngineFailed = "U0415", "The container engine refused what was asked of it", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
@@ -124,6 +124,12 @@ codes! {
     LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
     LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
     LibraryTooOld = "U0605", "A shared library of the image is too old for a binary", "Choose a newer base image, or link against older libraries.";
+
+    InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
+    NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";
+    TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
+    ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
+    OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
 }
 
 impl fmt::Display for Code {
