@@ -178,6 +178,14 @@ row_memory() {
     row 'peak memory, binary of 500 MB' "$((figures[1] / 1024)) MB" "binary of 5 MB: $((figures[0] / 1024)) MB" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 100 MB, flat'
 }
 
+# Whether the worker can start, in a base that was looked into before: made again with the check and without it.
+row_check() {
+    local again="'$tool' build --quiet --no-push --rebuild --manifest-path '$worker/Cargo.toml'"
+    local figures
+    medians true "$again" "$again --no-check"
+    row 'start check' "$(seconds "$(longer 0 1)") s" "the whole run: $(seconds "${figures[0]}") s" "$(calculate "$(longer 0 1) / ${figures[0]}")" '≤ 0.001 s'
+}
+
 # A package whose binary has so many MB of noise; its build script makes them, so no source is large.
 make_padded() {
     local folder=$1 size=$2

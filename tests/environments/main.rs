@@ -11,4 +11,5 @@ mod podman;
 mod python;
 mod secrets;
 mod shared;
+mod starting;
 mod world;

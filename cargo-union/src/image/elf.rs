@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 
-/// The facts of an executable or a shared library. Hundreds of them are read for one check, so their
-/// names are short where they are kept.
+/// The facts of an executable or a shared library. An image has those of hundreds, so their names are
+/// short where they are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
     /// What it is made for.

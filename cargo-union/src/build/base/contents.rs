@@ -26,9 +26,9 @@ pub(in crate::build) struct Contents {
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What is in each layer. Raise the number when what is kept of a file changes.
+/// What is in each layer, and what a loader may look at in each stack of layers. Raise the numbers when
+/// what is kept of a file changes.
 const LAYERS: &str = "contents-1";
-/// What a loader may look at in each stack of layers.
 const STACKS: &str = "loader-1";
 
 impl Contents {
