@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish} → image → base`, and `command → ui`.
+//! are plain: `command → {workspace, build, publish} → image → base`, `publish → http → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -17,7 +17,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ui", &["workspace", "build", "publish", "image", "base"]),
     ("workspace", &["image", "base"]),
     ("build", &["image", "base"]),
-    ("publish", &["image", "base"]),
+    ("publish", &["http", "image", "base"]),
+    ("http", &["base"]),
     ("image", &["base"]),
     ("base", &["image"]),
 ];
@@ -111,6 +112,8 @@ mod tests {
             ("settings/mod.rs", "use crate::command::build;"),
             ("cli/mod.rs", "use crate::settings;"),
             ("base/fs.rs", "use crate::image::Image;"),
+            ("http/mod.rs", "use crate::publish::Reporter;"),
+            ("build/native.rs", "use crate::http::Transport;"),
             ("ui/progress.rs", "use crate::publish::registry::Client;"),
             ("ui/progress.rs", "fn a() { publish::registry::get() }"),
             ("main.rs", "use cargo_union::publish::Target;"),

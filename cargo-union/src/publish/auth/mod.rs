@@ -8,14 +8,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use crate::http::header::{HeaderMap, HeaderValue};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use union_build::diag::Code;
 
 use super::Reporter;
 use super::failure::Failure;
-use super::transport::Transport;
 use crate::base::secret::Secret;
+use crate::http::Transport;
 
 mod challenge;
 mod files;

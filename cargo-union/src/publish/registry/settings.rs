@@ -5,9 +5,9 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::http::Authorities;
+use crate::http::retry::Retry;
 use crate::publish::auth::Sources;
-use crate::publish::retry::Retry;
-use crate::publish::transport::Authorities;
 
 /// Everything that the registry client has to know.
 #[derive(Clone, Debug)]

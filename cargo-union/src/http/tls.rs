@@ -10,7 +10,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use union_build::diag::Code;
 
-use crate::publish::failure::{Failure, clean};
+use super::fault::clean;
+use crate::base::error::Error;
 
 /// Where Linux distributions and macOS keep the machine's authorities.
 const BUNDLES: [&str; 4] =
@@ -45,7 +46,7 @@ impl Trust {
     }
 
     /// A configuration that trusts the common authorities and those of one folder.
-    pub(super) fn config(&self, folder: Option<&Path>) -> Result<ClientConfig, Failure> {
+    pub(super) fn config(&self, folder: Option<&Path>) -> Result<ClientConfig, Error> {
         let mut roots = self.common()?;
         if let Some(folder) = folder {
             add_folder(Arc::make_mut(&mut roots), folder);
@@ -53,7 +54,7 @@ impl Trust {
         Ok(config(roots))
     }
 
-    fn common(&self) -> Result<Arc<RootCertStore>, Failure> {
+    fn common(&self) -> Result<Arc<RootCertStore>, Error> {
         if let Some(roots) = self.common.get() {
             return Ok(roots.clone());
         }
@@ -61,7 +62,8 @@ impl Trust {
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
         match &self.named.file {
             Some(file) => add_file(&mut roots, file).map_err(|cause| {
-                Failure::new(Code::FileUnreadable, format!("could not read `{}`, which SSL_CERT_FILE names: {cause}", file.display()))
+                Error::new(Code::FileUnreadable, format!("could not read `{}`, which SSL_CERT_FILE names", file.display()))
+                    .because(cause)
                     .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
             })?,
             // A machine without a bundle still has Mozilla's authorities.
