@@ -4,3 +4,4 @@
 //! the backend's messages are is said in `proto/`, and nowhere else.
 
 pub mod config;
+pub mod idl;
