@@ -9,7 +9,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("flyteidl2"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.sort();
     let messages = protox::compile(&files, [&folder])?;
     prost_build::Config::new().btree_map(["."]).include_file("idl.rs").compile_fds(messages)?;

@@ -42,11 +42,17 @@ impl Answer {
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
         let host = authority(self.0.url());
-        match tokio::time::timeout(SILENCE, self.0.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(Fault::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())))),
+        match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
+            Ok(chunk) => chunk,
             Err(_) => Err(Fault::unreachable(format!("{host} fell silent"))),
         }
+    }
+
+    /// The next bytes of the body, whenever they come; `None` at its end.
+    pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, Fault> {
+        let host = authority(self.0.url());
+        let cut = |error: reqwest::Error| Fault::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
+        self.0.chunk().await.map_err(cut)
     }
 
     /// The whole body, of so many bytes at most.

@@ -27,7 +27,9 @@ pub(crate) struct Fault {
 /// What kind of trouble it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nobody answers, or the line was cut. It may pass by itself.
+    /// No connection came about: nobody has heard the request. It may pass by itself.
+    NoConnection,
+    /// Nobody answers, or the line was cut; the request may have been heard. It may pass by itself.
     Unreachable,
     /// A host, `host[:port]`, speaks without encryption where it should not.
     Plain(String),

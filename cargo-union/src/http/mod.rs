@@ -15,23 +15,27 @@ use reqwest::Client;
 use union_build::diag::Code;
 
 pub(crate) mod answer;
+mod anybody;
 pub(crate) mod body;
 pub(crate) mod fault;
+mod outgoing;
 pub mod retry;
 mod tls;
 
+pub(crate) use outgoing::{Outgoing, credential};
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
 use crate::base::error::Error;
 use answer::Answer;
-use body::Body;
 use fault::{Fault, Kind, below, causes};
-use header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use header::LOCATION;
 use tls::Trust;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(15);
+/// How often a silent line is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How many redirects are followed.
@@ -51,16 +55,6 @@ struct ClientKind {
     loopback: bool,
     secure: bool,
     authorities: Option<PathBuf>,
-}
-
-/// A request, ready to be sent more than once.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
-    pub(crate) authorization: Option<HeaderValue>,
-    pub(crate) body: Body,
 }
 
 impl Transport {
@@ -113,10 +107,11 @@ impl Transport {
     async fn send_to(&self, outgoing: &Outgoing, url: &Url) -> Result<Answer, Fault> {
         let client = self.client(url)?;
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
-        if let Some(authorization) = outgoing.authorization.as_ref().filter(|_| same_origin(&outgoing.url, url)) {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        if same_origin(&outgoing.url, url) {
+            request = request.headers(outgoing.private.clone());
         }
-        let response = outgoing.body.send(request).await;
+        let silence = if outgoing.patient { None } else { Some(SILENCE) };
+        let response = outgoing.body.send(request, silence).await;
         response.map(Answer::new).map_err(|error| failed(&authority(url), error))
     }
 
@@ -146,6 +141,8 @@ impl Transport {
             .user_agent(concat!("cargo-union/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
+            // Whoever waits for hours has to notice that the line is gone.
+            .tcp_keepalive(KEEPALIVE)
             .http1_only()
             .tls_backend_preconfigured(tls);
         if kind.loopback {
@@ -190,6 +187,10 @@ fn failed(host: &str, error: body::SendError) -> Fault {
     match tls_cause(&error) {
         Some(rustls::Error::InvalidMessage(_)) => Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS: {why}")),
         Some(_) => Fault::new(Kind::Untrusted, format!("{host}: {why}")),
+        None if error.is_connect() && error.is_timeout() => {
+            Fault::new(Kind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
+        }
+        None if error.is_connect() => Fault::new(Kind::NoConnection, format!("{host}: {why}")),
         None if error.is_timeout() => Fault::unreachable(format!("{host} did not answer in time")),
         None => Fault::unreachable(format!("{host}: {why}")),
     }

@@ -66,7 +66,7 @@ impl Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let (code, help) = match fault.kind {
-            Kind::Unreachable => (Code::RegistryUnreachable, None),
+            Kind::NoConnection | Kind::Unreachable => (Code::RegistryUnreachable, None),
             Kind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.");
                 (Code::TlsFailed, Some(help))

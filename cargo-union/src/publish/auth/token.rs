@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use crate::http::{Method, Url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use super::{Login, Scopes};
 use crate::base::secret::Secret;
 use crate::http::body::Body;
 use crate::http::retry;
-use crate::http::{Outgoing, Transport, authority, is_loopback};
+use crate::http::{Outgoing, Transport, authority, credential, is_loopback};
 use crate::publish::failure::Failure;
 
 /// The longest answer that is read.
@@ -97,8 +97,7 @@ impl Request<'_> {
     fn outgoing(&self, realm: &Url) -> Outgoing {
         let mut url = realm.clone();
         let service = self.service.map(|service| ("service", service));
-        let mut outgoing =
-            Outgoing { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), authorization: None, body: Body::Empty };
+        let mut outgoing = Outgoing::new(Method::GET, url.clone());
         if let Some(Login::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
@@ -112,7 +111,7 @@ impl Request<'_> {
         }
         url.query_pairs_mut().extend_pairs(service).extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
         outgoing.url = url;
-        outgoing.authorization = self.login.and_then(basic);
+        outgoing.private.extend(self.login.and_then(basic).map(|login| (AUTHORIZATION, login)));
         outgoing
     }
 }
@@ -120,12 +119,5 @@ impl Request<'_> {
 /// The header that sends a user and a password.
 pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
     let Login::Password { user, password } = login else { return None };
-    header("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
-}
-
-/// An `Authorization` header that shows nothing in a debug print.
-pub(super) fn header(scheme: &str, secret: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
 }

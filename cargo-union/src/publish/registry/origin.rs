@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
-use crate::http::body::Body;
-use crate::http::header::HeaderMap;
 use crate::http::{Method, Outgoing, StatusCode, Transport, Url, is_loopback};
 use crate::publish::failure::Failure;
 
@@ -56,8 +54,7 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
 /// Whether the host answers at this URL; `false` when it says that it wants encryption.
 async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Failure> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
-    let outgoing = Outgoing { method: Method::GET, url, headers: HeaderMap::new(), authorization: None, body: Body::Empty };
-    let mut answer = transport.send_once(&outgoing).await?;
+    let mut answer = transport.send_once(&Outgoing::new(Method::GET, url)).await?;
     if origin.scheme() == "https" || answer.status() != StatusCode::BAD_REQUEST {
         return Ok(true);
     }

@@ -81,7 +81,12 @@ impl Surroundings {
     }
 
     pub(super) fn authorities(&self) -> Authorities {
-        Authorities { file: self.ssl_cert_file.clone(), folders: self.ssl_cert_folders.clone(), docker: self.docker_certs.clone() }
+        Authorities {
+            file: self.ssl_cert_file.clone(),
+            folders: self.ssl_cert_folders.clone(),
+            docker: self.docker_certs.clone(),
+            ..Authorities::default()
+        }
     }
 
     pub(super) fn sources(&self, named: Option<&Path>) -> Sources {

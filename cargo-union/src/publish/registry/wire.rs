@@ -13,7 +13,7 @@ use super::place::Place;
 use super::settings::RegistrySettings;
 use crate::http::body::Body;
 use crate::http::fault::clean;
-use crate::http::header::{AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use crate::http::retry::{self, Retry};
 use crate::http::{self, Method, Outgoing, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
@@ -133,11 +133,9 @@ impl Wire {
         for login in 0.. {
             let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let outgoing = Outgoing {
-                method: call.method.clone(),
-                url: call.url.clone(),
                 headers: call.headers.clone(),
-                authorization: authorization.clone(),
-                body: call.body.clone(),
+                private: authorization.iter().map(|login| (AUTHORIZATION, login.clone())).collect(),
+                ..Outgoing::new(call.method.clone(), call.url.clone()).body(call.body.clone())
             };
             let answer = Answer { inner: self.transport.send(&outgoing).await?, _permit: permit };
             let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.inner.url(), &call.url);
