@@ -1,11 +1,14 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
 pub mod pages;
+mod run;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use run::Run;
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -43,7 +46,9 @@ pub enum Command {
     /// Show what `build` would do and because of which change; changes nothing
     Plan(Work),
     /// Compile, build and publish the images
-    Build(Work),
+    Build(Build),
+    /// Run a task on this machine, in its image, and print its outputs
+    Run(Run),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock
@@ -271,9 +276,25 @@ pub struct Work {
     pub cargo: Cargo,
 }
 
+/// `build`
+#[derive(Args, Clone, Debug)]
+pub struct Build {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub work: Work,
+
+    /// Do not check that the binaries can start in their images; the images say so
+    #[arg(long)]
+    pub no_check: bool,
+}
+
 /// `images`
 #[derive(Args, Debug)]
 pub struct Images {
+    /// Print the Dockerfile that makes the environment of this image, instead of the list
+    #[arg(long, value_name = "IMAGE")]
+    pub dockerfile: Option<String>,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub packages: Packages,

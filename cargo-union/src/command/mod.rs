@@ -7,7 +7,10 @@ mod build;
 mod check;
 mod compiling;
 mod config;
+mod cuda;
 mod destination;
+mod dockerfile;
+mod environments;
 mod images;
 mod init;
 mod keys;
@@ -16,6 +19,7 @@ mod pages;
 mod plan;
 mod planning;
 mod results;
+mod run;
 mod session;
 mod sources;
 mod update;
@@ -41,7 +45,9 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Config(scope) => config::run(scope, ui).await,
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
+        Task::Run(run) => run::run(run, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
+        Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Task::Update(update) => update::run(update, ui).await,
         Task::Login(backend) => login::log_in(backend, ui).await,
         Task::Logout(backend) => login::log_out(backend, ui).await,
@@ -69,9 +75,13 @@ pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
 
 fn exit_of(error: &Error) -> Exit {
     match error.code() {
-        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
-            Exit::Usage
-        }
+        Code::UsageInvalid
+        | Code::SettingInvalid
+        | Code::NoManifest
+        | Code::NothingDeclared
+        | Code::UnknownPackage
+        | Code::UnknownTask
+        | Code::InputsInvalid => Exit::Usage,
         Code::Interrupted => Exit::Interrupted,
         Code::CompileFailed => Exit::Cargo(cargo_code(error)),
         _ => Exit::Failure,

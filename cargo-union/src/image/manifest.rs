@@ -16,6 +16,9 @@ use crate::base::error::{Error, Result};
 /// The annotation and label that hold an image's full key.
 pub const KEY: &str = "union.key";
 
+/// The annotation and label of an image of which nobody has checked that its binaries can start.
+pub const START_CHECK: &str = "union.start-check";
+
 /// What a base's name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaseManifest {

@@ -3,6 +3,8 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod run;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
 #[derive(Debug)]
@@ -35,8 +38,17 @@ pub enum Task {
     Plan(Work),
     /// `build`
     Build(Work),
+    /// `run`
+    Run(Run),
     /// `images`
     Images(Scope),
+    /// `images --dockerfile IMAGE`
+    Dockerfile {
+        /// Which packages.
+        scope: Scope,
+        /// The image.
+        image: String,
+    },
     /// `update`
     Update(Update),
     /// `login`
@@ -81,6 +93,8 @@ pub struct Backend {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
+    /// Whether somebody looks at what is shown, who could be sent to a browser.
+    pub attended: bool,
 }
 
 /// What `plan` and `build` work with.
@@ -96,6 +110,8 @@ pub struct Work {
     pub jobs: usize,
     /// `--rebuild`
     pub rebuild: bool,
+    /// Whether a binary that could not start in its image is refused: not with `--no-check`.
+    pub check: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
 }
@@ -157,9 +173,14 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
             Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
         }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
+        cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
-            Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
+            let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
+            match images.dockerfile {
+                Some(image) => Task::Dockerfile { scope, image },
+                None => Task::Images(scope),
+            }
         }
         cli::Command::Update(update) => Task::Update(Update {
             environments: update.packages_of,
@@ -201,6 +222,7 @@ impl Reader<'_> {
             config: backend.config,
             endpoint: backend.endpoint,
             org: backend.org,
+            attended: std::io::stderr().is_terminal(),
         })
     }
 
@@ -219,6 +241,7 @@ impl Reader<'_> {
             output,
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
+            check: true,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }

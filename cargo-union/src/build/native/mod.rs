@@ -1,11 +1,11 @@
 //! The native builder: images without a container engine.
 //!
 //! It puts layers upon a base and never runs anything in it. A base's layers are not unpacked; they
-//! are fetched only when the place of a copied file or the number of a named user must be known.
+//! are fetched, once in their life, only when what is in them must be known: for the place of a copied
+//! file, the number of a named user, or the libraries of a dynamic binary.
 
-mod base;
 mod compress;
-mod pack;
+pub(super) mod pack;
 mod place;
 mod scratch;
 
@@ -16,17 +16,18 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
+use super::base::{Base, Contents};
 use super::chain::Settings;
+use super::check::StartCheck;
 use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::measure;
 use crate::image::config::{self, Wanted};
-use crate::image::index::{Change, FileIndex, Node, is_read};
+use crate::image::index::{Change, FileIndex, Kept, Node};
 use crate::image::layer::Layer;
-use crate::image::manifest::{self, KEY};
+use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
-use base::Base;
 use pack::{Entry, Packing, What};
 
 pub(super) use scratch::ca_bundle_hash;
@@ -41,47 +42,63 @@ pub const BINARIES: &str = "/union/bin";
 pub struct NativeBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
+    contents: Contents,
     reporter: Arc<dyn Reporter>,
 }
 
 impl NativeBuilder {
     /// A builder that keeps layers in a cache and has its bases from a source.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { cache, source, reporter }
+        let contents = Contents::new(cache.clone(), source.clone());
+        Self { cache, source, contents, reporter }
     }
 
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(at) => Some(Base::open(&self.cache, &*self.source, at, &wanted.platform).await?),
+            Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
+        let check = StartCheck::of(recipe, wanted, base.as_ref().map(|base| &base.config))?;
         let files = match &base {
-            Some(base) if needs_files(&recipe.chain, user.as_deref()) => {
+            Some(base) if needs_files(recipe, user.as_deref()) => {
                 self.step(recipe, "looking up the base's files");
-                base.files(&self.cache, &*self.source).await?
+                self.contents.files(&base.name, &base.layers).await?
+            }
+            Some(base) if check.needs_files() => {
+                self.step(recipe, "looking up the base's libraries");
+                self.contents.libraries(&base.name, &base.layers).await?
             }
             _ => FileIndex::default(),
         };
-        self.step(recipe, &packing_step(wanted));
         // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
-        let (cache, shared) = (self.cache.clone(), Arc::clone(recipe));
-        let packed = tokio::task::spawn_blocking(move || pack_layers(&cache, &shared, &shared.platforms[index], files));
+        let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
+        let packed = tokio::task::spawn_blocking(move || {
+            let wanted = &shared.platforms[index];
+            let step = |step: &str| reporter.step(shared.image(), step);
+            let (planned, files) = plan_layers(&shared, wanted, files)?;
+            if !check.is_empty() {
+                step(&check_step(wanted));
+                check.refuse(&shared, wanted, &files)?;
+            }
+            step(&packing_step(wanted));
+            Ok((pack_layers(&cache, &shared, planned)?, files))
+        });
         let (own, files) = packed.await.expect("packing does not panic")?;
         let user = user.map(|user| numeric(&user, &files, recipe, base.as_ref())).transpose()?;
         Ok(assemble(recipe, wanted, base, own, user))
     }
 
     fn step(&self, recipe: &Recipe, step: &str) {
-        self.reporter.step(&own_spec(recipe).key, step);
+        self.reporter.step(recipe.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        refuse_what_must_run(&recipe.chain)?;
+        refuse_what_must_run(&recipe.steps)?;
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {
@@ -106,20 +123,24 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
-fn own_spec(recipe: &Recipe) -> &spec::Image {
-    recipe.chain.last().expect("a chain ends with the image's own spec")
+fn check_step(wanted: &PlatformRecipe) -> String {
+    format!("checking that {} can start on {}", binaries(wanted), wanted.platform)
 }
 
 fn packing_step(wanted: &PlatformRecipe) -> String {
+    format!("packing {} for {}", binaries(wanted), wanted.platform)
+}
+
+fn binaries(wanted: &PlatformRecipe) -> String {
     match &wanted.executables[..] {
-        [] => format!("packing the environment for {}", wanted.platform),
-        [one] => format!("packing `{}` for {}", one.name, wanted.platform),
-        several => format!("packing {} binaries for {}", several.len(), wanted.platform),
+        [] => "the environment".to_owned(),
+        [one] => format!("`{}`", one.name),
+        several => format!("{} binaries", several.len()),
     }
 }
 
 /// The user as typed, or the base's, or on scratch one who is not root.
-fn wanted_user(chain: &[spec::Image], base: Option<&Base<'_>>) -> Option<String> {
+fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -127,51 +148,54 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base<'_>>) -> Option<String>
     Settings::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
-fn needs_files(chain: &[spec::Image], user: Option<&str>) -> bool {
-    let copies = chain.iter().any(|spec| !spec.copy.is_empty() || spec.ca_certificates.is_some());
-    copies || user.is_some_and(user::has_names)
+fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
+    let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
+    let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
+    copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base<'_>>) -> Result<String> {
+fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
-        let base = base.map_or("scratch", |base| base.name());
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", own_spec(recipe).key))
+        let base = base.map_or("scratch", |base| &base.name);
+        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
             .because(unknown)
     })
 }
 
-/// Packs our layers, lowest first, and says what stands where at their end.
-fn pack_layers(cache: &Cache, recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -> Result<(Vec<OwnLayer>, FileIndex)> {
+/// The entries of a layer of ours, and what made it.
+type PlannedLayer = (Vec<Entry>, &'static str);
+
+/// Decides what is in our layers, lowest first, and what stands where at their end.
+fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -> Result<(Vec<PlannedLayer>, FileIndex)> {
     let settings = Settings::of(&recipe.chain);
-    let packing = Packing { compression: settings.compression, epoch: recipe.source_date_epoch };
     let mut layers = Vec::new();
-    let mut add = |entries: Vec<Entry>, made_by| -> Result<()> {
-        if !entries.is_empty() {
-            layers.push((pack::layer(cache, entries, packing)?, made_by));
-        }
-        Ok(())
-    };
     if wanted.base.is_none() {
         let entries = scratch::entries(settings.ca_certificates)?;
         files.apply(&entries.iter().map(change).collect::<Vec<_>>());
-        add(entries, "cargo union: scratch")?;
+        layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in &recipe.chain {
-        add(place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy")?;
+    for spec in &recipe.steps {
+        layers.push((place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        add(place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates")?;
+        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates"));
     }
-    add(code(&wanted.executables)?, "cargo union: binaries")?;
+    layers.push((code(&wanted.executables)?, "cargo union: binaries"));
+    layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
+}
+
+fn pack_layers(cache: &Cache, recipe: &Recipe, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
+    let packing = Packing { compression: Settings::of(&recipe.chain).compression, epoch: recipe.source_date_epoch };
+    layers.into_iter().map(|(entries, made_by)| Ok((pack::layer(cache, entries, packing)?, made_by))).collect()
 }
 
 fn change(entry: &Entry) -> Change {
     let node = match &entry.what {
         What::Folder => Node::Folder,
-        What::Bytes(bytes) if is_read(&entry.path) => Node::File(Some(String::from_utf8_lossy(bytes).into_owned())),
-        What::File(..) | What::Bytes(_) => Node::File(None),
+        What::Bytes(bytes) => Node::File(Kept::of(&entry.path, &bytes[..])),
+        What::File(..) => Node::File(None),
         What::Link(target) => Node::Link(target.clone()),
     };
     Change::Put(entry.path.clone(), node)
@@ -192,7 +216,7 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base<'_>>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
+fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
     let settings = Settings::of(&recipe.chain);
     // With several binaries none of them is *the* command; whoever runs the image names one.
     let command = match &wanted.executables[..] {
@@ -203,7 +227,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base<'_>>, ow
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: settings.env,
-        labels: settings.labels,
+        labels: settings.labels.into_iter().chain(unchecked(recipe)).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,
@@ -222,5 +246,12 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     let own = Settings::of(&recipe.chain).annotations;
     let mut annotations: BTreeMap<_, _> = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     annotations.insert(KEY.to_owned(), recipe.key.to_string());
+    annotations.extend(unchecked(recipe).map(|(name, value)| (name.to_owned(), value.to_owned())));
     annotations
+}
+
+/// What an image says whose binaries nobody has checked.
+fn unchecked(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
+    let has_binaries = recipe.platforms.iter().any(|platform| !platform.executables.is_empty());
+    (has_binaries && !recipe.check).then_some((START_CHECK, "skipped"))
 }

@@ -8,7 +8,7 @@ use union_build::diag::Code;
 use url::form_urlencoded::Serializer;
 
 use super::discovery::Authority;
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_token};
 use crate::base::secret::Secret;
 use crate::flyte::rpc::{Failure, Line, Repeat};
 use crate::http::body::Body;
@@ -24,7 +24,8 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Form<'a> {
     line: &'a Line,
     url: Url,
-    fields: Serializer<'static, String>,
+    /// Encoded; a `Serializer` is not `Send`, and so does not stay.
+    fields: String,
     private: HeaderMap,
     repeat: Repeat,
 }
@@ -49,7 +50,7 @@ impl<'a> Form<'a> {
     /// An empty form. A proxy before the backend is shown its token only where it is on the way.
     pub(super) fn new(line: &'a Line, url: Url, proxy: &HeaderMap) -> Self {
         let private = if same_origin(&url, &line.base) { proxy.clone() } else { HeaderMap::new() };
-        Self { line, url, fields: Serializer::new(String::new()), private, repeat: Repeat::Always }
+        Self { line, url, fields: String::new(), private, repeat: Repeat::Always }
     }
 
     /// A form for tokens.
@@ -60,7 +61,7 @@ impl<'a> Form<'a> {
     /// Adds a field that has something in it.
     pub(super) fn field(mut self, name: &str, value: &str) -> Self {
         if !value.is_empty() {
-            self.fields.append_pair(name, value);
+            self.fields = Serializer::new(self.fields).append_pair(name, value).finish();
         }
         self
     }
@@ -79,16 +80,21 @@ impl<'a> Form<'a> {
 
     /// Sends it for tokens.
     pub(super) async fn tokens(self) -> Result<Result<Tokens, Denied>, Failure> {
-        let granted: Result<Granted, Denied> = self.send().await?;
-        Ok(granted.map(|granted| Tokens {
-            access: Secret::new(granted.access_token),
-            refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
-        }))
+        let server = authority(&self.url);
+        let granted: Granted = match self.send().await? {
+            Ok(granted) => granted,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        if !is_token(&granted.access_token) {
+            return Err(no_token(&server));
+        }
+        let refresh = granted.refresh_token.filter(|token| is_token(token)).map(Secret::new);
+        Ok(Ok(Tokens { access: Secret::new(granted.access_token), refresh }))
     }
 
     /// Sends it.
-    pub(super) async fn send<T: DeserializeOwned>(mut self) -> Result<Result<T, Denied>, Failure> {
-        let body = Body::Bytes(self.fields.finish().into());
+    pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, Denied>, Failure> {
+        let body = Body::Bytes(self.fields.into());
         let outgoing = Outgoing { private: self.private, ..Outgoing::new(Method::POST, self.url.clone()) }
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
@@ -105,8 +111,7 @@ async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &st
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
         // serde's own message would repeat what it does not like.
-        let invalid = |_| Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"));
-        return serde_json::from_slice(&body).map(Ok).map_err(invalid);
+        return serde_json::from_slice(&body).map(Ok).map_err(|_| no_token(server));
     }
     match serde_json::from_slice::<Denied>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
@@ -115,6 +120,10 @@ async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &st
         }
         _ => Err(Failure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
     }
+}
+
+fn no_token(server: &str) -> Failure {
+    Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
 }
 
 impl Denied {
