@@ -14,6 +14,8 @@ pub mod command;
 pub mod copilot;
 pub mod engine;
 pub mod exit;
+pub mod flyte;
+pub mod http;
 pub mod image;
 pub mod publish;
 pub mod settings;

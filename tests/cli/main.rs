@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod dockerfile;
+mod flyte_config;
 mod output;
 mod pages;
 mod plan;

@@ -8,9 +8,7 @@ pub mod daemon;
 mod failure;
 pub mod layout;
 pub mod registry;
-pub mod retry;
 pub mod tar;
-pub mod transport;
 
 use std::time::Duration;
 

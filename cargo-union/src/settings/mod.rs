@@ -51,6 +51,12 @@ pub enum Task {
     },
     /// `update`
     Update(Update),
+    /// `login`
+    Login(Backend),
+    /// `logout`
+    Logout(Backend),
+    /// `whoami`
+    Whoami(Backend),
     /// A page that is known before anything is read: schema, completions, manual.
     Page(String),
 }
@@ -66,10 +72,29 @@ pub struct Scope {
     pub selection: Selection,
     /// Flags and environment variables that stand for keys.
     pub overrides: Overrides,
+    /// Where the backend is looked for.
+    pub backend: Backend,
     /// The cache of blobs and layers.
     pub cache: Cache,
     /// The most bytes that the cache keeps.
     pub cache_limit: u64,
+}
+
+/// Where the backend is looked for: the user's Flyte config, and what overrides it.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// The process's environment.
+    pub environment: Environment,
+    /// The current folder.
+    pub folder: PathBuf,
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--endpoint`
+    pub endpoint: Option<String>,
+    /// `--org`
+    pub org: Option<String>,
+    /// Whether somebody looks at what is shown, who could be sent to a browser.
+    pub attended: bool,
 }
 
 /// What `plan` and `build` work with.
@@ -143,7 +168,10 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
     Ok(match cli.command {
         cli::Command::Init(init) => Task::Init { cargo: reader.cargo(&cli::Cargo::default())?, manifest_path: init.manifest_path },
         cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
-        cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
+        cli::Command::Config(config) => {
+            let scope = reader.scope(config.scope, &cli::Cargo::default())?;
+            Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
+        }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Run(run) => Task::Run(reader.run(run)?),
@@ -159,6 +187,9 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
             dry_run: update.dry_run,
             scope: reader.scope(update.scope, &cli::Cargo::default())?,
         }),
+        cli::Command::Login(backend) => Task::Login(reader.backend(backend)?),
+        cli::Command::Logout(backend) => Task::Logout(reader.backend(backend)?),
+        cli::Command::Whoami(backend) => Task::Whoami(reader.backend(backend)?),
         cli::Command::Schema => Task::Page(cli::pages::schema()),
         cli::Command::Completions(completions) => Task::Page(cli::pages::completions(completions.shell)),
         cli::Command::Man => Task::Page(cli::pages::manual()),
@@ -178,8 +209,20 @@ impl Reader<'_> {
             manifest_path: packages.manifest_path,
             selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
             overrides: self.overrides(overrides)?,
+            backend: self.backend(cli::Backend::default())?,
             cache: self.cache()?,
             cache_limit: self.cache_limit()?,
+        })
+    }
+
+    fn backend(&self, backend: cli::Backend) -> Result<Backend> {
+        Ok(Backend {
+            environment: self.environment.clone(),
+            folder: current_folder()?,
+            config: backend.config,
+            endpoint: backend.endpoint,
+            org: backend.org,
+            attended: std::io::stderr().is_terminal(),
         })
     }
 
