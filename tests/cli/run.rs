@@ -111,6 +111,11 @@ fn whoever_does_not_name_the_output_folder_is_told_to() {
     let project = task("outputs = { y = \"integer\" }").locked();
     let outcome = project.run(["run", "train", "--host"]).exits(1).fails_with("U0805").stderr_has("`y` is missing");
     outcome.stderr_has("name `/var/outputs` in the task's `command` or `env`");
+    // A program that looks for its inputs where they are in a container fails by itself.
+    let main = "fn main() { std::fs::read_to_string(\"/var/inputs/x\").unwrap(); }";
+    let project = task("inputs = { x = \"integer\" }").file("src/main.rs", main).locked();
+    let outcome = project.run(["run", "train", "--host", "--", "--x", "1"]).exits(1).fails_with("U0804");
+    outcome.stderr_has("name `/var/inputs` in the task's `command` or `env`");
 }
 
 #[test]

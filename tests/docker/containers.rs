@@ -146,7 +146,14 @@ async fn output_comes_while_the_program_runs() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // Were it not live, this would never be reached.
-        Dockerd::shared().docker(&["exec", container.name(), "touch", "/go"]);
+        let put = container.upload("/", |archive| {
+            let mut archive = tar::Builder::new(archive);
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            archive.append_data(&mut header, "go", io::empty())?;
+            archive.finish()
+        });
+        put.await.unwrap();
     };
     let run = container.run(|_, bytes| seen.lock().unwrap().push_str(&String::from_utf8_lossy(bytes)));
     let (code, ()) = tokio::join!(run, go);

@@ -14,6 +14,10 @@ pub struct Run {
     #[arg(value_name = "TASK")]
     pub task: String,
 
+    /// Inputs by their names, such as `-- --x 21 --label Ada`
+    #[arg(last = true, value_name = "INPUT")]
+    pub values: Vec<String>,
+
     /// Take inputs from a JSON object (`.json`) or from TOML (`.toml`); those after `--` win
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
@@ -38,10 +42,6 @@ pub struct Run {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cargo: Cargo,
-
-    /// Inputs by their names, such as `-- --x 21 --label Ada`
-    #[arg(last = true, value_name = "INPUT")]
-    pub values: Vec<String>,
 }
 
 const RUN: &str = "\

@@ -228,6 +228,7 @@ checksum = "dd"
             version: version.to_owned(),
             manifest: SourceFile::new("/ws/Cargo.toml", ""),
             folder: PathBuf::from("/ws"),
+            root: PathBuf::from("/ws"),
             binaries: Vec::new(),
             default_run: None,
             dependencies: dependencies.iter().map(dependency).collect(),

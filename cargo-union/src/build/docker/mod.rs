@@ -77,7 +77,7 @@ impl DockerBuilder {
     /// What bringing it and installing packages end with.
     pub async fn toolchain(&self, image: &spec::Image, at: &LockedBase, platform: &Platform, packages: &[String]) -> Result<String> {
         let step = spec::Image {
-            apt_packages: packages.iter().map(placed).collect(),
+            apt_packages: packages.iter().cloned().map(placed).collect(),
             build_ca: image.build_ca.clone(),
             builder_options: image.builder_options.clone(),
             ..without_steps(image)
@@ -351,8 +351,8 @@ pub(super) fn context_of(spec: &spec::Image, dockerfile: &Path) -> PathBuf {
     spec.builder_options.context.as_ref().map_or_else(own, |context| context.value.clone())
 }
 
-fn placed(text: &String) -> spec::Placed<String> {
-    spec::Placed { value: text.clone(), origin: Origin::Default }
+fn placed(value: String) -> spec::Placed<String> {
+    spec::Placed { value, origin: Origin::Default }
 }
 
 /// Whether a step does nothing beyond its Dockerfile.

@@ -159,7 +159,7 @@ impl Workshop for Container {
         let made = engine.container(&self.run(call, image, marker.path(), user)).await;
         // Engines look for the folders before they start anything, and some make them.
         let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
-        let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(&engine) } else { error })?;
+        let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(engine) } else { error })?;
         self.ui.status("Compiling", format!("in {}", self.toolchain.repository));
         let lines = Mutex::new((Vec::new(), line));
         let code = container
@@ -178,7 +178,7 @@ impl Workshop for Container {
         container.remove().await?;
         match code {
             0 => Ok(Ok(())),
-            UNSEEN => Err(self.unseen(&engine)),
+            UNSEEN => Err(self.unseen(engine)),
             code => Ok(Err(Failed::ended("cargo", code))),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything that is wrong is said at once. What a value becomes is for whoever runs the task to say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::{Code, nearest};
@@ -25,10 +25,11 @@ pub(super) struct Asked<'a> {
     pub(super) file: Option<&'a Path>,
 }
 
-/// A value, and what the user calls the place where it stands.
+/// A value, and what a message says before and after what is wrong with it.
 struct Placed {
     given: Given,
-    place: String,
+    before: String,
+    after: String,
 }
 
 impl Asked<'_> {
@@ -39,57 +40,52 @@ impl Asked<'_> {
     /// `InputsInvalid`, with everything that is wrong.
     pub(super) fn read<T>(&self, folder: &Path, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
         let mut problems = Vec::new();
-        let mut placed = self.of_file(folder, &mut problems);
+        let from_file = self.of_file(folder, &mut problems);
+        let has_all = from_file.is_ok();
+        let mut placed = from_file.unwrap_or_else(|why| {
+            problems.push(why);
+            BTreeMap::new()
+        });
         let words = arguments::read(self.words, self.types);
         problems.extend(words.problems);
         for (name, given) in words.given {
             let given = absolute(&self.types[&name], given, folder);
-            placed.insert(name.clone(), Placed { given, place: format!("`{}`", arguments::flag(&name)) });
+            let after = format!("; an example is `{}`", arguments::example(&name, &self.types[&name]));
+            placed.insert(name.clone(), Placed { given, before: format!("`{}`", arguments::flag(&name)), after });
         }
         let mut taken = BTreeMap::new();
         for (name, ty) in self.types {
-            match self.take(name, ty, placed.get(name), &words.broken, &take) {
-                Ok(value) => drop(value.map(|value| taken.insert(name.clone(), value))),
-                Err(why) => problems.push(why),
+            let absent = Placed { given: Given::Nothing, before: format!("`{name}`"), after: String::new() };
+            let placed = match (placed.remove(name), ty) {
+                (Some(placed), _) => placed,
+                (None, Type::Optional(_)) => absent,
+                // What it should be is said already, or is not known.
+                (None, _) if !has_all || words.broken.contains(name) => continue,
+                (None, _) => {
+                    let example = arguments::example(name, ty);
+                    problems.push(format!("`{name}` is missing: it is {}, such as `{example}`", arguments::noun(ty)));
+                    continue;
+                }
+            };
+            match take(ty, &placed.given) {
+                Ok(value) => drop(taken.insert(name.clone(), value)),
+                Err(why) => problems.push(format!("{}: {why}{}", placed.before, placed.after)),
             }
         }
         if problems.is_empty() { Ok(taken) } else { Err(self.failed(&problems)) }
     }
 
-    /// The value of one input; `None` when its problem is known already.
-    fn take<T>(
-        &self,
-        name: &str,
-        ty: &Type,
-        placed: Option<&Placed>,
-        broken: &BTreeSet<String>,
-        take: impl Fn(&Type, &Given) -> Result<T, String>,
-    ) -> Result<Option<T>, String> {
-        let example = arguments::example(name, ty);
-        match (placed, ty) {
-            (Some(Placed { given, place }), _) => {
-                take(ty, given).map(Some).map_err(|why| format!("{place}: {why}; an example is `{example}`"))
-            }
-            (None, _) if broken.contains(name) => Ok(None),
-            (None, Type::Optional(_)) => take(ty, &Given::Nothing).map(Some),
-            (None, _) => Err(format!("`{name}` is missing: it is {}, such as `{example}`", arguments::noun(ty))),
-        }
-    }
-
-    fn of_file(&self, folder: &Path, problems: &mut Vec<String>) -> BTreeMap<String, Placed> {
-        let Some(typed) = self.file else { return BTreeMap::new() };
+    /// The values of the file, when there is one; names that are no inputs go to the problems.
+    fn of_file(&self, folder: &Path, problems: &mut Vec<String>) -> Result<BTreeMap<String, Placed>, String> {
+        let Some(typed) = self.file else { return Ok(BTreeMap::new()) };
         let path = fs::absolute(folder, typed);
-        let values = file::read(&path).unwrap_or_else(|why| {
-            problems.push(why);
-            BTreeMap::new()
-        });
         let mut placed = BTreeMap::new();
-        for (name, given) in values {
+        for (name, given) in file::read(&path)? {
             match self.types.get(&name) {
                 Some(ty) => {
                     let given = absolute(ty, given, path.parent().unwrap_or(folder));
-                    let place = format!("`{name}` of `{}`", typed.display());
-                    placed.insert(name, Placed { given, place });
+                    let before = format!("`{name}` of `{}`", typed.display());
+                    placed.insert(name, Placed { given, before, after: String::new() });
                 }
                 None => {
                     let meant = nearest(&name, self.types.keys().map(String::as_str));
@@ -98,7 +94,7 @@ impl Asked<'_> {
                 }
             }
         }
-        placed
+        Ok(placed)
     }
 
     fn failed(&self, problems: &[String]) -> Error {
@@ -176,13 +172,19 @@ mod tests {
     fn a_file_s_own_mistakes_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("in.json");
-        std::fs::write(&file, r#"{"y": 1, "x": "one"}"#).unwrap();
-        let error = read(&types(&[("x", "integer")]), &[], Some(&file)).unwrap_err();
+        std::fs::write(&file, r#"{"rates": 1, "x": "one"}"#).unwrap();
+        let types = types(&[("x", "integer"), ("rate", "float")]);
+        let error = read(&types, &[], Some(&file)).unwrap_err();
         let shown = file.display();
-        let expected = format!(
-            "`y` of `{shown}` is no input; did you mean `x`?\n`x` of `{shown}`: `\"one\"` is not a whole number; an example is `--x 21`"
-        );
-        let expected = expected.replace("; did you mean `x`?", "");
-        assert_eq!(error.chain()[1].replace("; did you mean `x`?", ""), expected);
+        let expected = [
+            format!("`rates` of `{shown}` is no input; did you mean `rate`?"),
+            "`rate` is missing: it is a number, such as `--rate 0.5`".to_owned(),
+            format!("`x` of `{shown}`: `\"one\"` is not a whole number"),
+        ];
+        assert_eq!(error.chain()[1], expected.join("\n"));
+        std::fs::remove_file(&file).unwrap();
+        let error = read(&types, &["--rate", "1"], Some(&file)).unwrap_err();
+        assert!(error.chain()[1].starts_with(&format!("`{shown}` cannot be read")), "{:?}", error.chain());
+        assert_eq!(error.chain()[1].lines().count(), 1, "what the file would have said is not missing");
     }
 }

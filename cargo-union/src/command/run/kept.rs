@@ -64,10 +64,9 @@ impl Ready<'_> {
     fn not_the_outputs(&self, problems: &[String]) -> Error {
         let error = Error::new(Code::OutputsInvalid, format!("task `{}` did not give the outputs that it declares", self.task.key));
         let error = error.because(problems.join("\n"));
-        if self.names_its_outputs() {
-            return error;
+        match self.advice_on_folders() {
+            Some(advice) => error.help(advice),
+            None => error,
         }
-        let path = &self.task.data.output_path.value;
-        error.help(format!("With `--host`, name `{path}` in the task's `command` or `env`: the folder is another one in each run."))
     }
 }

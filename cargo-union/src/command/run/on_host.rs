@@ -11,6 +11,8 @@ use super::{Kept, Ran, Ready, secrets};
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
 use crate::copilot::{Written, filled, lay_out, put};
+use crate::settings::Place;
+use crate::ui;
 use crate::workspace::{Host, Job, Method, Snapshot, compile};
 
 /// Runs the binary.
@@ -55,7 +57,13 @@ async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: 
         (Some(code), _) => exit_code(code.into()),
         (None, signal) => format!("signal {}", signal.unwrap_or_default()),
     };
-    ended.map_err(|failed| listening.failed(&ready.task.key, &how(failed)).into())
+    ended.map_err(|failed| {
+        let error = listening.failed(&ready.task.key, &how(failed));
+        match ready.advice_on_folders() {
+            Some(advice) => error.help(advice).into(),
+            None => error.into(),
+        }
+    })
 }
 
 /// The binary, compiled with the settings of the task's image. Where this machine can run what the
@@ -79,14 +87,22 @@ async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
 }
 
 impl Ready<'_> {
-    /// Whether the program is told where its outputs go; in a container it need not be.
-    pub(super) fn names_its_outputs(&self) -> bool {
-        let path = self.task.data.output_path.value.trim_end_matches('/');
-        let places = Places(vec![(path.to_owned(), String::new())]);
-        let settings = Started::of(&self.declared.spec, &self.task.image);
-        let words = self.task.command.iter().flat_map(|command| command.value.iter());
-        let values = self.task.env.values().map(|value| &value.value).chain(settings.env.values()).chain(words);
-        self.run.place == crate::settings::Place::Engine || values.into_iter().any(|text| places.moved(text) != *text)
+    /// What to do when a process may have failed because nobody told it its folders.
+    pub(super) fn advice_on_folders(&self) -> Option<String> {
+        let (task, data) = (self.task, &self.task.data);
+        let settings = Started::of(&self.declared.spec, &task.image);
+        let words = task.command.iter().flat_map(|command| &command.value).chain(settings.entrypoint.iter().flatten());
+        let told: Vec<&String> = words.chain(task.env.values().map(|value| &value.value)).chain(settings.env.values()).collect();
+        let is_told = |path: &str| {
+            let places = Places(vec![(path.trim_end_matches('/').to_owned(), String::new())]);
+            told.iter().any(|text| places.moved(text) != **text)
+        };
+        let wanted = [(!task.inputs.is_empty()).then_some(&data.input_path), (!task.outputs.is_empty()).then_some(&data.output_path)];
+        let untold: Vec<&str> = wanted.into_iter().flatten().map(|path| path.value.as_str()).filter(|path| !is_told(path)).collect();
+        let advice = || {
+            format!("With `--host`, name {} in the task's `command` or `env`: the program must be told where they are.", ui::list(&untold))
+        };
+        (self.run.place == Place::Host && !untold.is_empty()).then(advice)
     }
 }
 
