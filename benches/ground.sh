@@ -20,6 +20,7 @@ finish() {
         kill "${started[index]}" 2>>"$log" || true
         wait "${started[index]}" 2>>"$log" || true
     done
+    [[ -z ${bridge-} ]] || ip link del "$bridge"
 }
 
 ground() {
@@ -111,12 +112,16 @@ union() {
 # The one-line edit, as a command for hyperfine's shell: another number each time.
 edit="sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" '$work/worker/src/main.rs'"
 
-# An engine with BuildKit on a socket of its own, the worker's toolchain in an image, and the Dockerfile
-# that a team would write by hand.
+# An engine with BuildKit on a socket of its own and a network of its own, the worker's toolchain in an image,
+# and the Dockerfile that a team would write by hand.
 start_engine() {
-    engine=unix://$work/engine.sock
+    [[ -z ${engine-} ]] || return 0
+    engine=unix://$work/engine.sock bridge=bench$$
+    ip link add "$bridge" type bridge
+    ip addr add "10.214.$((RANDOM % 250)).1/24" dev "$bridge"
+    ip link set "$bridge" up
     dockerd --host "$engine" --data-root "$work/engine" --exec-root "$work/engine.run" --pidfile "$work/engine.pid" \
-        --bridge none --iptables=false --log-level error >>"$log" 2>&1 &
+        --bridge "$bridge" --log-level error >>"$log" 2>&1 &
     started+=("$!")
     local count
     for ((count = 0; ; count++)); do

@@ -54,6 +54,73 @@ row_edit() {
     row 'one-line edit → pushed' "$(seconds "$union") s" "Dockerfile with cache mounts, build + push: $(seconds "$dockerfile") s" "$(calculate "$union / $dockerfile")" '< 1'
 }
 
+# An environment with a Debian package, by the tool and by the Dockerfile that a team would write for it.
+row_environment() {
+    start_engine
+    local folder=$work/environment plain=$work/plain
+    rm -rf "$folder" "$plain"
+    mkdir -p "$folder" "$plain"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src,.dockerignore} "$folder"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$plain"
+    printf 'apt-packages = ["libpq5"]\n' >>"$folder/Cargo.toml"
+    sed -i 's/^base-image = .*/base-image = "scratch"\nbuild.link = "dynamic"/' "$plain/Cargo.toml"
+    cat >"$folder/Dockerfile" <<-'DOCKERFILE'
+		FROM rust AS build
+		WORKDIR /src
+		COPY Cargo.toml Cargo.lock ./
+		COPY src src
+		RUN --mount=type=cache,id=environment,target=/src/target cargo build --release --locked --offline && cp target/release/worker /worker
+		FROM base
+		RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+		    apt-get update && apt-get install --yes --no-install-recommends libpq5
+		COPY --from=build /worker /usr/local/bin/worker
+		CMD ["/usr/local/bin/worker"]
+	DOCKERFILE
+    local union="DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry' --manifest-path '$folder/Cargo.toml'"
+    local scratch="'$tool' build --quiet --no-check --registry '$registry' --manifest-path '$plain/Cargo.toml'"
+    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/by-hand' '$folder' && $docker --host '$engine' push --quiet '$registry/by-hand'"
+    local figures
+
+    # Everything is compiled for both; of the engine's and the tool's caches nothing is left. Each round has a registry
+    # path of its own.
+    local rounds=$RUNS
+    RUNS=1
+    cat >"$work/fresh" <<-SH
+		$docker --host '$engine' builder prune --all --force
+		$docker --host '$engine' image ls --format '{{.Repository}}:{{.Tag}}' | grep -e '^localhost/union-' -e by-hand |
+		    xargs --no-run-if-empty $docker --host '$engine' image rm --force
+		rm -rf '$folder/target' '$UNION_CACHE_DIR'
+		date +%s%N >'$work/repository'
+	SH
+    medians "sh '$work/fresh'" \
+        "DOCKER_HOST='$engine' '$tool' build --quiet --registry '$registry'/\$(cat '$work/repository') --manifest-path '$folder/Cargo.toml'" \
+        "$dockerfile"
+    row 'first build with a Debian package' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1'
+    RUNS=$rounds
+
+    medians true "$union" "$dockerfile"
+    row '… nothing changed' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '< 1'
+
+    local edit="for folder in '$folder' '$plain'; do sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" \"\$folder/src/main.rs\"; done"
+    medians "$edit" "$union" "$scratch" "$dockerfile"
+    row '… one-line edit' "$(seconds "${figures[0]}") s" "the same without an environment: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '0.8 to 1.2'
+    row '… one-line edit' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[2]}") s" "$(calculate "${figures[0]} / ${figures[2]}")" '< 1'
+
+    # Another package in each round, and for each of the two.
+    printf '%s\n' tree bc file less dc jq xxd time psmisc lsof rsync nano ed pv zip unzip patch bzip2 xz-utils cpio tmux screen \
+        strace ltrace socat netcat-openbsd whois traceroute telnet ftp lynx vim-tiny mawk gawk >"$work/names"
+    cat >"$work/another" <<-SH
+		name=\$(head -1 '$work/names')
+		sed -i 1d '$work/names'
+		sed -i "s/\"libpq5\"/\"libpq5\", \"\$name\"/" '$folder/Cargo.toml'
+		sed -i "s/libpq5/libpq5 \$name/" '$folder/Dockerfile'
+	SH
+    RUNS=$((RUNS > 10 ? 10 : RUNS))
+    medians "sh '$work/another'" "$union" "$dockerfile"
+    RUNS=$rounds
+    row '… one more Debian package' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1'
+}
+
 # Nothing has changed, and the image is in the registry.
 row_unchanged() {
     union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
