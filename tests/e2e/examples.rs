@@ -1,12 +1,17 @@
 //! The examples, as a user who copies them would run them.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use union_tests::Project;
+use union_tests::base::{debian_layout_of, push};
 use union_tests::engine::Engine;
 use union_tests::project::repository;
+use union_tests::tools::{rust, rust_release, uv};
+use union_tests::{Outcome, Project};
 
-use crate::site::{DEFAULT_BASE, Site};
+use crate::site::{DEFAULT_BASE, Site, is_below, line};
 
 /// A project with an example's files, on the `union-build` of this repository.
 fn copied(example: &str) -> Project {
@@ -57,4 +62,116 @@ fn hello_needs_nothing() {
     let name = made.stdout().trim().trim_start_matches("docker:").to_owned();
     let said = Engine::shared().docker(&["run", "--rm", "--network", "none", &name]);
     assert!(said.to_lowercase().contains("hello"), "{said}");
+}
+
+/// The release upon which the examples are that need an engine.
+const RELEASE: &str = "trixie";
+
+/// An example that needs an engine which reaches the network, with what it asks Docker Hub and GitHub for
+/// behind mirrors.
+fn upon_debian(site: &Site, example: &str) -> Project {
+    push(&debian_layout_of(RELEASE, &[]), &site.reference(&format!("library/debian:{RELEASE}-slim")));
+    let host = site.registry.host();
+    let mirrors = format!("mirrors = {{ \"docker.io\" = \"{host}\", \"ghcr.io\" = \"{host}\" }}");
+    let project = copied(example).union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
+    // Its crates may have to be fetched.
+    let project = project.env("DOCKER_HOST", Engine::with_network().address()).env("CARGO_NET_OFFLINE", "false");
+    // Where a company's proxy stands before an index, its authority is needed inside as well.
+    let trusted = std::env::var("SSL_CERT_FILE");
+    let project = trusted.into_iter().fold(project, |project, file| project.env("SSL_CERT_FILE", file));
+    project.limit(Duration::from_secs(1200))
+}
+
+/// The same, with a Rust upon that release.
+fn compiled_upon_debian(site: &Site, example: &str) -> Project {
+    push(&rust(RELEASE), &site.reference(&format!("library/rust:{}-{RELEASE}", rust_release())));
+    upon_debian(site, example)
+}
+
+/// What the one image of a build prints.
+#[track_caller]
+fn printed(built: &Outcome) -> String {
+    Engine::with_network().docker(&["run", "--rm", "--network", "none", &line(built)])
+}
+
+#[test]
+fn libpq_is_linked_in_a_container_and_loaded_in_the_image() {
+    let site = Site::new();
+    let project = compiled_upon_debian(&site, "libpq");
+    let built = project.run(["build"]).succeeds().compiles_nothing();
+    let said = printed(&built);
+    assert!(said.starts_with("libpq 17."), "{said}");
+    project.run(["run", "libpq"]).succeeds().stderr_has(&said);
+
+    // The other way that its README shows: what this machine has is linked, what the image has is loaded.
+    project.edit("Cargo.toml", "compile = \"container\"", "compile = \"host\"");
+    project.edit("Cargo.toml", "apt-packages = [\"libpq-dev\"]\n", "");
+    let built = project.run(["build"]).succeeds().stderr_lacks("apt-get");
+    assert!(built.compiled().contains(&"libpq".to_owned()), "{:?}", built.compiled());
+    assert_eq!(printed(&built), said);
+}
+
+#[test]
+fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
+    let site = Site::new();
+    push(&uv(), &site.reference("astral-sh/uv:latest"));
+    let built = compiled_upon_debian(&site, "embedded-python").run(["build"]).succeeds().compiles_nothing();
+    let said = printed(&built);
+    assert!(said.starts_with("Python 3.13.") && said.ends_with("\nnumpy 2.4.6: the determinant is 5.0"), "{said}");
+}
+
+/// The server of an example, until this is dropped.
+struct Server {
+    child: Child,
+    port: String,
+}
+
+impl Server {
+    fn start(project: &Project, token: &str) -> Self {
+        let mut python = Command::new("python3");
+        python.arg(project.path("server.py")).arg("0").env("MODELS_TOKEN", token).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = python.spawn().expect("`python3` is installed");
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let port = said.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { child, port }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_private_file_is_fetched_with_a_token_that_is_nowhere_afterwards() {
+    const TOKEN: &str = "models-open-to-whoever-says-this";
+    let site = Site::new();
+    let project = upon_debian(&site, "secrets");
+    let server = Server::start(&project, TOKEN);
+    project.edit("Cargo.toml", "127.0.0.1:8765", &format!("127.0.0.1:{}", server.port));
+    project.run(["build"]).fails_with("U0502").stderr_has("MODELS_TOKEN is not set").compiles_nothing();
+    let project = project.env("MODELS_TOKEN", "another");
+    project.run(["build"]).fails_with("U0501").stderr_has("error: 401");
+    assert_eq!(site.tags("team/secrets"), [""; 0]);
+
+    let project = project.env("MODELS_TOKEN", TOKEN);
+    let built = project.run(["-vv", "build"]).succeeds().stderr_lacks(TOKEN).stdout_lacks(TOKEN);
+    assert_eq!(printed(&built), "the private model says: a threshold of 0.87");
+
+    // The image as it is in the registry, with its layers unpacked, and all that the build has written.
+    let reference = line(&built);
+    project.shell(&format!("skopeo copy --quiet --src-tls-verify=false --dest-decompress docker://{reference} dir:image")).succeeds();
+    assert!(is_below(&project.path("image"), "a threshold of 0.87"), "its layers are not unpacked");
+    assert!(project.read("target/union/logs/secrets/default.log").contains("curl --fail"));
+    for folder in [project.path("image"), project.path("target"), project.cache(), project.temp(), site.registry.data()] {
+        assert!(!is_below(&folder, TOKEN), "{}", folder.display());
+    }
+    let history = Engine::with_network().docker(&["history", "--no-trunc", &reference]);
+    assert!(history.contains("curl --fail") && !history.contains(TOKEN), "{history}");
+
+    drop(server);
+    project.env("MODELS_TOKEN", "renewed").run(["build"]).succeeds().stderr_has("Unchanged default");
 }

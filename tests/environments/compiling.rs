@@ -6,35 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use union_tests::Project;
-use union_tests::base::{debian, debian_layout_of, layout_of, made_once, push};
+use union_tests::base::{debian_layout_of, layout_of, made_once, push};
 use union_tests::engine::{Engine, Podman, Setting};
 use union_tests::registry::Registry;
+use union_tests::tools::{rust, rust_release};
 
 use crate::world::{in_container, shell};
 
 /// An older release of Debian than anybody compiles on.
 const OLD: &str = "bullseye";
-
-/// This machine's own Rust upon that release, as the images of Rust have it.
-fn rust() -> PathBuf {
-    made_once("rust", |draft| {
-        let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
-        let sysroot = String::from_utf8_lossy(&sysroot.stdout).trim().to_owned();
-        let folder = tempfile::tempdir().unwrap();
-        let tar = folder.path().join("rust.tar");
-        let mut packing = Command::new("tar");
-        packing.arg("-C").arg(&sysroot).args([
-            "--exclude=share",
-            "--exclude=lib/rustlib/src",
-            "--exclude=bin/rust-analyzer",
-            "--exclude=bin/clippy*",
-        ]);
-        packing.args(["--transform", "s,^\\.,usr/local,", "--owner=0", "--group=0", "-cf"]).arg(&tar).arg(".");
-        assert!(packing.status().unwrap().success());
-        let config = serde_json::json!({ "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"] });
-        layout_of(&[&debian(OLD, &["gcc", "libc6-dev"]), &tar], &config, draft);
-    })
-}
 
 struct Old {
     registry: Registry,
@@ -44,7 +24,7 @@ impl Old {
     fn new() -> Self {
         let registry = Registry::open();
         push(&debian_layout_of(OLD, &[]), &format!("{}/debian:{OLD}", registry.host()));
-        push(&rust(), &format!("{}/rust:1", registry.host()));
+        push(&rust(OLD), &format!("{}/rust:1", registry.host()));
         Self { registry }
     }
 
@@ -122,21 +102,18 @@ fn references_are_handed_to_a_build_script_in_the_container() {
 #[test]
 fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
     let old = Old::new();
-    let said = Command::new("rustc").arg("-vV").output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    let release = said.lines().find_map(|line| line.strip_prefix("release: ")).unwrap();
-    let rust = format!("rust:{release}-{OLD}");
-    let hub = format!("{}/library/{rust}", old.registry.host());
-    push(&self::rust(), &hub);
+    let tag = format!("rust:{}-{OLD}", rust_release());
+    let hub = format!("{}/library/{tag}", old.registry.host());
+    push(&rust(OLD), &hub);
     let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n", old.registry.host());
     let project = old.project("compile = \"container\"", "").union(&mirror);
     project.run(["build"]).succeeds();
-    assert!(project.read("Union.lock").contains(&format!("\"{rust}\"")), "{}", project.read("Union.lock"));
+    assert!(project.read("Union.lock").contains(&format!("\"{tag}\"")), "{}", project.read("Union.lock"));
     let before = project.read("Union.lock");
     project.run(["update"]).succeeds().stderr_has("Unchanged Union.lock");
 
     push(&debian_layout_of(OLD, &["gcc"]), &hub);
-    project.run(["update"]).succeeds().stderr_has(&format!("Updating {rust} sha256:"));
+    project.run(["update"]).succeeds().stderr_has(&format!("Updating {tag} sha256:"));
     assert_ne!(project.read("Union.lock"), before);
     project.run(["plan", "--locked"]).succeeds();
 }

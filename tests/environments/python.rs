@@ -1,33 +1,10 @@
 //! Python packages, installed by a real `uv` from the Python index.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use union_tests::base::{layout_of, made_once, push};
+use union_tests::base::push;
+use union_tests::tools::uv;
 use union_tests::{Outcome, Project};
 
 use crate::world::{World, shell};
-
-/// A layout with `/uv` in it, out of the package that the Python index has.
-fn uv() -> PathBuf {
-    made_once("uv", |draft| {
-        let folder = tempfile::tempdir().unwrap();
-        let run = |program: &str, arguments: &[&str]| {
-            let done = Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
-            assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        };
-        run("python3", &["-m", "pip", "download", "--quiet", "--no-deps", "--dest", "wheel", "uv"]);
-        run(
-            "/bin/sh",
-            &[
-                "-c",
-                "python3 -m zipfile -e wheel/uv-*.whl unpacked && mkdir root && mv unpacked/uv-*.data/scripts/uv root/uv && chmod 755 root/uv",
-            ],
-        );
-        run("tar", &["-C", "root", "-cf", "root.tar", "."]);
-        layout_of(&[&folder.path().join("root.tar")], &serde_json::json!({}), draft);
-    })
-}
 
 struct Python {
     world: World,

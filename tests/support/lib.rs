@@ -23,6 +23,7 @@ pub mod run;
 pub mod text;
 pub mod tls;
 pub mod token;
+pub mod tools;
 
 pub use project::Project;
 pub use run::{Outcome, Running};
