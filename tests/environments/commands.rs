@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use union_tests::engine::{Engine, Podman};
+
 use crate::world::{World, shell};
 
 #[test]
@@ -74,4 +76,27 @@ fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
     project.write("model", "two");
     let built = project.run(["build"]).succeeds().stderr_lacks("apt-get");
     assert_eq!(shell(&built, "cat /model"), "two");
+}
+
+#[test]
+fn a_step_has_the_network_that_the_manifest_gives_it() {
+    let world = World::new();
+    let podman = Podman::start();
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
+    for address in [Engine::with_network().address(), podman.address()] {
+        let made = |name: &str, network: &str| {
+            // The engine of these tests remembers what other tests made: no command is like another.
+            let command = format!("readlink /proc/self/ns/net >/net; grep -c : /proc/net/dev >>/net # {name}");
+            let lines = format!("name = \"{name}\"\ncommands = [{command:?}]\nbuilder-options = {{ network = {network:?} }}");
+            let built = world.project(&lines).env("DOCKER_HOST", address.clone()).run(["build"]).succeeds();
+            shell(&built, "cat /net")
+        };
+        let kind = if address.contains("podman") { "podman" } else { "docker" };
+        let host = made(&format!("{kind}-host"), "host");
+        assert_eq!(host.lines().next(), Some(&*own), "{kind}");
+        let none = made(&format!("{kind}-none"), "none");
+        let (namespace, devices) = none.split_once('\n').unwrap();
+        assert_ne!(namespace, own, "{kind}");
+        assert_eq!(devices, "1", "{kind}: only the loopback device");
+    }
 }

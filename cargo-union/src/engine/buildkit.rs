@@ -111,8 +111,11 @@ fn solve_request(request: &Request, session: &Session, reference: &str) -> Solve
     for (name, value) in &request.arguments {
         set(&format!("build-arg:{name}"), Some(value));
     }
+    // What the user has written into the manifest is granted; nothing else is asked for.
+    let granted = request.network.iter().filter(|network| *network == "host").map(|_| "network.host".to_owned());
     SolveRequest {
         r#ref: reference.to_owned(),
+        entitlements: granted.collect(),
         exporter_deprecated: "moby".to_owned(),
         exporter_attrs_deprecated: HashMap::from([("name".to_owned(), request.name.clone())]),
         session: session.id.clone(),
