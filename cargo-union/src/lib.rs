@@ -12,6 +12,8 @@ pub mod build;
 pub mod cli;
 pub mod command;
 pub mod exit;
+pub mod flyte;
+pub mod http;
 pub mod image;
 pub mod publish;
 pub mod settings;

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod flyte_config;
 mod output;
 mod pages;
 mod plan;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use cargo_union::base::cache::Cache;
 use cargo_union::base::error::Error;
+use cargo_union::http::retry::Retry;
 use cargo_union::image::digest::Digest;
 use cargo_union::image::reference::Repository;
 use cargo_union::publish::registry::{Registry, RegistrySettings, Surroundings};
-use cargo_union::publish::retry::Retry;
 use cargo_union::publish::{Reporter, Target, Transfer, Way};
 use tempfile::TempDir;
 use union_build::diag::Code;

@@ -2,7 +2,8 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish} → image → base`, and `command → ui`.
+//! are plain: `command → {workspace, build, publish, flyte} → image → base`, `{publish, flyte} → http → base`,
+//! and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -13,18 +14,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "ui", "image", "base", "exit"]),
-    ("ui", &["workspace", "build", "publish", "image", "base"]),
+    ("command", &["settings", "workspace", "build", "publish", "flyte", "ui", "image", "base", "exit"]),
+    ("ui", &["workspace", "build", "publish", "flyte", "image", "base"]),
     ("workspace", &["image", "base"]),
     ("build", &["image", "base"]),
-    ("publish", &["image", "base"]),
+    ("publish", &["http", "image", "base"]),
+    ("flyte", &["http", "image", "base"]),
+    ("http", &["base"]),
     ("image", &["base"]),
     ("base", &["image"]),
 ];
 
 /// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
 const AT_THE_DOOR: &[&str] = &["settings", "ui"];
-const NOUNS: &[&str] = &["workspace", "build", "publish"];
+const NOUNS: &[&str] = &["workspace", "build", "publish", "flyte"];
 
 /// Where a file of `cargo-union/src` names a room that it must not know.
 pub(crate) fn problems(file: &File) -> Vec<String> {
@@ -111,6 +114,10 @@ mod tests {
             ("settings/mod.rs", "use crate::command::build;"),
             ("cli/mod.rs", "use crate::settings;"),
             ("base/fs.rs", "use crate::image::Image;"),
+            ("http/mod.rs", "use crate::publish::Reporter;"),
+            ("flyte/mod.rs", "use crate::publish::auth::Login;"),
+            ("publish/mod.rs", "use crate::flyte::config;"),
+            ("build/native.rs", "use crate::http::Transport;"),
             ("ui/progress.rs", "use crate::publish::registry::Client;"),
             ("ui/progress.rs", "fn a() { publish::registry::get() }"),
             ("main.rs", "use cargo_union::publish::Target;"),

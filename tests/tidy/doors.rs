@@ -11,7 +11,9 @@ struct Door {
 
 const DOORS: &[Door] = &[
     Door { path: &["bollard"], files: &["cargo-union/src/publish/daemon"], because: "the engine is spoken to in one place" },
-    Door { path: &["reqwest"], files: &["cargo-union/src/publish/"], because: "only a transport opens connections" },
+    Door { path: &["reqwest"], files: &["cargo-union/src/http/"], because: "only `http` opens connections" },
+    Door { path: &["prost"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
+    Door { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "one file knows YAML" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },
     Door { path: &["clap_complete"], files: CLI, because: "only `cli` knows what can be typed" },

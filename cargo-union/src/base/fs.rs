@@ -85,6 +85,29 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.keep(path)
 }
 
+/// Like [`replace`], for what only the user may read.
+///
+/// # Errors
+/// `FileUnwritable`, `DiskFull`; the old file is then untouched.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = Draft::beside(path)?;
+    file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
+    // A draft is made for its owner alone.
+    file.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
+}
+
+/// Removes a file. One that is not there is what is wanted. Says whether there was one.
+///
+/// # Errors
+/// `FileUnwritable`.
+pub fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(unwritable(path, cause)),
+    }
+}
+
 /// Like [`replace`], but a file that has these bytes keeps its modification time. Says whether it wrote.
 ///
 /// # Errors

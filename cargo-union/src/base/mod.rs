@@ -4,4 +4,5 @@ pub mod cache;
 pub mod error;
 pub mod fs;
 pub mod process;
+pub mod random;
 pub mod secret;

@@ -3,7 +3,7 @@
 //! A child never outlives the call that waits for it: dropping the future kills it with all that it
 //! has started. It stays in our process group, so that Ctrl-C reaches it and a helper of its own may
 //! ask for a passphrase. It reads nothing from our input, and sees exactly the [`Environment`] that
-//! it is given.
+//! it is given. Only a user's browser is left to itself.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Child;
 use union_build::diag::Code;
 
@@ -80,6 +80,7 @@ impl FromIterator<(OsString, OsString)> for Environment {
 pub struct Command {
     program: OsString,
     inner: tokio::process::Command,
+    input: Vec<u8>,
 }
 
 impl Command {
@@ -87,7 +88,7 @@ impl Command {
     pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
         inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null());
-        Self { program: program.as_ref().to_owned(), inner }
+        Self { program: program.as_ref().to_owned(), inner, input: Vec::new() }
     }
 
     /// Adds an argument.
@@ -102,14 +103,34 @@ impl Command {
         self
     }
 
+    /// Gives it something to read, which is where secrets go: arguments can be seen by everybody.
+    pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.input = bytes.into();
+        self.inner.stdin(Stdio::piped());
+        self
+    }
+
+    /// Starts it and leaves it to itself: it outlives us, and Ctrl-C does not reach it.
+    ///
+    /// # Errors
+    /// `ToolMissing` when it cannot be started.
+    pub fn leave(mut self) -> Result<()> {
+        let spawned = self.inner.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn();
+        spawned.map(drop).map_err(|cause| missing(&self.program, cause))
+    }
+
     /// Runs it to its end and keeps what it writes.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn output(mut self) -> Result<Output> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let family = Family::of(&child);
+        if let Some(mut stdin) = child.stdin.take() {
+            // Who does not read to the end has reasons of its own; how it ends says whether they are good.
+            let _ = stdin.write_all(&self.input).await;
+        }
         let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
         let failure = (!output.status.success()).then(|| Failed::new(&self.program, output.status, &output.stderr));
@@ -278,6 +299,27 @@ mod tests {
         let mut seen = Vec::new();
         let ended = shell("echo a; echo b; kill -INT $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
         assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(2)));
+    }
+
+    #[tokio::test]
+    async fn what_a_program_reads_is_what_it_is_given() {
+        let mut command = shell("cat");
+        command.input("a\nb");
+        assert_eq!(command.output().await.unwrap().success().unwrap(), b"a\nb");
+        let mut deaf = shell("exit 3");
+        deaf.input(vec![0; 1 << 20]);
+        assert_eq!(deaf.output().await.unwrap().success().unwrap_err().code, Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_to_itself_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = folder.path().join("done");
+        shell(&format!("sleep 0.05; touch {}", done.display())).leave().unwrap();
+        while !done.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(shell("x").leave().is_ok());
     }
 
     #[tokio::test]

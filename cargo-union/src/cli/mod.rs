@@ -39,7 +39,7 @@ pub enum Command {
     /// Check the manifests and show every problem at once
     Check(Scope),
     /// Show the resolved configuration and where each value comes from
-    Config(Scope),
+    Config(Config),
     /// Show what `build` would do and because of which change; changes nothing
     Plan(Work),
     /// Compile, build and publish the images
@@ -166,6 +166,23 @@ pub struct Overrides {
     pub no_default_features: bool,
 }
 
+/// Which backend.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Backend")]
+pub struct Backend {
+    /// Flyte config to read instead of the first that is found
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Backend, `host[:port]`
+    #[arg(long, value_name = "ENDPOINT")]
+    pub endpoint: Option<String>,
+
+    /// Organization of the backend [default: the first label of its host]
+    #[arg(long, value_name = "ORG")]
+    pub org: Option<String>,
+}
+
 /// What is passed on to cargo.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Cargo")]
@@ -204,6 +221,17 @@ pub struct Scope {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub overrides: Overrides,
+}
+
+/// `config`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Config {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub scope: Scope,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub backend: Backend,
 }
 
 /// What `plan` and `build` share.

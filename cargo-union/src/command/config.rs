@@ -1,7 +1,10 @@
 //! `cargo union config`: the resolved configuration and where each value comes from.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::Serialize;
+use union_build::spec::Setting;
 
 use super::session::Session;
 use crate::exit::Exit;
@@ -11,6 +14,14 @@ use crate::ui::Ui;
 #[derive(Serialize)]
 struct Document {
     packages: Vec<Package>,
+    backend: Backend,
+}
+
+/// The Flyte config. Most of it has no place in a manifest.
+#[derive(Serialize)]
+struct Backend {
+    file: Option<PathBuf>,
+    settings: Vec<Line>,
 }
 
 #[derive(Serialize)]
@@ -28,15 +39,10 @@ struct Line {
 
 pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
     let session = Session::open(scope, ui).await?;
-    let packages = session.packages.iter().map(|declared| Package {
-        package: declared.package.name.clone(),
-        settings: declared
-            .settings
-            .iter()
-            .map(|setting| Line { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() })
-            .collect(),
-    });
-    let document = Document { packages: packages.collect() };
+    let packages =
+        session.packages.iter().map(|declared| Package { package: declared.package.name.clone(), settings: lines(&declared.settings) });
+    let backend = Backend { file: session.backend.file.clone(), settings: lines(&session.backend.settings()) };
+    let document = Document { packages: packages.collect(), backend };
     if ui.talk().json {
         ui.document("config", &document)?;
     } else {
@@ -45,16 +51,28 @@ pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// TOML that could be pasted into a manifest, with each origin as a comment in a column of its own.
+fn lines(settings: &[Setting]) -> Vec<Line> {
+    let line = |setting: &Setting| Line { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
+    settings.iter().map(line).collect()
+}
+
+/// TOML that could be pasted into a manifest; the backend, which could not, is a comment.
 fn text(document: &Document) -> String {
     let mut text = String::new();
     for package in &document.packages {
         text.push_str(&format!("# {}\n", package.package));
-        let assignments: Vec<String> = package.settings.iter().map(|line| format!("{} = {}", line.key, line.value)).collect();
-        let width = assignments.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
-        for (assignment, line) in assignments.iter().zip(&package.settings) {
-            text.push_str(&format!("{assignment:width$}  # {}\n", line.origin));
-        }
+        columns(&mut text, "", &package.settings);
     }
+    text.push_str("# the backend\n");
+    columns(&mut text, "# ", &document.backend.settings);
     text
+}
+
+/// One assignment a line, with each origin as a comment in a column of its own.
+fn columns(text: &mut String, start: &str, settings: &[Line]) {
+    let assignments: Vec<String> = settings.iter().map(|line| format!("{start}{} = {}", line.key, line.value)).collect();
+    let width = assignments.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
+    for (assignment, line) in assignments.iter().zip(settings) {
+        text.push_str(&format!("{assignment:width$}  # {}\n", line.origin));
+    }
 }

@@ -1,6 +1,7 @@
 //! The verbs. Each plans, then acts; this is the only room that knows all the others.
 
 mod able;
+mod backend;
 mod bases;
 mod build;
 mod check;

@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
-use union_build::spec::{self, Facts, Setting, Spec};
+use union_build::spec::{self, Facts, Overrides, Setting, Spec};
 
+use super::backend;
 use crate::base::error::Error;
+use crate::flyte::config::Config as FlyteConfig;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
 use crate::workspace::{Package, Workspace};
@@ -20,7 +22,9 @@ pub(super) struct Session {
     pub(super) workspace: Workspace,
     /// Chosen packages that declare images, in the order of the workspace.
     pub(super) packages: Vec<Declared>,
-    /// Warnings of their manifests.
+    /// What the user's Flyte config says.
+    pub(super) backend: FlyteConfig,
+    /// Warnings of their manifests and of the config.
     pub(super) warnings: Vec<Diagnostic>,
 }
 
@@ -42,10 +46,11 @@ impl Session {
     pub(super) async fn open(scope: &Scope, ui: &Ui) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
         let chosen: Vec<Package> = choose(&workspace, scope)?.into_iter().cloned().collect();
+        let (backend, mut problems) = backend::config(&scope.backend)?;
+        let overrides = backend::last_resorts(&backend, scope.overrides.clone());
         let mut packages = Vec::new();
-        let mut problems = Vec::new();
         for package in chosen {
-            let (spec, found, settings) = load(&workspace, &package, scope);
+            let (spec, found, settings) = load(&workspace, &package, &overrides);
             for problem in found {
                 // Two members share the workspace's defaults and so their problems.
                 if !problems.contains(&problem) {
@@ -58,11 +63,11 @@ impl Session {
             return Err(Problems(problems).into());
         }
         ui.diagnostics(&problems);
-        Ok(Self { workspace, packages, warnings: problems })
+        Ok(Self { workspace, packages, backend, warnings: problems })
     }
 }
 
-fn load(workspace: &Workspace, package: &Package, scope: &Scope) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+fn load(workspace: &Workspace, package: &Package, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let facts = Facts {
         package: package.name.clone(),
         folder: package.folder.clone(),
@@ -71,7 +76,7 @@ fn load(workspace: &Workspace, package: &Package, scope: &Scope) -> (Option<Spec
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    spec::load(Some(&workspace.root_manifest), &package.manifest, &scope.overrides, &facts)
+    spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts)
 }
 
 /// The packages that cargo would choose, less those that declare nothing.

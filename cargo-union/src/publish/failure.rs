@@ -1,19 +1,15 @@
 //! Why a registry did not do what it was asked, before it is known what that was for.
 //!
 //! A failure becomes an [`Error`] at the edge of this room, where the image and the purpose are
-//! known. Its texts come from servers and files of others: they are cleaned and bounded here, and
-//! secrets never get into them.
+//! known. Its texts come from servers and files of others: they are cleaned and bounded, and secrets
+//! never get into them.
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use union_build::diag::Code;
 
 use crate::base::error::Error;
-
-/// Longest text of others that a message repeats, in characters.
-const LONGEST: usize = 300;
+use crate::http::fault::{Fault, Kind};
 
 /// Why something failed.
 #[derive(Clone, Debug)]
@@ -66,6 +62,23 @@ impl Failure {
     }
 }
 
+/// A fault of the line, in the words of registries.
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let (code, help) = match fault.kind {
+            Kind::NoConnection | Kind::Unreachable => (Code::RegistryUnreachable, None),
+            Kind::Plain(host) => {
+                let help = format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.");
+                (Code::TlsFailed, Some(help))
+            }
+            Kind::Untrusted => (Code::TlsFailed, None),
+            Kind::Misleading => (Code::RegistryInvalid, None),
+            Kind::Machine(code) => (code, None),
+        };
+        Self { again: code == Code::RegistryUnreachable, help: fault.help.or(help), ..Self::new(code, fault.cause) }
+    }
+}
+
 /// An error of the machine at hand (a file, the disk) keeps its code.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -73,45 +86,9 @@ impl From<Error> for Failure {
     }
 }
 
-/// Text of others in one bounded line without control characters.
-pub(crate) fn clean(text: &str) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
-/// What is below an error. An I/O error hides the one that it wraps from [`StdError::source`].
-pub(crate) fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map(|wrapped| wrapped as _).or_else(|| error.source())
-}
-
-/// The causes below an error, each once, without the layers of the HTTP client.
-pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
-    let chain = std::iter::successors(below(error), |error| below(*error));
-    let mut texts: Vec<String> = chain.map(ToString::to_string).filter(|text| !text.starts_with("client error (")).collect();
-    texts.dedup();
-    clean(&if texts.is_empty() { error.to_string() } else { texts.join(": ") })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_others_say_is_one_bounded_line_without_control_characters() {
-        assert_eq!(clean("a\r\n\u{1b}[31m b\t\tc "), "a [31m b c");
-        assert_eq!(clean(&"ä".repeat(1000)).chars().count(), LONGEST + 1);
-    }
-
-    #[test]
-    fn a_cause_that_an_io_error_wraps_is_found() {
-        let wrapped = io::Error::other(io::Error::other("the very cause"));
-        assert_eq!(causes(&io::Error::other(wrapped)), "the very cause");
-    }
 
     #[test]
     fn a_base_has_codes_of_its_own() {

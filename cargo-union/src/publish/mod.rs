@@ -10,9 +10,7 @@ mod failure;
 pub mod layout;
 mod local;
 pub mod registry;
-pub mod retry;
 pub mod tar;
-pub mod transport;
 
 use std::time::Duration;
 

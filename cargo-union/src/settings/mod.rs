@@ -54,10 +54,27 @@ pub struct Scope {
     pub selection: Selection,
     /// Flags and environment variables that stand for keys.
     pub overrides: Overrides,
+    /// Where the backend is looked for.
+    pub backend: Backend,
     /// The cache of blobs and layers.
     pub cache: Cache,
     /// The most bytes that the cache keeps.
     pub cache_limit: u64,
+}
+
+/// Where the backend is looked for: the user's Flyte config, and what overrides it.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// The process's environment.
+    pub environment: Environment,
+    /// The current folder.
+    pub folder: PathBuf,
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--endpoint`
+    pub endpoint: Option<String>,
+    /// `--org`
+    pub org: Option<String>,
 }
 
 /// What `plan` and `build` work with.
@@ -129,7 +146,10 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
     Ok(match cli.command {
         cli::Command::Init(init) => Task::Init { cargo: reader.cargo(&cli::Cargo::default())?, manifest_path: init.manifest_path },
         cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
-        cli::Command::Config(scope) => Task::Config(reader.scope(scope, &cli::Cargo::default())?),
+        cli::Command::Config(config) => {
+            let scope = reader.scope(config.scope, &cli::Cargo::default())?;
+            Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
+        }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(reader.work(build)?),
         cli::Command::Images(images) => {
@@ -159,8 +179,19 @@ impl Reader<'_> {
             manifest_path: packages.manifest_path,
             selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
             overrides: self.overrides(overrides)?,
+            backend: self.backend(cli::Backend::default())?,
             cache: self.cache()?,
             cache_limit: self.cache_limit()?,
+        })
+    }
+
+    fn backend(&self, backend: cli::Backend) -> Result<Backend> {
+        Ok(Backend {
+            environment: self.environment.clone(),
+            folder: current_folder()?,
+            config: backend.config,
+            endpoint: backend.endpoint,
+            org: backend.org,
         })
     }
 

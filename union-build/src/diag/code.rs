@@ -7,7 +7,7 @@ macro_rules! codes {
         /// The unique code of an error or a warning.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U07` the backend.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -113,6 +113,26 @@ codes! {
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
     EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
+
+    FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
+    FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
+    EndpointInvalid = "U0752", "The backend's address is not valid", "Write `host[:port]`, with or without `dns:///`, `https://` or `http://`.";
+    ApiKeyInvalid = "U0753", "FLYTE_API_KEY cannot be read", "Set it to the key as it was shown when it was made, or unset it.";
+    BackendMissing = "U0754", "The command needs a backend and none is known", "Set `admin.endpoint` in a Flyte config, FLYTE_ADMIN_ENDPOINT or `--endpoint`.";
+    BackendUnreachable = "U0755", "The backend could not be reached", "Check its address, the network and the proxy.";
+    BackendUntrusted = "U0756", "A secure connection to the backend could not be made", "Trust its authority through `admin.caCertFilePath` or SSL_CERT_FILE.";
+    BackendInvalid = "U0757", "The backend answered with something that is not the protocol", "Let the endpoint name the API of Flyte or Union, not its console or a login page.";
+    BackendFailed = "U0758", "The backend failed", "Try again later, or ask who runs it.";
+    BackendRefused = "U0759", "The backend refused the request", "Correct what the message names.";
+    BackendDenied = "U0760", "You may not do this on the backend", "Ask for access, or log in as somebody else with `cargo union login`.";
+    BackendNotFound = "U0761", "The backend does not have what was asked for", "Check organization, project, domain and name.";
+    BackendLacks = "U0762", "The backend does not offer what was asked for", "Use a backend that has it, or a newer one.";
+    LoginRefused = "U0763", "The backend does not accept the login", "Log in anew with `cargo union login`.";
+    LoginNeeded = "U0764", "The backend wants a login and nobody is there to log in", "Run `cargo union login`, or give a client's secret or FLYTE_API_KEY.";
+    LoginIncomplete = "U0765", "The Flyte config does not say all that a login needs", "Set what the message names.";
+    LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";
+    LoginUnencrypted = "U0767", "The backend wants the login sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
+    TokenCommandFailed = "U0768", "The program that should print a token failed", "Run it in a terminal to see why.";
 }
 
 impl fmt::Display for Code {

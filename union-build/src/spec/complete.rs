@@ -4,7 +4,7 @@
 
 use super::Facts;
 use super::raw::{Node, Table, Value};
-use super::schema::{Default, Key, Level, keys};
+use super::schema::{Default, Key, Level, keys, overridable};
 use super::validate::is_path_component;
 use crate::diag::Origin;
 
@@ -95,12 +95,14 @@ fn inherit_build(build: &mut Table, package: &Table) {
 }
 
 /// The image's own value wins over the package's, but a variable or a flag wins over both: they can
-/// only be set for the package.
+/// only be set for the package. A variable of the Flyte config is a last resort, and wins over nothing.
 fn nearer(near: Option<Node>, far: Option<Node>) -> Option<Node> {
-    match &far {
-        Some(Node { origin: Origin::Env(_) | Origin::Flag(_), .. }) => far,
-        _ => near.or(far),
-    }
+    let overrides = match far.as_ref().map(|node| &node.origin) {
+        Some(Origin::Flag(_)) => true,
+        Some(Origin::Env(name)) => overridable().any(|(_, key)| key.env == Some(*name)),
+        _ => false,
+    };
+    if overrides { far } else { near.or(far) }
 }
 
 /// The image of a task that does not name one: `default`, or the only one there is.

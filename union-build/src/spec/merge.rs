@@ -1,8 +1,9 @@
-//! Layers over layers: workspace, package, environment variables, flags. Tables merge key by key,
-//! everything else replaces, and each value keeps the place it came from.
+//! Layers over layers: last resorts, workspace, package, environment variables, flags. Tables merge
+//! key by key, everything else replaces, and each value keeps the place it came from.
 
 use std::path::{Path, PathBuf};
 
+use super::Placed;
 use super::raw::{Node, Table, Value, check_word};
 use super::schema::{Key, Kind, overridable};
 use crate::diag::{Code, Diagnostic, Origin};
@@ -24,10 +25,11 @@ pub fn merge(lower: Option<Node>, upper: Option<Node>) -> Option<Node> {
     Some(Node { value, ..upper.clone() })
 }
 
-/// What environment variables and flags say, on top of the manifests.
+/// What environment variables and flags say, on top of the manifests, and what stands below them.
 #[derive(Clone, Debug)]
 pub struct Overrides {
     folder: PathBuf,
+    last_resorts: Vec<Given>,
     env: Vec<Given>,
     flags: Vec<Given>,
 }
@@ -44,7 +46,7 @@ struct Given {
 impl Overrides {
     /// Nothing is overridden; `folder` is what relative paths of variables and flags start from.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), env: Vec::new(), flags: Vec::new() }
+        Self { folder: folder.into(), last_resorts: Vec::new(), env: Vec::new(), flags: Vec::new() }
     }
 
     /// Takes every variable of the schema that is set and not empty.
@@ -72,13 +74,29 @@ impl Overrides {
         self
     }
 
+    /// Takes a value for a key of the `union` table that counts only where nobody else says anything.
+    ///
+    /// # Panics
+    /// When the schema has no such key.
+    #[must_use]
+    pub fn last_resort(mut self, name: &str, value: Placed<String>) -> Self {
+        let (table, key) =
+            overridable().find(|(table, key)| table.is_empty() && key.name == name).expect("the key is declared in the schema");
+        self.last_resorts.push(Given { table, key, text: value.value, origin: value.origin });
+        self
+    }
+
     /// What relative paths of variables and flags start from.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Puts everything over a tree; flags come last and win.
+    /// Puts everything over a tree; flags come last and win. A last resort goes where nothing is.
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
+        for given in self.last_resorts.iter().filter(|given| !tree.contains_key(given.key.name)).collect::<Vec<_>>() {
+            let value = given.value(problems);
+            tree.insert(given.key.name.to_owned(), Node { key: given.origin.clone(), origin: given.origin.clone(), value });
+        }
         for given in self.env.iter().chain(&self.flags) {
             let mut table = &mut *tree;
             for step in given.table {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use crate::http::header::{HeaderMap, WWW_AUTHENTICATE};
 
 /// How a registry wants to be convinced.
 #[derive(Clone, Debug, PartialEq, Eq)]

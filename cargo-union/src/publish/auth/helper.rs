@@ -12,7 +12,8 @@ use union_build::diag::Code;
 
 use super::Login;
 use crate::base::secret::Secret;
-use crate::publish::failure::{Failure, clean};
+use crate::http::fault::clean;
+use crate::publish::failure::Failure;
 
 /// Cloud helpers ask a server, and a desktop may ask the user.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -8,14 +8,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use crate::http::header::{HeaderMap, HeaderValue};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use union_build::diag::Code;
 
 use super::Reporter;
 use super::failure::Failure;
-use super::transport::Transport;
 use crate::base::secret::Secret;
+use crate::http::{Transport, credential};
 
 mod challenge;
 mod files;
@@ -159,7 +159,7 @@ impl Authenticator {
         let place = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         // Held while the token is fetched: others who want the same wait for it.
         let mut token = place.lock().await;
-        let bearer = |token: &Token| token::header("Bearer", token.bearer.reveal());
+        let bearer = |token: &Token| credential("Bearer", token.bearer.reveal());
         let usable = token.as_ref().filter(|token| token.is_fresh()).and_then(bearer).filter(|header| Some(header) != refused);
         if usable.is_some() {
             return Ok(usable);

@@ -2,19 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use crate::http::{Method, Url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
 use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::{Login, Scopes};
 use crate::base::secret::Secret;
+use crate::http::body::Body;
+use crate::http::retry;
+use crate::http::{Outgoing, Transport, authority, credential, is_loopback};
 use crate::publish::failure::Failure;
-use crate::publish::retry;
-use crate::publish::transport::body::Body;
-use crate::publish::transport::{Outgoing, Transport, authority, is_loopback};
+
+/// The longest answer that is read.
+const LONGEST: usize = 1 << 20;
 
 /// A token, usable until shortly before it expires.
 #[derive(Clone, Debug)]
@@ -51,9 +54,9 @@ impl Request<'_> {
     pub(super) async fn fetch(&self, transport: &Transport) -> Result<Token, Failure> {
         let realm = self.checked_realm(transport)?;
         let asked = Instant::now();
-        let response = transport.send(&self.outgoing(&realm)).await?;
-        let (status, server) = (response.status(), authority(&realm));
-        let pause = retry::asked(response.headers(), std::time::SystemTime::now());
+        let mut answer = transport.send(&self.outgoing(&realm)).await?;
+        let (status, server) = (answer.status(), authority(&realm));
+        let pause = retry::asked(answer.headers(), std::time::SystemTime::now());
         if retry::is_transient(status) {
             let failure = Failure::passing(Code::RegistryFailed, format!("the token server {server} answered {status}"));
             return Err(Failure { pause, ..failure });
@@ -63,8 +66,8 @@ impl Request<'_> {
         }
         let invalid =
             || Failure::new(Code::RegistryInvalid, format!("the token server {server} answered {status} with something that is no token"));
-        let bytes = response
-            .bytes()
+        let bytes = answer
+            .bytes(LONGEST)
             .await
             .map_err(|_| Failure::passing(Code::RegistryUnreachable, format!("the token server {server} hung up")))?;
         let answer: Answer = serde_json::from_slice(&bytes).ok().filter(|_| status.is_success()).ok_or_else(invalid)?;
@@ -94,8 +97,7 @@ impl Request<'_> {
     fn outgoing(&self, realm: &Url) -> Outgoing {
         let mut url = realm.clone();
         let service = self.service.map(|service| ("service", service));
-        let mut outgoing =
-            Outgoing { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), authorization: None, body: Body::Empty };
+        let mut outgoing = Outgoing::new(Method::GET, url.clone());
         if let Some(Login::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
@@ -109,7 +111,7 @@ impl Request<'_> {
         }
         url.query_pairs_mut().extend_pairs(service).extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
         outgoing.url = url;
-        outgoing.authorization = self.login.and_then(basic);
+        outgoing.private.extend(self.login.and_then(basic).map(|login| (AUTHORIZATION, login)));
         outgoing
     }
 }
@@ -117,12 +119,5 @@ impl Request<'_> {
 /// The header that sends a user and a password.
 pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
     let Login::Password { user, password } = login else { return None };
-    header("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
-}
-
-/// An `Authorization` header that shows nothing in a debug print.
-pub(super) fn header(scheme: &str, secret: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
 }

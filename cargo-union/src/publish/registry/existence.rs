@@ -3,7 +3,7 @@
 //! Only what is certain counts: a registry that cannot say is an error, for "missing" starts a build
 //! and "found" skips one.
 
-use reqwest::Method;
+use crate::http::Method;
 use union_build::diag::Code;
 
 use super::Registry;

@@ -1,20 +1,20 @@
 //! Manifests and indexes: asked for, read with their digest checked, and written.
 
-use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use crate::http::Method;
+use crate::http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
 use super::place::Place;
 use super::wire::{Answer, Refusal};
+use crate::http::body::Body;
+use crate::http::retry::is_transient;
 use crate::image::RawManifest;
 use crate::image::digest::Digest;
 use crate::image::layer::{Blob, Content, Descriptor, media_type};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
-use crate::publish::retry::is_transient;
-use crate::publish::transport::body::Body;
 
 /// The header with a manifest's digest.
 const DIGEST: &str = "docker-content-digest";

@@ -6,7 +6,7 @@
 //!
 //! `manifests` reads and writes manifests, `pull` fetches bases, `existence` answers whether an
 //! image is there, `upload` moves blobs, `push` puts images together out of these; all of them
-//! speak through `wire`.
+//! speak through `wire`, which asks `origin` how a host is spoken to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,7 @@ use crate::image::reference::ImageRef;
 
 mod existence;
 mod manifests;
+mod origin;
 mod place;
 mod pull;
 mod push;

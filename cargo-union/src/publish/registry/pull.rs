@@ -5,9 +5,9 @@ use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
+use crate::http::Method;
+use crate::http::header::{CONTENT_RANGE, RANGE};
 use async_trait::async_trait;
-use reqwest::Method;
-use reqwest::header::{CONTENT_RANGE, RANGE};
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 

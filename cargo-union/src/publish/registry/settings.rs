@@ -5,9 +5,9 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::http::Authorities;
+use crate::http::retry::Retry;
 use crate::publish::auth::Sources;
-use crate::publish::retry::Retry;
-use crate::publish::transport::Authorities;
 
 /// Everything that the registry client has to know.
 #[derive(Clone, Debug)]
@@ -81,7 +81,12 @@ impl Surroundings {
     }
 
     pub(super) fn authorities(&self) -> Authorities {
-        Authorities { file: self.ssl_cert_file.clone(), folders: self.ssl_cert_folders.clone(), docker: self.docker_certs.clone() }
+        Authorities {
+            file: self.ssl_cert_file.clone(),
+            folders: self.ssl_cert_folders.clone(),
+            docker: self.docker_certs.clone(),
+            ..Authorities::default()
+        }
     }
 
     pub(super) fn sources(&self, named: Option<&Path>) -> Sources {

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use reqwest::{Method, Url};
+use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use crate::http::{Method, Url};
 use tokio::sync::Mutex as AsyncMutex;
 use union_build::diag::Code;
 
@@ -17,12 +17,12 @@ use super::Registry;
 use super::place::Place;
 use super::pull::PROGRESS;
 use super::wire::{Answer, Refusal};
+use crate::http::body::{Body, Source, Stream};
 use crate::image::BaseSource as _;
 use crate::image::digest::Digest;
 use crate::image::layer::{Blob, Content, Descriptor};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
-use crate::publish::transport::body::{Body, Source, Stream};
 use crate::publish::{Transfer, Way};
 
 const OCTETS: &str = "application/octet-stream";

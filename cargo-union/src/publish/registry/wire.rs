@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode, Url};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use union_build::diag::Code;
 
+use super::origin::Origins;
 use super::place::Place;
 use super::settings::RegistrySettings;
+use crate::http::body::Body;
+use crate::http::fault::clean;
+use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use crate::http::retry::{self, Retry};
+use crate::http::{self, Method, Outgoing, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes, login_help};
-use crate::publish::failure::{Failure, clean};
-use crate::publish::retry::{self, Retry};
-use crate::publish::transport::body::Body;
-use crate::publish::transport::{Outgoing, SILENCE, Transport, authority, same_origin};
+use crate::publish::failure::Failure;
 
 /// How often a call may come back with a new token: one to begin with, one when that was refused.
 const LOGINS: usize = 2;
@@ -29,6 +30,7 @@ pub(crate) struct Wire {
     pub(crate) transport: Transport,
     pub(crate) auth: Authenticator,
     pub(crate) retry: Retry,
+    origins: Origins,
     reporter: Arc<dyn Reporter>,
     permits: Arc<Semaphore>,
 }
@@ -61,7 +63,7 @@ impl Call<'_> {
 /// A registry's answer. It holds one of the connections that may be open at once: read it before the next call.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    response: Response,
+    inner: http::answer::Answer,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -80,6 +82,7 @@ impl Wire {
             transport: Transport::new(settings.insecure.clone(), settings.surroundings.authorities()),
             auth: Authenticator::new(sources, reporter.clone()),
             retry: settings.retry,
+            origins: Origins::default(),
             reporter,
             permits: Arc::new(Semaphore::new(settings.max_parallel.max(1))),
         }
@@ -89,7 +92,7 @@ impl Wire {
     pub(crate) async fn call<'a>(&self, place: &'a Place, scopes: Scopes, method: Method, rest: &str) -> Result<Call<'a>, Failure> {
         let mut failed = 0;
         let origin = loop {
-            match self.transport.origin(&place.host).await {
+            match self.origins.of(&self.transport, &place.host).await {
                 Ok(origin) => break origin,
                 Err(failure) => {
                     failed += 1;
@@ -124,25 +127,22 @@ impl Wire {
     /// Calls once, with a new login when the registry asks for it.
     pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Answer, Failure> {
         // Whatever a registry names on another host, such as the place of an upload, is not for its logins.
-        let own = same_origin(&call.url, &self.transport.origin(&call.place.host).await?);
+        let own = same_origin(&call.url, &self.origins.of(&self.transport, &call.place.host).await?);
         let (registry, path) = (call.place.registry.as_str(), call.place.path.as_str());
         let mut authorization = if own { self.auth.ready(&self.transport, registry, path, &call.scopes).await? } else { None };
         for login in 0.. {
             let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let outgoing = Outgoing {
-                method: call.method.clone(),
-                url: call.url.clone(),
                 headers: call.headers.clone(),
-                authorization: authorization.clone(),
-                body: call.body.clone(),
+                private: authorization.iter().map(|login| (AUTHORIZATION, login.clone())).collect(),
+                ..Outgoing::new(call.method.clone(), call.url.clone()).body(call.body.clone())
             };
-            let response = self.transport.send(&outgoing).await?;
-            let answer = Answer { response, _permit: permit };
-            let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.response.url(), &call.url);
+            let answer = Answer { inner: self.transport.send(&outgoing).await?, _permit: permit };
+            let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.inner.url(), &call.url);
             if !asked || login == LOGINS {
                 return Ok(answer);
             }
-            let headers = answer.response.headers().clone();
+            let headers = answer.inner.headers().clone();
             let better = self.auth.answer(&self.transport, (registry, path), &call.scopes, &headers, authorization.as_ref()).await?;
             if better.is_none() {
                 return Ok(answer);
@@ -190,59 +190,42 @@ impl Wire {
 
 impl Answer {
     pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.inner.status()
     }
 
-    pub(crate) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.inner.header(name)
     }
 
     /// Whether a web server, and not a registry, has answered.
     pub(crate) fn is_web_page(&self) -> bool {
-        self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+        self.inner.is_web_page()
     }
 
     /// An address that a header names.
     pub(crate) fn location(&self, transport: &Transport) -> Result<Url, Failure> {
-        let host = authority(self.response.url());
+        let host = authority(self.inner.url());
         let invalid = || Failure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
-        let text = self.header(reqwest::header::LOCATION).ok_or_else(invalid)?;
-        let url = self.response.url().join(text).map_err(|_| invalid())?;
-        transport.checked(self.response.url(), url)
+        let text = self.header(LOCATION).ok_or_else(invalid)?;
+        let url = self.inner.url().join(text).map_err(|_| invalid())?;
+        Ok(transport.checked(self.inner.url(), url)?)
     }
 
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        let host = authority(self.response.url());
-        match tokio::time::timeout(SILENCE, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => {
-                let why = crate::publish::failure::causes(&error.without_url());
-                Err(Failure::passing(Code::RegistryUnreachable, format!("{host} cut the connection: {why}")))
-            }
-            Err(_) => Err(Failure::passing(Code::RegistryUnreachable, format!("{host} fell silent"))),
-        }
+        Ok(self.inner.chunk().await?)
     }
 
     /// The whole body, which is a manifest or an error.
     pub(crate) async fn bytes(mut self) -> Result<Bytes, Failure> {
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = self.chunk().await? {
-            if bytes.len() + chunk.len() > LONGEST {
-                let host = authority(self.response.url());
-                return Err(Failure::new(Code::RegistryInvalid, format!("{host} sends more than any manifest has")));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes.freeze())
+        Ok(self.inner.bytes(LONGEST).await?)
     }
 
     /// The failure of an answer that may be another one in a moment.
     fn passing(&self) -> Failure {
         let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
-        let failure =
-            Failure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.response.url()), self.status()));
-        Failure { pause: retry::asked(self.response.headers(), SystemTime::now()), ..failure }
+        let failure = Failure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.inner.url()), self.status()));
+        Failure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }
     }
 }
 

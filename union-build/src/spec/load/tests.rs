@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::diag::Code;
-use crate::spec::{Base, BuilderChoice, Kind, Link};
+use crate::spec::{Base, BuilderChoice, Kind, Link, Placed};
 
 mod copying;
 mod layers;
@@ -21,6 +21,7 @@ struct Project {
     _root: TempDir,
     workspace: Option<String>,
     union: String,
+    last_resorts: Vec<(&'static str, Placed<String>)>,
     overrides: Vec<(&'static str, &'static str)>,
     env: Vec<(&'static str, &'static str)>,
     facts: Facts,
@@ -39,7 +40,8 @@ impl Project {
             binaries: vec!["app".to_owned()],
             ..Facts::default()
         };
-        Self { _root: root, workspace: None, union: union.to_owned(), overrides: Vec::new(), env: Vec::new(), facts }
+        let (last_resorts, union) = (Vec::new(), union.to_owned());
+        Self { _root: root, workspace: None, union, last_resorts, overrides: Vec::new(), env: Vec::new(), facts }
     }
 
     fn workspace(mut self, union: &str) -> Self {
@@ -64,6 +66,11 @@ impl Project {
 
     fn flag(mut self, flag: &'static str, value: &'static str) -> Self {
         self.overrides.push((flag, value));
+        self
+    }
+
+    fn last_resort(mut self, key: &'static str, value: &str, origin: Origin) -> Self {
+        self.last_resorts.push((key, Placed { value: value.to_owned(), origin }));
         self
     }
 
@@ -97,6 +104,7 @@ impl Project {
         let package = SourceFile::new(self.root().join("app/Cargo.toml"), self.union.clone());
         let lookup = |name: &str| self.env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let overrides = Overrides::new(self.root().join("elsewhere")).env(lookup);
+        let overrides = self.last_resorts.iter().fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value.clone()));
         let overrides = self.overrides.iter().fold(overrides, |overrides, (flag, value)| overrides.flag(flag, *value));
         load(workspace.as_ref(), &package, &overrides, &self.facts)
     }

@@ -57,6 +57,23 @@ fn flags_win_over_variables_and_variables_over_manifests() {
 }
 
 #[test]
+fn a_last_resort_counts_where_nobody_says_anything() {
+    let resort = |project: Project, origin: Origin| project.last_resort("registry", "resort.b", origin);
+    let (file, variable) =
+        (SourceFile::new("/home/u/.flyte/config.yaml", "image: {registry: resort.b}"), Origin::Env("FLYTE_IMAGE_REGISTRY"));
+    let images = "[package.metadata.union.images.default]\n[package.metadata.union.images.own]\nregistry = \"own.b\"";
+    for origin in [Origin::File(file, 18..26), variable] {
+        let project = resort(table(images), origin.clone());
+        assert_eq!(project.setting("images.default.registry"), ("\"resort.b\"".to_owned(), origin.to_string()));
+        assert_eq!(project.setting("images.own.registry").0, "\"own.b\"");
+        let project = resort(table(&format!("registry = \"a.b\"\n{images}")), origin.clone());
+        assert_eq!(project.setting("images.default.registry").0, "\"a.b\"");
+        let project = resort(table(images), origin).env("UNION_REGISTRY", "env.b");
+        assert_eq!(project.setting("images.own.registry").0, "\"env.b\"");
+    }
+}
+
+#[test]
 fn build_flags_win_over_what_an_image_says() {
     let project = table(
         "build.profile = \"a\"\nbuild.env = { A = \"1\", B = \"1\" }\nimages.default.build = { profile = \"b\", env = { B = \"2\" }, features = [\"x\"] }",

@@ -1,5 +1,6 @@
 //! Whom a secure connection trusts: Mozilla's authorities, the machine's, and those that the user
-//! names as curl and Docker let them be named. Nothing is read before a secure connection is made.
+//! names as curl and Docker let them be named; or only those of one file; or anybody, when the user
+//! wants that. Nothing is read before a secure connection is made.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +11,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use union_build::diag::Code;
 
-use crate::publish::failure::{Failure, clean};
+use super::anybody;
+use super::fault::clean;
+use crate::base::error::Error;
 
 /// Where Linux distributions and macOS keep the machine's authorities.
 const BUNDLES: [&str; 4] =
@@ -25,6 +28,10 @@ pub struct Authorities {
     pub folders: Vec<PathBuf>,
     /// Docker's `/etc/docker/certs.d`, with a folder of `*.crt` per registry.
     pub docker: Option<PathBuf>,
+    /// A file whose authorities stand in for all others.
+    pub only: Option<PathBuf>,
+    /// Whether every certificate will do, when no file stands in.
+    pub anybody: bool,
 }
 
 /// The authorities, read when they are needed.
@@ -45,7 +52,10 @@ impl Trust {
     }
 
     /// A configuration that trusts the common authorities and those of one folder.
-    pub(super) fn config(&self, folder: Option<&Path>) -> Result<ClientConfig, Failure> {
+    pub(super) fn config(&self, folder: Option<&Path>) -> Result<ClientConfig, Error> {
+        if self.named.anybody && self.named.only.is_none() {
+            return Ok(anybody::config());
+        }
         let mut roots = self.common()?;
         if let Some(folder) = folder {
             add_folder(Arc::make_mut(&mut roots), folder);
@@ -53,15 +63,20 @@ impl Trust {
         Ok(config(roots))
     }
 
-    fn common(&self) -> Result<Arc<RootCertStore>, Failure> {
+    fn common(&self) -> Result<Arc<RootCertStore>, Error> {
         if let Some(roots) = self.common.get() {
             return Ok(roots.clone());
         }
         let mut roots = RootCertStore::empty();
+        if let Some(only) = &self.named.only {
+            add_file(&mut roots, only).map_err(|cause| unusable(only).because(cause).help("Name a file of PEM certificates."))?;
+            return Ok(self.common.get_or_init(|| Arc::new(roots)).clone());
+        }
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
         match &self.named.file {
             Some(file) => add_file(&mut roots, file).map_err(|cause| {
-                Failure::new(Code::FileUnreadable, format!("could not read `{}`, which SSL_CERT_FILE names: {cause}", file.display()))
+                Error::new(Code::FileUnreadable, format!("could not read `{}`, which SSL_CERT_FILE names", file.display()))
+                    .because(cause)
                     .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
             })?,
             // A machine without a bundle still has Mozilla's authorities.
@@ -75,6 +90,10 @@ impl Trust {
 /// A configuration that trusts nobody, for connections without encryption: it costs nothing.
 pub(super) fn trusting_nobody() -> ClientConfig {
     config(Arc::new(RootCertStore::empty()))
+}
+
+fn unusable(file: &Path) -> Error {
+    Error::new(Code::FileUnreadable, format!("could not read the authorities in `{}`", file.display()))
 }
 
 fn config(roots: Arc<RootCertStore>) -> ClientConfig {

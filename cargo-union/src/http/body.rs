@@ -14,15 +14,13 @@ use reqwest::{RequestBuilder, Response};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::SILENCE;
-
 /// How many bytes are read from a file at a time; all that a blob takes of the memory.
 const CHUNK: usize = 256 * 1024;
 /// How long an upload may stand still. A registry that copies a large blob to its store before it answers takes minutes.
 const STANDSTILL: Duration = Duration::from_secs(300);
 
 /// What a request carries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Body {
     Empty,
     Bytes(Bytes),
@@ -57,16 +55,27 @@ pub(super) enum SendError {
 }
 
 impl Body {
-    /// Sends a request with this body and waits for the head of the answer.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, SendError> {
+    /// Sends a request with this body and waits for the head of the answer, so long at most.
+    pub(super) async fn send(&self, request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
         match self {
-            Self::Empty => answer(request).await,
-            Self::Bytes(bytes) => answer(request.body(bytes.clone())).await,
+            Self::Empty => answer(request, silence).await,
+            Self::Bytes(bytes) => answer(request.body(bytes.clone()), silence).await,
             Self::Stream(stream) => {
                 stream.done.store(stream.start, Ordering::Relaxed);
                 let request = request.header(CONTENT_LENGTH, stream.end - stream.start).body(stream.body());
                 stream.watched(request).await
             }
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    /// How much there is, but not what: it may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Stream(stream) => stream.fmt(f),
         }
     }
 }
@@ -123,9 +132,10 @@ impl fmt::Debug for Stream {
     }
 }
 
-async fn answer(request: RequestBuilder) -> Result<Response, SendError> {
-    match tokio::time::timeout(SILENCE, request.send()).await {
+async fn answer(request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
+    let Some(silence) = silence else { return request.send().await.map_err(SendError::Http) };
+    match tokio::time::timeout(silence, request.send()).await {
         Ok(response) => response.map_err(SendError::Http),
-        Err(_) => Err(SendError::Silent(SILENCE)),
+        Err(_) => Err(SendError::Silent(silence)),
     }
 }

@@ -1,44 +1,52 @@
-//! The only door to HTTP of this room: which scheme a host speaks, whom it must be, redirects, and
-//! bodies that stream from files.
+//! The door to HTTP: whom a host must be, redirects, when to try again, and bodies that stream from files.
 //!
 //! Credentials never follow a request to another host, and nothing is sent without encryption except
-//! to loopback and to the hosts that the user lists.
+//! to loopback and to the hosts that the user lists. What an answer means is for the rooms that ask;
+//! they have no other line than this.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as StdError;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode, Url};
-use tokio::sync::OnceCell;
+use reqwest::Client;
 use union_build::diag::Code;
 
-use super::failure::{Failure, below, causes};
-pub use tls::Authorities;
-use tls::Trust;
-
+pub(crate) mod answer;
+mod anybody;
 pub(crate) mod body;
+pub(crate) mod fault;
+mod outgoing;
+pub mod retry;
 mod tls;
 
-use body::Body;
+pub(crate) use outgoing::{Outgoing, credential};
+pub(crate) use reqwest::{Method, StatusCode, Url, header};
+pub use tls::Authorities;
+
+use crate::base::error::Error;
+use answer::Answer;
+use fault::{Fault, Kind, below, causes};
+use header::LOCATION;
+use tls::Trust;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(15);
+/// How often a silent line is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How long a server may say nothing.
-pub(crate) const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(60);
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 
-/// Connections to registries.
+/// Connections to servers.
 #[derive(Debug)]
 pub(crate) struct Transport {
     insecure: BTreeSet<String>,
     trust: Trust,
     clients: Mutex<HashMap<ClientKind, Client>>,
-    origins: Mutex<HashMap<String, Arc<OnceCell<Url>>>>,
 }
 
 /// What one client is for.
@@ -49,19 +57,9 @@ struct ClientKind {
     authorities: Option<PathBuf>,
 }
 
-/// A request, ready to be sent more than once.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
-    pub(crate) authorization: Option<HeaderValue>,
-    pub(crate) body: Body,
-}
-
 impl Transport {
     pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities) -> Self {
-        Self { insecure, trust: Trust::new(authorities), clients: Mutex::default(), origins: Mutex::default() }
+        Self { insecure, trust: Trust::new(authorities), clients: Mutex::default() }
     }
 
     /// Whether a host may be spoken to without encryption.
@@ -69,69 +67,67 @@ impl Transport {
         self.insecure.contains(host) || is_loopback(host)
     }
 
-    /// `https://host/` or, where that is allowed and the host speaks nothing better, `http://host/`.
-    pub(crate) async fn origin(&self, host: &str) -> Result<Url, Failure> {
-        let cell = self.origins.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone();
-        cell.get_or_try_init(|| self.find_origin(host)).await.cloned()
-    }
-
     /// Sends a request and follows redirects. Credentials stay with the host that they are for.
-    pub(crate) async fn send(&self, outgoing: &Outgoing) -> Result<Response, Failure> {
+    pub(crate) async fn send(&self, outgoing: &Outgoing) -> Result<Answer, Fault> {
         let mut url = outgoing.url.clone();
         for _ in 0..=REDIRECTS {
-            let response = self.send_once(outgoing, &url).await?;
-            let Some(next) = self.redirected(outgoing, &url, &response)? else { return Ok(response) };
+            let answer = self.send_to(outgoing, &url).await?;
+            let Some(next) = self.redirected(outgoing, &url, &answer)? else { return Ok(answer) };
             url = next;
         }
-        Err(Failure::new(Code::RegistryInvalid, format!("{} redirects without end", authority(&outgoing.url))))
+        Err(Fault::misleading(format!("{} redirects without end", authority(&outgoing.url))))
+    }
+
+    /// Sends a request; a redirect is an answer like any other.
+    pub(crate) async fn send_once(&self, outgoing: &Outgoing) -> Result<Answer, Fault> {
+        self.send_to(outgoing, &outgoing.url).await
     }
 
     /// Whether a URL that a server named may be used; `from` is where it was named.
-    pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, Failure> {
+    pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, Fault> {
         match named.scheme() {
             "https" => Ok(named),
             "http" if self.may_be_plain(&authority(&named)) && (!is_loopback(&authority(&named)) || is_loopback(&authority(from))) => {
                 Ok(named)
             }
-            // A proxy that ends TLS often lets the registry behind it believe that there is none.
+            // A proxy that ends TLS often lets the server behind it believe that there is none.
             "http" if from.scheme() == "https" && from.host() == named.host() => {
                 let mut secure = named;
                 let port = secure.port().filter(|port| Some(*port) == from.port()).or(from.port());
                 let changed = secure.set_scheme("https").and_then(|()| secure.set_port(port));
-                changed
-                    .map(|()| secure)
-                    .map_err(|()| Failure::new(Code::RegistryInvalid, format!("{} names an address that is none", authority(from))))
+                changed.map(|()| secure).map_err(|()| Fault::misleading(format!("{} names an address that is none", authority(from))))
             }
-            _ => Err(Failure::new(
-                Code::RegistryInvalid,
-                format!("{} sends on to {}, where nothing would be encrypted", authority(from), authority(&named)),
-            )),
+            _ => {
+                let (from, named) = (authority(from), authority(&named));
+                Err(Fault::misleading(format!("{from} sends on to {named}, where nothing would be encrypted")))
+            }
         }
     }
 
-    async fn send_once(&self, outgoing: &Outgoing, url: &Url) -> Result<Response, Failure> {
+    async fn send_to(&self, outgoing: &Outgoing, url: &Url) -> Result<Answer, Fault> {
         let client = self.client(url)?;
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
-        if let Some(authorization) = outgoing.authorization.as_ref().filter(|_| same_origin(&outgoing.url, url)) {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        if same_origin(&outgoing.url, url) {
+            request = request.headers(outgoing.private.clone());
         }
-        let response = outgoing.body.send(request).await;
-        response.map_err(|error| failed(&authority(url), error))
+        let silence = if outgoing.patient { None } else { Some(SILENCE) };
+        let response = outgoing.body.send(request, silence).await;
+        response.map(Answer::new).map_err(|error| failed(&authority(url), error))
     }
 
-    fn redirected(&self, outgoing: &Outgoing, url: &Url, response: &Response) -> Result<Option<Url>, Failure> {
-        if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+    fn redirected(&self, outgoing: &Outgoing, url: &Url, answer: &Answer) -> Result<Option<Url>, Fault> {
+        if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
-        let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else { return Ok(None) };
-        let invalid = |_| Failure::new(Code::RegistryInvalid, format!("{} redirects to an address that is none", authority(url)));
+        let Some(location) = answer.header(LOCATION) else { return Ok(None) };
+        let invalid = |_| Fault::misleading(format!("{} redirects to an address that is none", authority(url)));
         let next = self.checked(url, url.join(location).map_err(invalid)?)?;
         // The body of a POST may hold a token, and nobody redirects the start of an upload.
         let follow = outgoing.method != Method::POST || same_origin(url, &next);
         Ok(follow.then_some(next))
     }
 
-    fn client(&self, url: &Url) -> Result<Client, Failure> {
+    fn client(&self, url: &Url) -> Result<Client, Fault> {
         let host = authority(url);
         let secure = url.scheme() == "https";
         let authorities = if secure { self.trust.folder_of(&host) } else { None };
@@ -145,55 +141,17 @@ impl Transport {
             .user_agent(concat!("cargo-union/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
+            // Whoever waits for hours has to notice that the line is gone.
+            .tcp_keepalive(KEEPALIVE)
             .http1_only()
             .tls_backend_preconfigured(tls);
         if kind.loopback {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| Failure::new(Code::SettingInvalid, format!("no HTTP client could be made: {}", causes(&error))))?;
+        let client =
+            builder.build().map_err(|error| Error::new(Code::SettingInvalid, "could not make an HTTP client").because(causes(&error)))?;
         clients.insert(kind, client.clone());
         Ok(client)
-    }
-
-    /// Asks a host that may go without encryption what it speaks: loopback is asked without first,
-    /// for that is what it nearly always speaks, and any other host with encryption first.
-    async fn find_origin(&self, host: &str) -> Result<Url, Failure> {
-        let secure = origin_url("https", host)?;
-        if !self.may_be_plain(host) {
-            return Ok(secure);
-        }
-        let plain = origin_url("http", host)?;
-        if is_loopback(host) {
-            return match self.probe(&plain).await {
-                Ok(true) => Ok(plain),
-                Ok(false) => Ok(secure),
-                Err(failure) => {
-                    self.probe(&secure).await.map(|_| secure).map_err(|other| if other.code == Code::TlsFailed { other } else { failure })
-                }
-            };
-        }
-        match self.probe(&secure).await {
-            Ok(_) => Ok(secure),
-            Err(failure) => match self.probe(&plain).await {
-                Ok(true) => Ok(plain),
-                _ => Err(failure),
-            },
-        }
-    }
-
-    /// Whether the host answers at this URL; `false` when it says that it wants encryption.
-    async fn probe(&self, origin: &Url) -> Result<bool, Failure> {
-        let url = origin.join("v2/").expect("`v2/` is a relative URL");
-        let outgoing = Outgoing { method: Method::GET, url, headers: HeaderMap::new(), authorization: None, body: Body::Empty };
-        let response = self.send_once(&outgoing, &outgoing.url).await?;
-        if origin.scheme() == "https" || response.status() != StatusCode::BAD_REQUEST {
-            return Ok(true);
-        }
-        // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
-        let text = response.text().await.unwrap_or_default();
-        Ok(!text.contains("HTTPS"))
     }
 }
 
@@ -217,26 +175,24 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-fn origin_url(scheme: &str, host: &str) -> Result<Url, Failure> {
-    Url::parse(&format!("{scheme}://{host}/"))
-        .map_err(|cause| Failure::new(Code::InvalidRegistry, format!("`{host}` is not a registry: {cause}")))
-}
-
 /// What it means that no answer came.
-fn failed(host: &str, error: body::SendError) -> Failure {
+fn failed(host: &str, error: body::SendError) -> Fault {
     let error = match error {
         body::SendError::Silent(silence) => {
-            return Failure::passing(Code::RegistryUnreachable, format!("{host} said nothing for {} seconds", silence.as_secs()));
+            return Fault::unreachable(format!("{host} said nothing for {} seconds", silence.as_secs()));
         }
         body::SendError::Http(error) => error.without_url(),
     };
     let why = causes(&error);
     match tls_cause(&error) {
-        Some(rustls::Error::InvalidMessage(_)) => Failure::new(Code::TlsFailed, format!("{host} does not speak TLS: {why}"))
-            .help(format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.")),
-        Some(_) => Failure::new(Code::TlsFailed, format!("{host}: {why}")),
-        None if error.is_timeout() => Failure::passing(Code::RegistryUnreachable, format!("{host} did not answer in time")),
-        None => Failure::passing(Code::RegistryUnreachable, format!("{host}: {why}")),
+        Some(rustls::Error::InvalidMessage(_)) => Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS: {why}")),
+        Some(_) => Fault::new(Kind::Untrusted, format!("{host}: {why}")),
+        None if error.is_connect() && error.is_timeout() => {
+            Fault::new(Kind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
+        }
+        None if error.is_connect() => Fault::new(Kind::NoConnection, format!("{host}: {why}")),
+        None if error.is_timeout() => Fault::unreachable(format!("{host} did not answer in time")),
+        None => Fault::unreachable(format!("{host}: {why}")),
     }
 }
 

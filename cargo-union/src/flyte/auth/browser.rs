@@ -1,0 +1,38 @@
+//! The user's browser.
+
+use std::path::PathBuf;
+
+use crate::base::process::{Command, Environment};
+
+/// How a browser is opened, when there is one.
+#[derive(Debug)]
+pub(super) struct Browser {
+    environment: Environment,
+    folder: PathBuf,
+}
+
+impl Browser {
+    pub(super) fn new(environment: Environment, folder: PathBuf) -> Self {
+        Self { environment, folder }
+    }
+
+    /// Opens an address. Says whether a browser was started.
+    pub(super) fn open(&self, address: &str) -> bool {
+        let Some(program) = self.program() else { return false };
+        let mut command = Command::new(program, &self.folder, &self.environment);
+        command.arg(address);
+        command.leave().is_ok()
+    }
+
+    /// `$BROWSER`, or what the desktop has; in a bare terminal there is none.
+    fn program(&self) -> Option<String> {
+        let set = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
+        if let Some(browser) = set("BROWSER") {
+            return Some(browser.to_owned());
+        }
+        if cfg!(target_os = "macos") {
+            return Some("/usr/bin/open".to_owned());
+        }
+        (set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
+    }
+}

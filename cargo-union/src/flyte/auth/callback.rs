@@ -1,0 +1,220 @@
+//! Where the browser comes back to: a listener on this machine that takes one answer and is gone.
+//!
+//! Whoever knows the port can knock; only an answer with our own state counts.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use union_build::diag::Code;
+
+use crate::base::secret::Secret;
+use crate::flyte::rpc::Failure;
+use crate::http::fault::clean;
+use crate::http::{Url, authority, is_loopback};
+
+/// How long a user may take.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How long a browser may take to say what it wants, and how much it may say.
+const REQUEST: Duration = Duration::from_secs(10);
+const LONGEST: usize = 16 << 10;
+
+/// A listener.
+pub(super) struct Callback {
+    listeners: Vec<TcpListener>,
+    expected: Expected,
+}
+
+/// What the browser has to bring.
+#[derive(Clone, Debug)]
+struct Expected {
+    /// Without slashes at its ends.
+    path: String,
+    state: String,
+}
+
+/// What a request means.
+#[derive(Debug, PartialEq, Eq)]
+enum Knock {
+    /// The code.
+    Code(Secret<String>),
+    /// The server or the user said no.
+    Denied(String),
+    /// Somebody else: the status and the words for them.
+    Stranger(&'static str, &'static str),
+}
+
+impl Callback {
+    /// Listens where the backend lets browsers return to, which must be this machine.
+    pub(super) async fn listen(redirect: &str, state: &str, told_by: &str) -> Result<Self, Failure> {
+        let named = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
+        let Some((url, port)) = named.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
+            let cause = format!("{told_by} lets browsers return to `{}`, which is no port of this machine", clean(redirect));
+            let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
+            return Err(Failure::new(Code::LoginFailed, cause).help(help));
+        };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let mut listeners = Vec::new();
+        let mut why = String::new();
+        // A browser may take `localhost` for either family of addresses.
+        for address in tokio::net::lookup_host((host.as_str(), port)).await.into_iter().flatten() {
+            match TcpListener::bind(address).await {
+                Ok(listener) => listeners.push(listener),
+                Err(cause) => why = cause.to_string(),
+            }
+        }
+        if listeners.is_empty() {
+            let cause = format!("could not listen on {}, where the browser returns to: {why}", authority(&url));
+            return Err(Failure::new(Code::LoginFailed, cause).help("End what uses this port, or choose `admin.authType: DeviceFlow`."));
+        }
+        let expected = Expected { path: url.path().trim_matches('/').to_owned(), state: state.to_owned() };
+        Ok(Self { listeners, expected })
+    }
+
+    /// Waits for the code.
+    pub(super) async fn code(self) -> Result<Secret<String>, Failure> {
+        let (told, mut knocks) = mpsc::channel(1);
+        // Dropped with everything that listens as soon as there is an answer.
+        let mut tasks = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            tasks.spawn(accept(listener, self.expected.clone(), told.clone()));
+        }
+        let waited = tokio::time::timeout(LIMIT, knocks.recv()).await;
+        match waited.ok().flatten() {
+            Some(Knock::Code(code)) => Ok(code),
+            Some(Knock::Denied(why)) => Err(Failure::new(Code::LoginFailed, format!("the login was denied: {why}"))),
+            _ => Err(Failure::new(Code::LoginFailed, format!("no browser came back in {} minutes", LIMIT.as_secs() / 60))),
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, expected: Expected, told: mpsc::Sender<Knock>) {
+    let mut tasks = tokio::task::JoinSet::new();
+    // Browsers open connections that they never use, so none may wait for another.
+    while let Ok((stream, _)) = listener.accept().await {
+        let (expected, told) = (expected.clone(), told.clone());
+        tasks.spawn(async move {
+            if let Ok(Some(knock)) = tokio::time::timeout(REQUEST, talk(stream, &expected)).await {
+                // Another one was first.
+                let _ = told.send(knock).await;
+            }
+        });
+    }
+}
+
+/// Hears a request out and answers it; what it means, when it counts.
+async fn talk(mut stream: TcpStream, expected: &Expected) -> Option<Knock> {
+    let mut head = Vec::new();
+    while !head.windows(2).any(|pair| pair == b"\r\n") {
+        if head.len() > LONGEST || stream.read_buf(&mut head).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let text = String::from_utf8_lossy(&head);
+    let knock = judge(text.lines().next().unwrap_or_default(), expected);
+    let (status, words) = match &knock {
+        Knock::Code(_) => ("200 OK", "You are logged in. You may close this page."),
+        Knock::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
+        Knock::Stranger(status, words) => (*status, *words),
+    };
+    let page = format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        page.len()
+    );
+    // The answer is a courtesy; the login does not depend on it.
+    let _ = stream.write_all(format!("{head}{page}").as_bytes()).await;
+    let _ = stream.shutdown().await;
+    (!matches!(knock, Knock::Stranger(..))).then_some(knock)
+}
+
+/// What the first line of a request means.
+fn judge(line: &str, expected: &Expected) -> Knock {
+    const NOTHING: Knock = Knock::Stranger("404 Not Found", "There is nothing here.");
+    let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOTHING };
+    let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOTHING };
+    if url.path().trim_matches('/') != expected.path {
+        return NOTHING;
+    }
+    let field = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+    if field("state").as_deref() != Some(&expected.state) {
+        return Knock::Stranger("400 Bad Request", "This is not the login that was asked for.");
+    }
+    match (field("code").filter(|code| !code.is_empty()), field("error")) {
+        (_, Some(error)) => Knock::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})")))),
+        (Some(code), None) => Knock::Code(Secret::new(code)),
+        (None, None) => Knock::Stranger("400 Bad Request", "The login server has sent no code."),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn expected() -> Expected {
+        Expected { path: "callback".to_owned(), state: "s+1".to_owned() }
+    }
+
+    #[test]
+    fn only_our_own_state_counts() {
+        for (line, means) in [
+            ("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1", Knock::Code(Secret::new("c d".to_owned()))),
+            ("GET /callback/?state=s%2B1&code=x HTTP/1.1", Knock::Code(Secret::new("x".to_owned()))),
+            ("GET /callback?error=access_denied&error_description=no&state=s%2B1 HTTP/1.1", Knock::Denied("access_denied (no)".to_owned())),
+        ] {
+            assert_eq!(judge(line, &expected()), means, "{line}");
+        }
+        for line in [
+            "GET /callback?code=c&state=other HTTP/1.1",
+            "GET /callback?code=c HTTP/1.1",
+            "GET /callback?state=s%2B1 HTTP/1.1",
+            "GET /favicon.ico HTTP/1.1",
+            "POST /callback?code=c&state=s%2B1 HTTP/1.1",
+            "nonsense",
+        ] {
+            assert!(matches!(judge(line, &expected()), Knock::Stranger(..)), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn browsers_return_to_this_machine_only() {
+        for redirect in ["http://example.test:8080/callback", "http://localhost/callback", "", "http://127.0.0.1.example.test:1/"] {
+            let refused = Callback::listen(redirect, "s", "host").await.err().unwrap();
+            assert_eq!(refused.code, Code::LoginFailed, "{redirect}");
+            assert!(refused.cause.contains("no port of this machine"), "{}", refused.cause);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let redirect = format!("http://{}/callback", taken.local_addr().unwrap());
+        let refused = Callback::listen(&redirect, "s", "host").await.err().unwrap();
+        assert!(refused.cause.contains(&taken.local_addr().unwrap().to_string()), "{}", refused.cause);
+    }
+
+    async fn get(address: std::net::SocketAddr, target: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn strangers_are_answered_and_the_right_one_is_taken_once() {
+        let callback = Callback::listen("http://127.0.0.1:0/callback", "s", "host").await;
+        // Port 0 stands in for a free one.
+        let callback = callback.unwrap();
+        let address = callback.listeners[0].local_addr().unwrap();
+        let code = tokio::spawn(callback.code());
+        let _silent = TcpStream::connect(address).await.unwrap();
+        assert!(get(address, "/favicon.ico").await.starts_with("HTTP/1.1 404"));
+        assert!(get(address, "/callback?code=evil&state=guess").await.starts_with("HTTP/1.1 400"));
+        assert!(get(address, "/callback?code=good&state=s").await.contains("You are logged in"));
+        assert_eq!(code.await.unwrap().unwrap().reveal(), "good");
+        assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+    }
+}

@@ -1,0 +1,65 @@
+//! Tokens that a program of the user prints.
+
+use std::path::Path;
+use std::time::Duration;
+
+use union_build::diag::Code;
+
+use crate::base::process::{Command, Environment};
+use crate::base::secret::Secret;
+use crate::flyte::rpc::Failure;
+use crate::http::fault::clean;
+
+/// Such a program may ask a server, or the user.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs the program; what it prints, less what is blank at the ends, is the token. Neither that nor its
+/// arguments are ever repeated.
+pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, Failure> {
+    let failed = |why: String| Failure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
+    let Some((program, arguments)) = words.split_first() else { return Err(failed("there is no program in it".to_owned())) };
+    let mut command = Command::new(program, folder, environment);
+    command.args(arguments);
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = output.map_err(|_| failed(format!("`{program}` did not end in {} seconds", LIMIT.as_secs())))?;
+    let output = output.map_err(|error| failed(error.chain().join(": ")))?;
+    let printed = output.success().map_err(|ended| failed(clean(&ended.to_string())))?;
+    let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is no text")))?;
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(failed(format!("`{program}` prints no token")));
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    async fn run(script: &str) -> Result<Secret<String>, Failure> {
+        let words = ["/bin/sh", "-c", script].map(str::to_owned);
+        token(&words, "admin.command", &Environment::of_process(), Path::new("/")).await
+    }
+
+    #[tokio::test]
+    async fn what_a_program_prints_is_the_token() {
+        assert_eq!(run("echo ' t0ken '").await.unwrap().reveal(), "t0ken");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_named_with_its_words_and_without_its_arguments() {
+        let failure = run("echo half-a-t0ken; echo the vault is sealed >&2; exit 3 # hunter2").await.unwrap_err();
+        assert_eq!(failure.code, Code::TokenCommandFailed);
+        assert!(failure.cause.contains("admin.command") && failure.cause.contains("exit code 3: the vault is sealed"), "{}", failure.cause);
+        assert!(!failure.cause.contains("hunter2") && !failure.cause.contains("t0ken"), "{}", failure.cause);
+        assert!(run("true").await.unwrap_err().cause.contains("prints no token"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let words = ["no-such-program".to_owned()];
+        let failure = token(&words, "admin.command", &Environment::of_process(), Path::new("/")).await.unwrap_err();
+        assert!(failure.cause.contains("no-such-program"), "{}", failure.cause);
+    }
+}

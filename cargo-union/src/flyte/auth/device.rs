@@ -1,0 +1,84 @@
+//! A login in a browser anywhere: the user types a code there, and we ask until that was done.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+use union_build::diag::Code;
+
+use super::discovery::{Authority, checked};
+use super::oauth::{Denied, Form};
+use super::tokens::Tokens;
+use crate::flyte::rpc::{Failure, Line};
+use crate::flyte::{Reporter, Visit};
+use crate::http::header::HeaderMap;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// How long to wait between two questions when the server does not say.
+const INTERVAL: u64 = 5;
+/// How much longer to wait when the server says that this was too soon.
+const SLOWER: Duration = Duration::from_secs(5);
+
+/// No `Debug`: it holds a secret.
+#[derive(Deserialize)]
+struct DeviceCode {
+    device_code: String,
+    user_code: String,
+    verification_uri: String,
+    #[serde(default)]
+    verification_uri_complete: Option<String>,
+    expires_in: u64,
+    #[serde(default)]
+    interval: Option<u64>,
+}
+
+pub(super) async fn log_in(line: &Line, authority: &Authority, proxy: &HeaderMap, reporter: &dyn Reporter) -> Result<Tokens, Failure> {
+    if authority.device.is_empty() {
+        let cause = format!("{} offers no login on another device", authority.told_by);
+        return Err(Failure::new(Code::LoginFailed, cause).help("Choose another `admin.authType`."));
+    }
+    let form = Form::new(line, checked(line, &authority.device, "device authorization")?, proxy);
+    let asked = form.field("client_id", &authority.client_id).field("scope", &authority.scope).field("audience", &authority.audience);
+    let code: DeviceCode = asked.send().await?.map_err(|denied: Denied| denied.into_failure(&authority.token))?;
+    let address = code.verification_uri_complete.as_deref().unwrap_or(&code.verification_uri);
+    reporter.visit(&Visit { address, code: Some(&code.user_code), opened: false });
+    let end = Instant::now() + Duration::from_secs(code.expires_in);
+    let mut interval = Duration::from_secs(code.interval.unwrap_or(INTERVAL));
+    while Instant::now() < end {
+        tokio::time::sleep(interval).await;
+        let form = Form::grant(line, authority, proxy, GRANT).field("client_id", &authority.client_id);
+        let form = form.field("device_code", &code.device_code).field("scope", &authority.scope).field("audience", &authority.audience);
+        match form.tokens().await {
+            Ok(Ok(tokens)) => return Ok(tokens),
+            Ok(Err(denied)) => interval = after(&denied.error, interval).ok_or_else(|| denied.into_failure(&authority.token))?,
+            // The way to the server falters, not the user.
+            Err(failure) if failure.may_pass() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::new(Code::LoginFailed, format!("nobody has approved the code in {} seconds", code.expires_in)))
+}
+
+/// How long to wait before the next question; `None` when there is none to ask.
+fn after(error: &str, interval: Duration) -> Option<Duration> {
+    match error {
+        "authorization_pending" => Some(interval),
+        "slow_down" => Some(interval + SLOWER),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_too_often_waits_longer_and_a_denial_is_final() {
+        let second = Duration::from_secs(1);
+        assert_eq!(after("authorization_pending", second), Some(second));
+        assert_eq!(after("slow_down", second), Some(Duration::from_secs(6)));
+        for denial in ["access_denied", "expired_token", "invalid_client"] {
+            assert_eq!(after(denial, second), None, "{denial}");
+        }
+    }
+}

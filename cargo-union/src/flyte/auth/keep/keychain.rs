@@ -1,0 +1,62 @@
+//! The keychain of macOS, through Apple's `security`, as the Python SDK does: the keychain knows programs
+//! by their signature, and this one is the same for both.
+
+use super::{Tool, USER, Unavailable};
+
+/// By its whole path: another program of this name shall not see tokens.
+pub(super) const PROGRAM: &str = "/usr/bin/security";
+/// How it ends when there is nothing.
+const NOT_FOUND: Option<i32> = Some(44);
+/// The longest line that it reads.
+const LONGEST: usize = 4095;
+
+pub(super) async fn read(tool: &Tool, service: &str) -> Result<Option<String>, Unavailable> {
+    let ended = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
+    match ended.failed {
+        None => Ok(Some(ended.stdout.trim_end_matches('\n').to_owned())),
+        Some(failed) if failed.code == NOT_FOUND => Ok(None),
+        Some(failed) => Err(Unavailable(failed.to_string())),
+    }
+}
+
+pub(super) async fn write(tool: &Tool, service: &str, secret: &str) -> Result<(), Unavailable> {
+    let line = line(service, secret).ok_or_else(|| Unavailable("the tokens are too long for the keychain's program".to_owned()))?;
+    // An entry that was changed would still belong to who made it; a new one belongs to Apple's program.
+    forget(tool, service).await?;
+    let ended = tool.run(["-i"], &line).await?;
+    match ended.failed {
+        Some(failed) => Err(Unavailable(failed.to_string())),
+        // It ends well even when one of its lines did not.
+        None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
+        None => Err(Unavailable("the keychain did not take the tokens".to_owned())),
+    }
+}
+
+pub(super) async fn forget(tool: &Tool, service: &str) -> Result<bool, Unavailable> {
+    let ended = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
+    match ended.failed {
+        None => Ok(true),
+        Some(failed) if failed.code == NOT_FOUND => Ok(false),
+        Some(failed) => Err(Unavailable(failed.to_string())),
+    }
+}
+
+/// A line that it reads instead of arguments, which everybody can see. `None` when it would not read it whole.
+fn line(service: &str, secret: &str) -> Option<String> {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let line = format!("add-generic-password -a {USER} -s {} -w {}\n", quoted(service), quoted(secret));
+    (line.len() <= LONGEST && !secret.contains(['\n', '\r'])).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_quoted_and_not_longer_than_is_read() {
+        let expected = "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
+        assert_eq!(line("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
+        assert_eq!(line("host", &"x".repeat(LONGEST)), None);
+        assert_eq!(line("host", "a\nb"), None);
+    }
+}

@@ -1,0 +1,94 @@
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::base::secret::Secret;
+
+fn tokens(access: &str) -> Tokens {
+    Tokens { access: Secret::new(access.to_owned()), refresh: None }
+}
+
+/// A user without a desktop.
+fn user() -> (TempDir, Environment) {
+    let home = tempfile::tempdir().unwrap();
+    let mut environment = Environment::default();
+    environment.set("HOME", home.path());
+    environment.set("PATH", format!("{}:/usr/bin:/bin", home.path().display()));
+    (home, environment)
+}
+
+/// A `secret-tool` that keeps one secret per service in a folder, and writes its words down.
+async fn with_secret_tool(home: &Path, environment: &mut Environment, script: &str) {
+    let path = home.join("secret-tool");
+    // Written by another process: a file that this one has open for writing cannot be started.
+    let mut command = Command::new("/bin/sh", home, &Environment::of_process());
+    command.args(["-c", r#"printf '%s' "$1" > "$2" && chmod +x "$2""#, "sh", script]).arg(&path);
+    command.output().await.unwrap().success().unwrap();
+    environment.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+}
+
+const SECRET_TOOL: &str = r#"#!/bin/sh
+cd "$HOME" && echo "$@" >> words
+case "$1 $*" in
+  "store "*" service host:1 username tokens") cat > "secret" ;;
+  "lookup "*"lookup service host:1 username tokens") test -f secret && cat secret ;;
+  "clear "*"clear service host:1 username tokens") rm secret 2>/dev/null ;;
+  *) echo "unknown words" >&2; exit 2 ;;
+esac
+"#;
+
+#[tokio::test]
+async fn without_a_keyring_a_file_is_used_that_only_the_user_may_read() {
+    let (home, environment) = user();
+    let keep = Keep::of_machine("host:1", &environment);
+    assert_eq!(keep.read().await.unwrap(), None);
+    let file = home.path().join(".local/state/cargo-union/logins/host_1.json");
+    assert_eq!(keep.write(&tokens("a")).await.unwrap(), Kept::File(file.clone(), None));
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
+    assert_eq!(Keep::of_machine("host:2", &environment).read().await.unwrap(), None);
+    assert!(keep.forget().await.unwrap() && !file.exists());
+    assert!(!keep.forget().await.unwrap());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_keyring_is_used_as_python_does_and_the_secret_is_no_argument() {
+    let (home, mut environment) = user();
+    let file = Keep::of_machine("host:1", &environment);
+    file.write(&tokens("old")).await.unwrap();
+    with_secret_tool(home.path(), &mut environment, SECRET_TOOL).await;
+    let keep = Keep::of_machine("host:1", &environment);
+    assert_eq!(keep.read().await.unwrap(), Some(tokens("old")), "the file stands in");
+    assert_eq!(keep.write(&tokens("s3cret")).await.unwrap(), Kept::Keyring);
+    assert_eq!(file.read().await.unwrap(), None, "there is one place only");
+    assert_eq!(keep.read().await.unwrap(), Some(tokens("s3cret")));
+    assert_eq!(std::fs::read_to_string(home.path().join("secret")).unwrap(), r#"{"access_token":"s3cret","refresh_token":null}"#);
+    assert!(keep.forget().await.unwrap());
+    assert_eq!(keep.read().await.unwrap(), None);
+    assert!(!keep.forget().await.unwrap());
+    let words = std::fs::read_to_string(home.path().join("words")).unwrap();
+    assert!(words.contains("application Python keyring library") && !words.contains("s3cret"), "{words}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_keyring_that_fails_stops_nobody() {
+    let (home, mut environment) = user();
+    with_secret_tool(home.path(), &mut environment, "#!/bin/sh\necho no such service >&2; exit 1\n").await;
+    let keep = Keep::of_machine("host:1", &environment);
+    let kept = keep.write(&tokens("a")).await.unwrap();
+    assert!(matches!(&kept, Kept::File(_, Some(why)) if why.contains("no such service")), "{kept:?}");
+    assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
+    assert!(keep.forget().await.unwrap());
+}
+
+#[tokio::test]
+async fn who_wants_nothing_kept_gets_that() {
+    let keep = Keep::nothing("host:1");
+    assert_eq!(keep.write(&tokens("a")).await.unwrap(), Kept::Nowhere);
+    assert_eq!((keep.read().await.unwrap(), keep.forget().await.unwrap()), (None, false));
+}

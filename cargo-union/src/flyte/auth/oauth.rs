@@ -1,0 +1,126 @@
+//! The token server: forms in, JSON out. What goes in and what comes out is a secret.
+
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use union_build::diag::Code;
+use url::form_urlencoded::Serializer;
+
+use super::discovery::Authority;
+use super::tokens::Tokens;
+use crate::base::secret::Secret;
+use crate::flyte::rpc::{Failure, Line, Repeat};
+use crate::http::body::Body;
+use crate::http::fault::clean;
+use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use crate::http::retry::{asked, is_transient};
+use crate::http::{Method, Outgoing, Url, authority, same_origin};
+
+/// The longest answer that is read.
+const LONGEST: usize = 1 << 20;
+
+/// A form for a token server.
+pub(super) struct Form<'a> {
+    line: &'a Line,
+    url: Url,
+    fields: Serializer<'static, String>,
+    private: HeaderMap,
+    repeat: Repeat,
+}
+
+/// Why a token server does not give what it is asked for, in OAuth's words.
+#[derive(Debug, Deserialize)]
+pub(super) struct Denied {
+    pub(super) error: String,
+    #[serde(default)]
+    pub(super) error_description: Option<String>,
+}
+
+/// No `Debug`: it holds secrets.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    #[serde(default)]
+    refresh_token: Option<String>,
+}
+
+impl<'a> Form<'a> {
+    /// An empty form. A proxy before the backend is shown its token only where it is on the way.
+    pub(super) fn new(line: &'a Line, url: Url, proxy: &HeaderMap) -> Self {
+        let private = if same_origin(&url, &line.base) { proxy.clone() } else { HeaderMap::new() };
+        Self { line, url, fields: Serializer::new(String::new()), private, repeat: Repeat::Always }
+    }
+
+    /// A form for tokens.
+    pub(super) fn grant(line: &'a Line, authority: &Authority, proxy: &HeaderMap, kind: &str) -> Self {
+        Self::new(line, authority.token.clone(), proxy).field("grant_type", kind)
+    }
+
+    /// Adds a field that has something in it.
+    pub(super) fn field(mut self, name: &str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.fields.append_pair(name, value);
+        }
+        self
+    }
+
+    /// Sends a client's name and secret as well.
+    pub(super) fn basic(mut self, login: HeaderValue) -> Self {
+        self.private.insert(AUTHORIZATION, login);
+        self
+    }
+
+    /// Sends it a second time only when nobody has heard the first: what it carries is good for one use.
+    pub(super) fn once(mut self) -> Self {
+        self.repeat = Repeat::Unheard;
+        self
+    }
+
+    /// Sends it for tokens.
+    pub(super) async fn tokens(self) -> Result<Result<Tokens, Denied>, Failure> {
+        let granted: Result<Granted, Denied> = self.send().await?;
+        Ok(granted.map(|granted| Tokens {
+            access: Secret::new(granted.access_token),
+            refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
+        }))
+    }
+
+    /// Sends it.
+    pub(super) async fn send<T: DeserializeOwned>(mut self) -> Result<Result<T, Denied>, Failure> {
+        let body = Body::Bytes(self.fields.finish().into());
+        let outgoing = Outgoing { private: self.private, ..Outgoing::new(Method::POST, self.url.clone()) }
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .body(body);
+        let server = authority(&self.url);
+        let line = self.line;
+        line.persist(&format!("the token server {server}"), self.repeat, || once(line, &outgoing, &server)).await
+    }
+}
+
+async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &str) -> Result<Result<T, Denied>, Failure> {
+    let mut answer = line.transport.send_once(outgoing).await?;
+    let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+    let body = answer.bytes(LONGEST).await?;
+    if status.is_success() {
+        // serde's own message would repeat what it does not like.
+        let invalid = |_| Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"));
+        return serde_json::from_slice(&body).map(Ok).map_err(invalid);
+    }
+    match serde_json::from_slice::<Denied>(&body) {
+        Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
+        _ if is_transient(status) => {
+            Err(Failure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
+        }
+        _ => Err(Failure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
+    }
+}
+
+impl Denied {
+    /// The failure of a login that was denied.
+    pub(super) fn into_failure(self, server: &Url) -> Failure {
+        let why = self.error_description.as_deref().map(|words| format!(" ({})", clean(words))).unwrap_or_default();
+        Failure::new(Code::LoginFailed, format!("the token server {} says `{}`{why}", authority(server), clean(&self.error)))
+    }
+}

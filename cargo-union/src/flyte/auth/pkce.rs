@@ -1,0 +1,72 @@
+//! A login in the user's browser: it comes back to this machine with a code, which only we can redeem.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use union_build::diag::Code;
+
+use super::browser::Browser;
+use super::callback::Callback;
+use super::discovery::{Authority, checked};
+use super::oauth::Form;
+use super::tokens::Tokens;
+use crate::base::random;
+use crate::base::secret::Secret;
+use crate::flyte::rpc::{Failure, Line};
+use crate::flyte::{Reporter, Visit};
+use crate::http::Url;
+use crate::http::header::HeaderMap;
+
+pub(super) async fn log_in(
+    line: &Line,
+    authority: &Authority,
+    proxy: &HeaderMap,
+    browser: &Browser,
+    reporter: &dyn Reporter,
+) -> Result<Tokens, Failure> {
+    let verifier = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<64>()?));
+    let state = URL_SAFE_NO_PAD.encode(random::bytes::<32>()?);
+    let callback = Callback::listen(&authority.redirect, &state, &authority.told_by).await?;
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.reveal()));
+    let asked = parameters(authority, &state, &challenge);
+    let mut address: Url = checked(line, &authority.authorization, "authorization")?;
+    address.query_pairs_mut().extend_pairs(&asked);
+    let opened = browser.open(address.as_str());
+    reporter.visit(&Visit { address: address.as_str(), code: None, opened });
+    let code = callback.code().await?;
+    let form = Form::grant(line, authority, proxy, "authorization_code").once();
+    let form = form.field("code", code.reveal()).field("code_verifier", verifier.reveal());
+    // The backend's own server wants all that the browser brought, once more.
+    let form = asked.iter().fold(form, |form, (name, value)| form.field(name, value));
+    form.tokens().await?.map_err(|denied| denied.into_failure(&authority.token))
+}
+
+fn parameters<'a>(authority: &'a Authority, state: &'a str, challenge: &'a str) -> Vec<(&'static str, &'a str)> {
+    let mut parameters = vec![
+        ("client_id", authority.client_id.as_str()),
+        ("response_type", "code"),
+        ("scope", &authority.scope),
+        ("redirect_uri", &authority.redirect),
+        ("state", state),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    if !authority.audience.is_empty() {
+        parameters.push(("audience", &authority.audience));
+    }
+    parameters
+}
+
+/// Gets new tokens without the user; `None` when the server does not want that any more.
+pub(super) async fn refresh(line: &Line, authority: &Authority, proxy: &HeaderMap, tokens: &Tokens) -> Result<Option<Tokens>, Failure> {
+    let Some(refresh) = &tokens.refresh else { return Ok(None) };
+    let form = Form::grant(line, authority, proxy, "refresh_token").once();
+    let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
+    match form.tokens().await {
+        // A server that gives no new refresh token lets the old one live.
+        Ok(Ok(fresh)) => Ok(Some(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
+        Ok(Err(_)) => Ok(None),
+        Err(failure) if failure.may_pass() || failure.code != Code::LoginFailed => Err(failure),
+        Err(_) => Ok(None),
+    }
+}

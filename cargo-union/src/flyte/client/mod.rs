@@ -1,0 +1,178 @@
+//! The backend's client: calls with the user's login, at the cluster that serves them.
+//!
+//! A call that is refused is made once more with new credentials, and not again.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use prost::Message;
+use union_build::diag::Code;
+
+use super::Reporter;
+use super::auth::{Keep, Login, Sent, Setting};
+use super::config::{Config, Endpoint};
+use super::rpc::{Failure, Line, Stamp, Status, Streaming, Unary};
+use crate::base::error::{Error, Result};
+use crate::base::process::Environment;
+use crate::http::retry::Retry;
+use crate::http::{Authorities, Transport, Url};
+
+mod cluster;
+
+pub use cluster::{Operation, Resource};
+
+use cluster::Clusters;
+
+/// How often and how patiently a call is made again: as the Python SDK does.
+const RETRY: Retry = Retry { attempts: 4, first: Duration::from_millis(500), longest: Duration::from_secs(20) };
+
+/// What a client needs to know of the machine and the user.
+pub struct Surroundings {
+    /// The process's variables.
+    pub environment: Environment,
+    /// The current folder.
+    pub folder: PathBuf,
+    /// Whether there is a user who can be sent to a browser.
+    pub attended: bool,
+    /// How often and how patiently a call is made again.
+    pub retry: Retry,
+    /// Who listens.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl Surroundings {
+    /// With the usual patience.
+    pub fn new(environment: Environment, folder: PathBuf, attended: bool, reporter: Arc<dyn Reporter>) -> Self {
+        Self { environment, folder, attended, retry: RETRY, reporter }
+    }
+}
+
+/// The client of a backend. Clones share the login and what is known of clusters.
+#[derive(Clone)]
+pub struct Client {
+    line: Line,
+    login: Arc<Login>,
+    /// Without encryption there is no login.
+    plain: bool,
+    clusters: Arc<Clusters>,
+}
+
+impl Client {
+    /// A client of the backend that a config names. Nobody is called before it is used.
+    ///
+    /// # Errors
+    /// `BackendMissing` when the config names none.
+    pub fn new(config: &Config, surroundings: Surroundings) -> Result<Self> {
+        let missing = || Error::new(Code::BackendMissing, "no backend is known");
+        let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
+        let Surroundings { environment, folder, attended, retry, reporter } = surroundings;
+        let transport = Arc::new(Transport::new(plain_hosts(endpoint), authorities(config, &environment)));
+        let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
+        let line = Line::new(transport, base, retry, reporter.clone());
+        let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
+        let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
+        let setting = Setting { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
+        Ok(Self { line, login: Arc::new(Login::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
+    }
+
+    /// Calls a method with one answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn unary<Req: Message, Res: Message + Default>(&self, method: Unary<Req, Res>, request: &Req) -> Result<Res, Failure> {
+        let sent = self.login.ready().await?;
+        let mut stamp = Stamp::new(sent.headers.clone())?;
+        match self.line.unary(method, request, &stamp).await {
+            Err(failure) if self.may_help(&failure, &sent) => {
+                stamp.credentials = self.renewed(&failure, &sent).await?.headers;
+                self.line.unary(method, request, &stamp).await
+            }
+            done => done,
+        }
+    }
+
+    /// Calls a method that streams, and waits for the first that it says. What fails later is in the stream.
+    ///
+    /// # Errors
+    /// Why there is no stream.
+    pub async fn stream<Req: Message, Res: Message + Default + 'static>(
+        &self,
+        method: Streaming<Req, Res>,
+        request: &Req,
+    ) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+        let sent = self.login.ready().await?;
+        let mut stamp = Stamp::new(sent.headers.clone())?;
+        match self.line.stream(method, request, &stamp).await {
+            Err(failure) if self.may_help(&failure, &sent) => {
+                stamp.credentials = self.renewed(&failure, &sent).await?.headers;
+                self.line.stream(method, request, &stamp).await
+            }
+            done => done,
+        }
+    }
+
+    /// Logs in, whatever is known already.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn log_in(&self) -> Result<(), Failure> {
+        self.login.start().await
+    }
+
+    /// Forgets the login. Says whether there was one.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    pub async fn log_out(&self) -> Result<bool, Failure> {
+        self.login.forget().await
+    }
+
+    /// Whether a new login may help against a failure.
+    fn may_help(&self, failure: &Failure, sent: &Sent) -> bool {
+        if self.plain {
+            return false;
+        }
+        let words = failure.cause.to_ascii_lowercase();
+        match failure.status {
+            Some(Status::Unauthenticated) => true,
+            // Whoever has shown a token and is denied is known, and may not.
+            Some(Status::PermissionDenied) => !sent.has_token(),
+            // Some proxies have their own names for it.
+            Some(_) => words.contains("unauthenticated") || words.contains("unauthorized"),
+            None => false,
+        }
+    }
+
+    async fn renewed(&self, refusal: &Failure, sent: &Sent) -> Result<Sent, Failure> {
+        self.login.renew(sent).await.map_err(|mut failure| {
+            failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
+            failure
+        })
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.line.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// The endpoint, when it is to be spoken to without encryption.
+fn plain_hosts(endpoint: &Endpoint) -> BTreeSet<String> {
+    let hosts = endpoint.is_plain().then(|| endpoint.host().to_owned());
+    hosts.into_iter().collect()
+}
+
+fn authorities(config: &Config, environment: &Environment) -> Authorities {
+    let set = |name| environment.get(name).filter(|value| !value.is_empty());
+    Authorities {
+        file: set("SSL_CERT_FILE").map(PathBuf::from),
+        folders: set("SSL_CERT_DIR").map(|folders| std::env::split_paths(folders).collect()).unwrap_or_default(),
+        docker: None,
+        only: config.ca_file.as_ref().map(|file| file.value.clone()),
+        anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
+    }
+}

@@ -1,0 +1,147 @@
+//! Where the backend is: the forms in which its address is written, and what follows from it.
+
+use std::fmt;
+
+use union_build::diag::{Code, Diagnostic, Origin};
+use union_build::spec::Placed;
+
+use super::api_key::ApiKey;
+use super::keys;
+use super::reader::Reader;
+
+/// The address of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `host[:port]`, as it was written.
+    host: String,
+    /// Whether it is spoken to without encryption, and so without a login.
+    plain: bool,
+}
+
+impl Endpoint {
+    /// Reads `host[:port]`, `dns:///host[:port]`, `https://host[:port]` or `http://host[:port]`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence's end.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = match text.split_once("://") {
+            None => ("", text),
+            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:`, where three belong")?),
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+            Some(_) => return Err("has a scheme that no backend speaks"),
+        };
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        if host.contains(['/', '?', '#']) {
+            return Err("is the address of a page; a backend is a host without a path");
+        }
+        if host.contains('@') {
+            return Err("has a user in it");
+        }
+        match url::Url::parse(&format!("https://{host}/")) {
+            Ok(url) if url.host_str().is_some_and(|known| !known.is_empty()) => Ok(Self { host: host.to_owned(), plain: scheme == "http" }),
+            _ => Err("is no host, with or without a port"),
+        }
+    }
+
+    /// `host[:port]`, as it was written: the name under which Flyte's tools keep tokens.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether it is spoken to without encryption.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// The organization that hosted backends have in their name: the first label of more than two.
+    pub fn org(&self) -> Option<&str> {
+        let name = self.host.split(':').next().unwrap_or_default();
+        let is_address = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
+        let (first, rest) = name.split_once('.')?;
+        (rest.contains('.') && !is_address && !first.is_empty()).then_some(first)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// Its URL, without a slash at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.plain { "http" } else { "https" }, self.host)
+    }
+}
+
+/// Flag, API key, variable or file, with `admin.insecure` applied.
+pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut Reader<'_>) -> Option<Placed<Endpoint>> {
+    let told = reader.text(&keys::ENDPOINT);
+    let flag = flag.map(|text| Placed { value: text.to_owned(), origin: Origin::Flag("--endpoint") });
+    let of_key = key.map(|key| Placed { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
+    let Placed { value: text, origin } = flag.or(of_key).or(told)?;
+    let mut endpoint = match Endpoint::parse(text.trim()) {
+        Ok(endpoint) => endpoint,
+        Err(why) => {
+            let problem = Diagnostic::error(Code::EndpointInvalid, format!("the endpoint `{text}` {why}"), &origin, "");
+            reader.problems.push(problem);
+            return None;
+        }
+    };
+    let insecure = reader.switch(&keys::INSECURE).filter(|insecure| insecure.value && !endpoint.plain);
+    // Without encryption there is no login, and an API key is one.
+    if let Some(insecure) = insecure.filter(|_| origin != ApiKey::ORIGIN) {
+        if text.starts_with("https://") {
+            let problem = Diagnostic::error(Code::EndpointInvalid, "the endpoint is `https`, and `admin.insecure` is true", &origin, "");
+            reader.problems.push(problem.also(&insecure.origin, "without encryption").help("Remove one of the two."));
+            return None;
+        }
+        endpoint.plain = true;
+    }
+    Some(Placed { value: endpoint, origin })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_has_five_forms() {
+        for (text, shown) in [
+            ("acme.example.test", "https://acme.example.test"),
+            ("localhost:8090", "https://localhost:8090"),
+            ("dns:///acme.example.test", "https://acme.example.test"),
+            ("dns:///localhost:30080", "https://localhost:30080"),
+            ("https://acme.example.test/", "https://acme.example.test"),
+            ("http://localhost:8090", "http://localhost:8090"),
+            ("[::1]:8090", "https://[::1]:8090"),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_endpoint_says_why() {
+        for (text, why) in [
+            ("dns://acme.example.test", "three belong"),
+            ("ftp://acme.example.test", "no backend speaks"),
+            ("https://acme.example.test/console/projects", "is the address of a page"),
+            ("https://me@acme.example.test", "a user"),
+            ("host:port", "is no host"),
+            ("", "is no host"),
+            ("dns:///", "is no host"),
+        ] {
+            assert!(Endpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", Endpoint::parse(text));
+        }
+    }
+
+    #[test]
+    fn an_organization_is_the_first_of_more_than_two_labels() {
+        for (text, org) in [
+            ("acme.example.test", Some("acme")),
+            ("acme.eu.example.test:443", Some("acme")),
+            ("example.test", None),
+            ("localhost:8090", None),
+            ("127.0.0.1:8090", None),
+            ("[2001:db8::1]:8090", None),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().org(), org, "{text}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+#![allow(clippy::unwrap_used)]
+
+use tempfile::TempDir;
+use union_build::diag::Severity;
+
+use super::*;
+
+/// A user's folders and variables.
+struct Home {
+    root: TempDir,
+    environment: Environment,
+}
+
+impl Home {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        environment.set("HOME", root.path().join("home"));
+        Self { root, environment }.file("work/.keep", "")
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        let path = self.root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &str, value: impl Into<std::ffi::OsString>) -> Self {
+        self.environment.set(name, value);
+        self
+    }
+
+    fn load_with(&self, change: impl FnOnce(&mut Request<'_>)) -> Result<(Config, Vec<Diagnostic>)> {
+        let folder = self.root.path().join("work");
+        let mut request = Request { environment: &self.environment, folder: &folder, file: None, endpoint: None, org: None };
+        change(&mut request);
+        load(&request)
+    }
+
+    /// The config, which must have no problem.
+    #[track_caller]
+    fn config(&self) -> Config {
+        let (config, problems) = self.load_with(|_| {}).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        config
+    }
+
+    /// Code, message and place of the one problem.
+    #[track_caller]
+    fn problem(&self) -> (Code, String, String) {
+        let (_, problems) = self.load_with(|_| {}).unwrap();
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        let place = problem.labels[0].origin.to_string();
+        (problem.code, problem.message.clone(), place.rsplit('/').next().unwrap().to_owned())
+    }
+}
+
+/// A config in the user's home.
+fn usual(text: &str) -> Home {
+    Home::new().file("home/.flyte/config.yaml", text)
+}
+
+fn text(value: &Option<Placed<String>>) -> Option<&str> {
+    value.as_ref().map(|value| value.value.as_str())
+}
+
+const EXAMPLE: &str = "admin: {endpoint: dns:///acme.example.test, authType: Pkce}
+image: {builder: remote, registry: ghcr.io/acme}
+task: {project: flytesnacks, domain: development}
+";
+
+#[test]
+fn the_first_file_that_is_there_is_the_only_one() {
+    let places = [
+        "work/config.yaml",
+        "work/.flyte/config.yaml",
+        ".flyte/config.yaml",
+        "uctl.yaml",
+        "flytectl.yaml",
+        "home/.union/config.yaml",
+        "home/.flyte/config.yaml",
+    ];
+    let mut home = Home::new().file(".git/HEAD", "");
+    for place in places {
+        home = home.file(place, &format!("task: {{project: {place}}}"));
+    }
+    let (uctl, flytectl) = (home.root.path().join("uctl.yaml"), home.root.path().join("flytectl.yaml"));
+    home = home.env("UCTL_CONFIG", uctl).env("FLYTECTL_CONFIG", flytectl);
+    for place in places {
+        assert_eq!(text(&home.config().project), Some(place));
+        assert_eq!(home.config().domain, None, "nothing is merged");
+        std::fs::remove_file(home.root.path().join(place)).unwrap();
+        home.environment.remove(match place {
+            "uctl.yaml" => "UCTL_CONFIG",
+            "flytectl.yaml" => "FLYTECTL_CONFIG",
+            _ => "NONE",
+        });
+    }
+    assert_eq!(home.config().file, None);
+}
+
+#[test]
+fn a_file_that_was_named_has_to_be_there() {
+    let home = usual(EXAMPLE);
+    let absent = home.load_with(|request| request.file = Some(Path::new("absent.yaml"))).unwrap_err();
+    assert_eq!(absent.code(), Code::FileUnreadable);
+    assert!(absent.to_string().contains("work/absent.yaml"), "{absent}");
+    let named = usual(EXAMPLE).env("UCTL_CONFIG", "/no/such/file").load_with(|_| {}).unwrap_err();
+    assert!(named.to_string().contains("/no/such/file"), "{named}");
+}
+
+#[test]
+fn a_config_yaml_that_knows_nothing_of_flyte_is_somebody_elses() {
+    for other in ["server: {port: 80}", "replicas: {{ .Values.replicas }}\nname: x", "- a\n- b", ""] {
+        let home = usual(EXAMPLE).file("work/config.yaml", other);
+        assert_eq!(text(&home.config().project), Some("flytesnacks"), "{other}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_yaml_is_an_error_with_its_line() {
+    let (code, _, place) = usual("admin:\n  endpoint: [dns:///a.example.test\ntask: {}\n").problem();
+    assert_eq!(code, Code::FlyteConfigSyntax);
+    assert!(place.starts_with("config.yaml:3:"), "{place}");
+    let (code, ..) = Home::new().file("work/config.yaml", "admin: {\n").problem();
+    assert_eq!(code, Code::FlyteConfigSyntax);
+}
+
+#[test]
+fn values_have_the_place_where_they_stand() {
+    let config = usual(EXAMPLE).env("FLYTE_TASK_DOMAIN", "production").config();
+    let endpoint = config.endpoint.unwrap();
+    assert_eq!(endpoint.value.to_string(), "https://acme.example.test");
+    assert!(endpoint.origin.to_string().ends_with("home/.flyte/config.yaml:1:19"), "{}", endpoint.origin);
+    assert_eq!(config.org.unwrap().value, "acme");
+    assert_eq!(text(&config.registry), Some("ghcr.io/acme"));
+    let domain = config.domain.unwrap();
+    assert_eq!((domain.value.as_str(), domain.origin), ("production", Origin::Env("FLYTE_TASK_DOMAIN")));
+}
+
+#[test]
+fn variables_count_without_a_file_and_an_empty_one_is_none() {
+    let config = Home::new().env("FLYTE_ADMIN_ENDPOINT", "acme.example.test").env("FLYTE_ADMIN_CLIENTID", "me").config();
+    assert_eq!(config.endpoint.unwrap().value.host(), "acme.example.test");
+    assert_eq!(text(&config.auth.client_id), Some("me"));
+    let config = usual(EXAMPLE).env("FLYTE_TASK_PROJECT", "").config();
+    assert_eq!(text(&config.project), Some("flytesnacks"));
+}
+
+#[test]
+fn false_is_false_in_a_variable_and_in_quotes() {
+    for (file, variable, plain) in [
+        ("", Some("false"), false),
+        ("", Some("0"), false),
+        ("", Some("True"), true),
+        (", insecure: 'false'", None, false),
+        (", insecure: no", None, false),
+        (", insecure: yes", None, true),
+        (", insecure: true", Some("off"), false),
+    ] {
+        let mut home = usual(&format!("admin: {{endpoint: localhost:8090{file}}}"));
+        if let Some(variable) = variable {
+            home = home.env("FLYTE_ADMIN_INSECURE", variable);
+        }
+        assert_eq!(home.config().endpoint.unwrap().value.is_plain(), plain, "{file} {variable:?}");
+    }
+    let (code, message, place) = usual("admin:\n  insecureSkipVerify: maybe\n").problem();
+    assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:23"));
+    assert!(message.contains("`maybe`") && message.contains("admin.insecureSkipVerify"), "{message}");
+}
+
+#[test]
+fn the_scheme_of_an_endpoint_is_kept_and_must_not_contradict() {
+    let plain = |text: &str| usual(text).config().endpoint.unwrap().value.to_string();
+    assert_eq!(plain("admin: {endpoint: 'http://localhost:8090'}"), "http://localhost:8090");
+    assert_eq!(plain("admin: {endpoint: 'dns:///localhost:8090', insecure: true}"), "http://localhost:8090");
+    let (code, message, _) = usual("admin: {endpoint: 'https://localhost:8090', insecure: true}").problem();
+    assert_eq!(code, Code::EndpointInvalid);
+    assert!(message.contains("insecure"), "{message}");
+    let (code, message, _) = usual("admin: {endpoint: 'https://acme.example.test/console'}").problem();
+    assert_eq!(code, Code::EndpointInvalid);
+    assert!(message.contains("the address of a page"), "{message}");
+}
+
+#[test]
+fn flags_come_first() {
+    let home = usual(EXAMPLE).env("FLYTE_ADMIN_ENDPOINT", "other.example.test").env("FLYTE_TASK_ORG", "other");
+    let (config, _) = home
+        .load_with(|request| {
+            request.endpoint = Some("flag.example.test");
+            request.org = Some("mine");
+        })
+        .unwrap();
+    assert_eq!(
+        config.endpoint.unwrap(),
+        Placed { value: Endpoint::parse("flag.example.test").unwrap(), origin: Origin::Flag("--endpoint") }
+    );
+    assert_eq!(config.org.unwrap(), Placed { value: "mine".to_owned(), origin: Origin::Flag("--org") });
+}
+
+#[test]
+fn an_api_key_overrides_endpoint_login_and_organization() {
+    use base64::Engine as _;
+    let key = base64::engine::general_purpose::STANDARD.encode("key.example.test:robot:hunter2:tenant");
+    let home = usual("admin: {endpoint: localhost:8090, insecure: true, authType: DeviceFlow, caCertFilePath: ca.pem}\ntask: {org: file}");
+    let config = home.env("FLYTE_API_KEY", key).config();
+    let endpoint = config.endpoint.as_ref().unwrap();
+    assert_eq!((endpoint.value.to_string().as_str(), &endpoint.origin), ("https://key.example.test", &Origin::Env("FLYTE_API_KEY")));
+    assert_eq!(text(&config.org), Some("tenant"));
+    assert_eq!((config.auth.kind.value, text(&config.auth.client_id)), (AuthType::ClientSecret, Some("robot")));
+    assert!(matches!(&config.auth.secret, Some(ClientSecret::Known(secret)) if secret.reveal() == "hunter2"));
+    assert!(config.ca_file.as_ref().is_some_and(|file| file.ends_with("work/ca.pem")), "the trust of the file still counts");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let (code, message, _) = Home::new().env("FLYTE_API_KEY", "hunter2").problem();
+    assert_eq!(code, Code::ApiKeyInvalid);
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn a_secret_that_is_named_is_used() {
+    let secret = |home: Home| {
+        let auth = home.config().auth;
+        (auth.kind.value, format!("{:?}", auth.secret.unwrap()))
+    };
+    let file = "admin: {clientId: robot, clientSecretLocation: secret, clientSecretEnvVar: MY_SECRET}";
+    let (kind, told) = secret(usual(file).env("MY_SECRET", "hunter2"));
+    assert_eq!((kind, told.as_str()), (AuthType::ClientSecret, "Known(***)"));
+    let (kind, told) = secret(usual(file));
+    assert_eq!(kind, AuthType::ClientSecret);
+    assert!(told.contains("work/secret"), "{told}");
+    let (kind, told) = secret(usual("admin: {clientSecretEnvVar: MY_SECRET}"));
+    assert_eq!(kind, AuthType::Pkce);
+    assert!(told.contains("Unset") && told.contains("MY_SECRET"), "{told}");
+}
+
+#[test]
+fn commands_and_scopes_are_lists_arrays_or_words() {
+    let command = |home: Home| home.config().auth.command.unwrap().value;
+    assert_eq!(command(usual("admin:\n  command: [uctl, get-token]")), ["uctl", "get-token"]);
+    assert_eq!(command(usual("admin:\n  command: uctl get-token")), ["uctl", "get-token"]);
+    assert_eq!(command(Home::new().env("FLYTE_ADMIN_COMMAND", r#"["uctl", "a b"]"#)), ["uctl", "a b"]);
+    assert_eq!(command(Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a b'")), ["uctl", "a b"]);
+    let scopes = |text: &str| Home::new().env("FLYTE_ADMIN_SCOPES", text).config().auth.scopes.unwrap().value;
+    assert_eq!(scopes("all, offline"), ["all", "offline"]);
+    assert_eq!(scopes(r#"["all","offline"]"#), ["all", "offline"]);
+    let (code, message, _) = Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a").problem();
+    assert_eq!(code, Code::FlyteConfigInvalid);
+    assert!(message.contains("quotes"), "{message}");
+    let (code, _, place) = usual("admin:\n  command: {a: b}").problem();
+    assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:12"));
+}
+
+#[test]
+fn a_way_to_log_in_is_one_of_five() {
+    for (word, kind) in
+        [("DeviceFlow", AuthType::DeviceFlow), ("client_secret", AuthType::ClientSecret), ("headless", AuthType::DeviceFlow)]
+    {
+        assert_eq!(Home::new().env("FLYTE_AUTH_TYPE", word).config().auth.kind.value, kind);
+    }
+    assert_eq!(Home::new().config().auth.kind.value, AuthType::Pkce);
+    let (code, message, _) = Home::new().env("FLYTE_AUTH_TYPE", "Kerberos").problem();
+    assert_eq!(code, Code::FlyteConfigInvalid);
+    assert!(message.contains("Kerberos"), "{message}");
+}
+
+#[test]
+fn two_variables_of_one_setting_that_differ_are_told() {
+    let home = Home::new().env("FLYTE_AUTH_TYPE", "Pkce").env("FLYTE_ADMIN_AUTHTYPE", "DeviceFlow");
+    let (config, problems) = home.load_with(|_| {}).unwrap();
+    assert_eq!(config.auth.kind.value, AuthType::Pkce);
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].severity, Severity::Warning);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let (_, problems) = usual("admin: {endpoint: 'ftp://x', insecureSkipVerify: perhaps, authType: [a]}").load_with(|_| {}).unwrap();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn anchors_and_merged_maps_are_followed_and_the_last_of_two_keys_counts() {
+    let merged =
+        "base: &base {endpoint: a.example.test, clientId: base}\nadmin:\n  <<: *base\n  clientId: own\ntask: {project: a, project: b}\n";
+    let config = usual(merged).config();
+    assert_eq!(config.endpoint.as_ref().unwrap().value.host(), "a.example.test");
+    assert_eq!((text(&config.auth.client_id), text(&config.project)), (Some("own"), Some("b")));
+}
+
+#[test]
+fn hostile_yaml_is_refused_and_takes_no_time() {
+    let mut bomb = String::from("a0: &a0 [x, x]\n");
+    for level in 1..60 {
+        bomb.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1));
+    }
+    assert_eq!(text(&usual(&format!("{bomb}task: {{project: p}}")).config().project), Some("p"));
+    let (code, ..) = usual(&format!("admin: {}{}", "[".repeat(5000), "]".repeat(5000))).problem();
+    assert_eq!(code, Code::FlyteConfigSyntax);
+    let (code, ..) = usual("task: &a {project: *a}").problem();
+    assert_eq!(code, Code::FlyteConfigSyntax);
+    let (code, ..) = usual("task: {}\n---\ntask: {}\n").problem();
+    assert_eq!(code, Code::FlyteConfigSyntax);
+}

@@ -1,0 +1,139 @@
+//! YAML as a tree whose scalars are text with a place. What a text means is for who asks for it:
+//! Python reads YAML 1.1, where `yes` is true, and a client id of digits is still a text.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+/// How deep a config may go: nothing that is asked for is below three levels.
+const DEEPEST: usize = 64;
+
+/// A node and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) span: Range<usize>,
+    pub(super) value: Value,
+}
+
+/// What a node is. An anchor's node is shared by those who name it.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    Text(String),
+    List(Vec<Rc<Node>>),
+    Map(Vec<(Rc<Node>, Rc<Node>)>),
+}
+
+impl Node {
+    /// What stands under a key; the last one counts, as in Python, and merged maps come after.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        let named = |name: &str| {
+            let found = entries.iter().rfind(|(key, _)| matches!(&key.value, Value::Text(text) if text == name));
+            found.map(|(_, node)| &**node)
+        };
+        named(key).or_else(|| match &named("<<")?.value {
+            Value::List(maps) => maps.iter().find_map(|map| map.get(key)),
+            _ => named("<<")?.get(key),
+        })
+    }
+}
+
+/// Why a text is no config, and where.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) span: Range<usize>,
+    pub(super) why: String,
+}
+
+/// Reads the one document of a text; `None` when it is empty.
+pub(super) fn parse(text: &str) -> Result<Option<Node>, Wrong> {
+    let mut tree = Tree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| tree.wrong(&Span::empty(*error.marker()), error.info()))?;
+        tree.take(event, &span)?;
+    }
+    Ok(tree.done.map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
+}
+
+/// A tree that grows with each event.
+struct Tree {
+    /// Byte offset of each character and of the end: the parser counts characters.
+    offsets: Vec<usize>,
+    /// Lists and maps that have not ended, with their anchors.
+    open: Vec<(usize, Node, Option<Rc<Node>>)>,
+    anchors: HashMap<usize, Rc<Node>>,
+    done: Option<Rc<Node>>,
+}
+
+impl Tree {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Wrong> {
+        let node = |value| Node { span: self.bytes(span), value };
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                let node = node(if null { Value::Null } else { Value::Text(text.into_owned()) });
+                self.close(anchor, node);
+            }
+            Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
+                return Err(self.wrong(span, "no config is as deep as this"));
+            }
+            Event::SequenceStart(anchor, _) => self.open.push((anchor, node(Value::List(Vec::new())), None)),
+            Event::MappingStart(anchor, _) => self.open.push((anchor, node(Value::Map(Vec::new())), None)),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let (anchor, node, _) = self.open.pop().expect("the parser closes only what it opened");
+                self.close(anchor, node);
+            }
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let unknown = || self.wrong(span, "an alias stands before the end of what it names");
+                self.put(node.ok_or_else(unknown)?);
+            }
+            Event::DocumentStart(_) if self.done.is_some() => {
+                return Err(self.wrong(span, "a config is one document, and here a second begins"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, anchor: usize, node: Node) {
+        let node = Rc::new(node);
+        // Anchors are numbered from one.
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        self.put(node);
+    }
+
+    /// Puts a finished node into the list or map that it belongs to.
+    fn put(&mut self, node: Rc<Node>) {
+        let Some((_, parent, key)) = self.open.last_mut() else {
+            self.done = Some(node);
+            return;
+        };
+        match &mut parent.value {
+            Value::List(nodes) => nodes.push(node),
+            Value::Map(entries) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => *key = Some(node),
+            },
+            Value::Null | Value::Text(_) => unreachable!("only lists and maps are opened"),
+        }
+    }
+
+    fn bytes(&self, span: &Span) -> Range<usize> {
+        let end = self.offsets.len() - 1;
+        self.offsets[span.start.index().min(end)]..self.offsets[span.end.index().min(end)]
+    }
+
+    fn wrong(&self, span: &Span, why: &str) -> Wrong {
+        Wrong { span: self.bytes(span), why: why.to_owned() }
+    }
+}
+
+fn offsets(text: &str) -> Vec<usize> {
+    text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect()
+}

@@ -1,0 +1,131 @@
+//! Why a call did not give what was asked for, before it is known what that was for.
+
+use std::time::Duration;
+
+use union_build::diag::Code;
+
+use super::status::{Said, Status};
+use crate::base::error::Error;
+use crate::http::fault::{Fault, Kind};
+
+/// Why a call failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The backend's code; `None` when it has not answered in the protocol's words.
+    pub status: Option<Status>,
+    /// The code that a user sees.
+    pub(crate) code: Code,
+    /// The cause, which names who has answered.
+    pub(crate) cause: String,
+    /// What to do next, when there is more to say than the code's own cure.
+    pub(crate) help: Option<String>,
+    /// Whether it may pass by itself.
+    pub(super) again: Again,
+    /// The pause that the backend asked for.
+    pub(super) pause: Option<Duration>,
+}
+
+/// Whether a failure may pass by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Again {
+    /// It will be the same.
+    Never,
+    /// It may pass; what was asked for may have been done all the same.
+    Perhaps,
+    /// It may pass; nobody has acted on it.
+    Unheard,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
+        Self { status: None, code, cause: cause.into(), help: None, again: Again::Never, pause: None }
+    }
+
+    /// The failure that the backend itself tells.
+    pub(super) fn said(host: &str, status: Status, said: &Said) -> Self {
+        let words = if said.message.is_empty() { String::new() } else { format!(": {}", said.message) };
+        let again = if matches!(status, Status::Unavailable | Status::Internal) { Again::Perhaps } else { Again::Never };
+        let cause = format!("{host} answered `{}`{words}", status.word());
+        Self { status: Some(status), again, ..Self::new(code_of(status), cause) }
+    }
+
+    /// A failure that may pass by itself.
+    pub(crate) fn passing(code: Code, cause: impl Into<String>, pause: Option<Duration>) -> Self {
+        Self { again: Again::Perhaps, pause, ..Self::new(code, cause) }
+    }
+
+    /// The stream ended where it should not have.
+    pub(super) fn cut(cause: impl Into<String>) -> Self {
+        Self { again: Again::Perhaps, ..Self::new(Code::BackendUnreachable, cause) }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether the backend gave this code.
+    pub fn is(&self, status: Status) -> bool {
+        self.status == Some(status)
+    }
+
+    /// Whether the same may go well in a moment: the line was cut, or the backend is not there.
+    pub fn may_pass(&self) -> bool {
+        self.again > Again::Never
+    }
+
+    /// The error of what was to be done with the backend.
+    pub fn into_error(self, tried: impl Into<String>) -> Error {
+        let error = Error::new(self.code, tried).because(self.cause);
+        match self.help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}
+
+/// A fault of the line, in the words of backends.
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let (code, again, help) = match fault.kind {
+            Kind::NoConnection => (Code::BackendUnreachable, Again::Unheard, None),
+            Kind::Unreachable => (Code::BackendUnreachable, Again::Perhaps, None),
+            Kind::Plain(host) => {
+                let help = format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.");
+                (Code::BackendUntrusted, Again::Never, Some(help))
+            }
+            Kind::Untrusted => (Code::BackendUntrusted, Again::Never, None),
+            Kind::Misleading => (Code::BackendInvalid, Again::Never, None),
+            Kind::Machine(code) => (code, Again::Never, None),
+        };
+        Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
+    }
+}
+
+/// An error of the machine at hand keeps its code.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.code(), error.chain().join(": ")).help(error.advice())
+    }
+}
+
+fn code_of(status: Status) -> Code {
+    match status {
+        Status::Unauthenticated => Code::LoginRefused,
+        Status::PermissionDenied => Code::BackendDenied,
+        Status::NotFound => Code::BackendNotFound,
+        Status::Unimplemented => Code::BackendLacks,
+        Status::InvalidArgument
+        | Status::AlreadyExists
+        | Status::FailedPrecondition
+        | Status::Aborted
+        | Status::OutOfRange
+        | Status::Canceled => Code::BackendRefused,
+        Status::Unknown
+        | Status::DeadlineExceeded
+        | Status::ResourceExhausted
+        | Status::Internal
+        | Status::Unavailable
+        | Status::DataLoss => Code::BackendFailed,
+    }
+}

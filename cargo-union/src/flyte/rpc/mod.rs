@@ -1,0 +1,212 @@
+//! The Connect protocol over our own line: one message for another, or one for a stream.
+//!
+//! Only what may pass by itself is called again, and only where it may be done twice. Nothing here
+//! knows who the user is: credentials come with each call, and go to the backend's own host only.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use prost::Message;
+use union_build::diag::Code;
+
+use super::Reporter;
+use crate::http::answer::Answer;
+use crate::http::body::Body;
+use crate::http::fault::clean;
+use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::http::retry::{Retry, asked};
+use crate::http::{Method, Outgoing, StatusCode, Transport, Url, authority};
+
+mod envelope;
+mod failure;
+mod method;
+mod status;
+mod stream;
+
+pub use failure::Failure;
+pub use method::{Repeat, Streaming, Unary};
+pub use status::Status;
+
+use envelope::LARGEST;
+use failure::Again;
+use method::Place;
+
+const PROTO: &str = "application/proto";
+const STREAM: &str = "application/connect+proto";
+const VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest error that is read.
+const LONGEST_ERROR: usize = 1 << 20;
+
+/// The line to one server of the backend.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) transport: Arc<Transport>,
+    /// Scheme, host and port.
+    pub(crate) base: Url,
+    retry: Retry,
+    reporter: Arc<dyn Reporter>,
+}
+
+/// What goes with every try of one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    /// The same for all tries, so that the backend's log shows them as one.
+    id: HeaderValue,
+    /// Who the user is.
+    pub(crate) credentials: HeaderMap,
+}
+
+impl Stamp {
+    /// A stamp with a number of its own.
+    pub(crate) fn new(credentials: HeaderMap) -> Result<Self, Failure> {
+        let id = crate::base::random::uuid()?;
+        Ok(Self { id: HeaderValue::from_str(&id).expect("a UUID is letters, digits and dashes"), credentials })
+    }
+}
+
+impl Line {
+    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: Retry, reporter: Arc<dyn Reporter>) -> Self {
+        Self { transport, base, retry, reporter }
+    }
+
+    /// The same line to another server.
+    pub(crate) fn to(&self, base: Url) -> Self {
+        Self { base, ..self.clone() }
+    }
+
+    /// Calls a method with one answer.
+    pub(crate) async fn unary<Req: Message, Res: Message + Default>(
+        &self,
+        method: Unary<Req, Res>,
+        request: &Req,
+        stamp: &Stamp,
+    ) -> Result<Res, Failure> {
+        let body = Bytes::from(request.encode_to_vec());
+        self.persist(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), stamp)).await
+    }
+
+    /// Calls a method that streams, and waits for the first that it says.
+    pub(crate) async fn stream<Req: Message, Res: Message + Default + 'static>(
+        &self,
+        method: Streaming<Req, Res>,
+        request: &Req,
+        stamp: &Stamp,
+    ) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+        let body = envelope::wrap(&request.encode_to_vec());
+        self.persist(&method.place.to_string(), Repeat::Always, || async {
+            let outgoing = Outgoing { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), stamp) };
+            let answer = self.transport.send_once(&outgoing).await?;
+            stream::open(self.accepted(answer, STREAM).await?).await
+        })
+        .await
+    }
+
+    async fn unary_once<Res: Message + Default>(&self, place: Place, body: Bytes, stamp: &Stamp) -> Result<Res, Failure> {
+        let outgoing = self.outgoing(place, PROTO, body, stamp).header(ACCEPT_ENCODING, "gzip");
+        let answer = self.transport.send_once(&outgoing).await?;
+        let mut answer = self.accepted(answer, PROTO).await?;
+        let packed = answer.header(CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
+        let bytes = answer.bytes(LARGEST).await?;
+        let host = authority(&self.base);
+        let invalid = |why: String| Failure::new(Code::BackendInvalid, format!("{host} {why}"));
+        let bytes = if packed { envelope::unpack(&bytes).map_err(invalid)? } else { bytes };
+        Res::decode(bytes).map_err(|cause| invalid(format!("answers {place} with another message than expected: {cause}")))
+    }
+
+    fn outgoing(&self, place: Place, kind: &'static str, body: Bytes, stamp: &Stamp) -> Outgoing {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/{}", place.service, place.name));
+        let mut outgoing = Outgoing::new(Method::POST, url).header(CONTENT_TYPE, kind).header(VERSION, "1").body(Body::Bytes(body));
+        if kind == STREAM {
+            outgoing = outgoing.header(HeaderName::from_static("connect-accept-encoding"), "gzip");
+        }
+        outgoing.headers.insert(REQUEST_ID, stamp.id.clone());
+        outgoing.private = stamp.credentials.clone();
+        outgoing
+    }
+
+    /// The answer, when it is one of the protocol's and no error.
+    async fn accepted(&self, answer: Answer, kind: &str) -> Result<Answer, Failure> {
+        let told = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match answer.status() {
+            StatusCode::OK if told == kind => Ok(answer),
+            StatusCode::OK => Err(self.stranger(&answer, &told)),
+            status if status.is_redirection() => {
+                let to = answer.header(crate::http::header::LOCATION).and_then(|location| self.base.join(location).ok());
+                let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
+                Err(Failure::new(Code::BackendInvalid, format!("{} sends on to {to}", authority(&self.base))))
+            }
+            _ => Err(self.refused(answer, &told).await),
+        }
+    }
+
+    /// The failure of an answer from somebody who does not speak the protocol.
+    fn stranger(&self, answer: &Answer, kind: &str) -> Failure {
+        let what = match kind {
+            "text/html" => "a web page".to_owned(),
+            "" => "something without a kind".to_owned(),
+            kind => format!("`{}`", clean(kind)),
+        };
+        Failure::new(Code::BackendInvalid, format!("{} answers {} with {what}", authority(&self.base), answer.status()))
+    }
+
+    async fn refused(&self, mut answer: Answer, kind: &str) -> Failure {
+        let (http, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+        let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
+        let said = if kind == "application/json" { status::error(&body) } else { None };
+        let host = authority(&self.base);
+        let mut failure = match &said {
+            Some(said) => Failure::said(&host, said.status.unwrap_or_else(|| Status::of_http(http)), said),
+            None => {
+                let status = Status::of_http(http);
+                let words = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
+                let said = status::Said { status: None, message: String::new() };
+                Failure { cause: format!("{host} answered {http}{words}"), ..Failure::said(&host, status, &said) }
+            }
+        };
+        if said.is_none() && http == StatusCode::NOT_FOUND {
+            failure.code = Code::BackendInvalid;
+        }
+        if http == StatusCode::TOO_MANY_REQUESTS {
+            failure.again = Again::Unheard;
+        }
+        // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
+        if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
+            failure.code = Code::BackendUntrusted;
+        }
+        Failure { pause, ..self.explained(failure) }
+    }
+
+    /// Adds what a line without encryption may have to do with it.
+    fn explained(&self, failure: Failure) -> Failure {
+        let line = matches!(failure.code, Code::BackendUnreachable | Code::BackendUntrusted);
+        if !line || self.base.scheme() != "http" || failure.help.is_some() || failure.again == Again::Unheard {
+            return failure;
+        }
+        failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
+    }
+
+    /// Calls again while that is safe and may help.
+    pub(crate) async fn persist<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        what: &str,
+        repeat: Repeat,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure> {
+        let mut failed = 0;
+        loop {
+            let failure = match call().await {
+                Err(failure) => self.explained(failure),
+                done => return done,
+            };
+            failed += 1;
+            let safe = failure.again == Again::Unheard || (failure.again == Again::Perhaps && repeat == Repeat::Always);
+            let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| safe) else { return Err(failure) };
+            self.reporter.retrying(what, &failure.cause, pause);
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

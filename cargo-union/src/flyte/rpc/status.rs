@@ -1,0 +1,163 @@
+//! The codes of the protocol, and how they are found in an answer.
+
+use serde::Deserialize;
+
+use crate::http::StatusCode;
+use crate::http::fault::clean;
+
+/// A code of the protocol; those of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the protocol's documentation says what they mean")]
+pub enum Status {
+    Canceled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    Aborted,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+impl Status {
+    const WORDS: [(Self, &str); 16] = [
+        (Self::Canceled, "canceled"),
+        (Self::Unknown, "unknown"),
+        (Self::InvalidArgument, "invalid_argument"),
+        (Self::DeadlineExceeded, "deadline_exceeded"),
+        (Self::NotFound, "not_found"),
+        (Self::AlreadyExists, "already_exists"),
+        (Self::PermissionDenied, "permission_denied"),
+        (Self::ResourceExhausted, "resource_exhausted"),
+        (Self::FailedPrecondition, "failed_precondition"),
+        (Self::Aborted, "aborted"),
+        (Self::OutOfRange, "out_of_range"),
+        (Self::Unimplemented, "unimplemented"),
+        (Self::Internal, "internal"),
+        (Self::Unavailable, "unavailable"),
+        (Self::DataLoss, "data_loss"),
+        (Self::Unauthenticated, "unauthenticated"),
+    ];
+
+    /// The word of the protocol.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(status, _)| *status == self).map(|(_, word)| *word).expect("every code is listed")
+    }
+
+    /// The code that a word stands for, also when it is written as gRPC's own names are.
+    fn of_word(word: &str) -> Option<Self> {
+        let word = word.to_ascii_lowercase();
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(status, _)| *status)
+    }
+
+    /// What an answer means that does not say it in the protocol's way.
+    pub(super) fn of_http(status: StatusCode) -> Self {
+        match status.as_u16() {
+            400 => Self::Internal,
+            401 | 407 => Self::Unauthenticated,
+            403 => Self::PermissionDenied,
+            404 => Self::Unimplemented,
+            429 | 502..=504 => Self::Unavailable,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What the backend says of an error.
+#[derive(Debug)]
+pub(super) struct Said {
+    /// `None` when it is none of the protocol's codes.
+    pub(super) status: Option<Status>,
+    pub(super) message: String,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+impl From<Wire> for Said {
+    fn from(wire: Wire) -> Self {
+        let (word, message) = (wire.code.unwrap_or_default(), wire.message.unwrap_or_default());
+        let status = Status::of_word(&word);
+        let told = if message.is_empty() && status.is_none() { word } else { message };
+        Self { status, message: clean(&told) }
+    }
+}
+
+/// Reads the body of an error; `None` when it is not one.
+pub(super) fn error(body: &[u8]) -> Option<Said> {
+    let wire: Wire = serde_json::from_slice(body).ok()?;
+    (wire.code.is_some() || wire.message.is_some()).then(|| wire.into())
+}
+
+/// Reads the end of a stream: `Ok(None)` when all is well.
+pub(super) fn end(frame: &[u8]) -> Result<Option<Said>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct End {
+        error: Option<Wire>,
+    }
+    let end: End = serde_json::from_slice(frame)?;
+    Ok(end.error.map(Said::from))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_word() {
+        for (status, word) in Status::WORDS {
+            assert_eq!((status.word(), Status::of_word(word)), (word, Some(status)));
+        }
+        assert_eq!(Status::of_word("UNAUTHENTICATED"), Some(Status::Unauthenticated));
+        assert_eq!(Status::of_word("teapot"), None);
+    }
+
+    #[test]
+    fn an_error_is_read_from_json_and_nothing_else() {
+        let said = error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#).unwrap();
+        assert_eq!((said.status, said.message.as_str()), (Some(Status::NotFound), r#"project "x" not found"#));
+        let said = error(br#"{"code":"teapot"}"#).unwrap();
+        assert_eq!((said.status, said.message.as_str()), (None, "teapot"));
+        for body in ["", "<html>", "{}", "[]", r#"{"error":"x"}"#] {
+            assert!(error(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_stream_ends_well_or_says_why_not() {
+        assert!(end(b"{}").unwrap().is_none());
+        assert!(end(br#"{"metadata":{"a":["b"]}}"#).unwrap().is_none());
+        assert_eq!(end(br#"{"error":{"code":"aborted"}}"#).unwrap().unwrap().status, Some(Status::Aborted));
+        assert!(end(b"").is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_in_the_protocols_words_is_judged_by_its_number() {
+        for (number, status) in [
+            (400, Status::Internal),
+            (401, Status::Unauthenticated),
+            (407, Status::Unauthenticated),
+            (403, Status::PermissionDenied),
+            (404, Status::Unimplemented),
+            (418, Status::Unknown),
+            (429, Status::Unavailable),
+            (500, Status::Unknown),
+            (503, Status::Unavailable),
+        ] {
+            assert_eq!(Status::of_http(StatusCode::from_u16(number).unwrap()), status, "{number}");
+        }
+    }
+}

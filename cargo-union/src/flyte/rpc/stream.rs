@@ -1,0 +1,69 @@
+//! A stream of messages: as they come, to the end that the backend itself declares.
+
+use std::marker::PhantomData;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use prost::Message;
+use union_build::diag::Code;
+
+use super::Failure;
+use super::envelope::{Frame, Frames};
+use super::status::{self, Status};
+use crate::http::answer::Answer;
+use crate::http::authority;
+
+/// An answer that is read frame by frame.
+struct Reader<Res> {
+    answer: Answer,
+    frames: Frames,
+    types: PhantomData<fn() -> Res>,
+}
+
+/// Waits for the first frame: a refusal comes as one, and then there is no stream.
+///
+/// # Errors
+/// What the backend says, or what it did wrong.
+pub(super) async fn open<Res: Message + Default + 'static>(answer: Answer) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+    let mut reader = Reader { answer, frames: Frames::default(), types: PhantomData };
+    let first = reader.message().await?;
+    let rest = move |reader: Option<Reader<Res>>| async move {
+        let mut reader = reader?;
+        match reader.message().await {
+            Ok(None) => None,
+            Ok(Some(message)) => Some((Ok(message), Some(reader))),
+            // After an error there is nothing more.
+            Err(failure) => Some((Err(failure), None)),
+        }
+    };
+    let more = first.is_some().then_some(reader);
+    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(more, rest)).boxed())
+}
+
+impl<Res: Message + Default> Reader<Res> {
+    /// The next message; `None` at the end that the backend declares.
+    async fn message(&mut self) -> Result<Option<Res>, Failure> {
+        let host = authority(self.answer.url());
+        let invalid = |why: String| Failure::new(Code::BackendInvalid, format!("{host} {why}"));
+        loop {
+            match self.frames.next().map_err(invalid)? {
+                Some(Frame::Message(bytes)) => {
+                    let message = Res::decode(bytes);
+                    return message.map(Some).map_err(|cause| invalid(format!("streams another message than expected: {cause}")));
+                }
+                Some(Frame::End(bytes)) => {
+                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with something that is no end".to_owned()))?;
+                    return match end {
+                        Some(said) => Err(Failure::said(&host, said.status.unwrap_or(Status::Unknown), &said)),
+                        None => Ok(None),
+                    };
+                }
+                None => match self.answer.chunk_some_day().await? {
+                    Some(bytes) => self.frames.feed(&bytes),
+                    None if self.frames.is_torn() => return Err(Failure::cut(format!("{host} cut a stream in the middle of a message"))),
+                    None => return Err(Failure::cut(format!("{host} cut a stream before its end"))),
+                },
+            }
+        }
+    }
+}

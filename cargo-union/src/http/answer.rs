@@ -1,0 +1,70 @@
+//! An answer: its head, and a body that is read piece by piece, with a limit to silence and to length.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode, Url};
+
+use super::fault::{Fault, causes};
+use super::{SILENCE, authority};
+
+/// An answer, of which the head is there and the body is still to be read.
+#[derive(Debug)]
+pub(crate) struct Answer(Response);
+
+impl Answer {
+    pub(super) fn new(response: Response) -> Self {
+        Self(response)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// Who has answered; after redirects not who was asked.
+    pub(crate) fn url(&self) -> &Url {
+        self.0.url()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    /// A header's value, when it is text.
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether a web server for people has answered.
+    pub(crate) fn is_web_page(&self) -> bool {
+        self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+        let host = authority(self.0.url());
+        match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
+            Ok(chunk) => chunk,
+            Err(_) => Err(Fault::unreachable(format!("{host} fell silent"))),
+        }
+    }
+
+    /// The next bytes of the body, whenever they come; `None` at its end.
+    pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, Fault> {
+        let host = authority(self.0.url());
+        let cut = |error: reqwest::Error| Fault::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
+        self.0.chunk().await.map_err(cut)
+    }
+
+    /// The whole body, of so many bytes at most.
+    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes, Fault> {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if bytes.len() + chunk.len() > most {
+                let host = authority(self.0.url());
+                return Err(Fault::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+}

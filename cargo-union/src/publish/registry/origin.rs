@@ -1,0 +1,69 @@
+//! How a registry's host is spoken to: with encryption, or without where that is allowed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+use union_build::diag::Code;
+
+use crate::http::{Method, Outgoing, StatusCode, Transport, Url, is_loopback};
+use crate::publish::failure::Failure;
+
+/// The longest answer that is read to learn whether encryption is wanted.
+const LONGEST: usize = 64 << 10;
+
+/// What is known of each host; found out once, however many wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Origins(Mutex<HashMap<String, Arc<OnceCell<Url>>>>);
+
+impl Origins {
+    /// `https://host/` or, where that is allowed and the host speaks nothing better, `http://host/`.
+    pub(super) async fn of(&self, transport: &Transport, host: &str) -> Result<Url, Failure> {
+        let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone();
+        cell.get_or_try_init(|| find(transport, host)).await.cloned()
+    }
+}
+
+/// Asks a host that may go without encryption what it speaks: loopback is asked without first,
+/// for that is what it nearly always speaks, and any other host with encryption first.
+async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
+    let secure = origin("https", host)?;
+    if !transport.may_be_plain(host) {
+        return Ok(secure);
+    }
+    let plain = origin("http", host)?;
+    if is_loopback(host) {
+        return match probe(transport, &plain).await {
+            Ok(true) => Ok(plain),
+            Ok(false) => Ok(secure),
+            Err(failure) => {
+                let asked = probe(transport, &secure).await.map(|_| secure);
+                asked.map_err(|other| if other.code == Code::TlsFailed { other } else { failure })
+            }
+        };
+    }
+    match probe(transport, &secure).await {
+        Ok(_) => Ok(secure),
+        Err(failure) => match probe(transport, &plain).await {
+            Ok(true) => Ok(plain),
+            _ => Err(failure),
+        },
+    }
+}
+
+/// Whether the host answers at this URL; `false` when it says that it wants encryption.
+async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Failure> {
+    let url = origin.join("v2/").expect("`v2/` is a relative URL");
+    let mut answer = transport.send_once(&Outgoing::new(Method::GET, url)).await?;
+    if origin.scheme() == "https" || answer.status() != StatusCode::BAD_REQUEST {
+        return Ok(true);
+    }
+    // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
+    let text = answer.bytes(LONGEST).await.unwrap_or_default();
+    Ok(!String::from_utf8_lossy(&text).contains("HTTPS"))
+}
+
+fn origin(scheme: &str, host: &str) -> Result<Url, Failure> {
+    Url::parse(&format!("{scheme}://{host}/"))
+        .map_err(|cause| Failure::new(Code::InvalidRegistry, format!("`{host}` is not a registry: {cause}")))
+}
