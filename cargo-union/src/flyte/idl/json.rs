@@ -247,7 +247,8 @@ mod tests {
 
     #[test]
     fn maps_and_bytes() {
-        let binary = core::Scalar { value: Some(core::scalar::Value::Binary(core::Binary { value: vec![0xfb, 0xff], tag: String::new() })) };
+        let binary =
+            core::Scalar { value: Some(core::scalar::Value::Binary(core::Binary { value: vec![0xfb, 0xff], tag: String::new() })) };
         let literal = core::Literal { value: Some(core::literal::Value::Scalar(Box::new(binary))) };
         let map = core::LiteralMap { literals: [("a".to_owned(), literal), ("b".to_owned(), core::Literal::default())].into() };
         let expected = json!({ "literals": { "a": { "scalar": { "binary": { "value": "+/8=" } } }, "b": {} } });
