@@ -9,13 +9,14 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::compiling::{self, Executables};
+use super::environments::Environments;
 use super::keys::Keyed;
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::results::Record;
 use super::session::{Declared, Session};
 use crate::base::process::Command;
 use crate::build::native::NativeBuilder;
-use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe};
+use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Start};
 use crate::exit::Exit;
 use crate::image::Image;
 use crate::image::digest::Digest;
@@ -85,9 +86,12 @@ impl Package<'_> {
     /// everything was published.
     async fn build(&self, plan: PackagePlan) -> Result<Vec<Made>> {
         let missing: Vec<&ImagePlan> = plan.images.iter().filter(|image| image.planned.action != Action::Reuse).collect();
+        let environments = self.environments(&plan);
+        let to_make = missing.iter().filter(|image| image.planned.action == Action::BuildEnvironment && image.keyed.made.is_some());
+        try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
         try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
         let mut handover = self.hand_over(&plan).await?;
-        let published = self.make(&plan, &missing).await?;
+        let published = self.make(&plan, &missing, &environments).await?;
         handover.commit();
         let mut results = plan.results.clone();
         let mut made = Vec::new();
@@ -117,6 +121,11 @@ impl Package<'_> {
         Ok(made)
     }
 
+    fn environments<'a>(&'a self, plan: &'a PackagePlan) -> Environments<'a> {
+        let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
+        Environments::new(self.work, workspace, package, &plan.destinations, &plan.keyed, self.ui)
+    }
+
     async fn hand_over(&self, plan: &PackagePlan) -> Result<Handover> {
         let (workspace, package) = (&self.session.workspace, &self.declared.package);
         let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
@@ -130,14 +139,22 @@ impl Package<'_> {
 
     /// Compiles, packs and publishes what is missing: nothing is published before everything is
     /// packed and every input has been looked at again.
-    async fn make<'a>(&self, plan: &'a PackagePlan, missing: &[&'a ImagePlan]) -> Result<BTreeMap<&'a str, (Image, Published)>> {
+    async fn make<'a>(
+        &self,
+        plan: &'a PackagePlan,
+        missing: &[&'a ImagePlan],
+        environments: &Environments<'_>,
+    ) -> Result<BTreeMap<&'a str, (Image, Published)>> {
         if missing.is_empty() {
             return Ok(BTreeMap::new());
         }
         let keyed: Vec<&Keyed> = missing.iter().map(|image| &image.keyed).collect();
-        let executables = compiling::run(self, &plan.keyed, &keyed, &plan.references).await?;
-        let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.source.clone(), self.ui.clone());
-        let recipes: Vec<Recipe> = keyed.iter().map(|keyed| self.recipe(keyed, &executables)).collect();
+        let compiled = compiling::run(self, &plan.keyed, &keyed, &plan.references);
+        // The engine works while the compiler does.
+        let starts = try_join_all(keyed.iter().map(|keyed| environments.of(keyed)));
+        let (executables, starts) = try_join(compiled, starts).await?;
+        let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.destinations.source.clone(), self.ui.clone());
+        let recipes: Vec<Recipe> = keyed.iter().zip(starts).map(|(keyed, starts)| self.recipe(keyed, starts, &executables)).collect();
         let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
         let packed = stream::iter(packing).buffered(self.work.jobs).try_collect::<Vec<Image>>();
         // A workspace keeps the text of its manifests: it is read anew as well, while cores pack.
@@ -150,14 +167,20 @@ impl Package<'_> {
         stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await
     }
 
-    fn recipe(&self, keyed: &Keyed, executables: &Executables<'_>) -> Recipe {
-        let platform = |(position, (platform, base)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
+    fn recipe(&self, keyed: &Keyed, starts: Option<Vec<Start>>, executables: &Executables<'_>) -> Recipe {
+        let base = |position: usize, base: &Option<LockedBase>| match &starts {
+            Some(starts) => Some(starts[position].clone()),
+            None => base.clone().map(Start::Locked),
+        };
+        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
             platform: platform.clone(),
-            base: base.clone(),
+            base: base(position, locked),
+            tools: BTreeMap::new(),
             executables: executables.of(keyed, position),
         };
         Recipe {
             chain: keyed.chain.clone(),
+            steps: keyed.left.clone(),
             workspace: self.session.workspace.root.clone(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),

@@ -8,6 +8,7 @@ mod check;
 mod compiling;
 mod config;
 mod destination;
+mod environments;
 mod images;
 mod init;
 mod keys;

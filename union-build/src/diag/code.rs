@@ -114,6 +114,9 @@ codes! {
     EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
+    BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
+    SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+
     DescriptionInvalid = "U0704", "A binary did not describe its task", "Build it with the upstream `flyte` crate, or use `kind = \"container\"`.";
     DescriptionVersion = "U0705", "A binary describes its task in a version that is not known", "Use a version of the tool that fits the package's `flyte` crate.";
     InterfaceUnsupported = "U0706", "A task has an input or an output that cannot be registered", "Give it a type that the message names, or use `kind = \"container\"`.";

@@ -69,7 +69,7 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts)
     fill(image, &keys::IMAGE);
     let suffix = if name == "default" { String::new() } else { format!("-{name}") };
     image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
-    if !image.contains_key("base-image") && !image.contains_key("extends") {
+    if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
         let base = if has_to_run(image) { BASE_TO_RUN_IN } else { BASE };
         image.insert("base-image".to_owned(), default_text(base));
     }

@@ -241,6 +241,8 @@ mod tests {
                 "tasks.NAME",
                 "images.NAME.copy",
                 "images.NAME.secrets",
+                "images.NAME.builder-options",
+                "images.NAME.builder-config",
                 "tasks.NAME.resources",
                 "tasks.NAME.secrets",
                 "tasks.NAME.retries",

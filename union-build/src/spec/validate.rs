@@ -10,6 +10,7 @@ use reader::Reader;
 mod copy;
 mod grammar;
 mod image;
+mod python;
 mod reader;
 mod relations;
 mod task;

@@ -72,6 +72,10 @@ pub(super) const APT_PACKAGE: Rule = rule(Code::InvalidValue, "a Debian package"
 pub(super) const FEATURE: Rule = rule(Code::InvalidValue, "a cargo feature", feature);
 pub(super) const GLOB: Rule = rule(Code::InvalidValue, "a pattern of files", glob);
 pub(super) const SONAME: Rule = rule(Code::InvalidValue, "a name of a shared library", soname);
+pub(super) const SECRET_ID: Rule = rule(Code::InvalidValue, "an id of a secret", secret_id);
+pub(super) const MOUNT: Rule = rule(Code::PathInvalid, "a path for a secret", mount);
+pub(super) const INDEX: Rule = rule(Code::InvalidValue, "an index of Python packages", index);
+pub(super) const PYTHON_VERSION: Rule = rule(Code::InvalidValue, "a version of Python", python_version);
 pub(super) const USER: Rule = rule(Code::InvalidValue, "a user", user);
 pub(super) const ABSOLUTE: Rule = rule(Code::PathInvalid, "a path inside of the image", absolute);
 pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
@@ -197,6 +201,40 @@ fn absolute(path: &str) -> Result<(), Wrong> {
     ensure(path.starts_with('/'), "is not absolute")?;
     ensure(!path.split('/').any(|part| part == ".."), "has `..` in it")?;
     ensure(!path.contains(char::is_control), "has a control character")
+}
+
+/// An id stands in a list of options, where a comma would begin the next.
+fn secret_id(text: &str) -> Result<(), Wrong> {
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(letters);
+    ensure(fitting, "not an id").map_err(|wrong| wrong.help("use letters, digits, `.`, `_` and `-`"))?;
+    ensure(!text.starts_with("union-"), "`union-` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union-`"))
+}
+
+/// So does the path at which it is mounted.
+fn mount(path: &str) -> Result<(), Wrong> {
+    absolute(path)?;
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-' | '/');
+    ensure(path.chars().all(letters), "has other characters than letters, digits, `.`, `_`, `-`, `/`")
+}
+
+/// An index's address is part of the image's history: a password in it would be as well.
+fn index(text: &str) -> Result<(), Wrong> {
+    word(text)?;
+    let Some((_, rest)) = text.split_once("://") else {
+        return Err(wrong("not a URL").help("write `https://host/simple`"));
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let with_login =
+        "mount a `.netrc` instead: `secrets = [{ id = \"netrc\", file = \"…\" }]` and `pip-secret-mounts = { netrc = \"…/.netrc\" }`";
+    ensure(!authority.contains('@'), "has a login in it, which would stay in the image's history").map_err(|wrong| wrong.help(with_login))
+}
+
+fn python_version(text: &str) -> Result<(), Wrong> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let digits = |part: &&str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    ensure(matches!(parts.len(), 2 | 3) && parts.iter().all(digits), "not `MAJOR.MINOR`")
+        .map_err(|wrong| wrong.help("write a version such as `\"3.12\"`"))
 }
 
 /// Permission bits from octal digits.

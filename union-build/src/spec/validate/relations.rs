@@ -19,6 +19,7 @@ pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Ve
 
 /// Checks that the chosen builders can do what the images, and those that they extend, ask for.
 pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    nothing_runs_on_scratch(images, problems);
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
         let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
@@ -34,6 +35,20 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
             let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &first.origin, "needs the docker or the remote builder");
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
+    }
+}
+
+fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    for image in images.iter().filter(|image| image.dockerfile.is_none()) {
+        let chain = || ancestors(image, images).into_iter().chain([image]);
+        let scratch = chain().find_map(|image| match &image.base {
+            Base::Scratch(origin) => Some(origin),
+            _ => None,
+        });
+        let (Some(scratch), Some((key, origin))) = (scratch, image.needs_to_run().into_iter().next()) else { continue };
+        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` cannot be honoured", image.key);
+        let problem = Diagnostic::error(Code::InvalidValue, message, &origin, "has to run");
+        problems.push(problem.also(scratch, "an empty file system").help("use a base with a shell, such as `debian:trixie-slim`"));
     }
 }
 
