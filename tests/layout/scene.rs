@@ -72,7 +72,8 @@ impl Scene {
         let base = self.source.locked().map(Start::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
         let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
-        Recipe { steps: chain.clone(), chain, workspace: self.path("workspace"), key: key("a"), platforms, source_date_epoch: 0 }
+        let (steps, workspace, told) = (chain.clone(), self.path("workspace"), BTreeMap::new());
+        Recipe { chain, steps, workspace, key: key("a"), platforms, told, source_date_epoch: 0 }
     }
 
     pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {

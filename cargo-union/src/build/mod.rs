@@ -40,6 +40,8 @@ pub struct Recipe {
     pub key: Key,
     /// One per platform, in the order declared.
     pub platforms: Vec<PlatformRecipe>,
+    /// Labels besides those of the spec: what the binaries say of themselves.
+    pub told: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
 }

@@ -200,7 +200,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: V
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: settings.env,
-        labels: settings.labels,
+        labels: settings.labels.into_iter().chain(recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,
