@@ -1,12 +1,15 @@
 //! A small HTTP server on loopback, for the servers that tests make up: it can lie about lengths and
-//! hang up in mid-sentence, which no decent server library lets one do.
+//! hang up in mid-sentence, which no decent server library lets one do. With an authority it speaks TLS.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+use crate::tls::{Authority, Line};
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// The length that is announced instead of the body's; a longer one ends with a cut.
     pub announced: Option<usize>,
+    /// More of the body, in pieces that are sent as they come; the end of the channel is the end of the answer.
+    pub live: Option<Arc<Mutex<Receiver<Vec<u8>>>>>,
 }
 
 impl Reply {
@@ -70,6 +75,13 @@ impl Reply {
         self
     }
 
+    /// Lets the body go on with what comes through a channel.
+    #[must_use]
+    pub fn live(mut self, pieces: Receiver<Vec<u8>>) -> Self {
+        self.live = Some(Arc::new(Mutex::new(pieces)));
+        self
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
@@ -80,7 +92,7 @@ impl Reply {
 
 /// The body of a request; what is not read is left on the line.
 pub struct Incoming<'a> {
-    reader: &'a mut BufReader<TcpStream>,
+    reader: &'a mut BufReader<Line>,
     left: usize,
 }
 
@@ -119,6 +131,12 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port.
     pub fn start(handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_as(None, handler)
+    }
+
+    /// Starts a server that proves by an authority who it is, or one without encryption.
+    pub fn start_as(authority: Option<&Authority>, handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
+        let identity = authority.map(Authority::identity);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (stopped, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
@@ -131,8 +149,8 @@ impl Server {
                 if let Ok(copy) = stream.try_clone() {
                     open.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
                 }
-                let handler = handler.clone();
-                std::thread::spawn(move || serve(stream, &*handler));
+                let (handler, line) = (handler.clone(), Line::new(stream, identity.as_ref()));
+                std::thread::spawn(move || serve(line, &*handler));
             }
         });
         Self { address, stopped, connections, accepting: Some(accepting) }
@@ -156,26 +174,44 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: TcpStream, handler: &Handler) {
-    let Ok(mut writer) = stream.try_clone() else { return };
-    let mut reader = BufReader::new(stream);
-    while let Some(request) = read_head(&mut reader) {
+fn serve(line: Line, handler: &Handler) {
+    let mut reader = BufReader::new(line);
+    loop {
+        let request = match read_head(&mut reader) {
+            Ok(Some(request)) => request,
+            Ok(None) => break,
+            Err(NotHttp) => {
+                // As real servers do, also when they are spoken to in TLS.
+                let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+                break;
+            }
+        };
         let left = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut incoming = Incoming { reader: &mut reader, left };
         let reply = handler(&request, &mut incoming);
         let unread = incoming.left;
         let announced = reply.announced.unwrap_or(reply.body.len());
-        if reply.status == 0 || write(&mut writer, &request, &reply, announced).is_err() || unread > 0 || announced > reply.body.len() {
+        let writer = reader.get_mut();
+        if reply.status == 0 || write(writer, &request, &reply, announced).is_err() || unread > 0 || announced > reply.body.len() {
             break;
         }
     }
-    let _ = writer.shutdown(Shutdown::Both);
+    reader.get_mut().end();
 }
 
-fn write(writer: &mut TcpStream, request: &Request, reply: &Reply, announced: usize) -> std::io::Result<()> {
+fn write(writer: &mut Line, request: &Request, reply: &Reply, announced: usize) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Because\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(pieces) = &reply.live {
+        writer.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())?;
+        for piece in pieces.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            writer.write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat())?;
+            writer.flush()?;
+        }
+        writer.write_all(b"0\r\n\r\n")?;
+        return writer.flush();
     }
     if reply.status != 204 {
         head.push_str(&format!("Content-Length: {announced}\r\n"));
@@ -184,24 +220,30 @@ fn write(writer: &mut TcpStream, request: &Request, reply: &Reply, announced: us
     if request.method != "HEAD" {
         bytes.extend(&reply.body);
     }
-    writer.write_all(&bytes)
+    writer.write_all(&bytes)?;
+    writer.flush()
 }
 
-fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+/// What came is no request.
+struct NotHttp;
+
+/// Reads the head of a request; `None` when the line is closed.
+fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
     let mut line = || {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-        Some(line.trim_end().to_owned())
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line).ok().filter(|count| *count > 0)?;
+        Some(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
-    let first = line()?;
-    let (method, rest) = first.split_once(' ')?;
-    let (target, _) = rest.split_once(' ')?;
+    let Some(first) = line() else { return Ok(None) };
+    let words = first.split_once(' ').and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?.0)));
+    let (method, target) = words.ok_or(NotHttp)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers = BTreeMap::new();
-    while let Some((name, value)) = line()?.split_once(':') {
+    while let Some(line) = line().filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or(NotHttp)?;
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Some(Request { method: method.to_owned(), path: path.to_owned(), query: parse_query(query), headers })
+    Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), query: parse_query(query), headers }))
 }
 
 /// Reads `name=value&name=value`.

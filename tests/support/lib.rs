@@ -11,6 +11,7 @@
 //! Nothing here knows how the tool works inside: tests see what a user sees. Everything that is
 //! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
 
+pub mod backend;
 pub mod base;
 pub mod engine;
 pub mod hostile;
@@ -19,6 +20,7 @@ pub mod project;
 pub mod registry;
 pub mod run;
 pub mod text;
+pub mod tls;
 pub mod token;
 
 pub use project::Project;

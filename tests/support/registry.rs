@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
+use crate::tls::Authority;
 use crate::token::TokenServer;
 
 /// A running registry; dropping it ends it.
@@ -41,15 +41,10 @@ impl Registry {
     /// Over TLS, with a certificate of a private authority.
     pub fn tls() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut authority = CertificateParams::new(Vec::new()).expect("no names");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().expect("a key");
-        let root = authority.self_signed(&authority_key).expect("a certificate");
-        let issuer = Issuer::new(authority, authority_key);
-        let key = KeyPair::generate().expect("a key");
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let leaf = CertificateParams::new(names).expect("valid names").signed_by(&key, &issuer).expect("a certificate");
-        for (name, text) in [("ca.crt", root.pem()), ("leaf.crt", leaf.pem()), ("leaf.key", key.serialize_pem())] {
+        let authority = Authority::new();
+        let (certificate, key) = authority.leaf();
+        let root = std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
+        for (name, text) in [("ca.crt", root), ("leaf.crt", certificate), ("leaf.key", key)] {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
         }
         let path = folder.path().display();

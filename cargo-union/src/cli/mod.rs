@@ -48,6 +48,12 @@ pub enum Command {
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock
     Update(Update),
+    /// Log in to the backend, in the way that the Flyte config says
+    Login(Backend),
+    /// Forget the login to the backend
+    Logout(Backend),
+    /// Show who the backend takes you for
+    Whoami(Backend),
     /// Print the JSON schema of `[package.metadata.union]`
     Schema,
     /// Print a completion script for a shell

@@ -1,11 +1,16 @@
 //! The backend of a command: the user's Flyte config, and what of it stands in for a manifest.
 
-use union_build::diag::Diagnostic;
+use std::sync::Arc;
+
+use union_build::diag::{Diagnostic, Severity};
 use union_build::spec::Overrides;
 
+use super::session::Problems;
 use crate::base::error::Result;
+use crate::flyte::client::{Client, Surroundings};
 use crate::flyte::config::{self, Config, Request};
 use crate::settings::Backend;
+use crate::ui::Ui;
 
 /// Reads the user's Flyte config. The problems are complete.
 ///
@@ -26,4 +31,26 @@ pub(super) fn last_resorts(config: &Config, overrides: Overrides) -> Overrides {
     let values = [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)];
     let said = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
     said.fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
+}
+
+/// The config of a command that needs nothing else; its warnings are shown.
+///
+/// # Errors
+/// [`Problems`] with all of them, or a file that was named and cannot be read.
+pub(super) fn valid(backend: &Backend, ui: &Ui) -> anyhow::Result<Config> {
+    let (config, problems) = config(backend)?;
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems(problems).into());
+    }
+    ui.diagnostics(&problems);
+    Ok(config)
+}
+
+/// The client of the backend that a config names.
+///
+/// # Errors
+/// `BackendMissing`.
+pub(super) fn client(backend: &Backend, config: &Config, attended: bool, ui: &Arc<Ui>) -> Result<Client> {
+    let surroundings = Surroundings::new(backend.environment.clone(), backend.folder.clone(), attended, ui.clone());
+    Client::new(config, surroundings)
 }

@@ -14,6 +14,7 @@ mod environments;
 mod images;
 mod init;
 mod keys;
+mod login;
 mod pages;
 mod plan;
 mod planning;
@@ -36,7 +37,7 @@ use crate::ui::{Problem, Ui};
 ///
 /// # Errors
 /// A [`base::error::Error`](crate::base::error::Error), or `Problems` of the
-/// manifests, which are shown already.
+/// manifests or the Flyte config, which are shown already.
 pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {
         Task::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
@@ -46,6 +47,9 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Build(work) => build::run(work, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Update(update) => update::run(update, ui).await,
+        Task::Login(backend) => login::log_in(backend, ui).await,
+        Task::Logout(backend) => login::log_out(backend, ui).await,
+        Task::Whoami(backend) => login::who_am_i(backend, ui).await,
         Task::Page(text) => pages::run(text, ui),
     }
 }

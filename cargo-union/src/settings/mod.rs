@@ -39,6 +39,12 @@ pub enum Task {
     Images(Scope),
     /// `update`
     Update(Update),
+    /// `login`
+    Login(Backend),
+    /// `logout`
+    Logout(Backend),
+    /// `whoami`
+    Whoami(Backend),
     /// A page that is known before anything is read: schema, completions, manual.
     Page(String),
 }
@@ -164,6 +170,9 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
             dry_run: update.dry_run,
             scope: reader.scope(update.scope, &cli::Cargo::default())?,
         }),
+        cli::Command::Login(backend) => Task::Login(reader.backend(backend)?),
+        cli::Command::Logout(backend) => Task::Logout(reader.backend(backend)?),
+        cli::Command::Whoami(backend) => Task::Whoami(reader.backend(backend)?),
         cli::Command::Schema => Task::Page(cli::pages::schema()),
         cli::Command::Completions(completions) => Task::Page(cli::pages::completions(completions.shell)),
         cli::Command::Man => Task::Page(cli::pages::manual()),

@@ -2,6 +2,7 @@
 //!
 //! The rooms report through their `Reporter` traits, which [`Ui`] implements; nobody else prints.
 
+mod backend;
 mod diagnostics;
 mod problem;
 mod progress;

@@ -20,7 +20,9 @@ const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> = Unary::repeat
 
 /// The servers that were named; found out once, however many wait for it.
 #[derive(Default)]
-pub(super) struct Clusters(Mutex<HashMap<(i32, String), Arc<OnceCell<Url>>>>);
+pub(super) struct Clusters(Mutex<HashMap<(i32, String), Named>>);
+
+type Named = Arc<OnceCell<Url>>;
 
 impl Client {
     /// The client for an operation on a resource: at the server that the backend names for it, with the same login.

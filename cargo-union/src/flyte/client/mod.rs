@@ -21,8 +21,10 @@ use crate::http::retry::Retry;
 use crate::http::{Authorities, Transport, Url};
 
 mod cluster;
+mod identity;
 
 pub use cluster::{Operation, Resource};
+pub use identity::User;
 
 use cluster::Clusters;
 
@@ -112,6 +114,16 @@ impl Client {
             }
             done => done,
         }
+    }
+
+    /// The backend's address, as messages name it.
+    pub fn endpoint(&self) -> String {
+        self.line.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Whether it is spoken to without encryption, and so without a login.
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Logs in, whatever is known already.

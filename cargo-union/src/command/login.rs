@@ -1,0 +1,96 @@
+//! `cargo union login`, `logout` and `whoami`: who the user is to the backend.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::backend;
+use crate::exit::Exit;
+use crate::flyte::client::{Client, User};
+use crate::flyte::config::Config;
+use crate::flyte::rpc::Status;
+use crate::settings::Backend;
+use crate::ui::Ui;
+
+#[derive(Serialize)]
+struct Document {
+    endpoint: String,
+    org: Option<String>,
+    auth_type: &'static str,
+    /// `None` when the backend does not say, or has no logins.
+    user: Option<Known>,
+}
+
+#[derive(Serialize)]
+struct Known {
+    subject: Option<String>,
+    name: Option<String>,
+    email: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Forgotten {
+    endpoint: String,
+    removed: bool,
+}
+
+/// `login`
+pub(super) async fn log_in(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+    let (config, client, endpoint) = open(backend, true, ui)?;
+    if client.is_plain() {
+        ui.note(format!("{endpoint} is spoken to without encryption, and so without a login"));
+        return done(&config, endpoint, None, "login", ui);
+    }
+    let tried = || format!("could not log in to {endpoint}");
+    client.log_in().await.map_err(|failure| failure.into_error(tried()))?;
+    let user = match client.user().await {
+        Ok(user) => Some(user),
+        // Not every backend knows its users by name.
+        Err(failure) if failure.is(Status::Unimplemented) => None,
+        Err(failure) => return Err(failure.into_error(tried()).into()),
+    };
+    let name = user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+    ui.status("Logged in", format!("to {endpoint}{name}"));
+    done(&config, endpoint, user, "login", ui)
+}
+
+/// `logout`
+pub(super) async fn log_out(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+    let (_, client, endpoint) = open(backend, false, ui)?;
+    let removed = client.log_out().await.map_err(|failure| failure.into_error(format!("could not log out of {endpoint}")))?;
+    match removed {
+        true => ui.status("Logged out", format!("of {endpoint}")),
+        false => ui.note(format!("there is no login to {endpoint}")),
+    }
+    if ui.talk().json {
+        ui.document("logout", &Forgotten { endpoint, removed })?;
+    }
+    Ok(Exit::Success)
+}
+
+/// `whoami`
+pub(super) async fn who_am_i(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+    let (config, client, endpoint) = open(backend, false, ui)?;
+    let user = client.user().await.map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
+    if !ui.talk().json {
+        ui.data(&format!("{user}\n"))?;
+    }
+    done(&config, endpoint, Some(user), "whoami", ui)
+}
+
+fn open(backend: &Backend, attended: bool, ui: &Arc<Ui>) -> Result<(Config, Client, String)> {
+    let config = backend::valid(backend, ui)?;
+    let client = backend::client(backend, &config, attended, ui)?;
+    let endpoint = client.endpoint();
+    Ok((config, client, endpoint))
+}
+
+fn done(config: &Config, endpoint: String, user: Option<User>, command: &str, ui: &Ui) -> Result<Exit> {
+    if ui.talk().json {
+        let user = user.map(|User { subject, name, email }| Known { subject, name, email });
+        let org = config.org.as_ref().map(|org| org.value.clone());
+        ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;
+    }
+    Ok(Exit::Success)
+}

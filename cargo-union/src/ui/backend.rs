@@ -1,0 +1,29 @@
+//! What is shown of talks with the backend.
+
+use std::time::Duration;
+
+use clap_cargo::style;
+
+use super::Ui;
+use crate::flyte;
+
+impl flyte::Reporter for Ui {
+    fn retrying(&self, what: &str, why: &str, after: Duration) {
+        self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
+    }
+
+    fn visit(&self, visit: &flyte::Visit<'_>) {
+        let code = visit.code.map(|code| format!(" with the code {code}")).unwrap_or_default();
+        let about = match visit.opened {
+            true => format!("your browser; should it stay away, visit {}{code}", visit.address),
+            false => format!("{} to log in{code}", visit.address),
+        };
+        // A login cannot go on unseen, however quiet the user wants it.
+        let verb = if visit.opened { "Opened" } else { "Visit" };
+        self.line(&format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}"))));
+    }
+
+    fn kept(&self, place: &str) {
+        self.detail("Keeping", format!("the login in {place}"));
+    }
+}

@@ -1,0 +1,274 @@
+//! Logging in: when, how often, with what, and what is never sent or shown.
+
+use cargo_union::flyte::idl::auth::UserInfoRequest;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use union_build::diag::Code;
+use union_tests::backend::{Backend, CLIENT, Reply, SECRET, answer, frame, message, refusal, stream};
+
+use crate::world::{WATCH, World, assert_failure};
+
+/// A client with a secret in a variable.
+fn robot(backend: &Backend) -> World {
+    World::of(backend).env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET").env("MY_SECRET", SECRET)
+}
+
+#[tokio::test]
+async fn a_secret_gives_a_token_when_the_backend_asks_for_one() {
+    let backend = Backend::obedient();
+    let client = robot(&backend).client();
+    assert_eq!(client.user().await.unwrap().subject.as_deref(), Some("0oa1"));
+    client.user().await.unwrap();
+    let mut order = backend.order();
+    order[1..3].sort();
+    assert_eq!(order, ["UserInfo", "GetOAuth2Metadata", "GetPublicClientConfig", "token", "UserInfo", "UserInfo"]);
+    let form = &backend.calls("/token")[0];
+    let fields = ["grant_type", "scope", "audience", "client_id"].map(|name| form.field(name));
+    assert_eq!(fields, [Some("client_credentials".to_owned()), Some("all offline".to_owned()), Some("aud".to_owned()), None]);
+    let anonymous = backend.calls("GetOAuth2Metadata");
+    assert_eq!(anonymous[0].request.header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_secret_may_be_in_a_file_and_its_last_newline_is_not_part_of_it() {
+    let backend = Backend::obedient();
+    let world = World::of(&backend).env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETLOCATION", "secret");
+    assert_failure(world.client().user().await, Code::FileUnreadable, &["secret"]);
+    std::fs::write(world.home.path().join("secret"), format!("{SECRET}\n")).unwrap();
+    world.client().user().await.unwrap();
+}
+
+#[tokio::test]
+async fn all_calls_share_one_login_and_one_failure() {
+    let backend = Backend::obedient();
+    let client = robot(&backend).client();
+    for result in join_all((0..20).map(|_| client.user())).await {
+        result.unwrap();
+    }
+    assert_eq!(backend.calls("/token").len(), 1);
+    let backend = Backend::obedient();
+    let client = robot(&backend).env("MY_SECRET", "hunter2").client();
+    for result in join_all((0..20).map(|_| client.user())).await {
+        assert_failure(result, Code::LoginFailed, &["invalid_client", CLIENT, "FLYTE_ADMIN_CLIENTID"]);
+    }
+    assert_eq!(backend.calls("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_once_and_not_again() {
+    let backend = Backend::obedient();
+    let client = robot(&backend).client();
+    client.user().await.unwrap();
+    backend.memory().revoke();
+    client.user().await.unwrap();
+    assert_eq!(backend.calls("/token").len(), 2);
+    // It gives out tokens and does not want them.
+    let backend = Backend::secure(|call, _| call.is("UserInfo").then(|| refusal(401, "unauthenticated", "token expired")));
+    let failed = robot(&backend).client().user().await;
+    assert_failure(failed, Code::LoginRefused, &[&backend.host(), "token expired", "cargo union login"]);
+    assert_eq!(backend.calls("UserInfo").len(), 2);
+    assert_eq!(backend.calls("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn denied_without_a_token_is_a_reason_to_log_in_and_with_one_it_is_not() {
+    let backend = Backend::secure(|call, memory| {
+        let anonymous = call.request.header("authorization").is_none();
+        (call.is("UserInfo") && (anonymous || memory.seen.len() > 6)).then(|| refusal(403, "permission_denied", "not for you"))
+    });
+    let client = robot(&backend).client();
+    client.user().await.unwrap();
+    client.user().await.unwrap();
+    assert_failure(client.user().await, Code::BackendDenied, &["not for you"]);
+    assert_eq!(backend.calls("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn an_error_of_another_kind_is_no_reason_to_log_in() {
+    let backend = Backend::secure(|_, _| Some(refusal(500, "unknown", "task not found")));
+    assert_failure(robot(&backend).client().user().await, Code::BackendFailed, &["task not found"]);
+    assert_eq!(backend.order(), ["UserInfo"]);
+}
+
+#[tokio::test]
+async fn a_stream_is_opened_again_after_the_login() {
+    let backend = Backend::secure(|call, _| {
+        let token = call.request.header("authorization").is_some();
+        call.is("Watch").then(|| match token {
+            true => stream(&[frame(0, b""), frame(2, b"{}")]),
+            false => stream(&[frame(2, br#"{"error":{"code":"unauthenticated","message":"no token"}}"#)]),
+        })
+    });
+    let messages = robot(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
+    assert_eq!(messages.count().await, 1);
+    let watched = backend.calls("Watch");
+    assert_eq!(watched.len(), 2);
+    assert_eq!(watched[0].request.header("x-request-id"), watched[1].request.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn the_backend_says_in_which_header_it_wants_tokens() {
+    let backend = Backend::obedient();
+    backend.memory().header = "flyte-authorization".to_owned();
+    robot(&backend).client().user().await.unwrap();
+    let last = backend.calls("UserInfo").pop().unwrap();
+    assert_eq!(last.request.header("flyte-authorization"), Some("Bearer access-token-1"));
+    assert_eq!(last.request.header("authorization"), None);
+}
+
+#[tokio::test]
+async fn the_scopes_of_the_config_come_before_those_of_the_backend() {
+    let backend = Backend::obedient();
+    robot(&backend).env("FLYTE_ADMIN_SCOPES", "openid,offline_access").client().user().await.unwrap();
+    assert_eq!(backend.calls("/token")[0].field("scope").as_deref(), Some("openid offline_access"));
+}
+
+#[tokio::test]
+async fn a_program_prints_the_token_and_nobody_is_asked_where_to_log_in() {
+    let backend = Backend::obedient();
+    let (token, _) = backend.memory().issue();
+    let command = format!("/bin/sh -c 'echo {token}'");
+    let world = World::of(&backend).env("FLYTE_AUTH_TYPE", "ExternalCommand").env("FLYTE_AUTH_COMMAND", &command);
+    world.client().user().await.unwrap();
+    assert_eq!(backend.order(), ["UserInfo", "UserInfo"]);
+    let failing = world.env("FLYTE_AUTH_COMMAND", "/bin/sh -c 'echo the vault is sealed >&2; exit 1'");
+    assert_failure(failing.client().user().await, Code::TokenCommandFailed, &["admin.command", "the vault is sealed"]);
+}
+
+#[tokio::test]
+async fn a_proxy_gets_a_token_of_its_own() {
+    let backend = Backend::secure(|call, _| {
+        let shown = call.request.header("proxy-authorization") == Some("Bearer proxy-token");
+        (!shown).then(|| Reply::status(407))
+    });
+    let world = robot(&backend).env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token");
+    world.client().user().await.unwrap();
+    // Nothing that stands before the backend lets anybody through without it.
+    assert_eq!(backend.order().len(), 5, "{:?}", backend.order());
+}
+
+#[tokio::test]
+async fn the_token_for_a_proxy_goes_to_no_other_server() {
+    let tokens = Backend::obedient();
+    let metadata = message(&[(3, &format!("{}/oauth/token", tokens.url()))]);
+    let backend = Backend::secure(move |call, _| call.is("GetOAuth2Metadata").then(|| answer(metadata.clone())));
+    let world = World::at(&backend.url()).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true").env("MY_SECRET", SECRET);
+    let world = world.env("FLYTE_ADMIN_CLIENTID", CLIENT).env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET");
+    world.env("FLYTE_AUTH_PROXY_COMMAND", "echo proxy-token").client().user().await.unwrap_err();
+    assert_eq!(tokens.calls("/token")[0].request.header("proxy-authorization"), None);
+    assert_eq!(backend.calls("GetOAuth2Metadata")[0].request.header("proxy-authorization"), Some("Bearer proxy-token"));
+}
+
+#[tokio::test]
+async fn a_login_stays_with_the_token_server_that_was_named() {
+    let other = Backend::obedient();
+    let to = format!("{}/oauth/token", other.url());
+    let backend = Backend::secure(move |call, _| call.is("token").then(|| Reply::status(307).with("Location", to.clone())));
+    let world = robot(&backend).env("FLYTE_ADMIN_INSECURESKIPVERIFY", "true");
+    assert_failure(world.client().user().await, Code::LoginFailed, &[&backend.host(), "307"]);
+    assert!(other.order().is_empty(), "the secret went on");
+}
+
+#[tokio::test]
+async fn what_was_kept_is_used_and_renewed_without_the_user() {
+    let backend = Backend::obedient();
+    let (access, refresh) = backend.memory().issue();
+    let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
+    world.attended = false;
+    world.client().user().await.unwrap();
+    assert_eq!(backend.order(), ["UserInfo"], "the token that was kept still counts");
+    backend.memory().accepted.clear();
+    world.client().user().await.unwrap();
+    let form = &backend.calls("/token")[0];
+    assert_eq!((form.field("grant_type").as_deref(), form.field("client_id").as_deref()), (Some("refresh_token"), Some("cli")));
+    // The new ones are kept in turn.
+    world.client().user().await.unwrap();
+    assert_eq!(backend.calls("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_renewed_is_forgotten_and_a_login_is_needed() {
+    let backend = Backend::obedient();
+    let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
+    world.attended = false;
+    let failed = world.client().user().await;
+    assert_failure(failed, Code::LoginNeeded, &[&backend.host(), "cargo union login", "no token, or none that is known"]);
+    assert!(!world.client().log_out().await.unwrap(), "there is still something");
+}
+
+#[tokio::test]
+async fn a_login_that_another_process_has_got_in_the_meantime_is_taken() {
+    let backend = Backend::obedient();
+    backend.memory().accepted.insert("old".to_owned());
+    let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
+    world.attended = false;
+    let client = world.client();
+    client.user().await.unwrap();
+    backend.memory().accepted.clear();
+    let (access, refresh) = backend.memory().issue();
+    let _world = world.with_tokens(&backend, &access, &refresh);
+    client.user().await.unwrap();
+    assert!(backend.calls("/token").is_empty(), "nothing had to be renewed");
+}
+
+#[tokio::test]
+async fn a_login_goes_encrypted_or_not_at_all() {
+    let metadata = message(&[(3, "http://token.example.test/token")]);
+    let backend = Backend::secure(move |call, _| call.is("GetOAuth2Metadata").then(|| answer(metadata.clone())));
+    let failed = robot(&backend).client().user().await;
+    assert_failure(failed, Code::LoginUnencrypted, &[&backend.host(), "token.example.test"]);
+}
+
+#[tokio::test]
+async fn a_backend_that_does_not_say_where_to_log_in_is_told_of() {
+    let backend = Backend::secure(|call, _| {
+        let metadata = call.is("GetOAuth2Metadata") || call.is("GetPublicClientConfig");
+        metadata.then(|| refusal(501, "unimplemented", "not here"))
+    });
+    assert_failure(robot(&backend).client().user().await, Code::LoginFailed, &[&backend.host(), "does not say where"]);
+}
+
+#[tokio::test]
+async fn a_config_that_says_too_little_says_what_is_missing() {
+    let backend = Backend::obedient();
+    let kind = |kind: &str| World::of(&backend).env("FLYTE_AUTH_TYPE", kind);
+    for (world, words) in [
+        (kind("ClientSecret"), "admin.clientId"),
+        (kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x"), "admin.clientSecretEnvVar"),
+        (kind("ClientSecret").env("FLYTE_ADMIN_CLIENTID", "x").env("FLYTE_ADMIN_CLIENTSECRETENVVAR", "MY_SECRET"), "MY_SECRET"),
+        (kind("ExternalCommand"), "admin.command"),
+        (kind("Passthrough"), "DeviceFlow"),
+    ] {
+        assert_failure(world.client().user().await, Code::LoginIncomplete, &[words]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_believed() {
+    let backend = Backend::secure(|call, memory| {
+        let first = memory.seen.iter().filter(|call| call.is("token")).count() == 1;
+        (call.is("token") && first).then(|| Reply::status(502))
+    });
+    robot(&backend).client().user().await.unwrap();
+    assert_eq!(backend.calls("/token").len(), 2);
+    let backend = Backend::secure(|call, _| call.is("token").then(|| Reply::status(200).body("{\"access_token\": 5, \"x\": \"hunter2\"}")));
+    let failed = robot(&backend).client().user().await;
+    assert_failure(failed, Code::BackendInvalid, &["something that is no token"]);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_failure_any_report_or_any_debug_print() {
+    // It repeats what it is sent, wherever a careless client would print it.
+    let backend = Backend::secure(|call, _| {
+        let told = format!("{} {}", call.request.header("authorization").unwrap_or_default(), String::from_utf8_lossy(&call.body));
+        call.is("token").then(|| Reply::status(400).body(told))
+    });
+    let world = robot(&backend);
+    let client = world.client();
+    let failure = client.user().await.unwrap_err();
+    let printed = format!("{failure:?} {client:?} {:?} {:?}", world.told.lines(), world.config());
+    let sent = backend.calls("/token")[0].request.header("authorization").unwrap().to_owned();
+    for secret in [SECRET, sent.trim_start_matches("Basic ")] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}

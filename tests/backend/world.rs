@@ -1,0 +1,115 @@
+//! A client in a world of its own, and everything that it tells.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cargo_union::base::process::Environment;
+use cargo_union::flyte::client::{Client, Surroundings};
+use cargo_union::flyte::config::{self, Config};
+use cargo_union::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
+use cargo_union::flyte::rpc::{Failure, Streaming, Unary};
+use cargo_union::flyte::{Reporter, Visit};
+use cargo_union::http::retry::Retry;
+use tempfile::TempDir;
+use union_build::diag::Code;
+use union_tests::backend::Backend;
+
+/// A method that reads.
+pub(crate) const READ: Unary<UserInfoRequest, UserInfoResponse> = Unary::repeatable("test.Service", "UserInfo");
+/// A method that must not be carried out twice.
+pub(crate) const WRITE: Unary<UserInfoRequest, UserInfoResponse> = Unary::once("test.Service", "UserInfo");
+/// A method that streams.
+pub(crate) const WATCH: Streaming<UserInfoRequest, UserInfoResponse> = Streaming::new("test.Service", "Watch");
+
+/// Writes down what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Mutex<Vec<String>>);
+
+impl Told {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Reporter for Told {
+    fn retrying(&self, what: &str, why: &str, _: Duration) {
+        self.0.lock().unwrap().push(format!("again: {what}: {why}"));
+    }
+
+    fn visit(&self, visit: &Visit<'_>) {
+        self.0.lock().unwrap().push(format!("visit {} {:?}", visit.address, visit.code));
+    }
+
+    fn kept(&self, place: &str) {
+        self.0.lock().unwrap().push(format!("kept in {place}"));
+    }
+}
+
+/// A home, variables and a config that nobody else has.
+pub(crate) struct World {
+    pub(crate) home: TempDir,
+    pub(crate) environment: Environment,
+    pub(crate) told: Arc<Told>,
+    pub(crate) attended: bool,
+}
+
+impl World {
+    /// A user whose config names a backend and its authority.
+    pub(crate) fn of(backend: &Backend) -> Self {
+        let world = Self::at(&backend.url());
+        if backend.url().starts_with("https") {
+            world.env("FLYTE_ADMIN_CACERTFILEPATH", backend.certificate().to_str().unwrap())
+        } else {
+            world
+        }
+    }
+
+    /// A user whose config names an endpoint.
+    pub(crate) fn at(endpoint: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        environment.set("HOME", home.path());
+        environment.set("PATH", "/usr/bin:/bin");
+        environment.set("FLYTE_ADMIN_ENDPOINT", endpoint);
+        Self { home, environment, told: Arc::default(), attended: true }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.set(name, value);
+        self
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let request = config::Request { environment: &self.environment, folder: self.home.path(), file: None, endpoint: None, org: None };
+        let (config, problems) = config::load(&request).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        config
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
+        let surroundings = Surroundings::new(self.environment.clone(), self.home.path().to_owned(), self.attended, self.told.clone());
+        Client::new(&self.config(), Surroundings { retry, ..surroundings }).unwrap()
+    }
+
+    /// A user who has logged in before.
+    pub(crate) fn with_tokens(self, backend: &Backend, access: &str, refresh: &str) -> Self {
+        let folder = self.home.path().join(".local/state/cargo-union/logins");
+        std::fs::create_dir_all(&folder).unwrap();
+        let tokens = serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string();
+        std::fs::write(folder.join(format!("{}.json", backend.host().replace(':', "_"))), tokens).unwrap();
+        self
+    }
+}
+
+/// Requires a failure with a code whose text has all these words in it.
+#[track_caller]
+pub(crate) fn assert_failure<T>(result: Result<T, Failure>, code: Code, words: &[&str]) {
+    let Err(failure) = result else { panic!("it went well") };
+    let error = failure.into_error("could not try");
+    let text = error.chain().join(": ");
+    assert_eq!(error.code(), code, "{text}");
+    for word in words {
+        assert!(text.contains(word) || error.advice().contains(word), "`{word}` is not in: {text} ({})", error.advice());
+    }
+}

@@ -1,0 +1,130 @@
+//! A private authority, and servers that prove by it who they are.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// An authority that nobody knows unless they are told. Its files go when it is dropped.
+pub struct Authority {
+    folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// What a server shows: certificate and key, for `localhost` and `127.0.0.1`.
+#[derive(Clone)]
+pub struct Identity(Arc<ServerConfig>);
+
+impl Authority {
+    /// Makes an authority, and writes its certificate.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let root = parameters.self_signed(&key).expect("a certificate");
+        std::fs::write(folder.path().join("ca.crt"), root.pem()).expect("the folder is ours");
+        Self { folder, issuer: Issuer::new(parameters, key) }
+    }
+
+    /// The certificate, for those who shall trust it.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// Certificate and key of a server, as PEM.
+    pub fn leaf(&self) -> (String, String) {
+        let (certificate, key) = self.sign();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// A server's identity.
+    pub fn identity(&self) -> Identity {
+        let (certificate, key) = self.sign();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just made");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring supports them")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("key and certificate belong together");
+        Identity(Arc::new(config))
+    }
+
+    fn sign(&self) -> (rcgen::Certificate, KeyPair) {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let key = KeyPair::generate().expect("a key");
+        let parameters = CertificateParams::new(names).expect("valid names");
+        (parameters.signed_by(&key, &self.issuer).expect("a certificate"), key)
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A connection, with encryption or without.
+pub enum Line {
+    /// Without.
+    Plain(TcpStream),
+    /// With.
+    Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Line {
+    pub(crate) fn new(stream: TcpStream, identity: Option<&Identity>) -> Self {
+        match identity {
+            None => Self::Plain(stream),
+            Some(Identity(config)) => {
+                let connection = ServerConnection::new(config.clone()).expect("the configuration is valid");
+                Self::Secure(Box::new(StreamOwned::new(connection, stream)))
+            }
+        }
+    }
+
+    /// Says goodbye and hangs up.
+    pub(crate) fn end(&mut self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(secure) => {
+                secure.conn.send_close_notify();
+                let _ = secure.flush();
+                &mut secure.sock
+            }
+        };
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Secure(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secure(stream) => stream.flush(),
+        }
+    }
+}
