@@ -117,9 +117,20 @@ codes! {
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
 
+    ProjectMissing = "U0701", "No project or no domain is set", "Set `project` and `domain` in the manifest, or pass `--project` and `--domain`.";
+    ProjectUnknown = "U0702", "The backend does not have the project", "Use one of those that the message lists, or create it.";
+    DomainUnknown = "U0703", "The project does not have the domain", "Use one of those that the message lists.";
     DescriptionInvalid = "U0704", "A binary did not describe its task", "Build it with the upstream `flyte` crate, or use `kind = \"container\"`.";
     DescriptionVersion = "U0705", "A binary describes its task in a version that is not known", "Use a version of the tool that fits the package's `flyte` crate.";
     InterfaceUnsupported = "U0706", "A task has an input or an output that cannot be registered", "Give it a type that the message names, or use `kind = \"container\"`.";
+    EnvironmentTaken = "U0707", "The backend has a task of that name in another environment", "Give the task another `name`, or set its `environment` to the one that the message names.";
+    VersionTaken = "U0708", "The backend has another task under the same version", "Choose another `--version`, or overwrite it with `--replace`.";
+    VersionInvalid = "U0709", "A version is not valid", "Use at most 63 letters, digits, `.`, `_`, `+` or `-`.";
+    TasksCollide = "U0710", "Two tasks would be one at the backend", "Give one of them another `name`.";
+    TreeDirty = "U0711", "The working tree has changes and `--require-clean` was given", "Commit them or put them aside.";
+    ImagePrivate = "U0712", "An image cannot be pulled without a login", "Make its repository public, or give the cluster a pull secret.";
+    TriggerUnfit = "U0713", "A trigger does not fit the inputs of its task", "Correct what the message names.";
+
     FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
     EndpointInvalid = "U0752", "The backend's address is not valid", "Write `host[:port]`, with or without `dns:///`, `https://` or `http://`.";

@@ -14,6 +14,7 @@ mod types;
 mod tests;
 
 pub use literal::literal;
+pub(super) use msgpack::encode as msgpack;
 pub use trigger::misfits;
 
 use union_build::spec;

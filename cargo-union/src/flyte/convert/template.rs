@@ -3,7 +3,7 @@
 use union_build::spec::Kind;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
 
-use super::{Subject, resources, types};
+use super::{Subject, resources, trigger, types};
 use crate::flyte::idl::{self, core};
 
 /// The template under an identifier.
@@ -45,6 +45,7 @@ fn metadata(subject: &Subject<'_>) -> core::TaskMetadata {
         discovery_version: version,
         interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(task.interruptible.value)),
         cache_serializable: cache.is_some_and(|cache| cache.serialize),
+        tags: trigger::tag(subject).into_iter().collect(),
         pod_template_name: task.pod_template.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
         cache_ignore_input_vars: cache.map(|cache| cache.ignored_inputs.iter().cloned().collect()).unwrap_or_default(),
         generates_deck: Some(false),

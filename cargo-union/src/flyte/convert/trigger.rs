@@ -1,10 +1,12 @@
 //! Schedules on the wire.
 
+use union_build::key::{Inputs, Value};
 use union_build::spec::task::{Schedule, Trigger};
 use union_build::spec::types::Type;
 
 use super::Subject;
 use super::literal::{literal, nothing};
+use crate::flyte::idl::Message as _;
 use crate::flyte::idl::task::trigger_automation_spec::Automation;
 use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
 use crate::flyte::interface::Interface;
@@ -25,6 +27,20 @@ pub(super) fn trigger(trigger: &Trigger, subject: &Subject<'_>) -> task::TaskTri
             automation: Some(Automation::Schedule(schedule(trigger))),
         }),
     }
+}
+
+/// A tag with the triggers' hash, when there are any: the backend gives a task back without its
+/// triggers, and a changed one has to be seen all the same.
+pub(super) fn tag(subject: &Subject<'_>) -> Option<(String, String)> {
+    const TRIGGERS: &str = "union.triggers";
+    let triggers = subject.task.triggers.values().map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
+    let hashes: Vec<Value> = triggers.collect();
+    if hashes.is_empty() {
+        return None;
+    }
+    let mut inputs = Inputs::new();
+    inputs.insert("triggers", Value::List(hashes));
+    Some((TRIGGERS.to_owned(), inputs.key("triggers").spec_hash()))
 }
 
 /// In the order of the interface; an optional input that is not given is given as nothing.
