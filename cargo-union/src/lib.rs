@@ -11,6 +11,7 @@ pub mod base;
 pub mod build;
 pub mod cli;
 pub mod command;
+pub mod engine;
 pub mod exit;
 pub mod flyte;
 pub mod http;

@@ -110,10 +110,17 @@ fn init_leaves_a_package_that_builds() {
 }
 
 #[test]
-fn what_has_to_run_is_refused_before_anything_is_done() {
-    let project = Project::package("hello")
-        .union("[package.metadata.union.images.default]\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n");
-    project.run(["check"]).succeeds();
+fn the_native_builder_refuses_what_has_to_run() {
+    let project = Project::package("hello").union(
+        "[package.metadata.union.images.default]\nbuilder = \"native\"\napt-packages = [\"libpq5\"]\nbase-image = \"ghcr.invalid/base:1\"\n",
+    );
     let outcome = project.run(["build"]).exits(2).fails_with("U0117").compiles_nothing();
-    outcome.stderr_has("Cargo.toml:7:17").stderr_has("the docker and the remote builder can");
+    outcome.stderr_has("Cargo.toml:8:17").stderr_has("needs the docker or the remote builder");
+}
+
+#[test]
+fn nothing_can_run_on_scratch() {
+    let project =
+        Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncommands = [\"ldconfig\"]\n");
+    project.run(["check"]).exits(2).fails_with("U0104").stderr_has("nothing can run on `scratch`").stderr_has("debian:trixie-slim");
 }

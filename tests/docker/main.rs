@@ -10,10 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cargo_union::build::Recipe;
+use cargo_union::engine::Engines;
 use cargo_union::image::Image;
 use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::Content;
-use cargo_union::publish::daemon::Engine;
+use cargo_union::publish::daemon::Daemon;
 use cargo_union::publish::tar::TarFile;
 use cargo_union::publish::{Existence, Publisher, Reporter, Silent, Target, Transfer, Way};
 use scene::{Scene, key, platform, program, reference, scratch, spec, target};
@@ -24,8 +25,8 @@ use union_tests::engine::Engine as Dockerd;
 
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
-fn engine(scene: &Scene, reporter: Arc<dyn Reporter>) -> Engine {
-    Engine::new(vec![Dockerd::shared().address()], scene.source.clone(), reporter)
+fn engine(scene: &Scene, reporter: Arc<dyn Reporter>) -> Daemon {
+    Daemon::new(Arc::new(Engines::at([Dockerd::shared().address()])), scene.source.clone(), reporter)
 }
 
 /// A target of its own name, for all tests share one engine.
@@ -147,7 +148,7 @@ async fn podman_takes_an_image_through_its_socket() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let podman = Podman::start(&scene);
-    let publisher = Engine::new(vec![podman.address.clone()], scene.source.clone(), Arc::new(Silent));
+    let publisher = Daemon::new(Arc::new(Engines::at([podman.address.clone()])), scene.source.clone(), Arc::new(Silent));
     let target = named(&recipe, "app");
     publisher.prepare(&target).await.unwrap();
     let published = publisher.publish(&target, &image, false).await.unwrap();
@@ -223,7 +224,7 @@ async fn an_engine_that_is_not_there_is_an_error_that_says_what_was_tried() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[]);
     let addresses = vec![format!("unix://{}", scene.path("none").display()), "ssh://somewhere".to_owned()];
-    let publisher = Engine::new(addresses.clone(), scene.source.clone(), Arc::new(Silent));
+    let publisher = Daemon::new(Arc::new(Engines::at(addresses.clone())), scene.source.clone(), Arc::new(Silent));
     let error = publisher.existence(&named(&recipe, "x")).await.unwrap_err();
     assert_eq!(error.code(), Code::EngineUnreachable);
     for address in addresses {

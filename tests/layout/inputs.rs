@@ -10,7 +10,9 @@ use crate::scene::{Scene, map, placed, platform, scratch, spec, texts};
 
 fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)];
-    environment_inputs(&Environment { chain, bases: &bases, generation: 0, workspace: &scene.path("workspace") }).unwrap()
+    let generations = vec![0; chain.len()];
+    let workspace = scene.path("workspace");
+    environment_inputs(&Environment { chain, bases: &bases, tools: &[], generations: &generations, workspace: &workspace }).unwrap()
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
@@ -61,15 +63,13 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     let secret = |required| spec::Secret { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let mut edits: Vec<Edit> =
         copies.into_iter().map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit).collect();
-    edits.extend::<[Edit; 20]>([
+    edits.extend::<[Edit; 18]>([
         // What one peer takes for the same.
         Box::new(|spec| spec.apt_packages = texts(&["a", "bc"])),
         Box::new(|spec| spec.apt_packages = texts(&["ab", "c"])),
         Box::new(|spec| spec.commands = texts(&["abc"])),
         Box::new(|spec| spec.commands = texts(&["a", "b"])),
         Box::new(|spec| spec.commands = texts(&["b", "a"])),
-        Box::new(|spec| spec.cuda = Some(placed("12".to_owned()))),
-        Box::new(|spec| spec.cudnn = Some(placed("12".to_owned()))),
         Box::new({
             let file = file.clone();
             move |spec| spec.dockerfile = Some(placed(file.clone()))
@@ -83,7 +83,7 @@ fn every_part_of_an_environment_is_part_of_its_key() {
         Box::new(|spec| spec.python.version = Some(placed("a".to_owned()))),
         Box::new(|spec| spec.python.exec = Some(placed("a".to_owned()))),
         Box::new(|spec| spec.python.conda_packages = texts(&["a"])),
-        Box::new(|spec| spec.builder_config = map(&[("a", "b")])),
+        Box::new(|spec| spec.builder_options.target = Some(placed("a".to_owned()))),
         Box::new(move |spec| spec.secrets = vec![secret(true)]),
         Box::new(move |spec| spec.secrets = vec![secret(false)]),
     ]);
@@ -100,11 +100,24 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     let bases = [vec![(amd.clone(), None)], vec![(amd.clone(), one)], vec![(amd.clone(), two)], vec![(arm, one), (amd, two)]];
     let mut inputs = Vec::new();
     for bases in &bases {
-        for generation in [0, 1] {
-            inputs.push(environment_inputs(&Environment { chain: &chain, bases, generation, workspace: &workspace }).unwrap());
+        for generations in [&[0], &[1]] {
+            inputs.push(environment_inputs(&Environment { chain: &chain, bases, tools: &[], generations, workspace: &workspace }).unwrap());
         }
     }
     all_differ(&inputs);
+}
+
+#[test]
+fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
+    let scene = Scene::new();
+    let (chain, workspace) = ([spec("below", scratch()), spec("default", scratch())], scene.path("workspace"));
+    let bases = [(platform("linux/amd64"), None)];
+    let tool = |text: &str| vec![(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())];
+    let (one, two) = (tool("1"), tool("2"));
+    let inputs = |tools, generations| {
+        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, workspace: &workspace }).unwrap()
+    };
+    all_differ(&[inputs(&[], &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&[], &[1, 0]), inputs(&[], &[0, 1])]);
 }
 
 #[test]

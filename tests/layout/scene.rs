@@ -10,7 +10,7 @@ use cargo_union::base::cache::Cache;
 use cargo_union::base::error::{Error, Result};
 use cargo_union::base::fs::Draft;
 use cargo_union::build::native::NativeBuilder;
-use cargo_union::build::{self, Builder, Executable, LockedBase, PlatformRecipe, Recipe};
+use cargo_union::build::{self, Builder, Executable, LockedBase, PlatformRecipe, Recipe, Start};
 use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Blob, Content, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -69,10 +69,11 @@ impl Scene {
 
     /// Everything for one image, linux/amd64, upon the base if there is one.
     pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> Recipe {
-        let base = self.source.locked();
+        let base = self.source.locked().map(Start::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, executables }];
-        Recipe { chain, workspace: self.path("workspace"), key: key("a"), platforms, source_date_epoch: 0 }
+        let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
+        let (steps, workspace, told) = (chain.clone(), self.path("workspace"), BTreeMap::new());
+        Recipe { chain, steps, workspace, key: key("a"), platforms, told, source_date_epoch: 0 }
     }
 
     pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {
@@ -147,8 +148,8 @@ pub(crate) fn spec(name: &str, base: Base) -> spec::Image {
         dockerfile: None,
         secrets: Vec::new(),
         build_ca: None,
-        builder_options: BTreeMap::new(),
-        builder_config: BTreeMap::new(),
+        builder_options: spec::BuilderOptions::default(),
+        builder_config: spec::BuilderConfig::default(),
         env: BTreeMap::new(),
         entrypoint: None,
         user: None,

@@ -2,8 +2,8 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish, flyte} → image → base`, `{publish, flyte} → http → base`,
-//! and `command → ui`.
+//! are plain: `command → {workspace, build, publish, flyte} → image → base`, `{build, publish} → engine → image`,
+//! `{publish, flyte} → http → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -14,12 +14,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "flyte", "ui", "image", "base", "exit"]),
+    ("command", &["settings", "workspace", "build", "publish", "flyte", "engine", "ui", "image", "base", "exit"]),
     ("ui", &["workspace", "build", "publish", "flyte", "image", "base"]),
     ("workspace", &["image", "base"]),
-    ("build", &["image", "base"]),
-    ("publish", &["http", "image", "base"]),
+    ("build", &["engine", "image", "base"]),
+    ("publish", &["engine", "http", "image", "base"]),
     ("flyte", &["http", "image", "base"]),
+    ("engine", &["image", "base"]),
     ("http", &["base"]),
     ("image", &["base"]),
     ("base", &["image"]),

@@ -10,9 +10,13 @@ struct Door {
 }
 
 const DOORS: &[Door] = &[
-    Door { path: &["bollard"], files: &["cargo-union/src/publish/daemon"], because: "the engine is spoken to in one place" },
+    Door { path: &["bollard"], files: ENGINE, because: "the engine is spoken to in one place" },
+    Door { path: &["bollard_buildkit_proto"], files: ENGINE, because: "the engine is spoken to in one place" },
+    Door { path: &["hyper"], files: ENGINE, because: "only the line to an engine is a client of its own" },
     Door { path: &["reqwest"], files: &["cargo-union/src/http/"], because: "only `http` opens connections" },
     Door { path: &["prost"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
+    Door { path: &["prost_types"], files: &["cargo-union/src/flyte/idl/"], because: "only `flyte::idl` knows the backend's messages" },
+    Door { path: &["crate", "flyte", "idl"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
     Door { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "one file knows YAML" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },
@@ -29,6 +33,8 @@ const DOORS: &[Door] = &[
     Door { path: &["process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
     Door { path: &["tokio", "process"], files: STARTERS, because: "programs are started through `base::process`" },
 ];
+
+const ENGINE: &[&str] = &["cargo-union/src/engine/"];
 
 /// `lib.rs` hands the words to `cli`.
 const CLI: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/lib.rs"];
@@ -90,6 +96,7 @@ mod tests {
             "use bollard::Docker;",
             "fn a() { reqwest::get(\"x\"); }",
             "use clap::Parser;",
+            "use crate::flyte::idl::task::TaskSpec;",
             "use std::{fs, process::Command};",
             "fn a() { std::process::Command::new(\"ls\"); }",
             "fn a() { println!(\"x\"); }",
@@ -106,7 +113,7 @@ mod tests {
     fn doors_tests_and_words_are_not_reported() {
         for (path, text) in [
             ("union-build/src/spec/load/tests.rs", "fn a() { b().unwrap() }"),
-            ("cargo-union/src/publish/daemon.rs", "use bollard::Docker;"),
+            ("cargo-union/src/engine/images.rs", "use bollard::Docker;"),
             ("cargo-union/src/ui/mod.rs", "fn a() { eprintln!(\"x\"); }"),
             ("cargo-union/src/base/process.rs", "use std::process::Command;"),
             ("cargo-union/src/build/a.rs", "/// `println!(x.unwrap())`\nfn a(b: Child) { b.unwrap_or(c); b.stdout; std::process::id(); }"),

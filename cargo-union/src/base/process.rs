@@ -8,11 +8,14 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::{Context, Poll};
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf};
 use tokio::process::Child;
 use union_build::diag::Code;
 
@@ -154,6 +157,48 @@ impl Command {
         family.has_ended();
         Ok(if status.success() { Ok(()) } else { Err(Failed::new(&self.program, status, b"")) })
     }
+
+    /// Starts it as a line: what is written goes to its stdin, what is read is its stdout, and its
+    /// stderr is ours.
+    ///
+    /// # Errors
+    /// `ToolMissing` when it cannot be started.
+    pub fn line(mut self) -> Result<Line> {
+        let spawned = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
+        let family = Family::of(&child);
+        let input = child.stdin.take().expect("stdin is piped");
+        let output = child.stdout.take().expect("stdout is piped");
+        Ok(Line { input, output, _child: child, _family: family })
+    }
+}
+
+/// A program whose input and output are a line to somebody. It ends with this value.
+pub struct Line {
+    input: tokio::process::ChildStdin,
+    output: tokio::process::ChildStdout,
+    _child: Child,
+    _family: Family,
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.input).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_shutdown(context)
+    }
 }
 
 /// A child and its descendants, killed when this is dropped before the child has ended: a compiler
@@ -264,7 +309,7 @@ fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-fn missing(program: &OsStr, cause: std::io::Error) -> Error {
+fn missing(program: &OsStr, cause: io::Error) -> Error {
     Error::new(Code::ToolMissing, format!("could not run `{}`", program.to_string_lossy())).because(cause)
 }
 

@@ -11,8 +11,9 @@ use union_build::key::{Inputs, Value};
 use union_build::spec::{self, Compression, Placed};
 
 use super::chain::{Settings, is_scratch};
+use super::docker::{context_of, dockerfile_items};
 use super::native::ca_bundle_hash;
-use super::sources::{ItemKind, items};
+use super::sources::{Item, ItemKind, items};
 use crate::base::error::Result;
 use crate::base::fs::measure;
 use crate::image::digest::Digest;
@@ -25,8 +26,10 @@ pub struct Environment<'a> {
     pub chain: &'a [spec::Image],
     /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
     pub bases: &'a [(Platform, Option<Digest>)],
-    /// The environment's generation in Union.lock.
-    pub generation: u64,
+    /// The digest of each image with tools per platform, as Union.lock pins it.
+    pub tools: &'a [(Platform, BTreeMap<String, Digest>)],
+    /// The generation of each spec of the chain in Union.lock.
+    pub generations: &'a [u32],
     /// Root of the workspace.
     pub workspace: &'a Path,
 }
@@ -37,11 +40,19 @@ pub struct Environment<'a> {
 /// When a copied file cannot be read or is outside of the workspace.
 pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
-    inputs.insert("generation", environment.generation.to_string());
     for (platform, digest) in environment.bases {
         inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
     }
+    for (platform, tools) in environment.tools {
+        for (reference, digest) in tools {
+            inputs.insert(format!("tools {reference} {platform}"), digest.to_string());
+        }
+    }
     let Some((own, extended)) = environment.chain.split_last() else { return Ok(inputs) };
+    for (spec, generation) in environment.chain.iter().zip(environment.generations) {
+        let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
+        inputs.insert(format!("{prefix}generation"), generation.to_string());
+    }
     if !extended.is_empty() {
         // In this order they lie upon one another.
         inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
@@ -103,13 +114,13 @@ impl SpecInputs<'_> {
     fn add(&mut self, spec: &spec::Image, workspace: &Path) -> Result<()> {
         self.texts("apt-packages", &spec.apt_packages);
         self.texts("commands", &spec.commands);
-        self.text("cuda", spec.cuda.as_ref());
-        self.text("cudnn", spec.cudnn.as_ref());
-        self.map("builder-options", &spec.builder_options);
-        self.map("builder-config", &spec.builder_config);
+        self.text("builder-options.network", spec.builder_options.network.as_ref());
+        self.text("builder-options.target", spec.builder_options.target.as_ref());
         self.python(&spec.python);
         if let Some(dockerfile) = &spec.dockerfile {
             self.insert("dockerfile", Value::Hash(measure(dockerfile)?.hash));
+            let context = dockerfile_items(dockerfile, &context_of(spec, dockerfile), workspace)?;
+            self.insert("dockerfile context", Value::List(context.into_iter().map(item).collect()));
         }
         if !spec.secrets.is_empty() {
             // Which ones a command may see, never what they hold.
@@ -118,8 +129,12 @@ impl SpecInputs<'_> {
         }
         // Cargo.lock feeds the key through the packages of the code that it pins.
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
-            let name = path.strip_prefix(workspace).unwrap_or(path).display();
-            self.insert(&format!("requirements {name}"), Value::Hash(measure(path)?.hash));
+            let name = |path: &Path| format!("requirements {}", path.strip_prefix(workspace).unwrap_or(path).display());
+            self.insert(&name(path), Value::Hash(measure(path)?.hash));
+            if path.file_name().is_some_and(|name| name == "uv.lock") {
+                let project = path.with_file_name("pyproject.toml");
+                self.insert(&name(&project), Value::Hash(measure(&project)?.hash));
+            }
         }
         self.copies(&spec.copy, workspace)
     }
@@ -133,15 +148,7 @@ impl SpecInputs<'_> {
             if *times > 1 {
                 name = format!("{name} ({times})");
             }
-            let content = items(copy, workspace)?.into_iter().map(|item| {
-                let what = match item.what {
-                    ItemKind::Folder => vec!["folder".into()],
-                    ItemKind::Link(target) => vec!["link".into(), target.into()],
-                    ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number(mode.into()), Value::Hash(measured.hash)],
-                };
-                Value::List([vec![item.to.into()], what].concat())
-            });
-            self.insert(&name, Value::List(content.collect()));
+            self.insert(&name, Value::List(items(copy, workspace)?.into_iter().map(item).collect()));
             names.push(name);
         }
         // Two may write to one place, and whether they do is known only with the base's links.
@@ -184,4 +191,14 @@ impl SpecInputs<'_> {
     fn insert(&mut self, name: &str, value: Value) {
         self.inputs.insert(format!("{}{name}", self.prefix), value);
     }
+}
+
+/// One thing that is copied.
+fn item(item: Item) -> Value {
+    let what = match item.what {
+        ItemKind::Folder => vec!["folder".into()],
+        ItemKind::Link(target) => vec!["link".into(), target.into()],
+        ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number(mode.into()), Value::Hash(measured.hash)],
+    };
+    Value::List([vec![item.to.into()], what].concat())
 }

@@ -4,32 +4,44 @@
 //! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
 
 mod chain;
+pub mod docker;
+pub mod environment;
 pub mod inputs;
 pub mod native;
+mod remembered;
 mod sources;
 
+pub use remembered::{Remembered, is_remembered};
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use union_build::key::Key;
 use union_build::spec;
 
 use crate::base::error::Result;
-use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
+use crate::image::{Image, PlatformImage};
 
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// The specs that are extended, outermost base first, and the image's own spec last.
+    /// The specs that are extended, outermost base first, and the image's own spec last: what the
+    /// image's settings come from.
     pub chain: Vec<spec::Image>,
+    /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
+    /// base is an environment that was made before.
+    pub steps: Vec<spec::Image>,
     /// Root of the workspace; nothing outside of it is copied.
     pub workspace: PathBuf,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
     pub key: Key,
     /// One per platform, in the order declared.
     pub platforms: Vec<PlatformRecipe>,
+    /// Labels besides those of the spec: what the binaries say of themselves.
+    pub told: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
 }
@@ -39,10 +51,28 @@ pub struct Recipe {
 pub struct PlatformRecipe {
     /// Which platform.
     pub platform: Platform,
-    /// The base's manifest for it; `None` is scratch.
-    pub base: Option<LockedBase>,
+    /// What it starts from; `None` is scratch.
+    pub base: Option<Start>,
+    /// Images with tools that the steps need, by their references as typed.
+    pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
+}
+
+impl Recipe {
+    /// The name of the image's own spec.
+    fn image(&self) -> &str {
+        &self.chain.last().expect("a chain ends with the image's own spec").key
+    }
+}
+
+/// What an image starts from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// An image of a registry.
+    Locked(LockedBase),
+    /// An environment that a builder has just made.
+    Made(Box<PlatformImage>),
 }
 
 /// A base image as Union.lock pins it, for one platform.
@@ -78,6 +108,16 @@ pub trait Reporter: Send + Sync {
     /// A step of an image begins: `packing 2 binaries`.
     fn step(&self, image: &str, step: &str) {
         let _ = (image, step);
+    }
+
+    /// Something begins to run in an environment, which may take long: `[2/4] RUN apt-get …`.
+    fn runs(&self, image: &str, step: &str) {
+        let _ = (image, step);
+    }
+
+    /// What runs in an environment has written a line.
+    fn line(&self, image: &str, line: &str) {
+        let _ = (image, line);
     }
 }
 

@@ -40,11 +40,19 @@ pub(super) fn items(copy: &spec::Copy, workspace: &Path) -> Result<Vec<Item>> {
     let mode = copy.mode.as_ref().map(|mode| mode.value);
     let mut items = Vec::new();
     if real.is_dir() {
-        walk(&Walk { root: &real, mode }, &real, to, &mut items)?;
+        walk(&Walk { root: &real, mode, left_out: &|_| false }, &real, to, &mut items)?;
     } else {
         let to = if copy.to.value.ends_with('/') { join(to, name_of(&copy.from.value)?) } else { to.to_owned() };
         items.push(Item { to, what: file(&real, mode)? });
     }
+    Ok(items)
+}
+
+/// Lists a whole folder from its root, without what is left out, by its path below the folder. What
+/// is in a folder that is left out may still be taken.
+pub(super) fn folder_items(folder: &Path, left_out: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    walk(&Walk { root: folder, mode: None, left_out }, folder, "", &mut items)?;
     Ok(items)
 }
 
@@ -68,10 +76,13 @@ fn inside(copy: &spec::Copy, workspace: &Path) -> Result<PathBuf> {
 struct Walk<'a> {
     root: &'a Path,
     mode: Option<u32>,
+    left_out: &'a dyn Fn(&str) -> bool,
 }
 
 fn walk(walk_: &Walk<'_>, folder: &Path, to: &str, items: &mut Vec<Item>) -> Result<()> {
-    items.push(Item { to: to.to_owned(), what: ItemKind::Folder });
+    if !(walk_.left_out)(to) {
+        items.push(Item { to: to.to_owned(), what: ItemKind::Folder });
+    }
     let read = || -> io::Result<Vec<(PathBuf, std::fs::FileType)>> {
         std::fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))).collect()
     };
@@ -81,6 +92,8 @@ fn walk(walk_: &Walk<'_>, folder: &Path, to: &str, items: &mut Vec<Item>) -> Res
         let to = join(to, name_of(&path)?);
         if kind.is_dir() {
             walk(walk_, &path, &to, items)?;
+        } else if (walk_.left_out)(&to) {
+            // Neither measured nor even looked at.
         } else if kind.is_symlink() {
             items.push(Item { to, what: link(walk_.root, &path)? });
         } else {

@@ -9,18 +9,9 @@ pub(super) fn obstacles(image: &Image) -> Vec<Diagnostic> {
     let mut refuse = |message: String, origin: &Origin, label: &str, help: &str| {
         obstacles.push(Diagnostic::error(Code::UnsupportedByBuilder, message, origin, label).help(help));
     };
-    if let BuilderChoice::Docker | BuilderChoice::Remote = image.builder.value {
-        let word = if image.builder.value == BuilderChoice::Docker { "docker" } else { "remote" };
-        let help = "use `auto` or `native`: it makes every image in which nothing has to run";
-        refuse(format!("the {word} builder is not part of this release"), &image.builder.origin, "", help);
-    }
-    for (key, origin) in image.needs_to_run() {
-        refuse(
-            format!("the native builder does not support `{key}`"),
-            &origin,
-            "this has to run in a container while the image is made",
-            "the docker and the remote builder can, and are not part of this release; until then start from a `base-image` that has it",
-        );
+    if image.builder.value == BuilderChoice::Remote {
+        let help = "use `auto`, which takes a container engine where something has to run";
+        refuse("the remote builder is not part of this release".to_owned(), &image.builder.origin, "", help);
     }
     if let Compile::Zig | Compile::Container = image.build.compile.value {
         let word = if image.build.compile.value == Compile::Zig { "zig" } else { "container" };

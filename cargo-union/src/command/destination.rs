@@ -11,9 +11,10 @@ use union_build::spec::Spec;
 use super::keys::Keyed;
 use super::session::Declared;
 use crate::base::error::Error;
+use crate::engine::Engines;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
-use crate::publish::daemon::{self, Engine};
+use crate::publish::daemon::Daemon;
 use crate::publish::layout::{Layout, Tags};
 use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
@@ -38,8 +39,8 @@ pub(super) struct Destinations {
     pub(super) source: Arc<dyn BaseSource>,
     registry: Arc<Registry>,
     reporter: Arc<Ui>,
-    /// Addresses of container engines, in the order in which they are tried.
-    engines: Vec<String>,
+    /// The container engine, for whatever needs one.
+    pub(super) engines: Arc<Engines>,
     output: Output,
     local: PathBuf,
     several: bool,
@@ -53,13 +54,12 @@ impl Destinations {
     /// # Errors
     /// When the settings of the registry client cannot be used.
     pub(super) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
-        let env = |name| work.scope.cargo.environment.get(name).map(str::to_owned);
         let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
         Ok(Self {
             source: registry.clone(),
             registry,
             reporter: ui.clone(),
-            engines: daemon::addresses(env("DOCKER_HOST"), env("XDG_RUNTIME_DIR").map(PathBuf::from), env("HOME").map(PathBuf::from)),
+            engines: Arc::new(Engines::of(&work.scope.cargo.environment)),
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
             several: declared.spec.images.len() > 1,
@@ -101,7 +101,7 @@ impl Destinations {
                 local(Arc::new(publisher), format!("tar:{}", file.display()))
             }
             (Output::Docker, _) => {
-                let publisher = Engine::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
+                let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
                 local(Arc::new(publisher), format!("docker:{name}:{}", keyed.tag))
             }
         }

@@ -11,8 +11,10 @@ use super::bases::{self, Policy};
 use super::session::Declared;
 use crate::base::error::Error;
 use crate::build::LockedBase;
+use crate::build::environment::{self, tools};
 use crate::build::inputs::{Environment, config_inputs, environment_inputs};
 use crate::image::BaseSource;
+use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, Repository};
 use crate::workspace::targets::target_for;
@@ -27,10 +29,14 @@ pub(super) struct Keyed {
     pub(super) chain: Vec<spec::Image>,
     /// The base for each platform, in the order declared; `None` is scratch.
     pub(super) bases: Vec<(Platform, Option<LockedBase>)>,
+    /// What of its environment an engine has to make.
+    pub(super) made: Option<Made>,
+    /// What of its chain is left for the native builder.
+    pub(super) left: Vec<spec::Image>,
     /// Its binaries and how they are compiled; `None` for an environment.
     pub(super) code: Option<Crate>,
-    /// The generation of its environment in Union.lock.
-    generation: u32,
+    /// What its environment is made upon, besides what the chain says.
+    ground: Ground,
     /// The key of its environment.
     pub(super) environment: Key,
     /// Its own inputs, all together.
@@ -41,6 +47,73 @@ pub(super) struct Keyed {
     pub(super) key: Key,
     /// The tag.
     pub(super) tag: String,
+}
+
+/// An environment that an engine has to make, and those that it starts from.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    /// The environment that it starts from; `None` is the base.
+    pub(super) start: Option<Box<Made>>,
+    /// What is made upon it.
+    pub(super) steps: Vec<spec::Image>,
+    /// Its key.
+    pub(super) key: Key,
+    /// Images with tools that its steps need, for each platform.
+    pub(super) tools: Vec<BTreeMap<String, LockedBase>>,
+}
+
+impl Made {
+    /// Its tag: in a registry it stands beside the images that start from it.
+    pub(super) fn tag(&self) -> String {
+        format!("env-{}", self.key.spec_hash())
+    }
+
+    /// The spec that it belongs to.
+    pub(super) fn spec(&self) -> &spec::Image {
+        self.steps.last().expect("an environment has the step that asked for it")
+    }
+}
+
+/// What environments are made upon.
+#[derive(Clone, Debug)]
+struct Ground {
+    /// The base's digest for each platform.
+    bases: Vec<(Platform, Option<Digest>)>,
+    /// Images with tools for each platform.
+    tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
+    /// Generations in Union.lock by spec.
+    generations: BTreeMap<String, u32>,
+}
+
+impl Ground {
+    /// The inputs of what some specs make.
+    fn inputs(&self, steps: &[spec::Image], workspace: &Workspace) -> Result<Inputs> {
+        let needed = tools(steps);
+        let tools = self.tools.iter().map(|(platform, tools)| {
+            let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
+            (platform.clone(), digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect())
+        });
+        let tools: Vec<_> = tools.collect();
+        let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
+        let environment =
+            Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
+        Ok(environment_inputs(&environment)?)
+    }
+
+    fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
+        let key = self.inputs(&environment.all_steps(), workspace)?.key("environment");
+        let needed = environment.tools();
+        let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
+            tools
+                .iter()
+                .filter(|(reference, _)| needed.contains(reference.as_str()))
+                .map(|(name, tool)| (name.clone(), tool.clone()))
+                .collect()
+        };
+        let tools = self.tools.iter().map(of).collect();
+        let start = environment.start.map(|start| self.made(*start, workspace)).transpose()?.map(Box::new);
+        Ok(Made { start, steps: environment.steps, key, tools })
+    }
 }
 
 /// The part of the crate that an image carries.
@@ -85,7 +158,7 @@ impl Keyed {
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
     pub(super) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.bases, self.generation, &self.binaries(), workspace)?;
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
         let code = self.code.as_ref().map(|code| {
             let settings = settings(self.spec(), &code.binaries, &code.compile, &code.targets);
             again.inputs(package, &settings)
@@ -152,12 +225,14 @@ async fn image(
     let platforms = platforms(spec)?;
     let bases = match &chain[0].base {
         Base::Reference(base) => bases::locked(base, &platforms, lock, source, policy).await?,
-        Base::Scratch(_) | Base::Extends(_) => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
+        Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
-    let generation = lock.generation(&declared.package.name, &spec.key);
+    let ground = ground(declared, &chain, &bases, lock, source, policy).await?;
+    let (made, left) = environment::Environment::of(&chain);
+    let made = made.map(|made| ground.made(made, workspace)).transpose()?;
     let code = code(declared, spec, &chain[0].base, &platforms, snapshot)?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &bases, generation, &binaries, workspace)?;
+    let own = own_inputs(&chain, &ground, &binaries, workspace)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -167,7 +242,9 @@ async fn image(
     Ok(Keyed {
         name: spec.key.clone(),
         bases,
-        generation,
+        made,
+        left,
+        ground,
         environment,
         inputs: own.together(code.as_ref().map(|code| code.inputs.inputs.clone())),
         others: BTreeMap::new(),
@@ -181,22 +258,40 @@ async fn image(
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(
-    chain: &[spec::Image],
-    bases: &[(Platform, Option<LockedBase>)],
-    generation: u32,
-    binaries: &[String],
-    workspace: &Workspace,
-) -> Result<Own> {
-    let digests: Vec<_> = bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect();
-    let environment = Environment { chain, bases: &digests, generation: generation.into(), workspace: &workspace.root };
-    let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
+fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace) -> Result<Own> {
+    let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries)?;
     let spec = chain.last().expect("a chain ends with the image's own spec");
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
-    Ok(Own { environment: environment_inputs(&environment)?, config })
+    Ok(Own { environment: ground.inputs(chain, workspace)?, config })
+}
+
+/// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
+async fn ground(
+    declared: &Declared,
+    chain: &[spec::Image],
+    bases: &[(Platform, Option<LockedBase>)],
+    lock: &mut UnionLock,
+    source: &dyn BaseSource,
+    policy: Policy,
+) -> Result<Ground> {
+    let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
+    let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
+        platforms.iter().map(|platform| (platform.clone(), BTreeMap::new())).collect();
+    for reference in tools(chain) {
+        let locked = bases::locked(reference, &platforms, lock, source, policy).await?;
+        for ((_, tools), (_, tool)) in by_platform.iter_mut().zip(locked) {
+            tools.extend(tool.map(|tool| (reference.to_owned(), tool)));
+        }
+    }
+    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
+    Ok(Ground {
+        bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
+        tools: by_platform,
+        generations: chain.iter().map(generation).collect(),
+    })
 }
 
 fn code(declared: &Declared, spec: &spec::Image, base: &Base, platforms: &[Platform], snapshot: &Snapshot<'_>) -> Result<Option<Crate>> {

@@ -13,6 +13,7 @@ use union_build::handover::{Reference, References};
 use super::able;
 use super::bases::Policy;
 use super::destination::{Destination, Destinations};
+use super::environments::Environments;
 use super::keys::{self, Keyed};
 use super::results::{Record, Results};
 use super::session::{Declared, Problems, Session};
@@ -42,8 +43,8 @@ pub(super) struct PackagePlan {
     pub(super) results: Results,
     /// What its crate includes.
     pub(super) references: References,
-    /// Where its bases come from.
-    pub(super) source: Arc<dyn BaseSource>,
+    /// Where its bases come from and its images go.
+    pub(super) destinations: Destinations,
 }
 
 /// What is known of one chosen image.
@@ -72,7 +73,7 @@ impl Planning {
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
-            packages.push(package(declared, &session.workspace, keyed, &destinations, work).await?);
+            packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }
         Ok(Self { lock, packages })
     }
@@ -87,19 +88,29 @@ async fn package(
     declared: &Declared,
     workspace: &Workspace,
     keyed: Vec<Keyed>,
-    destinations: &Destinations,
+    destinations: Destinations,
     work: &Work,
+    ui: &Arc<Ui>,
 ) -> Result<PackagePlan> {
     let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
     let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
     destinations.check(&chosen, work)?;
-    let planned = chosen.into_iter().map(|keyed| image(declared, keyed, destinations, results.images.get(&keyed.name), work));
+    let environments = Environments::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
+    let planned =
+        chosen.into_iter().map(|keyed| image(declared, keyed, &destinations, &environments, results.images.get(&keyed.name), work));
     let images = try_join_all(planned).await?;
     let references = references(declared, &keyed);
-    Ok(PackagePlan { images, results, references, source: destinations.source.clone(), keyed })
+    Ok(PackagePlan { images, results, references, destinations, keyed })
 }
 
-async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, record: Option<&Record>, work: &Work) -> Result<ImagePlan> {
+async fn image(
+    declared: &Declared,
+    keyed: &Keyed,
+    destinations: &Destinations,
+    environments: &Environments<'_>,
+    record: Option<&Record>,
+    work: &Work,
+) -> Result<ImagePlan> {
     let destination = destinations.of(keyed);
     // A record speaks of this place only when it names it.
     let record_here = record.filter(|record| record.location == destination.location);
@@ -118,8 +129,10 @@ async fn image(declared: &Declared, keyed: &Keyed, destinations: &Destinations, 
     };
     let action = match (existence, record) {
         (Existence::Found(_), _) if !work.rebuild => Action::Reuse,
+        _ if !environments.are_there(keyed).await? => Action::BuildEnvironment,
         (_, Some(record)) if record.key == keyed.key.to_string() => Action::Push,
-        (_, Some(record)) if record.environment == keyed.environment.to_string() => Action::Append,
+        (_, Some(record)) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => Action::Append,
+        (_, None) if keyed.made.is_some() => Action::Append,
         _ => Action::BuildEnvironment,
     };
     let planned = Planned {

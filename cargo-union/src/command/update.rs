@@ -9,6 +9,7 @@ use super::bases::{self, Policy};
 use super::session::Session;
 use super::sources;
 use crate::base::error::Error;
+use crate::build::environment::tools;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::Update;
@@ -66,10 +67,15 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
     for declared in &session.packages {
         let source = sources::registry(&update.scope, &declared.spec, 4, ui)?;
         for image in declared.spec.images.values() {
-            let Base::Reference(base) = &image.base else { continue };
             let platforms: Vec<Platform> = super::keys::platforms(image)?;
-            bases::locked(&base.value, &platforms, lock, &*source, Policy::Renew).await?;
-            wanted.insert(base.value.clone());
+            let base = match &image.base {
+                Base::Reference(base) => Some(base.value.as_str()),
+                Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,
+            };
+            for reference in base.into_iter().chain(tools(std::slice::from_ref(image))) {
+                bases::locked(reference, &platforms, lock, &*source, Policy::Renew).await?;
+                wanted.insert(reference.to_owned());
+            }
         }
     }
     // With all packages in view, what no image starts from any more can go.

@@ -6,7 +6,9 @@
 mod auth;
 pub mod client;
 pub mod config;
+pub mod convert;
 pub mod idl;
+pub mod interface;
 pub mod rpc;
 
 use std::time::Duration;

@@ -75,6 +75,24 @@ impl Blob {
     }
 }
 
+/// A blob whose bytes are on this machine.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// What it is.
+    pub descriptor: Descriptor,
+    /// Where its bytes are.
+    pub bytes: Place,
+}
+
+/// Where the bytes of a local blob are.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file.
+    File(PathBuf),
+}
+
 /// A layer: a blob, and the digest of its uncompressed tar.
 #[derive(Clone, Debug)]
 pub struct Layer {

@@ -16,6 +16,9 @@ use crate::base::error::{Error, Result};
 /// The annotation and label that hold an image's full key.
 pub const KEY: &str = "union.key";
 
+/// The beginning of the labels that hold what a binary says of its task; the binary's name follows.
+pub const INTERFACE: &str = "union.interface.";
+
 /// What a base's name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaseManifest {

@@ -16,7 +16,7 @@ pub mod user;
 use bytes::Bytes;
 
 use crate::base::error::Result;
-use layer::{Blob, Descriptor, Layer};
+use layer::{Blob, Content, Descriptor, Layer, Local, Place};
 use platform::Platform;
 use reference::Repository;
 
@@ -47,6 +47,14 @@ impl Image {
     pub fn top(&self) -> &Blob {
         self.index.as_ref().unwrap_or(&self.platforms[0].manifest)
     }
+
+    /// Every blob of it once, the small ones first: index, manifests and configs, then layers.
+    pub fn blobs(&self) -> Vec<&Blob> {
+        let tops = self.index.iter().chain(self.platforms.iter().flat_map(|platform| [&platform.manifest, &platform.config]));
+        let layers = self.platforms.iter().flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob));
+        let mut seen = std::collections::BTreeSet::new();
+        tops.chain(layers).filter(|blob| seen.insert(blob.descriptor.digest)).collect()
+    }
 }
 
 /// A manifest or index as a registry served it.
@@ -72,4 +80,17 @@ pub trait BaseSource: Send + Sync {
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`, `BaseCorrupt`, `DiskFull`.
     async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<std::path::PathBuf>;
+
+    /// Brings a blob here if it is still in a base's registry.
+    ///
+    /// # Errors
+    /// Those of [`blob`](Self::blob).
+    async fn local(&self, blob: &Blob) -> Result<Local> {
+        let bytes = match &blob.content {
+            Content::Bytes(bytes) => Place::Memory(bytes.clone()),
+            Content::File(path) => Place::File(path.clone()),
+            Content::Remote(repository) => Place::File(self.blob(repository, &blob.descriptor).await?),
+        };
+        Ok(Local { descriptor: blob.descriptor.clone(), bytes })
+    }
 }

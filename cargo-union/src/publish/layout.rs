@@ -11,12 +11,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use union_build::diag::Code;
 
-use super::local::{Local, Place, blobs, local, report};
-use super::{Existence, Published, Publisher, Reporter, Target, Way};
+use super::{Existence, Published, Publisher, Reporter, Target, Way, report};
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft, Lock};
 use crate::image::digest::Digest;
-use crate::image::layer::{Descriptor, media_type};
+use crate::image::layer::{Descriptor, Local, Place, media_type};
 use crate::image::manifest::{Summary, summary};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
@@ -69,8 +68,8 @@ impl Publisher for Layout {
     async fn publish(&self, target: &Target, image: &Image, replace: bool) -> Result<Published> {
         Folder(&self.folder).check()?;
         let mut local_blobs = Vec::new();
-        for blob in blobs(image) {
-            local_blobs.push(local(&*self.source, blob).await?);
+        for blob in image.blobs() {
+            local_blobs.push(self.source.local(blob).await?);
         }
         let (folder, tags, target_, reporter) = (self.folder.clone(), self.tags, target.clone(), Arc::clone(&self.reporter));
         let top = image.top().descriptor.clone();

@@ -3,12 +3,10 @@
 //! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
 //! there, and it sends one. It must never leave half an image under a name.
 
-mod archive;
 pub mod auth;
 pub mod daemon;
 mod failure;
 pub mod layout;
-mod local;
 pub mod registry;
 pub mod tar;
 
@@ -19,6 +17,7 @@ use union_build::key::Key;
 use crate::base::error::Result;
 use crate::image::Image;
 use crate::image::digest::Digest;
+use crate::image::layer::Descriptor;
 use crate::image::platform::Platform;
 use crate::image::reference::ImageRef;
 
@@ -37,6 +36,13 @@ pub struct Target {
     pub platforms: Vec<Platform>,
     /// The digest that the last results hold for this very key.
     pub known: Option<Digest>,
+}
+
+impl Target {
+    /// Its name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
+    fn full_name(&self) -> String {
+        self.reference.as_ref().map_or_else(|| format!("{}:{}", self.name, self.tag), ToString::to_string)
+    }
 }
 
 /// Whether an image is there. Everything else, denied or unreachable, is an error.
@@ -128,6 +134,11 @@ pub enum Way {
     Mount,
     /// It is there.
     Present,
+}
+
+/// Tells that a blob is at its place, and how it got there.
+fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: Way) {
+    reporter.transfer(&Transfer { digest: blob.digest, place, way, done: blob.size, total: blob.size });
 }
 
 /// Tells nobody.

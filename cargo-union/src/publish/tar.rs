@@ -1,20 +1,19 @@
 //! Tar files: one image, as an OCI archive that `docker load` and `podman load` read as well.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::archive::{Names, blob_path, write_oci};
-use super::layout::TAG;
-use super::local::{blobs, local, report};
-use super::{Existence, Published, Publisher, Reporter, Target, Way};
+use super::layout::{TAG, VERSION, entry, index};
+use super::{Existence, Published, Publisher, Reporter, Target, Way, report};
 use crate::base::error::Result;
 use crate::base::fs::{self, Draft};
+use crate::engine::archive::{Archive, blob_path, list};
 use crate::image::digest::Digest;
-use crate::image::layer::Descriptor;
+use crate::image::layer::{Descriptor, Local};
 use crate::image::manifest::summary;
 use crate::image::{BaseSource, Image};
 
@@ -45,14 +44,13 @@ impl Publisher for TarFile {
 
     async fn publish(&self, target: &Target, image: &Image, _: bool) -> Result<Published> {
         let mut local_blobs = Vec::new();
-        for blob in blobs(image) {
-            local_blobs.push(local(&*self.source, blob).await?);
+        for blob in image.blobs() {
+            local_blobs.push(self.source.local(blob).await?);
         }
-        let names = names(target);
-        let (path, image_, sources) = (self.path.clone(), image.clone(), local_blobs.clone());
+        let (path, target, image_, sources) = (self.path.clone(), target.clone(), image.clone(), local_blobs.clone());
         let write = move || -> Result<u64> {
             let mut to = BufWriter::with_capacity(1 << 18, Draft::beside(&path)?);
-            let written = write_oci(&mut to, &image_, &names, &sources).and_then(|()| to.flush());
+            let written = write(&mut to, &image_, &target, &sources).and_then(|()| to.flush());
             written.map_err(|cause| fs::unwritable(&path, cause))?;
             let draft = to.into_inner().map_err(|failed| fs::unwritable(&path, failed.into_error()))?;
             let size = draft.as_file().metadata().map_err(|cause| fs::unwritable(&path, cause))?.len();
@@ -66,10 +64,27 @@ impl Publisher for TarFile {
     }
 }
 
-/// The names of a target in an archive or an engine.
-pub(super) fn names(target: &Target) -> Names {
-    let full = target.reference.as_ref().map_or_else(|| format!("{}:{}", target.name, target.tag), ToString::to_string);
-    Names { full, tag: target.tag.clone() }
+/// Writes the files of an OCI layout, with Docker's list of images beside them.
+fn write(to: impl Write, image: &Image, target: &Target, blobs: &[Local]) -> io::Result<()> {
+    let name = target.full_name();
+    let mut archive = Archive::new(to);
+    archive.bytes("oci-layout", VERSION.as_bytes())?;
+    // Containerd and podman take the whole name from this annotation; the tag alone is OCI's.
+    let annotations = [("io.containerd.image.name", &*engine_name(&name)), (TAG, &target.tag)];
+    archive.bytes("index.json", index(vec![entry(&image.top().descriptor, &annotations)]).as_bytes())?;
+    // Docker's own format knows one platform: the first, as declared.
+    archive.bytes("manifest.json", &list(&image.platforms[0], &name))?;
+    blobs.iter().try_for_each(|blob| archive.blob(blob))?;
+    archive.finish()
+}
+
+/// A name without a host is Docker Hub's in the words of containerd.
+fn engine_name(name: &str) -> String {
+    match name.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),
+        Some(_) => format!("docker.io/{name}"),
+        None => format!("docker.io/library/{name}"),
+    }
 }
 
 /// The digest of the image in a file, if it is the expected one. The file was put in place whole, so

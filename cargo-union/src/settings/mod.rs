@@ -96,6 +96,10 @@ pub struct Work {
     pub jobs: usize,
     /// `--rebuild`
     pub rebuild: bool,
+    /// Nothing is sent, and nothing is remembered of what was made.
+    pub dry: bool,
+    /// Every binary of a `rust` task has to say what its interface is, though that takes a compile.
+    pub describe: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
 }
@@ -219,6 +223,8 @@ impl Reader<'_> {
             output,
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
+            dry: false,
+            describe: false,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }

@@ -96,6 +96,16 @@ impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
         self.detail("Building", format!("{image}: {step}"));
     }
+
+    fn runs(&self, image: &str, step: &str) {
+        self.status("Building", format!("{image}: {step}"));
+    }
+
+    fn line(&self, image: &str, line: &str) {
+        if self.talk().verbosity > 1 {
+            self.status("", format!("{image}: {line}"));
+        }
+    }
 }
 
 impl workspace::Reporter for Ui {

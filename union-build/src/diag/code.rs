@@ -67,6 +67,9 @@ codes! {
     PathInvalid = "U0121", "A path inside the image is not valid", "Write an absolute path without `..`.";
     KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
     NothingToBuild = "U0123", "The package has neither a binary nor an image", "Add a binary, or declare an image.";
+    KeyOfOtherKind = "U0124", "A key is for tasks of the other kind", "Remove it, or change the task's `kind`.";
+    NothingRuns = "U0125", "Nothing says what a task runs", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
+    UnknownInput = "U0126", "A task does not have an input of that name", "Declare it under `inputs`, or name one that is.";
 
     NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";
     NothingDeclared = "U0202", "No package declares `[package.metadata.union]`", "Add the table to the package whose tasks shall run.";
@@ -111,6 +114,12 @@ codes! {
     EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
+    BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
+    SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+
+    DescriptionInvalid = "U0704", "A binary did not describe its task", "Build it with the upstream `flyte` crate, or use `kind = \"container\"`.";
+    DescriptionVersion = "U0705", "A binary describes its task in a version that is not known", "Use a version of the tool that fits the package's `flyte` crate.";
+    InterfaceUnsupported = "U0706", "A task has an input or an output that cannot be registered", "Give it a type that the message names, or use `kind = \"container\"`.";
     FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
     EndpointInvalid = "U0752", "The backend's address is not valid", "Write `host[:port]`, with or without `dns:///`, `https://` or `http://`.";

@@ -4,9 +4,11 @@
 
 use super::Facts;
 use super::raw::{Node, Table, Value};
-use super::schema::{Default, Level, keys, overridable};
+use super::schema::{Default, Key, Level, keys, overridable};
 use super::validate::is_path_component;
 use crate::diag::Origin;
+
+mod task;
 
 /// Base of an environment in which nothing has to run.
 pub const BASE: &str = "gcr.io/distroless/cc-debian13";
@@ -40,7 +42,7 @@ pub(super) fn complete(tree: &mut Table, facts: &Facts) {
         }
         for (name, task) in tasks.iter_mut() {
             if let Value::Table(task) = &mut task.value {
-                complete_task(task, name, image.as_deref(), facts);
+                task::complete(task, name, image.as_deref(), facts);
             }
         }
     }
@@ -67,7 +69,7 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts)
     fill(image, &keys::IMAGE);
     let suffix = if name == "default" { String::new() } else { format!("-{name}") };
     image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
-    if !image.contains_key("base-image") && !image.contains_key("extends") {
+    if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
         let base = if has_to_run(image) { BASE_TO_RUN_IN } else { BASE };
         image.insert("base-image".to_owned(), default_text(base));
     }
@@ -103,19 +105,6 @@ fn nearer(near: Option<Node>, far: Option<Node>) -> Option<Node> {
     if overrides { far } else { near.or(far) }
 }
 
-fn complete_task(task: &mut Table, name: &str, image: Option<&str>, facts: &Facts) {
-    fill(task, &keys::TASK);
-    let kind = if facts.depends_on_flyte { "rust" } else { "container" };
-    task.entry("kind".to_owned()).or_insert_with(|| default_text(kind));
-    if let Some(image) = image {
-        task.entry("image".to_owned()).or_insert_with(|| default_text(image));
-    }
-    let same_name = facts.binaries.iter().find(|bin| bin.replace('_', "-") == name.replace('_', "-"));
-    if let Some(bin) = same_name.map(String::as_str).or(facts.sole_binary()) {
-        task.entry("bin".to_owned()).or_insert_with(|| default_text(bin));
-    }
-}
-
 /// The image of a task that does not name one: `default`, or the only one there is.
 fn sole_or_default(images: Option<&Node>) -> Option<String> {
     let Some(Node { value: Value::Table(images), .. }) = images else { return None };
@@ -145,7 +134,11 @@ fn is_empty(value: &Value) -> bool {
 
 /// Every default of a table that is a plain value.
 fn fill(table: &mut Table, level: &'static Level) {
-    for key in level.keys {
+    fill_keys(table, level.keys.iter());
+}
+
+fn fill_keys(table: &mut Table, keys: impl Iterator<Item = &'static Key>) {
+    for key in keys {
         if let Default::Toml(text) = key.default {
             table.entry(key.name.to_owned()).or_insert_with(|| default_node(text));
         }

@@ -3,26 +3,36 @@
 //! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
 //! [`merge`] (workspace defaults, package, environment, flags) → [`complete`] (inheritance and
 //! defaults) → [`validate`] (valid types and all problems at once). [`load`] goes the whole way.
-//! Whoever builds images sees only the types of this file.
+//! Whoever builds images sees only the types of this file, and whoever registers tasks those of [`task`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::diag::Origin;
 
+mod builder;
 pub mod complete;
+pub mod given;
 mod load;
 pub mod merge;
+mod python;
 pub mod raw;
 pub mod schema;
 mod settings;
+pub mod task;
+pub mod template;
+pub mod time;
 mod toml_text;
+pub mod types;
 pub mod validate;
 
+pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};
 pub use load::{Facts, load};
 pub use merge::Overrides;
+pub use python::Python;
 pub use raw::declares_union;
 pub use settings::Setting;
+pub use task::{Kind, Task};
 
 /// A value together with where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +51,7 @@ impl<T> std::ops::Deref for Placed<T> {
 }
 
 /// Everything that one package declares, validated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     /// The package's name.
     pub package: String,
@@ -100,9 +110,9 @@ pub struct Image {
     pub requirements: Vec<Placed<PathBuf>>,
     /// Everything Python; needs the docker or the remote builder when it is not empty.
     pub python: Python,
-    /// A CUDA version for which a base is proposed.
+    /// The CUDA version that the base must have.
     pub cuda: Option<Placed<String>>,
-    /// A cuDNN version for which a base is proposed.
+    /// The cuDNN version that the base must have.
     pub cudnn: Option<Placed<String>>,
     /// A Dockerfile that makes the environment, absolute.
     pub dockerfile: Option<Placed<PathBuf>>,
@@ -110,10 +120,10 @@ pub struct Image {
     pub secrets: Vec<Secret>,
     /// A PEM file with authorities to trust while the environment is built, absolute.
     pub build_ca: Option<Placed<PathBuf>>,
-    /// Options of the builder, by name.
-    pub builder_options: BTreeMap<String, Placed<String>>,
-    /// Configuration of the builder, by name.
-    pub builder_config: BTreeMap<String, Placed<String>>,
+    /// Options of the docker builder.
+    pub builder_options: BuilderOptions,
+    /// Images that the docker builder works with.
+    pub builder_config: BuilderConfig,
 
     /// Environment variables of the image.
     pub env: BTreeMap<String, Placed<String>>,
@@ -152,12 +162,10 @@ impl Image {
         for (key, origin) in &self.python.used {
             add(key, Some(origin));
         }
-        add("cuda", self.cuda.as_ref().map(|value| &value.origin));
-        add("cudnn", self.cudnn.as_ref().map(|value| &value.origin));
         add("secrets", self.secrets.first().map(|value| &value.id.origin));
         add("build-ca", self.build_ca.as_ref().map(|value| &value.origin));
-        add("builder-options", self.builder_options.values().next().map(|value| &value.origin));
-        add("builder-config", self.builder_config.values().next().map(|value| &value.origin));
+        add("builder-options", self.builder_options.origin());
+        add("builder-config", self.builder_config.origin());
         needs
     }
 
@@ -181,20 +189,8 @@ pub enum Base {
     Reference(Placed<String>),
     /// The environment of another image spec of the package.
     Extends(Placed<String>),
-}
-
-/// Who makes an environment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BuilderChoice {
-    /// Native when nothing has to run, else docker.
-    #[default]
-    Auto,
-    /// No daemon.
-    Native,
-    /// A container engine.
-    Docker,
-    /// Union's image builder.
-    Remote,
+    /// Whatever its Dockerfile says.
+    Dockerfile,
 }
 
 /// How layers are compressed.
@@ -268,31 +264,6 @@ pub struct Copy {
     pub mode: Option<Placed<u32>>,
 }
 
-/// Everything that concerns Python packages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Python {
-    /// The keys that were used, with the place of each; empty means no Python.
-    pub used: Vec<(&'static str, Origin)>,
-    /// `pip-packages`.
-    pub packages: Vec<Placed<String>>,
-    /// `pip-index`.
-    pub index: Option<Placed<String>>,
-    /// `pip-extra-index-url`.
-    pub extra_index_url: Vec<Placed<String>>,
-    /// `pip-extra-args`.
-    pub extra_args: Option<Placed<String>>,
-    /// `pip-secret-mounts`: secret id → path.
-    pub secret_mounts: BTreeMap<String, Placed<String>>,
-    /// `python-version`.
-    pub version: Option<Placed<String>>,
-    /// `python-exec`.
-    pub exec: Option<Placed<String>>,
-    /// `conda-packages`.
-    pub conda_packages: Vec<Placed<String>>,
-    /// `conda-channels`.
-    pub conda_channels: Vec<Placed<String>>,
-}
-
 /// One entry of `secrets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
@@ -320,32 +291,4 @@ pub struct Pattern {
     pub glob: Placed<String>,
     /// Absolute folder of the manifest that declares it.
     pub folder: PathBuf,
-}
-
-/// One task: a `tasks.NAME` table with every default filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Name of the table.
-    pub key: String,
-    /// Where it stands.
-    pub origin: Origin,
-    /// What runs it.
-    pub kind: Placed<Kind>,
-    /// The image spec's name.
-    pub image: Placed<String>,
-    /// The binary; `None` for a container task whose image brings its program.
-    pub bin: Option<Placed<String>>,
-    /// Kubernetes quantities by resource: `cpu`, `memory`, `gpu`, `disk`, `shm`.
-    pub resources: BTreeMap<String, Placed<String>>,
-    /// How often a failed run is tried again.
-    pub retries: Placed<u32>,
-}
-
-/// What runs a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A binary built with the upstream `flyte` crate.
-    Rust,
-    /// Any program.
-    Container,
 }

@@ -47,6 +47,8 @@ pub struct Key {
     pub flag: Option<&'static str>,
     /// Whether the native builder, which runs nothing, has to leave this key to another builder.
     pub runs: bool,
+    /// The kind of task that may have it; `None` for all.
+    pub only: Option<&'static str>,
 }
 
 /// What holds when nobody says anything.
@@ -71,8 +73,14 @@ pub enum Kind {
     Bool,
     /// A whole number.
     Integer,
+    /// A number, whole or not.
+    Number,
     /// A string or a whole number, such as `"500m"` or `4`.
     Quantity,
+    /// A quantity, or a list of two of them.
+    Amount,
+    /// A span of time, such as `"1h30m"`.
+    Duration,
     /// A path, relative to the manifest that declares it.
     Path,
     /// A list of strings.
@@ -81,6 +89,12 @@ pub enum Kind {
     Paths,
     /// A table of strings.
     TextMap,
+    /// A table of types: a string such as `"list[integer]"`, or a list of the words of an enum.
+    Types,
+    /// Any value.
+    Any,
+    /// A table of any values.
+    Values,
     /// A table with keys of its own.
     Table(&'static Level),
     /// A table of such tables, by names that the user chooses.
@@ -89,6 +103,10 @@ pub enum Kind {
     Entries(&'static Level),
     /// A list of paths or such tables.
     PathsOrEntries(&'static Level),
+    /// A list of strings or such tables.
+    NamesOrEntries(&'static Level),
+    /// One of several kinds that TOML tells apart, and how a message names them together.
+    Either(&'static [Kind], &'static str),
 }
 
 impl Kind {
@@ -99,21 +117,31 @@ impl Kind {
             Self::Path => "a path",
             Self::Bool => "true or false",
             Self::Integer => "an integer",
+            Self::Number => "a number",
             Self::Quantity => "a string or an integer",
+            Self::Amount => "a string, an integer or a pair of them",
+            Self::Duration => "a duration",
             Self::Texts => "a list of strings",
             Self::Paths => "a list of paths",
             Self::TextMap => "a table of strings",
+            Self::Types => "a table of types",
+            Self::Any => "a value",
+            Self::Values => "a table of values",
             Self::Table(_) => "a table",
             Self::Tables(_) => "a table of tables",
             Self::Entries(_) => "a list of tables",
             Self::PathsOrEntries(_) => "a list of paths or tables",
+            Self::NamesOrEntries(_) => "a list of strings or tables",
+            Self::Either(_, words) => words,
         }
     }
 
     /// The table behind the key, when it has one.
-    pub const fn level(self) -> Option<&'static Level> {
+    pub fn level(self) -> Option<&'static Level> {
         match self {
-            Self::Table(level) | Self::Tables(level) | Self::Entries(level) | Self::PathsOrEntries(level) => Some(level),
+            Self::Table(level) | Self::Tables(level) | Self::Entries(level) => Some(level),
+            Self::PathsOrEntries(level) | Self::NamesOrEntries(level) => Some(level),
+            Self::Either(kinds, _) => kinds.iter().find_map(|kind| kind.level()),
             _ => None,
         }
     }
@@ -121,7 +149,7 @@ impl Kind {
 
 impl Key {
     const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, doc, default: Default::None, env: None, flag: None, runs: false }
+        Self { name, kind, doc, default: Default::None, env: None, flag: None, runs: false, only: None }
     }
 
     const fn default(self, toml: &'static str) -> Self {
@@ -142,6 +170,10 @@ impl Key {
 
     const fn runs(self) -> Self {
         Self { runs: true, ..self }
+    }
+
+    const fn only(self, kind: &'static str) -> Self {
+        Self { only: Some(kind), ..self }
     }
 }
 
@@ -200,7 +232,25 @@ mod tests {
     #[test]
     fn every_table_is_reachable() {
         let paths: Vec<&str> = levels().iter().map(|level| level.path).collect();
-        assert_eq!(paths, ["", "build", "images.NAME", "tasks.NAME", "images.NAME.copy", "images.NAME.secrets", "tasks.NAME.resources"]);
+        assert_eq!(
+            paths,
+            [
+                "",
+                "build",
+                "images.NAME",
+                "tasks.NAME",
+                "images.NAME.copy",
+                "images.NAME.secrets",
+                "images.NAME.builder-options",
+                "images.NAME.builder-config",
+                "tasks.NAME.resources",
+                "tasks.NAME.secrets",
+                "tasks.NAME.retries",
+                "tasks.NAME.timeout",
+                "tasks.NAME.cache",
+                "tasks.NAME.triggers.NAME"
+            ]
+        );
     }
 
     #[test]

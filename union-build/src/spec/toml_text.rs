@@ -20,6 +20,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Text(text) => string(text),
         Value::Bool(value) => value.to_string(),
         Value::Integer(number) => number.to_string(),
+        Value::Number(digits) => digits.clone(),
         Value::List(nodes) => format!("[{}]", list(nodes)),
         Value::Table(table) if table.is_empty() => "{}".to_owned(),
         Value::Table(table) => {

@@ -10,6 +10,7 @@ use reader::Reader;
 mod copy;
 mod grammar;
 mod image;
+mod python;
 mod reader;
 mod relations;
 mod task;
@@ -34,6 +35,7 @@ pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diag
     let tasks: Vec<Task> = tables(table, "tasks")
         .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, Reader::new(task, ground, problems)))
         .collect();
+    relations::names(&tasks, problems);
     let mut reader = Reader::new(table, ground, problems);
     // Images inherit it and check it again, but none may: then it is not to go unseen.
     let _ = reader.text("registry", &grammar::REGISTRY);

@@ -3,6 +3,7 @@
 //! Layers are never unpacked to disk and stay where they are until a publisher has to move them. To
 //! know what stands at which path each layer is streamed once in its life, and the list is kept.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
@@ -12,26 +13,38 @@ use union_build::diag::Code;
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::build::LockedBase;
+use crate::build::{LockedBase, Start};
 use crate::image::config::BaseConfig;
 use crate::image::digest::{DiffId, Digest};
 use crate::image::index::{Change, FileIndex, Node, is_read};
 use crate::image::layer::{Blob, Content, Descriptor, Layer};
 use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
-use crate::image::{BaseSource, RawManifest};
+use crate::image::{BaseSource, PlatformImage, RawManifest};
 
 /// A base for one platform.
-pub(super) struct Base<'a> {
-    at: &'a LockedBase,
+pub(in crate::build) struct Base {
     name: String,
-    pub(super) config: BaseConfig,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::build) config_blob: Blob,
+    pub(in crate::build) config: BaseConfig,
+    pub(in crate::build) layers: Vec<Layer>,
 }
 
-impl<'a> Base<'a> {
-    /// Fetches manifest and config, both small.
-    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, at: &'a LockedBase, platform: &Platform) -> Result<Self> {
+impl Base {
+    /// Gets at manifest and config, both small.
+    pub(in crate::build) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+        match start {
+            Start::Locked(at) => Self::fetch(cache, source, at, platform).await,
+            Start::Made(image) => {
+                let name = "the environment".to_owned();
+                let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
+                let config = BaseConfig::read(&name, config, image.layers.len())?;
+                Ok(Self { name, config_blob: image.config.clone(), config, layers: image.layers.clone() })
+            }
+        }
+    }
+
+    async fn fetch(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
         let name = at.repository.pinned(at.digest).to_string();
         let image = match manifest::read(&name, &manifest(cache, source, at, at.digest).await?)? {
             BaseManifest::Image(image) => image,
@@ -46,8 +59,10 @@ impl<'a> Base<'a> {
                 }
             }
         };
-        let path = blob(cache, source, at, &image.config).await?;
+        let mut config_blob = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
+        let path = file(cache, source, &config_blob).await?;
         let config = BaseConfig::read(&name, &fs::read(&path)?, image.layers.len())?;
+        config_blob.content = Content::File(path);
         if config.platform() != *platform {
             return Err(manifest::without_platform(&name, platform, &[&config.platform()]));
         }
@@ -55,18 +70,18 @@ impl<'a> Base<'a> {
             let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
             Layer { blob, diff_id: *diff_id }
         });
-        Ok(Self { layers: layers.collect(), at, name, config })
+        Ok(Self { layers: layers.collect(), name, config_blob, config })
     }
 
     /// What stands where in it.
-    pub(super) async fn files(&self, cache: &Cache, source: &dyn BaseSource) -> Result<FileIndex> {
+    pub(in crate::build) async fn files(&self, cache: &Cache, source: &dyn BaseSource) -> Result<FileIndex> {
         let mut index = FileIndex::default();
         for layer in &self.layers {
             let known: Option<Vec<Change>> = cache.note(NOTES, &layer.diff_id.hex());
             let changes = match known {
                 Some(changes) => changes,
                 None => {
-                    let path = blob(cache, source, self.at, &layer.blob.descriptor).await?;
+                    let path = file(cache, source, &layer.blob).await?;
                     let (diff_id, corrupt) = (layer.diff_id, self.corrupt(&layer.blob.descriptor));
                     let read = tokio::task::spawn_blocking(move || read_layer(path, diff_id));
                     let changes = read.await.expect("reading a layer does not panic").map_err(|cause| corrupt.because(cause))?;
@@ -79,8 +94,14 @@ impl<'a> Base<'a> {
         Ok(index)
     }
 
+    /// It as an image, for whoever takes images.
+    pub(in crate::build) fn into_image(self, platform: &Platform) -> PlatformImage {
+        let manifest = manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
+        PlatformImage { platform: platform.clone(), manifest, config: self.config_blob, layers: self.layers }
+    }
+
     /// The name that errors call it by.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::build) fn name(&self) -> &str {
         &self.name
     }
 
@@ -104,10 +125,15 @@ async fn manifest(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, diges
     Ok(manifest)
 }
 
-async fn blob(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, descriptor: &Descriptor) -> Result<PathBuf> {
-    match cache.blob(&descriptor.digest) {
-        Some(path) => Ok(path),
-        None => source.blob(&at.repository, descriptor).await,
+/// The file that a blob is in on this machine.
+async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
+    if let Content::File(path) = &blob.content {
+        return Ok(path.clone());
+    }
+    match (cache.blob(&blob.descriptor.digest), &blob.content) {
+        (Some(path), _) => Ok(path),
+        (None, Content::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
+        (None, Content::Bytes(_) | Content::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
     }
 }
 
@@ -149,7 +175,7 @@ fn change(entry: io::Result<tar::Entry<'_, impl Read>>) -> io::Result<Option<Cha
 }
 
 /// Decompresses by what the bytes are: the media types of old images are not always true.
-fn plain(file: std::fs::File) -> io::Result<Box<dyn Read>> {
+pub(in crate::build) fn plain<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut file = BufReader::with_capacity(1 << 18, file);
     let start = io::BufRead::fill_buf(&mut file)?;
     if start.starts_with(&[0x1f, 0x8b]) {

@@ -3,9 +3,9 @@
 //! It puts layers upon a base and never runs anything in it. A base's layers are not unpacked; they
 //! are fetched only when the place of a copied file or the number of a named user must be known.
 
-mod base;
+pub(super) mod base;
 mod compress;
-mod pack;
+pub(super) mod pack;
 mod place;
 mod scratch;
 
@@ -53,12 +53,12 @@ impl NativeBuilder {
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(at) => Some(Base::open(&self.cache, &*self.source, at, &wanted.platform).await?),
+            Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
         let files = match &base {
-            Some(base) if needs_files(&recipe.chain, user.as_deref()) => {
+            Some(base) if needs_files(recipe, user.as_deref()) => {
                 self.step(recipe, "looking up the base's files");
                 base.files(&self.cache, &*self.source).await?
             }
@@ -74,14 +74,14 @@ impl NativeBuilder {
     }
 
     fn step(&self, recipe: &Recipe, step: &str) {
-        self.reporter.step(&own_spec(recipe).key, step);
+        self.reporter.step(recipe.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
-        refuse_what_must_run(&recipe.chain)?;
+        refuse_what_must_run(&recipe.steps)?;
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {
@@ -106,10 +106,6 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
-fn own_spec(recipe: &Recipe) -> &spec::Image {
-    recipe.chain.last().expect("a chain ends with the image's own spec")
-}
-
 fn packing_step(wanted: &PlatformRecipe) -> String {
     match &wanted.executables[..] {
         [] => format!("packing the environment for {}", wanted.platform),
@@ -119,7 +115,7 @@ fn packing_step(wanted: &PlatformRecipe) -> String {
 }
 
 /// The user as typed, or the base's, or on scratch one who is not root.
-fn wanted_user(chain: &[spec::Image], base: Option<&Base<'_>>) -> Option<String> {
+fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -127,15 +123,16 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base<'_>>) -> Option<String>
     Settings::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
-fn needs_files(chain: &[spec::Image], user: Option<&str>) -> bool {
-    let copies = chain.iter().any(|spec| !spec.copy.is_empty() || spec.ca_certificates.is_some());
-    copies || user.is_some_and(user::has_names)
+fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
+    let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
+    let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
+    copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base<'_>>) -> Result<String> {
+fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| base.name());
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", own_spec(recipe).key))
+        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
             .because(unknown)
     })
 }
@@ -157,7 +154,7 @@ fn pack_layers(cache: &Cache, recipe: &Recipe, wanted: &PlatformRecipe, mut file
         add(entries, "cargo union: scratch")?;
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in &recipe.chain {
+    for spec in &recipe.steps {
         add(place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy")?;
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
@@ -192,7 +189,7 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base<'_>>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
+fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
     let settings = Settings::of(&recipe.chain);
     // With several binaries none of them is *the* command; whoever runs the image names one.
     let command = match &wanted.executables[..] {
@@ -203,7 +200,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base<'_>>, ow
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: settings.env,
-        labels: settings.labels,
+        labels: settings.labels.into_iter().chain(recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,

@@ -83,13 +83,37 @@ pub(super) fn layer(cache: &Cache, mut entries: Vec<Entry>, packing: Packing) ->
             packed
         }
     };
-    let media_type = match packing.compression {
-        Compression::Gzip => media_type::OCI_LAYER_GZIP,
-        Compression::Zstd => media_type::OCI_LAYER_ZSTD,
-    };
-    let descriptor = Descriptor { media_type: media_type.to_owned(), digest: packed.digest, size: packed.size };
-    let content = Content::File(cache.blob_path(&packed.digest));
-    Ok(Layer { blob: Blob { descriptor, content }, diff_id: packed.diff_id })
+    Ok(packed.layer(cache, packing.compression))
+}
+
+/// A layer that was made from such a plain tar before, if its blob is still there.
+pub(in crate::build) fn remembered(cache: &Cache, diff_id: DiffId, compression: Compression) -> Option<Layer> {
+    let packed = known(cache, &plain_name(diff_id, compression))?;
+    Some(packed.layer(cache, compression))
+}
+
+/// Makes a layer of a plain tar that somebody else has packed.
+pub(in crate::build) fn plain_layer(cache: &Cache, mut plain: impl Read, diff_id: DiffId, compression: Compression) -> Result<Layer> {
+    let mut compressor = Compressor::new(cache.draft()?, compression);
+    let copied = io::copy(&mut plain, &mut compressor);
+    let blob = compressor.finish()?;
+    copied.map_err(|cause| fs::unwritable(cache.folder(), cause))?;
+    if blob.diff_id != diff_id {
+        let error = Error::new(Code::EngineFailed, format!("could not take the layer {diff_id} out of the engine"));
+        return Err(error.because(format!("what came is {}", blob.diff_id)));
+    }
+    cache.keep(blob.draft, &blob.digest)?;
+    let packed = Packed { digest: blob.digest, diff_id, size: blob.size };
+    cache.put_note(NOTES, &plain_name(diff_id, compression), &packed)?;
+    Ok(packed.layer(cache, compression))
+}
+
+fn plain_name(diff_id: DiffId, compression: Compression) -> String {
+    let mut inputs = Inputs::new();
+    inputs.insert("encoder", Value::Number(ENCODER));
+    inputs.insert("compression", Value::Bool(compression == Compression::Zstd));
+    inputs.insert("plain", diff_id.to_string());
+    inputs.key("layer").to_string()
 }
 
 const NOTES: &str = "layers";
@@ -100,6 +124,18 @@ struct Packed {
     digest: Digest,
     diff_id: DiffId,
     size: u64,
+}
+
+impl Packed {
+    fn layer(&self, cache: &Cache, compression: Compression) -> Layer {
+        let media_type = match compression {
+            Compression::Gzip => media_type::OCI_LAYER_GZIP,
+            Compression::Zstd => media_type::OCI_LAYER_ZSTD,
+        };
+        let descriptor = Descriptor { media_type: media_type.to_owned(), digest: self.digest, size: self.size };
+        let content = Content::File(cache.blob_path(&self.digest));
+        Layer { blob: Blob { descriptor, content }, diff_id: self.diff_id }
+    }
 }
 
 /// A layer that was packed before, if its blob is still there and whole.

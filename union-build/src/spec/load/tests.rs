@@ -13,6 +13,7 @@ use crate::spec::{Base, BuilderChoice, Kind, Link, Placed};
 mod copying;
 mod layers;
 mod problems;
+mod tasks;
 
 /// A package in a workspace of its own, on disk.
 struct Project {
@@ -167,7 +168,7 @@ fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
     );
     let task = &spec.tasks["app"];
     assert_eq!((task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)), (Kind::Container, "default", Some("app")));
-    assert_eq!(task.retries.value, 0);
+    assert_eq!(task.retries.count, 0);
 }
 
 #[test]
@@ -190,27 +191,76 @@ fn an_environment_in_which_something_runs_has_a_base_with_a_shell() {
 /// The schema says which keys the native builder leaves to others; the type must say the same.
 #[test]
 fn what_the_schema_says_needs_a_container_is_what_the_image_says() {
-    use crate::spec::schema::{Kind, keys};
-    for key in keys::IMAGE.keys {
-        let value = match key.kind {
-            Kind::Texts | Kind::Paths => "[\"requirements.txt\"]",
-            Kind::TextMap if key.name == "mirrors" => "{ \"a.b\" = \"c.d\" }",
-            Kind::TextMap => "{ a = \"/b\" }",
-            Kind::Entries(_) => "[{ id = \"a\", env = \"A\" }]",
-            Kind::Path => "\"requirements.txt\"",
-            Kind::Text if key.name == "python-exec" => "\"/usr/bin/python3\"",
-            Kind::Text if key.runs => "\"12.6\"",
-            _ => continue,
+    use crate::spec::schema::keys;
+    // What each key needs so that it is of use, besides a value of its own.
+    let needs_packages = "pip-packages = [\"a\"]";
+    for key in keys::IMAGE.keys.iter().filter(|key| key.runs) {
+        let (value, beside) = match key.name {
+            "dockerfile" | "build-ca" => ("\"requirements.txt\"", ""),
+            "builder-options" => ("{ network = \"host\" }", ""),
+            "builder-config" => ("{ uv-image = \"uv:1\" }", ""),
+            "secrets" => ("[{ id = \"a\", env = \"A\" }]", "commands = [\"x\"]"),
+            "pip-index" => ("\"https://host/simple\"", needs_packages),
+            "pip-extra-index-url" => ("[\"https://host/simple\"]", needs_packages),
+            "pip-extra-args" => ("\"--pre\"", needs_packages),
+            "pip-secret-mounts" => ("{ a = \"/b\" }", "secrets = [{ id = \"a\", env = \"A\" }]\npip-packages = [\"a\"]"),
+            "python-version" => ("\"3.12\"", ""),
+            "python-exec" => ("\"/usr/bin/python3\"", needs_packages),
+            "conda-channels" => ("[\"a\"]", "python-version = \"3.12\""),
+            _ => ("[\"a\"]", ""),
         };
-        if ["platforms", "requirements", "runtime-libs", "inputs", "exclude"].contains(&key.name) {
-            continue;
-        }
-        let project = table(&format!("images.default.{} = {value}", key.name)).file("app/requirements.txt");
-        let needs: Vec<&str> = project.spec().images["default"].needs_to_run().iter().map(|(key, _)| *key).collect();
-        assert_eq!(needs, if key.runs { vec![key.name] } else { vec![] });
+        let project = table(&format!("[package.metadata.union.images.default]\n{} = {value}\n{beside}", key.name));
+        let spec = project.file("app/requirements.txt").spec();
+        let needs: Vec<&str> = spec.images["default"].needs_to_run().iter().map(|(key, _)| *key).collect();
+        assert!(needs.contains(&key.name), "{} is not among {needs:?}", key.name);
+    }
+    for (key, value) in [("copy", "[\"requirements.txt\"]"), ("env", "{ A = \"b\" }"), ("cuda", "\"12.6\""), ("runtime-libs", "[\"a\"]")] {
+        let project =
+            table(&format!("[package.metadata.union.images.default]\nworkdir = \"/w\"\n{key} = {value}")).file("app/requirements.txt");
+        assert_eq!(project.spec().images["default"].needs_to_run(), [], "{key}");
     }
     let python = table("images.default.requirements = [\"requirements-dev.txt\"]").file("app/requirements-dev.txt").spec();
     assert_eq!(python.images["default"].needs_to_run()[0].0, "requirements");
+}
+
+/// The first problem of an image with these lines: its message and its label.
+fn of_image(lines: &str) -> (String, String) {
+    let project = table(&format!("[package.metadata.union.images.default]\n{lines}")).file("app/Dockerfile");
+    let problem = project.problems().remove(0);
+    (problem.message.clone(), problem.labels[0].text.clone())
+}
+
+#[test]
+fn what_would_change_nothing_is_a_mistake() {
+    for (lines, message) in [
+        ("pip-index = \"https://host/simple\"", "`pip-index` has no effect without `pip-packages` or Python's `requirements`"),
+        ("conda-channels = [\"a\"]", "`conda-channels` has no effect without `conda-packages` or a `python-version`"),
+        ("builder-options = { target = \"a\" }", "`builder-options.target` has no effect without a `dockerfile`"),
+        ("secrets = [{ id = \"a\", env = \"A\" }]", "nothing can use the secret `a`"),
+        (
+            "secrets = [{ id = \"a\", env = \"A\" }]\ncommands = [\"x\"]\npip-packages = [\"p\"]\npip-secret-mounts = { b = \"/c\" }",
+            "`pip-secret-mounts` names the secret `b`, which is not declared",
+        ),
+        (
+            "python-version = \"3.12\"\npython-exec = \"/usr/bin/python3\"\npip-packages = [\"p\"]",
+            "`python-exec` names the base's own Python, and another one is to be installed",
+        ),
+    ] {
+        assert_eq!(of_image(lines).0, message, "{lines}");
+    }
+}
+
+#[test]
+fn what_ends_up_in_an_option_or_in_the_history_is_checked() {
+    for (lines, label) in [
+        ("commands = [\"x\"]\nsecrets = [{ id = \"a,b\", env = \"A\" }]", "not an id"),
+        ("commands = [\"x\"]\nsecrets = [{ id = \"union-a\", env = \"A\" }]", "`union-` is the tool's own"),
+        ("pip-packages = [\"p\"]\npip-index = \"https://me:pw@host/simple\"", "has a login in it, which would stay in the image's history"),
+        ("pip-packages = [\"p\"]\npip-index = \"host\"", "not a URL"),
+        ("python-version = \"3\"", "not `MAJOR.MINOR`"),
+    ] {
+        assert_eq!(of_image(lines).1, label, "{lines}");
+    }
 }
 
 #[test]
@@ -226,14 +276,11 @@ fn names_come_from_the_package_and_the_image() {
 
 #[test]
 fn tasks_that_name_one_image_share_it() {
-    let spec = table(
-        "[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\nresources = { cpu = 4, gpu = \"A100:1\" }\nretries = 3",
-    )
-    .bins(&["one", "two", "three"])
-    .spec();
+    let spec =
+        table("[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\n")
+            .bins(&["one", "two", "three"])
+            .spec();
     assert_eq!(spec.binaries_of("gpu").into_iter().collect::<Vec<_>>(), ["one", "two"]);
-    assert_eq!(spec.tasks["two"].resources["cpu"].value, "4");
-    assert_eq!(spec.tasks["two"].retries.value, 3);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn dotted_and_inline_tables_are_the_same_as_headers() {
     ] {
         let (node, problems) = read_text(text);
         assert_eq!(problems, [], "{text}");
-        keys.push(super::toml_text::value(&node.expect("the table is there").value));
+        keys.push(crate::spec::toml_text::value(&node.expect("the table is there").value));
     }
     assert_eq!(keys[0], "{ images = { a = { user = \"1\" } } }");
     assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
@@ -111,7 +111,7 @@ fn an_edit_that_is_proposed_puts_things_right() {
 
 /// TOML that is often nearly right: pieces of the schema put together at random.
 fn nearly_toml() -> impl Strategy<Value = String> {
-    let names: Vec<&str> = levels().into_iter().flat_map(|level| level.keys).map(|key| key.name).collect();
+    let names: Vec<&str> = crate::spec::schema::levels().into_iter().flat_map(|level| level.keys).map(|key| key.name).collect();
     let key = prop_oneof![
         4 => proptest::sample::select(names),
         1 => Just("registri"), 1 => Just("ä"), 1 => Just("a b"), 1 => Just("\"\\u0000\"")
@@ -133,6 +133,10 @@ fn nearly_toml() -> impl Strategy<Value = String> {
         "{ from = \"..\" }",
         "[{ from = 1 }, \"x\", []]",
         "1979-05-27",
+        "\"list[integer]\"",
+        "[\"{{.inputs.x}}\"]",
+        "{ count = 2, cron = \"* * * * *\" }",
+        "\"90s\"",
         "\"\"\"\n\u{1F600}\"\"\"",
         "[",
         "\"",
@@ -140,7 +144,8 @@ fn nearly_toml() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         6 => (key.clone(), value).prop_map(|(key, value)| format!("{key} = {value}\n")),
         1 => key.clone().prop_map(|key| format!("[package.metadata.union.{key}]\n")),
-        1 => key.prop_map(|key| format!("[package.metadata.union.images.{key}]\n")),
+        1 => key.clone().prop_map(|key| format!("[package.metadata.union.images.{key}]\n")),
+        1 => key.prop_map(|key| format!("[package.metadata.union.tasks.{key}]\n")),
         1 => Just("[[package.metadata.union.images]]\n".to_owned()),
     ];
     proptest::collection::vec(line, 0..12).prop_map(|lines| format!("[package.metadata.union]\n{}", lines.concat()))

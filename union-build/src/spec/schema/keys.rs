@@ -2,6 +2,10 @@
 
 use super::{Key, Kind, Level};
 
+mod task;
+
+pub use task::{CACHE, RETRIES, TASK, TASK_SECRET, TRIGGER};
+
 /// `[package.metadata.union]`, and `[workspace.metadata.union]` for its defaults.
 pub static UNION: Level = Level {
     path: "",
@@ -91,24 +95,28 @@ pub static IMAGE: Level = Level {
             .default("[]"),
         Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
             .default("[]"),
-        Key::new("pip-packages", Kind::Texts, "Python packages to install.").runs().default("[]"),
+        Key::new("pip-packages", Kind::Texts, "Python packages to install, into the base's `python3` unless `python-version` or `python-exec` say otherwise.")
+            .runs()
+            .default("[]"),
         Key::new("pip-index", Kind::Text, "Index that Python packages come from.").runs(),
         Key::new("pip-extra-index-url", Kind::Texts, "Further indexes of Python packages.").runs().default("[]"),
         Key::new("pip-extra-args", Kind::Text, "Further arguments of the Python installer.").runs(),
         Key::new("pip-secret-mounts", Kind::TextMap, "Secret id → path at which the Python installer finds it.").runs().default("{}"),
-        Key::new("python-version", Kind::Text, "Python to install.").runs(),
+        Key::new("python-version", Kind::Text, "Python to install, in `/opt/union/python`.").runs(),
         Key::new("python-exec", Kind::Text, "Path of the base's own Python, to use instead of installing one.").runs(),
-        Key::new("conda-packages", Kind::Texts, "Conda packages to install.").runs().default("[]"),
+        Key::new("conda-packages", Kind::Texts, "Conda packages to install, in `/opt/union/python`.").runs().default("[]"),
         Key::new("conda-channels", Kind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
-        Key::new("cuda", Kind::Text, "CUDA version for which a base image is proposed.").runs(),
-        Key::new("cudnn", Kind::Text, "Version of cuDNN for which a base image is proposed.").runs(),
-        Key::new("dockerfile", Kind::Path, "A Dockerfile that makes the environment.").runs(),
-        Key::new("secrets", Kind::Entries(&SECRET), "Secrets that are mounted while the environment is built, and never kept.")
+        Key::new("cuda", Kind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed."),
+        Key::new("cudnn", Kind::Text, "Version of cuDNN that the base must have, beside `cuda`."),
+        Key::new("dockerfile", Kind::Path, "A Dockerfile that makes the environment, upon which the other steps go. Its folder is its build context.")
+            .runs(),
+        Key::new("secrets", Kind::Entries(&SECRET), "Secrets that `commands` find in `/run/secrets/ID` while the environment is built; never kept.")
             .runs()
             .default("[]"),
         Key::new("build-ca", Kind::Path, "PEM file with authorities to trust while the environment is built; never kept.").runs(),
-        Key::new("builder-options", Kind::TextMap, "Options of the builder.").runs().default("{}"),
-        Key::new("builder-config", Kind::TextMap, "Configuration of the builder, such as the images it works with.").runs().default("{}"),
+        Key::new("builder-options", Kind::Table(&BUILDER_OPTIONS), "Options of the docker builder.").runs(),
+        Key::new("builder-config", Kind::Table(&BUILDER_CONFIG), "Images that the docker builder works with; locked by digest in Union.lock.")
+            .runs(),
         Key::new("env", Kind::TextMap, "Environment variables of the image.").default("{}"),
         Key::new("entrypoint", Kind::Texts, "What runs the task's arguments; becomes the container's command."),
         Key::new("user", Kind::Text, "User that runs the program, `user[:group]`, names or numbers.")
@@ -168,37 +176,36 @@ pub static SECRET: Level = Level {
     refused: &[],
 };
 
-/// `tasks.NAME`.
-pub static TASK: Level = Level {
-    path: "tasks.NAME",
-    doc: "One task.",
+/// `images.NAME.builder-options`.
+pub static BUILDER_OPTIONS: Level = Level {
+    path: "images.NAME.builder-options",
+    doc: "Options of the docker builder.",
     keys: &[
-        Key::new("kind", Kind::Word(&["rust", "container"]), "What runs: a binary built with the `flyte` crate, or any program.")
-            .computed("`rust` when the package depends on `flyte`, else `container`"),
-        Key::new("image", Kind::Text, "The image spec that it runs in.").computed("`default`, or the only image"),
-        Key::new("bin", Kind::Text, "The binary that it runs.").computed("the binary of the task's name, `default-run`, or the sole one"),
-        Key::new("resources", Kind::Table(&RESOURCES), "What a node must have."),
-        Key::new("retries", Kind::Integer, "How often a failed run is tried again.").default("0"),
+        Key::new("network", Kind::Word(&["default", "host", "none"]), "Network of what runs while the environment is built.")
+            .computed("the engine's usual one"),
+        Key::new("context", Kind::Path, "Build context of `dockerfile`, inside of the workspace.").computed("the Dockerfile's folder"),
+        Key::new("target", Kind::Text, "Stage of `dockerfile` to build.").computed("the last"),
     ],
-    aliases: &[("container-image", "image"), ("binary", "bin")],
+    aliases: &[],
     refused: &[],
 };
 
-/// `tasks.NAME.resources`.
-pub static RESOURCES: Level = Level {
-    path: "tasks.NAME.resources",
-    doc: "What a node must have to run the task, as Kubernetes quantities.",
+/// `images.NAME.builder-config`.
+pub static BUILDER_CONFIG: Level = Level {
+    path: "images.NAME.builder-config",
+    doc: "Images that the docker builder works with.",
     keys: &[
-        Key::new("cpu", Kind::Quantity, "Processors, such as `4` or `\"500m\"`."),
-        Key::new("memory", Kind::Quantity, "Memory, such as `\"8Gi\"`."),
-        Key::new("gpu", Kind::Quantity, "Accelerators, `COUNT` or `\"TYPE:COUNT\"`."),
-        Key::new("disk", Kind::Quantity, "Ephemeral disk, such as `\"20Gi\"`."),
-        Key::new("shm", Kind::Quantity, "Shared memory, a quantity or `\"auto\"`."),
+        Key::new("uv-image", Kind::Text, "Image with `/uv`, which installs Python packages.").computed(UV),
+        Key::new("micromamba-image", Kind::Text, "Image with `/bin/micromamba`, which installs Python itself and Conda packages.")
+            .computed(MICROMAMBA),
     ],
-    aliases: &[("mem", "memory"), ("ephemeral-storage", "disk"), ("shared-memory", "shm")],
+    aliases: &[("uv", "uv-image"), ("micromamba", "micromamba-image")],
     refused: &[],
 };
+
+const UV: &str = "`ghcr.io/astral-sh/uv:latest`";
+const MICROMAMBA: &str = "`mambaorg/micromamba:latest`";
 
 const BUILDERS: &[&str] = &["auto", "native", "docker", "remote"];
 
-const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`";
+const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`; none beside a `dockerfile`";

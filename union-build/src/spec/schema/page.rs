@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Default, Key, Kind, Level, levels};
 use crate::spec::complete::component;
-use crate::spec::toml_text;
+use crate::spec::{toml_text, types};
 
 /// The reference page of the manifest, in Markdown.
 pub fn reference_markdown() -> String {
@@ -32,6 +32,12 @@ pub fn reference_markdown() -> String {
             let _ = writeln!(page, "\n`{name}` of the Python SDK is refused: {reason}.");
         }
     }
+    let _ = write!(
+        page,
+        "\n## Types\n\nThe types of `inputs` and `outputs` are {}; a list of strings, such as `[\"fast\", \"slow\"]`, is an enum.\n\
+         A duration is written as `90s`, `1h30m` or `7d`, a datetime as `2030-01-31T12:00:00Z`.\n",
+        types::words()
+    );
     page
 }
 
@@ -82,6 +88,7 @@ fn heading(level: &Level) -> String {
 fn value_words(kind: Kind) -> String {
     match kind {
         Kind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+        Kind::Types => format!("{}: [types](#types)", kind.words()),
         kind => match kind.level() {
             Some(level) => format!("{}: [`{}`](#{})", kind.words(), level.path, anchor(level)),
             None => kind.words().to_owned(),
@@ -97,6 +104,9 @@ fn meaning(key: &Key) -> String {
     }
     if key.runs {
         text.push_str(" Needs the docker or the remote builder.");
+    }
+    if let Some(kind) = key.only {
+        let _ = write!(text, " Only for the kind `{kind}`.");
     }
     text
 }
@@ -115,27 +125,37 @@ fn table_schema(level: &Level) -> Value {
 }
 
 fn key_schema(key: &Key) -> Value {
-    let text = json!({ "type": "string" });
+    let mut schema = kind_schema(key.kind);
+    schema["description"] = json!(key.doc);
+    if let Some(default) = default_value(key) {
+        schema["default"] = default;
+    }
+    schema
+}
+
+fn kind_schema(kind: Kind) -> Value {
+    let (text, quantity) = (json!({ "type": "string" }), json!({ "type": ["string", "integer"] }));
     let table = |level: &Level| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
-    let mut schema = match key.kind {
-        Kind::Text | Kind::Path => text,
+    match kind {
+        Kind::Text | Kind::Path | Kind::Duration => text,
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer => json!({ "type": "integer" }),
-        Kind::Quantity => json!({ "type": ["string", "integer"] }),
+        Kind::Number => json!({ "type": "number" }),
+        Kind::Quantity => quantity,
+        Kind::Amount => json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] }),
         Kind::Texts | Kind::Paths => json!({ "type": "array", "items": text }),
         Kind::TextMap => json!({ "type": "object", "additionalProperties": text }),
         // Beside a reference, draft 7 ignores everything else.
         Kind::Table(level) => json!({ "allOf": [table(level)] }),
         Kind::Tables(level) => json!({ "type": "object", "additionalProperties": table(level) }),
         Kind::Entries(level) => json!({ "type": "array", "items": table(level) }),
-        Kind::PathsOrEntries(level) => json!({ "type": "array", "items": { "anyOf": [text, table(level)] } }),
-    };
-    schema["description"] = json!(key.doc);
-    if let Some(default) = default_value(key) {
-        schema["default"] = default;
+        Kind::PathsOrEntries(level) | Kind::NamesOrEntries(level) => json!({ "type": "array", "items": { "anyOf": [text, table(level)] } }),
+        Kind::Types => json!({ "type": "object", "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] } }),
+        Kind::Any => json!({}),
+        Kind::Values => json!({ "type": "object" }),
+        Kind::Either(kinds, _) => json!({ "anyOf": kinds.iter().map(|kind| kind_schema(*kind)).collect::<Vec<_>>() }),
     }
-    schema
 }
 
 fn default_value(key: &Key) -> Option<Value> {

@@ -3,8 +3,11 @@
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::toml_text;
 use places::{host, image_name, platform, reference, registry, tag_format};
+pub(super) use tasks::amount;
+use tasks::{address, cron, duration, environment, long, object, secret_env, short, task_name, timezone, variable};
 
 mod places;
+mod tasks;
 
 /// A rule for a text.
 pub(super) struct Rule {
@@ -25,7 +28,7 @@ impl Rule {
     /// The problem of a text that breaks the rule.
     pub(super) fn problem(&self, text: &str, origin: &Origin) -> Option<Diagnostic> {
         let wrong = (self.check)(text).err()?;
-        let problem = Diagnostic::error(self.code, format!("`{}` is not {}", text.escape_debug(), self.what), origin, wrong.why);
+        let problem = Diagnostic::error(self.code, format!("`{}` is not {}", shown(text), self.what), origin, wrong.why);
         Some(match (wrong.help, wrong.instead) {
             (Some(help), _) => problem.help(help),
             (None, Some(instead)) => {
@@ -38,6 +41,13 @@ impl Rule {
             (None, None) => problem.help(self.code.cure()),
         })
     }
+}
+
+/// The beginning of a text, on one line: the whole stands at its place.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let escaped: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().count() > LONGEST { escaped + "…" } else { escaped }
 }
 
 const fn rule(code: Code, what: &'static str, check: fn(&str) -> Result<(), Wrong>) -> Rule {
@@ -62,6 +72,10 @@ pub(super) const APT_PACKAGE: Rule = rule(Code::InvalidValue, "a Debian package"
 pub(super) const FEATURE: Rule = rule(Code::InvalidValue, "a cargo feature", feature);
 pub(super) const GLOB: Rule = rule(Code::InvalidValue, "a pattern of files", glob);
 pub(super) const SONAME: Rule = rule(Code::InvalidValue, "a name of a shared library", soname);
+pub(super) const SECRET_ID: Rule = rule(Code::InvalidValue, "an id of a secret", secret_id);
+pub(super) const MOUNT: Rule = rule(Code::PathInvalid, "a path for a secret", mount);
+pub(super) const INDEX: Rule = rule(Code::InvalidValue, "an index of Python packages", index);
+pub(super) const PYTHON_VERSION: Rule = rule(Code::InvalidValue, "a version of Python", python_version);
 pub(super) const USER: Rule = rule(Code::InvalidValue, "a user", user);
 pub(super) const ABSOLUTE: Rule = rule(Code::PathInvalid, "a path inside of the image", absolute);
 pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
@@ -70,6 +84,22 @@ pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
 pub(super) const QUANTITY: Rule = rule(Code::InvalidValue, "a quantity", quantity);
 pub(super) const GPU: Rule = rule(Code::InvalidValue, "a number of accelerators", gpu);
 pub(super) const SHARED_MEMORY: Rule = rule(Code::InvalidValue, "a quantity", |text| if text == "auto" { Ok(()) } else { quantity(text) });
+
+pub(super) const TASK_NAME: Rule = rule(Code::InvalidValue, "a name of a task", task_name);
+pub(super) const ENVIRONMENT: Rule = rule(Code::InvalidValue, "a name of an environment", environment);
+pub(super) const SHORT: Rule = rule(Code::InvalidValue, "a short text", short);
+pub(super) const LONG: Rule = rule(Code::InvalidValue, "a text for the backend", long);
+pub(super) const VARIABLE: Rule = rule(Code::InvalidValue, "a name of an input or an output", variable);
+pub(super) const ADDRESS: Rule = rule(Code::InvalidValue, "an address of the web", address);
+pub(super) const SECRET_ENV: Rule = rule(Code::InvalidValue, "a variable that a secret can be in", secret_env);
+pub(super) const OBJECT: Rule = rule(Code::InvalidValue, "a name of Kubernetes", object);
+pub(super) const CACHE_VERSION: Rule = rule(Code::InvalidValue, "a version of results", |text| {
+    let plain = !text.trim().is_empty() && !text.contains(char::is_control);
+    ensure(plain, "is empty or has a control character").map_err(|wrong| wrong.help("write `auto` or a version such as `v1`"))
+});
+pub(super) const DURATION: Rule = rule(Code::InvalidValue, "a duration", duration);
+pub(super) const TIMEZONE: Rule = rule(Code::InvalidValue, "a time zone", timezone);
+pub(super) const CRON: Rule = rule(Code::InvalidValue, "a schedule", cron);
 
 fn wrong(why: impl Into<String>) -> Wrong {
     Wrong { why: why.into(), instead: None, help: None }
@@ -173,6 +203,40 @@ fn absolute(path: &str) -> Result<(), Wrong> {
     ensure(!path.contains(char::is_control), "has a control character")
 }
 
+/// An id stands in a list of options, where a comma would begin the next.
+fn secret_id(text: &str) -> Result<(), Wrong> {
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(letters);
+    ensure(fitting, "not an id").map_err(|wrong| wrong.help("use letters, digits, `.`, `_` and `-`"))?;
+    ensure(!text.starts_with("union-"), "`union-` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union-`"))
+}
+
+/// So does the path at which it is mounted.
+fn mount(path: &str) -> Result<(), Wrong> {
+    absolute(path)?;
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-' | '/');
+    ensure(path.chars().all(letters), "has other characters than letters, digits, `.`, `_`, `-`, `/`")
+}
+
+/// An index's address is part of the image's history: a password in it would be as well.
+fn index(text: &str) -> Result<(), Wrong> {
+    word(text)?;
+    let Some((_, rest)) = text.split_once("://") else {
+        return Err(wrong("not a URL").help("write `https://host/simple`"));
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let with_login =
+        "mount a `.netrc` instead: `secrets = [{ id = \"netrc\", file = \"…\" }]` and `pip-secret-mounts = { netrc = \"…/.netrc\" }`";
+    ensure(!authority.contains('@'), "has a login in it, which would stay in the image's history").map_err(|wrong| wrong.help(with_login))
+}
+
+fn python_version(text: &str) -> Result<(), Wrong> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let digits = |part: &&str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    ensure(matches!(parts.len(), 2 | 3) && parts.iter().all(digits), "not `MAJOR.MINOR`")
+        .map_err(|wrong| wrong.help("write a version such as `\"3.12\"`"))
+}
+
 /// Permission bits from octal digits.
 pub(super) fn mode(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -181,17 +245,12 @@ pub(super) fn mode(text: &str) -> Option<u32> {
 }
 
 fn quantity(text: &str) -> Result<(), Wrong> {
-    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let suffix = &text[number.len()..];
-    let decimal = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && number.parse::<f64>().is_ok();
-    if decimal && SUFFIXES.contains(&suffix) {
+    if amount(text).is_some() {
         return Ok(());
     }
-    let short = suffix.strip_suffix(['B', 'b']).filter(|short| decimal && SUFFIXES.contains(short));
     let problem = wrong("not a Kubernetes quantity");
-    Err(match short {
-        Some(short) => problem.instead(format!("{number}{short}")),
+    Err(match text.strip_suffix(['B', 'b']).filter(|short| amount(short).is_some()) {
+        Some(short) => problem.instead(short),
         None => problem.help("write a number with a suffix such as `m`, `k`, `M`, `G`, `Ki`, `Mi` or `Gi`"),
     })
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use super::grammar;
 use super::reader::Reader;
-use super::{copy, is_cargo_lock, or_any};
-use crate::diag::{Code, Diagnostic, Origin};
+use super::{copy, is_cargo_lock, or_any, python};
+use crate::diag::{Code, Diagnostic};
 use crate::spec::raw::{Node, Value};
-use crate::spec::{Base, Build, BuilderChoice, Compile, Compression, Image, Link, Pattern, Placed, Python, Secret, SecretSource};
+use crate::spec::{
+    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, Placed, Secret, SecretSource,
+};
 
 const BUILDERS: &[(&str, BuilderChoice)] = &[
     ("auto", BuilderChoice::Auto),
@@ -27,7 +29,9 @@ pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
     let problem = grammar::IMAGE_KEY.problem(key, &node.key);
     reader.problems.extend(problem);
     let (requirements, python_files) = requirements(reader);
-    let python = python(reader, python_files);
+    let python = python::read(reader, python_files);
+    let secrets = secrets(reader);
+    python::check_secrets(&python, &secrets, reader);
     let workdir = reader.text("workdir", &grammar::ABSOLUTE);
     Image {
         key: key.to_owned(),
@@ -47,10 +51,10 @@ pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
         cuda: reader.text("cuda", &grammar::WORD),
         cudnn: reader.text("cudnn", &grammar::WORD),
         dockerfile: reader.file("dockerfile"),
-        secrets: secrets(reader),
+        secrets,
         build_ca: reader.file("build-ca"),
-        builder_options: reader.text_map("builder-options", &grammar::WORD, &grammar::TEXT),
-        builder_config: reader.text_map("builder-config", &grammar::WORD, &grammar::TEXT),
+        builder_options: builder_options(reader),
+        builder_config: builder_config(reader),
         env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
         entrypoint: reader.list("entrypoint", &grammar::TEXT),
         user: reader.text("user", &grammar::USER),
@@ -68,6 +72,9 @@ pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
 fn base(reader: &mut Reader<'_>) -> Base {
     if let Some(extends) = reader.text("extends", &grammar::TEXT) {
         return Base::Extends(extends);
+    }
+    if reader.table.contains_key("dockerfile") {
+        return Base::Dockerfile;
     }
     match reader.table.get("base-image") {
         Some(Node { origin, value: Value::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
@@ -120,9 +127,9 @@ fn build(reader: &mut Reader<'_>) -> Build {
     build
 }
 
-/// The lock files, and the places of those that are Python's.
-fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Option<Origin>) {
-    let (mut files, mut python) = (Vec::new(), None);
+/// The lock files, and again those that are Python's.
+fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Vec<Placed<PathBuf>>) {
+    let (mut files, mut python) = (Vec::new(), Vec::new());
     for node in reader.entries("requirements") {
         let Value::Text(typed) = &node.value else { continue };
         let name = typed.rsplit('/').next().unwrap_or(typed);
@@ -138,7 +145,7 @@ fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Option<Origin
             path.value = lock;
         } else if name == "uv.lock" || name.starts_with("requirements") && name.ends_with(".txt") {
             reader.must_be_a_file("requirements", &path);
-            python.get_or_insert_with(|| node.origin.clone());
+            python.push(path.clone());
         } else {
             let message = format!("`{typed}` is not a lock file that is known by its name");
             let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "unknown");
@@ -149,36 +156,31 @@ fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Option<Origin
     (files, python)
 }
 
-fn python(reader: &mut Reader<'_>, requirements: Option<Origin>) -> Python {
-    const KEYS: [&str; 9] = [
-        "pip-packages",
-        "pip-index",
-        "pip-extra-index-url",
-        "pip-extra-args",
-        "pip-secret-mounts",
-        "python-version",
-        "python-exec",
-        "conda-packages",
-        "conda-channels",
-    ];
-    let used = |key: &'static str| {
-        let node = reader.table.get(key)?;
-        let empty = matches!(&node.value, Value::List(entries) if entries.is_empty())
-            || matches!(&node.value, Value::Table(entries) if entries.is_empty());
-        (!empty).then(|| (key, node.origin.clone()))
-    };
-    let requirements = requirements.map(|origin| ("requirements", origin));
-    Python {
-        used: requirements.into_iter().chain(KEYS.into_iter().filter_map(used)).collect(),
-        packages: reader.texts("pip-packages", &grammar::WORD),
-        index: reader.text("pip-index", &grammar::WORD),
-        extra_index_url: reader.texts("pip-extra-index-url", &grammar::WORD),
-        extra_args: reader.text("pip-extra-args", &grammar::TEXT),
-        secret_mounts: reader.text_map("pip-secret-mounts", &grammar::WORD, &grammar::ABSOLUTE),
-        version: reader.text("python-version", &grammar::WORD),
-        exec: reader.text("python-exec", &grammar::ABSOLUTE),
-        conda_packages: reader.texts("conda-packages", &grammar::WORD),
-        conda_channels: reader.texts("conda-channels", &grammar::WORD),
+fn builder_options(reader: &mut Reader<'_>) -> BuilderOptions {
+    let Some(table) = reader.table("builder-options") else { return BuilderOptions::default() };
+    let has_dockerfile = reader.table.contains_key("dockerfile");
+    let reader = &mut reader.inner(table);
+    for key in ["context", "target"] {
+        if let (Some(node), false) = (table.get(key), has_dockerfile) {
+            let message = format!("`builder-options.{key}` has no effect without a `dockerfile`");
+            reader
+                .problems
+                .push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "unused").help("remove it, or name a `dockerfile`"));
+        }
+    }
+    BuilderOptions {
+        network: reader.text("network", &grammar::WORD),
+        context: reader.path("context"),
+        target: reader.text("target", &grammar::NAME),
+    }
+}
+
+fn builder_config(reader: &mut Reader<'_>) -> BuilderConfig {
+    let Some(table) = reader.table("builder-config") else { return BuilderConfig::default() };
+    let reader = &mut reader.inner(table);
+    BuilderConfig {
+        uv_image: reader.text("uv-image", &grammar::REFERENCE),
+        micromamba_image: reader.text("micromamba-image", &grammar::REFERENCE),
     }
 }
 
@@ -188,7 +190,7 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
     for node in reader.entries("secrets") {
         let Value::Table(table) = &node.value else { continue };
         let reader = &mut reader.inner(table);
-        let id = reader.text("id", &grammar::WORD);
+        let id = reader.text("id", &grammar::SECRET_ID);
         let env = reader.text("env", &grammar::ENV_NAME);
         let file = reader.path("file");
         let whole = |reader: &mut Reader<'_>, message: &str, help: &str| {

@@ -1,12 +1,12 @@
 //! What holds between images, tasks and the package, rather than in one value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{collisions, declared, named, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::raw::{Node, Table, Value};
-use crate::spec::{Base, BuilderChoice, Facts, Image};
+use crate::spec::{Base, BuilderChoice, Facts, Image, Kind, Task};
 
 /// Checks a completed tree.
 pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
@@ -19,6 +19,7 @@ pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Ve
 
 /// Checks that the chosen builders can do what the images, and those that they extend, ask for.
 pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    nothing_runs_on_scratch(images, problems);
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
         let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
@@ -34,6 +35,20 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
             let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &first.origin, "needs the docker or the remote builder");
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
+    }
+}
+
+fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    for image in images.iter().filter(|image| image.dockerfile.is_none()) {
+        let chain = || ancestors(image, images).into_iter().chain([image]);
+        let scratch = chain().find_map(|image| match &image.base {
+            Base::Scratch(origin) => Some(origin),
+            _ => None,
+        });
+        let (Some(scratch), Some((key, origin))) = (scratch, image.needs_to_run().into_iter().next()) else { continue };
+        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` cannot be honoured", image.key);
+        let problem = Diagnostic::error(Code::InvalidValue, message, &origin, "has to run");
+        problems.push(problem.also(scratch, "an empty file system").help("use a base with a shell, such as `debian:trixie-slim`"));
     }
 }
 
@@ -130,6 +145,24 @@ fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
             let message = format!("the tasks `{}` and `{name}` have one name: `-` and `_` count as the same", group[0]);
             let problem = Diagnostic::error(Code::DuplicateTask, message, place(name), "the same name");
             problems.push(problem.also(place(group[0]), "as this one").help(Code::DuplicateTask.cure()));
+        }
+    }
+}
+
+/// Two tasks of one name would overwrite one another at the backend. What a `rust` task without a `name`
+/// is called is known only when its binary was asked.
+pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
+    for task in tasks {
+        let (name, origin) = match (&task.name, task.kind.value) {
+            (Some(name), _) => (name.value.as_str(), &name.origin),
+            (None, Kind::Container) => (task.key.as_str(), &task.origin),
+            (None, Kind::Rust) => continue,
+        };
+        if let Some(first) = known.insert(name, origin) {
+            let message = format!("two tasks have the name `{name}` at the backend");
+            let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name").also(first, "as this one");
+            problems.push(problem.help(Code::DuplicateTask.cure()));
         }
     }
 }

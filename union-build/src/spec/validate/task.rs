@@ -1,14 +1,25 @@
-//! One `tasks.NAME` table.
+//! One `tasks.NAME` table: who it is and what runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::reader::Reader;
 use super::{Ground, grammar, named, or_any, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::{Node, Table, Value};
+use crate::spec::raw::{Node, Table};
+use crate::spec::schema::keys;
+use crate::spec::task::{Data, DataFormat, FileLayout};
 use crate::spec::{Kind, Placed, Task};
 
+use interface::Inputs;
+
+mod interface;
+mod node;
+mod policy;
+mod trigger;
+
 const KINDS: &[(&str, Kind)] = &[("rust", Kind::Rust), ("container", Kind::Container)];
+const FORMATS: &[(&str, DataFormat)] = &[("json", DataFormat::Json), ("yaml", DataFormat::Yaml), ("proto", DataFormat::Proto)];
+const LAYOUTS: &[(&str, FileLayout)] = &[("direct", FileLayout::Direct), ("named-dir", FileLayout::NamedDir)];
 
 /// Reads a task; `images` are the names of the declared ones, `package` is the whole table.
 pub(super) fn read(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: Reader<'_>) -> Task {
@@ -16,22 +27,61 @@ pub(super) fn read(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, pack
     let problem = grammar::NAME.problem(key, &node.key);
     reader.problems.extend(problem);
     let image = image(key, node, images, reader);
-    let kind = reader.word("kind", KINDS);
-    let runs_rust = kind.as_ref().is_some_and(|kind| kind.value == Kind::Rust);
-    let bin = bin(key, node, runs_rust, package, reader);
-    if let (Some(kind), false, true) = (&kind, reader.ground.facts.depends_on_flyte, runs_rust) {
-        let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
-        reader.problems.push(Diagnostic::error(Code::KindUnfit, message, &kind.origin, "needs `flyte`").help(Code::KindUnfit.cure()));
-    }
+    let kind = kind(key, reader);
+    let inputs = Inputs::read(kind.value, reader);
+    let command = reader.list("command", &grammar::TEXT);
+    interface::check_command(&inputs, reader);
+    let bin = bin(key, node, kind.value == Kind::Rust, package, reader);
+    let environment = reader.text("environment", &grammar::ENVIRONMENT);
     Task {
-        key: key.to_owned(),
         origin: node.key.clone(),
-        kind: kind.unwrap_or(Placed { value: Kind::Container, origin: Origin::Default }),
         image: or_any(image),
+        name: reader.text("name", &grammar::TASK_NAME),
+        environment: or_any(environment),
+        description: reader.text("description", &grammar::SHORT),
+        long_description: reader.text("long-description", &grammar::LONG),
+        source_code: reader.text("source-code", &grammar::ADDRESS),
+        links: reader.text_map("links", &grammar::SHORT, &grammar::ADDRESS),
+        outputs: interface::variables("outputs", reader),
+        data: data(reader),
+        resources: node::resources(reader),
+        env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
+        secrets: node::secrets(reader),
+        retries: policy::retries(reader),
+        timeout: policy::timeout(reader),
+        cache: policy::cache(&inputs, reader),
+        interruptible: or_any(reader.bool("interruptible")),
+        service_account: reader.text("service-account", &grammar::OBJECT),
+        pod_template: reader.text("pod-template", &grammar::OBJECT),
+        queue: reader.text("queue", &grammar::WORD),
+        triggers: trigger::read(&inputs, reader),
+        key: key.to_owned(),
+        kind,
         bin,
-        resources: resources(reader),
-        retries: or_any(retries(reader)),
+        inputs: inputs.types,
+        command,
     }
+}
+
+/// The kind, and what is wrong with it: the package, or a key that is only for the other one.
+fn kind(key: &str, reader: &mut Reader<'_>) -> Placed<Kind> {
+    let kind = reader.word("kind", KINDS);
+    if let (Some(Placed { value: Kind::Rust, origin }), false) = (&kind, reader.ground.facts.depends_on_flyte) {
+        let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
+        reader.problems.push(Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`").help(Code::KindUnfit.cure()));
+    }
+    let Some((word, kind)) = kind.and_then(|kind| Some((KINDS.iter().find(|(_, known)| *known == kind.value)?.0, kind))) else {
+        return Placed { value: Kind::Container, origin: Origin::Default };
+    };
+    for other in keys::TASK.keys.iter().filter(|key| key.only.is_some_and(|only| only != word)) {
+        if let Some(node) = reader.table.get(other.name) {
+            let message = format!("`{}` is not for tasks of the kind `{word}`, such as `{key}`", other.name);
+            let problem = Diagnostic::error(Code::KeyOfOtherKind, message, &node.key, "not for this kind");
+            let problem = if kind.origin == Origin::Default { problem } else { problem.also(&kind.origin, "the kind is chosen here") };
+            reader.problems.push(problem.help("remove it: the binary itself says what its inputs, outputs and arguments are"));
+        }
+    }
+    kind
 }
 
 fn image(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, reader: &mut Reader<'_>) -> Option<Placed<String>> {
@@ -61,14 +111,18 @@ fn bin(key: &str, node: &Node, runs_rust: bool, package: &Table, reader: &mut Re
         return Some(Placed { value: name.to_owned(), origin: origin.clone() });
     }
     let image = named(reader.table, "image").map_or("default", |(name, _)| name);
-    let brings_its_own = !runs_rust && (binaries.is_empty() || has_entrypoint(package, image));
+    let brings_its_own = !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
     if !reader.table.contains_key("bin") && !brings_its_own {
-        let problem = match binaries.is_empty() {
-            true => {
+        let problem = match (binaries.is_empty(), runs_rust) {
+            (true, true) => {
                 let message = format!("task `{key}` has the kind `rust`, but the package has no binary");
                 Diagnostic::error(Code::KindUnfit, message, &node.key, "needs a binary").help("add a binary to the package")
             }
-            false => {
+            (true, false) => {
+                let message = format!("nothing says what task `{key}` runs, and the package has no binary");
+                Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing").help(Code::NothingRuns.cure())
+            }
+            (false, _) => {
                 let list = binaries.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 let message = format!("task `{key}` does not say which binary it runs");
                 let problem = Diagnostic::error(Code::TaskAmbiguous, message, &node.key, "no `bin`");
@@ -84,24 +138,19 @@ fn has_entrypoint(package: &Table, image: &str) -> bool {
     super::tables(package, "images").any(|(name, _, table)| name == image && table.contains_key("entrypoint"))
 }
 
-fn resources(reader: &mut Reader<'_>) -> BTreeMap<String, Placed<String>> {
-    let Some(table) = reader.table("resources") else { return BTreeMap::new() };
-    let reader = &mut reader.inner(table);
-    let rule = |key: &str| match key {
-        "gpu" => &grammar::GPU,
-        "shm" => &grammar::SHARED_MEMORY,
-        _ => &grammar::QUANTITY,
-    };
-    table.keys().filter_map(|key| Some((key.clone(), reader.text(key, rule(key))?))).collect()
-}
-
-fn retries(reader: &mut Reader<'_>) -> Option<Placed<u32>> {
-    let Node { origin, value: Value::Integer(number), .. } = reader.table.get("retries")? else { return None };
-    let place = |value| Placed { value, origin: Origin::clone(origin) };
-    u32::try_from(*number).map(place).ok().or_else(|| {
-        let message = format!("`retries` cannot be {number}");
-        let problem = Diagnostic::error(Code::InvalidValue, message, origin, "not a number of attempts");
-        reader.problems.push(problem.help("write 0 or a small number"));
-        None
-    })
+fn data(reader: &mut Reader<'_>) -> Data {
+    let input_path = or_any(reader.text("input-path", &grammar::ABSOLUTE));
+    let output_path = or_any(reader.text("output-path", &grammar::ABSOLUTE));
+    let plain = |path: &Placed<String>| path.value.trim_end_matches('/').to_owned();
+    if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
+        let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
+        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have one folder", origin, "the same folder");
+        reader.problems.push(problem.help("choose two folders"));
+    }
+    Data {
+        format: reader.word("data-format", FORMATS).map_or_else(DataFormat::default, |format| format.value),
+        layout: reader.word("file-layout", LAYOUTS).map_or_else(FileLayout::default, |layout| layout.value),
+        input_path,
+        output_path,
+    }
 }

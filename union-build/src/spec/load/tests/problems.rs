@@ -70,7 +70,7 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
             "says itself what it starts from",
             "remove one",
         ),
-        (Code::InvalidValue, "tasks.app.retries = -1".to_owned(), "2:21", "cannot be -1", "0 or a small number"),
+        (Code::InvalidValue, "tasks.app.retries = -1".to_owned(), "2:21", "cannot be -1", "from 0 to 10"),
         (Code::InvalidValue, "tasks.app.resources = { memory = \"8GB\" }".to_owned(), "2:34", "is not a quantity", "write `8G`"),
         (Code::InvalidValue, "tasks.app.resources = { gpu = \"A100\" }".to_owned(), "2:31", "accelerators", "A100:1"),
         (Code::InvalidValue, "tasks.\"a b\" = {}".to_owned(), "2:7", "`a b` is not a name", "letter"),

@@ -124,3 +124,22 @@ fn quantities_and_accelerators() {
     judge(&GPU, &["1", "A100:1", "A100 80G:8"], &["", "0", "A100", "A100:", ":1", "A100:x", "-1", "+1"]);
     judge(&SHARED_MEMORY, &["auto", "1Gi"], &["automatic"]);
 }
+
+#[test]
+fn words_of_a_task() {
+    judge(&TASK_NAME, &["my_task", "team.my-task", "_a", "9"], &["", "a b", "-a", "a/b"]);
+    judge(&VARIABLE, &["x", "_x1"], &["", "1x", "a-b", "ä"]);
+    judge(&SECRET_ENV, &["A", "_A1"], &["", "a", "1A", "A-B"]);
+    judge(&OBJECT, &["default", "sa-1", "a.b"], &["", "A", "a_b", "-a", "a-"]);
+    judge(&ADDRESS, &["https://a.b/{{.runName}}", "http://a"], &["", "a.b", "https://", "https:///a", "ftp://a", "https://a b"]);
+    judge(&DURATION, &["90s", "1h30m"], &["", "90", "1y"]);
+    judge(&TIMEZONE, &["UTC", "Europe/Berlin", "Etc/GMT+8", "America/Argentina/Salta"], &["", "utc", "Europe/", "Europe Berlin"]);
+    assert_eq!(instead(&SECRET_ENV, "my-key").as_deref(), Some("MY_KEY"));
+}
+
+#[test]
+fn schedules_have_five_fields_within_their_bounds() {
+    let fitting = ["* * * * *", "*/15 0-6,22 1,15 jan-MAR mon", "0 0 31 12 6", "? ? ? ? ?", "5-10/2 * * * *"];
+    judge(&CRON, &fitting, &["", "@daily", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7"]);
+    judge(&CRON, &[], &["*/0 * * * *", "5-1 * * * *", "a * * * *", "1,, * * * *", "1/ * * * *"]);
+}

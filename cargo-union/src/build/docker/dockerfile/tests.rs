@@ -1,0 +1,155 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use union_build::diag::Origin;
+use union_build::spec::{BuilderConfig, BuilderOptions, Image, Placed, Secret, SecretSource};
+
+use super::*;
+
+fn placed<T>(value: T) -> Placed<T> {
+    Placed { value, origin: Origin::Default }
+}
+
+fn texts(texts: &[&str]) -> Vec<Placed<String>> {
+    texts.iter().map(|text| placed((*text).to_owned())).collect()
+}
+
+/// A spec of a manifest with this table.
+fn spec(table: &str) -> Image {
+    let text = format!("[package]\nname = 'a'\n[package.metadata.union.images.default]\n{table}\n");
+    let file = union_build::diag::SourceFile::new("Cargo.toml", text);
+    let facts = union_build::spec::Facts { package: "a".to_owned(), binaries: vec!["a".to_owned()], ..Default::default() };
+    let overrides = union_build::spec::Overrides::new("/");
+    let (spec, problems, _) = union_build::spec::load(None, &file, &overrides, &facts);
+    spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()
+}
+
+fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&str>) -> String {
+    let tools = crate::build::environment::tools(std::slice::from_ref(spec));
+    let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
+    text(&Ground { steps: &[Step { spec, copies }], from: "base:1", user, tools: &tools, authority })
+}
+
+fn file(to: &str) -> Vec<Item> {
+    let measured = crate::base::fs::Measured { size: 0, hash: [0; 32] };
+    vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }]
+}
+
+#[test]
+fn packages_come_first_then_copies_then_commands() {
+    let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
+    let folder = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
+    let expected = r#"FROM base:1
+USER 0:0
+RUN --mount=type=bind,source=.union.apt.conf,target=/run/union/apt.conf --mount=type=cache,target=/run/union/apt,sharing=locked --mount=type=cache,target=/run/union/lists,sharing=locked ["/usr/bin/env","APT_CONFIG=/run/union/apt.conf","DEBIAN_FRONTEND=noninteractive","/bin/sh","-c","apt-get update && apt-get install --yes --no-install-recommends libpq5 tini"]
+COPY ["copy/0/","/etc/app/"]
+COPY ["copy/1","/srv/x"]
+RUN ["/bin/sh","-c","ldconfig"]
+USER app:app
+"#;
+    assert_eq!(written(&spec, vec![folder, file("srv/x")], false, Some("app:app")), expected);
+}
+
+#[test]
+fn secrets_and_the_authority_are_mounted_and_never_written() {
+    let secret = |id: &str, required| Secret { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
+    let spec = Image { commands: texts(&["curl x"]), secrets: vec![secret("a", true), secret("b", false)], ..spec("") };
+    let text = written(&spec, Vec::new(), true, None);
+    let run = text.lines().nth(1).unwrap();
+    assert!(run.starts_with("RUN --mount=type=secret,id=a,required=true --mount=type=secret,id=b,required=false --mount=type=secret,id=union-build-ca,target=/run/union/ca.crt,mode=0444,required=true [\"/usr/bin/env\",\"SSL_CERT_FILE=/run/union/ca.crt\""), "{run}");
+    assert!(run.ends_with(r#""/bin/sh","-c","curl x"]"#), "{run}");
+    assert!(!text.contains("TOKEN"), "{text}");
+}
+
+#[test]
+fn python_packages_are_installed_by_uv_into_the_python_that_is_meant() {
+    let index = "pip-packages = ['numpy>=2', \"it's\"]\npip-index = 'https://index/simple'\npip-extra-index-url = ['https://more/simple']\npip-extra-args = '--no-deps'";
+    let text = written(&spec(index), Vec::new(), false, None);
+    assert!(text.starts_with("FROM tool/28 AS union-tool-0\nFROM base:1\n"), "{text}");
+    let command = r#""/run/union/uv pip install --break-system-packages --python python3 --index-url https://index/simple --extra-index-url https://more/simple --no-deps 'numpy>=2' 'it'\\''s'"]"#;
+    assert!(text.trim_end().ends_with(command), "{text}");
+    let own = written(&spec("pip-packages = ['a']\npython-exec = '/opt/p/bin/python'"), Vec::new(), false, None);
+    assert!(own.contains("--python /opt/p/bin/python a"), "{own}");
+}
+
+#[test]
+fn python_itself_and_conda_come_from_micromamba_and_are_found_on_the_path() {
+    let text = written(&spec("python-version = '3.12'\nconda-packages = ['gdal']\npip-packages = ['a']"), Vec::new(), false, None);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[3].contains("source=/bin/micromamba,target=/run/union/micromamba"), "{text}");
+    assert!(
+        lines[3].ends_with(r#""/run/union/micromamba create --yes --prefix /opt/union/python --channel conda-forge python=3.12 gdal"]"#),
+        "{text}"
+    );
+    assert_eq!(lines[4], "ENV PATH=/opt/union/python/bin:$PATH");
+    assert!(lines[5].contains("--python /opt/union/python/bin/python a"), "{text}");
+}
+
+#[test]
+fn lock_files_are_bound_from_the_context() {
+    let mut spec = spec("pip-packages = ['a']");
+    spec.python.requirements = vec![placed(PathBuf::from("/ws/requirements-prod.txt")), placed(PathBuf::from("/ws/py/uv.lock"))];
+    let text = written(&spec, Vec::new(), false, None);
+    for part in [
+        "--mount=type=bind,source=python/0,target=/run/union/python/0",
+        "--mount=type=bind,source=python/1,target=/run/union/python/1",
+        "/run/union/uv export --quiet --frozen --no-dev --no-emit-project --project /run/union/python/1 --output-file /tmp/union-requirements-1.txt && ",
+        "--requirements /run/union/python/0/requirements.txt --requirements /tmp/union-requirements-1.txt a && rm -f /tmp/union-requirements-*.txt",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    let places: Vec<String> = python::files(&spec, 3).into_iter().map(|(file, _)| file.place).collect();
+    assert_eq!(places, ["python/3/requirements.txt", "python/4/uv.lock"]);
+}
+
+#[test]
+fn apt_trusts_the_authority_only_when_there_is_one() {
+    assert!(apt_conf(true).contains("Acquire::https::CAInfo \"/run/union/ca.crt\""));
+    assert!(!apt_conf(false).contains("CAInfo"));
+}
+
+/// What the frontend makes of a word: variables and quotes are gone, what a backslash guards is itself.
+fn unescaped(word: &str) -> String {
+    let (mut text, mut letters) = (String::new(), word.chars());
+    while let Some(letter) = letters.next() {
+        assert!(!"$'\" ".contains(letter), "{word:?} would be expanded");
+        text.push(if letter == '\\' { letters.next().unwrap() } else { letter });
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn nothing_that_a_user_writes_becomes_an_instruction(
+        commands in proptest::collection::vec("[^\0]{1,40}", 1..4),
+        odd in proptest::collection::vec(proptest::sample::select(vec![
+            "\nRUN x", "-x", "$HOME", "\\", "\\\n", "'", "\"", "\"]", "<<EOF", "# x", " ", "`", "é", "\r\n", "&& a", "COPY a b",
+        ]), 1..6),
+        path in "[^\0\n\r/]{1,30}",
+    ) {
+        let commands: Vec<String> = commands.into_iter().chain([odd.concat()]).collect();
+        let spec = Image {
+            commands: commands.iter().map(|command| placed(command.clone())).collect(),
+            builder_options: BuilderOptions::default(),
+            builder_config: BuilderConfig::default(),
+            ..spec("")
+        };
+        let text = written(&spec, vec![file(&path)], false, Some(&path));
+        let lines: Vec<&str> = text.split('\n').collect();
+        // FROM, USER, COPY, one RUN each, USER, and what follows the last line's end.
+        prop_assert_eq!(lines.len(), 5 + commands.len());
+        prop_assert_eq!(lines[1], "USER 0:0");
+        let copy: Vec<String> = serde_json::from_str(lines[2].strip_prefix("COPY ").unwrap()).unwrap();
+        prop_assert_eq!(unescaped(&copy[1]), format!("/{path}"));
+        for (line, command) in lines[3..].iter().zip(&commands) {
+            let words: Vec<String> = serde_json::from_str(line.strip_prefix("RUN ").unwrap()).unwrap();
+            prop_assert_eq!(&words[..2], ["/bin/sh", "-c"]);
+            prop_assert_eq!(words[2].trim_start_matches(' '), command.trim_start_matches(' '));
+            prop_assert!(!words[2].starts_with('-') && !line.contains('<') && !line.ends_with('\\'));
+        }
+        prop_assert_eq!(unescaped(lines[lines.len() - 2].strip_prefix("USER ").unwrap()), path);
+    }
+}

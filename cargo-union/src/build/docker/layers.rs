@@ -1,0 +1,199 @@
+//! Layers out of an engine: what a build has added becomes blobs of ours.
+//!
+//! An engine hands out an image as an archive of plain tars, in no order that could be relied upon.
+//! Layers of the base are known by their diff ids and stay the base's own blobs; only the others are
+//! compressed. A layer that was taken before is remembered.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write as _};
+
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
+use serde::Deserialize;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use union_build::diag::Code;
+use union_build::spec::Compression;
+
+use crate::base::cache::Cache;
+use crate::base::error::{Error, Result};
+use crate::base::fs::{self, Draft};
+use crate::build::native::{base, pack};
+use crate::image::config::BaseConfig;
+use crate::image::digest::DiffId;
+use crate::image::layer::Layer;
+
+/// An image as an engine handed it out.
+pub(super) struct Exported {
+    /// The engine's config of it.
+    pub(super) config: BaseConfig,
+    /// Its layers, lowest first.
+    pub(super) layers: Vec<Layer>,
+}
+
+/// Reads an archive to its end. `known` are layers that need not be taken.
+pub(super) async fn exported(
+    archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    name: &str,
+    known: Vec<Layer>,
+    cache: &Cache,
+    compression: Compression,
+) -> Result<Exported> {
+    let reader = StreamReader::new(Box::pin(archive.into_stream()));
+    let (name, cache) = (name.to_owned(), cache.clone());
+    let bridge = SyncIoBridge::new(reader);
+    let read = tokio::task::spawn_blocking(move || Reading { name: &name, cache: &cache, compression }.read(bridge, &known));
+    read.await.expect("reading an archive does not panic")
+}
+
+struct Reading<'a> {
+    name: &'a str,
+    cache: &'a Cache,
+    compression: Compression,
+}
+
+/// The list of images of an archive.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "Config")]
+    config: String,
+    #[serde(rename = "Layers")]
+    layers: Vec<String>,
+}
+
+/// What stands at a path of an archive.
+enum Found {
+    /// Text, or a small layer.
+    Bytes(Vec<u8>),
+    /// A plain layer that is set aside.
+    Layer(DiffId, Draft),
+    /// The same as at another path.
+    Link(String),
+}
+
+impl Reading<'_> {
+    fn read(&self, archive: impl Read, known: &[Layer]) -> Result<Exported> {
+        let mut found = BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries().map_err(|cause| self.failed(cause))? {
+            let mut entry = entry.map_err(|cause| self.failed(cause))?;
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            if kind.is_file() {
+                let content = self.content(&mut entry)?;
+                found.insert(path, content);
+            } else if let (true, Some(target)) = (kind.is_symlink() || kind.is_hard_link(), entry.link_name_bytes()) {
+                found.insert(path.clone(), Found::Link(target_of(&path, &String::from_utf8_lossy(&target), kind.is_symlink())));
+            }
+        }
+        let listed: Vec<Listed> = self.json(&found, "manifest.json")?;
+        let listed = listed.into_iter().next().ok_or_else(|| self.failed(io::Error::other("it lists no image")))?;
+        let Some(Found::Bytes(config)) = follow(&found, &listed.config) else {
+            return Err(self.failed(io::Error::other("it has no config")));
+        };
+        let config = BaseConfig::read(self.name, config, listed.layers.len())?;
+        let mut layers = Vec::new();
+        for (position, (path, diff_id)) in listed.layers.iter().zip(config.diff_ids()).enumerate() {
+            layers.push(match known.get(position).filter(|layer| layer.diff_id == *diff_id) {
+                Some(layer) => layer.clone(),
+                None => self.layer(&mut found, path, *diff_id)?,
+            });
+        }
+        Ok(Exported { config, layers })
+    }
+
+    fn content(&self, entry: &mut impl Read) -> Result<Found> {
+        const SMALL: u64 = 1 << 20;
+        let mut start = Vec::new();
+        entry.by_ref().take(SMALL).read_to_end(&mut start).map_err(|cause| self.failed(cause))?;
+        if (start.len() as u64) < SMALL {
+            return Ok(Found::Bytes(start));
+        }
+        let mut plain = base::plain(start.as_slice().chain(entry)).map_err(|cause| self.failed(cause))?;
+        let mut draft = self.cache.draft()?;
+        let diff_id = copy(&mut plain, &mut draft).map_err(|fault| match fault {
+            Fault::Reading(cause) => self.failed(cause),
+            Fault::Writing(cause) => fs::unwritable(self.cache.folder(), cause),
+        })?;
+        Ok(Found::Layer(diff_id, draft))
+    }
+
+    fn layer(&self, found: &mut BTreeMap<String, Found>, path: &str, diff_id: DiffId) -> Result<Layer> {
+        if let Some(layer) = pack::remembered(self.cache, diff_id, self.compression) {
+            return Ok(layer);
+        }
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("it has no layer {diff_id} at {path}"));
+        match follow(found, path) {
+            Some(Found::Bytes(bytes)) => {
+                let plain = base::plain(bytes.as_slice()).map_err(|cause| self.failed(cause))?;
+                pack::plain_layer(self.cache, plain, diff_id, self.compression)
+            }
+            Some(Found::Layer(is, draft)) if *is == diff_id => {
+                let mut file: File = draft.as_file().try_clone().map_err(|cause| self.failed(cause))?;
+                file.rewind().map_err(|cause| self.failed(cause))?;
+                pack::plain_layer(self.cache, file, diff_id, self.compression)
+            }
+            Some(Found::Layer(..) | Found::Link(_)) | None => Err(self.failed(wrong())),
+        }
+    }
+
+    fn json<T: for<'de> Deserialize<'de>>(&self, found: &BTreeMap<String, Found>, path: &str) -> Result<T> {
+        let Some(Found::Bytes(bytes)) = follow(found, path) else {
+            return Err(self.failed(io::Error::other(format!("it has no {path}"))));
+        };
+        serde_json::from_slice(bytes).map_err(|cause| self.failed(cause.into()))
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        let full = matches!(cause.kind(), io::ErrorKind::StorageFull);
+        let code = if full { Code::DiskFull } else { Code::EngineFailed };
+        Error::new(code, format!("could not take `{}` out of the engine", self.name)).because(cause)
+    }
+}
+
+enum Fault {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+fn copy(from: &mut impl Read, to: &mut Draft) -> Result<DiffId, Fault> {
+    use sha2::Digest as _;
+    let (mut hash, mut buffer) = (sha2::Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        match from.read(&mut buffer).map_err(Fault::Reading)? {
+            0 => return Ok(DiffId::from_hasher(hash)),
+            count => {
+                hash.update(&buffer[..count]);
+                to.write_all(&buffer[..count]).map_err(Fault::Writing)?;
+            }
+        }
+    }
+}
+
+fn follow<'a>(found: &'a BTreeMap<String, Found>, path: &str) -> Option<&'a Found> {
+    let mut path = path;
+    // Links lead to what stands there, not to further links; two steps are one more than there are.
+    for _ in 0..2 {
+        match found.get(path)? {
+            Found::Link(target) => path = target,
+            other => return Some(other),
+        }
+    }
+    None
+}
+
+/// Where a link of the archive leads, from the archive's root.
+fn target_of(path: &str, target: &str, relative: bool) -> String {
+    if !relative {
+        return target.to_owned();
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

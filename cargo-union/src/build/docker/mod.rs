@@ -1,0 +1,313 @@
+//! The docker builder: environments in which something has to run, made by a container engine.
+//!
+//! The engine needs no login and no registry: bases are brought to it, and what it has added is taken
+//! out of it as layers. Code never comes here; it goes on top through the native builder.
+
+mod context;
+mod dockerfile;
+mod ignore;
+mod layers;
+mod log;
+mod python;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use union_build::diag::Code;
+use union_build::spec;
+
+use super::chain::Settings;
+use super::native::base::Base;
+use super::{Builder, PlatformRecipe, Recipe, Reporter, Start, sources};
+use crate::base::cache::Cache;
+use crate::base::error::{Error, Result};
+use crate::base::fs::{self, Draft};
+use crate::base::process::Environment;
+use crate::engine::{Engine, Engines, Failed, Request};
+use crate::image::config::{self, Wanted};
+use crate::image::digest::DiffId;
+use crate::image::layer::Layer;
+use crate::image::manifest::{self, KEY};
+use crate::image::{BaseSource, Image, PlatformImage};
+use dockerfile::{Ground, Step};
+use log::Log;
+use secrets::Secrets;
+
+pub(super) use context::dockerfile_items;
+
+/// Builds environments in a container engine.
+pub struct DockerBuilder {
+    cache: Cache,
+    source: Arc<dyn BaseSource>,
+    engines: Arc<Engines>,
+    /// Where secrets, authorities and proxies are looked for.
+    environment: Environment,
+    /// The folder of the logs.
+    logs: PathBuf,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl DockerBuilder {
+    /// A builder that keeps layers in a cache and logs in a folder, and has its bases from a source.
+    pub fn new(
+        cache: Cache,
+        source: Arc<dyn BaseSource>,
+        engines: Arc<Engines>,
+        environment: Environment,
+        logs: PathBuf,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
+        Self { cache, source, engines, environment, logs, reporter }
+    }
+
+    async fn platform(&self, recipe: &Recipe, wanted: &PlatformRecipe, several: bool) -> Result<PlatformImage> {
+        let engine = self.engines.engine().await?;
+        let image = recipe.image();
+        let secrets = Secrets::read(&recipe.steps, &self.environment)?.with_authority(self.authority(&recipe.steps)?);
+        let suffix = if several { format!("-{}", wanted.platform.to_string().replace('/', "-")) } else { String::new() };
+        let log = Log::begin(&self.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.reporter)?;
+        let building = Building { builder: self, engine, recipe, wanted, secrets: &secrets, log: &log };
+        building.build().await
+    }
+
+    /// The authority that is trusted while something runs: the spec's, else the user's own.
+    fn authority(&self, steps: &[spec::Image]) -> Result<Option<Vec<u8>>> {
+        let declared = steps.iter().rev().find_map(|spec| spec.build_ca.as_ref()).map(|path| path.value.clone());
+        let own = || self.environment.get("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        declared.or_else(own).map(|path| fs::read(&path)).transpose()
+    }
+
+    /// Proxies as the engine takes them without a trace. One on this machine's loopback would lead
+    /// a container to itself.
+    fn proxies(&self) -> BTreeMap<String, String> {
+        const NAMES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+        let is_loopback = |value: &str| ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| value.contains(host));
+        let named = NAMES.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+        let set = named.filter_map(|name| {
+            let value = self.environment.get(&name).filter(|value| !value.is_empty())?;
+            (name.to_lowercase() == "no_proxy" || !is_loopback(value)).then(|| (name.clone(), value.to_owned()))
+        });
+        set.collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Builder for DockerBuilder {
+    async fn build(&self, recipe: &Recipe) -> Result<Image> {
+        let mut platforms = Vec::new();
+        for wanted in &recipe.platforms {
+            platforms.push(self.platform(recipe, wanted, recipe.platforms.len() > 1).await?);
+        }
+        let index = (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(recipe)));
+        Ok(Image { platforms, index })
+    }
+}
+
+/// The text of the Dockerfile that makes some steps upon a base of this name, for people.
+///
+/// # Errors
+/// When a copied file cannot be read.
+pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
+    let steps = with_copies(steps, workspace)?;
+    Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false }))
+}
+
+/// Reads every secret that steps need, so that one that is missing is known before anything is done.
+///
+/// # Errors
+/// `SecretMissing`.
+pub fn check_secrets(steps: &[spec::Image], environment: &Environment) -> Result<()> {
+    Secrets::read(steps, environment).map(drop)
+}
+
+fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
+    BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
+}
+
+fn with_copies<'a>(steps: &'a [spec::Image], workspace: &Path) -> Result<Vec<Step<'a>>> {
+    let step = |spec: &'a spec::Image| {
+        let copies = spec.copy.iter().map(|copy| sources::items(copy, workspace)).collect::<Result<Vec<_>>>()?;
+        Ok(Step { spec, copies })
+    };
+    steps.iter().map(step).collect()
+}
+
+/// One environment for one platform, on its way.
+struct Building<'a> {
+    builder: &'a DockerBuilder,
+    engine: &'a Engine,
+    recipe: &'a Recipe,
+    wanted: &'a PlatformRecipe,
+    secrets: &'a Secrets,
+    log: &'a Log<'a>,
+}
+
+/// What a Dockerfile starts from, as the engine knows it.
+struct Ready {
+    name: String,
+    user: Option<String>,
+    layers: Vec<Layer>,
+}
+
+impl Building<'_> {
+    async fn build(&self) -> Result<PlatformImage> {
+        let mut steps = with_copies(&self.recipe.steps, &self.recipe.workspace)?;
+        let mut made = None;
+        let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
+            (_, Some(dockerfile)) => {
+                let id = self.of_dockerfile(steps[0].spec, &dockerfile.value).await?;
+                let user = self.engine.inspect(&id).await?.and_then(|held| held.user);
+                made = Some(id);
+                Ready { name: self.name("dockerfile"), user, layers: Vec::new() }
+            }
+            (Some(start), None) => self.bring(start).await?,
+            (None, None) => Ready { name: "scratch".to_owned(), user: None, layers: Vec::new() },
+        };
+        if made.is_some() && steps.iter().all(|step| nothing_more(step)) {
+            steps.clear();
+        }
+        let id = match made {
+            Some(id) if steps.is_empty() => id,
+            _ => self.of_steps(&steps, &ready).await?,
+        };
+        self.take_out(&id, ready.layers).await
+    }
+
+    /// Builds what a user's own Dockerfile says.
+    async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
+        let folder = context_of(spec, path);
+        let items = dockerfile_items(path, &folder, &self.recipe.workspace)?;
+        let context = context::of_dockerfile(&self.builder.cache, path, &items, self.recipe.source_date_epoch)?;
+        self.solve(context, self.name("dockerfile"), spec.builder_options.target.as_ref().map(|stage| stage.value.clone())).await
+    }
+
+    async fn of_steps(&self, steps: &[Step<'_>], ready: &Ready) -> Result<String> {
+        let mut tools = BTreeMap::new();
+        for (reference, tool) in &self.wanted.tools {
+            tools.insert(reference.clone(), self.bring(&Start::Locked(tool.clone())).await?.name);
+        }
+        let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
+        let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority };
+        let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
+        self.solve(context, self.name("environment"), None).await
+    }
+
+    /// Gets a base into the engine, if it is not there, and says what it is called there.
+    async fn bring(&self, start: &Start) -> Result<Ready> {
+        let base = Base::open(&self.builder.cache, &*self.builder.source, start, &self.wanted.platform).await?;
+        let id = base.config_blob.descriptor.digest;
+        let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
+        let name = format!("{repository}:{tag}");
+        let ready = Ready { name: name.clone(), user: base.config.user().map(str::to_owned), layers: base.layers.clone() };
+        let diff_ids: Vec<DiffId> = base.layers.iter().map(|layer| layer.diff_id).collect();
+        let is_it = |held: &crate::engine::Held| held.layers == diff_ids;
+        if self.engine.inspect(&name).await?.is_some_and(|held| is_it(&held)) {
+            return Ok(ready);
+        }
+        // Somebody may have pulled it; an engine knows it by its config or, with another store, not.
+        if self.engine.inspect(&id.to_string()).await?.is_some_and(|held| is_it(&held)) {
+            self.engine.tag(&id.to_string(), repository, tag).await?;
+            return Ok(ready);
+        }
+        self.builder.reporter.step(self.recipe.image(), &format!("bringing {} to the engine at {}", base.name(), self.engine.address()));
+        let image = base.into_image(&self.wanted.platform);
+        self.engine.load(&image, &name, &*self.builder.source).await?;
+        Ok(ready)
+    }
+
+    async fn solve(&self, context: Draft, name: String, stage: Option<String>) -> Result<String> {
+        let network = self.recipe.steps.iter().rev().find_map(|spec| spec.builder_options.network.as_ref());
+        let request = Request {
+            context: context.path().to_owned(),
+            platform: self.wanted.platform.clone(),
+            name,
+            stage,
+            network: network.map(|network| network.value.clone()).filter(|network| network != "default"),
+            arguments: self.builder.proxies(),
+            secrets: self.secrets.values(),
+        };
+        let built = self.engine.build(&request, self.log).await;
+        built.map(|id| id.to_string()).map_err(|failed| self.failed(failed))
+    }
+
+    fn failed(&self, failed: Failed) -> Error {
+        let (image, platform) = (self.recipe.image(), &self.wanted.platform);
+        let what = format!("could not make the environment of image `{image}` for {platform}");
+        let log = self.log.path().display();
+        match failed {
+            Failed::Step { step, why } => {
+                let why = self.log.scrub(&why);
+                let said = match step {
+                    Some(step) => format!("`{}` failed: {}", log::shown(&self.log.scrub(&step)), outcome(&why)),
+                    None => why.clone(),
+                };
+                let last = self.log.last();
+                let said = if last.is_empty() { said } else { format!("{said}; its last lines:\n{}", last.join("\n")) };
+                let emulated = *platform != *self.engine.platform() && why.contains("exec format error");
+                let error = Error::new(Code::BuildFailed, what).because(said);
+                error.help(if emulated {
+                    let own = self.engine.platform();
+                    format!("The engine runs {own}, and {platform} needs emulation: install qemu-user-static with binfmt-support, or drop the platform.")
+                } else {
+                    format!("Correct the step. The whole log is `{log}`.")
+                })
+            }
+            Failed::Engine(error) => {
+                let code = error.code();
+                let advice = error.advice().to_owned();
+                Error::new(code, what).because(error).help(format!("{advice} The log is `{log}`."))
+            }
+        }
+    }
+
+    /// Takes what was made out of the engine; `known` are the base's layers, which stay its own.
+    async fn take_out(&self, id: &str, known: Vec<Layer>) -> Result<PlatformImage> {
+        let image = self.recipe.image();
+        self.builder.reporter.step(image, "taking the layers out of the engine");
+        let compression = Settings::of(&self.recipe.chain).compression;
+        let archive = self.engine.save(id);
+        let exported = layers::exported(archive, id, known, &self.builder.cache, compression).await?;
+        let user = exported.config.user().map(str::to_owned);
+        let wanted_config = Wanted {
+            platform: &self.wanted.platform,
+            key: self.recipe.key.to_string(),
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            entrypoint: None,
+            command: None,
+            user,
+            workdir: None,
+            layers: Vec::new(),
+            epoch: self.recipe.source_date_epoch,
+        };
+        let config = config::config(Some(&exported.config), &wanted_config);
+        let manifest = manifest::manifest(&config.descriptor, &exported.layers, &annotations(self.recipe));
+        Ok(PlatformImage { platform: self.wanted.platform.clone(), manifest, config, layers: exported.layers })
+    }
+
+    /// What a build is called in the engine, so that people see whose it is.
+    fn name(&self, what: &str) -> String {
+        let platform = self.wanted.platform.to_string().replace('/', "-");
+        format!("localhost/union-{what}:{}-{platform}", self.recipe.key.spec_hash())
+    }
+}
+
+/// The folder whose files a spec's Dockerfile sees.
+pub(super) fn context_of(spec: &spec::Image, dockerfile: &Path) -> PathBuf {
+    let own = || dockerfile.parent().map_or_else(PathBuf::new, Path::to_owned);
+    spec.builder_options.context.as_ref().map_or_else(own, |context| context.value.clone())
+}
+
+/// Whether a step does nothing beyond its Dockerfile.
+fn nothing_more(step: &Step<'_>) -> bool {
+    let spec = step.spec;
+    let python = spec.python.needs_uv() || spec.python.needs_micromamba();
+    spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
+}
+
+/// How a step ended, without the command that is shown already: `exit code: 100`.
+fn outcome(why: &str) -> &str {
+    why.rfind("exit code: ").map_or(why, |start| &why[start..])
+}

@@ -1,0 +1,127 @@
+//! The steps that install Python, Conda packages, and Python packages.
+
+use std::path::Path;
+
+use union_build::spec;
+
+use super::dockerfile::Writer;
+
+/// Where Python is, when it is not the base's own.
+const PREFIX: &str = "/opt/union/python";
+
+/// A lock file of Python's in the build context: where it comes from, and its place there.
+pub(super) struct LockFile<'a> {
+    pub(super) from: &'a Path,
+    pub(super) place: String,
+}
+
+/// The files that the steps of one spec need; `before` are those of earlier specs.
+pub(super) fn files(spec: &spec::Image, before: usize) -> Vec<(LockFile<'_>, Option<std::path::PathBuf>)> {
+    spec.python
+        .requirements
+        .iter()
+        .enumerate()
+        .map(|(position, file)| {
+            let folder = format!("python/{}", before + position);
+            let name = if is_uv_lock(&file.value) { "uv.lock" } else { "requirements.txt" };
+            // uv reads a lock file together with the project that it locks.
+            let project = is_uv_lock(&file.value).then(|| file.value.with_file_name("pyproject.toml"));
+            (LockFile { from: &file.value, place: format!("{folder}/{name}") }, project)
+        })
+        .collect()
+}
+
+/// Writes the steps of one spec, and returns how many files have been used by then. `tool` says
+/// which stage has the image of a reference.
+pub(super) fn write(writer: &mut Writer, spec: &spec::Image, tool: impl Fn(&str) -> usize) -> usize {
+    let python = &spec.python;
+    let before = writer.files;
+    if python.needs_micromamba() {
+        micromamba(writer, python, tool(spec.builder_config.micromamba()));
+    }
+    if python.needs_uv() {
+        uv(writer, python, tool(spec.builder_config.uv()), before);
+    }
+    before + python.requirements.len()
+}
+
+fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {
+    let mount = format!("type=bind,from=union-tool-{stage},source=/bin/micromamba,target=/run/union/micromamba");
+    let cache = "type=cache,target=/run/union/mamba,sharing=locked".to_owned();
+    let mut command = format!("/run/union/micromamba create --yes --prefix {PREFIX}");
+    let channels = if python.conda_channels.is_empty() { vec!["conda-forge"] } else { texts(&python.conda_channels) };
+    for channel in channels {
+        command.push_str(&format!(" --channel {}", quoted(channel)));
+    }
+    if let Some(version) = &python.version {
+        command.push_str(&format!(" {}", quoted(&format!("python={}", version.value))));
+    }
+    for package in texts(&python.conda_packages) {
+        command.push_str(&format!(" {}", quoted(package)));
+    }
+    writer.run(&[mount, cache], &[("MAMBA_ROOT_PREFIX", "/run/union/mamba")], &command);
+    writer.line(&format!("ENV PATH={PREFIX}/bin:$PATH"));
+}
+
+fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
+    let mut mounts = vec![
+        format!("type=bind,from=union-tool-{stage},source=/uv,target=/run/union/uv"),
+        "type=cache,target=/run/union/uv-cache,sharing=locked".to_owned(),
+    ];
+    for (id, path) in &python.secret_mounts {
+        mounts.push(format!("type=secret,id={id},target={},required=true", path.value));
+    }
+    let mut install = format!("/run/union/uv pip install --break-system-packages --python {}", quoted(&interpreter(python)));
+    if let Some(index) = &python.index {
+        install.push_str(&format!(" --index-url {}", quoted(&index.value)));
+    }
+    for index in texts(&python.extra_index_url) {
+        install.push_str(&format!(" --extra-index-url {}", quoted(index)));
+    }
+    if let Some(arguments) = &python.extra_args {
+        install.push_str(&format!(" {}", arguments.value));
+    }
+    let mut exports = String::new();
+    for (position, file) in python.requirements.iter().enumerate() {
+        let folder = format!("/run/union/python/{position}");
+        mounts.push(format!("type=bind,source=python/{},target={folder}", before + position));
+        if is_uv_lock(&file.value) {
+            let list = format!("/tmp/union-requirements-{position}.txt");
+            exports.push_str(&format!(
+                "/run/union/uv export --quiet --frozen --no-dev --no-emit-project --project {folder} --output-file {list} && "
+            ));
+            install.push_str(&format!(" --requirements {list}"));
+        } else {
+            install.push_str(&format!(" --requirements {folder}/requirements.txt"));
+        }
+    }
+    for package in texts(&python.packages) {
+        install.push_str(&format!(" {}", quoted(package)));
+    }
+    let clean = if exports.is_empty() { "" } else { " && rm -f /tmp/union-requirements-*.txt" };
+    let variables = [("UV_CACHE_DIR", "/run/union/uv-cache"), ("UV_LINK_MODE", "copy"), ("UV_PYTHON_DOWNLOADS", "never")];
+    writer.run(&mounts, &variables, &format!("{exports}{install}{clean}"));
+}
+
+/// The Python that packages are for.
+fn interpreter(python: &spec::Python) -> String {
+    match &python.exec {
+        Some(exec) => exec.value.clone(),
+        None if python.needs_micromamba() => format!("{PREFIX}/bin/python"),
+        None => "python3".to_owned(),
+    }
+}
+
+fn is_uv_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "uv.lock")
+}
+
+fn texts(texts: &[spec::Placed<String>]) -> Vec<&str> {
+    texts.iter().map(|text| text.value.as_str()).collect()
+}
+
+/// A word for the shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@=+,".contains(letter);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

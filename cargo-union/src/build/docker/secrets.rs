@@ -1,0 +1,105 @@
+//! The secrets of a build: read when they are needed, and struck out of everything that is kept.
+
+use std::collections::BTreeMap;
+
+use union_build::diag::Code;
+use union_build::spec::{self, SecretSource};
+
+use super::dockerfile::AUTHORITY_ID;
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::base::process::Environment;
+use crate::base::secret::Secret;
+
+/// What a builder takes at most, of BuildKit's own choice.
+const LARGEST: usize = 500 * 1024;
+
+/// Secrets by id.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Secrets(BTreeMap<String, Secret<Vec<u8>>>);
+
+impl Secrets {
+    /// Reads every secret that specs declare. One that is not required may be absent.
+    ///
+    /// # Errors
+    /// `SecretMissing`, which names where it was looked for; never what a secret holds.
+    pub(super) fn read(specs: &[spec::Image], environment: &Environment) -> Result<Self> {
+        let mut secrets = BTreeMap::new();
+        for spec in specs {
+            for secret in &spec.secrets {
+                if let Some(value) = read(spec, secret, environment)? {
+                    secrets.insert(secret.id.value.clone(), Secret::new(value));
+                }
+            }
+        }
+        Ok(Self(secrets))
+    }
+
+    /// Adds the authority that is trusted while something runs; it is no secret, but goes the same way.
+    pub(super) fn with_authority(mut self, authority: Option<Vec<u8>>) -> Self {
+        self.0.extend(authority.map(|bytes| (AUTHORITY_ID.to_owned(), Secret::new(bytes))));
+        self
+    }
+
+    /// The values by id, for the engine.
+    pub(super) fn values(&self) -> BTreeMap<String, Secret<Vec<u8>>> {
+        self.0.clone()
+    }
+
+    /// A line without any of them. A value of several lines is looked for line by line, for that is
+    /// how a program prints it; a line of a few letters is no secret.
+    pub(super) fn scrub(&self, line: &str) -> String {
+        const SHORTEST: usize = 4;
+        let mut scrubbed = line.to_owned();
+        for (id, secret) in self.0.iter().filter(|(id, _)| *id != AUTHORITY_ID) {
+            let value = String::from_utf8_lossy(secret.reveal());
+            let mut parts: Vec<&str> = value.lines().map(str::trim).filter(|part| part.len() >= SHORTEST).collect();
+            parts.extend(Some(value.trim()).filter(|whole| !whole.is_empty()));
+            // The longest first: a part must not leave the rest of a whole behind.
+            parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+            for part in parts {
+                scrubbed = scrubbed.replace(part, &format!("<secret {id}>"));
+            }
+        }
+        scrubbed
+    }
+}
+
+fn read(spec: &spec::Image, secret: &spec::Secret, environment: &Environment) -> Result<Option<Vec<u8>>> {
+    let (id, required) = (&secret.id.value, secret.required);
+    let missing = || Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` has no value", spec.key));
+    let value = match &secret.source {
+        SecretSource::Env(name) => match environment.get(name).filter(|value| !value.is_empty()) {
+            Some(value) => value.as_bytes().to_vec(),
+            None if !required => return Ok(None),
+            None => {
+                let error = missing().because(format!("the environment variable {name} is not set"));
+                return Err(error.help(format!("Set {name}, or write `required = false` if the build can do without it.")));
+            }
+        },
+        SecretSource::File(path) => match std::fs::read(path) {
+            Ok(value) => value,
+            Err(cause) if !required && cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(missing().because(fs::unreadable(path, cause))),
+        },
+    };
+    if value.len() > LARGEST {
+        let why = format!("it has {} bytes, and an engine takes at most {LARGEST}", value.len());
+        return Err(Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` cannot be used", spec.key)).because(why));
+    }
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_secret_stays_in_a_line() {
+        let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
+        let secrets = Secrets([("token".to_owned(), secret("hunter2\n")), ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n"))].into());
+        assert_eq!(secrets.scrub("curl -H 'hunter2' x hunter2"), "curl -H '<secret token>' x <secret token>");
+        assert_eq!(secrets.scrub("MIIabc and x"), "<secret key> and x");
+        assert_eq!(secrets.scrub("nothing here"), "nothing here");
+    }
+}

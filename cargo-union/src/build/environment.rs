@@ -1,0 +1,165 @@
+//! Environments in which something has to run: what of a chain of specs an engine has to make.
+//!
+//! An environment belongs to the spec that asks for it, and is shared by everything that extends it:
+//! `gpu`'s packages are installed once, whoever starts from `gpu`. Copies that nothing runs after are
+//! left to the native builder, so that a changed model file installs nothing again.
+
+use std::collections::BTreeSet;
+
+use union_build::spec::{self, BuilderChoice, Python};
+
+/// What an engine has to make for one spec.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The environment that this one starts from; `None` is the base.
+    pub start: Option<Box<Environment>>,
+    /// What is made upon it, in order; the last one is the spec that it belongs to.
+    pub steps: Vec<spec::Image>,
+}
+
+impl Environment {
+    /// The environment that a chain of specs needs, and what of the chain is left for the native
+    /// builder. Without anything to run there is none, and the whole chain is left.
+    pub fn of(chain: &[spec::Image]) -> (Option<Self>, Vec<spec::Image>) {
+        let Some(last) = chain.iter().rposition(needs_an_engine) else { return (None, chain.to_vec()) };
+        let (start, mut steps) = Self::of(&chain[..last]);
+        let (own, left) = split(&chain[last]);
+        steps.push(own);
+        let left = left.into_iter().chain(chain[last + 1..].iter().cloned()).collect();
+        (Some(Self { start: start.map(Box::new), steps }), left)
+    }
+
+    /// The images with tools that its own steps need, as typed.
+    pub fn tools(&self) -> BTreeSet<&str> {
+        tools(&self.steps)
+    }
+
+    /// The spec that it belongs to.
+    pub fn spec(&self) -> &spec::Image {
+        self.steps.last().expect("an environment has the step that asked for it")
+    }
+
+    /// Everything that it holds above the base, in order.
+    pub fn all_steps(&self) -> Vec<spec::Image> {
+        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps());
+        below.into_iter().chain(self.steps.iter().cloned()).collect()
+    }
+}
+
+/// The images with tools that specs need, as typed.
+pub fn tools(specs: &[spec::Image]) -> BTreeSet<&str> {
+    let mut tools = BTreeSet::new();
+    for spec in specs {
+        tools.extend(spec.python.needs_micromamba().then(|| spec.builder_config.micromamba()));
+        tools.extend(spec.python.needs_uv().then(|| spec.builder_config.uv()));
+    }
+    tools
+}
+
+fn needs_an_engine(spec: &spec::Image) -> bool {
+    spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty()
+}
+
+/// A spec as the engine makes it, and its copies when they can come after that.
+fn split(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
+    if spec.copy.is_empty() || !spec.commands.is_empty() || spec.needs_to_run().is_empty() {
+        return (spec.clone(), None);
+    }
+    let own = spec::Image { copy: Vec::new(), ..spec.clone() };
+    (own, Some(copies_only(spec)))
+}
+
+/// A spec without anything that has to run.
+fn copies_only(spec: &spec::Image) -> spec::Image {
+    spec::Image {
+        apt_packages: Vec::new(),
+        commands: Vec::new(),
+        python: Python::default(),
+        dockerfile: None,
+        secrets: Vec::new(),
+        build_ca: None,
+        builder_options: spec::BuilderOptions::default(),
+        builder_config: spec::BuilderConfig::default(),
+        ..spec.clone()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use union_build::diag::SourceFile;
+    use union_build::spec::{Base, Facts, Overrides, load};
+
+    use super::*;
+
+    /// The chain of the image `last`, of a package with these images and a file `f` to copy.
+    fn chain(images: &str) -> Vec<spec::Image> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), "").unwrap();
+        let file = SourceFile::new(folder.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
+        let facts = Facts {
+            package: "a".to_owned(),
+            folder: folder.path().to_owned(),
+            workspace_root: folder.path().to_owned(),
+            ..Facts::default()
+        };
+        let (spec, problems, _) = load(None, &file, &Overrides::new(folder.path()), &facts);
+        let images = spec.unwrap_or_else(|| panic!("{problems:?}")).images;
+        let mut chain = vec![images["last"].clone()];
+        while let Base::Extends(below) = &chain[0].base {
+            chain.insert(0, images[&below.value].clone());
+        }
+        chain
+    }
+
+    /// What is made, from the base up: each environment as its steps, each step as what it does.
+    fn shown(chain: &[spec::Image]) -> (Vec<Vec<String>>, Vec<String>) {
+        fn step(spec: &spec::Image) -> String {
+            let mut does = vec![spec.key.clone()];
+            does.extend((!spec.apt_packages.is_empty()).then(|| "apt".to_owned()));
+            does.extend((!spec.copy.is_empty()).then(|| "copy".to_owned()));
+            does.extend((!spec.commands.is_empty()).then(|| "run".to_owned()));
+            does.join(" ")
+        }
+        let (environment, left) = Environment::of(chain);
+        let (mut made, mut next) = (Vec::new(), environment);
+        while let Some(environment) = next {
+            made.insert(0, environment.steps.iter().map(step).collect());
+            next = environment.start.map(|start| *start);
+        }
+        (made, left.iter().map(step).collect())
+    }
+
+    #[test]
+    fn without_anything_to_run_no_engine_makes_anything() {
+        let chain = chain("[package.metadata.union.images.last]\ncopy = ['f']\nworkdir = '/w'\n");
+        assert_eq!(shown(&chain), (Vec::new(), vec!["last copy".to_owned()]));
+    }
+
+    #[test]
+    fn copies_that_nothing_runs_after_are_left() {
+        let with = |more: &str| {
+            chain(&format!("[package.metadata.union.images.last]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n{more}"))
+        };
+        assert_eq!(shown(&with("")), (vec![vec!["last apt".to_owned()]], vec!["last copy".to_owned()]));
+        assert_eq!(shown(&with("commands = ['x']")), (vec![vec!["last apt copy run".to_owned()]], Vec::new()));
+    }
+
+    #[test]
+    fn what_is_extended_is_made_once_and_built_upon() {
+        let chain = chain(
+            "[package.metadata.union.images.gpu]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n\
+             [package.metadata.union.images.middle]\nextends = 'gpu'\nenv = { A = 'b' }\n\
+             [package.metadata.union.images.last]\nextends = 'middle'\ncommands = ['x']\n",
+        );
+        let (made, left) = shown(&chain);
+        assert_eq!(made, [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]);
+        assert_eq!(left, [""; 0]);
+    }
+
+    #[test]
+    fn whoever_asks_for_docker_gets_everything_from_it() {
+        let chain = chain("[package.metadata.union.images.last]\nbuilder = 'docker'\ncopy = ['f']\nworkdir = '/w'\n");
+        assert_eq!(shown(&chain), (vec![vec!["last copy".to_owned()]], Vec::new()));
+    }
+}

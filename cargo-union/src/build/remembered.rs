@@ -1,0 +1,135 @@
+//! A builder that remembers: what was made for a key is taken from the cache while it is whole there.
+
+use serde::{Deserialize, Serialize};
+use union_build::key::Key;
+
+use super::{Builder, Recipe};
+use crate::base::cache::Cache;
+use crate::base::error::Result;
+use crate::base::fs;
+use crate::image::digest::{DiffId, Digest};
+use crate::image::layer::{Blob, Content, Descriptor, Layer};
+use crate::image::platform::Platform;
+use crate::image::reference::Repository;
+use crate::image::{Image, PlatformImage};
+
+/// Wraps a builder whose images cost much.
+pub struct Remembered<B> {
+    inner: B,
+    cache: Cache,
+}
+
+impl<B> Remembered<B> {
+    /// A builder that asks another one only for what it does not remember.
+    pub fn new(inner: B, cache: Cache) -> Self {
+        Self { inner, cache }
+    }
+}
+
+/// Whether an image for a key is remembered and whole.
+pub fn is_remembered(cache: &Cache, key: Key) -> bool {
+    recall(cache, key).is_some()
+}
+
+#[async_trait::async_trait]
+impl<B: Builder> Builder for Remembered<B> {
+    async fn build(&self, recipe: &Recipe) -> Result<Image> {
+        if let Some(image) = recall(&self.cache, recipe.key) {
+            return Ok(image);
+        }
+        let image = self.inner.build(recipe).await?;
+        remember(&self.cache, recipe.key, &image)?;
+        Ok(image)
+    }
+}
+
+const NOTES: &str = "environments";
+
+/// What the cache keeps about an image; manifests and configs stand among its blobs.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    index: Option<Descriptor>,
+    platforms: Vec<PlatformNote>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlatformNote {
+    platform: Platform,
+    manifest: Descriptor,
+    config: Descriptor,
+    layers: Vec<LayerNote>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerNote {
+    blob: Descriptor,
+    diff_id: DiffId,
+    /// Where a layer of the base is, which is not kept here.
+    remote: Option<Repository>,
+}
+
+fn remember(cache: &Cache, key: Key, image: &Image) -> Result<()> {
+    let mut platforms = Vec::new();
+    for platform in &image.platforms {
+        let layers = platform.layers.iter().map(|layer| LayerNote {
+            blob: layer.blob.descriptor.clone(),
+            diff_id: layer.diff_id,
+            remote: match &layer.blob.content {
+                Content::Remote(repository) => Some(repository.clone()),
+                Content::Bytes(_) | Content::File(_) => None,
+            },
+        });
+        platforms.push(PlatformNote {
+            platform: platform.platform.clone(),
+            manifest: keep(cache, &platform.manifest)?,
+            config: keep(cache, &platform.config)?,
+            layers: layers.collect(),
+        });
+    }
+    let index = image.index.as_ref().map(|index| keep(cache, index)).transpose()?;
+    cache.put_note(NOTES, &key.to_string(), &Note { index, platforms })
+}
+
+fn keep(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
+    if let Content::Bytes(bytes) = &blob.content {
+        let mut draft = cache.draft()?;
+        std::io::Write::write_all(&mut draft, bytes).map_err(|cause| fs::unwritable(cache.folder(), cause))?;
+        cache.keep(draft, &blob.descriptor.digest)?;
+    }
+    Ok(blob.descriptor.clone())
+}
+
+fn recall(cache: &Cache, key: Key) -> Option<Image> {
+    let note: Note = cache.note(NOTES, &key.to_string())?;
+    let platforms = note.platforms.into_iter().map(|platform| {
+        let layers = platform.layers.into_iter().map(|layer| {
+            let content = match layer.remote {
+                Some(repository) => Content::Remote(repository),
+                None => {
+                    let path = cache.blob(&layer.blob.digest)?;
+                    let whole = std::fs::metadata(&path).is_ok_and(|file| file.len() == layer.blob.size);
+                    whole.then_some(Content::File(path))?
+                }
+            };
+            Some(Layer { blob: Blob { descriptor: layer.blob, content }, diff_id: layer.diff_id })
+        });
+        Some(PlatformImage {
+            platform: platform.platform,
+            manifest: small(cache, platform.manifest)?,
+            config: small(cache, platform.config)?,
+            layers: layers.collect::<Option<_>>()?,
+        })
+    });
+    let platforms = platforms.collect::<Option<_>>()?;
+    let index = match note.index {
+        Some(index) => Some(small(cache, index)?),
+        None => None,
+    };
+    Some(Image { platforms, index })
+}
+
+/// A manifest or config, with its bytes in memory and checked.
+fn small(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
+    let bytes = std::fs::read(cache.blob(&descriptor.digest)?).ok()?;
+    (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: Content::Bytes(bytes.into()) })
+}

@@ -1,0 +1,163 @@
+//! Environments that an engine makes: found in their registry, remembered, or built, each once.
+//!
+//! In a registry an environment stands beside the images of the spec that it belongs to, so that
+//! another machine finds it and a code edit never makes it again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use tokio::sync::OnceCell;
+use union_build::key::Key;
+
+use super::destination::Destinations;
+use super::keys::{Keyed, Made};
+use crate::build::docker::{DockerBuilder, check_secrets};
+use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Remembered, Start, is_remembered};
+use crate::image::Image;
+use crate::image::digest::Digest;
+use crate::publish::{Existence, Target};
+use crate::settings::Work;
+use crate::ui::{self, Ui};
+use crate::workspace::Workspace;
+
+/// The environments of one package.
+pub(super) struct Environments<'a> {
+    work: &'a Work,
+    workspace: &'a Workspace,
+    destinations: &'a Destinations,
+    /// All images of the package: an environment belongs to one of them.
+    keyed: &'a [Keyed],
+    builder: Remembered<DockerBuilder>,
+    ui: &'a Ui,
+    ready: Mutex<HashMap<Key, Ready>>,
+}
+
+/// What an image starts from, for each of its platforms.
+type Starts = Vec<Start>;
+type Ready = Arc<OnceCell<Starts>>;
+
+impl<'a> Environments<'a> {
+    /// Nothing is done yet; logs go below the target folder.
+    pub(super) fn new(
+        work: &'a Work,
+        workspace: &'a Workspace,
+        package: &str,
+        destinations: &'a Destinations,
+        keyed: &'a [Keyed],
+        ui: &'a Arc<Ui>,
+    ) -> Self {
+        let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
+        let logs = workspace.target_directory.join("union/logs").join(package);
+        let (source, engines) = (destinations.source.clone(), destinations.engines.clone());
+        let builder = DockerBuilder::new(cache.clone(), source, engines, environment, logs, ui.clone());
+        let builder = Remembered::new(builder, cache);
+        Self { work, workspace, destinations, keyed, builder, ui, ready: Mutex::default() }
+    }
+
+    /// Whether everything that an image needs of an engine is there.
+    ///
+    /// # Errors
+    /// When its registry cannot say.
+    pub(super) async fn are_there(&self, keyed: &Keyed) -> Result<bool> {
+        let Some(made) = &keyed.made else { return Ok(true) };
+        Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, keyed).await?.is_some())
+    }
+
+    /// Finds out, before anything is done, what would keep an environment from being made.
+    ///
+    /// # Errors
+    /// `SecretMissing`, `EngineUnreachable`.
+    pub(super) async fn prepare(&self, keyed: &Keyed) -> Result<()> {
+        let mut next = keyed.made.as_ref();
+        while let Some(made) = next {
+            check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
+            next = made.start.as_deref();
+        }
+        self.destinations.engines.engine().await?;
+        Ok(())
+    }
+
+    /// What an image starts from; `None` when no engine has to do with it.
+    ///
+    /// # Errors
+    /// What building and publishing end with.
+    pub(super) async fn of(&self, keyed: &Keyed) -> Result<Option<Starts>> {
+        match &keyed.made {
+            Some(made) => Ok(Some(self.ready(made, keyed).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn ready<'b>(&'b self, made: &'b Made, keyed: &'b Keyed) -> Pin<Box<dyn Future<Output = Result<Starts>> + Send + 'b>> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).entry(made.key).or_default().clone();
+        Box::pin(async move { Ok(ready.get_or_try_init(|| self.make(made, keyed)).await?.clone()) })
+    }
+
+    async fn make(&self, made: &Made, keyed: &Keyed) -> Result<Starts> {
+        if let Some((digest, target)) = self.find(made, keyed).await? {
+            let reference = target.reference.expect("an environment is found in a registry only");
+            let start = Start::Locked(LockedBase { repository: reference.repository, digest });
+            return Ok(keyed.bases.iter().map(|_| start.clone()).collect());
+        }
+        let below = match &made.start {
+            Some(start) => self.ready(start, keyed).await?.into_iter().map(Some).collect(),
+            None => keyed.bases.iter().map(|(_, base)| base.clone().map(Start::Locked)).collect::<Vec<_>>(),
+        };
+        let image = self.builder.build(&self.recipe(made, keyed, below)).await?;
+        self.publish(made, keyed, &image).await?;
+        Ok(image.platforms.into_iter().map(|platform| Start::Made(Box::new(platform))).collect())
+    }
+
+    fn recipe(&self, made: &Made, keyed: &Keyed, below: Vec<Option<Start>>) -> Recipe {
+        let platforms = keyed.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformRecipe {
+            platform: platform.clone(),
+            base,
+            tools: tools.clone(),
+            executables: Vec::new(),
+        });
+        Recipe {
+            chain: vec![made.spec().clone()],
+            steps: made.steps.clone(),
+            workspace: self.workspace.root.clone(),
+            key: made.key,
+            platforms: platforms.collect(),
+            told: BTreeMap::new(),
+            source_date_epoch: self.work.source_date_epoch,
+        }
+    }
+
+    async fn find(&self, made: &Made, keyed: &Keyed) -> Result<Option<(Digest, Target)>> {
+        let Some((publisher, target)) = self.place(made, keyed) else { return Ok(None) };
+        Ok(match publisher.existence(&target).await? {
+            Existence::Found(digest) => Some((digest, target)),
+            Existence::Missing => None,
+        })
+    }
+
+    async fn publish(&self, made: &Made, keyed: &Keyed, image: &Image) -> Result<()> {
+        let Some((publisher, target)) = self.place(made, keyed).filter(|_| !self.work.dry) else { return Ok(()) };
+        let published = publisher.publish(&target, image, false).await?;
+        let sent = ui::bytes(published.sent);
+        self.ui.status("Published", format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));
+        Ok(())
+    }
+
+    /// Where an environment stands, when it stands in a registry at all.
+    fn place(&self, made: &Made, keyed: &Keyed) -> Option<(Arc<dyn crate::publish::Publisher>, Target)> {
+        let owner = self.keyed.iter().find(|keyed| keyed.name == made.spec().key)?;
+        let destination = self.destinations.of(owner);
+        let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
+        let target = Target {
+            name: owner.spec().name.value.clone(),
+            tag: made.tag(),
+            reference: Some(repository.tagged(made.tag())),
+            key: made.key,
+            platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+            known: None,
+        };
+        Some((destination.publisher, target))
+    }
+}

@@ -1,0 +1,175 @@
+//! A build by the buildah that is inside of podman.
+//!
+//! The context is streamed from its file. Secrets go before it in the same stream; podman takes them
+//! out of the context again before it builds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+use url::form_urlencoded::Serializer;
+
+use super::solve::{DOCKERFILE, Failed, Lines, Listener, Request};
+use super::wire::{self, Body};
+use super::{Engine, innermost};
+use crate::base::error::Result;
+use crate::base::fs;
+use crate::base::secret::Secret;
+use crate::image::digest::Digest;
+
+impl Engine {
+    pub(super) async fn build_with_buildah(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
+        let failed = || self.failed(&format!("build `{}`", request.name));
+        let body = body(&request.context, &request.secrets).await.map_err(Failed::Engine)?;
+        let call = hyper::Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}/build?{}", wire::HOST, query(request)))
+            .header(HOST, "engine")
+            .header(CONTENT_TYPE, "application/x-tar")
+            .body(body)
+            .map_err(|cause| Failed::Engine(failed().because(cause)))?;
+        let answer = self.wire.send(call).await.map_err(|cause| Failed::Engine(failed().because(innermost(&cause))))?;
+        let status = answer.status();
+        let mut story = Story { listener, step: None, lines: Lines::default(), error: None };
+        let mut news = Lines::default();
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|cause| Failed::Engine(failed().because(format!("the line to it broke: {}", innermost(&cause)))))?;
+            if let Ok(bytes) = frame.into_data() {
+                news.push(&bytes, |line| story.take(line));
+            }
+        }
+        news.finish(|line| story.take(line));
+        if let Some(why) = story.error {
+            return Err(Failed::Step { step: story.step, why });
+        }
+        if status != StatusCode::OK {
+            return Err(Failed::Engine(failed().because(format!("it answered {status}"))));
+        }
+        match self.inspect(&request.name).await.map_err(Failed::Engine)? {
+            Some(held) => Ok(held.digest),
+            None => Err(Failed::Engine(failed().because("it said nothing of a failure and has no image"))),
+        }
+    }
+}
+
+fn query(request: &Request) -> String {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("dockerfile", DOCKERFILE).append_pair("t", &request.name).append_pair("platform", &request.platform.to_string());
+    query.append_pair("layers", "true").append_pair("rm", "true").append_pair("forcerm", "true");
+    for (name, value) in [("target", &request.stage), ("networkmode", &request.network)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    if !request.arguments.is_empty() {
+        query.append_pair("buildargs", &to_json(&request.arguments));
+    }
+    if !request.secrets.is_empty() {
+        let sources: Vec<String> =
+            request.secrets.keys().enumerate().map(|(position, id)| format!("id={id},src={}", file_of(position))).collect();
+        query.append_pair("secrets", &to_json(&sources));
+    }
+    query.finish()
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("texts always serialize")
+}
+
+/// Where a secret stands in the stream.
+fn file_of(position: usize) -> String {
+    format!(".union.secret.{position}")
+}
+
+/// The secrets, then the context: what ends an archive stands at the context's end.
+async fn body(context: &Path, secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<Body> {
+    let file = tokio::fs::File::open(context).await.map_err(|cause| fs::unreadable(context, cause))?;
+    let secrets = stream::iter([Ok(Bytes::from(entries(secrets)))]);
+    let pieces = secrets.chain(ReaderStream::with_capacity(file, 1 << 18)).map_ok(Frame::data).map_err(Into::into);
+    Ok(StreamBody::new(pieces).boxed_unsync())
+}
+
+fn entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (position, secret) in secrets.values().enumerate() {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(file_of(position)).expect("the name is short");
+        header.set_mode(0o600);
+        header.set_size(secret.reveal().len() as u64);
+        header.set_cksum();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(secret.reveal());
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+    }
+    bytes
+}
+
+/// What buildah tells, line by line.
+struct Story<'a> {
+    listener: &'a dyn Listener,
+    step: Option<String>,
+    lines: Lines,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct News {
+    stream: Option<String>,
+    error: Option<String>,
+    message: Option<String>,
+}
+
+impl Story<'_> {
+    fn take(&mut self, line: &str) {
+        let Ok(news) = serde_json::from_str::<News>(line) else { return };
+        if let Some(text) = news.stream {
+            let Self { listener, step, lines, .. } = self;
+            lines.push(text.as_bytes(), |line| match line.strip_prefix("STEP ") {
+                Some(name) => {
+                    listener.step(name);
+                    *step = Some(name.to_owned());
+                }
+                None if line.starts_with("--> Using cache") => step.iter().for_each(|name| listener.remembered(name)),
+                None => listener.line(line),
+            });
+        }
+        // What is wrong with the request itself is in `message`.
+        if let Some(why) = news.error.or(news.message) {
+            self.error.get_or_insert(why.trim_end().to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn secrets_and_context_are_one_archive_for_who_reads_it() {
+        let secrets = [("a".to_owned(), Secret::new(b"one".to_vec())), ("b".to_owned(), Secret::new(vec![b'x'; 512]))].into();
+        let mut context = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(2);
+        context.append_data(&mut header, "file", &b"hi"[..]).unwrap();
+        let whole = [entries(&secrets), context.into_inner().unwrap()].concat();
+        let mut seen = Vec::new();
+        for entry in tar::Archive::new(&whole[..]).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            seen.push((entry.path().unwrap().display().to_string(), text.len()));
+        }
+        assert_eq!(seen, [(".union.secret.0".to_owned(), 3), (".union.secret.1".to_owned(), 512), ("file".to_owned(), 2)]);
+    }
+}

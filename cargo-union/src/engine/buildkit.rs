@@ -1,0 +1,237 @@
+//! A build by the BuildKit that is inside of Docker.
+//!
+//! Two lines are upgraded to gRPC: on one we ask (solve, and its status while it runs), on the other
+//! BuildKit asks us for the context and the secrets. The context is streamed from its file, and a
+//! secret goes from memory to the step that mounts it: neither is ever in a request.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard_buildkit_proto::health::health_server::HealthServer;
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest, StatusResponse};
+use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
+use futures_util::StreamExt as _;
+use hyper::header::{CONNECTION, HOST, UPGRADE};
+use hyper::{Method, StatusCode};
+use tokio::sync::oneshot;
+use tonic::transport::{Channel, Endpoint, Server};
+use union_build::diag::Code;
+
+use super::session::{Alive, Secrets, Upload};
+use super::solve::{DOCKERFILE, Failed, Lines, Listener, Request};
+use super::wire::{self, Line};
+use super::{Engine, innermost};
+use crate::base::error::{Error, Result};
+use crate::image::digest::Digest;
+
+impl Engine {
+    pub(super) async fn build_with_buildkit(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
+        let session = Session::open(self, request).await.map_err(Failed::Engine)?;
+        let channel = self.control().await.map_err(Failed::Engine)?;
+        let reference = random();
+        let mut solving = ControlClient::new(channel.clone());
+        let mut asking = ControlClient::new(channel).max_decoding_message_size(64 << 20);
+        let mut story = Story::new(listener);
+        let solved = {
+            let solve = solving.solve(solve_request(request, &session, &reference));
+            let tell = async {
+                let Ok(stream) = asking.status(StatusRequest { r#ref: reference.clone() }).await else { return };
+                let mut stream = stream.into_inner();
+                while let Ok(Some(news)) = stream.message().await {
+                    story.take(news);
+                }
+            };
+            tokio::pin!(solve, tell);
+            tokio::select! {
+                // The story ends with the build; one that never began must not be waited for.
+                solved = &mut solve => {
+                    let _ = tokio::time::timeout(Duration::from_secs(2), &mut tell).await;
+                    solved
+                }
+                () = &mut tell => solve.await,
+            }
+        };
+        let failed_step = story.finish();
+        let response = solved.map_err(|status| self.not_solved(&status, failed_step))?.into_inner();
+        let id = response.exporter_response.get("containerimage.digest").cloned().unwrap_or_default();
+        id.parse().map_err(|cause| Failed::Engine(self.failed(&format!("build `{}`", request.name)).because(cause)))
+    }
+
+    fn not_solved(&self, status: &tonic::Status, step: Option<String>) -> Failed {
+        let why = status.message().trim_start_matches("failed to solve: ").to_owned();
+        // A step that failed is the build's own doing; without one it is the engine or the line to it.
+        match (step, status.code()) {
+            (None, tonic::Code::Unavailable | tonic::Code::Cancelled) => {
+                let cause = std::error::Error::source(status).map_or_else(|| why.clone(), |cause| innermost(cause));
+                let why = if why.is_empty() || why == "transport error" { cause } else { why };
+                Failed::Engine(self.failed("build").because(format!("the line to it broke: {why}")))
+            }
+            (step, _) => Failed::Step { step, why },
+        }
+    }
+
+    async fn control(&self) -> Result<Channel> {
+        let connected = Endpoint::from_static(wire::HOST).connect_with_connector(Upgrade(self.clone())).await;
+        connected.map_err(|cause| self.failed("speak to BuildKit").because(innermost(&cause)))
+    }
+
+    /// Turns a line into one that speaks HTTP/2.
+    async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<Line> {
+        let failed = || self.failed("speak to BuildKit");
+        let version = self.docker.client_version();
+        let uri = format!("{}/v{}.{}{path}", wire::HOST, version.major_version, version.minor_version);
+        let mut request = hyper::Request::builder().method(Method::POST).uri(uri).header(HOST, "engine");
+        request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "h2c");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(wire::body("")).map_err(|cause| failed().because(cause))?;
+        let answer = self.wire.send(request).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        match answer.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::NOT_FOUND => {
+                let error = Error::new(Code::EngineFailed, format!("the engine at {} has no BuildKit", self.address()));
+                return Err(error.help("Use Docker 18.09 or newer, or podman."));
+            }
+            status => return Err(failed().because(format!("it answered {status}"))),
+        }
+        let upgraded = hyper::upgrade::on(answer).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        Ok(Line::upgraded(upgraded))
+    }
+}
+
+fn solve_request(request: &Request, session: &Session, reference: &str) -> SolveRequest {
+    let mut attributes = HashMap::from([
+        ("filename".to_owned(), DOCKERFILE.to_owned()),
+        ("context".to_owned(), session.context.clone()),
+        ("platform".to_owned(), request.platform.to_string()),
+        // What is here is taken; the engine asks a registry only for what a Dockerfile of the user names.
+        ("image-resolve-mode".to_owned(), "default".to_owned()),
+    ]);
+    let mut set = |name: &str, value: Option<&str>| attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    set("target", request.stage.as_deref());
+    set("force-network-mode", request.network.as_deref());
+    for (name, value) in &request.arguments {
+        set(&format!("build-arg:{name}"), Some(value));
+    }
+    SolveRequest {
+        r#ref: reference.to_owned(),
+        exporter_deprecated: "moby".to_owned(),
+        exporter_attrs_deprecated: HashMap::from([("name".to_owned(), request.name.clone())]),
+        session: session.id.clone(),
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: attributes,
+        cache: Some(CacheOptions::default()),
+        ..SolveRequest::default()
+    }
+}
+
+/// The line on which BuildKit asks. It is closed when this is dropped.
+struct Session {
+    id: String,
+    context: String,
+    _closes: oneshot::Sender<()>,
+}
+
+impl Session {
+    async fn open(engine: &Engine, request: &Request) -> Result<Self> {
+        let (id, key) = (random(), random());
+        let methods = ["/grpc.health.v1.Health/Check", "/moby.upload.v1.Upload/Pull", "/moby.buildkit.secrets.v1.Secrets/GetSecret"];
+        let mut headers = vec![("X-Docker-Expose-Session-Uuid", id.as_str()), ("X-Docker-Expose-Session-Name", "cargo-union")];
+        headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
+        let line = engine.upgrade("/session", &headers).await?;
+        let server = Server::builder()
+            .add_service(HealthServer::new(Alive))
+            .add_service(UploadServer::new(Upload::new(&key, &request.context)))
+            .add_service(SecretsServer::new(Secrets(request.secrets.clone())));
+        let (closes, closed) = oneshot::channel();
+        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]).chain(futures_util::stream::pending());
+        tokio::spawn(server.serve_with_incoming_shutdown(incoming, async { drop(closed.await) }));
+        Ok(Self { id, context: format!("http://buildkit-session/{key}"), _closes: closes })
+    }
+}
+
+/// Opens the line on which we ask, for tonic.
+#[derive(Clone)]
+struct Upgrade(Engine);
+
+impl tower_service::Service<hyper::Uri> for Upgrade {
+    type Response = hyper_util::rt::TokioIo<Line>;
+    type Error = Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: hyper::Uri) -> Self::Future {
+        let engine = self.0.clone();
+        Box::pin(async move { Ok(hyper_util::rt::TokioIo::new(engine.upgrade("/grpc", &[]).await?)) })
+    }
+}
+
+/// What BuildKit tells, step by step, for the listener.
+struct Story<'a> {
+    listener: &'a dyn Listener,
+    steps: HashMap<String, Step>,
+    failed: Option<String>,
+}
+
+#[derive(Default)]
+struct Step {
+    told: bool,
+    lines: Lines,
+}
+
+impl<'a> Story<'a> {
+    fn new(listener: &'a dyn Listener) -> Self {
+        Self { listener, steps: HashMap::new(), failed: None }
+    }
+
+    fn take(&mut self, news: StatusResponse) {
+        for mut vertex in news.vertexes {
+            vertex.name = without_stage(&vertex.name);
+            let step = self.steps.entry(vertex.digest).or_default();
+            let is_ours = vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
+            if is_ours && !step.told && vertex.cached {
+                step.told = true;
+                self.listener.remembered(&vertex.name);
+            } else if is_ours && !step.told && vertex.started.is_some() {
+                step.told = true;
+                self.listener.step(&vertex.name);
+            }
+            if !vertex.error.is_empty() && !vertex.error.contains("context canceled") {
+                self.failed.get_or_insert(vertex.name);
+            }
+        }
+        for log in news.logs {
+            let step = self.steps.entry(log.vertex).or_default();
+            step.lines.push(&log.msg, |line| self.listener.line(line));
+        }
+    }
+
+    /// Tells what is left, and which step failed.
+    fn finish(self) -> Option<String> {
+        for step in self.steps.into_values() {
+            step.lines.finish(|line| self.listener.line(line));
+        }
+        self.failed
+    }
+}
+
+/// `[stage-0 2/5] RUN …` without the number of a stage that has no name.
+fn without_stage(name: &str) -> String {
+    let named = name.strip_prefix("[stage-").and_then(|rest| rest.split_once(' '));
+    match named {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("[{rest}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// An id that nobody else has.
+fn random() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
+}

@@ -1,0 +1,182 @@
+//! Images into the engine and out of it.
+
+use std::io::{self, Write};
+
+use bollard::errors::Error as EngineError;
+use bollard::query_parameters::{ImportImageOptionsBuilder, ListImagesOptionsBuilder, TagImageOptionsBuilder};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::mpsc;
+use union_build::diag::Code;
+
+use super::{Engine, archive};
+use crate::base::error::Result;
+use crate::image::digest::{DiffId, Digest};
+use crate::image::layer::{Descriptor, Local};
+use crate::image::manifest::KEY;
+use crate::image::{BaseSource, PlatformImage};
+
+/// What an engine has under a name.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What it knows the image by: the digest of its config, or of its manifest, by its kind of store.
+    pub digest: Digest,
+    /// The full key, when the image is ours.
+    pub key: Option<String>,
+    /// Its layers, lowest first.
+    pub layers: Vec<DiffId>,
+    /// The user that its config names.
+    pub user: Option<String>,
+}
+
+/// An image that was sent.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What went there.
+    pub sent: Vec<Descriptor>,
+    /// The layers that were there already.
+    pub had: Vec<Descriptor>,
+}
+
+impl Engine {
+    /// What it has under a name or id; `None` when nothing is there.
+    ///
+    /// # Errors
+    /// `EngineFailed`.
+    pub async fn inspect(&self, name: &str) -> Result<Option<Held>> {
+        let failed = || self.failed(&format!("inspect `{name}`"));
+        let image = match self.docker.inspect_image(name).await {
+            Ok(image) => image,
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(cause) => return Err(failed().because(cause)),
+        };
+        let id = image.id.unwrap_or_default();
+        // Podman says the digits alone.
+        let id = if id.contains(':') { id } else { format!("sha256:{id}") };
+        let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
+        let config = image.config.unwrap_or_default();
+        Ok(Some(Held {
+            digest: id.parse().map_err(|cause| failed().because(cause))?,
+            key: config.labels.and_then(|mut labels| labels.remove(KEY)),
+            user: config.user.filter(|user| !user.is_empty()),
+            layers: layers.iter().map(|layer| layer.parse()).collect::<Result<_, _>>().map_err(|cause| failed().because(cause))?,
+        }))
+    }
+
+    /// Sends an image for one platform under a name, without the layers that the engine has.
+    ///
+    /// # Errors
+    /// What the source fails with; `EngineFailed`.
+    pub async fn load(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource) -> Result<Loaded> {
+        let had = self.layers_it_has(image).await;
+        match self.load_without(image, name, source, had).await {
+            // Some stores of newer engines want every layer.
+            Err(error) if had > 0 && error.code() == Code::EngineFailed => self.load_without(image, name, source, 0).await,
+            loaded => loaded,
+        }
+    }
+
+    /// The archive of an image, as `docker save` writes it.
+    pub fn save(&self, name: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        self.docker.export_image(name).map_err(io::Error::other)
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// `EngineFailed`.
+    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let tagged = self.docker.tag_image(image, Some(options)).await;
+        tagged.map_err(|cause| self.failed(&format!("give `{image}` the name `{repository}:{tag}`")).because(cause))
+    }
+
+    /// How many of an image's lowest layers the engine has, in that order: an engine knows a layer
+    /// together with those below it. Not knowing costs only time.
+    async fn layers_it_has(&self, image: &PlatformImage) -> usize {
+        let wanted: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+        let images = self.docker.list_images(Some(ListImagesOptionsBuilder::new().build())).await.unwrap_or_default();
+        let mut most = 0;
+        for image in images {
+            let Ok(image) = self.docker.inspect_image(&image.id).await else { continue };
+            let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
+            most = most.max(wanted.iter().zip(&layers).take_while(|(wanted, there)| wanted == there).count());
+        }
+        most
+    }
+
+    async fn load_without(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource, had: usize) -> Result<Loaded> {
+        let mut blobs = vec![source.local(&image.config).await?];
+        for layer in &image.layers[had..] {
+            blobs.push(source.local(&layer.blob).await?);
+        }
+        let descriptors = |blobs: &[Local]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
+        let loaded =
+            Loaded { sent: descriptors(&blobs), had: image.layers[..had].iter().map(|layer| layer.blob.descriptor.clone()).collect() };
+        let (image, name_) = (image.clone(), name.to_owned());
+        let (archive, writer) = piped(move |pipe| archive::write(pipe, &image, &name_, &blobs));
+        let taken = self.import(archive, name).await;
+        let written = writer.await.expect("writing an archive does not panic");
+        // A broken pipe is the engine's doing; what it said counts then.
+        match written {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(self.failed(&format!("load `{name}`")).because(cause)),
+            _ => taken.map(|()| loaded),
+        }
+    }
+
+    async fn import<S>(&self, archive: S, name: &str) -> Result<()>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let options = ImportImageOptionsBuilder::new().build();
+        let mut answers = Box::pin(self.docker.import_image_stream(options, archive, None));
+        // What goes wrong is said within the answer, whose status was sent long before: read it to its end.
+        while let Some(answer) = answers.next().await {
+            answer.map_err(|cause| self.failed(&format!("load `{name}`")).because(cause))?;
+        }
+        Ok(())
+    }
+}
+
+/// Pieces of this size go to the engine.
+const PIECE: usize = 1 << 18;
+
+/// Runs something that writes, on a thread of its own, and hands out what it writes as it comes.
+pub(super) fn piped<T: Send + 'static>(
+    write: impl FnOnce(&mut Pipe) -> io::Result<T> + Send + 'static,
+) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, tokio::task::JoinHandle<io::Result<T>>) {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
+    let writer = tokio::task::spawn_blocking(move || {
+        let mut pipe = Pipe { sender, buffer: Vec::with_capacity(PIECE) };
+        let written = write(&mut pipe).and_then(|value| pipe.flush().map(|()| value));
+        if let Err(cause) = &written {
+            // The request ends with an error instead of bytes that only look complete.
+            let _ = pipe.sender.blocking_send(Err(io::Error::new(cause.kind(), cause.to_string())));
+        }
+        written
+    });
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) });
+    (stream, writer)
+}
+
+/// The blocking end of a request's body.
+pub(super) struct Pipe {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PIECE - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        if self.buffer.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
+        self.sender.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

@@ -1,0 +1,153 @@
+//! The container engine, Docker or podman: found, reached, and spoken to through its API.
+//!
+//! This is the door to bollard and to BuildKit. Images go in and come out, environments are built,
+//! containers run; what for is for `build`, `publish` and `command` to know. It never prints, never
+//! asks a registry, and needs no login: bases are brought to the engine, not pulled by it.
+//!
+//! `find` says where an engine may be, `wire` is the line to it, `images` moves images, `buildkit` and
+//! `buildah` build, `container` runs.
+
+use std::time::Duration;
+
+use bollard::errors::Error as EngineError;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::OnceCell;
+use union_build::diag::Code;
+
+use crate::base::error::{Error, Result};
+use crate::base::process::Environment;
+use crate::image::platform::Platform;
+use find::{Candidate, at, candidates};
+use wire::{HOST, Wire};
+
+pub mod archive;
+mod buildah;
+mod buildkit;
+mod find;
+mod images;
+mod session;
+mod solve;
+mod tls;
+mod wire;
+
+pub use images::{Held, Loaded};
+pub use solve::{DOCKERFILE, Failed, Listener, Request};
+
+/// The engine that the user means. Nobody is called before it is needed.
+#[derive(Debug)]
+pub struct Engines {
+    candidates: Vec<Candidate>,
+    reached: OnceCell<Engine>,
+}
+
+impl Engines {
+    /// The engine that the docker CLI would take, else podman.
+    pub fn of(environment: &Environment) -> Self {
+        Self { candidates: candidates(environment), reached: OnceCell::new() }
+    }
+
+    /// The engine at the first of these addresses that answers: `unix:///path`, `tcp://host:port`.
+    pub fn at(addresses: impl IntoIterator<Item = String>) -> Self {
+        let candidates = addresses.into_iter().map(|address| at(address, &Environment::default())).collect();
+        Self { candidates, reached: OnceCell::new() }
+    }
+
+    /// The first engine that answers.
+    ///
+    /// # Errors
+    /// `EngineUnreachable`, with everything that was tried.
+    pub async fn engine(&self) -> Result<&Engine> {
+        self.reached.get_or_try_init(|| self.reach()).await
+    }
+
+    async fn reach(&self) -> Result<Engine> {
+        let mut tried = Vec::new();
+        for Candidate { address, said_by, way } in &self.candidates {
+            let reached = match way {
+                Ok(way) => Engine::reach(address, Wire::new(way.clone())).await,
+                Err(why) => Err(why.clone()),
+            };
+            match reached {
+                Ok(engine) => return Ok(engine),
+                Err(why) => tried.push(match said_by {
+                    Some(source) => format!("{address}, which {source} names: {why}"),
+                    None => format!("{address}: {why}"),
+                }),
+            }
+        }
+        Err(Error::new(Code::EngineUnreachable, "could not reach a container engine").because(format!("tried {}", tried.join("; "))))
+    }
+}
+
+/// What speaks at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Docker, which has BuildKit.
+    Docker,
+    /// podman, which has buildah.
+    Podman,
+}
+
+/// An engine that has answered.
+#[derive(Clone)]
+pub struct Engine {
+    docker: Docker,
+    wire: Wire,
+    address: String,
+    kind: Kind,
+    platform: Platform,
+}
+
+impl Engine {
+    async fn reach(address: &str, wire: Wire) -> Result<Self, String> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let answered = tokio::time::timeout(PATIENCE, Self::greet(address, wire)).await;
+        answered.map_err(|_| "it did not answer in time".to_owned())?.map_err(|cause| innermost(&cause))
+    }
+
+    async fn greet(address: &str, wire: Wire) -> Result<Self, EngineError> {
+        // An engine may take long to unpack a large layer before it answers.
+        const SECONDS: u64 = 3600;
+        let line = wire.clone();
+        let transport = move |request: bollard::BollardRequest| {
+            let line = line.clone();
+            async move { Ok(line.send(request.map(http_body_util::BodyExt::boxed_unsync)).await?) }
+        };
+        let docker = Docker::connect_with_custom_transport(transport, Some(HOST), SECONDS, API_DEFAULT_VERSION)?;
+        let docker = docker.negotiate_version().await?;
+        let version = docker.version().await?;
+        let platform = Platform::new(version.os.as_deref().unwrap_or("linux"), version.arch.as_deref().unwrap_or_default(), None);
+        let is_podman = version.components.iter().flatten().any(|component| component.name.contains("Podman"));
+        let kind = if is_podman { Kind::Podman } else { Kind::Docker };
+        Ok(Self { docker, wire, address: address.to_owned(), kind, platform })
+    }
+
+    /// Where it is, as a user would type it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The platform that it runs without emulation.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        Error::new(Code::EngineFailed, format!("could not {what} in the engine at {}", self.address))
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("address", &self.address).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The cause at the end of the chain: what is above it only says that a request failed.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

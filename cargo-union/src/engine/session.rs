@@ -1,0 +1,85 @@
+//! What BuildKit may ask of us during a build: whether we are alive, the context, and secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use bollard_buildkit_proto::health::health_check_response::ServingStatus;
+use bollard_buildkit_proto::health::health_server::Health;
+use bollard_buildkit_proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server;
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
+use bollard_buildkit_proto::moby::upload::v1::{BytesMessage, upload_server};
+use futures_util::{Stream, StreamExt as _};
+use tokio_util::io::ReaderStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::base::secret::Secret;
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Says that we are there.
+pub(super) struct Alive;
+
+#[tonic::async_trait]
+impl Health for Alive {
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+    }
+
+    async fn list(&self, _: Request<HealthListRequest>) -> Answer<HealthListResponse> {
+        Err(Status::unimplemented("nothing is listed"))
+    }
+
+    type WatchStream = Answers<HealthCheckResponse>;
+
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
+        Err(Status::unimplemented("nothing is watched"))
+    }
+}
+
+/// Hands out the build context, piece by piece from its file.
+pub(super) struct Upload {
+    path: String,
+    context: PathBuf,
+}
+
+impl Upload {
+    pub(super) fn new(key: &str, context: &Path) -> Self {
+        Self { path: format!("/{key}"), context: context.to_owned() }
+    }
+}
+
+#[tonic::async_trait]
+impl upload_server::Upload for Upload {
+    type PullStream = Answers<BytesMessage>;
+
+    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> Answer<Self::PullStream> {
+        // A message may have 16 MiB; larger ones than this save nothing.
+        const PIECE: usize = 1 << 18;
+        if request.metadata().get("urlpath").and_then(|path| path.to_str().ok()) != Some(&self.path) {
+            return Err(Status::not_found("there is one context, and this is not it"));
+        }
+        let file = tokio::fs::File::open(&self.context).await.map_err(|cause| Status::internal(cause.to_string()))?;
+        let pieces = ReaderStream::with_capacity(file, PIECE).map(|piece| match piece {
+            Ok(bytes) => Ok(BytesMessage { data: bytes.into() }),
+            Err(cause) => Err(Status::internal(cause.to_string())),
+        });
+        Ok(Response::new(Box::pin(pieces)))
+    }
+}
+
+/// Hands out secrets by their ids.
+pub(super) struct Secrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
+
+#[tonic::async_trait]
+impl secrets_server::Secrets for Secrets {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {
+        let id = &request.get_ref().id;
+        match self.0.get(id) {
+            Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
+            None => Err(Status::not_found(format!("secret {id} is not declared"))),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What an engine is asked to build, and what it says meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Engine, Kind};
+use crate::base::error::{Error, Result};
+use crate::base::secret::Secret;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+
+/// The Dockerfile's name in the build context: one that no copied file has.
+pub const DOCKERFILE: &str = ".union.Dockerfile";
+
+/// A build.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The build context, a tar file with [`DOCKERFILE`] in it.
+    pub context: PathBuf,
+    /// For which platform; another than the engine's own is emulated.
+    pub platform: Platform,
+    /// `name:tag` of what is made.
+    pub name: String,
+    /// The stage to build; `None` is the last.
+    pub stage: Option<String>,
+    /// The network of what runs: `host`, `none`; `None` is the engine's usual one.
+    pub network: Option<String>,
+    /// Build arguments that leave no trace, such as proxies.
+    pub arguments: BTreeMap<String, String>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
+}
+
+/// What is told while an engine builds.
+pub trait Listener: Send + Sync {
+    /// A step begins, as the engine calls it: `[2/4] RUN …`.
+    fn step(&self, name: &str);
+
+    /// A step was not run, for the engine remembers what it made.
+    fn remembered(&self, name: &str);
+
+    /// A line that a step has written.
+    fn line(&self, text: &str);
+}
+
+/// Why a build ended.
+#[derive(Debug)]
+pub enum Failed {
+    /// A step failed.
+    Step {
+        /// As the engine calls it, when that is known.
+        step: Option<String>,
+        /// What the engine says.
+        why: String,
+    },
+    /// The engine itself did.
+    Engine(Error),
+}
+
+impl Engine {
+    /// Builds an image, and says what the engine knows it by.
+    ///
+    /// # Errors
+    /// Which step failed, or what of the engine.
+    pub async fn build(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
+        match self.kind {
+            Kind::Docker => self.build_with_buildkit(request, listener).await,
+            Kind::Podman => self.build_with_buildah(request, listener).await,
+        }
+    }
+}
+
+/// Lines out of pieces that end anywhere. Progress bars overwrite themselves: only their last state
+/// is a line.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Takes a piece, and hands out the lines that it completes.
+    pub(super) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
+        self.0.extend_from_slice(bytes);
+        while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
+            let taken: Vec<u8> = self.0.drain(..=end).collect();
+            line(&shown(&taken));
+        }
+    }
+
+    /// Hands out what is left without an end.
+    pub(super) fn finish(self, line: impl FnOnce(&str)) {
+        if !self.0.is_empty() {
+            line(&shown(&self.0));
+        }
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_end_matches(['\n', '\r']);
+    text.rsplit('\r').next().unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_however_they_are_cut() {
+        let (mut lines, mut seen) = (Lines::default(), Vec::new());
+        for piece in ["one\nt", "wo\r\n10%\r20", "%\rdone\n", "rest"] {
+            lines.push(piece.as_bytes(), |line| seen.push(line.to_owned()));
+        }
+        lines.finish(|line| seen.push(line.to_owned()));
+        assert_eq!(seen, ["one", "two", "done", "rest"]);
+    }
+}

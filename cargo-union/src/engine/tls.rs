@@ -1,0 +1,43 @@
+//! Encrypted lines: the engine's authority and our own certificate, as the docker CLI keeps them.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use super::wire::Way;
+
+/// The way to `host:port`; the folder has `ca.pem`, and `cert.pem` with `key.pem` when the engine
+/// wants to know who asks. Without an authority of its own the public ones are trusted.
+pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<Way, String> {
+    let file = |name| certificates.map(|folder| folder.join(name)).filter(|path| path.is_file());
+    let mut roots = RootCertStore::empty();
+    match file("ca.pem") {
+        Some(path) => drop(roots.add_parsable_certificates(read(&path)?)),
+        None => drop(roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned())),
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|cause| cause.to_string())?.with_root_certificates(roots);
+    let config = match file("cert.pem").zip(file("key.pem")) {
+        Some((certificate, key)) => {
+            let private = PrivateKeyDer::from_pem_file(&key).map_err(|cause| of(&key, &cause))?;
+            builder.with_client_auth_cert(read(&certificate)?, private).map_err(|cause| of(&key, &cause))?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host).map_err(|cause| cause.to_string())?;
+    Ok(Way::Tls { address: address.to_owned(), name, config: Arc::new(config) })
+}
+
+fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    read.map_err(|cause| of(path, &cause))
+}
+
+fn of(path: &Path, cause: &dyn Display) -> String {
+    format!("`{}`: {cause}", path.display())
+}

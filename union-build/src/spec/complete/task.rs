@@ -1,0 +1,55 @@
+//! What nobody said of a task.
+
+use super::{default_text, fill, fill_keys};
+use crate::spec::Facts;
+use crate::spec::raw::{Node, Table, Value};
+use crate::spec::schema::{Level, keys};
+
+/// Fills in everything that a task does not say; `image` is the one that it runs in by default.
+pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts: &Facts) {
+    let default_kind = if facts.depends_on_flyte { "rust" } else { "container" };
+    let kind = text(task.get("kind")).unwrap_or(default_kind).to_owned();
+    fill_keys(task, keys::TASK.keys.iter().filter(|key| key.only.is_none_or(|only| only == kind)));
+    task.entry("kind".to_owned()).or_insert_with(|| default_text(kind));
+    if let Some(image) = image {
+        task.entry("image".to_owned()).or_insert_with(|| default_text(image));
+    }
+    if let Some(bin) = binary(task, name, facts) {
+        task.entry("bin".to_owned()).or_insert_with(|| default_text(bin));
+    }
+    // As long as the protocol allows, as the Python SDK cuts it.
+    let environment = format!("{}_env", text(task.get("bin")).unwrap_or(name).replace('-', "_")).chars().take(63).collect::<String>();
+    task.entry("environment".to_owned()).or_insert_with(|| default_text(environment));
+    for (key, level) in [("retries", &keys::RETRIES), ("cache", &keys::CACHE)] {
+        task.get_mut(key).into_iter().for_each(|node| fill_node(node, level));
+    }
+    if let Some(Value::List(secrets)) = task.get_mut("secrets").map(|node| &mut node.value) {
+        secrets.iter_mut().for_each(|node| fill_node(node, &keys::TASK_SECRET));
+    }
+    if let Some(Value::Table(triggers)) = task.get_mut("triggers").map(|node| &mut node.value) {
+        triggers.values_mut().for_each(|node| fill_node(node, &keys::TRIGGER));
+    }
+}
+
+fn fill_node(node: &mut Node, level: &'static Level) {
+    if let Value::Table(table) = &mut node.value {
+        fill(table, level);
+    }
+}
+
+/// The binary that a task runs when it does not name one. A command line that begins with another
+/// program needs none of ours.
+fn binary<'a>(task: &Table, name: &str, facts: &'a Facts) -> Option<&'a str> {
+    let find = |matches: &dyn Fn(&str) -> bool| facts.binaries.iter().map(String::as_str).find(|bin| matches(bin));
+    match task.get("command").map(|node| &node.value) {
+        Some(Value::List(words)) => find(&|bin| text(words.first()) == Some(bin)),
+        _ => find(&|bin| bin.replace('_', "-") == name.replace('_', "-")).or(facts.sole_binary()),
+    }
+}
+
+fn text(node: Option<&Node>) -> Option<&str> {
+    match &node?.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}

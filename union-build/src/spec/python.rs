@@ -1,0 +1,46 @@
+//! What an image declares of Python.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Placed;
+use crate::diag::Origin;
+
+/// Everything that concerns Python packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Python {
+    /// The keys that were used, with the place of each; empty means no Python.
+    pub used: Vec<(&'static str, Origin)>,
+    /// `pip-packages`.
+    pub packages: Vec<Placed<String>>,
+    /// The lock files of `requirements` that are Python's, absolute: `requirements*.txt`, `uv.lock`.
+    pub requirements: Vec<Placed<PathBuf>>,
+    /// `pip-index`.
+    pub index: Option<Placed<String>>,
+    /// `pip-extra-index-url`.
+    pub extra_index_url: Vec<Placed<String>>,
+    /// `pip-extra-args`.
+    pub extra_args: Option<Placed<String>>,
+    /// `pip-secret-mounts`: secret id → path.
+    pub secret_mounts: BTreeMap<String, Placed<String>>,
+    /// `python-version`.
+    pub version: Option<Placed<String>>,
+    /// `python-exec`.
+    pub exec: Option<Placed<String>>,
+    /// `conda-packages`.
+    pub conda_packages: Vec<Placed<String>>,
+    /// `conda-channels`.
+    pub conda_channels: Vec<Placed<String>>,
+}
+
+impl Python {
+    /// Whether packages are to be installed, which `uv` does.
+    pub fn needs_uv(&self) -> bool {
+        !self.packages.is_empty() || !self.requirements.is_empty()
+    }
+
+    /// Whether Python itself or Conda packages are to be installed, which `micromamba` does.
+    pub fn needs_micromamba(&self) -> bool {
+        self.version.is_some() || !self.conda_packages.is_empty()
+    }
+}

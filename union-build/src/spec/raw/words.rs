@@ -1,0 +1,48 @@
+//! Words that the schema does not have, and what was probably meant.
+
+use crate::diag::{Code, Diagnostic, Origin, nearest};
+use crate::spec::schema::{Level, levels};
+use crate::spec::toml_text;
+
+/// One enum word, wherever it was written.
+pub(in crate::spec) fn check_word(path: &str, words: &[&str], typed: &str, origin: &Origin) -> Option<Diagnostic> {
+    if words.contains(&typed) {
+        return None;
+    }
+    let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let problem = Diagnostic::error(Code::InvalidValue, format!("`{typed}` is not a value of `{path}`"), origin, "not one of the words");
+    let list = format!("the words are {}", list.join(", "));
+    Some(match nearest(typed, words.iter().copied()) {
+        Some(word) => problem.help(format!("did you mean `{word}`? {list}")).suggest(origin, toml_text::string(word)),
+        None => problem.help(list),
+    })
+}
+
+/// An error for a key that a table does not have.
+pub(super) fn unknown_key(path: &str, level: &'static Level, name: &str, origin: &Origin) -> Diagnostic {
+    let kebab = name.replace('_', "-").to_lowercase();
+    if let Some((_, reason)) = level.refused.iter().find(|(refused, _)| *refused == kebab) {
+        let message = format!("`{name}` of the Python SDK has no meaning here");
+        return Diagnostic::error(Code::Refused, message, origin, "refused").help(format!("remove it: {reason}"));
+    }
+    let table = if path == "union" { "`[package.metadata.union]`".to_owned() } else { format!("`{path}`") };
+    let problem = Diagnostic::error(Code::UnknownKey, format!("`{name}` is not a key of {table}"), origin, "unknown key");
+    let known = level.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+    let known = format!("its keys are {known}");
+    let alias = level.aliases.iter().find(|(alias, _)| *alias == kebab).map(|(_, meant)| *meant);
+    let exact = level.key(&kebab).map(|key| key.name);
+    if let Some(meant) = exact.or(alias) {
+        return problem.help(format!("did you mean `{meant}`?")).suggest(origin, meant);
+    }
+    let others = levels().into_iter().filter(|other| other.path != level.path && other.key(&kebab).is_some());
+    let others: Vec<String> = others
+        .map(|other| if other.path.is_empty() { "`[package.metadata.union]` itself".to_owned() } else { format!("`{}`", other.path) })
+        .collect();
+    if !others.is_empty() {
+        return problem.help(format!("`{kebab}` belongs to {}; {known}", others.join(" or ")));
+    }
+    match nearest(name, level.keys.iter().map(|key| key.name)) {
+        Some(meant) => problem.help(format!("did you mean `{meant}`?")).suggest(origin, meant),
+        None => problem.help(known),
+    }
+}

@@ -1,0 +1,285 @@
+//! A task: what runs, with which inputs, on which node, how often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Placed;
+use super::given::Given;
+use super::template;
+use super::types::Type;
+use crate::diag::Origin;
+
+/// One task: a `tasks.NAME` table with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Name of the table.
+    pub key: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// What runs it.
+    pub kind: Placed<Kind>,
+    /// The image spec's name.
+    pub image: Placed<String>,
+    /// The binary; `None` for a container task whose image brings its program.
+    pub bin: Option<Placed<String>>,
+
+    /// Its name at the backend; `None` is what the binary says for `rust`, else [`Task::key`].
+    pub name: Option<Placed<String>>,
+    /// The environment under which the backend lists it.
+    pub environment: Placed<String>,
+    /// What it does, in a line.
+    pub description: Option<Placed<String>>,
+    /// What it does, at length.
+    pub long_description: Option<Placed<String>>,
+    /// Address of its source code.
+    pub source_code: Option<Placed<String>>,
+    /// Addresses shown beside each run, by name.
+    pub links: BTreeMap<String, Placed<String>>,
+
+    /// Inputs of a container task, in the order of their names.
+    pub inputs: BTreeMap<String, Placed<Type>>,
+    /// Outputs of a container task, in the order of their names.
+    pub outputs: BTreeMap<String, Placed<Type>>,
+    /// The command line of a container task, as typed; [`Task::command_line`] is what runs.
+    pub command: Option<Placed<Vec<String>>>,
+    /// How a container task gets and gives its data.
+    pub data: Data,
+
+    /// What a node must have.
+    pub resources: Resources,
+    /// Environment variables of the run.
+    pub env: BTreeMap<String, Placed<String>>,
+    /// Secrets of the backend that the program gets.
+    pub secrets: Vec<TaskSecret>,
+    /// How often a failed run is tried again.
+    pub retries: Retries,
+    /// How long it may take.
+    pub timeout: Timeout,
+    /// Whether results are kept for equal inputs; `None` when they are not.
+    pub cache: Option<Cache>,
+    /// Whether it may run on nodes that can be taken away.
+    pub interruptible: Placed<bool>,
+    /// Kubernetes service account.
+    pub service_account: Option<Placed<String>>,
+    /// Name of a pod template of the cluster.
+    pub pod_template: Option<Placed<String>>,
+    /// Queue that its runs wait in: a matter of each run, not of the task.
+    pub queue: Option<Placed<String>>,
+    /// Schedules that start it, by name.
+    pub triggers: BTreeMap<String, Trigger>,
+}
+
+impl Task {
+    /// The command line of a container task, still with `{{.inputs.NAME}}` in it; `program` is where
+    /// its binary is. It is empty when the entrypoint of the image says what runs.
+    pub fn command_line(&self, program: &str) -> Vec<String> {
+        let Some(command) = &self.command else { return self.bin.iter().map(|_| program.to_owned()).collect() };
+        let mut words = command.value.clone();
+        if let (Some(first), Some(bin)) = (words.first_mut(), &self.bin)
+            && *first == bin.value
+        {
+            program.clone_into(first);
+        }
+        words
+    }
+
+    /// The inputs whose values stand in its command line.
+    pub fn inputs_of_command(&self) -> BTreeSet<String> {
+        let words = self.command.iter().flat_map(|command| &command.value);
+        words.flat_map(|word| template::pieces(word)).filter_map(template::Piece::into_input).collect()
+    }
+}
+
+/// What runs a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A binary built with the upstream `flyte` crate.
+    Rust,
+    /// Any program.
+    Container,
+}
+
+/// How a container task gets its inputs and gives its outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// Folder of the inputs.
+    pub input_path: Placed<String>,
+    /// Folder of the outputs.
+    pub output_path: Placed<String>,
+    /// How the file is written that lists all inputs.
+    pub format: DataFormat,
+    /// Where an input that is a file is put.
+    pub layout: FileLayout,
+}
+
+/// How the file is written that lists all inputs of a container task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataFormat {
+    /// JSON.
+    #[default]
+    Json,
+    /// YAML.
+    Yaml,
+    /// A protobuf message.
+    Proto,
+}
+
+/// Where an input that is a file is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileLayout {
+    /// At the input's own name.
+    #[default]
+    Direct,
+    /// In a folder of the input's name, under the name that the file had.
+    NamedDir,
+}
+
+/// What a node must have, as Kubernetes quantities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Processors.
+    pub cpu: Option<Amount>,
+    /// Memory.
+    pub memory: Option<Amount>,
+    /// Accelerators.
+    pub gpu: Option<Gpu>,
+    /// Ephemeral disk.
+    pub disk: Option<Placed<String>>,
+    /// Shared memory.
+    pub shm: Option<SharedMemory>,
+}
+
+/// What is asked for, and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// The request.
+    pub request: Placed<String>,
+    /// The limit, when it is another.
+    pub limit: Option<Placed<String>>,
+}
+
+/// Accelerators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// How many.
+    pub count: u32,
+    /// Of which type: `A100`.
+    pub device: Option<String>,
+    /// Which part of each is enough.
+    pub partition: Option<Placed<String>>,
+}
+
+/// Shared memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SharedMemory {
+    /// As much as the node gives.
+    Auto,
+    /// At most so much.
+    Size(String),
+}
+
+/// A secret of the backend that the program gets when it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSecret {
+    /// Its key.
+    pub key: Placed<String>,
+    /// The group that it is in.
+    pub group: Option<Placed<String>>,
+    /// How the program gets it.
+    pub mount: Mount,
+}
+
+/// How a program gets a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mount {
+    /// In an environment variable.
+    Env(String),
+    /// As a file below `/etc/flyte/secrets`.
+    File,
+}
+
+/// How often a failed run is tried again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retries {
+    /// How often.
+    pub count: u32,
+    /// After which pause; `None` is at once.
+    pub backoff: Option<Backoff>,
+}
+
+/// The pauses between attempts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    /// The first.
+    pub base: Duration,
+    /// How much longer each is than the one before; at least 1.
+    pub factor: f64,
+    /// The longest; always there when the factor is above 1.
+    pub cap: Option<Duration>,
+}
+
+/// How long a task may take; `None` is without a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeout {
+    /// How long an attempt may run.
+    pub runtime: Option<Duration>,
+    /// How long an attempt may wait for a node.
+    pub queued: Option<Duration>,
+    /// How long all attempts may take together.
+    pub deadline: Option<Duration>,
+}
+
+/// Results that are kept for equal inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Whose results are the same.
+    pub version: CacheVersion,
+    /// Whether runs with equal inputs wait for the first of them.
+    pub serialize: bool,
+    /// Inputs that make no difference, sorted.
+    pub ignored_inputs: BTreeSet<String>,
+    /// How old a result may be.
+    pub max_age: Option<Duration>,
+}
+
+/// Whose results are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheVersion {
+    /// Those of images with one key.
+    Auto,
+    /// Those with this version.
+    Named(String),
+}
+
+/// A schedule that starts a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    /// Its name.
+    pub key: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// When.
+    pub schedule: Schedule,
+    /// Values of the task's inputs.
+    pub inputs: BTreeMap<String, Placed<Given>>,
+    /// The input that gets the time for which a run was scheduled.
+    pub time_input: Option<Placed<String>>,
+    /// What it is for.
+    pub description: Option<Placed<String>>,
+    /// Whether it starts runs as soon as it is registered.
+    pub active: bool,
+}
+
+/// When a trigger starts its task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// At times of the clock.
+    Cron {
+        /// Five fields.
+        expression: String,
+        /// Name of a time zone.
+        timezone: String,
+    },
+    /// Every so many minutes.
+    Every(u32),
+}

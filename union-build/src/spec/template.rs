@@ -1,0 +1,106 @@
+//! Words of a command line that hold `{{.inputs.NAME}}`.
+//!
+//! The backend puts values in their place when the task runs, and so does a local run. It does not
+//! look at upper and lower case, and takes blanks inside of the braces.
+
+/// A part of a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// The value of an input.
+    Input(String),
+    /// Something that only the backend knows, such as `{{.outputPrefix}}`: its name.
+    Backend(&'static str),
+    /// Something of that form that nobody knows: its name.
+    Unknown(String),
+}
+
+impl Piece {
+    /// The input, when it is one.
+    pub fn into_input(self) -> Option<String> {
+        match self {
+            Self::Input(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// What the backend puts values in place of, besides inputs.
+pub const OF_THE_BACKEND: [&str; 9] = [
+    "input",
+    "inputPrefix",
+    "outputPrefix",
+    "rawOutputDataPrefix",
+    "checkpointOutputPrefix",
+    "prevCheckpointPrefix",
+    "perRetryUniqueKey",
+    "taskTemplatePath",
+    "namespace",
+];
+
+/// The pieces of a word. Braces without a dot behind them are text: other programs have templates too.
+pub fn pieces(word: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, name, after)) = next(rest) {
+        text.push_str(before);
+        if !text.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut text)));
+        }
+        pieces.push(piece(name));
+        rest = after;
+    }
+    text.push_str(rest);
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text));
+    }
+    pieces
+}
+
+/// Text before the next template, its name without the dot, and what comes after it.
+fn next(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    loop {
+        let open = from + text[from..].find("{{")?;
+        let close = open + text[open..].find("}}")?;
+        if let Some(name) = text[open + 2..close].trim().strip_prefix(['.', '$']) {
+            return Some((&text[..open], name, &text[close + 2..]));
+        }
+        from = open + 1;
+    }
+}
+
+fn piece(name: &str) -> Piece {
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with("inputs.") {
+        return Piece::Input(name["inputs.".len()..].to_owned());
+    }
+    match OF_THE_BACKEND.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(known) => Piece::Backend(known),
+        None => Piece::Unknown(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_text_and_what_is_put_into_it() {
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let input = |name: &str| Piece::Input(name.to_owned());
+        for (word, expected) in [
+            ("--x={{.inputs.x}}", vec![text("--x="), input("x")]),
+            ("{{ .Inputs.a_b }}{{$inputs.c}}!", vec![input("a_b"), input("c"), text("!")]),
+            ("{{.outputprefix}}", vec![Piece::Backend("outputPrefix")]),
+            ("{{.imputs.x}}", vec![Piece::Unknown("imputs.x".to_owned())]),
+            ("{{ user }} and {{.inputs.x", vec![text("{{ user }} and {{.inputs.x")]),
+            ("{{{.inputs.x}}}", vec![text("{"), input("x"), text("}")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(pieces(word), expected, "{word}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Points and spans of time as people write them.
+
+use std::time::Duration;
+
+/// The units of a span, longest first, and their length in nanoseconds.
+const UNITS: [(&str, u128); 6] =
+    [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+
+/// Reads a span such as `90s`, `1h30m` or `1.5d`: numbers with units, the longer units first.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let (mut nanoseconds, mut longer) = (0_u128, u128::MAX);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+        let (digits, after) = rest.split_at(number);
+        let word = after.len() - after.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).len();
+        let (unit, after) = after.split_at(word);
+        let (_, length) = UNITS.iter().find(|(name, length)| *name == unit && *length < longer)?;
+        nanoseconds = nanoseconds.checked_add(times(digits, *length)?)?;
+        (longer, rest) = (*length, after.trim_start());
+    }
+    let seconds = u64::try_from(nanoseconds / 1_000_000_000).ok()?;
+    // What no clock and no protobuf message holds is a mistake.
+    (seconds <= 315_576_000_000).then(|| Duration::new(seconds, u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0)))
+}
+
+/// A decimal number times a length, exactly: floating point would lose digits.
+fn times(digits: &str, length: u128) -> Option<u128> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() || whole.len() > 15 || fraction.len() > 15 || digits.ends_with('.') {
+        return None;
+    }
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? };
+    let exact = fraction.checked_mul(length)?;
+    (exact % scale == 0).then_some(whole.parse::<u128>().ok()?.checked_mul(length)? + exact / scale)
+}
+
+/// Reads a point in time as RFC 3339 has it, `2030-01-31T12:00:00Z` or with an offset: seconds since
+/// 1970 and nanoseconds.
+pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (year, month, day) = date_of(date)?;
+    let zone = time.find(['Z', 'z', '+', '-'])?;
+    let (clock, offset) = (&time[..zone], offset(&time[zone..])?);
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let mut parts = clock.split(':').map(|part| number(part, 2));
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanoseconds =
+        number(fraction, fraction.len()).filter(|_| fraction.len() <= 9)? * 10_i64.pow(9 - u32::try_from(fraction.len()).ok()?);
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    Some((seconds, u32::try_from(nanoseconds).ok()?))
+}
+
+fn date_of(date: &str) -> Option<(i64, i64, i64)> {
+    let mut parts = date.splitn(3, '-');
+    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (year >= 1 && (1..=12).contains(&month) && (1..=days).contains(&day)).then_some((year, month, day))
+}
+
+/// Seconds east of Greenwich: `Z`, `+02:00`.
+fn offset(text: &str) -> Option<i64> {
+    if matches!(text, "Z" | "z") {
+        return Some(0);
+    }
+    let (hours, minutes) = text[1..].split_once(':')?;
+    let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+    let seconds = (hours <= 23 && minutes <= 59).then_some(hours * 3_600 + minutes * 60)?;
+    Some(if text.starts_with('-') { -seconds } else { seconds })
+}
+
+fn number(text: &str, digits: usize) -> Option<i64> {
+    (text.len() == digits && digits > 0 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Years begin in March here, so that the leap day is the last of its year.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_exact() {
+        for (text, milliseconds) in
+            [("90s", 90_000), ("1h30m", 5_400_000), ("1d 12h", 129_600_000), ("1.5s", 1_500), ("500ms", 500), ("0s", 0), ("0.1s", 100)]
+        {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "90", "s", "1m1h", "1h1h", "-1s", "1 h", "1.s", ".5s", "1y", "1h30", "99999999999999d", "0.00001us"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn points_are_seconds_since_1970() {
+        for (text, seconds, nanoseconds) in [
+            ("1970-01-01T00:00:00Z", 0, 0),
+            ("2026-01-02T00:00:00Z", 1_767_312_000, 0),
+            ("2000-02-29T23:59:59.5+02:00", 951_861_599, 500_000_000),
+            ("1969-12-31 23:59:59-00:30", 1_799, 0),
+            ("2001-09-09T01:46:40.000000001z", 1_000_000_000, 1),
+        ] {
+            assert_eq!(parse_datetime(text), Some((seconds, nanoseconds)), "{text}");
+        }
+        for text in [
+            "",
+            "2026-01-02",
+            "2026-02-30T00:00:00Z",
+            "2026-1-2T00:00:00Z",
+            "2026-01-02T00:00:00",
+            "2026-01-02T24:00:00Z",
+            "T",
+            "2026-01-02T00:00Z",
+        ] {
+            assert_eq!(parse_datetime(text), None, "{text}");
+        }
+    }
+}

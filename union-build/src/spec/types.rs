@@ -1,0 +1,233 @@
+//! Types of a task's inputs and outputs, as a manifest writes them.
+
+use std::fmt;
+
+use super::given::Given;
+use super::time;
+use crate::diag::nearest;
+
+/// The type of an input or an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A whole number of 64 bits.
+    Integer,
+    /// A floating-point number.
+    Float,
+    /// Text.
+    String,
+    /// Yes or no.
+    Boolean,
+    /// A point in time.
+    Datetime,
+    /// A span of time.
+    Duration,
+    /// Named values of any types, as in a JSON object.
+    Struct,
+    /// A file.
+    File,
+    /// A folder.
+    Directory,
+    /// Values of one type.
+    List(Box<Type>),
+    /// Values of one type, by names.
+    Map(Box<Type>),
+    /// A value or nothing.
+    Optional(Box<Type>),
+    /// One of these words.
+    Enum(Vec<String>),
+}
+
+/// The words that are whole types, and what they mean.
+const WORDS: &[(&str, Type)] = &[
+    ("integer", Type::Integer),
+    ("float", Type::Float),
+    ("string", Type::String),
+    ("boolean", Type::Boolean),
+    ("datetime", Type::Datetime),
+    ("duration", Type::Duration),
+    ("struct", Type::Struct),
+    ("file", Type::File),
+    ("directory", Type::Directory),
+];
+
+/// The words that take a type in brackets.
+const OF: [&str; 3] = ["list", "map", "optional"];
+
+/// What other languages call them.
+const ALIASES: &[(&str, &str)] = &[
+    ("int", "integer"),
+    ("i64", "integer"),
+    ("f64", "float"),
+    ("double", "float"),
+    ("number", "float"),
+    ("str", "string"),
+    ("text", "string"),
+    ("bool", "boolean"),
+    ("timestamp", "datetime"),
+    ("timedelta", "duration"),
+    ("dict", "struct"),
+    ("object", "struct"),
+    ("dir", "directory"),
+    ("folder", "directory"),
+];
+
+impl Type {
+    /// Reads a type such as `list[optional[integer]]`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what may have been meant.
+    pub fn parse(text: &str) -> Result<Self, NotAType> {
+        let text = text.trim();
+        if let Some((_, plain)) = WORDS.iter().find(|(word, _)| *word == text) {
+            return Ok(plain.clone());
+        }
+        let Some((word, rest)) = text.split_once('[') else {
+            return Err(match OF.contains(&text) {
+                true => NotAType { why: format!("`{text}` needs a type in brackets"), instead: None },
+                false => unknown(text),
+            });
+        };
+        let word = word.trim();
+        if !OF.contains(&word) {
+            return Err(unknown(word));
+        }
+        let Some(inner) = rest.trim_end().strip_suffix(']') else {
+            return Err(NotAType { why: "a bracket is not closed".to_owned(), instead: None });
+        };
+        // The keys of a map are always strings, and so are left out.
+        let inner = if word == "map" { inner.trim().strip_prefix("string,").unwrap_or(inner) } else { inner };
+        let inner = Box::new(Self::parse(inner)?);
+        match word {
+            "list" => Ok(Self::List(inner)),
+            "map" => Ok(Self::Map(inner)),
+            _ if matches!(*inner, Self::Optional(_)) => {
+                Err(NotAType { why: "it is optional twice".to_owned(), instead: Some((text.to_owned(), inner.to_string())) })
+            }
+            _ => Ok(Self::Optional(inner)),
+        }
+    }
+
+    /// Why a value is not one of this type; `None` when it is.
+    pub fn misfit(&self, given: &Given) -> Option<String> {
+        let fits = match (self, given) {
+            (Self::Integer, Given::Integer(_)) | (Self::Float, Given::Float(_) | Given::Integer(_)) => true,
+            (Self::String | Self::File | Self::Directory, Given::Text(_)) | (Self::Boolean, Given::Bool(_)) => true,
+            (Self::Struct, Given::Map(_)) => true,
+            (Self::Datetime, Given::Text(text)) => time::parse_datetime(text).is_some(),
+            (Self::Duration, Given::Text(text)) => time::parse_duration(text).is_some(),
+            (Self::Enum(words), Given::Text(text)) => words.contains(text),
+            (Self::Optional(inner), _) => return inner.misfit(given),
+            (Self::List(inner), Given::List(values)) => return values.iter().find_map(|value| inner.misfit(value)),
+            (Self::Map(inner), Given::Map(values)) => return values.values().find_map(|value| inner.misfit(value)),
+            _ => false,
+        };
+        (!fits).then(|| format!("{given} is not {}", self.words()))
+    }
+
+    /// The type as a message names it.
+    fn words(&self) -> String {
+        match self {
+            Self::Integer => "a whole number".to_owned(),
+            Self::Float => "a number".to_owned(),
+            Self::String => "a string".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Datetime => "a time such as `2030-01-31T12:00:00Z`".to_owned(),
+            Self::Duration => "a duration such as `1h30m`".to_owned(),
+            Self::Struct => "a table".to_owned(),
+            Self::File => "the address of a file".to_owned(),
+            Self::Directory => "the address of a folder".to_owned(),
+            Self::List(inner) => format!("a list of `{inner}`"),
+            Self::Map(inner) => format!("a table of `{inner}`"),
+            Self::Optional(inner) => inner.words(),
+            Self::Enum(words) => format!("one of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    /// As [`Type::parse`] reads it; an enum as its list of words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(inner) => write!(f, "list[{inner}]"),
+            Self::Map(inner) => write!(f, "map[{inner}]"),
+            Self::Optional(inner) => write!(f, "optional[{inner}]"),
+            Self::Enum(words) => write!(f, "{words:?}"),
+            plain => f.write_str(WORDS.iter().find(|(_, known)| known == plain).map_or("", |(word, _)| word)),
+        }
+    }
+}
+
+/// Why a text is not a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAType {
+    /// What is wrong.
+    pub why: String,
+    /// Which part of the text, and what may have been meant by it.
+    pub instead: Option<(String, String)>,
+}
+
+/// All words of types, for messages and for the reference page.
+pub(super) fn words() -> String {
+    let plain = WORDS.iter().map(|(word, _)| format!("`{word}`"));
+    let of = OF.iter().map(|word| format!("`{word}[…]`"));
+    plain.chain(of).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown(word: &str) -> NotAType {
+    let lower = word.to_lowercase();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|(_, meant)| *meant);
+    let meant = alias.or_else(|| nearest(word, WORDS.iter().map(|(word, _)| *word).chain(OF)));
+    NotAType { why: format!("`{word}` is not a type"), instead: meant.map(|meant| (word.to_owned(), meant.to_owned())) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_read_as_it_is_written() {
+        for text in ["integer", "list[list[float]]", "map[optional[file]]", "optional[list[datetime]]", "directory", "struct"] {
+            assert_eq!(Type::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Type::parse(" map[ string, list[ integer ] ] ").unwrap().to_string(), "map[list[integer]]");
+    }
+
+    #[test]
+    fn what_is_no_type_says_what_was_meant() {
+        for (text, why, instead) in [
+            ("int", "`int` is not a type", Some("integer")),
+            ("list[str]", "`str` is not a type", Some("string")),
+            ("lst[string]", "`lst` is not a type", Some("list")),
+            ("list[integer", "a bracket is not closed", None),
+            ("list", "`list` needs a type in brackets", None),
+            ("", "`` is not a type", None),
+            ("optional[optional[file]]", "it is optional twice", Some("optional[file]")),
+            ("integer]", "`integer]` is not a type", Some("integer")),
+        ] {
+            let wrong = Type::parse(text).unwrap_err();
+            assert_eq!((wrong.why.as_str(), wrong.instead.as_ref().map(|(_, meant)| meant.as_str())), (why, instead), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_fits_its_type_or_says_why_not() {
+        let number = Given::Integer(3);
+        let texts = Given::List(vec![Given::Text("a".to_owned())]);
+        for (ty, given, misfit) in [
+            ("integer", &number, None),
+            ("float", &number, None),
+            ("string", &number, Some("`3` is not a string")),
+            ("optional[boolean]", &number, Some("`3` is not true or false")),
+            ("list[string]", &texts, None),
+            ("list[integer]", &texts, Some("`\"a\"` is not a whole number")),
+            ("datetime", &Given::Text("soon".to_owned()), Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`")),
+            ("duration", &Given::Text("90s".to_owned()), None),
+        ] {
+            assert_eq!(Type::parse(ty).unwrap().misfit(given).as_deref(), misfit, "{ty}");
+        }
+        let words = Type::Enum(vec!["fast".to_owned(), "slow".to_owned()]);
+        assert_eq!(words.misfit(&Given::Text("fast".to_owned())), None);
+        assert_eq!(words.misfit(&Given::Text("fats".to_owned())).unwrap(), "`\"fats\"` is not one of `fast`, `slow`");
+    }
+}

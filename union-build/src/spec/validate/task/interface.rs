@@ -1,0 +1,116 @@
+//! Inputs, outputs, and the command line that refers to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diag::{Code, Diagnostic, Origin, nearest};
+use crate::spec::raw::{Node, Value};
+use crate::spec::template::{OF_THE_BACKEND, Piece, pieces};
+use crate::spec::types::{self, Type};
+use crate::spec::validate::reader::Reader;
+use crate::spec::validate::{grammar, unknown};
+use crate::spec::{Kind, Placed, toml_text};
+
+/// The inputs of a task, as far as the manifest knows them.
+pub(super) struct Inputs<'a> {
+    /// The types of those that are not broken.
+    pub(super) types: BTreeMap<String, Placed<Type>>,
+    /// The names of all of them; `None` when only the binary knows them, or their table is broken.
+    names: Option<BTreeSet<&'a str>>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Reads `inputs`.
+    pub(super) fn read(kind: Kind, reader: &mut Reader<'a>) -> Self {
+        let names = match reader.table.get("inputs").map(|node| &node.value) {
+            Some(Value::Table(table)) if kind == Kind::Container => Some(table.keys().map(String::as_str).collect()),
+            _ => None,
+        };
+        Self { types: variables("inputs", reader), names }
+    }
+
+    /// Whether the manifest knows them.
+    pub(super) fn are_known(&self) -> bool {
+        self.names.is_some()
+    }
+
+    /// The problem of a name that is no input. What would be replaced is not always the name alone, so
+    /// there is no edit for it.
+    pub(super) fn unknown(&self, name: &str, origin: &Origin) -> Option<Diagnostic> {
+        let names = self.names.as_ref().filter(|names| !names.contains(name))?;
+        Some(Diagnostic { suggestion: None, ..unknown(Code::UnknownInput, "input", name, origin, names) })
+    }
+}
+
+/// The typed variables of a table, by name.
+pub(super) fn variables(key: &str, reader: &mut Reader<'_>) -> BTreeMap<String, Placed<Type>> {
+    let mut variables = BTreeMap::new();
+    for (name, node) in reader.table(key).into_iter().flatten() {
+        reader.problems.extend(grammar::VARIABLE.problem(name, &node.key));
+        let read = match &node.value {
+            Value::Text(text) => plain(text, &node.origin),
+            Value::List(words) => one_of(words, &node.origin),
+            _ => continue,
+        };
+        match read {
+            Ok(value) => drop(variables.insert(name.clone(), Placed { value, origin: node.origin.clone() })),
+            Err(problem) => reader.problems.push(*problem),
+        }
+    }
+    variables
+}
+
+fn plain(text: &str, origin: &Origin) -> Result<Type, Box<Diagnostic>> {
+    Type::parse(text).map_err(|wrong| {
+        let problem = Diagnostic::error(Code::InvalidValue, format!("`{text}` is not a type: {}", wrong.why), origin, "not a type");
+        let list = format!("the types are {}, and a list of strings for an enum", types::words());
+        Box::new(match wrong.instead {
+            Some((part, meant)) => {
+                let better = text.replacen(&part, &meant, 1);
+                problem.help(format!("did you mean `{better}`? {list}")).suggest(origin, toml_text::string(&better))
+            }
+            None => problem.help(list),
+        })
+    })
+}
+
+fn one_of(nodes: &[Node], origin: &Origin) -> Result<Type, Box<Diagnostic>> {
+    let mut words = Vec::new();
+    for node in nodes {
+        let Value::Text(word) = &node.value else { continue };
+        if word.is_empty() || words.contains(word) {
+            let why = if word.is_empty() { "is empty" } else { "stands there twice" };
+            let problem = Diagnostic::error(Code::InvalidValue, format!("a word of an enum {why}"), &node.origin, why);
+            return Err(Box::new(problem.help("remove it")));
+        }
+        words.push(word.clone());
+    }
+    if words.is_empty() {
+        let problem = Diagnostic::error(Code::InvalidValue, "an enum needs at least one word", origin, "no words");
+        return Err(Box::new(problem.help("write its words, such as `[\"fast\", \"slow\"]`")));
+    }
+    Ok(Type::Enum(words))
+}
+
+/// Checks that what the command line refers to is there.
+pub(super) fn check_command(inputs: &Inputs<'_>, reader: &mut Reader<'_>) {
+    for node in reader.entries("command") {
+        let Value::Text(word) = &node.value else { continue };
+        let problem = |piece| match piece {
+            Piece::Input(name) => inputs.unknown(&name, &node.origin),
+            Piece::Unknown(name) => Some(unknown_template(&name, &node.origin)),
+            Piece::Text(_) | Piece::Backend(_) => None,
+        };
+        reader.problems.extend(pieces(word).into_iter().filter_map(problem));
+    }
+}
+
+fn unknown_template(name: &str, origin: &Origin) -> Diagnostic {
+    let message = format!("nothing is put in place of `{{{{.{name}}}}}`");
+    let problem = Diagnostic::error(Code::InvalidValue, message, origin, "not known");
+    let list: Vec<String> = OF_THE_BACKEND.iter().map(|known| format!("`{{{{.{known}}}}}`")).collect();
+    let list = format!("known are `{{{{.inputs.NAME}}}}`, {}", list.join(", "));
+    problem.help(match nearest(name, OF_THE_BACKEND) {
+        Some(meant) => format!("did you mean `{{{{.{meant}}}}}`? {list}"),
+        None => list,
+    })
+}

@@ -1,0 +1,119 @@
+//! How often a task is tried, how long it may take, and whether its results are kept.
+
+use std::time::Duration;
+
+use super::interface::Inputs;
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::spec::Placed;
+use crate::spec::raw::{Node, Value};
+use crate::spec::task::{Backoff, Cache, CacheVersion, Retries, Timeout};
+use crate::spec::time::parse_duration;
+use crate::spec::validate::grammar;
+use crate::spec::validate::reader::Reader;
+
+/// The backend's own limit.
+const MOST_RETRIES: i64 = 10;
+
+/// Reads `retries`.
+pub(super) fn retries(reader: &mut Reader<'_>) -> Retries {
+    let Some(node) = reader.table.get("retries") else { return Retries::default() };
+    match &node.value {
+        Value::Integer(number) => Retries { count: count(*number, &node.origin, reader), backoff: None },
+        Value::Table(table) => {
+            let reader = &mut reader.inner(table);
+            let number = match table.get("count") {
+                Some(Node { origin, value: Value::Integer(number), .. }) => count(*number, origin, reader),
+                Some(_) => 0,
+                None => {
+                    let problem = Diagnostic::error(Code::InvalidValue, "`retries` has no `count`", &node.origin, "how often?");
+                    reader.problems.push(problem.help("write `count = 3`"));
+                    0
+                }
+            };
+            Retries { count: number, backoff: backoff(reader) }
+        }
+        _ => Retries::default(),
+    }
+}
+
+fn count(number: i64, origin: &Origin, reader: &mut Reader<'_>) -> u32 {
+    u32::try_from(number).ok().filter(|_| number <= MOST_RETRIES).unwrap_or_else(|| {
+        let problem = Diagnostic::error(Code::InvalidValue, format!("`retries` cannot be {number}"), origin, "not a number of attempts");
+        reader.problems.push(problem.help(format!("write a number from 0 to {MOST_RETRIES}")));
+        0
+    })
+}
+
+fn backoff(reader: &mut Reader<'_>) -> Option<Backoff> {
+    let (base, cap) = (duration("backoff", reader), duration("max-backoff", reader));
+    let mut refuse = |message: &str, origin: &Origin, label: &str, help: &str| {
+        reader.problems.push(Diagnostic::error(Code::InvalidValue, message, origin, label).help(help));
+    };
+    let factor = reader.table.get("factor");
+    let value = match factor.map(|node| &node.value) {
+        Some(Value::Integer(number)) => *number as f64,
+        Some(Value::Number(digits)) => digits.parse().unwrap_or(1.0),
+        _ => 1.0,
+    };
+    if let Some(factor) = factor.filter(|_| value < 1.0) {
+        refuse("a pause does not get shorter", &factor.origin, "below 1", "write a number from 1");
+    }
+    if let (Some(factor), None, true) = (factor, &cap, value > 1.0) {
+        refuse("pauses would grow without a limit", &factor.origin, "above 1", "write `max-backoff = \"…\"`, the longest pause");
+    }
+    if let (None, Some(cap)) = (&base, &cap) {
+        refuse("`max-backoff` without a `backoff` has no effect", &cap.origin, "unused", "write `backoff = \"…\"`, the first pause");
+    }
+    base.map(|base| Backoff { base: base.value, factor: value, cap: cap.map(|cap| cap.value) })
+}
+
+/// Reads `timeout`.
+pub(super) fn timeout(reader: &mut Reader<'_>) -> Timeout {
+    match reader.table("timeout") {
+        Some(table) => {
+            let reader = &mut reader.inner(table);
+            let mut limit = |key| duration(key, reader).map(|limit| limit.value).filter(|limit| !limit.is_zero());
+            Timeout { runtime: limit("runtime"), queued: limit("queued"), deadline: limit("deadline") }
+        }
+        None => {
+            let runtime = duration("timeout", reader).map(|limit| limit.value).filter(|limit| !limit.is_zero());
+            Timeout { runtime, ..Timeout::default() }
+        }
+    }
+}
+
+/// Reads `cache`.
+pub(super) fn cache(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> Option<Cache> {
+    let plain = |version| Cache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
+    let Node { origin, value, .. } = reader.table.get("cache")?;
+    match value {
+        Value::Bool(true) => {
+            let problem = Diagnostic::error(Code::InvalidValue, "`true` does not say whose results are the same", origin, "which version?");
+            reader.problems.push(problem.help("write `\"auto\"`").suggest(origin, "\"auto\""));
+            None
+        }
+        Value::Text(_) => version("cache", reader).map(plain),
+        Value::Table(table) => {
+            let reader = &mut reader.inner(table);
+            let ignored = reader.texts("ignored-inputs", &grammar::VARIABLE);
+            reader.problems.extend(ignored.iter().filter_map(|name| inputs.unknown(name, &name.origin)));
+            Some(Cache {
+                version: version("version", reader)?,
+                serialize: reader.bool("serialize").is_some_and(|serialize| serialize.value),
+                ignored_inputs: ignored.into_iter().map(|name| name.value).collect(),
+                max_age: duration("max-age", reader).map(|age| age.value),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn version(key: &str, reader: &mut Reader<'_>) -> Option<CacheVersion> {
+    let version = reader.text(key, &grammar::CACHE_VERSION)?;
+    Some(if version.value == "auto" { CacheVersion::Auto } else { CacheVersion::Named(version.value) })
+}
+
+fn duration(key: &str, reader: &mut Reader<'_>) -> Option<Placed<Duration>> {
+    let text = reader.text(key, &grammar::DURATION)?;
+    Some(Placed { value: parse_duration(&text.value)?, origin: text.origin })
+}

@@ -1,0 +1,124 @@
+//! Schedules that start a task.
+
+use std::collections::BTreeMap;
+
+use super::interface::Inputs;
+use crate::diag::{Code, Diagnostic};
+use crate::spec::Placed;
+use crate::spec::given::Given;
+use crate::spec::raw::{Node, Table, Value};
+use crate::spec::task::{Schedule, Trigger};
+use crate::spec::time::parse_duration;
+use crate::spec::types::Type;
+use crate::spec::validate::reader::Reader;
+use crate::spec::validate::{grammar, tables};
+
+/// Reads `triggers`.
+pub(super) fn read(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Trigger> {
+    let mut triggers = BTreeMap::new();
+    for (key, node, table) in tables(reader.table, "triggers") {
+        let problem = grammar::NAME.problem(key, &node.key);
+        reader.problems.extend(problem);
+        let reader = &mut reader.inner(table);
+        let Some(schedule) = schedule(key, node, reader) else { continue };
+        let trigger = Trigger {
+            key: key.to_owned(),
+            origin: node.key.clone(),
+            schedule,
+            inputs: values(table),
+            time_input: reader.text("time-input", &grammar::VARIABLE),
+            description: reader.text("description", &grammar::SHORT),
+            active: reader.bool("active").is_none_or(|active| active.value),
+        };
+        check(&trigger, inputs, reader);
+        triggers.insert(key.to_owned(), trigger);
+    }
+    triggers
+}
+
+fn schedule(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Schedule> {
+    let (cron, every) = (reader.text("cron", &grammar::CRON), reader.text("every", &grammar::DURATION));
+    let timezone = reader.text("timezone", &grammar::TIMEZONE);
+    let has = |key| reader.table.contains_key(key);
+    let problem = match (has("cron"), has("every")) {
+        (true, true) => Some(format!("trigger `{key}` has both `cron` and `every`")),
+        (false, false) => Some(format!("trigger `{key}` does not say when it starts the task")),
+        _ => None,
+    };
+    if let Some(message) = problem {
+        let problem = Diagnostic::error(Code::InvalidValue, message, &node.key, "when?");
+        reader.problems.push(problem.help("write either `cron = \"0 3 * * *\"` or `every = \"15m\"`"));
+        return None;
+    }
+    if let (Some(timezone), None) = (&timezone, &cron) {
+        let problem = Diagnostic::error(Code::InvalidValue, "only `cron` has a time zone", &timezone.origin, "unused");
+        reader.problems.push(problem.help("remove it"));
+    }
+    if let Some(cron) = cron {
+        return Some(Schedule::Cron { expression: cron.value, timezone: timezone.map_or_else(|| "UTC".to_owned(), |zone| zone.value) });
+    }
+    let every = every?;
+    let span = parse_duration(&every.value)?;
+    let minutes =
+        u32::try_from(span.as_secs() / 60).ok().filter(|minutes| *minutes > 0 && span.as_secs() % 60 == 0 && span.subsec_nanos() == 0);
+    if minutes.is_none() {
+        let message = format!("`{}` is not a whole number of minutes", every.value);
+        let problem = Diagnostic::error(Code::InvalidValue, message, &every.origin, "not whole minutes");
+        reader.problems.push(problem.help("write minutes, hours or days, such as `15m`"));
+    }
+    minutes.map(Schedule::Every)
+}
+
+/// The values that a trigger gives, with their places.
+fn values(table: &Table) -> BTreeMap<String, Placed<Given>> {
+    let Some(Node { value: Value::Table(values), .. }) = table.get("inputs") else { return BTreeMap::new() };
+    let placed = |(name, node): (&String, &Node)| Some((name.clone(), Placed { value: given(&node.value)?, origin: node.origin.clone() }));
+    values.iter().filter_map(placed).collect()
+}
+
+/// A value; `None` when a part of it was broken and reported.
+fn given(value: &Value) -> Option<Given> {
+    Some(match value {
+        Value::Text(text) => Given::Text(text.clone()),
+        Value::Bool(value) => Given::Bool(*value),
+        Value::Integer(number) => Given::Integer(*number),
+        Value::Number(digits) => Given::Float(digits.parse().ok()?),
+        Value::List(nodes) => Given::List(nodes.iter().map(|node| given(&node.value)).collect::<Option<_>>()?),
+        Value::Table(nodes) => {
+            Given::Map(nodes.iter().map(|(name, node)| Some((name.clone(), given(&node.value)?))).collect::<Option<_>>()?)
+        }
+        Value::Broken => return None,
+    })
+}
+
+/// Checks the values against the task's inputs: nobody is there to ask when a schedule starts it.
+fn check(trigger: &Trigger, inputs: &Inputs<'_>, reader: &mut Reader<'_>) {
+    for (name, node) in reader.table("inputs").into_iter().flatten() {
+        reader.problems.extend(inputs.unknown(name, &node.key));
+    }
+    for (name, given) in &trigger.inputs {
+        let Some(ty) = inputs.types.get(name) else { continue };
+        reader.problems.extend(ty.misfit(given).map(|why| {
+            let problem = Diagnostic::error(Code::InvalidValue, format!("input `{name}`: {why}"), &given.origin, "of another type");
+            problem.also(&ty.origin, "declared here").help("write a value of the declared type")
+        }));
+    }
+    if let Some(time) = &trigger.time_input {
+        reader.problems.extend(inputs.unknown(time, &time.origin));
+        if let Some(ty) = inputs.types.get(&time.value).filter(|ty| ty.value != Type::Datetime) {
+            let message = format!("input `{}` is not a `datetime`", time.value);
+            let problem = Diagnostic::error(Code::InvalidValue, message, &time.origin, "gets a time");
+            reader.problems.push(problem.also(&ty.origin, "declared here").help("name an input of the type `datetime`"));
+        }
+    }
+    let Some(given) = reader.table("inputs").filter(|_| inputs.are_known()) else { return };
+    let is_time = |name: &String| trigger.time_input.as_ref().is_some_and(|time| time.value == *name);
+    let must_be_given =
+        |(name, ty): &(&String, &Placed<Type>)| !matches!(ty.value, Type::Optional(_)) && !given.contains_key(*name) && !is_time(name);
+    let missing: Vec<String> = inputs.types.iter().filter(must_be_given).map(|(name, _)| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        let message = format!("trigger `{}` does not give {}", trigger.key, missing.join(", "));
+        let problem = Diagnostic::error(Code::InvalidValue, message, &trigger.origin, "inputs are missing");
+        reader.problems.push(problem.help("give a value for each under `inputs`"));
+    }
+}
