@@ -187,6 +187,15 @@ async fn what_was_kept_is_used_and_renewed_without_the_user() {
 }
 
 #[tokio::test]
+async fn a_client_with_a_secret_leaves_the_users_login_alone() {
+    let backend = Backend::obedient();
+    let (access, refresh) = backend.memory().issue();
+    robot(&backend).with_tokens(&backend, &access, &refresh).client().user().await.unwrap();
+    assert_eq!(backend.calls("UserInfo")[0].request.header("authorization"), None);
+    assert_eq!(backend.calls("/token")[0].field("grant_type").as_deref(), Some("client_credentials"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_renewed_is_forgotten_and_a_login_is_needed() {
     let backend = Backend::obedient();
     let mut world = World::of(&backend).with_tokens(&backend, "old", "revoked");
