@@ -97,13 +97,14 @@ impl Package<'_> {
             try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
         }
         let kept = self.kept(plan, &there).await?;
-        let silent: Vec<&ImagePlan> = there.iter().copied().filter(|image| !self.is_described(image, &kept)).collect();
+        let silent = there.iter().copied().filter(|image| !self.is_described(image, &kept) && describing::can_ask(&image.keyed));
+        let silent: Vec<&ImagePlan> = silent.collect();
         let mut handover = self.hand_over(plan).await?;
         let Outcome { published, mut described } = self.make(plan, &missing, &silent, &environments).await?;
         if !self.work.dry {
             handover.commit();
         }
-        described.extend(kept);
+        kept.into_iter().for_each(|(name, said)| described.entry(name).or_default().extend(said));
         let mut results = plan.results.clone();
         let mut made = Vec::new();
         for image in &plan.images {
@@ -193,7 +194,7 @@ impl Package<'_> {
         let (executables, starts) = try_join(compiled, starts).await?;
         let mut described = BTreeMap::new();
         for keyed in &needed {
-            let said = describing::ask(&self.declared.spec, keyed, &executables, &self.session.workspace.root, self.ui).await?;
+            let said = describing::ask(self, keyed, &executables).await?;
             described.insert(keyed.name.as_str(), said);
         }
         let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.destinations.source.clone(), self.ui.clone());

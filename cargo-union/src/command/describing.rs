@@ -11,6 +11,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Kind, Spec};
 
+use super::building::Package;
 use super::compiling::Executables;
 use super::keys::Keyed;
 use crate::base::error::Error;
@@ -21,7 +22,6 @@ use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
-use crate::ui::Ui;
 
 /// Descriptions by binary, each the line that the binary prints.
 pub(super) type Descriptions = BTreeMap<String, String>;
@@ -35,11 +35,18 @@ pub(super) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
     tasks.filter_map(|task| task.bin.as_ref().map(|bin| bin.value.as_str())).collect()
 }
 
+/// Whether this machine can run the binaries of an image for some platform.
+pub(super) fn can_ask(keyed: &Keyed) -> bool {
+    keyed.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
+}
+
 /// Asks the binaries of an image, as far as this machine can run them.
 ///
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
-pub(super) async fn ask(spec: &Spec, keyed: &Keyed, executables: &Executables<'_>, folder: &Path, ui: &Ui) -> Result<Descriptions> {
+pub(super) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
+    let Package { work, session, declared, ui, .. } = package;
+    let (spec, folder, machine) = (&declared.spec, &session.workspace.root, &work.scope.cargo.environment);
     let (wanted, mut descriptions) = (wanted(spec, &keyed.name), Descriptions::new());
     let targets = keyed.code.iter().flat_map(|code| &code.targets);
     let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
@@ -49,16 +56,22 @@ pub(super) async fn ask(spec: &Spec, keyed: &Keyed, executables: &Executables<'_
         return Ok(descriptions);
     };
     for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let description = Description::read(&executable.name, &describe(&executable.name, &executable.path, folder).await?)?;
+        let description = Description::read(&executable.name, &describe(&executable.name, &executable.path, folder, machine).await?)?;
         descriptions.insert(executable.name.clone(), description.line);
     }
     Ok(descriptions)
 }
 
-/// With nothing to read and nothing in its environment: what it says depends on the binary alone.
-async fn describe(name: &str, path: &Path, folder: &Path) -> Result<String> {
+/// With nothing to read and nothing in its environment: what it says depends on the binary alone. Only
+/// where the loader finds libraries is for the machine to say, such as that of a traced worker's Python.
+async fn describe(name: &str, path: &Path, folder: &Path, machine: &Environment) -> Result<String> {
+    const LIBRARIES: &str = "LD_LIBRARY_PATH";
     let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
-    let mut command = Command::new(path, folder, &Environment::default());
+    let mut environment = Environment::default();
+    if let Some(folders) = machine.get(LIBRARIES) {
+        environment.set(LIBRARIES, folders);
+    }
+    let mut command = Command::new(path, folder, &environment);
     command.arg("describe-interface");
     let output = match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(output) => output.map_err(|cause| failed().because(cause))?,

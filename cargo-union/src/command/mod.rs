@@ -18,7 +18,10 @@ mod login;
 mod pages;
 mod plan;
 mod planning;
+mod public;
 mod recording;
+mod register;
+mod registering;
 mod results;
 mod session;
 mod sources;
@@ -45,6 +48,7 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Config(scope) => config::run(scope, ui).await,
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
+        Task::Register(register) => register::run(register, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Update(update) => update::run(update, ui).await,
         Task::Login(backend) => login::log_in(backend, ui).await,

@@ -7,6 +7,7 @@ mod auth;
 pub mod backend;
 pub mod client;
 pub mod config;
+pub mod console;
 pub mod convert;
 pub mod idl;
 pub mod interface;

@@ -59,7 +59,7 @@ fn content(subject: &Subject<'_>) -> Value {
     let request = deploy_task(subject, &Scope::default(), "");
     // The types of a binary's inputs are not known here, so that the values of triggers stand beside.
     let values = |values: &BTreeMap<String, union_build::spec::Placed<Given>>| {
-        Value::hash_of(msgpack(&Given::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
+        Value::hash_of(msgpack::encode(&Given::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
     };
     let triggers = subject.task.triggers.iter().map(|(name, trigger)| (name.clone(), values(&trigger.inputs)));
     Value::List(vec![Value::hash_of(request.encode_to_vec()), Value::Map(triggers.collect())])

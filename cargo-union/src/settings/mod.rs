@@ -35,6 +35,8 @@ pub enum Task {
     Plan(Work),
     /// `build`
     Build(Work),
+    /// `register`
+    Register(Register),
     /// `images`
     Images(Scope),
     /// `update`
@@ -119,6 +121,23 @@ pub enum Output {
     Docker,
 }
 
+/// What `register` works with.
+#[derive(Debug)]
+pub struct Register {
+    /// What is built.
+    pub work: Work,
+    /// `--version`
+    pub version: Option<String>,
+    /// `--replace`
+    pub replace: bool,
+    /// `--require-clean`
+    pub require_clean: bool,
+    /// `--require-public`
+    pub require_public: bool,
+    /// `--output`: where requests are written, absolute.
+    pub requests: Option<PathBuf>,
+}
+
 /// What `update` works with.
 #[derive(Debug)]
 pub struct Update {
@@ -162,6 +181,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Register(register) => Task::Register(reader.register(register)?),
         cli::Command::Images(images) => {
             Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
         }
@@ -226,6 +246,22 @@ impl Reader<'_> {
             dry: false,
             describe: false,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
+        })
+    }
+
+    /// Images go to the registry and nowhere else: a cluster has to find them.
+    fn register(&self, register: cli::Register) -> Result<Register> {
+        let backend = self.backend(register.backend)?;
+        let (task, jobs, scope, cargo) = (register.task, register.jobs, register.scope, register.cargo);
+        let work = self.work(cli::Work { task, output: None, no_push: false, jobs, rebuild: false, scope, cargo })?;
+        let folder = current_folder()?;
+        Ok(Register {
+            work: Work { scope: Scope { backend, ..work.scope }, dry: register.dry_run, describe: true, ..work },
+            version: register.version,
+            replace: register.replace,
+            require_clean: register.require_clean,
+            require_public: register.require_public,
+            requests: register.output.map(|output| fs::absolute(&folder, &output)),
         })
     }
 

@@ -24,7 +24,8 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Form<'a> {
     line: &'a Line,
     url: Url,
-    fields: Serializer<'static, String>,
+    /// Encoded; a `Serializer` is not `Send`, and so does not stay.
+    fields: String,
     private: HeaderMap,
     repeat: Repeat,
 }
@@ -49,7 +50,7 @@ impl<'a> Form<'a> {
     /// An empty form. A proxy before the backend is shown its token only where it is on the way.
     pub(super) fn new(line: &'a Line, url: Url, proxy: &HeaderMap) -> Self {
         let private = if same_origin(&url, &line.base) { proxy.clone() } else { HeaderMap::new() };
-        Self { line, url, fields: Serializer::new(String::new()), private, repeat: Repeat::Always }
+        Self { line, url, fields: String::new(), private, repeat: Repeat::Always }
     }
 
     /// A form for tokens.
@@ -60,7 +61,7 @@ impl<'a> Form<'a> {
     /// Adds a field that has something in it.
     pub(super) fn field(mut self, name: &str, value: &str) -> Self {
         if !value.is_empty() {
-            self.fields.append_pair(name, value);
+            self.fields = Serializer::new(self.fields).append_pair(name, value).finish();
         }
         self
     }
@@ -87,8 +88,8 @@ impl<'a> Form<'a> {
     }
 
     /// Sends it.
-    pub(super) async fn send<T: DeserializeOwned>(mut self) -> Result<Result<T, Denied>, Failure> {
-        let body = Body::Bytes(self.fields.finish().into());
+    pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, Denied>, Failure> {
+        let body = Body::Bytes(self.fields.into());
         let outgoing = Outgoing { private: self.private, ..Outgoing::new(Method::POST, self.url.clone()) }
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")

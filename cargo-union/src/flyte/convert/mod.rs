@@ -4,7 +4,7 @@
 //! test lists.
 
 mod literal;
-mod msgpack;
+pub(super) mod msgpack;
 mod resources;
 mod template;
 mod trigger;
@@ -14,7 +14,6 @@ mod types;
 mod tests;
 
 pub use literal::literal;
-pub(super) use msgpack::encode as msgpack;
 pub use trigger::misfits;
 
 use union_build::spec;
@@ -42,7 +41,7 @@ pub struct Subject<'a> {
 }
 
 /// Whose task it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
     /// The tenant of a hosted backend.
     pub org: String,

@@ -3,7 +3,7 @@
 use union_build::spec::given::Given;
 
 /// The bytes of a value.
-pub(super) fn encode(given: &Given) -> Vec<u8> {
+pub(in crate::flyte) fn encode(given: &Given) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(given, &mut bytes);
     bytes

@@ -1,5 +1,8 @@
 //! What registering asks of a backend: a few methods, so that a test can stand in for one.
 
+#[cfg(test)]
+pub(super) mod fake;
+
 use async_trait::async_trait;
 
 use super::client::Client;
