@@ -11,6 +11,7 @@ pub mod base;
 pub mod build;
 pub mod cli;
 pub mod command;
+pub mod copilot;
 pub mod engine;
 pub mod exit;
 pub mod flyte;
@@ -73,11 +74,13 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
     };
     let exit = runtime.block_on(async {
         tokio::select! {
-            result = command::run(task, ui) => result.unwrap_or_else(|error| command::failed(&error, ui)),
+            // Ctrl-C reaches the programs that were started as well: that they end is no failure of theirs.
+            biased;
             () = interrupted() => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted
             }
+            result = command::run(task, ui) => result.unwrap_or_else(|error| command::failed(&error, ui)),
         }
     });
     // What was interrupted gets a moment to remove its drafts.

@@ -3,9 +3,11 @@
 
 mod build;
 mod check;
+mod dockerfile;
 mod flyte_config;
 mod output;
 mod pages;
 mod plan;
 mod reproducible;
+mod run;
 mod union_lock;

@@ -5,8 +5,10 @@
 #[expect(dead_code, reason = "the layout tests set a larger stage")]
 #[path = "../layout/scene.rs"]
 mod scene;
+mod starting;
 
-use std::process::{Child, Command, Stdio};
+mod containers;
+
 use std::sync::{Arc, Mutex};
 
 use cargo_union::build::Recipe;
@@ -21,7 +23,7 @@ use scene::{Scene, key, platform, program, reference, scratch, spec, target};
 use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Compression, Placed};
 use union_tests::base::debian_layout;
-use union_tests::engine::Engine as Dockerd;
+use union_tests::engine::{Engine as Dockerd, Podman};
 
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
@@ -147,8 +149,8 @@ async fn podman_takes_an_image_through_its_socket() {
     let scene = Scene::upon(&debian_layout());
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
-    let podman = Podman::start(&scene);
-    let publisher = Daemon::new(Arc::new(Engines::at([podman.address.clone()])), scene.source.clone(), Arc::new(Silent));
+    let podman = Podman::start();
+    let publisher = Daemon::new(Arc::new(Engines::at([podman.address()])), scene.source.clone(), Arc::new(Silent));
     let target = named(&recipe, "app");
     publisher.prepare(&target).await.unwrap();
     let published = publisher.publish(&target, &image, false).await.unwrap();
@@ -159,38 +161,6 @@ async fn podman_takes_an_image_through_its_socket() {
     let target = Target { tag: "v2".to_owned(), ..named(&edited, "app") };
     let published = publisher.publish(&target, &image, false).await.unwrap();
     assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
-}
-
-/// Podman's engine with storage of its own, stopped when it is dropped.
-struct Podman {
-    service: Child,
-    address: String,
-}
-
-impl Podman {
-    fn start(scene: &Scene) -> Self {
-        let socket = scene.path("podman.sock");
-        let address = format!("unix://{}", socket.display());
-        let mut podman = Command::new("podman");
-        podman.arg("--root").arg(scene.path("podman")).arg("--runroot").arg(scene.path("podman-run")).args(["--storage-driver", "vfs"]);
-        let service = podman.args(["system", "service", "--time", "0", &address]).stderr(Stdio::null()).spawn().unwrap();
-        // From here on it is stopped whatever happens.
-        let podman = Self { service, address };
-        for _ in 0..600 {
-            if socket.exists() {
-                return podman;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!("podman does not listen");
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 
 mod bad_days;
 mod bases;
+mod cuda;
 mod disks;
 mod engines;
 mod examples;
 mod lock;
 mod logins;
 mod main_job;
+mod runs;
 mod site;
+mod starting;

@@ -64,7 +64,8 @@ fn a_fresh_checkout_of_what_was_built_elsewhere_compiles_nothing() {
 #[test]
 fn an_edit_of_a_path_dependency_is_named_and_moves_only_the_code() {
     let site = Site::new().with_base("base:1", &"x".repeat(300_000));
-    let base = format!("[package.metadata.union.images.default]\nbase-image = {:?}\n", site.reference("base:1"));
+    let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
+    let base = format!("{table}\nbase-image = {:?}\n", site.reference("base:1"));
     let manifest = "[dependencies]\nhelper = { path = \"../helper\" }\n".to_owned() + &site.settings("package") + &base;
     let project = Project::workspace()
         .member("helper", "\n[lib]\n")

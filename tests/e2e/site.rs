@@ -48,9 +48,10 @@ impl Site {
         Project::package(name).union(&self.settings("package")).locked()
     }
 
-    /// A program on a base of this registry.
+    /// A program on a base of this registry, linked so that it needs nothing of the base.
     pub(crate) fn on(&self, base: &str, more: &str) -> Project {
-        let image = format!("[package.metadata.union.images.default]\nbase-image = {:?}\n{more}", self.reference(base));
+        let table = "[package.metadata.union.images.default]\nbuild = { link = \"static\" }";
+        let image = format!("{table}\nbase-image = {:?}\n{more}", self.reference(base));
         Project::package("hello").union(&self.settings("package")).union(&image)
     }
 
@@ -72,6 +73,15 @@ impl Site {
 
 /// Pushes a small base, with the arguments that skopeo needs for a login.
 pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
+    push_with(reference, content, &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), login);
+}
+
+/// Pushes a small base with a config of its own.
+pub(crate) fn push_base_of(reference: &str, config: &Value) {
+    push_with(reference, "x", config, &[]);
+}
+
+fn push_with(reference: &str, content: &str, config: &Value, login: &[&str]) {
     let folder = TempDir::new().unwrap();
     let write = |path: &str, text: &str| {
         let path = folder.path().join("root").join(path);
@@ -83,7 +93,7 @@ pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
     let (rootfs, layout) = (folder.path().join("rootfs.tar"), folder.path().join("layout"));
     let packed = Command::new("tar").arg("-C").arg(folder.path().join("root")).arg("-cf").arg(&rootfs).arg(".").status().unwrap();
     assert!(packed.success());
-    layout_of(&rootfs, &json!({ "Entrypoint": ["/base/entrypoint"], "Cmd": ["base"] }), &layout);
+    layout_of(&[&rootfs], config, &layout);
     let (from, to) = (format!("oci:{}:base", layout.display()), format!("docker://{reference}"));
     let copy = [&["copy", "--quiet", "--dest-tls-verify=false"], login, &[&from, &to]].concat();
     assert!(skopeo(&copy).is_some(), "skopeo {copy:?}");
@@ -91,7 +101,16 @@ pub(crate) fn push_base(reference: &str, content: &str, login: &[&str]) {
 
 /// The config of an image in a registry.
 pub(crate) fn config(reference: &str) -> Value {
-    let text = skopeo(&["inspect", "--config", "--tls-verify=false", &format!("docker://{reference}")]);
+    inspected(reference, &["--config"])
+}
+
+/// The manifest of an image in a registry.
+pub(crate) fn manifest(reference: &str) -> Value {
+    inspected(reference, &["--raw"])
+}
+
+fn inspected(reference: &str, what: &[&str]) -> Value {
+    let text = skopeo(&[&["inspect", "--tls-verify=false"], what, &[&format!("docker://{reference}")]].concat());
     serde_json::from_str(&text.unwrap_or_else(|| panic!("{reference} is not there"))).unwrap()
 }
 

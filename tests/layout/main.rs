@@ -6,3 +6,4 @@ mod builder;
 mod inputs;
 mod publishers;
 mod scene;
+mod starting;

@@ -67,13 +67,22 @@ impl Scene {
         spec::Copy { from: placed(path), typed: from.to_owned(), to: placed(to.to_owned()), mode: None }
     }
 
-    /// Everything for one image, linux/amd64, upon the base if there is one.
+    /// Everything for one image, linux/amd64, upon the base if there is one. Whether binaries can start is
+    /// not checked: most are no programs.
     pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> Recipe {
         let base = self.source.locked().map(Start::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
         let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
-        let (steps, workspace, told) = (chain.clone(), self.path("workspace"), BTreeMap::new());
-        Recipe { chain, steps, workspace, key: key("a"), platforms, told, source_date_epoch: 0 }
+        Recipe {
+            steps: chain.clone(),
+            chain,
+            workspace: self.path("workspace"),
+            key: key("a"),
+            platforms,
+            told: BTreeMap::new(),
+            source_date_epoch: 0,
+            check: false,
+        }
     }
 
     pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {

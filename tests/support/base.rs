@@ -1,6 +1,7 @@
-//! Base images for tests: a small Debian, made once per target folder, and any file system as a layout.
+//! Base images for tests: small Debians, made once per target folder, and any file system as a layout.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,47 +11,99 @@ use sha2::{Digest as _, Sha256};
 /// The tag of every base that is made here.
 pub const TAG: &str = "base";
 
-/// A root file system of Debian bookworm as a tar, with merged /usr. Made by the first test that asks.
+/// A root file system of a Debian release with more packages, as a tar, with merged /usr. Made by the
+/// first test that asks.
 ///
 /// # Panics
 /// When `mmdebstrap` is missing or Debian's mirror cannot be reached.
-pub fn debian_base() -> PathBuf {
-    made_once("debian-bookworm.tar", |draft| {
+pub fn debian(release: &str, packages: &[&str]) -> PathBuf {
+    made_once(&format!("{}.tar", name(release, packages)), |draft| {
         let mut mmdebstrap = Command::new("mmdebstrap");
         mmdebstrap.args(["--variant=minbase", "--format=tar", "--quiet"]);
         for folder in ["doc", "man", "locale", "i18n", "info"] {
             mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
         }
-        run(mmdebstrap.arg("bookworm").arg(draft));
+        if !packages.is_empty() {
+            mmdebstrap.arg(format!("--include={}", packages.join(",")));
+        }
+        run(mmdebstrap.arg(release).arg(draft));
     })
 }
 
-/// [`debian_base`] as an OCI layout, with the config that an image of Debian has.
+/// [`debian`] as an OCI layout, with the config that an image of Debian has.
 ///
 /// # Panics
-/// As [`debian_base`].
-pub fn debian_layout() -> PathBuf {
-    let rootfs = debian_base();
-    made_once("debian-bookworm", |draft| {
+/// As [`debian`].
+pub fn debian_layout_of(release: &str, packages: &[&str]) -> PathBuf {
+    let rootfs = debian(release, packages);
+    made_once(&name(release, packages), |draft| {
         let config = json!({ "Cmd": ["bash"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] });
-        layout_of(&rootfs, &config, draft);
+        layout_of(&[&rootfs], &config, draft);
     })
 }
 
-/// Makes an OCI layout of one image for linux/amd64, under [`TAG`], from the tar of a file system.
+/// Debian bookworm, without more.
+///
+/// # Panics
+/// As [`debian`].
+pub fn debian_layout() -> PathBuf {
+    debian_layout_of("bookworm", &[])
+}
+
+/// As little of bookworm as a C program needs, as a tar, in the folders of a distroless image: /usr is not
+/// merged, and nothing tells the loader where libraries are.
+///
+/// # Panics
+/// As [`debian`].
+pub fn distroless() -> PathBuf {
+    let rootfs = debian("bookworm", &[]);
+    made_once("distroless-bookworm.tar", |draft| {
+        let folder = draft.with_extension("rootfs");
+        let folders = ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| folder.join(name));
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).expect("a folder can be made"));
+        let libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(&folders[0]).args(["--strip-components=4", "-xf"]).arg(&rootfs);
+        run(tar.args(libraries.map(|name| format!("./usr/lib/x86_64-linux-gnu/{name}"))));
+        symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", folders[1].join("ld-linux-x86-64.so.2")).expect("a link can be made");
+        let release = "PRETTY_NAME=\"Distroless\"\nID=\"debian\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n";
+        fs::write(folders[2].join("os-release"), release).expect("a file can be written");
+        symlink("../usr/lib/os-release", folders[3].join("os-release")).expect("a link can be made");
+        run(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(draft).arg("."));
+    })
+}
+
+/// [`distroless`] as an OCI layout.
+///
+/// # Panics
+/// As [`debian`].
+pub fn distroless_layout() -> PathBuf {
+    let rootfs = distroless();
+    made_once("distroless-bookworm", |draft| layout_of(&[&rootfs], &json!({}), draft))
+}
+
+fn name(release: &str, packages: &[&str]) -> String {
+    [&["debian", release][..], packages].concat().join("-")
+}
+
+/// Makes an OCI layout of one image for linux/amd64, under [`TAG`], from the tars of its layers, lowest
+/// first.
 ///
 /// # Panics
 /// When the folder cannot be written.
-pub fn layout_of(rootfs: &Path, config: &Value, folder: &Path) {
+pub fn layout_of(tars: &[&Path], config: &Value, folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("the folder can be made");
-    let packed = folder.join("layer");
-    let to = File::create(&packed).expect("the layer can be written");
-    run(Command::new("gzip").args(["-n", "-1", "-c"]).arg(rootfs).stdout(Stdio::from(to)));
-    let size = fs::metadata(&packed).expect("the layer is there").len();
-    let digest = sha256(&packed);
-    fs::rename(&packed, blobs.join(&digest)).expect("the layer can be named");
-    let layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": format!("sha256:{digest}"), "size": size });
+    let pack = |tar: &&Path| {
+        let packed = folder.join("layer");
+        let to = File::create(&packed).expect("the layer can be written");
+        run(Command::new("gzip").args(["-n", "-1", "-c"]).arg(tar).stdout(Stdio::from(to)));
+        let size = fs::metadata(&packed).expect("the layer is there").len();
+        let digest = sha256(&packed);
+        fs::rename(&packed, blobs.join(&digest)).expect("the layer can be named");
+        json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": format!("sha256:{digest}"), "size": size })
+    };
+    let layers: Vec<Value> = tars.iter().map(pack).collect();
 
     let put = |value: &Value, media_type: &str| {
         let text = value.to_string();
@@ -62,12 +115,12 @@ pub fn layout_of(rootfs: &Path, config: &Value, folder: &Path) {
         "architecture": "amd64",
         "os": "linux",
         "config": config,
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(rootfs))] },
-        "history": [{ "created_by": "a test" }],
+        "rootfs": { "type": "layers", "diff_ids": tars.iter().map(|tar| format!("sha256:{}", sha256(tar))).collect::<Vec<_>>() },
+        "history": tars.iter().map(|_| json!({ "created_by": "a test" })).collect::<Vec<_>>(),
     });
     let config = put(&config, "application/vnd.oci.image.config.v1+json");
     let manifest_type = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer] });
+    let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers });
     let mut entry = put(&manifest, manifest_type);
     entry["annotations"] = json!({ "org.opencontainers.image.ref.name": TAG });
     let index = json!({ "schemaVersion": 2, "manifests": [entry] });
@@ -86,7 +139,10 @@ pub fn push(layout: &Path, reference: &str) {
 
 /// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
 /// at once: one makes it, the others wait.
-fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+///
+/// # Panics
+/// When it cannot be made.
+pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its path");
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target folder");
     let folder = target.join("union-tests");

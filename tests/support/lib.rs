@@ -13,6 +13,7 @@
 
 pub mod backend;
 pub mod base;
+pub mod c;
 pub mod engine;
 pub mod hostile;
 pub mod http;

@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish, flyte} → image → base`, `{build, publish} → engine → image`,
+//! are plain: `command → {workspace, build, publish, copilot, flyte} → image → base`, `{build, publish} → engine → image`,
 //! `{publish, flyte} → http → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};
@@ -14,11 +14,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "flyte", "engine", "ui", "image", "base", "exit"]),
+    ("command", &["settings", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "base", "exit"]),
     ("ui", &["workspace", "build", "publish", "flyte", "image", "base"]),
     ("workspace", &["image", "base"]),
     ("build", &["engine", "image", "base"]),
     ("publish", &["engine", "http", "image", "base"]),
+    ("copilot", &["base"]),
     ("flyte", &["http", "image", "base"]),
     ("engine", &["image", "base"]),
     ("http", &["base"]),
@@ -28,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
 const AT_THE_DOOR: &[&str] = &["settings", "ui"];
-const NOUNS: &[&str] = &["workspace", "build", "publish", "flyte"];
+const NOUNS: &[&str] = &["workspace", "build", "publish", "copilot", "flyte"];
 
 /// Where a file of `cargo-union/src` names a room that it must not know.
 pub(crate) fn problems(file: &File) -> Vec<String> {

@@ -119,6 +119,18 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
     replace(path, bytes).map(|()| true)
 }
 
+/// Holds all of a stream for as long as it is looked at, in any order: in memory when it is small, else
+/// in a nameless file of a folder. Libraries have hundreds of megabytes.
+///
+/// # Errors
+/// When the stream cannot be read, or the folder's disk is full.
+pub fn set_down(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io::Read + io::Seek> {
+    const IN_MEMORY: usize = 4 << 20;
+    let mut held = tempfile::spooled_tempfile_in(IN_MEMORY, folder);
+    io::copy(&mut stream, &mut held)?;
+    Ok(held)
+}
+
 /// A file without a name that is given one when it is whole, and vanishes otherwise.
 #[derive(Debug)]
 pub struct Draft {
@@ -169,6 +181,55 @@ impl Write for Draft {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// A folder without a name that is given one when all is in it, and vanishes otherwise.
+#[derive(Debug)]
+pub struct DraftFolder {
+    folder: tempfile::TempDir,
+}
+
+impl DraftFolder {
+    /// An empty folder beside a path.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, `DiskFull`.
+    pub fn beside(path: &Path) -> Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        create_folder(folder)?;
+        let folder = tempfile::Builder::new().prefix(".union-").tempdir_in(folder).map_err(|cause| unwritable(folder, cause))?;
+        Ok(Self { folder })
+    }
+
+    /// The folder's own path while it is filled.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives it its name, in place of a folder that has it now. One with nothing in it vanishes, and
+    /// so does the other.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub fn keep(self, path: &Path) -> Result<()> {
+        match fs::remove_dir_all(path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(unwritable(path, cause)),
+            _ => {}
+        }
+        let is_empty = fs::read_dir(self.path()).map_err(|cause| unreadable(self.path(), cause))?.next().is_none();
+        if is_empty {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).map_err(|cause| unwritable(path, cause))?;
+        }
+        fs::rename(self.path(), path).map_err(|cause| unwritable(path, cause))?;
+        // What it was called before is gone.
+        let _ = self.folder.keep();
+        Ok(())
     }
 }
 

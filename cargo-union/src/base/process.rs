@@ -21,6 +21,10 @@ use union_build::diag::Code;
 
 use super::error::{Error, Result};
 
+mod streams;
+
+pub use streams::Stream;
+
 /// Environment variables as a value, so that what a child or a key sees can be said by a test.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);

@@ -8,20 +8,28 @@ use union_build::spec::{self, Base, Compression, Placed};
 
 /// The settings of an image's config, with everything inherited filled in.
 #[derive(Clone, Debug)]
-pub(super) struct Settings<'a> {
-    pub(super) env: BTreeMap<&'a str, &'a str>,
-    pub(super) labels: BTreeMap<&'a str, &'a str>,
-    pub(super) annotations: BTreeMap<&'a str, &'a str>,
-    pub(super) entrypoint: Option<&'a [String]>,
-    pub(super) user: Option<&'a str>,
-    pub(super) workdir: Option<&'a str>,
-    pub(super) ca_certificates: Option<&'a Path>,
-    pub(super) compression: Compression,
+pub struct Settings<'a> {
+    /// Environment variables.
+    pub env: BTreeMap<&'a str, &'a str>,
+    /// Labels of the config.
+    pub labels: BTreeMap<&'a str, &'a str>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<&'a str, &'a str>,
+    /// Entrypoint.
+    pub entrypoint: Option<&'a [String]>,
+    /// `user[:group]`, names or numbers.
+    pub user: Option<&'a str>,
+    /// Working folder.
+    pub workdir: Option<&'a str>,
+    /// A PEM bundle instead of the compiled-in one.
+    pub ca_certificates: Option<&'a Path>,
+    /// How layers are compressed.
+    pub compression: Compression,
 }
 
 impl<'a> Settings<'a> {
     /// Goes through a chain of specs from the one that has the base to the image's own.
-    pub(super) fn of(chain: &'a [spec::Image]) -> Self {
+    pub fn of(chain: &'a [spec::Image]) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
         // A default is no wish: it does not hide what an extended spec asks for.
         let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);

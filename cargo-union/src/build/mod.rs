@@ -3,7 +3,9 @@
 //! A builder knows nothing of cargo, registries or results. Bases come through
 //! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
 
+mod base;
 mod chain;
+mod check;
 pub mod docker;
 pub mod environment;
 pub mod inputs;
@@ -11,6 +13,7 @@ pub mod native;
 mod remembered;
 mod sources;
 
+pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
 
 use std::collections::BTreeMap;
@@ -44,6 +47,8 @@ pub struct Recipe {
     pub told: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
+    /// Whether a binary that could not start is refused; when it is not, the image says so.
+    pub check: bool,
 }
 
 /// What differs from platform to platform.

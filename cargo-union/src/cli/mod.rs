@@ -1,11 +1,16 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
 pub mod pages;
+mod register;
+mod run;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use register::Register;
+pub use run::Run;
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -43,10 +48,12 @@ pub enum Command {
     /// Show what `build` would do and because of which change; changes nothing
     Plan(Work),
     /// Compile, build and publish the images
-    Build(Work),
+    Build(Build),
     /// Build and push the images, and register the tasks with the backend
     #[command(disable_version_flag = true)]
     Register(Register),
+    /// Run a task on this machine, in its image, and print its outputs
+    Run(Run),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock
@@ -274,55 +281,25 @@ pub struct Work {
     pub cargo: Cargo,
 }
 
-/// `register`
-#[derive(Args, Debug)]
-pub struct Register {
-    /// Only this task; may be given several times
-    #[arg(long, value_name = "TASK")]
-    pub task: Vec<String>,
-
-    /// Version of the tasks [default: a hash of what is declared and of the sources]
-    #[arg(long, value_name = "VERSION")]
-    pub version: Option<String>,
-
-    /// Overwrite a version that has other content
-    #[arg(long)]
-    pub replace: bool,
-
-    /// Refuse a working tree with changes
-    #[arg(long)]
-    pub require_clean: bool,
-
-    /// Refuse images that cannot be pulled without a login
-    #[arg(long)]
-    pub require_public: bool,
-
-    /// Compile and pack, and say what would be sent; send nothing
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// Write each request to the backend into a folder, as protobuf and as JSON
-    #[arg(long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-
-    /// How many jobs run at once
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-
+/// `build`
+#[derive(Args, Clone, Debug)]
+pub struct Build {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub backend: Backend,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub cargo: Cargo,
+    pub work: Work,
+
+    /// Do not check that the binaries can start in their images; the images say so
+    #[arg(long)]
+    pub no_check: bool,
 }
 
 /// `images`
 #[derive(Args, Debug)]
 pub struct Images {
+    /// Print the Dockerfile that makes the environment of this image, instead of the list
+    #[arg(long, value_name = "IMAGE")]
+    pub dockerfile: Option<String>,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub packages: Packages,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::building::{self, Made};
+use super::building::{self, Built, Made};
 use super::planning::Planning;
 use super::session::Session;
 use crate::exit::Exit;
@@ -43,9 +43,21 @@ impl<'a> Line<'a> {
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
     let session = Session::open(&work.scope, ui).await?;
+    report(&make(work, &session, ui).await?, ui)?;
+    Ok(Exit::Success)
+}
+
+/// Makes what is missing of the chosen images.
+///
+/// # Errors
+/// What planning, compiling, building and publishing end with.
+pub(super) async fn make(work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<Vec<Built>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = Planning::compute(work, &session, &snapshot, ui).await?;
-    let built = building::build(work, &session, &snapshot, planning, ui).await?;
+    let planning = Planning::compute(work, session, &snapshot, ui).await?;
+    building::build(work, session, &snapshot, planning, ui).await
+}
+
+fn report(built: &[Built], ui: &Ui) -> Result<()> {
     let lines: Vec<Line<'_>> = built.iter().flat_map(|package| &package.images).map(Line::of).collect();
     if ui.talk().json {
         ui.document("build", &Document { images: lines })?;
@@ -53,5 +65,5 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
         let line = |line: &Line<'_>| line.pinned.unwrap_or(line.location).to_owned() + "\n";
         ui.data(&lines.iter().map(line).collect::<String>())?;
     }
-    Ok(Exit::Success)
+    Ok(())
 }

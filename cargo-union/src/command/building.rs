@@ -235,6 +235,7 @@ impl Package<'_> {
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),
             told: describing::labels(described),
             source_date_epoch: self.work.source_date_epoch,
+            check: self.work.check,
         }
     }
 

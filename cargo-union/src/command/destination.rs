@@ -37,7 +37,8 @@ pub(super) struct Destination {
 pub(super) struct Destinations {
     /// Where bases come from: the registry client, whatever the output is.
     pub(super) source: Arc<dyn BaseSource>,
-    registry: Arc<Registry>,
+    /// The client of all registries.
+    pub(super) registry: Arc<Registry>,
     reporter: Arc<Ui>,
     /// The container engine, for whatever needs one.
     pub(super) engines: Arc<Engines>,
@@ -102,7 +103,9 @@ impl Destinations {
             }
             (Output::Docker, _) => {
                 let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
-                local(Arc::new(publisher), format!("docker:{name}:{}", keyed.tag))
+                // As the publisher names it, or a second run would know nothing of the first.
+                let name = keyed.reference().map_or_else(|| format!("{name}:{}", keyed.tag), |reference| reference.to_string());
+                local(Arc::new(publisher), format!("docker:{name}"))
             }
         }
     }

@@ -76,8 +76,11 @@ impl<'a> Environments<'a> {
             check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
             next = made.start.as_deref();
         }
-        self.destinations.engines.engine().await?;
-        Ok(())
+        let reached = self.destinations.engines.engine().await;
+        reached.map(drop).map_err(|error| {
+            let help = "Start Docker or podman, or leave out what has to run while the image is made: packages, commands, Python.";
+            error.help(help).into()
+        })
     }
 
     /// What an image starts from; `None` when no engine has to do with it.
@@ -126,6 +129,8 @@ impl<'a> Environments<'a> {
             platforms: platforms.collect(),
             told: BTreeMap::new(),
             source_date_epoch: self.work.source_date_epoch,
+            // It has no binaries of the package.
+            check: false,
         }
     }
 

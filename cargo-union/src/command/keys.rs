@@ -299,22 +299,32 @@ fn code(declared: &Declared, spec: &spec::Image, base: &Base, platforms: &[Platf
     if binaries.is_empty() {
         return Ok(None);
     }
-    let linkage = match spec.effective_link(matches!(base, Base::Scratch(_))) {
-        Link::Static => Linkage::Static,
-        Link::Dynamic | Link::Auto => Linkage::Dynamic,
-    };
-    let compile = CompileSettings {
-        profile: spec.build.profile.value.clone(),
-        features: spec.build.features.iter().map(|feature| feature.value.clone()).collect(),
-        default_features: spec.build.default_features.value,
-        linkage,
-        env: spec.build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
-    };
+    let linkage = linkage(spec, base);
+    let compile = compile_settings(spec, linkage);
     let target = |platform| target_for(platform, linkage, snapshot.toolchain());
     let targets = platforms.iter().map(target).collect::<Result<Vec<String>, Error>>()?;
     let settings = settings(spec, &binaries, &compile, &targets);
     let inputs = snapshot.inputs(&declared.package, &settings)?;
     Ok(Some(Crate { binaries, compile, targets, inputs }))
+}
+
+/// How the binaries of an image are linked; `base` is what its chain starts from.
+pub(super) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
+    match spec.effective_link(matches!(base, Base::Scratch(_))) {
+        Link::Static => Linkage::Static,
+        Link::Dynamic | Link::Auto => Linkage::Dynamic,
+    }
+}
+
+/// How the crate is compiled for an image.
+pub(super) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileSettings {
+    CompileSettings {
+        profile: spec.build.profile.value.clone(),
+        features: spec.build.features.iter().map(|feature| feature.value.clone()).collect(),
+        default_features: spec.build.default_features.value,
+        linkage,
+        env: spec.build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+    }
 }
 
 fn settings(spec: &spec::Image, binaries: &BTreeSet<String>, compile: &CompileSettings, targets: &[String]) -> Settings {
@@ -328,7 +338,7 @@ fn settings(spec: &spec::Image, binaries: &BTreeSet<String>, compile: &CompileSe
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.
-fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
+pub(super) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
     let mut chain = vec![image.clone()];
     while let Base::Extends(parent) = &chain[0].base {
         let parent = spec.images[&parent.value].clone();

@@ -8,8 +8,10 @@ mod building;
 mod check;
 mod compiling;
 mod config;
+mod cuda;
 mod describing;
 mod destination;
+mod dockerfile;
 mod environments;
 mod images;
 mod init;
@@ -23,6 +25,7 @@ mod recording;
 mod register;
 mod registering;
 mod results;
+mod run;
 mod session;
 mod sources;
 mod update;
@@ -49,7 +52,9 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
         Task::Register(register) => register::run(register, ui).await,
+        Task::Run(run) => run::run(run, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
+        Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Task::Update(update) => update::run(update, ui).await,
         Task::Login(backend) => login::log_in(backend, ui).await,
         Task::Logout(backend) => login::log_out(backend, ui).await,
@@ -77,9 +82,13 @@ pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
 
 fn exit_of(error: &Error) -> Exit {
     match error.code() {
-        Code::UsageInvalid | Code::SettingInvalid | Code::NoManifest | Code::NothingDeclared | Code::UnknownPackage | Code::UnknownTask => {
-            Exit::Usage
-        }
+        Code::UsageInvalid
+        | Code::SettingInvalid
+        | Code::NoManifest
+        | Code::NothingDeclared
+        | Code::UnknownPackage
+        | Code::UnknownTask
+        | Code::InputsInvalid => Exit::Usage,
         Code::Interrupted => Exit::Interrupted,
         Code::CompileFailed => Exit::Cargo(cargo_code(error)),
         _ => Exit::Failure,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
-use union_build::diag::Code;
+use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
 use super::able;
 use super::bases::Policy;
+use super::cuda;
 use super::destination::{Destination, Destinations};
 use super::environments::Environments;
 use super::keys::{self, Keyed};
@@ -72,6 +73,7 @@ impl Planning {
         let mut packages = Vec::new();
         for declared in &session.packages {
             let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
+            cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &*destinations.source, policy).await?;
             packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }
@@ -189,12 +191,17 @@ fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
     tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
-fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
+/// Refuses tasks that no chosen package has.
+///
+/// # Errors
+/// `UnknownTask`.
+pub(super) fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
     let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
     for task in tasks {
         if !declared().any(|name| name == task) {
             let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
-            return Err(error.help(format!("Declared tasks: {}.", ui::list(declared()))).into());
+            let meant = nearest(task, declared().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
+            return Err(error.help(format!("{meant}Declared tasks: {}.", ui::list(declared()))).into());
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
-use super::solve::{DOCKERFILE, Failed, Lines, Listener, Request};
+use super::solve::{Failed, Lines, Listener, Request};
 use super::wire::{self, Body};
 use super::{Engine, innermost};
 use crate::base::error::Result;
@@ -62,7 +62,10 @@ impl Engine {
 
 fn query(request: &Request) -> String {
     let mut query = Serializer::new(String::new());
-    query.append_pair("dockerfile", DOCKERFILE).append_pair("t", &request.name).append_pair("platform", &request.platform.to_string());
+    query
+        .append_pair("dockerfile", &request.dockerfile)
+        .append_pair("t", &request.name)
+        .append_pair("platform", &request.platform.to_string());
     query.append_pair("layers", "true").append_pair("rm", "true").append_pair("forcerm", "true");
     for (name, value) in [("target", &request.stage), ("networkmode", &request.network)] {
         if let Some(value) = value {

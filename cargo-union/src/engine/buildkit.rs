@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use union_build::diag::Code;
 
 use super::session::{Alive, Secrets, Upload};
-use super::solve::{DOCKERFILE, Failed, Lines, Listener, Request};
+use super::solve::{Failed, Lines, Listener, Request};
 use super::wire::{self, Line};
 use super::{Engine, innermost};
 use crate::base::error::{Error, Result};
@@ -60,16 +60,11 @@ impl Engine {
     }
 
     fn not_solved(&self, status: &tonic::Status, step: Option<String>) -> Failed {
-        let why = status.message().trim_start_matches("failed to solve: ").to_owned();
-        // A step that failed is the build's own doing; without one it is the engine or the line to it.
-        match (step, status.code()) {
-            (None, tonic::Code::Unavailable | tonic::Code::Cancelled) => {
-                let cause = std::error::Error::source(status).map_or_else(|| why.clone(), |cause| innermost(cause));
-                let why = if why.is_empty() || why == "transport error" { cause } else { why };
-                Failed::Engine(self.failed("build").because(format!("the line to it broke: {why}")))
-            }
-            (step, _) => Failed::Step { step, why },
+        // What BuildKit says has no cause on this side of the line; a line that breaks has.
+        if let Some(cause) = std::error::Error::source(status) {
+            return Failed::Engine(self.failed("build").because(format!("the line to it broke: {}", innermost(cause))));
         }
+        Failed::Step { step, why: status.message().trim_start_matches("failed to solve: ").to_owned() }
     }
 
     async fn control(&self) -> Result<Channel> {
@@ -104,7 +99,7 @@ impl Engine {
 
 fn solve_request(request: &Request, session: &Session, reference: &str) -> SolveRequest {
     let mut attributes = HashMap::from([
-        ("filename".to_owned(), DOCKERFILE.to_owned()),
+        ("filename".to_owned(), request.dockerfile.clone()),
         ("context".to_owned(), session.context.clone()),
         ("platform".to_owned(), request.platform.to_string()),
         // What is here is taken; the engine asks a registry only for what a Dockerfile of the user names.
@@ -231,7 +226,7 @@ fn without_stage(name: &str) -> String {
 }
 
 /// An id that nobody else has.
-fn random() -> String {
+pub(super) fn random() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

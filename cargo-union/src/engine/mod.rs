@@ -23,6 +23,7 @@ use wire::{HOST, Wire};
 pub mod archive;
 mod buildah;
 mod buildkit;
+mod container;
 mod find;
 mod images;
 mod session;
@@ -30,8 +31,9 @@ mod solve;
 mod tls;
 mod wire;
 
+pub use container::{Bind, Container, Run};
 pub use images::{Held, Loaded};
-pub use solve::{DOCKERFILE, Failed, Listener, Request};
+pub use solve::{Failed, Listener, Request};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]
@@ -130,6 +132,11 @@ impl Engine {
     /// The platform that it runs without emulation.
     pub fn platform(&self) -> &Platform {
         &self.platform
+    }
+
+    /// Whether BuildKit builds; else buildah does.
+    pub fn has_buildkit(&self) -> bool {
+        self.kind == Kind::Docker
     }
 
     fn failed(&self, what: &str) -> Error {

@@ -9,14 +9,13 @@ use crate::base::secret::Secret;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 
-/// The Dockerfile's name in the build context: one that no copied file has.
-pub const DOCKERFILE: &str = ".union.Dockerfile";
-
 /// A build.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The build context, a tar file with [`DOCKERFILE`] in it.
+    /// The build context, a tar file.
     pub context: PathBuf,
+    /// The Dockerfile's path in it.
+    pub dockerfile: String,
     /// For which platform; another than the engine's own is emulated.
     pub platform: Platform,
     /// `name:tag` of what is made.

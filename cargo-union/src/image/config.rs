@@ -11,7 +11,7 @@ use union_build::diag::Code;
 
 use super::digest::DiffId;
 use super::layer::{Blob, media_type};
-use super::manifest::KEY;
+use super::manifest::{KEY, START_CHECK};
 use super::platform::Platform;
 use crate::base::error::{Error, Result};
 
@@ -55,6 +55,12 @@ impl BaseConfig {
     /// Its user, when it names one.
     pub fn user(&self) -> Option<&str> {
         self.value["config"]["User"].as_str().filter(|user| !user.is_empty())
+    }
+
+    /// The value of one of its environment variables.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.value["config"]["Env"].as_array()?.iter().filter_map(Value::as_str);
+        variables.find_map(|variable| variable.split_once('=').filter(|(own, _)| *own == name)).map(|(_, value)| value)
     }
 
     /// Its history, when that agrees with its layers: a builder may leave it out.
@@ -169,6 +175,8 @@ fn env(base: &Value, wanted: &Wanted<'_>) -> Vec<String> {
 
 fn labels(base: &Value, wanted: &Wanted<'_>) -> Value {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
+    // What was not checked of the base says nothing of this image.
+    labels.remove(START_CHECK);
     labels.extend(wanted.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
     labels.insert(KEY.to_owned(), json!(wanted.key));
     Value::Object(labels)
@@ -263,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn ports_volumes_folder_signal_and_labels_of_the_base_stay() {
+    fn ports_volumes_folder_signal_and_labels_of_the_base_stay_save_what_we_said_of_it() {
         let platform = "linux/amd64".parse().unwrap();
         let kept = json!({
             "ExposedPorts": { "80/tcp": {} }, "Volumes": { "/data": {} }, "StopSignal": "SIGINT",
-            "WorkingDir": "/srv", "Labels": { "a": "1", "b": "1" },
+            "WorkingDir": "/srv", "Labels": { "a": "1", "b": "1", "union.start-check": "skipped" },
         });
         let wanted = Wanted { labels: BTreeMap::from([("b", "2")]), ..wanted(&platform) };
         let config = written(Some(&base(kept.clone())), &wanted)["config"].clone();

@@ -19,6 +19,9 @@ pub const KEY: &str = "union.key";
 /// The beginning of the labels that hold what a binary says of its task; the binary's name follows.
 pub const INTERFACE: &str = "union.interface.";
 
+/// The annotation and label of an image of which nobody has checked that its binaries can start.
+pub const START_CHECK: &str = "union.start-check";
+
 /// What a base's name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaseManifest {

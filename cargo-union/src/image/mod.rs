@@ -5,12 +5,17 @@
 
 pub mod config;
 pub mod digest;
+pub mod elf;
 pub mod index;
 pub mod layer;
+pub mod loader;
+pub mod machine;
 pub mod manifest;
 pub mod plan;
 pub mod platform;
 pub mod reference;
+pub mod release;
+pub mod start;
 pub mod user;
 
 use bytes::Bytes;

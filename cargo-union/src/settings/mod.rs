@@ -3,6 +3,9 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod register;
+mod run;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +19,8 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use register::Register;
+pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
 #[derive(Debug)]
@@ -37,8 +42,17 @@ pub enum Task {
     Build(Work),
     /// `register`
     Register(Register),
+    /// `run`
+    Run(Run),
     /// `images`
     Images(Scope),
+    /// `images --dockerfile IMAGE`
+    Dockerfile {
+        /// Which packages.
+        scope: Scope,
+        /// The image.
+        image: String,
+    },
     /// `update`
     Update(Update),
     /// `login`
@@ -102,6 +116,8 @@ pub struct Work {
     pub dry: bool,
     /// Every binary of a `rust` task has to say what its interface is, though that takes a compile.
     pub describe: bool,
+    /// Whether a binary that could not start in its image is refused: not with `--no-check`.
+    pub check: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
 }
@@ -119,23 +135,6 @@ pub enum Output {
     Tar(PathBuf),
     /// `docker:`
     Docker,
-}
-
-/// What `register` works with.
-#[derive(Debug)]
-pub struct Register {
-    /// What is built.
-    pub work: Work,
-    /// `--version`
-    pub version: Option<String>,
-    /// `--replace`
-    pub replace: bool,
-    /// `--require-clean`
-    pub require_clean: bool,
-    /// `--require-public`
-    pub require_public: bool,
-    /// `--output`: where requests are written, absolute.
-    pub requests: Option<PathBuf>,
 }
 
 /// What `update` works with.
@@ -180,10 +179,15 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
             Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
         }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => Task::Build(reader.work(build)?),
+        cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Register(register) => Task::Register(reader.register(register)?),
+        cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
-            Task::Images(reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?)
+            let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
+            match images.dockerfile {
+                Some(image) => Task::Dockerfile { scope, image },
+                None => Task::Images(scope),
+            }
         }
         cli::Command::Update(update) => Task::Update(Update {
             environments: update.packages_of,
@@ -245,23 +249,8 @@ impl Reader<'_> {
             rebuild: work.rebuild,
             dry: false,
             describe: false,
+            check: true,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
-        })
-    }
-
-    /// Images go to the registry and nowhere else: a cluster has to find them.
-    fn register(&self, register: cli::Register) -> Result<Register> {
-        let backend = self.backend(register.backend)?;
-        let (task, jobs, scope, cargo) = (register.task, register.jobs, register.scope, register.cargo);
-        let work = self.work(cli::Work { task, output: None, no_push: false, jobs, rebuild: false, scope, cargo })?;
-        let folder = current_folder()?;
-        Ok(Register {
-            work: Work { scope: Scope { backend, ..work.scope }, dry: register.dry_run, describe: true, ..work },
-            version: register.version,
-            replace: register.replace,
-            require_clean: register.require_clean,
-            require_public: register.require_public,
-            requests: register.output.map(|output| fs::absolute(&folder, &output)),
         })
     }
 

@@ -107,8 +107,17 @@ impl Ui {
             }
             text.push('\n');
         }
-        text.push_str(&format!("\n{}: {}", self.paint(style::NOTE, "help"), error.advice()));
+        let advice = error.advice().replace('\n', "\n      ");
+        text.push_str(&format!("\n{}: {advice}", self.paint(style::NOTE, "help")));
         self.line(&text);
+    }
+
+    /// What a user's own program has said, as it said it.
+    pub fn pass_on(&self, bytes: &[u8]) {
+        self.bars.suspended(|| {
+            // Nobody is left to tell when stderr itself is gone.
+            let _ = io::stderr().lock().write_all(bytes);
+        });
     }
 
     /// Data for stdout. A reader that has gone away is not a failure.

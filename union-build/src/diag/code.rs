@@ -7,7 +7,8 @@ macro_rules! codes {
         /// The unique code of an error or a warning.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers, `U07` the backend.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U06`
+        /// whether what was built can start, `U07` the backend, `U08` runs of tasks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
@@ -96,6 +97,7 @@ codes! {
     BaseCorrupt = "U0306", "A base image's content is not what its digest promises", "Try again, or choose another mirror.";
     UnknownUser = "U0307", "The base image does not have the named user or group", "Use a number, or a name from its /etc/passwd.";
     CopyConflict = "U0308", "A copied path cannot be placed into the base image", "Choose another destination.";
+    BaseUnfit = "U0309", "The base image does not have what the manifest asks of it", "Choose a base that has it.";
 
     RegistryMissing = "U0401", "The command needs a registry and none is set", "Set `registry`, UNION_REGISTRY or `--registry`.";
     RegistryDenied = "U0402", "The registry denied access", "Log in with `docker login` or `podman login`.";
@@ -111,11 +113,17 @@ codes! {
     TagImmutable = "U0412", "The registry does not allow the tag to change", "Use another `tag-format`.";
     LayoutInvalid = "U0413", "A folder is not an OCI layout", "Choose an empty folder or remove it.";
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
-    EngineFailed = "U0415", "The container engine refused the image", "The message holds the engine's own words.";
+    EngineFailed = "U0415", "The container engine refused what was asked of it", "The message holds the engine's own words.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+
+    NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
+    MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
+    LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
+    LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
+    LibraryTooOld = "U0605", "A shared library of the image is too old for a binary", "Choose a newer base image, or link against older libraries.";
 
     ProjectMissing = "U0701", "No project or no domain is set", "Set `project` and `domain` in the manifest, or pass `--project` and `--domain`.";
     ProjectUnknown = "U0702", "The backend does not have the project", "Use one of those that the message lists, or create it.";
@@ -150,6 +158,12 @@ codes! {
     LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";
     LoginUnencrypted = "U0767", "The backend wants the login sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
     TokenCommandFailed = "U0768", "The program that should print a token failed", "Run it in a terminal to see why.";
+
+    InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
+    NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";
+    TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
+    ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
+    OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
 }
 
 impl fmt::Display for Code {

@@ -6,6 +6,8 @@ use std::fmt;
 /// A value, before anybody has looked at the type that it should have.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Given {
+    /// The absence of a value; a manifest has no word for it.
+    Nothing,
     /// Text.
     Text(String),
     /// Yes or no.
@@ -24,6 +26,7 @@ impl fmt::Display for Given {
     /// In backticks, so that a message can show it; what is long is only named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Nothing => f.write_str("`null`"),
             Self::Text(text) if text.chars().count() <= 60 => write!(f, "`{text:?}`"),
             Self::Text(_) => f.write_str("a long string"),
             Self::Bool(value) => write!(f, "`{value}`"),

@@ -189,6 +189,22 @@ pub struct TaskSecret {
     pub mount: Mount,
 }
 
+impl TaskSecret {
+    /// The environment variable that has its value; for a file, the one that it would be.
+    pub fn variable(&self) -> String {
+        match &self.mount {
+            Mount::Env(variable) => variable.clone(),
+            Mount::File => Self::usual_variable(self.group.as_ref().map(|group| group.as_str()), &self.key),
+        }
+    }
+
+    /// `GROUP_KEY` or `KEY`: what the backend calls a secret that has no variable of its own.
+    pub fn usual_variable(group: Option<&str>, key: &str) -> String {
+        let name = group.map_or_else(|| key.to_owned(), |group| format!("{group}_{key}"));
+        name.to_uppercase().replace('-', "_")
+    }
+}
+
 /// How a program gets a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mount {

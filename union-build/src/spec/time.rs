@@ -58,6 +58,16 @@ pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
     Some((seconds, u32::try_from(nanoseconds).ok()?))
 }
 
+/// Writes a point in time as RFC 3339 has it, in universal time and with no more digits than needed.
+pub fn datetime(seconds: i64, nanoseconds: u32) -> String {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date_since_1970(days);
+    let fraction = if nanoseconds == 0 { String::new() } else { format!(".{nanoseconds:09}") };
+    let fraction = fraction.trim_end_matches('0');
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
 fn date_of(date: &str) -> Option<(i64, i64, i64)> {
     let mut parts = date.splitn(3, '-');
     let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
@@ -93,6 +103,19 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// The way back: years begin in March here as well.
+fn date_since_1970(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    // Leap days that have passed are taken out, so that every year has 365 days.
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_of_year = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_of_year + 2) / 5 + 1;
+    let month = (month_of_year + 2) % 12 + 1;
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +129,24 @@ mod tests {
         }
         for text in ["", "90", "s", "1m1h", "1h1h", "-1s", "1 h", "1.s", ".5s", "1y", "1h30", "99999999999999d", "0.00001us"] {
             assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn points_are_written_as_they_are_read() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2000-02-29T23:59:59.5Z",
+            "1969-12-31T23:59:59.000000001Z",
+            "2100-03-01T00:00:00Z",
+            "0001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(parse_datetime(text).map(|(seconds, nanoseconds)| datetime(seconds, nanoseconds)).as_deref(), Some(text));
+        }
+        // Every day of four centuries, which is all that there are.
+        for day in -146_097..146_097 {
+            let (year, month, date) = date_since_1970(day);
+            assert_eq!(days_since_1970(year, month, date), day, "{year}-{month}-{date}");
         }
     }
 

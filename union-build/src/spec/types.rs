@@ -116,6 +116,7 @@ impl Type {
             (Self::Datetime, Given::Text(text)) => time::parse_datetime(text).is_some(),
             (Self::Duration, Given::Text(text)) => time::parse_duration(text).is_some(),
             (Self::Enum(words), Given::Text(text)) => words.contains(text),
+            (Self::Optional(_), Given::Nothing) => true,
             (Self::Optional(inner), _) => return inner.misfit(given),
             (Self::List(inner), Given::List(values)) => return values.iter().find_map(|value| inner.misfit(value)),
             (Self::Map(inner), Given::Map(values)) => return values.values().find_map(|value| inner.misfit(value)),
@@ -125,7 +126,7 @@ impl Type {
     }
 
     /// The type as a message names it.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match self {
             Self::Integer => "a whole number".to_owned(),
             Self::Float => "a number".to_owned(),
@@ -221,6 +222,9 @@ mod tests {
             ("optional[boolean]", &number, Some("`3` is not true or false")),
             ("list[string]", &texts, None),
             ("list[integer]", &texts, Some("`\"a\"` is not a whole number")),
+            ("optional[integer]", &Given::Nothing, None),
+            ("list[optional[integer]]", &Given::List(vec![number.clone(), Given::Nothing]), None),
+            ("integer", &Given::Nothing, Some("`null` is not a whole number")),
             ("datetime", &Given::Text("soon".to_owned()), Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`")),
             ("duration", &Given::Text("90s".to_owned()), None),
         ] {

@@ -13,7 +13,9 @@ use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft, measure};
 use crate::build::sources::{Item, ItemKind, folder_items};
-use crate::engine::DOCKERFILE;
+
+/// The name of a Dockerfile of ours in its context.
+pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// Writes the context of a Dockerfile of ours.
 pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, epoch: u64) -> Result<Draft> {
@@ -43,9 +45,8 @@ pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, epoch: u64) -> Result
 }
 
 /// Writes the context of a user's Dockerfile: its folder, without what `.dockerignore` leaves out.
-pub(super) fn of_dockerfile(cache: &Cache, dockerfile: &Path, items: &[Item], epoch: u64) -> Result<Draft> {
+pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<Draft> {
     let mut context = Context::new(cache, epoch)?;
-    context.bytes(DOCKERFILE, &fs::read(dockerfile)?)?;
     for item in items.iter().filter(|item| !item.to.is_empty()) {
         context.item(&item.to, item)?;
     }
@@ -66,11 +67,21 @@ pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, works
     if !real.starts_with(&root) {
         return Err(outside(Code::CopyOutside, folder));
     }
+    let name = name_in(dockerfile, folder).ok_or_else(|| {
+        let error = Error::new(Code::PathInvalid, format!("`{}` is not in its build context `{}`", dockerfile.display(), folder.display()));
+        error.help("Move the Dockerfile into its context, or set `builder-options.context` to a folder that it is in.")
+    })?;
     let ignored = ignore::Ignored::read(&real, dockerfile)?;
-    folder_items(&real, &|path| ignored.has(path)).map_err(|error| match error.code() {
+    // Builders need the Dockerfile itself, whatever a rule says.
+    folder_items(&real, &|path| path != name && ignored.has(path)).map_err(|error| match error.code() {
         Code::CopyThroughSymlink => outside(Code::CopyThroughSymlink, folder).because(error),
         _ => error,
     })
+}
+
+/// The path of a Dockerfile in its context.
+pub(super) fn name_in(dockerfile: &Path, folder: &Path) -> Option<String> {
+    Some(dockerfile.strip_prefix(folder).ok()?.to_str()?.to_owned())
 }
 
 struct Context {

@@ -32,6 +32,17 @@ pub(super) struct Ground<'a> {
     pub(super) tools: &'a BTreeMap<String, String>,
     /// Whether an authority is to be trusted while something runs.
     pub(super) authority: bool,
+    /// How the engine keeps what only one step at a time may use.
+    pub(super) caches: Caches,
+}
+
+/// How an engine keeps what only one step at a time may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caches {
+    /// As BuildKit does: behind a lock.
+    Locked,
+    /// Not at all: buildah holds such a lock for as long as podman's service lives.
+    None,
 }
 
 /// One spec, and what its copies bring.
@@ -42,7 +53,7 @@ pub(super) struct Step<'a> {
 
 /// Writes the text.
 pub(super) fn text(ground: &Ground<'_>) -> String {
-    let mut writer = Writer { text: String::new(), copied: 0, files: 0, authority: ground.authority };
+    let mut writer = Writer { text: String::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
     for (position, name) in ground.tools.values().enumerate() {
         writer.line(&format!("FROM {} AS union-tool-{position}", word(name)));
     }
@@ -85,6 +96,7 @@ pub(super) struct Writer {
     /// How many files of Python's have been used.
     pub(super) files: usize,
     authority: bool,
+    caches: Caches,
 }
 
 impl Writer {
@@ -121,11 +133,12 @@ impl Writer {
         }
         let packages: Vec<&str> = packages.iter().map(|package| package.value.as_str()).collect();
         // Lists and packages stay with the engine, for the next environment, and out of the image.
-        let mounts = [
-            format!("type=bind,source={APT_CONF},target=/run/union/apt.conf"),
-            "type=cache,target=/run/union/apt,sharing=locked".to_owned(),
-            "type=cache,target=/run/union/lists,sharing=locked".to_owned(),
-        ];
+        let kept = |folder: &str| match self.caches {
+            Caches::Locked => format!("type=cache,target={folder},sharing=locked"),
+            Caches::None => format!("type=tmpfs,target={folder}"),
+        };
+        let configuration = format!("type=bind,source={APT_CONF},target=/run/union/apt.conf");
+        let mounts = [configuration, kept("/run/union/apt"), kept("/run/union/lists")];
         let variables = [("APT_CONFIG", "/run/union/apt.conf"), ("DEBIAN_FRONTEND", "noninteractive")];
         let command = format!("apt-get update && apt-get install --yes --no-install-recommends {}", packages.join(" "));
         self.run(&mounts, &variables, &command);

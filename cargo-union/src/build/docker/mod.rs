@@ -18,8 +18,8 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
+use super::base::Base;
 use super::chain::Settings;
-use super::native::base::Base;
 use super::{Builder, PlatformRecipe, Recipe, Reporter, Start, sources};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
@@ -31,7 +31,7 @@ use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::{BaseSource, Image, PlatformImage};
-use dockerfile::{Ground, Step};
+use dockerfile::{Caches, Ground, Step};
 use log::Log;
 use secrets::Secrets;
 
@@ -111,7 +111,7 @@ impl Builder for DockerBuilder {
 /// When a copied file cannot be read.
 pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
     let steps = with_copies(steps, workspace)?;
-    Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false }))
+    Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked }))
 }
 
 /// Reads every secret that steps need, so that one that is missing is known before anything is done.
@@ -179,8 +179,10 @@ impl Building<'_> {
     async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
         let folder = context_of(spec, path);
         let items = dockerfile_items(path, &folder, &self.recipe.workspace)?;
-        let context = context::of_dockerfile(&self.builder.cache, path, &items, self.recipe.source_date_epoch)?;
-        self.solve(context, self.name("dockerfile"), spec.builder_options.target.as_ref().map(|stage| stage.value.clone())).await
+        let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
+        let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
+        let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
+        self.solve(context, dockerfile, self.name("dockerfile"), stage).await
     }
 
     async fn of_steps(&self, steps: &[Step<'_>], ready: &Ready) -> Result<String> {
@@ -189,9 +191,10 @@ impl Building<'_> {
             tools.insert(reference.clone(), self.bring(&Start::Locked(tool.clone())).await?.name);
         }
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
-        let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority };
+        let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
+        let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
-        self.solve(context, self.name("environment"), None).await
+        self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
     }
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
@@ -211,16 +214,17 @@ impl Building<'_> {
             self.engine.tag(&id.to_string(), repository, tag).await?;
             return Ok(ready);
         }
-        self.builder.reporter.step(self.recipe.image(), &format!("bringing {} to the engine at {}", base.name(), self.engine.address()));
+        self.builder.reporter.step(self.recipe.image(), &format!("bringing {} to the engine at {}", base.name, self.engine.address()));
         let image = base.into_image(&self.wanted.platform);
         self.engine.load(&image, &name, &*self.builder.source).await?;
         Ok(ready)
     }
 
-    async fn solve(&self, context: Draft, name: String, stage: Option<String>) -> Result<String> {
+    async fn solve(&self, context: Draft, dockerfile: String, name: String, stage: Option<String>) -> Result<String> {
         let network = self.recipe.steps.iter().rev().find_map(|spec| spec.builder_options.network.as_ref());
         let request = Request {
             context: context.path().to_owned(),
+            dockerfile,
             platform: self.wanted.platform.clone(),
             name,
             stage,

@@ -47,7 +47,7 @@ pub(super) fn write(writer: &mut Writer, spec: &spec::Image, tool: impl Fn(&str)
 
 fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {
     let mount = format!("type=bind,from=union-tool-{stage},source=/bin/micromamba,target=/run/union/micromamba");
-    let cache = "type=cache,target=/run/union/mamba,sharing=locked".to_owned();
+    let cache = "type=cache,target=/run/union/mamba".to_owned();
     let mut command = format!("/run/union/micromamba create --yes --prefix {PREFIX}");
     let channels = if python.conda_channels.is_empty() { vec!["conda-forge"] } else { texts(&python.conda_channels) };
     for channel in channels {
@@ -66,12 +66,12 @@ fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {
 fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     let mut mounts = vec![
         format!("type=bind,from=union-tool-{stage},source=/uv,target=/run/union/uv"),
-        "type=cache,target=/run/union/uv-cache,sharing=locked".to_owned(),
+        "type=cache,target=/run/union/uv-cache".to_owned(),
     ];
     for (id, path) in &python.secret_mounts {
         mounts.push(format!("type=secret,id={id},target={},required=true", path.value));
     }
-    let mut install = format!("/run/union/uv pip install --break-system-packages --python {}", quoted(&interpreter(python)));
+    let mut install = format!("/run/union/uv pip install --system --break-system-packages --python {}", quoted(&interpreter(python)));
     if let Some(index) = &python.index {
         install.push_str(&format!(" --index-url {}", quoted(&index.value)));
     }

@@ -1,9 +1,9 @@
 //! The native builder: images without a container engine.
 //!
 //! It puts layers upon a base and never runs anything in it. A base's layers are not unpacked; they
-//! are fetched only when the place of a copied file or the number of a named user must be known.
+//! are fetched, once in their life, only when what is in them must be known: for the place of a copied
+//! file, the number of a named user, or the libraries of a dynamic binary.
 
-pub(super) mod base;
 mod compress;
 pub(super) mod pack;
 mod place;
@@ -16,17 +16,18 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
+use super::base::{Base, Contents};
 use super::chain::Settings;
+use super::check::StartCheck;
 use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::measure;
 use crate::image::config::{self, Wanted};
-use crate::image::index::{Change, FileIndex, Node, is_read};
+use crate::image::index::{Change, FileIndex, Kept, Node};
 use crate::image::layer::Layer;
-use crate::image::manifest::{self, KEY};
+use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
-use base::Base;
 use pack::{Entry, Packing, What};
 
 pub(super) use scratch::ca_bundle_hash;
@@ -41,13 +42,15 @@ pub const BINARIES: &str = "/union/bin";
 pub struct NativeBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
+    contents: Contents,
     reporter: Arc<dyn Reporter>,
 }
 
 impl NativeBuilder {
     /// A builder that keeps layers in a cache and has its bases from a source.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        Self { cache, source, reporter }
+        let contents = Contents::new(cache.clone(), source.clone());
+        Self { cache, source, contents, reporter }
     }
 
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
@@ -57,17 +60,31 @@ impl NativeBuilder {
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
+        let check = StartCheck::of(recipe, wanted, base.as_ref().map(|base| &base.config))?;
         let files = match &base {
             Some(base) if needs_files(recipe, user.as_deref()) => {
                 self.step(recipe, "looking up the base's files");
-                base.files(&self.cache, &*self.source).await?
+                self.contents.files(&base.name, &base.layers).await?
+            }
+            Some(base) if check.needs_files() => {
+                self.step(recipe, "looking up the base's libraries");
+                self.contents.libraries(&base.name, &base.layers).await?
             }
             _ => FileIndex::default(),
         };
-        self.step(recipe, &packing_step(wanted));
         // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
-        let (cache, shared) = (self.cache.clone(), Arc::clone(recipe));
-        let packed = tokio::task::spawn_blocking(move || pack_layers(&cache, &shared, &shared.platforms[index], files));
+        let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
+        let packed = tokio::task::spawn_blocking(move || {
+            let wanted = &shared.platforms[index];
+            let step = |step: &str| reporter.step(shared.image(), step);
+            let (planned, files) = plan_layers(&shared, wanted, files)?;
+            if !check.is_empty() {
+                step(&check_step(wanted));
+                check.refuse(&shared, wanted, &files)?;
+            }
+            step(&packing_step(wanted));
+            Ok((pack_layers(&cache, &shared, planned)?, files))
+        });
         let (own, files) = packed.await.expect("packing does not panic")?;
         let user = user.map(|user| numeric(&user, &files, recipe, base.as_ref())).transpose()?;
         Ok(assemble(recipe, wanted, base, own, user))
@@ -106,11 +123,19 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
+fn check_step(wanted: &PlatformRecipe) -> String {
+    format!("checking that {} can start on {}", binaries(wanted), wanted.platform)
+}
+
 fn packing_step(wanted: &PlatformRecipe) -> String {
+    format!("packing {} for {}", binaries(wanted), wanted.platform)
+}
+
+fn binaries(wanted: &PlatformRecipe) -> String {
     match &wanted.executables[..] {
-        [] => format!("packing the environment for {}", wanted.platform),
-        [one] => format!("packing `{}` for {}", one.name, wanted.platform),
-        several => format!("packing {} binaries for {}", several.len(), wanted.platform),
+        [] => "the environment".to_owned(),
+        [one] => format!("`{}`", one.name),
+        several => format!("{} binaries", several.len()),
     }
 }
 
@@ -131,44 +156,46 @@ fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
 
 fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
-        let base = base.map_or("scratch", |base| base.name());
+        let base = base.map_or("scratch", |base| &base.name);
         Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
             .because(unknown)
     })
 }
 
-/// Packs our layers, lowest first, and says what stands where at their end.
-fn pack_layers(cache: &Cache, recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -> Result<(Vec<OwnLayer>, FileIndex)> {
+/// The entries of a layer of ours, and what made it.
+type PlannedLayer = (Vec<Entry>, &'static str);
+
+/// Decides what is in our layers, lowest first, and what stands where at their end.
+fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -> Result<(Vec<PlannedLayer>, FileIndex)> {
     let settings = Settings::of(&recipe.chain);
-    let packing = Packing { compression: settings.compression, epoch: recipe.source_date_epoch };
     let mut layers = Vec::new();
-    let mut add = |entries: Vec<Entry>, made_by| -> Result<()> {
-        if !entries.is_empty() {
-            layers.push((pack::layer(cache, entries, packing)?, made_by));
-        }
-        Ok(())
-    };
     if wanted.base.is_none() {
         let entries = scratch::entries(settings.ca_certificates)?;
         files.apply(&entries.iter().map(change).collect::<Vec<_>>());
-        add(entries, "cargo union: scratch")?;
+        layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        add(place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy")?;
+        layers.push((place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        add(place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates")?;
+        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates"));
     }
-    add(code(&wanted.executables)?, "cargo union: binaries")?;
+    layers.push((code(&wanted.executables)?, "cargo union: binaries"));
+    layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
+}
+
+fn pack_layers(cache: &Cache, recipe: &Recipe, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
+    let packing = Packing { compression: Settings::of(&recipe.chain).compression, epoch: recipe.source_date_epoch };
+    layers.into_iter().map(|(entries, made_by)| Ok((pack::layer(cache, entries, packing)?, made_by))).collect()
 }
 
 fn change(entry: &Entry) -> Change {
     let node = match &entry.what {
         What::Folder => Node::Folder,
-        What::Bytes(bytes) if is_read(&entry.path) => Node::File(Some(String::from_utf8_lossy(bytes).into_owned())),
-        What::File(..) | What::Bytes(_) => Node::File(None),
+        What::Bytes(bytes) => Node::File(Kept::of(&entry.path, &bytes[..])),
+        What::File(..) => Node::File(None),
         What::Link(target) => Node::Link(target.clone()),
     };
     Change::Put(entry.path.clone(), node)
@@ -189,6 +216,11 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// What the binaries say of themselves, as labels.
+fn told(recipe: &Recipe) -> impl Iterator<Item = (&str, &str)> {
+    recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
 fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
     let settings = Settings::of(&recipe.chain);
     // With several binaries none of them is *the* command; whoever runs the image names one.
@@ -200,7 +232,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: V
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: settings.env,
-        labels: settings.labels.into_iter().chain(recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))).collect(),
+        labels: settings.labels.into_iter().chain(told(recipe)).chain(unchecked(recipe)).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,
@@ -219,5 +251,12 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     let own = Settings::of(&recipe.chain).annotations;
     let mut annotations: BTreeMap<_, _> = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     annotations.insert(KEY.to_owned(), recipe.key.to_string());
+    annotations.extend(unchecked(recipe).map(|(name, value)| (name.to_owned(), value.to_owned())));
     annotations
+}
+
+/// What an image says whose binaries nobody has checked.
+fn unchecked(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
+    let has_binaries = recipe.platforms.iter().any(|platform| !platform.executables.is_empty());
+    (has_binaries && !recipe.check).then_some((START_CHECK, "skipped"))
 }

@@ -9,8 +9,9 @@ use union_build::spec;
 use super::pack::{Entry, What};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
+use crate::build::base::of_file;
 use crate::build::sources::{self, Item, ItemKind};
-use crate::image::index::{Conflict, FileIndex, Node, is_read};
+use crate::image::index::{Conflict, FileIndex, Node};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
 /// later copy sees the earlier ones.
@@ -61,8 +62,7 @@ fn place(item: Item, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>
         }
         ItemKind::File { from, mode, measured } => {
             let path = index.place_file(&item.to)?;
-            let text = if is_read(&path) { Some(fs::read(&from).map_err(Fault::Source)?) } else { None };
-            let node = Node::File(text.map(|text| String::from_utf8_lossy(&text).into_owned()));
+            let node = Node::File(of_file(&path, &from).map_err(Fault::Source)?);
             (path.clone(), Entry { path, mode, owner: 0, what: What::File(from, measured) }, node)
         }
         ItemKind::Link(target) => {

@@ -44,6 +44,7 @@ pub fn literal(ty: &Type, given: &Given) -> Result<Literal, String> {
             let literals = values.iter().map(|(name, value)| Ok((name.clone(), literal(inner, value)?))).collect::<Result<_, String>>()?;
             Ok(of(literal::Value::Map(core::LiteralMap { literals })))
         }
+        (Type::Optional(_), Given::Nothing) => Ok(nothing()),
         (Type::Optional(inner), _) => Ok(union(literal(inner, given)?, types::variant(inner))),
         _ => Err(misfit()),
     }

@@ -11,6 +11,7 @@ pub(in crate::flyte) fn encode(given: &Given) -> Vec<u8> {
 
 fn write(given: &Given, to: &mut Vec<u8>) {
     match given {
+        Given::Nothing => to.push(0xc0),
         Given::Bool(value) => to.push(0xc2 + u8::from(*value)),
         Given::Integer(number) => integer(*number, to),
         Given::Float(number) => {
@@ -104,6 +105,7 @@ mod tests {
             (Given::List(vec![Given::Bool(true); 15]), &[0x9f, 0xc3]),
             (Given::List(vec![Given::Bool(false); 16]), &[0xdc, 0, 16, 0xc2]),
             (Given::Float(1.5), &[0xcb, 0x3f, 0xf8]),
+            (Given::Nothing, &[0xc0]),
         ] {
             assert_eq!(&encode(&given)[..start.len()], start, "{given}");
         }

@@ -30,6 +30,7 @@ mod place;
 mod pull;
 mod push;
 mod settings;
+mod tags;
 mod upload;
 mod wire;
 

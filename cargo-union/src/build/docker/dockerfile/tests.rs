@@ -29,7 +29,7 @@ fn spec(table: &str) -> Image {
 fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&str>) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
-    text(&Ground { steps: &[Step { spec, copies }], from: "base:1", user, tools: &tools, authority })
+    text(&Ground { steps: &[Step { spec, copies }], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked })
 }
 
 fn file(to: &str) -> Vec<Item> {
@@ -53,6 +53,21 @@ USER app:app
 }
 
 #[test]
+fn without_locks_nothing_is_kept_for_apt() {
+    let spec = spec("apt-packages = ['a']");
+    let ground = Ground {
+        steps: &[Step { spec: &spec, copies: Vec::new() }],
+        from: "base:1",
+        user: None,
+        tools: &BTreeMap::new(),
+        authority: false,
+        caches: Caches::None,
+    };
+    let text = text(&ground);
+    assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");
+}
+
+#[test]
 fn secrets_and_the_authority_are_mounted_and_never_written() {
     let secret = |id: &str, required| Secret { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let spec = Image { commands: texts(&["curl x"]), secrets: vec![secret("a", true), secret("b", false)], ..spec("") };
@@ -67,8 +82,8 @@ fn secrets_and_the_authority_are_mounted_and_never_written() {
 fn python_packages_are_installed_by_uv_into_the_python_that_is_meant() {
     let index = "pip-packages = ['numpy>=2', \"it's\"]\npip-index = 'https://index/simple'\npip-extra-index-url = ['https://more/simple']\npip-extra-args = '--no-deps'";
     let text = written(&spec(index), Vec::new(), false, None);
-    assert!(text.starts_with("FROM tool/28 AS union-tool-0\nFROM base:1\n"), "{text}");
-    let command = r#""/run/union/uv pip install --break-system-packages --python python3 --index-url https://index/simple --extra-index-url https://more/simple --no-deps 'numpy>=2' 'it'\\''s'"]"#;
+    assert!(text.starts_with("FROM tool/27 AS union-tool-0\nFROM base:1\n"), "{text}");
+    let command = r#""/run/union/uv pip install --system --break-system-packages --python python3 --index-url https://index/simple --extra-index-url https://more/simple --no-deps 'numpy>=2' 'it'\\''s'"]"#;
     assert!(text.trim_end().ends_with(command), "{text}");
     let own = written(&spec("pip-packages = ['a']\npython-exec = '/opt/p/bin/python'"), Vec::new(), false, None);
     assert!(own.contains("--python /opt/p/bin/python a"), "{own}");

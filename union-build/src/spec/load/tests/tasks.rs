@@ -111,6 +111,7 @@ fn secrets_are_variables_or_files() {
     let env = |name: &str| Mount::Env(name.to_owned());
     assert_eq!(mounts, [env("MY_KEY"), env("TEAM_A_OPENAI"), env("DATABASE"), Mount::File]);
     assert_eq!((secrets[3].key.as_str(), secrets[3].group.as_ref().unwrap().as_str()), ("tok", "grp"));
+    assert_eq!((secrets[1].variable(), secrets[3].variable()), ("TEAM_A_OPENAI".to_owned(), "GRP_TOK".to_owned()));
 }
 
 #[test]

@@ -98,14 +98,11 @@ fn secret(node: &Node, reader: &mut Reader<'_>) -> Option<TaskSecret> {
         }
         _ => return None,
     };
-    let default = || match &group {
-        Some(group) => format!("{}_{}", group.value, key.value),
-        None => key.value.clone(),
-    };
+    let default = || TaskSecret::usual_variable(group.as_ref().map(|group| group.as_str()), &key);
     let mount = match (env, is_file) {
         (_, Some(_)) => Mount::File,
         (Some(env), None) => Mount::Env(env.value),
-        (None, None) => Mount::Env(default().to_uppercase().replace('-', "_")),
+        (None, None) => Mount::Env(default()),
     };
     Some(TaskSecret { key, group, mount })
 }

@@ -1,0 +1,162 @@
+//! One pass over a layer: what it puts where, and what is kept of its files.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::file::of_stream;
+use crate::image::digest::DiffId;
+use crate::image::index::{Change, Kept, Node};
+
+/// Streams a layer to its end: the list is kept by its diff id, so that must be the true one. Large
+/// files are set down in a folder for as long as they are looked at.
+pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Result<Vec<Change>> {
+    let mut plain = Hashing { plain: plain(bytes)?, hash: Sha256::new() };
+    let mut changes = Vec::new();
+    let mut seen = Seen { kept: HashMap::new(), folder };
+    for entry in tar::Archive::new(&mut plain).entries()? {
+        changes.extend(seen.change(entry?)?);
+    }
+    io::copy(&mut plain, &mut io::sink())?;
+    let found = DiffId::from_hasher(plain.hash);
+    if found != diff_id {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its config promises {diff_id} and it holds {found}")));
+    }
+    Ok(changes)
+}
+
+/// What was kept of the layer's files so far: one may come again under another name.
+struct Seen<'a> {
+    kept: HashMap<String, Kept>,
+    folder: &'a Path,
+}
+
+impl Seen<'_> {
+    /// What an entry says; the root itself says nothing.
+    fn change(&mut self, mut entry: tar::Entry<'_, impl Read>) -> io::Result<Option<Change>> {
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let path = trimmed(&path);
+        if path.is_empty() || path == "." {
+            return Ok(None);
+        }
+        let kind = entry.header().entry_type();
+        let target = |entry: &tar::Entry<'_, _>| String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned();
+        let node = if kind.is_dir() {
+            Node::Folder
+        } else if kind.is_symlink() {
+            Node::Link(target(&entry))
+        } else {
+            let kept = match kind {
+                tar::EntryType::Link => self.kept.get(trimmed(&target(&entry))).cloned(),
+                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => of_stream(path, &mut entry, self.folder)?,
+                _ => None,
+            };
+            if let Some(kept) = &kept {
+                self.kept.insert(path.to_owned(), kept.clone());
+            }
+            Node::File(kept)
+        };
+        Ok(Some(Change::of(path, node)))
+    }
+}
+
+fn trimmed(path: &str) -> &str {
+    path.trim_start_matches("./").trim_matches('/')
+}
+
+/// Decompresses by what the bytes are: the media types of old images are not always true.
+pub(in crate::build) fn plain<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut file = BufReader::with_capacity(1 << 18, file);
+    let start = io::BufRead::fill_buf(&mut file)?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        Ok(Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file))))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(file)?))
+    } else {
+        Ok(Box::new(file))
+    }
+}
+
+struct Hashing<'a> {
+    plain: Box<dyn Read + 'a>,
+    hash: Sha256,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.plain.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn layer() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        tar.append_link(&mut header, "./bin", "usr/bin").unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read_tar(bytes: Vec<u8>, diff_id: DiffId) -> io::Result<Vec<Change>> {
+        let folder = tempfile::tempdir().unwrap();
+        read(&bytes[..], diff_id, folder.path())
+    }
+
+    #[test]
+    fn layers_are_read_plain_in_several_gzip_members_and_in_zstd() {
+        let tar = layer();
+        let members = [gzip(&tar[..700]), gzip(&tar[700..])].concat();
+        for bytes in [tar.clone(), members, zstd::bulk::compress(&tar, 1).unwrap()] {
+            let changes = read_tar(bytes, DiffId::of(&tar)).unwrap();
+            let text = Node::File(Some(Kept::Text("text".to_owned())));
+            let expected = [Change::Put("etc/passwd".to_owned(), text), Change::Put("bin".to_owned(), Node::Link("usr/bin".to_owned()))];
+            assert_eq!(changes, expected);
+        }
+    }
+
+    #[test]
+    fn a_layer_that_is_not_what_the_config_promises_is_refused() {
+        assert!(read_tar(layer(), DiffId::of("another")).unwrap_err().to_string().contains("promises"));
+    }
+
+    #[test]
+    fn a_library_under_a_second_name_is_a_library_and_large_ones_are_looked_into_as_well() {
+        let words = ["-shared", "-nostdlib", "-Wl,-soname,liblarge.so.1"];
+        let workshop = union_tests::c::Workshop::default();
+        let library = std::fs::read(workshop.cc("large.so", "const char large[5000000] = { 1 };\n", &words)).unwrap();
+        assert!(library.len() > 4 << 20, "more than what is held in memory");
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(library.len() as u64);
+        tar.append_data(&mut header, "usr/lib/liblarge.so.1", &library[..]).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        tar.append_link(&mut header, "usr/lib/again.so", "usr/lib/liblarge.so.1").unwrap();
+        let tar = tar.into_inner().unwrap();
+        let changes = read_tar(tar.clone(), DiffId::of(&tar)).unwrap();
+        let names = changes.iter().map(|change| match change {
+            Change::Put(_, Node::File(Some(Kept::Library(facts)))) => facts.read().unwrap().soname.unwrap(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["liblarge.so.1"; 2]);
+    }
+}

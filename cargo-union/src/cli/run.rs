@@ -1,0 +1,52 @@
+//! `run`: a task, where it runs, and its inputs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Cargo, Scope};
+
+/// `run`
+#[derive(Args, Debug)]
+#[command(after_long_help = RUN)]
+pub struct Run {
+    /// The task, of the kind `container`
+    #[arg(value_name = "TASK")]
+    pub task: String,
+
+    /// Take inputs from a JSON object (`.json`) or from TOML (`.toml`); those after `--` win
+    #[arg(long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
+
+    /// Run the binary as a process of this machine, with neither image nor engine
+    ///
+    /// The crate is compiled for this machine, with the build settings of the task's image. Of the image
+    /// only its entrypoint and its environment variables remain: no base, no packages, no copied files,
+    /// no other user and no working folder. Where `input-path` and `output-path` stand in the task's
+    /// command or environment, they are replaced by folders of this run; a program that has the paths in
+    /// its code does not find them.
+    #[arg(long)]
+    pub host: bool,
+
+    /// How many jobs run at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub scope: Scope,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cargo: Cargo,
+
+    /// Inputs by their names, such as `-- --x 21 --label Ada`
+    #[arg(last = true, value_name = "INPUT")]
+    pub values: Vec<String>,
+}
+
+const RUN: &str = "\
+Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path.
+
+Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed. What the program writes goes to stderr.
+
+Secrets are taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.";

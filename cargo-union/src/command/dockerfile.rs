@@ -1,0 +1,71 @@
+//! `cargo union images --dockerfile IMAGE`: the Dockerfile of an environment, for people.
+//!
+//! An engine gets the same steps, upon bases that it has already.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+use union_build::diag::Code;
+use union_build::spec::{self, Base};
+
+use super::keys;
+use super::session::{Declared, Session};
+use crate::base::error::Error;
+use crate::build::docker;
+use crate::build::environment::{Environment, tools};
+use crate::exit::Exit;
+use crate::image::platform::Platform;
+use crate::settings::Scope;
+use crate::ui::{self, Ui};
+use crate::workspace::UnionLock;
+
+#[derive(Serialize)]
+struct Document {
+    dockerfile: String,
+}
+
+pub(super) async fn run(scope: &Scope, image: &str, ui: &Ui) -> Result<Exit> {
+    let session = Session::open(scope, ui).await?;
+    let declared = |declared: &&Declared| declared.spec.images.contains_key(image);
+    let Some(declared) = session.packages.iter().find(declared) else {
+        let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
+        let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
+        return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
+    };
+    let chain = keys::chain(&declared.spec, &declared.spec.images[image]);
+    let (Some(environment), _) = Environment::of(&chain) else {
+        let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
+        return Err(error.help("Nothing has to run in its environment, so no engine makes it.").into());
+    };
+    let lock = UnionLock::load(&session.workspace.root)?;
+    let steps = environment.all_steps();
+    let platforms = keys::platforms(&declared.spec.images[image])?;
+    let from = from(&steps, &lock, &platforms[0]);
+    let tools: BTreeMap<String, String> =
+        tools(&steps).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
+    let dockerfile = docker::dockerfile(&steps, &from, &tools, &session.workspace.root)?;
+    if ui.talk().json {
+        ui.document("dockerfile", &Document { dockerfile })?;
+    } else {
+        ui.data(&dockerfile)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn from(steps: &[spec::Image], lock: &UnionLock, platform: &Platform) -> String {
+    match steps.first().map(|spec| &spec.base) {
+        Some(Base::Reference(base)) => pinned(&base.value, lock, platform),
+        // What the user's own Dockerfile makes has no name outside of the engine.
+        Some(Base::Dockerfile) => "dockerfile".to_owned(),
+        _ => "scratch".to_owned(),
+    }
+}
+
+/// A reference with the digest that Union.lock holds for it.
+fn pinned(reference: &str, lock: &UnionLock, platform: &Platform) -> String {
+    match lock.base(reference, platform) {
+        Some(digest) if !reference.contains('@') => format!("{reference}@{digest}"),
+        _ => reference.to_owned(),
+    }
+}

@@ -1,0 +1,188 @@
+//! The inputs of a run as they were asked for: from a file, and from the words after `--`, which win.
+//!
+//! Everything that is wrong is said at once. What a value becomes is for whoever runs the task to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use union_build::diag::{Code, nearest};
+use union_build::spec::given::Given;
+use union_build::spec::types::Type;
+
+use super::{arguments, file};
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+
+/// What was asked for.
+pub(super) struct Asked<'a> {
+    /// The task.
+    pub(super) task: &'a str,
+    /// Its inputs.
+    pub(super) types: &'a BTreeMap<String, Type>,
+    /// `--x 21`
+    pub(super) words: &'a [String],
+    /// `--inputs FILE`
+    pub(super) file: Option<&'a Path>,
+}
+
+/// A value, and what the user calls the place where it stands.
+struct Placed {
+    given: Given,
+    place: String,
+}
+
+impl Asked<'_> {
+    /// The value of each input, as `take` makes it of what was given. Relative paths start from the
+    /// user's folder, and those in a file from its own.
+    ///
+    /// # Errors
+    /// `InputsInvalid`, with everything that is wrong.
+    pub(super) fn read<T>(&self, folder: &Path, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
+        let mut problems = Vec::new();
+        let mut placed = self.of_file(folder, &mut problems);
+        let words = arguments::read(self.words, self.types);
+        problems.extend(words.problems);
+        for (name, given) in words.given {
+            let given = absolute(&self.types[&name], given, folder);
+            placed.insert(name.clone(), Placed { given, place: format!("`{}`", arguments::flag(&name)) });
+        }
+        let mut taken = BTreeMap::new();
+        for (name, ty) in self.types {
+            match self.take(name, ty, placed.get(name), &words.broken, &take) {
+                Ok(value) => drop(value.map(|value| taken.insert(name.clone(), value))),
+                Err(why) => problems.push(why),
+            }
+        }
+        if problems.is_empty() { Ok(taken) } else { Err(self.failed(&problems)) }
+    }
+
+    /// The value of one input; `None` when its problem is known already.
+    fn take<T>(
+        &self,
+        name: &str,
+        ty: &Type,
+        placed: Option<&Placed>,
+        broken: &BTreeSet<String>,
+        take: impl Fn(&Type, &Given) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        let example = arguments::example(name, ty);
+        match (placed, ty) {
+            (Some(Placed { given, place }), _) => {
+                take(ty, given).map(Some).map_err(|why| format!("{place}: {why}; an example is `{example}`"))
+            }
+            (None, _) if broken.contains(name) => Ok(None),
+            (None, Type::Optional(_)) => take(ty, &Given::Nothing).map(Some),
+            (None, _) => Err(format!("`{name}` is missing: it is {}, such as `{example}`", arguments::noun(ty))),
+        }
+    }
+
+    fn of_file(&self, folder: &Path, problems: &mut Vec<String>) -> BTreeMap<String, Placed> {
+        let Some(typed) = self.file else { return BTreeMap::new() };
+        let path = fs::absolute(folder, typed);
+        let values = file::read(&path).unwrap_or_else(|why| {
+            problems.push(why);
+            BTreeMap::new()
+        });
+        let mut placed = BTreeMap::new();
+        for (name, given) in values {
+            match self.types.get(&name) {
+                Some(ty) => {
+                    let given = absolute(ty, given, path.parent().unwrap_or(folder));
+                    let place = format!("`{name}` of `{}`", typed.display());
+                    placed.insert(name, Placed { given, place });
+                }
+                None => {
+                    let meant = nearest(&name, self.types.keys().map(String::as_str));
+                    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+                    problems.push(format!("`{name}` of `{}` is no input{meant}", typed.display()));
+                }
+            }
+        }
+        placed
+    }
+
+    fn failed(&self, problems: &[String]) -> Error {
+        let list: Vec<String> = self.types.iter().map(|(name, ty)| format!("`{name}: {ty}`")).collect();
+        let takes = if list.is_empty() { "It takes no inputs.".to_owned() } else { format!("It takes {}.", list.join(", ")) };
+        let error = Error::new(Code::InputsInvalid, format!("could not run task `{}` with these inputs", self.task));
+        error.because(problems.join("\n")).help(takes)
+    }
+}
+
+/// A value whose relative paths start from a folder; addresses stay.
+fn absolute(ty: &Type, given: Given, folder: &Path) -> Given {
+    match (ty, given) {
+        (Type::File | Type::Directory, Given::Text(path)) if !path.contains("://") => {
+            Given::Text(fs::absolute(folder, Path::new(&path)).to_string_lossy().into_owned())
+        }
+        (Type::Optional(inner), given) => absolute(inner, given, folder),
+        (Type::List(inner), Given::List(values)) => Given::List(values.into_iter().map(|value| absolute(inner, value, folder)).collect()),
+        (Type::Map(inner), Given::Map(values)) => {
+            Given::Map(values.into_iter().map(|(name, value)| (name, absolute(inner, value, folder))).collect())
+        }
+        (_, given) => given,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn types(types: &[(&str, &str)]) -> BTreeMap<String, Type> {
+        types.iter().map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap())).collect()
+    }
+
+    fn read(types: &BTreeMap<String, Type>, words: &[&str], file: Option<&Path>) -> Result<BTreeMap<String, Given>> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let take = |ty: &Type, given: &Given| ty.misfit(given).map_or_else(|| Ok(given.clone()), Err);
+        Asked { task: "train", types, words: &words, file }.read(Path::new("/here"), take)
+    }
+
+    #[test]
+    fn words_win_over_the_file_and_what_is_optional_may_be_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("inputs.toml");
+        std::fs::write(&file, "x = 1\nlabel = 'file'\ndata = ['a.csv', 's3://b']\n").unwrap();
+        let types = types(&[("x", "integer"), ("label", "string"), ("data", "list[file]"), ("seed", "optional[integer]"), ("out", "file")]);
+        let taken = read(&types, &["--x", "2", "--out", "sub/../o.bin"], Some(&file)).unwrap();
+        let text = |text: &str| Given::Text(text.to_owned());
+        assert_eq!((&taken["x"], &taken["label"], &taken["seed"]), (&Given::Integer(2), &text("file"), &Given::Nothing));
+        let csv = folder.path().join("a.csv").display().to_string();
+        assert_eq!(taken["data"], Given::List(vec![text(&csv), text("s3://b")]));
+        assert_eq!(taken["out"], text("/here/o.bin"));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_comes_at_once_with_what_is_expected() {
+        let types = types(&[("label", "string"), ("rate", "float"), ("x", "integer"), ("when", "datetime")]);
+        let error = read(&types, &["--lable", "a", "--rate", "fast", "--when=soon"], None).unwrap_err();
+        assert_eq!(error.code(), Code::InputsInvalid);
+        assert_eq!(
+            error.chain(),
+            [
+                "could not run task `train` with these inputs",
+                "`--lable` is no input; did you mean `--label`?\n\
+                 `--rate`: `fast` is not a number; an example is `--rate 0.5`\n\
+                 `label` is missing: it is text, such as `--label text`\n\
+                 `--when`: `\"soon\"` is not a time such as `2030-01-31T12:00:00Z`; an example is `--when 2030-01-31T12:00:00Z`\n\
+                 `x` is missing: it is a whole number, such as `--x 21`",
+            ]
+        );
+        assert_eq!(error.advice(), "It takes `label: string`, `rate: float`, `when: datetime`, `x: integer`.");
+    }
+
+    #[test]
+    fn a_file_s_own_mistakes_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("in.json");
+        std::fs::write(&file, r#"{"y": 1, "x": "one"}"#).unwrap();
+        let error = read(&types(&[("x", "integer")]), &[], Some(&file)).unwrap_err();
+        let shown = file.display();
+        let expected = format!(
+            "`y` of `{shown}` is no input; did you mean `x`?\n`x` of `{shown}`: `\"one\"` is not a whole number; an example is `--x 21`"
+        );
+        let expected = expected.replace("; did you mean `x`?", "");
+        assert_eq!(error.chain()[1].replace("; did you mean `x`?", ""), expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! Inputs from a file: a JSON object or TOML.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use union_build::spec::given::Given;
+
+/// The values of a file by name.
+///
+/// # Errors
+/// Why it has none.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Given>, String> {
+    let shown = path.display();
+    let kind = path.extension().and_then(std::ffi::OsStr::to_str);
+    if !matches!(kind, Some("json" | "toml")) {
+        return Err(format!("`{shown}` should be a JSON object and end in `.json`, or TOML and end in `.toml`"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|cause| format!("`{shown}` cannot be read: {cause}"))?;
+    let table = match kind {
+        Some("json") => of_json(serde_json::from_str(&text).map_err(|cause| format!("`{shown}` is not JSON: {cause}"))?),
+        _ => {
+            of_toml(text.parse::<toml::Table>().map_err(|cause| format!("`{shown}` is not TOML: {}", cause.to_string().trim_end()))?.into())
+        }
+    };
+    match table.map_err(|why| format!("`{shown}` has a value that cannot be taken: {why}"))? {
+        Given::Map(values) => Ok(values),
+        other => Err(format!("`{shown}` holds {other}, not a JSON object with the inputs by name")),
+    }
+}
+
+/// A JSON value.
+///
+/// # Errors
+/// For a number that has no place in 64 bits.
+pub(super) fn of_json(value: serde_json::Value) -> Result<Given, String> {
+    Ok(match value {
+        serde_json::Value::Null => Given::Nothing,
+        serde_json::Value::Bool(value) => Given::Bool(value),
+        serde_json::Value::String(text) => Given::Text(text),
+        serde_json::Value::Array(values) => Given::List(values.into_iter().map(of_json).collect::<Result<_, _>>()?),
+        serde_json::Value::Object(values) => {
+            Given::Map(values.into_iter().map(|(name, value)| Ok((name, of_json(value)?))).collect::<Result<_, String>>()?)
+        }
+        serde_json::Value::Number(number) => match (number.as_i64(), number.is_u64(), number.as_f64()) {
+            (Some(number), _, _) => Given::Integer(number),
+            (None, false, Some(number)) => Given::Float(number),
+            _ => return Err(format!("`{number}` does not fit into 64 bits")),
+        },
+    })
+}
+
+fn of_toml(value: toml::Value) -> Result<Given, String> {
+    Ok(match value {
+        toml::Value::Boolean(value) => Given::Bool(value),
+        toml::Value::Integer(number) => Given::Integer(number),
+        toml::Value::String(text) => Given::Text(text),
+        toml::Value::Datetime(time) => Given::Text(time.to_string()),
+        toml::Value::Float(number) if number.is_finite() => Given::Float(number),
+        toml::Value::Float(number) => return Err(format!("`{number}` is not a finite number")),
+        toml::Value::Array(values) => Given::List(values.into_iter().map(of_toml).collect::<Result<_, _>>()?),
+        toml::Value::Table(values) => {
+            Given::Map(values.into_iter().map(|(name, value)| Ok((name, of_toml(value)?))).collect::<Result<_, String>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read_as(name: &str, text: &str) -> Result<BTreeMap<String, Given>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        read(&path).map_err(|why| why.replace(&folder.path().display().to_string(), "."))
+    }
+
+    #[test]
+    fn both_forms_give_the_same_values() {
+        let json = r#"{"x": 1, "y": 0.5, "s": "a", "ok": true, "l": [1], "when": "2030-01-31T12:00:00Z"}"#;
+        let toml = "x = 1\ny = 0.5\ns = 'a'\nok = true\nl = [1]\nwhen = 2030-01-31T12:00:00Z\n";
+        assert_eq!(read_as("a.json", json).unwrap(), read_as("a.toml", toml).unwrap());
+        assert_eq!(read_as("a.json", r#"{"x": null}"#).unwrap()["x"], Given::Nothing);
+    }
+
+    #[test]
+    fn a_file_that_is_none_says_why() {
+        for (name, text, why) in [
+            ("a.yaml", "x: 1", "`./a.yaml` should be a JSON object and end in `.json`, or TOML and end in `.toml`"),
+            ("a.json", "[1]", "`./a.json` holds a list, not a JSON object with the inputs by name"),
+            ("a.json", "{", "`./a.json` is not JSON: EOF while parsing an object at line 1 column 1"),
+            (
+                "a.json",
+                r#"{"x": 18446744073709551615}"#,
+                "`./a.json` has a value that cannot be taken: `18446744073709551615` does not fit into 64 bits",
+            ),
+            ("a.toml", "x = inf", "`./a.toml` has a value that cannot be taken: `inf` is not a finite number"),
+        ] {
+            assert_eq!(read_as(name, text).unwrap_err(), why);
+        }
+        assert!(read(Path::new("/no/such.json")).unwrap_err().starts_with("`/no/such.json` cannot be read: "));
+    }
+}

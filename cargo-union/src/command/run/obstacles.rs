@@ -1,0 +1,77 @@
+//! What keeps a task from running on this machine, each at its place in the manifest.
+
+use union_build::diag::{Code, Diagnostic};
+use union_build::spec::task::{DataFormat, Kind, Mount, Task};
+use union_build::spec::template::{Piece, pieces};
+
+use crate::copilot::{is_carried, is_fillable};
+use crate::settings::Place;
+
+/// Everything that is in the way; nothing has been done then.
+pub(super) fn of(task: &Task, place: Place) -> Vec<Diagnostic> {
+    let mut obstacles = Vec::new();
+    if task.kind.value == Kind::Rust {
+        let message = format!("task `{}` has the kind `rust`, whose binary needs the backend beside it", task.key);
+        let obstacle = Diagnostic::error(Code::NotRunHere, message, &task.kind.origin, "needs the backend");
+        return vec![obstacle.help("call its function with `flyte::run` in a test, or register the task and run it on the backend")];
+    }
+    obstacles.extend(outputs(task));
+    obstacles.extend(command(task));
+    if task.data.format == DataFormat::Proto && !task.inputs.is_empty() {
+        let message = format!("task `{}` reads its inputs from `inputs.pb`, which is written on the backend only", task.key);
+        let obstacle = Diagnostic::error(Code::NotRunHere, message, &task.origin, "`data-format = \"proto\"`");
+        obstacles.push(obstacle.help("read the inputs' own files, or `data-format = \"json\"`"));
+    }
+    if place == Place::Host {
+        obstacles.extend(host(task));
+    }
+    obstacles
+}
+
+/// Outputs that copilot would not carry.
+fn outputs(task: &Task) -> impl Iterator<Item = Diagnostic> {
+    task.outputs.iter().filter(|(_, ty)| !is_carried(ty)).map(|(name, ty)| {
+        let message = format!("output `{name}` is a `{}`, which a container task cannot give", ty.value);
+        let obstacle = Diagnostic::error(Code::NotRunHere, message, &ty.origin, "not carried by Flyte's copilot");
+        obstacle.help("copilot takes plain values, structs, files and folders: write it into a `struct` or a `file`")
+    })
+}
+
+/// Placeholders in the command line that nobody fills.
+fn command(task: &Task) -> Vec<Diagnostic> {
+    let Some(command) = &task.command else { return Vec::new() };
+    let refuse =
+        |message: String, help: String| Diagnostic::error(Code::NotRunHere, message, &command.origin, "in this command").help(help);
+    let obstacle = |piece| match piece {
+        Piece::Input(name) => {
+            let ty = task.inputs.get(&name).filter(|ty| !is_fillable(ty))?;
+            let message = format!("`{{{{.inputs.{name}}}}}` is a `{}`, which the backend cannot put into a command line", ty.value);
+            let path = task.data.input_path.value.trim_end_matches('/');
+            Some(refuse(message, format!("the program finds it at `{path}/{name}`")))
+        }
+        Piece::Backend(name) => {
+            let message = format!("`{{{{.{name}}}}}` stands for something that only the backend has");
+            let paths = (&task.data.input_path.value, &task.data.output_path.value);
+            Some(refuse(message, format!("inputs are in `{}`, and outputs go to `{}`", paths.0, paths.1)))
+        }
+        Piece::Text(_) | Piece::Unknown(_) => None,
+    };
+    let mut obstacles: Vec<Diagnostic> = command.value.iter().flat_map(|word| pieces(word)).filter_map(obstacle).collect();
+    obstacles.dedup();
+    obstacles
+}
+
+/// What a process of this machine cannot be given.
+fn host(task: &Task) -> Vec<Diagnostic> {
+    let mut obstacles = Vec::new();
+    if task.bin.is_none() {
+        let message = format!("task `{}` runs a program of its image, and `--host` has no image", task.key);
+        obstacles.push(Diagnostic::error(Code::NotRunHere, message, &task.origin, "has no `bin`").help("run it without `--host`"));
+    }
+    for secret in task.secrets.iter().filter(|secret| secret.mount == Mount::File) {
+        let message = format!("secret `{}` is a file below `{}`, where `--host` puts nothing", secret.key.value, super::secrets::FOLDER);
+        let obstacle = Diagnostic::error(Code::NotRunHere, message, &secret.key.origin, "a file");
+        obstacles.push(obstacle.help("run it without `--host`, or let the secret be a variable"));
+    }
+    obstacles
+}

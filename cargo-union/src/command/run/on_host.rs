@@ -1,0 +1,142 @@
+//! A run as a process of this machine: the crate compiled for it, and folders in place of the
+//! container's.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::ended::{Listening, exit_code};
+use super::image::{self, Started};
+use super::{Kept, Ran, Ready, secrets};
+use crate::base::process::{Command, Environment, Failed};
+use crate::build::native::BINARIES;
+use crate::copilot::{Written, filled, lay_out, put};
+use crate::workspace::{Job, Snapshot, compile};
+
+/// Runs the binary.
+///
+/// # Errors
+/// What compiling ends with; `ProgramFailed`.
+pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
+    let (inputs, outputs) = (kept.draft("inputs"), kept.draft("outputs"));
+    let bin = ready.task.bin.as_ref().expect("a task without a binary is refused");
+    let program = compiled(ready, &bin.value).await?;
+    put(&lay_out(&ready.inputs, &ready.task.data, &inputs.to_string_lossy())?)?;
+    crate::base::fs::create_folder(&outputs)?;
+
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let places = Places(vec![
+        (ready.task.data.input_path.value.trim_end_matches('/').to_owned(), text(&inputs)),
+        (ready.task.data.output_path.value.trim_end_matches('/').to_owned(), text(&outputs)),
+        (format!("{BINARIES}/{}", bin.value), text(&program)),
+    ]);
+    let settings = Started::of(&ready.declared.spec, &ready.task.image);
+    let words = settings.entrypoint.into_iter().flatten().chain(ready.task.command_line(&text(&program)));
+    // Places first: a value is what it is, also when it looks like one of them.
+    let words = filled(&words.map(|word| places.moved(&word)).collect::<Vec<_>>(), &ready.inputs);
+    let (first, rest) = words.split_first().expect("a task with a binary has a command line");
+
+    let mut environment = ready.run.work.scope.cargo.environment.clone();
+    let mut set = |name: &str, value: &str| environment.set(name, places.moved(value));
+    settings.env.iter().for_each(|(name, value)| set(name, value));
+    ready.task.env.iter().for_each(|(name, value)| set(name, &value.value));
+    secrets::variables(&ready.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
+    ready.ui.status("Running", format!("{} as {}", ready.task.key, program.display()));
+    start(ready, first, rest, &environment).await?;
+    Ok(Ran { image: None, written: Written::found(&outputs)? })
+}
+
+async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: &Environment) -> Result<()> {
+    let mut command = Command::new(program, &ready.run.work.scope.cargo.folder, environment);
+    command.args(words);
+    let listening = Listening::new(ready.ui);
+    let ended = command.heard(|stream, bytes| listening.hear(stream, bytes)).await?;
+    let how = |failed: Failed| match (failed.code, failed.signal) {
+        (Some(code), _) => exit_code(code.into()),
+        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    };
+    ended.map_err(|failed| listening.failed(&ready.task.key, &how(failed)).into())
+}
+
+/// The binary, compiled with the settings of the task's image. Where this machine can run what the
+/// image carries it is the very same, so that neither makes cargo compile the other's again.
+async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
+    let work = &ready.run.work;
+    let snapshot = Snapshot::take(&work.scope.cargo, &ready.session.workspace, &work.scope.cache, &**ready.ui).await?;
+    let (settings, target) = image::for_this_machine(&ready.declared.spec, &ready.task.image, snapshot.toolchain())?;
+    let job = Job {
+        package: &ready.declared.package,
+        target: &target,
+        settings: &settings,
+        binaries: BTreeSet::from([bin.to_owned()]),
+        source_date_epoch: work.source_date_epoch,
+    };
+    let lent = ready.ui.lend_terminal();
+    let mut compiled = compile(&snapshot, &job, &**ready.ui).await?;
+    drop(lent);
+    Ok(compiled.executables.remove(bin).expect("cargo has made what was asked for"))
+}
+
+impl Ready<'_> {
+    /// Whether the program is told where its outputs go; in a container it need not be.
+    pub(super) fn names_its_outputs(&self) -> bool {
+        let path = self.task.data.output_path.value.trim_end_matches('/');
+        let places = Places(vec![(path.to_owned(), String::new())]);
+        let settings = Started::of(&self.declared.spec, &self.task.image);
+        let words = self.task.command.iter().flat_map(|command| command.value.iter());
+        let values = self.task.env.values().map(|value| &value.value).chain(settings.env.values()).chain(words);
+        self.run.place == crate::settings::Place::Engine || values.into_iter().any(|text| places.moved(text) != *text)
+    }
+}
+
+/// Paths of a container, and where they are on this machine.
+struct Places(Vec<(String, String)>);
+
+impl Places {
+    /// A text with every whole path replaced, the longest first: `/data` is no part of `/database`,
+    /// and of `/data/out` only when that is no place of its own.
+    fn moved(&self, text: &str) -> String {
+        let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
+        let mut moved = String::new();
+        let mut rest = text;
+        while let Some(next) = rest.chars().next() {
+            let begins = !moved.ends_with(|before: char| is_part(before) || before == '/');
+            let fits = |from: &str| !from.is_empty() && rest.strip_prefix(from).is_some_and(|after| !after.starts_with(is_part));
+            let place = self.0.iter().filter(|(from, _)| begins && fits(from)).max_by_key(|(from, _)| from.len());
+            let taken = match place {
+                Some((from, to)) => {
+                    moved.push_str(to);
+                    from.len()
+                }
+                None => {
+                    moved.push(next);
+                    next.len_utf8()
+                }
+            };
+            rest = &rest[taken..];
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_paths_are_moved_and_parts_of_others_stay() {
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        let places = Places(vec![pair("/data", "/tmp/in"), pair("/data/out", "/tmp/data/out"), pair("/union/bin/a", "/target/a")]);
+        for (text, expected) in [
+            ("/data", "/tmp/in"),
+            ("--in=/data/x,/data/out/y", "--in=/tmp/in/x,/tmp/data/out/y"),
+            ("/database /my/data data", "/database /my/data data"),
+            ("/data.csv /data-1", "/data.csv /data-1"),
+            ("cp /data/a '/data/out'", "cp /tmp/in/a '/tmp/data/out'"),
+            ("/union/bin/a /union/bin/ab", "/target/a /union/bin/ab"),
+            ("ä/data:/data", "ä/data:/tmp/in"),
+        ] {
+            assert_eq!(places.moved(text), expected);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Which files make up the inputs of a task.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use union_build::spec::task::{Data, DataFormat, FileLayout};
+
+use super::Value;
+use crate::base::error::Result;
+use crate::base::fs;
+
+/// Something that has a place in a container, or in a folder of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place, absolute.
+    pub path: String,
+    /// Its permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub what: What,
+}
+
+/// What has a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A folder.
+    Folder,
+    /// A file with these bytes.
+    Bytes(Vec<u8>),
+    /// A copy of a file of this machine.
+    File(PathBuf),
+}
+
+impl Entry {
+    /// A folder into which everybody may write, as the volumes are that copilot shares with a program.
+    pub fn shared_folder(path: &str) -> Self {
+        Self { path: path.to_owned(), mode: 0o777, what: What::Folder }
+    }
+
+    fn folder(path: &str) -> Self {
+        Self { path: path.to_owned(), mode: 0o755, what: What::Folder }
+    }
+
+    fn file(path: &str, what: What) -> Self {
+        Self { path: path.to_owned(), mode: 0o644, what }
+    }
+}
+
+/// Everything below an input folder, itself included: a file for each input, and one that lists them
+/// all. Folders come before what is in them.
+///
+/// # Errors
+/// `FileUnreadable`, when a folder cannot be gone through.
+pub fn lay_out(inputs: &BTreeMap<String, Value>, data: &Data, folder: &str) -> Result<Vec<Entry>> {
+    let folder = folder.trim_end_matches('/');
+    let mut laying = Laying { layout: data.layout, entries: vec![Entry::shared_folder(folder)] };
+    let listed = laying.named(inputs, folder)?;
+    let name = match data.format {
+        DataFormat::Json => Some("inputs.json"),
+        // JSON is YAML, and every reader of the one reads the other.
+        DataFormat::Yaml => Some("inputs.yaml"),
+        DataFormat::Proto => None,
+    };
+    laying.entries.extend(name.map(|name| Entry::file(&format!("{folder}/{name}"), What::Bytes(listed.to_string().into_bytes()))));
+    Ok(laying.entries)
+}
+
+struct Laying {
+    layout: FileLayout,
+    entries: Vec<Entry>,
+}
+
+impl Laying {
+    /// Values by name, each at its name below a folder. Gives what the list says of them.
+    fn named(&mut self, values: &BTreeMap<String, Value>, folder: &str) -> Result<serde_json::Value> {
+        let mut listed = serde_json::Map::new();
+        for (name, value) in values {
+            let mut path = format!("{folder}/{name}");
+            if let (FileLayout::NamedDir, Value::File(from)) = (self.layout, value) {
+                self.entries.push(Entry::folder(&path));
+                path = format!("{path}/{}", base_name(from));
+            }
+            listed.insert(name.clone(), self.value(value, &path)?);
+        }
+        Ok(listed.into())
+    }
+
+    fn value(&mut self, value: &Value, path: &str) -> Result<serde_json::Value> {
+        match value {
+            Value::File(from) => {
+                self.entries.push(Entry::file(path, What::File(from.clone())));
+                Ok(json!(path))
+            }
+            Value::Folder(from) => {
+                self.tree(from, path)?;
+                Ok(json!(path))
+            }
+            Value::List(values) => {
+                self.entries.push(Entry::folder(path));
+                self.list(values, path)
+            }
+            Value::Map(values) => {
+                self.entries.push(Entry::folder(path));
+                self.named(values, path)
+            }
+            plain => {
+                let text = plain.text().unwrap_or_default();
+                self.entries.push(Entry::file(path, What::Bytes(text.into_bytes())));
+                Ok(plain.listed().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Values by number; files keep their own names when the task asks for that.
+    fn list(&mut self, values: &[Value], folder: &str) -> Result<serde_json::Value> {
+        let mut taken = BTreeSet::new();
+        let mut listed = Vec::new();
+        for (position, value) in values.iter().enumerate() {
+            let name = match (self.layout, value) {
+                (FileLayout::NamedDir, Value::File(from)) => match base_name(from) {
+                    name if taken.contains(&name) => format!("{position}_{name}"),
+                    name => name,
+                },
+                _ => position.to_string(),
+            };
+            listed.push(self.value(value, &format!("{folder}/{name}"))?);
+            taken.insert(name);
+        }
+        Ok(listed.into())
+    }
+
+    /// A folder of this machine with all that is in it. Links are followed, as an upload follows them.
+    fn tree(&mut self, from: &Path, path: &str) -> Result<()> {
+        self.entries.push(Entry::folder(path));
+        let unreadable = |cause| fs::unreadable(from, cause);
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(from)
+            .map_err(unreadable)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()
+            .map_err(unreadable)?;
+        entries.sort();
+        for entry in entries {
+            let place = format!("{path}/{}", base_name(&entry));
+            match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
+                true => self.tree(&entry, &place)?,
+                false => self.entries.push(Entry::file(&place, What::File(entry))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn base_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use union_build::diag::Origin;
+    use union_build::spec::Placed;
+
+    use super::*;
+
+    fn data(format: DataFormat, layout: FileLayout) -> Data {
+        let placed = |value: &str| Placed { value: value.to_owned(), origin: Origin::Default };
+        Data { input_path: placed("/in"), output_path: placed("/out"), format, layout }
+    }
+
+    /// Path and content of each entry, as a test can show them.
+    fn laid(inputs: &[(&str, Value)], data: &Data) -> Vec<String> {
+        let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let shown = |entry: Entry| match entry.what {
+            What::Folder => format!("{}/", entry.path),
+            What::Bytes(bytes) => format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap()),
+            What::File(from) => format!("{} < {}", entry.path, from.file_name().unwrap().display()),
+        };
+        lay_out(&inputs, data, "/in/").unwrap().into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn each_input_is_a_file_and_one_file_lists_them() {
+        let list = Value::List(vec![Value::Integer(1), Value::Nothing]);
+        let map = Value::Map([("a".to_owned(), Value::Text("b".to_owned()))].into());
+        let inputs = [("file", Value::File("/here/data.csv".into())), ("list", list), ("map", map), ("x", Value::Float(0.5))];
+        assert_eq!(
+            laid(&inputs, &data(DataFormat::Json, FileLayout::Direct)),
+            [
+                "/in/",
+                "/in/file < data.csv",
+                "/in/list/",
+                "/in/list/0 = 1",
+                "/in/list/1 = null",
+                "/in/map/",
+                "/in/map/a = b",
+                "/in/x = 0.5",
+                r#"/in/inputs.json = {"file":"/in/file","list":[1,null],"map":{"a":"b"},"x":0.5}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn files_keep_their_names_in_folders_when_the_task_asks_for_that() {
+        let files = ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| Value::File(path.into()));
+        assert_eq!(
+            laid(&[("all", Value::List(files.to_vec())), ("one", files[0].clone())], &data(DataFormat::Yaml, FileLayout::NamedDir)),
+            [
+                "/in/",
+                "/in/all/",
+                "/in/all/x.txt < x.txt",
+                "/in/all/1_x.txt < x.txt",
+                "/in/all/y.txt < y.txt",
+                "/in/one/",
+                "/in/one/x.txt < x.txt",
+                r#"/in/inputs.yaml = {"all":["/in/all/x.txt","/in/all/1_x.txt","/in/all/y.txt"],"one":"/in/one/x.txt"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_folder_comes_with_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("deep")).unwrap();
+        std::fs::write(folder.path().join("deep/a"), "1").unwrap();
+        std::os::unix::fs::symlink("deep/a", folder.path().join("link")).unwrap();
+        assert_eq!(
+            laid(&[("d", Value::Folder(folder.path().into()))], &data(DataFormat::Json, FileLayout::Direct)),
+            ["/in/", "/in/d/", "/in/d/deep/", "/in/d/deep/a < a", "/in/d/link < link", r#"/in/inputs.json = {"d":"/in/d"}"#]
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! From the files that a program has left to the outputs of its task, as strictly as copilot.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use union_build::diag::nearest;
+use union_build::spec::time;
+use union_build::spec::types::Type;
+
+use super::{Written, number, value};
+
+/// The file by which a program says what went wrong, though it ended well.
+pub const ERROR: &str = "_ERROR";
+
+/// The most bytes of an output that is no file.
+const MOST: u64 = 1024;
+
+/// One output of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub taken: Taken,
+}
+
+/// What an output is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Taken {
+    /// A value, as JSON has it.
+    Value(serde_json::Value),
+    /// A file or a folder: where it is below the output folder.
+    Path(PathBuf),
+}
+
+/// Whether copilot carries outputs of this type.
+pub fn is_carried(ty: &Type) -> bool {
+    !matches!(ty, Type::List(_) | Type::Map(_) | Type::Optional(_) | Type::Enum(_))
+}
+
+/// Reads the outputs; `shown` is the folder as the program knows it.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn outputs(written: &Written, declared: &BTreeMap<String, Type>, shown: &str) -> Result<Vec<Output>, Vec<String>> {
+    let (mut outputs, mut problems) = (Vec::new(), Vec::new());
+    for (name, ty) in declared {
+        match written.output(name, ty, shown) {
+            Ok(taken) => outputs.push(Output { name: name.clone(), taken }),
+            Err(why) => problems.push(why),
+        }
+    }
+    if problems.is_empty() { Ok(outputs) } else { Err(problems) }
+}
+
+impl Written {
+    /// What the program says went wrong, when it has left word of that.
+    pub fn error(&self) -> Option<String> {
+        let path = self.folder.join(ERROR);
+        std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Where a file or folder below the output folder is on this machine.
+    pub fn path(&self, below: &Path) -> PathBuf {
+        self.folder.join(below)
+    }
+
+    fn output(&self, name: &str, ty: &Type, shown: &str) -> Result<Taken, String> {
+        let below = self.find(name, ty, shown)?;
+        let is_odd = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
+        if let Some((path, what)) = self.others.iter().find(is_odd) {
+            return Err(format!("`{shown}/{}` is {what}, which copilot does not carry: write a file", path.display()));
+        }
+        let path = self.folder.join(&below);
+        let found = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
+        match ty {
+            Type::Directory if found.is_dir() => Ok(Taken::Path(below)),
+            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a folder", below.display())),
+            _ if found.is_dir() => Err(format!("`{shown}/{}` is a folder, and `{name}` is declared as `{ty}`", below.display())),
+            Type::File => Ok(Taken::Path(below)),
+            _ if found.len() > MOST => Err(format!(
+                "`{name}` has {} bytes; copilot takes at most {MOST} of what is no file: declare it as `file`, or write less",
+                found.len()
+            )),
+            _ => {
+                let bytes = std::fs::read(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
+                let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
+                // Just these, and of a string as well.
+                let text = text.trim_matches([' ', '\n', '\t']);
+                read(ty, text).map(Taken::Value).ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
+            }
+        }
+    }
+
+    /// The file or folder of an output: the one of its name, or the only one of its name with an ending.
+    fn find(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let plain = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let other = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
+        let mut there: Vec<String> = plain.chain(other).collect();
+        there.sort();
+        there.dedup();
+        if there.iter().any(|file| file == name) {
+            return Ok(name.into());
+        }
+        let with_ending: Vec<&String> =
+            there.iter().filter(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))).collect();
+        match with_ending[..] {
+            [one] => Ok(one.into()),
+            [] => {
+                let instead = nearest(name, there.iter().map(String::as_str)).map(|meant| format!("; it wrote `{meant}`"));
+                let should = format!("the program should leave {} at `{shown}/{name}`", written_as(ty));
+                Err(format!("`{name}` is missing: {should}{}", instead.unwrap_or_default()))
+            }
+            _ => {
+                let list: Vec<String> = with_ending.iter().map(|file| format!("`{file}`")).collect();
+                Err(format!("`{name}` could be each of {}: leave one of them", list.join(", ")))
+            }
+        }
+    }
+}
+
+/// What the text of a file means; `None` when it is not of the type.
+fn read(ty: &Type, text: &str) -> Option<serde_json::Value> {
+    Some(match ty {
+        Type::Integer => json!(text.parse::<i64>().ok()?),
+        Type::Float => match text.parse::<f64>().ok()? {
+            number if number.is_finite() => value::float(number),
+            number if number.is_nan() => json!("NaN"),
+            number => json!(if number > 0.0 { "Infinity" } else { "-Infinity" }),
+        },
+        Type::Boolean => match text {
+            "1" | "t" | "T" | "true" | "True" | "TRUE" => json!(true),
+            "0" | "f" | "F" | "false" | "False" | "FALSE" => json!(false),
+            _ => return None,
+        },
+        Type::Datetime => {
+            // Copilot wants the letters that RFC 3339 merely recommends.
+            let (seconds, nanoseconds) = time::parse_datetime(text).filter(|_| !text.contains(['t', 'z', ' ']))?;
+            json!(time::datetime(seconds, nanoseconds))
+        }
+        Type::Duration => {
+            let nanoseconds = number::parse_span(text)?;
+            let span = number::span(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()));
+            json!(if nanoseconds < 0 { format!("-{span}") } else { span })
+        }
+        Type::Struct => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok()?.into(),
+        _ => json!(text),
+    })
+}
+
+/// What the program should have written.
+fn written_as(ty: &Type) -> String {
+    match ty {
+        Type::File => "a file".to_owned(),
+        Type::Directory => "a folder".to_owned(),
+        Type::Struct => "a JSON object such as `{\"a\": 1}`".to_owned(),
+        Type::Duration => "a duration such as `1h30m0s`".to_owned(),
+        Type::Integer => "a whole number such as `21`".to_owned(),
+        Type::Float => "a number such as `0.5`".to_owned(),
+        Type::Boolean => "`true` or `false`".to_owned(),
+        other => other.words(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.chars().count() {
+        0 => "nothing".to_owned(),
+        1..=LONGEST => format!("`{text}`"),
+        count => format!("{count} characters"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A folder in which a program has left these files, and what is taken for the one output `n`.
+    fn taken(files: &[(&str, &str)], ty: &str) -> Result<Taken, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
+        let read = outputs(&Written::found(folder.path()).unwrap(), &declared, "/var/outputs");
+        read.map(|mut outputs| outputs.remove(0).taken).map_err(|problems| problems.join("\n"))
+    }
+
+    fn value(ty: &str, text: &str) -> Result<String, String> {
+        taken(&[("n", text)], ty).map(|taken| match taken {
+            Taken::Value(value) => value.to_string(),
+            Taken::Path(path) => path.display().to_string(),
+        })
+    }
+
+    #[test]
+    fn the_text_of_a_file_is_read_by_its_type() {
+        for (ty, text, expected) in [
+            ("integer", " -42\n", "-42"),
+            ("float", "1e3", "1000"),
+            ("float", "-inf", "\"-Infinity\""),
+            ("boolean", "True\n", "true"),
+            ("string", "  two words \n", "\"two words\""),
+            ("string", "", "\"\""),
+            ("datetime", "2030-01-31T12:00:00+02:00", "\"2030-01-31T10:00:00Z\""),
+            ("duration", "-90m", "\"-1h30m0s\""),
+            ("struct", "{\"b\": null, \"a\": [1]}", "{\"a\":[1],\"b\":null}"),
+            ("file", "any", "n"),
+        ] {
+            assert_eq!(value(ty, text).as_deref(), Ok(expected), "{ty}");
+        }
+    }
+
+    #[test]
+    fn what_copilot_refuses_is_refused() {
+        let long = "x".repeat(1025);
+        for (ty, text, why) in [
+            ("integer", "4.2", "`n` holds `4.2`, which is not a whole number such as `21`"),
+            ("integer", "5\r\n", "`n` holds `5\r`, which is not a whole number such as `21`"),
+            ("boolean", "yes", "`n` holds `yes`, which is not `true` or `false`"),
+            ("datetime", "2030-01-31 12:00:00Z", "`n` holds `2030-01-31 12:00:00Z`, which is not a time such as `2030-01-31T12:00:00Z`"),
+            ("duration", "1d", "`n` holds `1d`, which is not a duration such as `1h30m0s`"),
+            ("struct", "[1]", "`n` holds `[1]`, which is not a JSON object such as `{\"a\": 1}`"),
+            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is no file: declare it as `file`, or write less"),
+            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a folder"),
+        ] {
+            assert_eq!(value(ty, text).unwrap_err(), why);
+        }
+        assert_eq!(value("string", &long[1..]).unwrap().len(), 1026);
+    }
+
+    #[test]
+    fn a_file_may_have_an_ending_but_only_one_may_be_there() {
+        assert_eq!(taken(&[("n.bin", "x"), ("m", "y")], "file"), Ok(Taken::Path("n.bin".into())));
+        assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(Taken::Value(json!(1))));
+        assert_eq!(taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(), "`n` could be each of `n.a`, `n.b`: leave one of them");
+        assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(Taken::Path("n".into())));
+        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a folder, and `n` is declared as `integer`");
+    }
+
+    #[test]
+    fn what_is_missing_says_what_was_written_instead() {
+        let declared = BTreeMap::from([("count".to_owned(), Type::Integer), ("model".to_owned(), Type::File)]);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("cuont"), "1").unwrap();
+        let problems = outputs(&Written::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "`count` is missing: the program should leave a whole number such as `21` at `/out/count`; it wrote `cuont`",
+                "`model` is missing: the program should leave a file at `/out/model`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_is_never_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("n")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
+        let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
+        let problems = outputs(&Written::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not carry: write a file"]);
+    }
+
+    #[test]
+    fn only_some_types_are_carried() {
+        for (ty, carried) in [("struct", true), ("directory", true), ("list[integer]", false), ("optional[string]", false)] {
+            assert_eq!(is_carried(&Type::parse(ty).unwrap()), carried, "{ty}");
+        }
+        assert!(!is_carried(&Type::Enum(vec!["a".to_owned()])));
+    }
+}

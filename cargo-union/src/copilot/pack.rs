@@ -1,0 +1,68 @@
+//! Entries on their way: into an archive for a container, or into a folder of this machine.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use tar::{Builder, EntryType, Header};
+
+use super::{Entry, What};
+use crate::base::error::Result;
+use crate::base::fs;
+
+/// Writes entries as an archive that is unpacked at the root of a container. Everything belongs to
+/// root, and nothing of this machine but names and contents is in it.
+///
+/// # Errors
+/// When a file cannot be read or the archive cannot be written.
+pub fn pack(entries: &[Entry], to: impl Write) -> io::Result<()> {
+    let mut archive = Builder::new(to);
+    for Entry { path, mode, what } in entries {
+        let path = path.trim_start_matches('/');
+        let header = |kind, size| {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_mode(*mode);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header.set_size(size);
+            header
+        };
+        match what {
+            What::Folder => archive.append_data(&mut header(EntryType::Directory, 0), format!("{path}/"), io::empty())?,
+            What::Bytes(bytes) => archive.append_data(&mut header(EntryType::Regular, bytes.len() as u64), path, &bytes[..])?,
+            What::File(from) => {
+                let named = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
+                let file = File::open(from).map_err(named)?;
+                let size = file.metadata().map_err(named)?.len();
+                // A file that grows meanwhile must not run into the next entry.
+                let content = io::Read::take(io::BufReader::with_capacity(1 << 18, file), size);
+                archive.append_data(&mut header(EntryType::Regular, size), path, content)?;
+            }
+        }
+    }
+    archive.finish()
+}
+
+/// Puts entries where their paths say, on this machine.
+///
+/// # Errors
+/// `FileUnreadable`, `FileUnwritable`, `DiskFull`.
+pub fn put(entries: &[Entry]) -> Result<()> {
+    for Entry { path, what, .. } in entries {
+        let path = Path::new(path);
+        match what {
+            What::Folder => fs::create_folder(path)?,
+            What::Bytes(bytes) => std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?,
+            What::File(from) => copy(from, path)?,
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut source = File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
+    let copied = File::create(to).and_then(|mut file| io::copy(&mut source, &mut file));
+    copied.map(drop).map_err(|cause| fs::unwritable(to, cause))
+}

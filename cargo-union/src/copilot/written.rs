@@ -1,0 +1,166 @@
+//! What a program has left in its output folder.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use tar::EntryType;
+use union_build::diag::Code;
+
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+
+/// A folder of this machine with plain files and folders, and what else was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The folder.
+    pub(super) folder: PathBuf,
+    /// What is neither a file nor a folder, below it: never followed, for it could lead anywhere.
+    pub(super) others: BTreeMap<PathBuf, &'static str>,
+}
+
+impl Written {
+    /// What a program of this machine has written.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub fn found(folder: &Path) -> Result<Self> {
+        let mut others = BTreeMap::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(below) = folders.pop() {
+            let path = folder.join(&below);
+            for entry in std::fs::read_dir(&path).map_err(|cause| fs::unreadable(&path, cause))? {
+                let entry = entry.map_err(|cause| fs::unreadable(&path, cause))?;
+                let kind = entry.file_type().map_err(|cause| fs::unreadable(&entry.path(), cause))?;
+                let below = below.join(entry.file_name());
+                if kind.is_dir() {
+                    folders.push(below);
+                } else if !kind.is_file() {
+                    others.insert(below, if kind.is_symlink() { LINK } else { OTHER });
+                }
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), others })
+    }
+
+    /// Unpacks what an engine hands out into an empty folder. The first part of every path is the
+    /// output folder's own name.
+    ///
+    /// # Errors
+    /// `EngineFailed` when it is no archive, `FileUnwritable`, `DiskFull`.
+    pub fn unpack(archive: impl Read, folder: &Path) -> Result<Self> {
+        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not take the outputs out of the container").because(cause);
+        let mut others = BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries().map_err(failed)? {
+            let mut entry = entry.map_err(failed)?;
+            let below = below_the_top(&entry.path().map_err(failed)?).map_err(failed)?;
+            let path = folder.join(&below);
+            match entry.header().entry_type() {
+                EntryType::Directory => fs::create_folder(&path)?,
+                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                    fs::create_folder(path.parent().unwrap_or(folder))?;
+                    let mut file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
+                    copy(&mut entry, &mut file).map_err(|fault| match fault {
+                        Fault::Reading(cause) => failed(cause),
+                        Fault::Writing(cause) => fs::unwritable(&path, cause),
+                    })?;
+                }
+                EntryType::Symlink => drop(others.insert(below, LINK)),
+                EntryType::Link => drop(others.insert(below, "a second name of another file")),
+                _ => drop(others.insert(below, OTHER)),
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), others })
+    }
+}
+
+const LINK: &str = "a symbolic link";
+const OTHER: &str = "neither a file nor a folder";
+
+/// A path without its first part, which must not leave where it is put.
+fn below_the_top(path: &Path) -> io::Result<PathBuf> {
+    let mut parts = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
+    parts.next();
+    let plain = |part: Component<'_>| match part {
+        Component::Normal(name) => Ok(PathBuf::from(name)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the folder", path.display()))),
+    };
+    parts.map(plain).collect()
+}
+
+enum Fault {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+fn copy(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), Fault> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer).map_err(Fault::Reading)? {
+            0 => return Ok(()),
+            count => to.write_all(&buffer[..count]).map_err(Fault::Writing)?,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::copilot::{Entry, What, pack};
+
+    /// An archive as an engine hands it out, with one entry that is made by hand.
+    fn archive(kind: EntryType, name: &str, link: &str) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        archive.append_data(&mut header, "outputs/", io::empty()).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        if !link.is_empty() {
+            header.set_link_name(link).unwrap();
+        }
+        header.set_cksum();
+        archive.append(&header, io::empty()).unwrap();
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn files_and_folders_come_out_as_they_went_in() {
+        let entry = |path: &str, what| Entry { path: path.to_owned(), mode: 0o700, what };
+        let entries = [entry("/outputs", What::Folder), entry("/outputs/a/b", What::Bytes(b"text".to_vec()))];
+        let mut packed = Vec::new();
+        pack(&entries, &mut packed).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let written = Written::unpack(&packed[..], folder.path()).unwrap();
+        assert_eq!(std::fs::read(written.path(Path::new("a/b"))).unwrap(), b"text");
+        assert!(written.others.is_empty());
+    }
+
+    #[test]
+    fn links_and_devices_are_noted_and_not_made() {
+        for (kind, link, what) in [
+            (EntryType::Symlink, "/etc/passwd", LINK),
+            (EntryType::Link, "outputs/a", "a second name of another file"),
+            (EntryType::Fifo, "", OTHER),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let written = Written::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
+            assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
+            assert!(folder.path().join("n").symlink_metadata().is_err());
+        }
+    }
+
+    #[test]
+    fn nothing_is_put_outside_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("in");
+        let error = Written::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
+        assert_eq!(error.code(), Code::EngineFailed);
+        assert!(error.chain()[1].contains("leads out of the folder"), "{:?}", error.chain());
+    }
+}

@@ -1,0 +1,260 @@
+//! Files made by the C compiler, files made by hand for machines that it cannot compile for, and noise.
+
+use std::path::Path;
+
+use object::read::ReadCache;
+use proptest::prelude::*;
+use union_tests::c::Workshop;
+
+use super::*;
+
+/// A workshop with a library of two versions in it.
+fn workshop() -> Workshop {
+    let workshop = Workshop::default();
+    workshop.library("libdeep.so", "libdeep.so.1", &[("DEEP_1", "one"), ("DEEP_2", "two")], &[]);
+    workshop
+}
+
+fn read(path: &Path) -> Elf {
+    Elf::read(&std::fs::read(path).unwrap()[..]).unwrap()
+}
+
+#[test]
+fn a_program_says_its_loader_its_libraries_and_their_versions() {
+    let workshop = workshop();
+    let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
+    let program = workshop.cc("program", source, &["-L.", "-ldeep", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib:/opt/lib"]);
+    let facts = read(&program);
+    assert!(facts.interpreter.as_ref().is_some_and(|loader| loader.contains("/ld-")), "{facts:?}");
+    assert_eq!(facts.needed[0], "libdeep.so.1");
+    assert!(facts.needed.iter().any(|name| name.starts_with("libc.so")), "{facts:?}");
+    assert_eq!((facts.rpath.as_deref(), facts.runpath), (Some("$ORIGIN/../lib:/opt/lib"), None));
+    let mut versions = facts.versions_needed["libdeep.so.1"].clone();
+    versions.sort_unstable();
+    assert_eq!(versions, ["DEEP_1", "DEEP_2"]);
+    assert!(!facts.versions_needed["libc.so.6"].is_empty());
+}
+
+#[test]
+fn a_library_says_its_name_and_its_versions_without_itself() {
+    let workshop = workshop();
+    let facts = read(&workshop.folder().join("libdeep.so"));
+    assert_eq!((facts.soname.as_deref(), facts.interpreter.as_deref()), (Some("libdeep.so.1"), None));
+    assert_eq!(facts.versions, ["DEEP_1", "DEEP_2"]);
+}
+
+#[test]
+fn a_runpath_hides_the_rpath() {
+    let workshop = Workshop::default();
+    let library = workshop.cc("librun.so", "", &["-shared", "-nostdlib", "-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/lib"]);
+    let facts = read(&library);
+    assert_eq!((facts.runpath.as_deref(), facts.rpath), (Some("/opt/lib"), None));
+}
+
+#[test]
+fn static_programs_need_nothing_whether_they_may_move_or_not() {
+    let workshop = Workshop::default();
+    for (flag, name) in [("-static", "fixed"), ("-static-pie", "moving")] {
+        let program = workshop.cc(name, "int main(void) { return 0; }\n", &[flag]);
+        assert!(read(&program).is_static(), "{flag}");
+    }
+    assert!(!read(&workshop.cc("dynamic", "int main(void) { return 0; }\n", &[])).is_static());
+}
+
+#[test]
+fn a_large_file_is_read_in_small_pieces() {
+    struct Counting(std::fs::File, std::rc::Rc<std::cell::Cell<usize>>);
+    impl std::io::Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            self.1.set(self.1.get() + count);
+            Ok(count)
+        }
+    }
+    impl std::io::Seek for Counting {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+    let workshop = Workshop::default();
+    let source = "const char big[20000000] = { 1 };\nint main(void) { return big[0]; }\n";
+    let program = workshop.cc("program", source, &[]);
+    let seen = std::rc::Rc::default();
+    let cache = ReadCache::new(Counting(std::fs::File::open(&program).unwrap(), std::rc::Rc::clone(&seen)));
+    assert_eq!(Elf::read(&cache).unwrap(), read(&program));
+    assert!(seen.get() < 100_000, "{} bytes", seen.get());
+}
+
+#[test]
+fn what_no_loader_takes_is_told_apart() {
+    let workshop = Workshop::default();
+    let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
+    let program = std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
+    for (bytes, why) in [
+        (&b"#!/bin/sh\n"[..], Unreadable::NotElf),
+        (b"", Unreadable::NotElf),
+        (b"\x7fELF\x02\x01\x01", Unreadable::Damaged),
+        (b"\x7fELF\x07", Unreadable::Damaged),
+        (&object, Unreadable::NotLinked),
+        (&program[..2000], Unreadable::Damaged),
+    ] {
+        assert_eq!(Elf::read(bytes), Err(why), "{:?}", &bytes[..bytes.len().min(8)]);
+    }
+}
+
+/// A file of another machine: a header, three segments, and the tables in this order.
+fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
+    let mut file = Writer { bytes: Vec::new(), is_64, is_little };
+    let (header, segment, entry) = if is_64 { (64, 56, 16) } else { (52, 32, 8) };
+    let names = b"\0libfar.so.7\0libnear.so.1\0FAR_1\0NEAR_2\0\0";
+    let loader = b"/lib/ld-far.so.1\0\0\0\0";
+    let names_at = header + 3 * segment;
+    let loader_at = names_at + names.len();
+    let needed_at = loader_at + loader.len();
+    let (versions_at, dynamic_at) = (needed_at + 32, needed_at + 32 + 28);
+    let end = dynamic_at + 10 * entry;
+    // Addresses are not offsets.
+    let address = |offset: usize| offset + 0x1000;
+
+    file.bytes.extend([0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 2 - u8::from(is_little), 1]);
+    file.bytes.resize(16, 0);
+    file.half(3).half(22).word(1).long(0).long(header).long(0).word(0);
+    file.half(header).half(segment).half(3).half(0).half(0).half(0);
+    for (kind, start, end) in [(1, 0, end), (3, loader_at, needed_at), (2, dynamic_at, end)] {
+        file.segment(kind, start, address(start), end - start);
+    }
+    file.bytes.extend(names);
+    file.bytes.extend(loader);
+    // Of libfar.so.7: FAR_1.
+    file.half(1).half(1).word(1).word(16).word(0);
+    file.word(0).half(0).half(2).word(26).word(0);
+    // Its own: NEAR_2.
+    file.half(1).half(0).half(2).half(1).word(0).word(20).word(0).word(32).word(0);
+    // Both kinds of paths, of which the newer counts.
+    for (tag, value) in [(1, 1), (14, 13), (29, 26), (15, 32), (5, address(names_at)), (10, names.len())] {
+        file.long(tag).long(value);
+    }
+    for (tag, value) in [(0x6fff_fffe, address(needed_at)), (0x6fff_ffff, 1), (0x6fff_fffc, address(versions_at)), (0x6fff_fffd, 1)] {
+        file.long(tag).long(value);
+    }
+    assert_eq!(file.bytes.len(), end);
+    file.bytes
+}
+
+struct Writer {
+    bytes: Vec<u8>,
+    is_64: bool,
+    is_little: bool,
+}
+
+impl Writer {
+    fn put(&mut self, value: usize, size: usize) -> &mut Self {
+        let little = (value as u64).to_le_bytes();
+        let mut bytes = little[..size].to_vec();
+        if !self.is_little {
+            bytes.reverse();
+        }
+        self.bytes.extend(bytes);
+        self
+    }
+
+    fn half(&mut self, value: usize) -> &mut Self {
+        self.put(value, 2)
+    }
+
+    fn word(&mut self, value: usize) -> &mut Self {
+        self.put(value, 4)
+    }
+
+    fn long(&mut self, value: usize) -> &mut Self {
+        self.put(value, if self.is_64 { 8 } else { 4 })
+    }
+
+    fn segment(&mut self, kind: usize, offset: usize, address: usize, size: usize) {
+        if self.is_64 {
+            self.word(kind).word(4).long(offset).long(address).long(0).long(size).long(size).long(1);
+        } else {
+            self.word(kind).long(offset).long(address).long(0).long(size).long(size).word(4).long(1);
+        }
+    }
+}
+
+#[test]
+fn both_word_sizes_and_both_byte_orders_are_read() {
+    for (is_64, is_little) in [(true, true), (true, false), (false, true), (false, false)] {
+        let facts = Elf::read(&by_hand(is_64, is_little)[..]).unwrap();
+        let expected = Elf {
+            machine: Machine { number: 22, is_64, is_little },
+            interpreter: Some("/lib/ld-far.so.1".to_owned()),
+            soname: Some("libnear.so.1".to_owned()),
+            needed: vec!["libfar.so.7".to_owned()],
+            rpath: None,
+            runpath: Some("FAR_1".to_owned()),
+            versions_needed: BTreeMap::from([("libfar.so.7".to_owned(), vec!["FAR_1".to_owned()])]),
+            versions: vec!["NEAR_2".to_owned()],
+        };
+        assert_eq!(facts, expected, "{is_64} {is_little}");
+    }
+}
+
+/// Where the list of versions begins that a file made by hand needs.
+fn needed_in(bytes: &[u8]) -> usize {
+    bytes.windows(8).position(|eight| eight == [1, 0, 1, 0, 1, 0, 0, 0]).unwrap()
+}
+
+#[test]
+fn a_version_that_is_only_asked_for_weakly_is_not_needed() {
+    let mut bytes = by_hand(true, true);
+    let flags = needed_in(&bytes) + 16 + 4;
+    bytes[flags] = 2;
+    assert_eq!(Elf::read(&bytes[..]).unwrap().versions_needed, BTreeMap::new());
+}
+
+#[test]
+fn more_segments_than_a_real_file_has_are_not_read() {
+    let mut bytes = by_hand(true, true);
+    bytes.resize(200_000, 0);
+    bytes[56..58].copy_from_slice(&3000_u16.to_le_bytes());
+    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+}
+
+#[test]
+fn lists_that_never_end_are_left() {
+    // Counts of 65535 and more, over entries that lead to themselves.
+    let mut bytes = by_hand(true, true);
+    let needed = needed_in(&bytes);
+    bytes[needed + 2..needed + 4].copy_from_slice(&[0xff, 0xff]);
+    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+    let mut bytes = by_hand(true, true);
+    let count = bytes.windows(4).rposition(|four| four == [0xff, 0xff, 0xff, 0x6f]).unwrap() + 8;
+    bytes[count..count + 8].fill(0xff);
+    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+}
+
+proptest! {
+    #[test]
+    fn noise_is_an_error_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Elf::read(&bytes[..]);
+        let _ = Elf::read(&[&b"\x7fELF\x02\x01\x01"[..], &bytes].concat()[..]);
+        let _ = Elf::read(&ReadCache::new(std::io::Cursor::new([&b"\x7fELF\x01\x02\x01"[..], &bytes].concat())));
+    }
+
+    #[test]
+    fn a_file_with_any_bytes_changed_is_read_or_refused(
+        is_64: bool, is_little: bool,
+        changes in proptest::collection::vec((0..700_usize, prop_oneof![any::<u8>(), Just(0xff), Just(0)]), 1..12),
+        length in 0..900_usize,
+    ) {
+        let mut bytes = by_hand(is_64, is_little);
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.truncate(length);
+        let whole = Elf::read(&bytes[..]);
+        prop_assert_eq!(Elf::read(&ReadCache::new(std::io::Cursor::new(&bytes))), whole.clone());
+        if let Ok(facts) = whole {
+            prop_assert!(facts.needed.len() + facts.versions.len() <= NAMES);
+        }
+    }
+}

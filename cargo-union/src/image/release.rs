@@ -1,0 +1,102 @@
+//! The distribution an image is made of, as its `os-release` says.
+
+use std::fmt;
+
+use super::index::FileIndex;
+
+/// A release of a distribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// `debian`, `ubuntu`, `alpine`, …; lower case.
+    pub id: String,
+    /// The distributions that it is made from, nearest first.
+    pub id_like: Vec<String>,
+    /// `12`, `24.04`; none for what is not released yet.
+    pub version: Option<String>,
+    /// `bookworm`, `noble`.
+    pub codename: Option<String>,
+    /// What people call it: `Debian 12 (bookworm)`.
+    name: String,
+}
+
+impl Release {
+    /// The release that an image's files name; `None` when they name none, as on scratch.
+    pub fn of(files: &FileIndex) -> Option<Self> {
+        files.text("etc/os-release").or_else(|| files.text("usr/lib/os-release")).and_then(Self::read)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let mut lines = text.lines().filter_map(|line| line.trim().split_once('='));
+            let value = lines.find(|(name, _)| *name == key)?.1.trim_matches(['"', '\'']);
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        // A distroless image calls itself by what it lacks, and its version by what it is made from.
+        let name = value("PRETTY_NAME").filter(|name| name != "Distroless").or_else(|| value("VERSION")).or_else(|| value("NAME"))?;
+        let in_brackets = || Some(name.split_once('(')?.1.split_once(')')?.0.to_lowercase());
+        Some(Self {
+            id: value("ID").unwrap_or_else(|| "linux".to_owned()).to_lowercase(),
+            id_like: value("ID_LIKE").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect(),
+            version: value("VERSION_ID"),
+            codename: value("VERSION_CODENAME").or_else(in_brackets),
+            name: name.replace(" GNU/Linux", ""),
+        })
+    }
+
+    /// Whether its packages are Debian's, or named as Debian names them.
+    pub fn is_like_debian(&self) -> bool {
+        self.id == "debian" || self.id_like.iter().any(|id| id == "debian")
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::image::index::{Kept, Node};
+
+    #[test]
+    fn releases_are_called_as_people_call_them() {
+        for (text, shown, codename, like_debian) in [
+            (
+                "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+                "Debian 12 (bookworm)",
+                Some("bookworm"),
+                true,
+            ),
+            (
+                "PRETTY_NAME=\"Distroless\"\nNAME=\"Debian GNU/Linux\"\nID=\"debian\"\nVERSION_ID=\"12\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n",
+                "Debian 12 (bookworm)",
+                Some("bookworm"),
+                true,
+            ),
+            (
+                "PRETTY_NAME='Ubuntu 24.04.1 LTS'\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n",
+                "Ubuntu 24.04.1 LTS",
+                Some("noble"),
+                true,
+            ),
+            ("NAME=\"Alpine Linux\"\nID=alpine\nPRETTY_NAME=\"Alpine Linux v3.20\"\n", "Alpine Linux v3.20", None, false),
+        ] {
+            let release = Release::read(text).unwrap();
+            assert_eq!((release.to_string().as_str(), release.codename.as_deref()), (shown, codename));
+            assert_eq!(release.is_like_debian(), like_debian, "{shown}");
+        }
+        assert_eq!(Release::read("ID=\n"), None);
+    }
+
+    #[test]
+    fn the_file_is_found_through_its_link() {
+        let mut files = FileIndex::default();
+        assert_eq!(Release::of(&files), None);
+        files.put("usr/lib/os-release", Node::File(Some(Kept::Text("NAME=Arch\nID=arch".to_owned()))));
+        files.put("etc/os-release", Node::Link("../usr/lib/os-release".to_owned()));
+        assert_eq!(Release::of(&files).unwrap().id, "arch");
+    }
+}

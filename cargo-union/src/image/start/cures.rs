@@ -1,0 +1,125 @@
+//! What to write into the manifest when programs cannot start, in the order of what it costs.
+
+use std::cmp::Ordering;
+
+use super::debian::{self, NEWEST};
+use super::refusal::{Scene, by_number, listed};
+use super::{Elsewhere, Obstacle, What};
+use crate::image::index::FileIndex;
+use crate::image::loader::is_musl;
+use crate::image::release::Release;
+
+/// One sentence for each thing that puts something right; empty when the code's own cure says it all.
+pub(super) fn cures(obstacles: &[Obstacle], scene: Scene<'_>, release: Option<&Release>) -> Vec<String> {
+    let about = About { scene, release };
+    let mut cures = Vec::new();
+    let mut packages = Vec::new();
+    for obstacle in obstacles {
+        let cure = match &obstacle.what {
+            What::NotExecutable(_) | What::OtherMachine(_) => None,
+            What::NoLoader(path) => Some(about.loader(path)),
+            What::NoLibrary { elsewhere: Some(elsewhere), .. } => Some(known_to_the_loader(elsewhere)),
+            What::NoLibrary { name, .. } => match about.library(name) {
+                Cure::Package(package) => {
+                    packages.push(package);
+                    None
+                }
+                Cure::Sentence(sentence) => Some(sentence),
+            },
+            What::NoVersion { name, needed_by, missing, .. } => Some(about.version(name, needed_by.is_some(), missing)),
+        };
+        cures.extend(cure.filter(|cure| !cures.contains(cure)));
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    if !packages.is_empty() {
+        cures.insert(0, about.packages(&packages));
+    }
+    cures
+}
+
+/// CUDA's own libraries, which a driver does not bring and Debian does not have.
+const CUDA: [&str; 9] =
+    ["libcudart.so", "libcublas", "libcudnn", "libcufft", "libcurand.so", "libcusolver", "libcusparse", "libnccl.so", "libnvrtc"];
+
+enum Cure {
+    Package(String),
+    Sentence(String),
+}
+
+struct About<'a> {
+    scene: Scene<'a>,
+    release: Option<&'a Release>,
+}
+
+impl About<'_> {
+    fn loader(&self, path: &str) -> String {
+        let files = self.scene.files;
+        let other = files.paths().any(|path| path.starts_with("lib/ld-musl-") || path.starts_with("usr/lib/ld-musl-"));
+        if is_musl(path) {
+            return "Compile for a target with `gnu` in its name, set `link = \"static\"`, or choose a base image of Alpine.".to_owned();
+        }
+        let base = if other { "is one of musl: set `link = \"static\"`" } else { "has no C library: set `link = \"static\"`" };
+        format!("The base image {base}, or choose one with glibc, such as `gcr.io/distroless/cc-debian13`.")
+    }
+
+    fn library(&self, name: &str) -> Cure {
+        let codename = self.release.and_then(|release| release.codename.as_deref()).unwrap_or_default();
+        if CUDA.iter().any(|start| name.starts_with(start)) {
+            let sentence = "CUDA's own libraries come with a base image of `nvidia/cuda` whose tag has `runtime`; `cudnn` in it for cuDNN.";
+            return Cure::Sentence(sentence.to_owned());
+        }
+        if let Some(python) = debian::python(name).filter(|python| !(has_apt(self.scene.files) && debian::has_python(codename, python))) {
+            return Cure::Sentence(format!(
+                "Choose a base image with Python {python}, such as `python:{python}-slim`, or set `compile = \"container\"`, which links the Python of the base image."
+            ));
+        }
+        match debian::package(name) {
+            Some(package) => Cure::Package(package),
+            None => Cure::Sentence(format!(
+                "Bring `{name}` with `copy`, into a folder that `env = {{ LD_LIBRARY_PATH = \"…\" }}` names; list it under `runtime-libs` if something else brings it."
+            )),
+        }
+    }
+
+    fn packages(&self, packages: &[String]) -> String {
+        let quoted: Vec<String> = packages.iter().map(|package| format!("\"{package}\"")).collect();
+        let key = format!("`apt-packages = [{}]`", quoted.join(", "));
+        if self.scene.has_packages {
+            return format!("To have what is missing, add {} to the image's `apt-packages`.", listed(packages));
+        }
+        if has_apt(self.scene.files) {
+            return format!("To have what is missing, add {} to the image: {key}.", listed(packages));
+        }
+        format!("To have what is missing, add {} to an image of Debian: `base-image = \"{}\"` and {key}.", listed(packages), self.debian())
+    }
+
+    /// A base image with `apt`, of the same release when that is Debian's.
+    fn debian(&self) -> String {
+        let same = self.release.filter(|release| release.id == "debian").and_then(|release| release.codename.as_ref());
+        same.map_or(NEWEST.0.to_owned(), |codename| format!("debian:{codename}-slim"))
+    }
+
+    fn version(&self, library: &str, needed_by_library: bool, missing: &[String]) -> String {
+        if needed_by_library {
+            return format!("Choose a newer base image, or libraries that do with its `{library}`.");
+        }
+        let is_libc = missing.iter().all(|version| version.starts_with("GLIBC_"));
+        let is_enough = |version: &String| by_number(version, NEWEST.1) != Ordering::Greater;
+        let such_as = if is_libc && missing.iter().all(is_enough) { format!(", such as `{}`", NEWEST.0) } else { String::new() };
+        let zig = if is_libc { "set `compile = \"zig\"`, which links against an older C library; " } else { "" };
+        format!(
+            "Choose a newer base image{such_as}; {zig}set `compile = \"container\"`, which links against the libraries of the base image; or set `link = \"static\"`."
+        )
+    }
+}
+
+fn known_to_the_loader(Elsewhere { path, is_configured }: &Elsewhere) -> String {
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let ldconfig = if *is_configured { ", or run `commands = [\"ldconfig\"]`" } else { "" };
+    format!("Tell the loader of the folder: `env = {{ LD_LIBRARY_PATH = \"{folder}\" }}`{ldconfig}.")
+}
+
+fn has_apt(files: &FileIndex) -> bool {
+    ["usr/bin/apt-get", "var/lib/dpkg/status"].iter().all(|path| files.find(path).is_some())
+}

@@ -1,0 +1,134 @@
+//! `run` where no engine is needed: what it refuses, and `--host`.
+
+use union_tests::{Project, str};
+
+const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
+
+/// A package with one task, `train`, whose table has these lines.
+fn task(lines: &str) -> Project {
+    Project::package("hello").union(&format!("{SCRATCH}[package.metadata.union.tasks.train]\n{lines}\n"))
+}
+
+#[test]
+fn inputs_that_do_not_fit_come_all_at_once_with_what_does() {
+    let project = task("inputs = { label = \"string\", rate = \"float\", x = \"integer\", data = \"file\" }");
+    let outcome = project.run(["run", "train", "--", "--lable", "a", "--rate", "fast", "--data", "no.csv"]).exits(2).compiles_nothing();
+    outcome.stdout_is("").stderr_is(str![[r#"
+error[U0801]: could not run task `train` with these inputs
+
+Caused by:
+  `--lable` is no input; did you mean `--label`?
+  `--rate`: `fast` is not a number; an example is `--rate 0.5`
+  `--data`: `[PROJECT]/no.csv` cannot be read: No such file or directory (os error 2); an example is `--data data.csv`
+  `label` is missing: it is text, such as `--label text`
+  `x` is missing: it is a whole number, such as `--x 21`
+
+help: It takes `data: file`, `label: string`, `rate: float`, `x: integer`.
+
+"#]]);
+}
+
+#[test]
+fn a_task_that_is_not_there_is_named_with_the_one_that_was_meant() {
+    let outcome = task("").run(["run", "trian"]).exits(2).fails_with("U0204");
+    outcome.stderr_has("Did you mean `train`? Declared tasks: `train`.");
+}
+
+#[test]
+fn a_task_of_two_packages_needs_the_package() {
+    let tasks = format!("{SCRATCH}[package.metadata.union.tasks.train]\n");
+    let project = Project::workspace().member("one", &tasks).member("two", &tasks);
+    project.run(["run", "train"]).exits(2).fails_with("U0001").stderr_has("`one` and `two`").stderr_has("`-p`");
+}
+
+#[test]
+fn what_could_not_work_is_refused_at_its_place_before_anything_is_done() {
+    let project = task(
+        "inputs = { data = \"file\", wait = \"duration\" }\noutputs = { xs = \"list[integer]\" }\n\
+         command = [\"hello\", \"{{.inputs.data}}\", \"{{.outputPrefix}}\"]",
+    );
+    let outcome = project.run(["run", "train"]).exits(2).compiles_nothing().stdout_is("").fails_with("U0802");
+    let outcome = outcome.stderr_has("Cargo.toml:10:18").stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
+    let outcome = outcome.stderr_has("`{{.inputs.data}}` is a `file`, which the backend cannot put into a command line");
+    outcome
+        .stderr_has("the program finds it at `/var/inputs/data`")
+        .stderr_has("`{{.outputPrefix}}` stands for something that only the backend has");
+}
+
+#[test]
+fn a_task_of_the_flyte_crate_is_refused_with_what_works() {
+    let manifest = "[dependencies]\nflyte = { path = \"../flyte\" }\n[package.metadata.union.images.default]\nbase-image = \"debian:trixie-slim\"\n\
+                    [package.metadata.union.tasks.train]\nkind = \"rust\"\n";
+    let project = Project::workspace().member("flyte", "[lib]\n").file("members/flyte/src/lib.rs", "").member("app", manifest);
+    let outcome = project.run(["run", "train"]).exits(2).fails_with("U0802").stderr_has("members/app/Cargo.toml");
+    outcome.stderr_has("`flyte::run` in a test").compiles_nothing();
+}
+
+#[test]
+fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
+    let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]").run(["run", "train", "--host"]).exits(2);
+    outcome.fails_with("U0802").stderr_has("`--host` has no image").stderr_has("a file below `/etc/flyte/secrets`");
+}
+
+/// A program that is told where its folders are, and doubles a number.
+const DOUBLE: &str = "fn main() {\n    \
+    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
+    let (input, output) = (&words[0], std::env::var(\"OUT\").unwrap());\n    \
+    let x: i64 = std::fs::read_to_string(format!(\"{input}/x\")).unwrap().parse().unwrap();\n    \
+    eprintln!(\"{} {} {:?}\", words[1], std::env::var(\"FROM_IMAGE\").unwrap(), std::env::var(\"API_KEY\"));\n    \
+    if x == 0 { std::process::exit(7); }\n    \
+    std::fs::write(format!(\"{output}/y\"), (2 * x).to_string()).unwrap();\n}\n";
+
+fn double() -> Project {
+    let lines = "inputs = { x = \"integer\", label = \"string\" }\noutputs = { y = \"integer\" }\nsecrets = [\"api-key\"]\n\
+                 command = [\"hello\", \"/var/inputs\", \"--label={{.inputs.label}}\"]\nenv = { OUT = \"/var/outputs\" }\n\
+                 [package.metadata.union.images.default.env]\nFROM_IMAGE = \"yes\"";
+    task(lines).file("src/main.rs", DOUBLE).locked().env("API_KEY", "secret").env("DOCKER_HOST", "unix:///nowhere.sock")
+}
+
+#[test]
+fn on_the_host_folders_take_the_place_of_the_container_s() {
+    let project = double();
+    let words = ["run", "train", "--host", "--", "--x", "21", "--label", "/var/inputs"];
+    let outcome = project.run(words).succeeds().compiles(["hello"]).stdout_is("y = 42\n");
+    outcome.stderr_has("--label=/var/inputs yes Ok(\"secret\")").stderr_has("Running train as ");
+    let document =
+        project.run(["run", "train", "--host", "--format", "json", "--", "--x=-1", "--label", ""]).succeeds().compiles_nothing().json();
+    assert_eq!((&document["outputs"]["y"], document["image"].is_null()), (&serde_json::json!(-2), true));
+    assert!(project.files_below("target/union/run").is_empty(), "plain values leave no files");
+    // The image has the same binary.
+    project.run(["build"]).succeeds().compiles_nothing();
+}
+
+#[test]
+fn a_process_that_fails_says_its_exit_code() {
+    let outcome = double().run(["run", "train", "--host", "--", "--x", "0", "--label", "last words"]).exits(1).fails_with("U0804");
+    outcome.stdout_is("").stderr_has("its program ended with exit code 7; its last lines:\n  --label=last words yes");
+}
+
+#[test]
+fn whoever_does_not_name_the_output_folder_is_told_to() {
+    let project = task("outputs = { y = \"integer\" }").locked();
+    let outcome = project.run(["run", "train", "--host"]).exits(1).fails_with("U0805").stderr_has("`y` is missing");
+    outcome.stderr_has("name `/var/outputs` in the task's `command` or `env`");
+}
+
+#[test]
+fn an_interrupted_process_ends_and_leaves_nothing() {
+    let main = "fn main() { std::fs::write(\"pid\", std::process::id().to_string()).unwrap(); println!(\"waiting\"); \
+                loop { std::thread::sleep(std::time::Duration::from_secs(1)); } }";
+    let project = task("outputs = { y = \"integer\" }").file("src/main.rs", main).locked();
+    let mut run = project.start(["run", "train", "--host"]);
+    run.until_stderr_has("waiting");
+    run.interrupt();
+    run.wait().exits(130).stderr_has("U0007");
+    let pid = project.read("pid");
+    assert!(!std::path::Path::new("/proc").join(pid).exists(), "the process is still there");
+    assert!(project.files_below("target/union/run").is_empty());
+}
+
+#[test]
+fn help_says_how_inputs_are_written_and_what_the_host_lacks() {
+    let help = Project::empty().run(["run", "--help"]).succeeds();
+    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by folders of this run");
+}

@@ -1,0 +1,77 @@
+//! Commands, copies and the order in which they come.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::world::{World, shell};
+
+#[test]
+fn commands_run_as_root_after_the_copies_and_the_base_s_user_comes_back() {
+    let world = World::new();
+    let below = world.project_of(&format!(
+        "[package.metadata.union.images.default]\nbase-image = {:?}\ncopy = [{{ from = \"conf\", to = \"/etc/app\" }}]\n\
+         commands = [\"id -u >/etc/app/uid\", \"cat /etc/app/conf >/etc/app/seen\"]\nuser = \"1000:1000\"\nenv = {{ NAME = \"value\" }}\n",
+        world.debian()
+    ));
+    let project = below.file("conf/conf", "content");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /etc/app/uid /etc/app/seen; id -u; echo $NAME"), "0\ncontent1000\nvalue");
+    // What is made upon it gets the user of its base, and still runs as root.
+    let base = built.stdout().trim().split('@').next().unwrap().to_owned();
+    let tag = world.tags("team/hello").into_iter().find(|tag| !tag.starts_with("env-")).unwrap();
+    let upon = world.project_of(&format!(
+        "[package.metadata.union.images.default]\nname = \"upon\"\nbase-image = \"{base}:{tag}\"\ncommands = [\"id -u >/uid\"]\n"
+    ));
+    let built = upon.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /uid; id -u"), "0\n1000");
+}
+
+#[test]
+fn nothing_that_is_written_in_a_manifest_is_taken_for_something_else() {
+    let world = World::new();
+    let name = r#"a b'"$HOME\n`x"#;
+    let commands = ["printf '%s' \"$(ls /etc/na*/)\" >/seen", "cat <<EOF >/here\nRUN x\nEOF", "-x # \\"];
+    let commands: Vec<String> = commands.iter().map(|command| toml(command)).collect();
+    let copy = format!("copy = [{{ from = \"file\", to = {} }}]", toml(&format!("/etc/na sty/{name}")));
+    let project = world.project(&format!("commands = [{}]\n{copy}", commands.join(", "))).file("file", "content");
+    project.run(["build"]).fails_with("U0501").stderr_has("exit code: 127").stderr_has("-x: not found");
+    project.edit("Cargo.toml", &format!(", {}", commands[2]), "");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /seen"), name);
+    assert_eq!(shell(&built, "cat /etc/na*/*; cat /here"), "contentRUN x");
+}
+
+/// A text as TOML.
+fn toml(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+#[test]
+fn a_failing_command_says_how_it_ended_and_its_last_lines() {
+    let world = World::new();
+    let project = world.project("commands = [\"for i in $(seq 30); do echo line $i; done; exit 7\"]");
+    let outcome = project.run(["build"]).fails_with("U0501").stderr_has("exit code: 7");
+    outcome.stderr_has("\n  line 30\n").stderr_has("\n  line 11\n").stderr_lacks("line 10\n");
+    assert_eq!(world.tags("team/hello"), [""; 0]);
+}
+
+#[test]
+fn a_copy_to_bin_goes_through_the_link_and_keeps_its_mode() {
+    let world = World::new();
+    let project = world
+        .project("copy = [{ from = \"tools\", to = \"/bin\" }, { from = \"secret\", to = \"/etc/secret\", mode = \"0600\" }]\ncommands = [\"tool >/seen\"]")
+        .file("tools/tool", "#!/bin/sh\necho tool\n")
+        .file("secret", "x");
+    std::fs::set_permissions(project.path("tools/tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /seen; readlink /bin; stat -c %a:%u:%Y /etc/secret"), "tool\nusr/bin\n600:0:0");
+}
+
+#[test]
+fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
+    let world = World::new();
+    let project = world.project("apt-packages = [\"tree\"]\ncopy = [{ from = \"model\", to = \"/model\" }]").file("model", "one");
+    project.run(["build"]).succeeds();
+    project.write("model", "two");
+    let built = project.run(["build"]).succeeds().stderr_lacks("apt-get");
+    assert_eq!(shell(&built, "cat /model"), "two");
+}

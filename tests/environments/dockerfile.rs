@@ -1,0 +1,75 @@
+//! Environments that a user's own Dockerfile makes.
+
+use crate::world::{World, shell};
+
+fn with_dockerfile(world: &World, more: &str) -> union_tests::Project {
+    world
+        .project_of(&format!("[package.metadata.union.images.default]\ndockerfile = \"docker/Dockerfile\"\n{more}\n"))
+        .file(
+            "docker/Dockerfile",
+            format!(
+                "FROM {}\nCOPY . /context\nRUN echo made >/made\nENV FROM_DOCKERFILE=yes\nUSER 1000\nENTRYPOINT [\"/bin/false\"]\n",
+                world.debian()
+            ),
+        )
+        .file("docker/conf", "one")
+        .file("docker/ignored/secret", "x")
+        .file("docker/.dockerignore", "ignored\n")
+}
+
+#[test]
+fn a_dockerfile_makes_the_environment_and_the_code_goes_on_top() {
+    let world = World::new();
+    let project = with_dockerfile(&world, "");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(crate::world::in_container(&built, &[]), "hello");
+    assert_eq!(
+        shell(&built, "cat /made /context/conf; ls -A /context; id -u; echo $FROM_DOCKERFILE"),
+        "made\none.dockerignore\nDockerfile\nconf\n1000\nyes"
+    );
+    project.append("src/main.rs", "// edited\n");
+    project.run(["build"]).succeeds().stderr_lacks("RUN echo made");
+    project.write("docker/conf", "two");
+    project.run(["plan"]).succeeds().stdout_has("dockerfile context").stdout_has("build its environment");
+    assert_eq!(shell(&project.run(["build"]).succeeds(), "cat /context/conf"), "two");
+    // What is left out is no input.
+    project.write("docker/ignored/secret", "y");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+}
+
+#[test]
+fn other_steps_come_upon_a_dockerfile() {
+    let world = World::new();
+    let project =
+        with_dockerfile(&world, "commands = [\"cat /made >/again; id -u >>/again\"]\ncopy = [{ from = \"file\", to = \"/file\" }]");
+    let built = project.file("file", "copied").run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /again /file; id -u"), "made\n0\ncopied1000");
+}
+
+#[test]
+fn a_context_that_leaves_the_workspace_is_refused() {
+    let world = World::new();
+    let project = with_dockerfile(&world, "builder-options = { context = \"..\" }");
+    project.run(["build"]).fails_with("U0113").stderr_has("leaves the workspace").stderr_has("builder-options.context").compiles_nothing();
+    let project = with_dockerfile(&world, "");
+    std::os::unix::fs::symlink("/etc/passwd", project.path("docker/link")).unwrap();
+    project.run(["build"]).fails_with("U0114").stderr_has("/etc/passwd").compiles_nothing();
+}
+
+#[test]
+fn a_dockerfile_outside_of_its_context_is_refused() {
+    let world = World::new();
+    let project = with_dockerfile(&world, "builder-options = { context = \"other\" }").file("other/x", "x");
+    project.run(["build"]).fails_with("U0121").stderr_has("is not in its build context").compiles_nothing();
+}
+
+#[test]
+fn a_stage_can_be_chosen() {
+    let world = World::new();
+    let project = with_dockerfile(&world, "builder-options = { target = \"first\" }");
+    project.write(
+        "docker/Dockerfile",
+        format!("FROM {0} AS first\nRUN echo first >/stage\nFROM {0}\nRUN echo last >/stage\n", world.debian()),
+    );
+    assert_eq!(shell(&project.run(["build"]).succeeds(), "cat /stage"), "first");
+}

@@ -1,0 +1,13 @@
+//! Environments in which something has to run, made by real engines: Docker with its BuildKit, and podman.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_days;
+mod commands;
+mod dockerfile;
+mod packages;
+mod podman;
+mod python;
+mod secrets;
+mod shared;
+mod world;

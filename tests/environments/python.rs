@@ -1,0 +1,99 @@
+//! Python packages, installed by a real `uv` from the Python index.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use union_tests::base::{layout_of, made_once, push};
+use union_tests::{Outcome, Project};
+
+use crate::world::{World, shell};
+
+/// A layout with `/uv` in it, out of the package that the Python index has.
+fn uv() -> PathBuf {
+    made_once("uv", |draft| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |program: &str, arguments: &[&str]| {
+            let done = Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
+            assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        run("python3", &["-m", "pip", "download", "--quiet", "--no-deps", "--dest", "wheel", "uv"]);
+        run(
+            "/bin/sh",
+            &[
+                "-c",
+                "python3 -m zipfile -e wheel/uv-*.whl unpacked && mkdir root && mv unpacked/uv-*.data/scripts/uv root/uv && chmod 755 root/uv",
+            ],
+        );
+        run("tar", &["-C", "root", "-cf", "root.tar", "."]);
+        layout_of(&[&folder.path().join("root.tar")], &serde_json::json!({}), draft);
+    })
+}
+
+struct Python {
+    world: World,
+}
+
+impl Python {
+    fn new() -> Self {
+        let world = World::new();
+        push(&uv(), &format!("{}/tools/uv:1", world.registry.host()));
+        Self { world }
+    }
+
+    fn project(&self, lines: &str) -> Project {
+        let image = format!("builder-config = {{ uv-image = \"{}/tools/uv:1\" }}\n", self.world.registry.host());
+        let project = self.world.project(&format!("apt-packages = [\"python3\"]\n{image}{lines}"));
+        // Where a company's proxy stands before the index, its authority is needed inside as well.
+        match std::env::var("SSL_CERT_FILE") {
+            Ok(file) => project.env("SSL_CERT_FILE", file),
+            Err(_) => project,
+        }
+    }
+}
+
+#[track_caller]
+fn version_of(built: &Outcome, package: &str) -> String {
+    shell(built, &format!("python3 -c 'import {package}; print({package}.__version__)'"))
+}
+
+#[test]
+fn packages_and_lock_files_are_installed_into_the_base_s_python() {
+    let python = Python::new();
+    let project = python
+        .project("pip-packages = [\"six==1.16.0\"]\nrequirements = [\"Cargo.lock\", \"requirements-prod.txt\"]")
+        .file("requirements-prod.txt", "toolz==0.12.1\n");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!((version_of(&built, "six"), version_of(&built, "toolz")), ("1.16.0".to_owned(), "0.12.1".to_owned()));
+    assert_eq!(shell(&built, "command -v uv pip || true"), "", "what installed them is not in the image");
+    assert!(project.read("Union.lock").contains("tools/uv:1"));
+    project.edit("requirements-prod.txt", "0.12.1", "1.0.0");
+    project.run(["plan"]).succeeds().stdout_has("requirements requirements-prod.txt");
+    assert_eq!(version_of(&project.run(["build"]).succeeds(), "toolz"), "1.0.0");
+}
+
+#[test]
+fn a_uv_lock_is_installed_as_it_is_locked() {
+    let python = Python::new();
+    let project = python.project("requirements = [\"py/uv.lock\"]").file(
+        "py/pyproject.toml",
+        "[project]\nname = \"locked\"\nversion = \"0.1.0\"\nrequires-python = \">=3.9\"\ndependencies = [\"six>=1\"]\n",
+    );
+    let made = project.shell(&format!(
+        "layer=$(ls -S {0}/blobs/sha256/* | head -1) && mkdir bin && tar -xzf $layer -C bin && cd py && SSL_CERT_FILE={1} ../bin/uv lock --quiet --python $(command -v python3)",
+        uv().display(),
+        std::env::var("SSL_CERT_FILE").unwrap_or_default(),
+    ));
+    made.succeeds();
+    let locked = project.read("py/uv.lock");
+    let version = locked.split("name = \"six\"\nversion = \"").nth(1).unwrap().split('"').next().unwrap();
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(version_of(&built, "six"), version);
+}
+
+#[test]
+fn a_package_that_does_not_exist_ends_in_the_installer_s_own_words() {
+    let python = Python::new();
+    let project = python.project("pip-packages = [\"six==0.0.0.1\"]");
+    project.run(["build"]).fails_with("U0501").stderr_has("six==0.0.0.1").stderr_has("uv pip install");
+    assert_eq!(python.world.tags("team/hello"), [""; 0]);
+}

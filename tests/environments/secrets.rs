@@ -1,0 +1,94 @@
+//! Secrets: seen by what runs, and nowhere else.
+
+use std::path::Path;
+use std::process::Command;
+
+use union_tests::Project;
+use union_tests::engine::Engine;
+
+use crate::world::{World, shell};
+
+const SECRET: &str = "correct-horse-battery-staple";
+
+/// A private thing that only a command with the secret gets.
+const COMMANDS: &str = "commands = [\"[ \\\"$(cat /run/secrets/token)\\\" = correct-horse-battery-staple ] && echo using $(cat /run/secrets/token) && echo done >/done\"]";
+
+/// Whether a text is in any file below a folder.
+fn is_below(folder: &Path, text: &str) -> bool {
+    let found = Command::new("grep").args(["-rqaF", "--", text]).arg(folder).status().unwrap();
+    assert!(matches!(found.code(), Some(0 | 1)), "grep {}: {found}", folder.display());
+    found.success()
+}
+
+fn leaves_no_trace(project: &Project, reference: &str) {
+    let engine = Engine::with_network();
+    let run = |line: &str| engine.docker(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line]);
+    assert_eq!(run("ls -A /run/secrets 2>/dev/null; cat /done"), "done");
+    assert_eq!(run("grep -rlF staple / --exclude-dir=proc --exclude-dir=sys || true"), "");
+    // The command's own text has the value in this test: what came out of the secret is another thing.
+    let history = engine.docker(&["history", "--no-trunc", reference]);
+    assert!(!history.contains("using correct"), "{history}");
+    assert!(!is_below(&project.path("target/union"), "using correct"));
+}
+
+#[test]
+fn a_secret_of_the_environment_is_used_and_leaves_no_trace() {
+    let world = World::new();
+    let project = world.project(&format!("{COMMANDS}\nsecrets = [{{ id = \"token\", env = \"TOKEN\" }}]")).env("TOKEN", SECRET);
+    let built = project.run(["-vv", "build"]).succeeds().stderr_has("using <secret token>").stderr_lacks("using correct");
+    assert!(project.read("target/union/logs/hello/default.log").contains("using <secret token>"));
+    leaves_no_trace(&project, built.stdout().trim());
+}
+
+#[test]
+fn neither_the_value_nor_its_change_is_in_a_key() {
+    let world = World::new();
+    let lines = "commands = [\"test -s /run/secrets/token; echo done >/done\"]\nsecrets = [{ id = \"token\", file = \"token\" }]";
+    let project = world.project(lines).file("token", SECRET);
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /done"), "done");
+    assert!(
+        !is_below(&project.path("target/union"), SECRET)
+            && !is_below(&project.cache(), SECRET)
+            && !is_below(&world.registry.data(), SECRET)
+    );
+    project.write("token", "another");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+}
+
+#[test]
+fn a_secret_that_is_unset_stops_before_anything_is_done() {
+    let world = World::new();
+    let lines = "commands = [\"true\"]\nsecrets = [{ id = \"token\", env = \"NO_SUCH_TOKEN\" }]";
+    let project = world.project(lines);
+    project.run(["build"]).fails_with("U0502").stderr_has("NO_SUCH_TOKEN is not set").stderr_has("required = false").compiles_nothing();
+    assert_eq!(world.tags("team/hello"), [""; 0]);
+    // A plan needs no secret, and one that may be absent stops nothing.
+    project.run(["plan"]).succeeds();
+    project.edit("Cargo.toml", "\"NO_SUCH_TOKEN\" }", "\"NO_SUCH_TOKEN\", required = false }");
+    project.run(["build"]).succeeds();
+}
+
+#[test]
+fn a_secret_that_is_too_large_for_an_engine_is_refused() {
+    let world = World::new();
+    let project =
+        world.project("commands = [\"true\"]\nsecrets = [{ id = \"token\", file = \"token\" }]").file("token", vec![b'x'; 600_000]);
+    project.run(["build"]).fails_with("U0502").stderr_has("600000 bytes").compiles_nothing();
+}
+
+#[test]
+fn an_authority_is_trusted_while_something_runs_and_is_not_in_the_image() {
+    let world = World::new();
+    let commands =
+        "commands = [\"grep -q AUTHORITY $SSL_CERT_FILE && [ $SSL_CERT_FILE = $CURL_CA_BUNDLE ] && echo $SSL_CERT_FILE >/where\"]";
+    let declared = world.project(&format!("{commands}\nbuild-ca = \"ca.pem\"")).file("ca.pem", "AUTHORITY of the company");
+    let built = declared.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /where; ls /run/union/ca.crt 2>/dev/null; echo ${SSL_CERT_FILE-unset}"), "/run/union/ca.crt\nunset");
+    let own = world.project(commands).file("ca.pem", "AUTHORITY of this machine");
+    let path = own.path("ca.pem");
+    // The registry is spoken to without encryption, so that the file need not be a real one.
+    let own = own.env("SSL_CERT_FILE", path.to_str().unwrap());
+    let built = own.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /where; grep -rlF AUTHORITY /run /etc /tmp || true"), "/run/union/ca.crt");
+}
