@@ -53,6 +53,7 @@ async fn a_backend_without_encryption_is_told_from_one_with() {
     let go = Backend::plain(move |_, _| Some(Reply::status(400).with("Content-Type", "text/plain").body(told)));
     let failed = World::of(&go).client().unary(READ, &UserInfoRequest {}).await;
     assert_failure(failed, Code::BackendUntrusted, &["HTTPS server", "without `http://`"]);
+    assert_eq!(go.calls("").len(), 1, "it will say the same again");
 }
 
 #[tokio::test]

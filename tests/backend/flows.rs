@@ -46,6 +46,9 @@ async fn all_calls_share_one_login_and_one_failure() {
         result.unwrap();
     }
     assert_eq!(backend.calls("/token").len(), 1);
+    // Calls may be made on any thread.
+    let spawned = tokio::spawn(async move { client.stream(WATCH, &UserInfoRequest {}).await.map(drop) });
+    spawned.await.unwrap().unwrap_err();
     let backend = Backend::obedient();
     let client = robot(&backend).env("MY_SECRET", "hunter2").client();
     for result in join_all((0..20).map(|_| client.user())).await {
@@ -260,9 +263,22 @@ async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_bel
     });
     robot(&backend).client().user().await.unwrap();
     assert_eq!(backend.calls("/token").len(), 2);
-    let backend = Backend::secure(|call, _| call.is("token").then(|| Reply::status(200).body("{\"access_token\": 5, \"x\": \"hunter2\"}")));
-    let failed = robot(&backend).client().user().await;
-    assert_failure(failed, Code::BackendInvalid, &["something that is no token"]);
+    for lie in [r#"{"access_token": 5, "x": "hunter2"}"#, r#"{"access_token": "two words"}"#, "<html>"] {
+        let backend = Backend::secure(move |call, _| call.is("token").then(|| Reply::status(200).body(lie)));
+        let failed = robot(&backend).client().user().await;
+        assert_failure(failed, Code::BackendInvalid, &["something that is no token"]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_server_that_was_away_is_no_reason_to_give_up_for_good() {
+    let backend = Backend::secure(|call, memory| {
+        let asked = memory.seen.iter().filter(|call| call.is("token")).count();
+        (call.is("token") && asked <= 3).then(|| Reply::status(503))
+    });
+    let client = robot(&backend).client();
+    assert_failure(client.user().await, Code::LoginFailed, &["503"]);
+    client.user().await.unwrap();
 }
 
 #[tokio::test]

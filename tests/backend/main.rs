@@ -7,5 +7,6 @@ mod clusters;
 mod commands;
 mod encryption;
 mod flows;
+mod official;
 mod protocol;
 mod world;

@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish, copilot, flyte} → image → base`, `{build, publish} → engine → image`,
+//! are plain: `command → {workspace, build, publish, copilot, flyte} → engine → image → base`,
 //! `{publish, flyte} → http → base`, and `command → ui`.
 
 use crate::source::{File, Place, places};

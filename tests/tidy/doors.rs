@@ -17,6 +17,7 @@ const DOORS: &[Door] = &[
     Door { path: &["prost"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
     Door { path: &["prost_types"], files: &["cargo-union/src/flyte/idl/"], because: "only `flyte::idl` knows the backend's messages" },
     Door { path: &["crate", "flyte", "idl"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
+    Door { path: &["getrandom"], files: &["cargo-union/src/base/random.rs"], because: "chance has one source" },
     Door { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "one file knows YAML" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },

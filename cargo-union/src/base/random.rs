@@ -18,7 +18,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
 /// A random UUID, version 4.
 ///
 /// # Errors
-/// `ToolMissing`, as [`bytes`].
+/// `ToolMissing`, as [`bytes()`].
 pub fn uuid() -> Result<String> {
     let mut bytes = bytes::<16>()?;
     bytes[6] = bytes[6] & 0x0f | 0x40;

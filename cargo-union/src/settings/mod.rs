@@ -97,6 +97,8 @@ pub struct Backend {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
+    /// Whether somebody looks at what is shown, who could be sent to a browser.
+    pub attended: bool,
 }
 
 /// What `plan` and `build` work with.
@@ -229,6 +231,7 @@ impl Reader<'_> {
             config: backend.config,
             endpoint: backend.endpoint,
             org: backend.org,
+            attended: std::io::stderr().is_terminal(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use union_build::diag::Code;
 
+use super::tokens::is_token;
 use crate::base::process::{Command, Environment};
 use crate::base::secret::Secret;
 use crate::flyte::rpc::Failure;
@@ -26,8 +27,8 @@ pub(super) async fn token(words: &[String], key: &str, environment: &Environment
     let printed = output.success().map_err(|ended| failed(clean(&ended.to_string())))?;
     let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is no text")))?;
     let token = token.trim();
-    if token.is_empty() {
-        return Err(failed(format!("`{program}` prints no token")));
+    if !is_token(token) {
+        return Err(failed(format!("`{program}` prints {}", if token.is_empty() { "nothing" } else { "more than a token" })));
     }
     Ok(Secret::new(token.to_owned()))
 }
@@ -53,7 +54,8 @@ mod tests {
         assert_eq!(failure.code, Code::TokenCommandFailed);
         assert!(failure.cause.contains("admin.command") && failure.cause.contains("exit code 3: the vault is sealed"), "{}", failure.cause);
         assert!(!failure.cause.contains("hunter2") && !failure.cause.contains("t0ken"), "{}", failure.cause);
-        assert!(run("true").await.unwrap_err().cause.contains("prints no token"));
+        assert!(run("true").await.unwrap_err().cause.contains("prints nothing"));
+        assert!(run("echo t0ken; echo and more").await.unwrap_err().cause.contains("prints more than a token"));
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ use crate::http::header::HeaderMap;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// How long to wait between two questions when the server does not say.
 const INTERVAL: u64 = 5;
+/// The least time between two questions, whatever the server says.
+const SHORTEST: Duration = Duration::from_millis(100);
 /// How much longer to wait when the server says that this was too soon.
 const SLOWER: Duration = Duration::from_secs(5);
 
@@ -43,7 +45,7 @@ pub(super) async fn log_in(line: &Line, authority: &Authority, proxy: &HeaderMap
     let address = code.verification_uri_complete.as_deref().unwrap_or(&code.verification_uri);
     reporter.visit(&Visit { address, code: Some(&code.user_code), opened: false });
     let end = Instant::now() + Duration::from_secs(code.expires_in);
-    let mut interval = Duration::from_secs(code.interval.unwrap_or(INTERVAL));
+    let mut interval = Duration::from_secs(code.interval.unwrap_or(INTERVAL)).max(SHORTEST);
     while Instant::now() < end {
         tokio::time::sleep(interval).await;
         let form = Form::grant(line, authority, proxy, GRANT).field("client_id", &authority.client_id);

@@ -111,7 +111,8 @@ impl Login {
         }
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
             let done = self.replace(&mut state, false).await;
-            done.inspect_err(|failure| state.failed = Some(failure.clone()))?;
+            // A watch goes on for hours: what may pass by itself is not held against the next call.
+            done.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.may_pass()))?;
         }
         Ok(self.sent(&state))
     }

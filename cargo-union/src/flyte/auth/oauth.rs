@@ -8,7 +8,7 @@ use union_build::diag::Code;
 use url::form_urlencoded::Serializer;
 
 use super::discovery::Authority;
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_token};
 use crate::base::secret::Secret;
 use crate::flyte::rpc::{Failure, Line, Repeat};
 use crate::http::body::Body;
@@ -80,11 +80,16 @@ impl<'a> Form<'a> {
 
     /// Sends it for tokens.
     pub(super) async fn tokens(self) -> Result<Result<Tokens, Denied>, Failure> {
-        let granted: Result<Granted, Denied> = self.send().await?;
-        Ok(granted.map(|granted| Tokens {
-            access: Secret::new(granted.access_token),
-            refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
-        }))
+        let server = authority(&self.url);
+        let granted: Granted = match self.send().await? {
+            Ok(granted) => granted,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        if !is_token(&granted.access_token) {
+            return Err(no_token(&server));
+        }
+        let refresh = granted.refresh_token.filter(|token| is_token(token)).map(Secret::new);
+        Ok(Ok(Tokens { access: Secret::new(granted.access_token), refresh }))
     }
 
     /// Sends it.
@@ -106,8 +111,7 @@ async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &st
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
         // serde's own message would repeat what it does not like.
-        let invalid = |_| Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"));
-        return serde_json::from_slice(&body).map(Ok).map_err(invalid);
+        return serde_json::from_slice(&body).map(Ok).map_err(|_| no_token(server));
     }
     match serde_json::from_slice::<Denied>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
@@ -116,6 +120,10 @@ async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &st
         }
         _ => Err(Failure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
     }
+}
+
+fn no_token(server: &str) -> Failure {
+    Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
 }
 
 impl Denied {

@@ -26,7 +26,7 @@ impl Tokens {
     /// Reads what was kept; `None` when it is nothing of use.
     pub(super) fn of_json(text: &str) -> Option<Self> {
         let kept: Kept = serde_json::from_str(text).ok()?;
-        let given = |token: Option<String>| token.filter(|token| !token.is_empty()).map(Secret::new);
+        let given = |token: Option<String>| token.filter(|token| is_token(token)).map(Secret::new);
         let (access, refresh) = (given(kept.access_token), given(kept.refresh_token));
         // The SDK keeps a refresh token alone; an empty access token is refused like an old one.
         let access = access.or_else(|| refresh.as_ref().map(|_| Secret::new(String::new())))?;
@@ -43,6 +43,11 @@ impl Tokens {
     }
 }
 
+/// Whether a text can go as a token: in one piece, in letters that a header can hold.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -56,7 +61,7 @@ mod tests {
         let alone = Tokens::of_json(r#"{"access_token": "a", "refresh_token": null}"#).unwrap();
         assert_eq!(alone.to_json().reveal(), r#"{"access_token":"a","refresh_token":null}"#);
         assert_eq!(Tokens::of_json(r#"{"refresh_token": "r"}"#).unwrap().access.reveal(), "");
-        for nothing in ["", "{}", "[]", r#"{"access_token": ""}"#] {
+        for nothing in ["", "{}", "[]", r#"{"access_token": ""}"#, r#"{"access_token": "a\nb"}"#] {
             assert_eq!(Tokens::of_json(nothing), None, "{nothing}");
         }
     }

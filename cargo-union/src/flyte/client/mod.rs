@@ -13,12 +13,12 @@ use union_build::diag::Code;
 
 use super::Reporter;
 use super::auth::{Keep, Login, Sent, Setting};
-use super::config::{Config, Endpoint};
+use super::config::Config;
 use super::rpc::{Failure, Line, Stamp, Status, Streaming, Unary};
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::http::retry::Retry;
-use crate::http::{Authorities, Transport, Url};
+use crate::http::{Authorities, Transport, Url, authority};
 
 mod cluster;
 mod identity;
@@ -71,8 +71,9 @@ impl Client {
         let missing = || Error::new(Code::BackendMissing, "no backend is known");
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
         let Surroundings { environment, folder, attended, retry, reporter } = surroundings;
-        let transport = Arc::new(Transport::new(plain_hosts(endpoint), authorities(config, &environment)));
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
+        let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
+        let transport = Arc::new(Transport::new(plain, authorities(config, &environment)));
         let line = Line::new(transport, base, retry, reporter.clone());
         let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
         let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
@@ -170,12 +171,6 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("base", &self.line.base.as_str()).finish_non_exhaustive()
     }
-}
-
-/// The endpoint, when it is to be spoken to without encryption.
-fn plain_hosts(endpoint: &Endpoint) -> BTreeSet<String> {
-    let hosts = endpoint.is_plain().then(|| endpoint.host().to_owned());
-    hosts.into_iter().collect()
 }
 
 fn authorities(config: &Config, environment: &Environment) -> Authorities {

@@ -1,4 +1,4 @@
-//! The keys of the config and their variables, once.
+//! The keys of the config, their variables and their meaning, once. The reference page is made from here.
 
 /// A key: its place in the file, and the variables that override it, the preferred one first.
 #[derive(Debug)]
@@ -6,25 +6,81 @@ pub(super) struct Key {
     /// Dotted: `admin.endpoint`.
     pub(super) path: &'static str,
     pub(super) variables: &'static [&'static str],
+    doc: &'static str,
 }
 
-pub(super) const ENDPOINT: Key = Key { path: "admin.endpoint", variables: &["FLYTE_ADMIN_ENDPOINT"] };
-pub(super) const INSECURE: Key = Key { path: "admin.insecure", variables: &["FLYTE_ADMIN_INSECURE"] };
-pub(super) const SKIP_VERIFY: Key = Key { path: "admin.insecureSkipVerify", variables: &["FLYTE_ADMIN_INSECURESKIPVERIFY"] };
-pub(super) const CA_FILE: Key = Key { path: "admin.caCertFilePath", variables: &["FLYTE_ADMIN_CACERTFILEPATH"] };
-pub(super) const DISABLE_KEYRING: Key = Key { path: "admin.disableKeyring", variables: &["FLYTE_ADMIN_DISABLEKEYRING"] };
-pub(super) const AUTH_TYPE: Key = Key { path: "admin.authType", variables: &["FLYTE_AUTH_TYPE", "FLYTE_ADMIN_AUTHTYPE"] };
-pub(super) const CLIENT_ID: Key = Key { path: "admin.clientId", variables: &["FLYTE_ADMIN_CLIENTID"] };
-pub(super) const SECRET_FILE: Key = Key { path: "admin.clientSecretLocation", variables: &["FLYTE_ADMIN_CLIENTSECRETLOCATION"] };
-pub(super) const SECRET_VARIABLE: Key = Key { path: "admin.clientSecretEnvVar", variables: &["FLYTE_ADMIN_CLIENTSECRETENVVAR"] };
-pub(super) const COMMAND: Key = Key { path: "admin.command", variables: &["FLYTE_AUTH_COMMAND", "FLYTE_ADMIN_COMMAND"] };
-pub(super) const PROXY_COMMAND: Key =
-    Key { path: "admin.proxyCommand", variables: &["FLYTE_AUTH_PROXY_COMMAND", "FLYTE_ADMIN_PROXYCOMMAND"] };
-pub(super) const SCOPES: Key = Key { path: "admin.scopes", variables: &["FLYTE_ADMIN_SCOPES"] };
-pub(super) const ORG: Key = Key { path: "task.org", variables: &["FLYTE_TASK_ORG"] };
-pub(super) const PROJECT: Key = Key { path: "task.project", variables: &["FLYTE_TASK_PROJECT"] };
-pub(super) const DOMAIN: Key = Key { path: "task.domain", variables: &["FLYTE_TASK_DOMAIN"] };
-pub(super) const REGISTRY: Key = Key { path: "image.registry", variables: &["FLYTE_IMAGE_REGISTRY"] };
+macro_rules! keys {
+    ($($name:ident = $path:literal, [$($variable:literal),+], $doc:literal;)*) => {
+        $(pub(super) const $name: Key = Key { path: $path, variables: &[$($variable),+], doc: $doc };)*
+
+        /// Every key, in the order of the page.
+        const ALL: &[Key] = &[$($name),*];
+    };
+}
+
+keys! {
+    ENDPOINT = "admin.endpoint", ["FLYTE_ADMIN_ENDPOINT"], "The backend: `host[:port]`, also after `dns:///`, `https://` or `http://`.";
+    INSECURE = "admin.insecure", ["FLYTE_ADMIN_INSECURE"], "Speak without encryption, and so without a login; the same as `http://`.";
+    SKIP_VERIFY = "admin.insecureSkipVerify", ["FLYTE_ADMIN_INSECURESKIPVERIFY"], "Take every certificate.";
+    CA_FILE = "admin.caCertFilePath", ["FLYTE_ADMIN_CACERTFILEPATH"], "PEM file of the authorities that are trusted instead of all others, also for logins.";
+    AUTH_TYPE = "admin.authType", ["FLYTE_AUTH_TYPE", "FLYTE_ADMIN_AUTHTYPE"], "How to log in: `Pkce` (a browser; the default), `DeviceFlow` (a code for another device), `ClientSecret`, `ExternalCommand`.";
+    CLIENT_ID = "admin.clientId", ["FLYTE_ADMIN_CLIENTID"], "The client of a login with a secret.";
+    SECRET_VARIABLE = "admin.clientSecretEnvVar", ["FLYTE_ADMIN_CLIENTSECRETENVVAR"], "Name of the variable that holds its secret; wins over the file when it is set.";
+    SECRET_FILE = "admin.clientSecretLocation", ["FLYTE_ADMIN_CLIENTSECRETLOCATION"], "File that holds its secret.";
+    COMMAND = "admin.command", ["FLYTE_AUTH_COMMAND", "FLYTE_ADMIN_COMMAND"], "Program and arguments that print a token: a list, a JSON array, or words as in a shell.";
+    PROXY_COMMAND = "admin.proxyCommand", ["FLYTE_AUTH_PROXY_COMMAND", "FLYTE_ADMIN_PROXYCOMMAND"], "The same for a proxy before the backend; its token goes as `proxy-authorization`.";
+    SCOPES = "admin.scopes", ["FLYTE_ADMIN_SCOPES"], "Scopes to ask for instead of those that the backend names.";
+    DISABLE_KEYRING = "admin.disableKeyring", ["FLYTE_ADMIN_DISABLEKEYRING"], "Keep no login.";
+    ORG = "task.org", ["FLYTE_TASK_ORG"], "The organization; without it, the first label of a host that has more than two.";
+    PROJECT = "task.project", ["FLYTE_TASK_PROJECT"], "The project, where the manifest names none.";
+    DOMAIN = "task.domain", ["FLYTE_TASK_DOMAIN"], "The domain, where the manifest names none.";
+    REGISTRY = "image.registry", ["FLYTE_IMAGE_REGISTRY"], "The registry, where the manifest names none.";
+}
 
 /// The sections of a Flyte config. A file that has none of them is not one.
 pub(super) const SECTIONS: &[&str] = &["admin", "console", "task", "image", "local"];
+
+/// The reference page, `docs/flyte-config.md`.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# The Flyte config
+
+Made from the table in `cargo-union/src/flyte/config/keys.rs`.
+
+One file is read, the first of: `--config FILE`, `./config.yaml` (when it is about Flyte), `./.flyte/config.yaml`,
+`.flyte/config.yaml` at the root of the git repository, `$UCTL_CONFIG`, `$FLYTECTL_CONFIG`, `~/.union/config.yaml`,
+`~/.flyte/config.yaml`. Variables come before the file, `FLYTE_API_KEY` before both, flags before everything.
+`cargo union config` shows what holds and who said it.
+
+| key | variable | meaning |
+|---|---|---|
+",
+    );
+    for key in ALL {
+        page.push_str(&format!("| `{}` | {} | {} |\n", key.path, key.variables.join(", "), key.doc));
+    }
+    page.push_str(
+        "
+`FLYTE_API_KEY` is base64 of `endpoint:client id:secret:org`: a backend and a login with a secret in one.
+
+## Logins
+
+Nobody logs in before the backend asks for it; a call that is refused is made once more with new credentials. Logins of users
+are kept in the system's keyring, under the name that the Python SDK uses, so that one login serves both: through
+`secret-tool` on Linux, `security` on macOS. Where there is none they are in a file that only the user may read, in
+`$XDG_STATE_HOME/cargo-union/logins` (`~/.local/state`). Tokens of a client's secret and of a program are kept nowhere. A
+command that has no terminal never waits for a user: give it a secret, a program or `FLYTE_API_KEY`.
+
+## Where this is not as the Python SDK
+
+- Variables count without a file too, and an empty one is as good as none.
+- `false`, `no`, `off` and `0` are false everywhere, and another word is an error.
+- A file that is not YAML is an error with its line.
+- `http://` keeps its meaning; `https://` together with `insecure` is an error.
+- An API key may have either alphabet of base64, a scheme, a port, and colons in its secret.
+- Certificates are checked in the same way for logins as for calls, and `proxyCommand` has a header of its own.
+- A client's secret never takes the place of the user's login in the keyring.
+",
+    );
+    page
+}

@@ -28,6 +28,7 @@ mod yaml;
 
 pub use auth::{Auth, AuthType, ClientSecret};
 pub use endpoint::Endpoint;
+pub use keys::reference_markdown;
 
 use api_key::ApiKey;
 use reader::Reader;

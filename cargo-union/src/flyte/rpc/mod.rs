@@ -16,7 +16,7 @@ use crate::http::answer::Answer;
 use crate::http::body::Body;
 use crate::http::fault::clean;
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::http::retry::{Retry, asked};
+use crate::http::retry::{Retry, asked, is_transient};
 use crate::http::{Method, Outgoing, StatusCode, Transport, Url, authority};
 
 mod envelope;
@@ -164,7 +164,9 @@ impl Line {
                 let status = Status::of_http(http);
                 let words = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
                 let said = status::Said { status: None, message: String::new() };
-                Failure { cause: format!("{host} answered {http}{words}"), ..Failure::said(&host, status, &said) }
+                // The protocol's code for it is a guess, the number is not.
+                let again = if is_transient(http) { Again::Perhaps } else { Again::Never };
+                Failure { cause: format!("{host} answered {http}{words}"), again, ..Failure::said(&host, status, &said) }
             }
         };
         if said.is_none() && http == StatusCode::NOT_FOUND {

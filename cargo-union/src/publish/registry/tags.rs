@@ -1,13 +1,13 @@
 //! The tags of a repository, for whoever looks for one.
 
-use reqwest::Method;
-use reqwest::header::LINK;
 use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
 use super::place::Place;
 use crate::base::error::Result;
+use crate::http::Method;
+use crate::http::header::LINK;
 use crate::image::reference::Repository;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
