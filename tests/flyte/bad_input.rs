@@ -45,6 +45,15 @@ fn a_project_has_to_be_named_somewhere() {
 }
 
 #[test]
+fn a_backend_that_wants_an_organization_is_told_apart() {
+    let world = World::new();
+    let project = world.hello(TYPED).without_env("FLYTE_TASK_ORG");
+    project.run(["register"]).exits(1).fails_with("U0759").stderr_has("org").stderr_has("name yours with `--org`");
+    assert!(world.backend.calls().iter().any(|call| call.get("invalid").is_some()), "the rules are on");
+    project.run(["register", "--org", "acme"]).succeeds();
+}
+
+#[test]
 fn an_image_that_no_cluster_can_find_is_refused() {
     let world = World::new();
     let manifest = "[package.metadata.union]\nproject = \"flytesnacks\"\ndomain = \"development\"\n";

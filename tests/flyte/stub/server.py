@@ -168,6 +168,8 @@ class Server(ThreadingMixIn, WSGIServer):
     """A thread for each request."""
 
     daemon_threads = True
+    # Few may wait otherwise, and those that may not try again a second later.
+    request_queue_size = 128
 
 
 def main():

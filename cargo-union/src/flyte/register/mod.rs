@@ -15,7 +15,7 @@ use super::convert::{Scope, Subject, deploy_task};
 use super::idl::task::task_triggers_summary::Summary;
 use super::idl::task::{DeployTaskRequest, Task, TaskIdentifier, TaskSpec};
 use super::idl::{Message as _, to_json};
-use super::rpc::Failure;
+use super::rpc::{Failure, Status};
 use super::version::{LONGEST, Version};
 use crate::base::error::{Error, Result};
 use differences::Difference;
@@ -96,6 +96,13 @@ impl Look<'_> {
         Ok(self.backend.details(id).await?.and_then(|details| details.spec))
     }
 
+    fn unanswered(&self, failure: Failure) -> Error {
+        // The open-source backend has no tenants, and hosted ones say only that something is too short.
+        let nameless = self.scope.org.is_empty() && failure.is(Status::InvalidArgument);
+        let error = failure.into_error(format!("could not look up the task `{}`", self.subject.name));
+        if nameless { error.help("If the backend has organizations, name yours with `--org` or in the Flyte config.") } else { error }
+    }
+
     fn check_environment(&self, latest: Option<&Task>) -> Result<()> {
         let ours = &self.subject.task.environment.value;
         let theirs = latest.and_then(|task| task.metadata.as_ref()).map(|metadata| metadata.environment_name.as_str());
@@ -139,10 +146,7 @@ impl Look<'_> {
                 return Ok(decided(State::Unchanged));
             }
             candidate = self.repeated(repetition)?;
-            there = self
-                .details(&candidate)
-                .await
-                .map_err(|failure| failure.into_error(format!("could not look up the task `{}`", self.subject.name)))?;
+            there = self.details(&candidate).await.map_err(|failure| self.unanswered(failure))?;
         }
         unreachable!("some repetition is free")
     }
