@@ -62,9 +62,8 @@ impl Decision {
 /// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; what the backend says.
 pub async fn decide(backend: &dyn Backend, subject: &Subject<'_>, scope: &Scope, version: &Version, replace: bool) -> Result<Decision> {
     let look = Look { backend, subject, scope, version, replace };
-    let unanswered = |failure: Failure| failure.into_error(format!("could not look up the task `{}`", subject.name));
-    let (latest, exact) =
-        futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text)).await.map_err(unanswered)?;
+    let both = futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text));
+    let (latest, exact) = both.await.map_err(|failure| look.unanswered(failure))?;
     look.check_environment(latest.as_ref())?;
     look.decide(latest.as_ref(), exact).await
 }
