@@ -79,6 +79,7 @@ impl Scene {
             workspace: self.path("workspace"),
             key: key("a"),
             platforms,
+            told: BTreeMap::new(),
             source_date_epoch: 0,
             check: false,
         }

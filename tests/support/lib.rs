@@ -20,6 +20,7 @@ pub mod http;
 pub mod project;
 pub mod registry;
 pub mod run;
+pub mod stub;
 pub mod text;
 pub mod tls;
 pub mod token;

@@ -21,8 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("publish", &["engine", "http", "image", "base"]),
     ("copilot", &["base"]),
     ("flyte", &["http", "image", "base"]),
-    ("http", &["base"]),
     ("engine", &["image", "base"]),
+    ("http", &["base"]),
     ("image", &["base"]),
     ("base", &["image"]),
 ];

@@ -1,7 +1,7 @@
 //! Builders: from a base, files and executables to an image.
 //!
 //! A builder knows nothing of cargo, registries or results. Bases come through
-//! [`BaseSource`](crate::image::BaseSource), executables as paths, and the image goes back as a value.
+//! [`BaseSource`], executables as paths, and the image goes back as a value.
 
 mod base;
 mod chain;
@@ -47,6 +47,8 @@ pub struct Recipe {
     pub key: Key,
     /// One per platform, in the order declared.
     pub platforms: Vec<PlatformRecipe>,
+    /// Labels besides those of the spec: what the binaries say of themselves.
+    pub told: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
     /// Whether a binary that could not start is refused; when it is not, the image says so.

@@ -1,6 +1,7 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
 pub mod pages;
+mod register;
 mod run;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use register::Register;
 pub use run::Run;
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
@@ -47,6 +49,9 @@ pub enum Command {
     Plan(Work),
     /// Compile, build and publish the images
     Build(Build),
+    /// Build and push the images, and register the tasks with the backend
+    #[command(disable_version_flag = true)]
+    Register(Register),
     /// Run a task on this machine, in its image, and print its outputs
     Run(Run),
     /// List the images of the last build with their digests and sizes

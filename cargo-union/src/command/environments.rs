@@ -3,7 +3,7 @@
 //! In a registry an environment stands beside the images of the spec that it belongs to, so that
 //! another machine finds it and a code edit never makes it again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,6 +136,7 @@ impl<'a> Environments<'a> {
             workspace: self.workspace.root.clone(),
             key: made.key,
             platforms: platforms.collect(),
+            told: BTreeMap::new(),
             source_date_epoch: self.work.source_date_epoch,
             // It has no binaries of the package.
             check: false,
@@ -151,7 +152,7 @@ impl<'a> Environments<'a> {
     }
 
     async fn publish(&self, made: &Made, keyed: &Keyed, image: &Image) -> Result<()> {
-        let Some((publisher, target)) = self.place(made, keyed) else { return Ok(()) };
+        let Some((publisher, target)) = self.place(made, keyed).filter(|_| !self.work.dry) else { return Ok(()) };
         let published = publisher.publish(&target, image, false).await?;
         let sent = ui::bytes(published.sent);
         self.ui.status("Published", format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));

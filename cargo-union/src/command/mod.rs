@@ -4,10 +4,12 @@ mod able;
 mod backend;
 mod bases;
 mod build;
+mod building;
 mod check;
 mod compiling;
 mod config;
 mod cuda;
+mod describing;
 mod destination;
 mod dockerfile;
 mod environments;
@@ -18,6 +20,10 @@ mod login;
 mod pages;
 mod plan;
 mod planning;
+mod public;
+mod recording;
+mod register;
+mod registering;
 mod results;
 mod run;
 mod rust_image;
@@ -46,6 +52,7 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Config(scope) => config::run(scope, ui).await,
         Task::Plan(work) => plan::run(work, ui).await,
         Task::Build(work) => build::run(work, ui).await,
+        Task::Register(register) => register::run(register, ui).await,
         Task::Run(run) => run::run(run, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,

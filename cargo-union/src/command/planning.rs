@@ -53,6 +53,11 @@ impl PackagePlan {
     pub(super) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
         self.images.iter().filter(|image| image.planned.action != Action::Reuse)
     }
+
+    /// Images that are there already.
+    pub(super) fn there(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.images.iter().filter(|image| image.planned.action == Action::Reuse)
+    }
 }
 
 /// What is known of one chosen image.

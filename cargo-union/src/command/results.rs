@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::describing::Descriptions;
 use crate::base::fs;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
@@ -49,6 +50,9 @@ pub(super) struct Record {
     pub(super) environment: String,
     /// Every input by name, as short as a plan shows it.
     pub(super) inputs: BTreeMap<String, String>,
+    /// What the binaries of `rust` tasks say of themselves, as far as it is known.
+    #[serde(default)]
+    pub(super) interfaces: Descriptions,
 }
 
 impl Results {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use union_build::spec::Spec;
 
 use crate::base::error::Result;
+use crate::publish::Silent;
 use crate::publish::registry::{Registry, RegistrySettings, Surroundings};
 use crate::settings::Scope;
 use crate::ui::Ui;
@@ -23,4 +24,15 @@ pub(super) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui
         ..RegistrySettings::default()
     };
     Ok(Arc::new(Registry::new(settings, scope.cache.clone(), ui.clone())))
+}
+
+/// A client that nobody has logged in: what it can pull, a cluster without a pull secret can as well.
+pub(super) fn stranger(scope: &Scope, spec: &Spec, transfers: usize) -> Registry {
+    let settings = RegistrySettings {
+        insecure: spec.insecure_registries.clone(),
+        max_parallel: transfers,
+        surroundings: Surroundings::of_process().without_logins(),
+        ..RegistrySettings::default()
+    };
+    Registry::new(settings, scope.cache.clone(), Arc::new(Silent))
 }

@@ -4,10 +4,17 @@
 //! the backend's messages are is said in `proto/`, and nowhere else.
 
 mod auth;
+pub mod backend;
 pub mod client;
 pub mod config;
+pub mod console;
+pub mod convert;
 pub mod idl;
+pub mod interface;
+pub mod place;
+pub mod register;
 pub mod rpc;
+pub mod version;
 
 use std::time::Duration;
 

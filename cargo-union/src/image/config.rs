@@ -71,6 +71,13 @@ impl BaseConfig {
     }
 }
 
+/// The labels of a config; none when it is not one.
+pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
+    let value: Value = serde_json::from_slice(config).unwrap_or_default();
+    let labels = value["config"]["Labels"].as_object().into_iter().flatten();
+    labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 /// What the image's own config says.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {

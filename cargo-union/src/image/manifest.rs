@@ -16,6 +16,9 @@ use crate::base::error::{Error, Result};
 /// The annotation and label that hold an image's full key.
 pub const KEY: &str = "union.key";
 
+/// The beginning of the labels that hold what a binary says of its task; the binary's name follows.
+pub const INTERFACE: &str = "union.interface.";
+
 /// The annotation and label of an image of which nobody has checked that its binaries can start.
 pub const START_CHECK: &str = "union.start-check";
 

@@ -3,6 +3,7 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod register;
 mod run;
 
 use std::io::IsTerminal as _;
@@ -18,6 +19,7 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use register::Register;
 pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
@@ -38,6 +40,8 @@ pub enum Task {
     Plan(Work),
     /// `build`
     Build(Work),
+    /// `register`
+    Register(Register),
     /// `run`
     Run(Run),
     /// `images`
@@ -110,6 +114,10 @@ pub struct Work {
     pub jobs: usize,
     /// `--rebuild`
     pub rebuild: bool,
+    /// Nothing is sent, and nothing is remembered of what was made.
+    pub dry: bool,
+    /// Every binary of a `rust` task has to say what its interface is, though that takes a compile.
+    pub describe: bool,
     /// Whether a binary that could not start in its image is refused: not with `--no-check`.
     pub check: bool,
     /// Seconds since 1970 of every timestamp in an image.
@@ -174,6 +182,7 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
+        cli::Command::Register(register) => Task::Register(reader.register(register)?),
         cli::Command::Run(run) => Task::Run(reader.run(run)?),
         cli::Command::Images(images) => {
             let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
@@ -241,6 +250,8 @@ impl Reader<'_> {
             output,
             jobs: work.jobs.map_or(TRANSFERS, usize::from),
             rebuild: work.rebuild,
+            dry: false,
+            describe: false,
             check: true,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })

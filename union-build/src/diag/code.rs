@@ -120,6 +120,26 @@ codes! {
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
 
+    NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
+    MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
+    LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
+    LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
+    LibraryTooOld = "U0605", "A shared library of the image is too old for a binary", "Choose a newer base image, or link against older libraries.";
+
+    ProjectMissing = "U0701", "No project or no domain is set", "Set `project` and `domain` in the manifest, or pass `--project` and `--domain`.";
+    ProjectUnknown = "U0702", "The backend does not have the project", "Use one of those that the message lists, or create it.";
+    DomainUnknown = "U0703", "The project does not have the domain", "Use one of those that the message lists.";
+    DescriptionInvalid = "U0704", "A binary did not describe its task", "Build it with the upstream `flyte` crate, or use `kind = \"container\"`.";
+    DescriptionVersion = "U0705", "A binary describes its task in a version that is not known", "Use a version of the tool that fits the package's `flyte` crate.";
+    InterfaceUnsupported = "U0706", "A task has an input or an output that cannot be registered", "Give it a type that the message names, or use `kind = \"container\"`.";
+    EnvironmentTaken = "U0707", "The backend has a task of that name in another environment", "Give the task another `name`, or set its `environment` to the one that the message names.";
+    VersionTaken = "U0708", "The backend has another task under the same version", "Choose another `--version`, or overwrite it with `--replace`.";
+    VersionInvalid = "U0709", "A version is not valid", "Use at most 63 letters, digits, `.`, `_`, `+` or `-`.";
+    TasksCollide = "U0710", "Two tasks would be one at the backend", "Give one of them another `name`.";
+    TreeDirty = "U0711", "The working tree has changes and `--require-clean` was given", "Commit them or put them aside.";
+    ImagePrivate = "U0712", "An image cannot be pulled without a login", "Make its repository public, or give the cluster a pull secret.";
+    TriggerUnfit = "U0713", "A trigger does not fit the inputs of its task", "Correct what the message names.";
+
     FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
     EndpointInvalid = "U0752", "The backend's address is not valid", "Write `host[:port]`, with or without `dns:///`, `https://` or `http://`.";
@@ -139,12 +159,6 @@ codes! {
     LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";
     LoginUnencrypted = "U0767", "The backend wants the login sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
     TokenCommandFailed = "U0768", "The program that should print a token failed", "Run it in a terminal to see why.";
-
-    NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
-    MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
-    LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
-    LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
-    LibraryTooOld = "U0605", "A shared library of the image is too old for a binary", "Choose a newer base image, or link against older libraries.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";

@@ -93,6 +93,7 @@ impl DockerBuilder {
             workspace: PathBuf::new(),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
+            told: BTreeMap::new(),
             source_date_epoch: 0,
             check: false,
         };

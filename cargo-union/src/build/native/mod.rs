@@ -216,6 +216,11 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// What the binaries say of themselves, as labels.
+fn told(recipe: &Recipe) -> impl Iterator<Item = (&str, &str)> {
+    recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
 fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
     let settings = Settings::of(&recipe.chain);
     // With several binaries none of them is *the* command; whoever runs the image names one.
@@ -227,7 +232,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: V
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: settings.env,
-        labels: settings.labels.into_iter().chain(unchecked(recipe)).collect(),
+        labels: settings.labels.into_iter().chain(told(recipe)).chain(unchecked(recipe)).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,

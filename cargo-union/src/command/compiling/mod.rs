@@ -13,7 +13,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
-use super::build::Package;
+use super::building::Package;
 use super::keys::Keyed;
 use crate::base::error::Error;
 use crate::base::fs;

@@ -26,8 +26,8 @@ pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
         Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
         _ => error,
     })?;
-    let made = build::make(work, ready.session, ready.ui).await?;
-    let image = made.first().expect("a task has an image");
+    let built = build::make(work, ready.session, ready.ui).await?;
+    let image = &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record;
     let entries = entries(ready)?;
     let container = engine.container(&job(ready, image.digest.to_string())).await?;
     container.upload("/", move |archive| pack(&entries, archive)).await?;

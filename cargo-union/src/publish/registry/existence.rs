@@ -9,14 +9,29 @@ use union_build::diag::Code;
 use super::Registry;
 use super::place::Place;
 use super::wire::Refusal;
+use crate::base::error::Result;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
+use crate::image::reference::PinnedRef;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
 use crate::publish::{Existence, Target};
 
 impl Registry {
+    /// Whether this client, with the logins that it has, can pull an image.
+    ///
+    /// # Errors
+    /// When the registry cannot say.
+    pub async fn can_pull(&self, image: &PinnedRef) -> Result<bool> {
+        let asked = self.head_manifest(&Place::of(&image.repository), &image.digest.to_string()).await;
+        match asked {
+            Ok(found) => Ok(found.is_some()),
+            Err(refusal) if refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403)) => Ok(false),
+            Err(refusal) => Err(refusal.failure.into_error(format!("could not find out whether {image} can be pulled"))),
+        }
+    }
+
     pub(super) async fn find(&self, place: &Place, target: &Target) -> Result<Existence, Failure> {
         let digest = match self.head_manifest(place, &target.tag).await {
             Ok(Some(digest)) => digest,

@@ -80,6 +80,17 @@ impl Surroundings {
         }
     }
 
+    /// The same machine with nobody logged in.
+    #[must_use]
+    pub fn without_logins(self) -> Self {
+        Self {
+            ssl_cert_file: self.ssl_cert_file,
+            ssl_cert_folders: self.ssl_cert_folders,
+            docker_certs: self.docker_certs,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn authorities(&self) -> Authorities {
         Authorities {
             file: self.ssl_cert_file.clone(),

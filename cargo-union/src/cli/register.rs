@@ -1,0 +1,53 @@
+//! `register`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Backend, Cargo, Scope};
+
+/// `register`
+#[derive(Args, Debug)]
+pub struct Register {
+    /// Only this task; may be given several times
+    #[arg(long, value_name = "TASK")]
+    pub task: Vec<String>,
+
+    /// Version of the tasks [default: a hash of what is declared and of the sources]
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+
+    /// Overwrite a version that has other content
+    #[arg(long)]
+    pub replace: bool,
+
+    /// Refuse a working tree with changes
+    #[arg(long)]
+    pub require_clean: bool,
+
+    /// Refuse images that cannot be pulled without a login
+    #[arg(long)]
+    pub require_public: bool,
+
+    /// Compile and pack, and say what would be sent; send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Write each request to the backend into a folder, as protobuf and as JSON
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// How many jobs run at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub scope: Scope,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub backend: Backend,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cargo: Cargo,
+}

@@ -1,0 +1,117 @@
+//! What the binaries of `rust` tasks say of themselves.
+//!
+//! They are asked when they are compiled, and the image keeps the answers in its labels: whoever
+//! registers an image that is there needs no compile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use union_build::diag::Code;
+use union_build::spec::{Kind, Spec};
+
+use super::building::Package;
+use super::compiling::Executables;
+use super::keys::Keyed;
+use crate::base::error::Error;
+use crate::base::fs;
+use crate::base::process::{Command, Environment};
+use crate::flyte::interface::Description;
+use crate::image::config::labels_of;
+use crate::image::manifest::{INTERFACE, summary};
+use crate::image::reference::PinnedRef;
+use crate::image::{BaseSource, RawManifest};
+
+/// Descriptions by binary, each the line that the binary prints.
+pub(super) type Descriptions = BTreeMap<String, String>;
+
+/// A description is printed at once: whoever takes longer does something else.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The binaries of an image that have to describe themselves.
+pub(super) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
+    let tasks = spec.tasks.values().filter(|task| task.kind.value == Kind::Rust && task.image.value == image);
+    tasks.filter_map(|task| task.bin.as_ref().map(|bin| bin.value.as_str())).collect()
+}
+
+/// Whether this machine can run the binaries of an image for some platform.
+pub(super) fn can_ask(keyed: &Keyed) -> bool {
+    keyed.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
+}
+
+/// Asks the binaries of an image, as far as this machine can run them.
+///
+/// # Errors
+/// `DescriptionInvalid` and `DescriptionVersion`.
+pub(super) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
+    let Package { work, session, declared, ui, .. } = package;
+    let (spec, folder, machine) = (&declared.spec, &session.workspace.root, &work.scope.cargo.environment);
+    let (wanted, mut descriptions) = (wanted(spec, &keyed.name), Descriptions::new());
+    let targets = keyed.code.iter().flat_map(|code| &code.targets);
+    let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
+        if !wanted.is_empty() {
+            ui.detail("Skipping", format!("what the binaries of image {} say of themselves: they do not run here", keyed.name));
+        }
+        return Ok(descriptions);
+    };
+    for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
+        let description = Description::read(&executable.name, &describe(&executable.name, &executable.path, folder, machine).await?)?;
+        descriptions.insert(executable.name.clone(), description.line);
+    }
+    Ok(descriptions)
+}
+
+/// With nothing to read and nothing in its environment: what it says depends on the binary alone. Only
+/// where the loader finds libraries is for the machine to say, such as that of a traced worker's Python.
+async fn describe(name: &str, path: &Path, folder: &Path, machine: &Environment) -> Result<String> {
+    const LIBRARIES: &str = "LD_LIBRARY_PATH";
+    let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
+    let mut environment = Environment::default();
+    if let Some(folders) = machine.get(LIBRARIES) {
+        environment.set(LIBRARIES, folders);
+    }
+    let mut command = Command::new(path, folder, &environment);
+    command.arg("describe-interface");
+    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
+        Ok(output) => output.map_err(|cause| failed().because(cause))?,
+        Err(_) => return Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
+    };
+    let stdout = output.success().map_err(|cause| failed().because(cause))?;
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+fn runs_here(target: &str) -> bool {
+    std::env::consts::OS == "linux" && target.contains("-linux") && target.split('-').next() == Some(std::env::consts::ARCH)
+}
+
+/// The labels under which an image keeps them.
+pub(super) fn labels(descriptions: &Descriptions) -> BTreeMap<String, String> {
+    descriptions.iter().map(|(binary, line)| (format!("{INTERFACE}{binary}"), line.clone())).collect()
+}
+
+/// What the labels of an image in a registry hold.
+///
+/// # Errors
+/// When the registry does not give the image's config.
+pub(super) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<Descriptions> {
+    let read = async {
+        let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
+        let one = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {
+            // All platforms have the same interface.
+            Some((first, _)) => source.manifest(&image.repository, &first.digest.to_string()).await?,
+            None => top,
+        };
+        config(source, image, &one).await
+    };
+    let labels =
+        read.await.map_err(|error: Error| Error::new(error.code(), format!("could not read the labels of {image}")).because(error))?;
+    let of_a_binary = |(name, line): (String, String)| Some((name.strip_prefix(INTERFACE)?.to_owned(), line));
+    Ok(labels.into_iter().filter_map(of_a_binary).collect())
+}
+
+async fn config(source: &dyn BaseSource, image: &PinnedRef, manifest: &RawManifest) -> Result<BTreeMap<String, String>, Error> {
+    // A manifest lists its config before its layers.
+    let Some(config) = summary(&manifest.bytes).and_then(|summary| summary.blobs.into_iter().next()) else { return Ok(BTreeMap::new()) };
+    Ok(labels_of(&fs::read(&source.blob(&image.repository, &config).await?)?))
+}

@@ -1,0 +1,220 @@
+//! `cargo union register`: images built and pushed, tasks registered, pinned by digest.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _};
+use serde::Serialize;
+use union_build::diag::Code;
+
+use super::build::Line;
+use super::building::{self, Built};
+use super::planning::Planning;
+use super::registering::{self, Named, Registrable};
+use super::session::Session;
+use super::{backend, public};
+use crate::base::error::Error;
+use crate::base::fs;
+use crate::base::process::Command;
+use crate::exit::Exit;
+use crate::flyte::client::Client;
+use crate::flyte::console;
+use crate::flyte::convert::Scope;
+use crate::flyte::place;
+use crate::flyte::register::{Decision, State, carry_out, decide};
+use crate::flyte::version::Version;
+use crate::image::plan::Action;
+use crate::image::reference::PinnedRef;
+use crate::settings::Register;
+use crate::ui::{Problem, Ui};
+use crate::workspace::Snapshot;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    dry_run: bool,
+    images: Vec<Line<'a>>,
+    tasks: Vec<Told<'a>>,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    package: &'a str,
+    task: &'a str,
+    name: &'a str,
+    project: &'a str,
+    domain: &'a str,
+    environment: &'a str,
+    image: &'a str,
+    version: &'a str,
+    /// The latest version before this run.
+    latest: Option<&'a str>,
+    state: &'static str,
+    console: String,
+    problem: Option<Problem>,
+}
+
+pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
+    let work = &register.work;
+    let version = register.version.as_deref().map(Version::chosen).transpose()?;
+    let session = Session::open(&work.scope, ui).await?;
+    if register.require_clean {
+        check_clean(register, &session.workspace.root).await?;
+    }
+    let scopes = scopes(register, &session)?;
+    let client = backend::client(&work.scope.backend, &session.backend, false, ui)?;
+    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
+    // Whoever has to wait for a compile should not hear only then that there is no such project.
+    let places: BTreeSet<&Scope> = scopes.iter().collect();
+    let places = async { Ok(try_join_all(places.into_iter().map(|scope| place::check(&client, scope))).await?) };
+    let (planning, _) = futures_util::future::try_join(Planning::compute(work, &session, &snapshot, ui), places).await?;
+    let built = building::build(work, &session, &snapshot, planning, ui).await?;
+    let mut tasks = Vec::new();
+    for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
+        tasks.extend(registering::registrables(declared, built, scope, version.as_ref(), &work.tasks)?);
+        public::check(register, &declared.spec, pullable(built), ui).await?;
+    }
+    registering::check_collisions(tasks.iter().map(Registrable::named))?;
+    let registering = tasks.iter().map(|task| async { one(register, &client, task, ui).await });
+    let outcomes: Vec<Result<Decision, Error>> = stream::iter(registering).buffered(work.jobs).collect().await;
+    report(register, &client, &built, &tasks, &outcomes, ui)
+}
+
+/// Where each package's tasks go; what is known to be wrong is said before anything is done.
+fn scopes(register: &Register, session: &Session) -> Result<Vec<Scope>> {
+    let mut scopes = Vec::new();
+    for declared in &session.packages {
+        registering::check_registries(declared, &register.work.tasks)?;
+        scopes.push(registering::scope(declared, &session.backend)?);
+    }
+    let named = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
+        let tasks = registering::tasks(declared, &register.work.tasks);
+        tasks.filter_map(move |task| Some(Named { package: &declared.package.name, task, scope, name: registering::declared_name(task)? }))
+    });
+    registering::check_collisions(named)?;
+    Ok(scopes)
+}
+
+/// The images that are in their registry: in a dry run, those that were there before.
+fn pullable(built: &Built) -> BTreeSet<PinnedRef> {
+    let there = |made: &&building::Made| made.sent > 0 || made.adopted || made.planned.action == Action::Reuse;
+    let images = built.images.iter().filter(there);
+    images
+        .filter_map(|made| {
+            let keyed = built.plan.keyed.iter().find(|keyed| keyed.name == made.planned.image)?;
+            Some(keyed.reference()?.repository.pinned(made.record.digest))
+        })
+        .collect()
+}
+
+async fn check_clean(register: &Register, root: &Path) -> Result<()> {
+    let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", root.display()));
+    let mut git = Command::new("git", root, &register.work.scope.cargo.environment);
+    git.args(["status", "--porcelain", "--", "."]);
+    let status = git.output().await?.success().map_err(|cause| dirty("is no git working tree that could be looked at").because(cause))?;
+    let status = String::from_utf8_lossy(&status);
+    if status.trim().is_empty() {
+        return Ok(());
+    }
+    const SHOWN: usize = 10;
+    let mut lines: Vec<&str> = status.lines().take(SHOWN).collect();
+    if status.lines().count() > SHOWN {
+        lines.push("…");
+    }
+    Err(dirty("has changes that are not committed").because(lines.join("\n")).into())
+}
+
+/// Registers one task; what it fails with is its own.
+async fn one(register: &Register, client: &Client, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
+    let decision = decide(client, &task.subject(), &task.scope, &task.version, register.replace).await?;
+    let dry = register.work.dry;
+    if !dry {
+        carry_out(client, &decision).await?;
+    }
+    if let Some(folder) = &register.requests {
+        write(folder, task, &decision)?;
+    }
+    let page = console::task(&client.endpoint(), &task.scope, &task.name);
+    let verb = match (decision.state, dry) {
+        (State::Unchanged, _) => "Unchanged",
+        (_, true) => "Would send",
+        (State::Replaced, false) => "Replaced",
+        (_, false) => "Registered",
+    };
+    ui.status(verb, format!("{} {} {page}", task.name, decision.version));
+    if let (State::Unchanged | State::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
+        && *latest != decision.version
+    {
+        ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.name));
+    }
+    if decision.leaves_triggers {
+        ui.warning(format!(
+            "`{}` declares no triggers, and those of an earlier version may stay active\n  = help: look at {page} and switch them off there",
+            task.name
+        ));
+    }
+    Ok(decision)
+}
+
+/// The request that is sent; none stays from an earlier run when nothing is.
+fn write(folder: &Path, task: &Registrable<'_>, decision: &Decision) -> Result<(), Error> {
+    let below = folder.join(&task.scope.project).join(&task.scope.domain);
+    let (message, json) = decision.files();
+    for (end, bytes) in [("pb", message), ("json", json.into_bytes())] {
+        let path = below.join(format!("{}.{end}", task.name));
+        match decision.state {
+            State::Unchanged => drop(fs::remove(&path)?),
+            _ => fs::replace(&path, &bytes)?,
+        }
+    }
+    Ok(())
+}
+
+fn report(
+    register: &Register,
+    client: &Client,
+    built: &[Built],
+    tasks: &[Registrable<'_>],
+    outcomes: &[Result<Decision, Error>],
+    ui: &Ui,
+) -> Result<Exit> {
+    let told: Vec<Told<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| told(client, task, outcome)).collect();
+    if ui.talk().json {
+        let images = built.iter().flat_map(|package| &package.images).map(Line::of).collect();
+        ui.document("register", &Document { dry_run: register.work.dry, images, tasks: told })?;
+    } else {
+        let done = told.iter().filter(|told| told.problem.is_none());
+        ui.data(&done.map(|told| format!("{}/{}/{}@{}\n", told.project, told.domain, told.name, told.version)).collect::<String>())?;
+    }
+    // Failures come last, and whole.
+    let errors: Vec<&Error> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    errors.iter().for_each(|error| ui.error(error));
+    Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
+}
+
+fn told<'a>(client: &Client, task: &'a Registrable<'_>, outcome: &'a Result<Decision, Error>) -> Told<'a> {
+    let decision = outcome.as_ref().ok();
+    Told {
+        package: task.package,
+        task: &task.task.key,
+        name: &task.name,
+        project: &task.scope.project,
+        domain: &task.scope.domain,
+        environment: &task.task.environment.value,
+        image: &task.image,
+        version: decision.map_or(task.version.text.as_str(), |decision| &decision.version),
+        latest: decision.and_then(|decision| decision.latest.as_deref()),
+        state: match decision.map(|decision| decision.state) {
+            Some(State::New) => "new",
+            Some(State::Updated) => "updated",
+            Some(State::Again) => "again",
+            Some(State::Replaced) => "replaced",
+            Some(State::Unchanged) => "unchanged",
+            None => "failed",
+        },
+        console: console::task(&client.endpoint(), &task.scope, &task.name),
+        problem: outcome.as_ref().err().map(Problem::of_error),
+    }
+}

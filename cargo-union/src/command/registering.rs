@@ -1,0 +1,245 @@
+//! From declared tasks and built images to what is registered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use union_build::diag::{Code, Origin};
+use union_build::spec::{Kind, Task};
+
+use super::building::Built;
+use super::keys::Keyed;
+use super::session::Declared;
+use crate::base::error::Error;
+use crate::build::native::BINARIES;
+use crate::flyte::config::Config;
+use crate::flyte::convert::{Scope, Subject, misfits};
+use crate::flyte::interface::{Description, Interface};
+use crate::flyte::version::Version;
+use crate::ui;
+
+/// A task with everything that it is registered from.
+pub(super) struct Registrable<'a> {
+    /// Its package.
+    pub(super) package: &'a str,
+    /// What its manifest declares.
+    pub(super) task: &'a Task,
+    /// Its name at the backend.
+    pub(super) name: String,
+    /// Project, domain and tenant.
+    pub(super) scope: Scope,
+    /// The version of its package's tasks.
+    pub(super) version: Version,
+    /// The image, pinned by digest.
+    pub(super) image: String,
+    image_key: String,
+    interface: Interface,
+    entrypoint: Vec<String>,
+    program: String,
+}
+
+impl Registrable<'_> {
+    /// What it is called, and where.
+    pub(super) fn named(&self) -> Named<'_> {
+        Named { package: self.package, task: self.task, scope: &self.scope, name: &self.name }
+    }
+
+    /// As the backend's messages are made from it.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            task: self.task,
+            name: &self.name,
+            interface: &self.interface,
+            image: &self.image,
+            image_key: &self.image_key,
+            entrypoint: &self.entrypoint,
+            program: &self.program,
+        }
+    }
+}
+
+/// Where the tasks of a package are registered.
+///
+/// # Errors
+/// `ProjectMissing`.
+pub(super) fn scope(declared: &Declared, config: &Config) -> Result<Scope> {
+    let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
+    let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
+        .into_iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(key, _)| key)
+        .collect();
+    let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
+        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
+        return Err(Error::new(Code::ProjectMissing, what).into());
+    };
+    Ok(Scope { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
+}
+
+/// Requires a registry for every image that a chosen task runs in.
+///
+/// # Errors
+/// `RegistryMissing`.
+pub(super) fn check_registries(declared: &Declared, chosen: &[String]) -> Result<()> {
+    let images = tasks(declared, chosen).filter_map(|task| declared.spec.images.get(&task.image.value));
+    let without: BTreeSet<&String> = images.filter(|image| image.registry.is_none()).map(|image| &image.key).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "no registry is set for {} of package `{}`, and a cluster has to pull from one",
+        images_of(&without),
+        declared.package.name
+    );
+    Err(Error::new(Code::RegistryMissing, what).into())
+}
+
+fn images_of(names: &BTreeSet<&String>) -> String {
+    format!("{} {}", if names.len() == 1 { "image" } else { "images" }, ui::list(names))
+}
+
+/// A task whose name at the backend is known.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    /// Its package.
+    pub(super) package: &'a str,
+    /// What its manifest declares.
+    pub(super) task: &'a Task,
+    /// Where it is registered.
+    pub(super) scope: &'a Scope,
+    /// Its name there.
+    pub(super) name: &'a str,
+}
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "task `{}` of package `{}`", self.task.key, self.package)?;
+        if self.task.origin == Origin::Default { Ok(()) } else { write!(f, " ({})", self.task.origin) }
+    }
+}
+
+/// Requires that no two tasks are one at the backend, as far as their names are known.
+///
+/// # Errors
+/// `TasksCollide`.
+pub(super) fn check_collisions<'a>(tasks: impl IntoIterator<Item = Named<'a>>) -> Result<()> {
+    let mut known: BTreeMap<(&Scope, &str), Named<'_>> = BTreeMap::new();
+    for task in tasks {
+        if let Some(first) = known.insert((task.scope, task.name), task) {
+            let what = format!("two tasks would be `{}` in {}/{}", task.name, task.scope.project, task.scope.domain);
+            return Err(Error::new(Code::TasksCollide, what).because(format!("{first} and {task}")).into());
+        }
+    }
+    Ok(())
+}
+
+/// The name of a task at the backend, when its manifest says it.
+pub(super) fn declared_name(task: &Task) -> Option<&str> {
+    match (&task.name, task.kind.value) {
+        (Some(name), _) => Some(&name.value),
+        (None, Kind::Container) => Some(&task.key),
+        (None, Kind::Rust) => None,
+    }
+}
+
+/// The chosen tasks of a package.
+pub(super) fn tasks<'a>(declared: &'a Declared, chosen: &'a [String]) -> impl Iterator<Item = &'a Task> {
+    declared.spec.tasks.values().filter(|task| chosen.is_empty() || chosen.contains(&task.key))
+}
+
+/// Everything that the chosen tasks of a package are registered from.
+///
+/// # Errors
+/// When the interface of a `rust` task is not known, or does not fit its triggers.
+pub(super) fn registrables<'a>(
+    declared: &'a Declared,
+    built: &Built,
+    scope: &Scope,
+    version: Option<&Version>,
+    chosen: &'a [String],
+) -> Result<Vec<Registrable<'a>>> {
+    let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.keyed));
+    tasks(declared, chosen).map(|task| registrable(declared, built, task, scope, &version)).collect()
+}
+
+fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope: &Scope, version: &Version) -> Result<Registrable<'a>> {
+    let keyed = keyed(&built.plan.keyed, task);
+    let made = built.images.iter().find(|made| made.planned.image == keyed.name).expect("the images of chosen tasks are chosen");
+    let description = task.bin.as_ref().and_then(|bin| made.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
+    let (told, interface) = match (task.kind.value, description.transpose()?) {
+        (Kind::Container, _) => (None, Interface::of_manifest(task)),
+        (Kind::Rust, Some(description)) => (Some(description.task), description.interface),
+        (Kind::Rust, None) => return Err(unknown(task, &keyed.name).into()),
+    };
+    let misfits = misfits(task.triggers.values(), &interface);
+    if !misfits.is_empty() {
+        let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
+        return Err(error.because(misfits.join("; ")).into());
+    }
+    Ok(Registrable {
+        package: &declared.package.name,
+        task,
+        name: declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task"),
+        scope: scope.clone(),
+        version: version.clone(),
+        image: made.record.pinned.clone().expect("an image of a registry is pinned"),
+        image_key: keyed.key.to_string(),
+        interface,
+        entrypoint: entrypoint(keyed),
+        program: program(task),
+    })
+}
+
+fn unknown(task: &Task, image: &str) -> Error {
+    Error::new(Code::DescriptionInvalid, format!("the interface of task `{}` is not known", task.key))
+        .because(format!("its binary does not run on this machine, and image `{image}` does not hold what it says of itself"))
+        .help("Build the image once on a machine that its binaries run on.")
+}
+
+/// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
+/// it: the image's tag stands for its binaries.
+fn derived(declared: &Declared, images: &[Keyed]) -> Version {
+    let parts: Vec<_> = declared.spec.tasks.values().map(|task| Parts::of(task, keyed(images, task))).collect();
+    Version::of(parts.iter().map(Parts::subject))
+}
+
+struct Parts<'a> {
+    task: &'a Task,
+    image: String,
+    key: String,
+    interface: Interface,
+    entrypoint: Vec<String>,
+    program: String,
+}
+
+impl<'a> Parts<'a> {
+    fn of(task: &'a Task, keyed: &Keyed) -> Self {
+        let image = keyed.reference().map_or_else(|| keyed.tag.clone(), |reference| reference.to_string());
+        let (interface, entrypoint) = (Interface::of_manifest(task), entrypoint(keyed));
+        Self { task, image, key: keyed.key.to_string(), interface, entrypoint, program: program(task) }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            task: self.task,
+            name: declared_name(self.task).unwrap_or(&self.task.key),
+            interface: &self.interface,
+            image: &self.image,
+            image_key: &self.key,
+            entrypoint: &self.entrypoint,
+            program: &self.program,
+        }
+    }
+}
+
+fn keyed<'a>(images: &'a [Keyed], task: &Task) -> &'a Keyed {
+    images.iter().find(|keyed| keyed.name == task.image.value).expect("a valid task names an image of its package")
+}
+
+/// That of the image's spec, or of the nearest one that it extends.
+fn entrypoint(keyed: &Keyed) -> Vec<String> {
+    keyed.chain.iter().rev().find_map(|spec| spec.entrypoint.as_ref()).map(|entrypoint| entrypoint.value.clone()).unwrap_or_default()
+}
+
+fn program(task: &Task) -> String {
+    task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
+}

@@ -1,0 +1,100 @@
+//! A backend in memory that behaves as the open-source one: it overwrites, and forgets the tenant.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use union_build::diag::Code;
+
+use super::Backend;
+use crate::flyte::convert::Scope;
+use crate::flyte::idl::project::{Domain, Project};
+use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
+use crate::flyte::idl::task::{DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary};
+use crate::flyte::rpc::Failure;
+
+/// What was registered, each version at the time it was first.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) tasks: Mutex<Vec<DeployTaskRequest>>,
+    /// How often something was written.
+    pub(crate) writes: Mutex<usize>,
+    /// Projects and their domains.
+    pub(crate) projects: Vec<(&'static str, Vec<&'static str>)>,
+    /// The name of a task that is refused.
+    pub(crate) refuses: Option<&'static str>,
+}
+
+impl Fake {
+    pub(crate) fn writes(&self) -> usize {
+        *self.writes.lock().expect("nobody panics")
+    }
+}
+
+/// All but the tenant, which is not kept.
+fn key(id: &TaskIdentifier) -> (&str, &str, &str, &str) {
+    (&id.project, &id.domain, &id.name, &id.version)
+}
+
+fn id(task: &DeployTaskRequest) -> &TaskIdentifier {
+    task.task_id.as_ref().expect("a request has an identifier")
+}
+
+fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
+    let environment = task.spec.as_ref().and_then(|spec| spec.environment.as_ref());
+    let total = u32::try_from(task.triggers.len()).expect("few triggers");
+    TaskMetadata {
+        environment_name: environment.map(|environment| environment.name.clone()).unwrap_or_default(),
+        triggers_summary: Some(TaskTriggersSummary { summary: Some(Summary::Stats(TriggerStats { total })) }),
+    }
+}
+
+#[async_trait]
+impl Backend for Fake {
+    async fn details(&self, wanted: TaskIdentifier) -> Result<Option<TaskDetails>, Failure> {
+        let tasks = self.tasks.lock().expect("nobody panics");
+        let found = tasks.iter().find(|task| key(id(task)) == key(&wanted));
+        Ok(found.map(|task| {
+            let mut spec = task.spec.clone();
+            if let Some(id) = spec.as_mut().and_then(|spec| spec.task_template.as_mut()?.id.as_mut()) {
+                id.org.clear();
+            }
+            TaskDetails { task_id: task.task_id.clone(), metadata: Some(metadata(task)), spec }
+        }))
+    }
+
+    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
+        let is_it = |task: &&DeployTaskRequest| {
+            let id = id(task);
+            (&id.project, &id.domain, id.name.as_str()) == (&scope.project, &scope.domain, name)
+        };
+        let tasks = self.tasks.lock().expect("nobody panics");
+        Ok(tasks.iter().rfind(is_it).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
+    }
+
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
+        if self.refuses.is_some_and(|refused| refused == id(request).name) {
+            return Err(Failure::new(Code::BackendRefused, "it does not want to"));
+        }
+        *self.writes.lock().expect("nobody panics") += 1;
+        let mut tasks = self.tasks.lock().expect("nobody panics");
+        match tasks.iter_mut().find(|task| key(id(task)) == key(id(request))) {
+            Some(there) => there.clone_from(request),
+            None => tasks.push(request.clone()),
+        }
+        Ok(())
+    }
+
+    async fn project(&self, _: &str, id: &str) -> Result<Option<Project>, Failure> {
+        Ok(self.projects("").await?.into_iter().find(|project| project.id == id))
+    }
+
+    async fn projects(&self, _: &str) -> Result<Vec<Project>, Failure> {
+        let domain = |id: &&str| Domain { id: (*id).to_owned(), name: String::new() };
+        let project = |(id, domains): &(&str, Vec<&str>)| Project {
+            id: (*id).to_owned(),
+            name: String::new(),
+            domains: domains.iter().map(domain).collect(),
+        };
+        Ok(self.projects.iter().map(project).collect())
+    }
+}

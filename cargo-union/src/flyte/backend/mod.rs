@@ -1,0 +1,97 @@
+//! What registering asks of a backend: a few methods, so that a test can stand in for one.
+
+#[cfg(test)]
+pub(super) mod fake;
+
+use async_trait::async_trait;
+
+use super::client::Client;
+use super::convert::Scope;
+use super::idl::common::filter::Function;
+use super::idl::common::sort::Direction;
+use super::idl::common::{Filter, ListRequest, ProjectIdentifier, Sort};
+use super::idl::project::{GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project};
+use super::idl::task::list_tasks_request::ScopeBy;
+use super::idl::task::{
+    DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse, ListTasksRequest, ListTasksResponse, Task,
+    TaskDetails, TaskIdentifier,
+};
+use super::rpc::{Failure, Status, Unary};
+
+/// A backend that has projects and tasks.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// A task of one version; `None` when there is none.
+    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, Failure>;
+
+    /// The latest version of a task; `None` when there is none at all.
+    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure>;
+
+    /// Registers a task, in place of what is there under its version.
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure>;
+
+    /// A project; `None` when there is none of that name.
+    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, Failure>;
+
+    /// All projects.
+    async fn projects(&self, org: &str) -> Result<Vec<Project>, Failure>;
+}
+
+const TASKS: &str = "flyteidl2.task.TaskService";
+const PROJECTS: &str = "flyteidl2.project.ProjectService";
+
+// The same once more leaves the backend as it is, so that a call that was cut is made again.
+const DEPLOY: Unary<DeployTaskRequest, DeployTaskResponse> = Unary::repeatable(TASKS, "DeployTask");
+const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> = Unary::repeatable(TASKS, "GetTaskDetails");
+const LIST: Unary<ListTasksRequest, ListTasksResponse> = Unary::repeatable(TASKS, "ListTasks");
+const PROJECT: Unary<GetProjectRequest, GetProjectResponse> = Unary::repeatable(PROJECTS, "GetProject");
+const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> = Unary::repeatable(PROJECTS, "ListProjects");
+
+#[async_trait]
+impl Backend for Client {
+    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, Failure> {
+        let found = found(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
+        Ok(found.and_then(|response| response.details))
+    }
+
+    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
+        let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
+        let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
+        let Scope { org, project, domain } = scope.clone();
+        let request = ListTasksRequest {
+            request: Some(ListRequest { limit: 1, sort_by: Some(newest), filters: vec![named], token: String::new() }),
+            scope_by: Some(ScopeBy::ProjectId(ProjectIdentifier { organization: org, name: project, domain })),
+        };
+        Ok(self.unary(LIST, &request).await?.tasks.into_iter().next())
+    }
+
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
+        self.unary(DEPLOY, request).await.map(drop)
+    }
+
+    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, Failure> {
+        let request = GetProjectRequest { id: id.to_owned(), org: org.to_owned() };
+        Ok(found(self.unary(PROJECT, &request).await)?.and_then(|response| response.project))
+    }
+
+    async fn projects(&self, org: &str) -> Result<Vec<Project>, Failure> {
+        let mut request = ListProjectsRequest { limit: 100, token: String::new(), org: org.to_owned() };
+        let mut projects = Vec::new();
+        loop {
+            let page = self.unary(LIST_PROJECTS, &request).await?.projects.unwrap_or_default();
+            projects.extend(page.projects);
+            // A backend that gives the same page for ever is not listened to for ever.
+            if page.token.is_empty() || page.token == request.token || projects.len() >= 1_000 {
+                return Ok(projects);
+            }
+            request.token = page.token;
+        }
+    }
+}
+
+fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Err(failure) if failure.is(Status::NotFound) => Ok(None),
+        answer => answer.map(Some),
+    }
+}

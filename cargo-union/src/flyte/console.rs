@@ -1,0 +1,26 @@
+//! Where a user looks at things in a browser.
+
+use super::convert::Scope;
+
+/// The page of a task.
+pub fn task(endpoint: &str, scope: &Scope, name: &str) -> String {
+    // The sandbox has its console on a port beside that of its API.
+    let host = endpoint.strip_suffix("localhost:8090").map_or_else(|| endpoint.to_owned(), |scheme| format!("{scheme}localhost:8080"));
+    format!("{host}/v2/domain/{}/project/{}/tasks/{name}", scope.domain, scope.project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_has_a_page() {
+        let scope = Scope { org: String::new(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
+        for (endpoint, page) in [
+            ("https://acme.example.test", "https://acme.example.test/v2/domain/development/project/flytesnacks/tasks/a"),
+            ("http://localhost:8090", "http://localhost:8080/v2/domain/development/project/flytesnacks/tasks/a"),
+        ] {
+            assert_eq!(task(endpoint, &scope, "a"), page);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Values on the wire.
+
+use union_build::spec::given::Given;
+use union_build::spec::time;
+use union_build::spec::types::Type;
+
+use super::template::span;
+use super::{msgpack, types};
+use crate::flyte::idl::core::primitive::Value as Is;
+use crate::flyte::idl::core::{self, Literal, literal, scalar};
+use crate::flyte::idl::{Timestamp, core::Scalar};
+
+/// A value of a type.
+///
+/// # Errors
+/// Why it is not one.
+pub fn literal(ty: &Type, given: &Given) -> Result<Literal, String> {
+    let misfit = || ty.misfit(given).unwrap_or_else(|| format!("{given} is not of the type `{ty}`"));
+    let primitive = |value| Ok(of_scalar(scalar::Value::Primitive(core::Primitive { value: Some(value) })));
+    match (ty, given) {
+        (Type::Integer, Given::Integer(number)) => primitive(Is::Integer(*number)),
+        (Type::Float, Given::Float(number)) => primitive(Is::FloatValue(*number)),
+        (Type::Float, Given::Integer(number)) => primitive(Is::FloatValue(*number as f64)),
+        (Type::String, Given::Text(text)) => primitive(Is::StringValue(text.clone())),
+        (Type::Boolean, Given::Bool(value)) => primitive(Is::Boolean(*value)),
+        (Type::Datetime, Given::Text(text)) => {
+            let (seconds, nanoseconds) = time::parse_datetime(text).ok_or_else(misfit)?;
+            let nanos = i32::try_from(nanoseconds).expect("there are less nanoseconds in a second");
+            primitive(Is::Datetime(Timestamp { seconds, nanos }))
+        }
+        (Type::Duration, Given::Text(text)) => primitive(Is::Duration(span(time::parse_duration(text).ok_or_else(misfit)?))),
+        (Type::Enum(words), Given::Text(text)) if words.contains(text) => primitive(Is::StringValue(text.clone())),
+        (Type::Struct, Given::Map(_)) => {
+            let binary = core::Binary { value: msgpack::encode(given), tag: "msgpack".to_owned() };
+            Ok(of_scalar(scalar::Value::Binary(binary)))
+        }
+        (Type::File, Given::Text(uri)) => Ok(blob(uri, core::BlobType::default())),
+        (Type::Directory, Given::Text(uri)) => Ok(blob(uri, types::directory())),
+        (Type::List(inner), Given::List(values)) => {
+            let literals = values.iter().map(|value| literal(inner, value)).collect::<Result<_, _>>()?;
+            Ok(of(literal::Value::Collection(core::LiteralCollection { literals })))
+        }
+        (Type::Map(inner), Given::Map(values)) => {
+            let literals = values.iter().map(|(name, value)| Ok((name.clone(), literal(inner, value)?))).collect::<Result<_, String>>()?;
+            Ok(of(literal::Value::Map(core::LiteralMap { literals })))
+        }
+        (Type::Optional(_), Given::Nothing) => Ok(nothing()),
+        (Type::Optional(inner), _) => Ok(union(literal(inner, given)?, types::variant(inner))),
+        _ => Err(misfit()),
+    }
+}
+
+/// The absence of an optional value.
+pub(super) fn nothing() -> Literal {
+    union(of_scalar(scalar::Value::NoneType(core::Void {})), types::nothing())
+}
+
+fn union(value: Literal, ty: core::LiteralType) -> Literal {
+    of_scalar(scalar::Value::Union(Box::new(core::Union { value: Some(Box::new(value)), r#type: Some(ty) })))
+}
+
+fn blob(uri: &str, ty: core::BlobType) -> Literal {
+    of_scalar(scalar::Value::Blob(core::Blob { metadata: Some(core::BlobMetadata { r#type: Some(ty) }), uri: uri.to_owned() }))
+}
+
+fn of_scalar(value: scalar::Value) -> Literal {
+    of(literal::Value::Scalar(Box::new(Scalar { value: Some(value) })))
+}
+
+fn of(value: literal::Value) -> Literal {
+    Literal { value: Some(value) }
+}

@@ -1,0 +1,87 @@
+//! From a declared task to the backend's messages: pure, and the same every time.
+//!
+//! The messages are those of the official SDK for the same task, with the differences that the golden
+//! test lists.
+
+mod literal;
+pub(super) mod msgpack;
+mod resources;
+mod template;
+mod trigger;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use literal::literal;
+pub use trigger::misfits;
+
+use union_build::spec;
+
+use super::idl::{core, task};
+use super::interface::Interface;
+
+/// Everything that one task is registered from.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What its manifest declares.
+    pub task: &'a spec::Task,
+    /// Its name at the backend.
+    pub name: &'a str,
+    /// Its inputs and outputs.
+    pub interface: &'a Interface,
+    /// The image, as a node pulls it.
+    pub image: &'a str,
+    /// The full key of the image: equal code has an equal one.
+    pub image_key: &'a str,
+    /// The entrypoint of the image's spec.
+    pub entrypoint: &'a [String],
+    /// Where its binary is in the image.
+    pub program: &'a str,
+}
+
+/// Whose task it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    /// The tenant of a hosted backend.
+    pub org: String,
+    /// The project.
+    pub project: String,
+    /// The domain.
+    pub domain: String,
+}
+
+/// The request that registers a task.
+pub fn deploy_task(subject: &Subject<'_>, scope: &Scope, version: &str) -> task::DeployTaskRequest {
+    let Scope { org, project, domain } = scope.clone();
+    let (name, version) = (subject.name.to_owned(), version.to_owned());
+    task::DeployTaskRequest {
+        task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
+        spec: Some(task_spec(subject, scope, version)),
+        triggers: subject.task.triggers.values().map(|trigger| trigger::trigger(trigger, subject)).collect(),
+    }
+}
+
+fn task_spec(subject: &Subject<'_>, scope: &Scope, version: String) -> task::TaskSpec {
+    let declared = subject.task;
+    let text = |value: &Option<spec::Placed<String>>| value.as_ref().map(|value| value.value.clone()).unwrap_or_default();
+    let id = core::Identifier {
+        resource_type: core::ResourceType::Task.into(),
+        org: scope.org.clone(),
+        project: scope.project.clone(),
+        domain: scope.domain.clone(),
+        name: subject.name.to_owned(),
+        version,
+    };
+    task::TaskSpec {
+        task_template: Some(template::template(subject, id)),
+        // As long as the protocol allows; the whole name is in the identifier.
+        short_name: subject.name.chars().take(63).collect(),
+        environment: Some(task::Environment { name: declared.environment.value.clone(), description: String::new() }),
+        documentation: Some(task::DocumentationEntity {
+            short_description: text(&declared.description),
+            long_description: text(&declared.long_description),
+            source_code: declared.source_code.as_ref().map(|link| task::SourceCode { link: link.value.clone() }),
+        }),
+    }
+}

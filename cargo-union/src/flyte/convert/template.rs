@@ -1,0 +1,129 @@
+//! The template of a task: what runs, how often it is tried, and whether its results are kept.
+
+use union_build::spec::Kind;
+use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
+
+use super::{Subject, resources, trigger, types};
+use crate::flyte::idl::{self, core};
+
+/// The template under an identifier.
+pub(super) fn template(subject: &Subject<'_>, id: core::Identifier) -> core::TaskTemplate {
+    core::TaskTemplate {
+        id: Some(id),
+        r#type: match subject.task.kind.value {
+            // The backend has no plugin of this name, and so runs the container as it is.
+            Kind::Rust => "rust-task",
+            Kind::Container => "raw-container",
+        }
+        .to_owned(),
+        metadata: Some(metadata(subject)),
+        interface: Some(types::interface(subject.interface)),
+        target: Some(core::task_template::Target::Container(container(subject))),
+        security_context: security_context(subject.task),
+        extended_resources: resources::extended(&subject.task.resources),
+    }
+}
+
+fn metadata(subject: &Subject<'_>) -> core::TaskMetadata {
+    let task = subject.task;
+    let cache = task.cache.as_ref();
+    let version = match cache.map(|cache| &cache.version) {
+        Some(CacheVersion::Named(version)) => version.clone(),
+        // The SDK always sets one, and the backend tells changed code by it. Its own is a constant where it
+        // has nothing to hash, so that old results would be taken for those of new code.
+        Some(CacheVersion::Auto) | None => subject.image_key.to_owned(),
+    };
+    core::TaskMetadata {
+        discoverable: cache.is_some(),
+        runtime: Some(core::RuntimeMetadata {
+            r#type: core::runtime_metadata::RuntimeType::Other.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            flavor: "rust".to_owned(),
+        }),
+        timeout: task.timeout.runtime.map(span),
+        retries: Some(core::RetryStrategy { retries: task.retries.count, backoff: task.retries.backoff.as_ref().map(backoff) }),
+        discovery_version: version,
+        interruptible_value: Some(core::task_metadata::InterruptibleValue::Interruptible(task.interruptible.value)),
+        cache_serializable: cache.is_some_and(|cache| cache.serialize),
+        tags: trigger::tag(subject).into_iter().collect(),
+        pod_template_name: task.pod_template.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+        cache_ignore_input_vars: cache.map(|cache| cache.ignored_inputs.iter().cloned().collect()).unwrap_or_default(),
+        generates_deck: Some(false),
+        log_links: task.links.iter().map(|(name, uri)| core::TaskLog { name: name.clone(), uri: uri.value.clone() }).collect(),
+        timeouts: timeouts(task),
+        cache_max_age: cache.and_then(|cache| cache.max_age).map(span),
+    }
+}
+
+fn timeouts(task: &Task) -> Option<core::TimeoutStrategy> {
+    let (queued_timeout, deadline) = (task.timeout.queued.map(span), task.timeout.deadline.map(span));
+    (queued_timeout.is_some() || deadline.is_some()).then_some(core::TimeoutStrategy { queued_timeout, deadline })
+}
+
+fn backoff(backoff: &Backoff) -> core::Backoff {
+    core::Backoff { base: Some(span(backoff.base)), factor: Some(backoff.factor), cap: backoff.cap.map(span) }
+}
+
+/// A span of time on the wire.
+pub(super) fn span(span: std::time::Duration) -> idl::Duration {
+    let seconds = i64::try_from(span.as_secs()).expect("the manifest has no span that is longer than the protocol's");
+    idl::Duration { seconds, nanos: i32::try_from(span.subsec_nanos()).expect("there are less nanoseconds in a second") }
+}
+
+fn container(subject: &Subject<'_>) -> core::Container {
+    let task = subject.task;
+    core::Container {
+        image: subject.image.to_owned(),
+        command: subject.entrypoint.to_vec(),
+        args: match task.kind.value {
+            Kind::Rust => arguments(subject.program),
+            Kind::Container => task.command_line(subject.program),
+        },
+        resources: resources::resources(&task.resources),
+        env: task.env.iter().map(|(key, value)| core::KeyValuePair { key: key.clone(), value: value.value.clone() }).collect(),
+        data_config: (task.kind.value == Kind::Container).then(|| data(task)),
+    }
+}
+
+/// What a worker of the `flyte` crate is started with. The backend leaves the names of run and action as
+/// they stand here, and the worker takes those from its environment.
+fn arguments(program: &str) -> Vec<String> {
+    const ARGUMENTS: [&str; 9] =
+        ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];
+    std::iter::once(program).chain(ARGUMENTS).map(str::to_owned).collect()
+}
+
+fn data(task: &Task) -> core::DataLoadingConfig {
+    use core::data_loading_config::{FileInputLayout, LiteralMapFormat};
+    core::DataLoadingConfig {
+        enabled: true,
+        input_path: task.data.input_path.value.clone(),
+        output_path: task.data.output_path.value.clone(),
+        format: match task.data.format {
+            DataFormat::Json => LiteralMapFormat::Json,
+            DataFormat::Yaml => LiteralMapFormat::Yaml,
+            DataFormat::Proto => LiteralMapFormat::Proto,
+        }
+        .into(),
+        file_input_layout: match task.data.layout {
+            FileLayout::Direct => FileInputLayout::Direct,
+            FileLayout::NamedDir => FileInputLayout::NamedDir,
+        }
+        .into(),
+    }
+}
+
+fn security_context(task: &Task) -> Option<core::SecurityContext> {
+    use core::secret::MountType;
+    let run_as = task.service_account.as_ref().map(|account| core::Identity { k8s_service_account: account.value.clone() });
+    let secrets = task.secrets.iter().map(|secret| {
+        let (mount, env_var) = match &secret.mount {
+            Mount::Env(variable) => (MountType::EnvVar, variable.clone()),
+            Mount::File => (MountType::File, String::new()),
+        };
+        let group = secret.group.as_ref().map(|group| group.value.clone()).unwrap_or_default();
+        core::Secret { group, key: secret.key.value.clone(), mount_requirement: mount.into(), env_var }
+    });
+    let context = core::SecurityContext { run_as, secrets: secrets.collect() };
+    (context != core::SecurityContext::default()).then_some(context)
+}

@@ -1,0 +1,266 @@
+//! The official SDK's messages for the same tasks, and where ours differ.
+#![allow(clippy::unwrap_used)]
+
+use union_build::diag::SourceFile;
+use union_build::spec::given::Given;
+use union_build::spec::types::Type;
+use union_build::spec::{Facts, Overrides, Task, load};
+
+use super::*;
+use crate::flyte::idl::{Message, to_json};
+use crate::flyte::interface::Description;
+
+const IMAGE_KEY: &str = "00c0ffee";
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(union_tests::project::repository().join("tests/fixtures/flyte").join(name)).unwrap()
+}
+
+/// A message of the official SDK. That its bytes come back whole shows that `proto/` has all of its fields.
+fn golden<M: Message + Default>(name: &str) -> M {
+    let bytes = fixture(name);
+    let message = M::decode(&bytes[..]).unwrap();
+    assert_eq!(message.encode_to_vec(), bytes, "{name} has fields that are not in `proto/`");
+    message
+}
+
+/// The task `app` of a manifest.
+fn declared(flyte: bool, lines: &str) -> Task {
+    let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
+    let facts = Facts {
+        package: "app".to_owned(),
+        folder: "/ws".into(),
+        workspace_root: "/ws".into(),
+        binaries: vec!["hello-trace".to_owned(), "job".to_owned()],
+        depends_on_flyte: flyte,
+        ..Facts::default()
+    };
+    let (spec, problems, _) = load(None, &manifest, &Overrides::new("/ws"), &facts);
+    assert_eq!(problems, []);
+    spec.unwrap().tasks["app"].clone()
+}
+
+/// Our message for it, as version `v1` of `acme`'s.
+fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
+    let subject = Subject { task, name, interface, image, image_key: IMAGE_KEY, entrypoint: &[], program: "/union/bin/hello-trace" };
+    let scope = Scope { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
+    deploy_task(&subject, &scope, "v1").spec.unwrap()
+}
+
+/// What the worker of the upstream example says of itself.
+fn worker() -> Description {
+    let line = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
+    Description::read("hello-trace", line).unwrap()
+}
+
+/// A difference that is meant: it is put into the official message, which then must be ours.
+struct Difference {
+    because: &'static str,
+    apply: fn(&mut task::TaskSpec),
+}
+
+const ALWAYS: &[Difference] = &[Difference {
+    because: "the task is no Python, and the backend would read the version as that of a Python SDK",
+    apply: |spec| {
+        let metadata = spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap();
+        metadata.runtime = Some(core::RuntimeMetadata {
+            r#type: core::runtime_metadata::RuntimeType::Other.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            flavor: "rust".to_owned(),
+        });
+    },
+}];
+
+const WITHOUT_A_VERSION: &[Difference] = &[Difference {
+    because: "the SDK hashes nothing here, so that changed code would have the version of the old one",
+    apply: |spec| spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap().discovery_version = IMAGE_KEY.to_owned(),
+}];
+
+const OF_A_WORKER: &[Difference] = &[Difference {
+    because: "binaries are in a folder of their own in our images",
+    apply: |spec| {
+        let Some(core::task_template::Target::Container(container)) = &mut spec.task_template.as_mut().unwrap().target else { panic!() };
+        container.args[0] = "/union/bin/hello-trace".to_owned();
+    },
+}];
+
+#[track_caller]
+fn equals(ours: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {
+    let official: task::TaskSpec = golden(golden_file);
+    let mut expected = official.clone();
+    for difference in differences.iter().copied().flatten() {
+        let before = expected.clone();
+        (difference.apply)(&mut expected);
+        assert!(expected != before, "{golden_file} does not differ in this any more: {}", difference.because);
+    }
+    let (left, right) = (to_json(ours), to_json(&expected));
+    assert_eq!(format!("{left:#}"), format!("{right:#}"), "{golden_file}");
+    assert_eq!(ours.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
+}
+
+#[test]
+fn a_plain_worker_is_what_the_official_launcher_registers() {
+    let (task, worker) = (declared(true, "bin = \"hello-trace\""), worker());
+    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    equals(&ours, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
+}
+
+#[test]
+fn a_worker_with_all_that_can_be_said_is_what_the_official_launcher_registers() {
+    let lines = "bin = \"hello-trace\"\nqueue = \"q\"\ninterruptible = true\nservice-account = \"sa-1\"\nenv = { RUST_LOG = \"info\" }\n\
+                 resources = { cpu = [1, 2], memory = [\"500Mi\", \"1Gi\"], gpu = \"A100:1\", disk = \"10Gi\", shm = \"auto\" }\n\
+                 secrets = [{ key = \"openai\", env = \"OPENAI_API_KEY\" }, { key = \"tok\", group = \"grp\", file = true }]\n\
+                 retries = { count = 3, backoff = \"1s\", factor = 2, max-backoff = \"30s\" }\n\
+                 timeout = { runtime = \"30m\", queued = \"5m\", deadline = \"1h\" }\n\
+                 cache = { version = \"v7\", serialize = true, ignored-inputs = [\"label\"] }";
+    let (task, worker) = (declared(true, lines), worker());
+    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    equals(&ours, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
+}
+
+#[test]
+fn a_container_task_is_what_the_official_sdk_registers() {
+    let lines = "environment = \"cp_env\"\ncommand = [\"/bin/sh\", \"-c\", \"echo {{.inputs.label}} > /var/outputs/o0\"]\n\
+                 inputs = { d = \"directory\", f = \"file\", label = \"string\", x = \"integer\" }\n\
+                 outputs = { n = \"integer\", o0 = \"string\", out_f = \"file\" }\nresources = { cpu = 1, memory = \"256Mi\" }";
+    let task = declared(false, lines);
+    let ours = ours(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
+    equals(&ours, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+}
+
+#[test]
+fn arguments_and_the_format_of_data_are_those_of_the_official_sdk() {
+    let lines = "environment = \"cp_env\"\ncommand = [\"/usr/local/bin/job\", \"--x\", \"{{.inputs.x}}\"]\n\
+                 inputs = { x = \"integer\" }\noutputs = { o0 = \"string\" }\ndata-format = \"proto\"";
+    let task = declared(false, lines);
+    let ours = ours(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
+    equals(&ours, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+}
+
+/// The types and values of the official SDK, under the same names.
+const VALUES: &str = "a = 1\nb = 2.5\nc = true\nd = \"2026-01-02T00:00:00Z\"\ne = \"1m30s\"\ng = [1, 2]\nh = { k = 1 }\ni = \"s\"\nk = { q = 1 }\n\
+                      l = \"R\"\nm = \"s3://b/f\"\nn = \"s3://b/d\"\nx = 5\ny = \"hi\"";
+
+fn typed() -> Task {
+    let inputs = "inputs = { a = \"integer\", b = \"float\", c = \"boolean\", d = \"datetime\", e = \"duration\", g = \"list[integer]\", \
+                  h = \"map[integer]\", i = \"optional[string]\", k = \"struct\", l = [\"R\", \"G\"], m = \"file\", n = \"directory\", \
+                  x = \"integer\", y = \"string\", z = \"optional[integer]\" }\ncommand = [\"job\"]\n";
+    declared(
+        false,
+        &format!("{inputs}[package.metadata.union.tasks.app.triggers.t]\nevery = \"1h\"\ninputs = {{ {} }}", VALUES.replace('\n', ", ")),
+    )
+}
+
+#[test]
+fn every_type_is_that_of_the_official_sdk() {
+    let official: core::TypedInterface = golden("interface_types.pb");
+    let ours = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
+    // Its `j` is a dataclass, which Python alone has.
+    let theirs: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(format!("{:#}", to_json(ours)), format!("{:#}", to_json(theirs)));
+    }
+}
+
+#[test]
+fn every_value_is_that_of_the_official_sdk() {
+    let official: task::Inputs = golden("inputs.pb");
+    let task = typed();
+    let interface = Interface::of_manifest(&task);
+    let subject = Subject { task: &task, name: "app", interface: &interface, image: "i", image_key: "k", entrypoint: &[], program: "p" };
+    let request = deploy_task(&subject, &Scope::default(), "v1");
+    let task::task_trigger_spec::InputWrapper::Inputs(ours) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
+    let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
+    assert_eq!(ours.literals.len(), theirs.len());
+    for (ours, theirs) in ours.literals.iter().zip(&theirs) {
+        assert_eq!(format!("{:#}", to_json(ours)), format!("{:#}", to_json(theirs)));
+    }
+}
+
+#[test]
+fn a_trigger_has_its_schedule_and_its_queue() {
+    let lines = "bin = \"job\"\nqueue = \"gpu\"\ninputs.at = \"datetime\"\n[package.metadata.union.tasks.app.triggers.nightly]\n\
+                 cron = \"0 3 * * 1\"\ntimezone = \"Europe/Berlin\"\ntime-input = \"at\"\nactive = false\ndescription = \"Each Monday\"";
+    let task = declared(false, lines);
+    let interface = Interface::of_manifest(&task);
+    let subject = Subject { task: &task, name: "app", interface: &interface, image: "i", image_key: "k", entrypoint: &[], program: "p" };
+    let trigger = to_json(&deploy_task(&subject, &Scope::default(), "v1").triggers[0]);
+    assert_eq!((&trigger["spec"]["runSpec"]["queue"], &trigger["spec"]["description"]), (&"gpu".into(), &"Each Monday".into()));
+    assert!(trigger["spec"].get("active").is_none(), "{trigger}");
+    let schedule = &trigger["automationSpec"]["schedule"];
+    assert_eq!((&schedule["cron"]["timezone"], &schedule["kickoffTimeInputArg"]), (&"Europe/Berlin".into(), &"at".into()));
+    assert_eq!(trigger["automationSpec"]["type"], "TYPE_SCHEDULE");
+}
+
+#[test]
+fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
+    let lines =
+        "bin = \"job\"\n[package.metadata.union.tasks.app.triggers.t]\nevery = \"1d\"\ninputs = { x = \"a\", y = 1 }\ntime-input = \"x\"";
+    let task = declared(true, lines);
+    let interface = Interface { inputs: vec![("x".to_owned(), Type::Integer), ("z".to_owned(), Type::Float)], outputs: vec![] };
+    let expected = [
+        "trigger `t`, input `x`: `\"a\"` is not a whole number",
+        "trigger `t` gives `y`, which is no input",
+        "trigger `t` gives a time to `x`, which is no input of the type `datetime`",
+        "trigger `t` does not give `z`",
+    ];
+    assert_eq!(misfits(task.triggers.values(), &interface), expected);
+}
+
+#[test]
+fn accelerators_of_others_have_their_own_class() {
+    for (gpu, device, class) in [
+        ("T4:1", "nvidia-tesla-t4", serde_json::Value::Null),
+        ("V5E:4", "tpu-v5-lite-podslice", "GOOGLE_TPU".into()),
+        ("Trn1:1", "Trn1", "AMAZON_NEURON".into()),
+        ("MI300X:8", "MI300X", "AMD_GPU".into()),
+        ("my-card:1", "my-card", serde_json::Value::Null),
+    ] {
+        let task = declared(false, &format!("bin = \"job\"\nresources = {{ gpu = \"{gpu}\", gpu-partition = \"1g.5gb\" }}"));
+        let spec = to_json(&ours(&task, "app", &Interface::default(), "i"));
+        let accelerator = &spec["taskTemplate"]["extendedResources"]["gpuAccelerator"];
+        assert_eq!((&accelerator["device"], &accelerator["deviceClass"]), (&device.into(), &class), "{gpu}");
+        assert_eq!(accelerator["partitionSize"], "1g.5gb");
+    }
+    let any = declared(false, "bin = \"job\"\nresources.gpu = 2");
+    let spec = to_json(&ours(&any, "app", &Interface::default(), "i"));
+    assert!(spec["taskTemplate"].get("extendedResources").is_none(), "{spec}");
+    assert_eq!(spec["taskTemplate"]["container"]["resources"]["requests"][0]["value"], "2");
+}
+
+#[test]
+fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
+    let lines = "bin = \"job\"\nname = \"a.b\"\ndescription = \"short\"\nlong-description = \"long\"\nsource-code = \"https://a.b/c\"\n\
+                 links = { Metrics = \"https://m.n\" }\npod-template = \"pods\"\ncache = { max-age = \"1d\" }\nresources.shm = \"1Gi\"";
+    let task = declared(false, lines);
+    let interface = Interface::default();
+    let entrypoint = ["/bin/tini".to_owned(), "--".to_owned()];
+    let subject = Subject {
+        task: &task,
+        name: "a.b",
+        interface: &interface,
+        image: "i",
+        image_key: "k",
+        entrypoint: &entrypoint,
+        program: "/union/bin/job",
+    };
+    let spec = to_json(&deploy_task(&subject, &Scope::default(), "v1").spec.unwrap());
+    let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
+    assert_eq!(spec["documentation"], expected);
+    let template = &spec["taskTemplate"];
+    assert_eq!(template["container"]["command"], serde_json::json!(["/bin/tini", "--"]));
+    assert_eq!(template["container"]["args"], serde_json::json!(["/union/bin/job"]));
+    assert_eq!(template["metadata"]["logLinks"], serde_json::json!([{ "name": "Metrics", "uri": "https://m.n" }]));
+    assert_eq!((&template["metadata"]["podTemplateName"], &template["metadata"]["cacheMaxAge"]), (&"pods".into(), &"86400s".into()));
+    assert_eq!(template["metadata"]["discoveryVersion"], "k");
+    assert_eq!(template["extendedResources"]["sharedMemory"]["sizeLimit"], "1Gi");
+}
+
+#[test]
+fn a_value_that_does_not_fit_says_why() {
+    let nested = Given::List(vec![Given::Integer(1), Given::Text("a".to_owned())]);
+    let list = Type::Optional(Box::new(Type::List(Box::new(Type::Integer))));
+    assert_eq!(literal(&list, &nested).unwrap_err(), "`\"a\"` is not a whole number");
+    assert_eq!(literal(&Type::Struct, &nested).unwrap_err(), "a list is not a table");
+}

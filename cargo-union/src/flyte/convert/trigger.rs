@@ -1,0 +1,95 @@
+//! Schedules on the wire.
+
+use union_build::key::{Inputs, Value};
+use union_build::spec::task::{Schedule, Trigger};
+use union_build::spec::types::Type;
+
+use super::Subject;
+use super::literal::{literal, nothing};
+use crate::flyte::idl::Message as _;
+use crate::flyte::idl::task::trigger_automation_spec::Automation;
+use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
+use crate::flyte::interface::Interface;
+
+/// A trigger of a task. Its values fit, for [`misfits`] was asked before.
+pub(super) fn trigger(trigger: &Trigger, subject: &Subject<'_>) -> task::TaskTrigger {
+    let queue = subject.task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
+    task::TaskTrigger {
+        name: trigger.key.clone(),
+        spec: Some(task::TaskTriggerSpec {
+            active: trigger.active,
+            input_wrapper: Some(task_trigger_spec::InputWrapper::Inputs(inputs(trigger, subject.interface))),
+            run_spec: Some(task::RunSpec { queue }),
+            description: trigger.description.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
+        }),
+        automation_spec: Some(task::TriggerAutomationSpec {
+            r#type: TriggerAutomationSpecType::TypeSchedule.into(),
+            automation: Some(Automation::Schedule(schedule(trigger))),
+        }),
+    }
+}
+
+/// A tag with the triggers' hash, when there are any: the backend gives a task back without its
+/// triggers, and a changed one has to be seen all the same.
+pub(super) fn tag(subject: &Subject<'_>) -> Option<(String, String)> {
+    const TRIGGERS: &str = "union.triggers";
+    let triggers = subject.task.triggers.values().map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
+    let hashes: Vec<Value> = triggers.collect();
+    if hashes.is_empty() {
+        return None;
+    }
+    let mut inputs = Inputs::new();
+    inputs.insert("triggers", Value::List(hashes));
+    Some((TRIGGERS.to_owned(), inputs.key("triggers").spec_hash()))
+}
+
+/// In the order of the interface; an optional input that is not given is given as nothing.
+fn inputs(trigger: &Trigger, interface: &Interface) -> task::Inputs {
+    let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
+    let value = |(name, ty): &(String, Type)| {
+        let value = match trigger.inputs.get(name) {
+            Some(given) => literal(ty, given).ok()?,
+            None if matches!(ty, Type::Optional(_)) && !is_time(name) => nothing(),
+            None => return None,
+        };
+        Some(task::NamedLiteral { name: name.clone(), value: Some(value) })
+    };
+    task::Inputs { literals: interface.inputs.iter().filter_map(value).collect(), context: Vec::new() }
+}
+
+fn schedule(trigger: &Trigger) -> task::Schedule {
+    let expression = match &trigger.schedule {
+        Schedule::Cron { expression, timezone } => {
+            schedule::Expression::Cron(task::Cron { expression: expression.clone(), timezone: timezone.clone() })
+        }
+        Schedule::Every(minutes) => schedule::Expression::Rate(task::FixedRate { value: *minutes, unit: FixedRateUnit::Minute.into() }),
+    };
+    let time = trigger.time_input.as_ref().map(|name| name.value.clone()).unwrap_or_default();
+    task::Schedule { expression: Some(expression), kickoff_time_input_arg: time }
+}
+
+/// Why the triggers of a task do not fit its interface: of a `rust` task only its binary knows it.
+pub fn misfits<'a>(triggers: impl IntoIterator<Item = &'a Trigger>, interface: &Interface) -> Vec<String> {
+    triggers.into_iter().flat_map(|trigger| misfits_of(trigger, interface)).collect()
+}
+
+fn misfits_of(trigger: &Trigger, interface: &Interface) -> Vec<String> {
+    let (key, mut why) = (&trigger.key, Vec::new());
+    for (name, given) in &trigger.inputs {
+        match interface.input(name) {
+            None => why.push(format!("trigger `{key}` gives `{name}`, which is no input")),
+            Some(ty) => why.extend(literal(ty, given).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
+        }
+    }
+    let time = trigger.time_input.as_ref().map(|time| time.value.as_str());
+    if let Some(time) = time.filter(|time| interface.input(time) != Some(&Type::Datetime)) {
+        why.push(format!("trigger `{key}` gives a time to `{time}`, which is no input of the type `datetime`"));
+    }
+    for (name, ty) in &interface.inputs {
+        let given = trigger.inputs.contains_key(name) || time == Some(name.as_str()) || matches!(ty, Type::Optional(_));
+        if !given {
+            why.push(format!("trigger `{key}` does not give `{name}`"));
+        }
+    }
+    why
+}

@@ -1,0 +1,86 @@
+//! Types on the wire.
+
+use union_build::spec::types::Type;
+
+use crate::flyte::idl::core::literal_type::Type as Of;
+use crate::flyte::idl::core::{self, LiteralType, SimpleType};
+use crate::flyte::idl::{Struct, Value, value};
+use crate::flyte::interface::Interface;
+
+/// Inputs and outputs, each sorted by name: the backend hashes the order.
+pub(super) fn interface(interface: &Interface) -> core::TypedInterface {
+    core::TypedInterface { inputs: Some(variables(&interface.inputs)), outputs: Some(variables(&interface.outputs)) }
+}
+
+fn variables(declared: &[(String, Type)]) -> core::VariableMap {
+    let mut sorted: Vec<&(String, Type)> = declared.iter().collect();
+    sorted.sort_by(|left, right| left.0.cmp(&right.0));
+    let entry = |(name, ty): &(String, Type)| core::VariableEntry {
+        key: name.clone(),
+        value: Some(core::Variable { r#type: Some(literal_type(ty)) }),
+    };
+    core::VariableMap { variables: sorted.into_iter().map(entry).collect() }
+}
+
+/// A type.
+pub(super) fn literal_type(ty: &Type) -> LiteralType {
+    let of = |of: Of| LiteralType { r#type: Some(of), ..LiteralType::default() };
+    let simple = |simple: SimpleType| of(Of::Simple(simple.into()));
+    match ty {
+        Type::Integer => simple(SimpleType::Integer),
+        Type::Float => simple(SimpleType::Float),
+        Type::String => simple(SimpleType::String),
+        Type::Boolean => simple(SimpleType::Boolean),
+        Type::Datetime => simple(SimpleType::Datetime),
+        Type::Duration => simple(SimpleType::Duration),
+        Type::Struct => LiteralType { annotation: Some(msgpack()), ..simple(SimpleType::Struct) },
+        Type::File => of(Of::Blob(core::BlobType::default())),
+        Type::Directory => of(Of::Blob(directory())),
+        Type::List(inner) => of(Of::CollectionType(Box::new(literal_type(inner)))),
+        Type::Map(inner) => of(Of::MapValueType(Box::new(literal_type(inner)))),
+        Type::Optional(inner) => of(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
+        Type::Enum(words) => of(Of::EnumType(core::EnumType { values: words.clone() })),
+    }
+}
+
+/// Many files.
+pub(super) fn directory() -> core::BlobType {
+    core::BlobType { dimensionality: core::blob_type::BlobDimensionality::Multipart.into(), ..Default::default() }
+}
+
+/// A type as one of a union, with the tag by which the Python SDK knows it.
+pub(super) fn variant(ty: &Type) -> LiteralType {
+    let tag = match ty {
+        Type::Integer => "int",
+        Type::Float => "float",
+        Type::String => "str",
+        Type::Boolean => "bool",
+        Type::Datetime => "datetime",
+        Type::Duration => "timedelta",
+        Type::Struct | Type::Map(_) => "Typed Dict",
+        Type::File => "File",
+        Type::Directory => "Dir",
+        Type::List(_) => "Typed List",
+        Type::Optional(_) => "Typed Union",
+        Type::Enum(_) => "DefaultEnumTransformer",
+    };
+    tagged(literal_type(ty), tag)
+}
+
+/// No value, as one of a union.
+pub(super) fn nothing() -> LiteralType {
+    tagged(LiteralType { r#type: Some(Of::Simple(SimpleType::None.into())), ..LiteralType::default() }, "none")
+}
+
+fn tagged(ty: LiteralType, tag: &str) -> LiteralType {
+    LiteralType { structure: Some(core::TypeStructure { tag: tag.to_owned() }), ..ty }
+}
+
+/// What the Python SDK says of its tables, so that both give one key to cached results.
+fn msgpack() -> core::TypeAnnotation {
+    let text = |text: &str| Value { kind: Some(value::Kind::StringValue(text.to_owned())) };
+    let table = |name: &str, value: Value| Struct { fields: [(name.to_owned(), value)].into() };
+    let format = table("serialization-format", text("msgpack"));
+    let metadata = Value { kind: Some(value::Kind::StructValue(format)) };
+    core::TypeAnnotation { annotations: Some(table("cache-key-metadata", metadata)) }
+}

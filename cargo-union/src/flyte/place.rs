@@ -1,0 +1,52 @@
+//! Whether the place for tasks is there: found out before anything is compiled.
+
+use union_build::diag::{Code, nearest};
+
+use super::backend::Backend;
+use super::convert::Scope;
+use super::rpc::{Failure, Status};
+use crate::base::error::{Error, Result};
+
+/// The most names that an error lists.
+const SHOWN: usize = 20;
+
+/// Requires that a project and its domain are there.
+///
+/// # Errors
+/// `ProjectUnknown` and `DomainUnknown` with those that are there; why the backend cannot say.
+pub async fn check(backend: &dyn Backend, scope: &Scope) -> Result<()> {
+    let Scope { org, project, domain } = scope;
+    let tried = || format!("could not ask for the project `{project}`");
+    let found = match backend.project(org, project).await {
+        // A backend that does not tell its projects refuses tasks of one that it has not.
+        Err(failure) if failure.is(Status::Unimplemented) => return Ok(()),
+        found => found.map_err(|failure| failure.into_error(tried()))?,
+    };
+    let Some(found) = found else {
+        let known = known(backend.projects(org).await);
+        let error = Error::new(Code::ProjectUnknown, format!("there is no project `{project}`"));
+        return Err(advise(error, project, known, "project"));
+    };
+    let domains: Vec<String> = found.domains.into_iter().map(|domain| domain.id).collect();
+    if domains.is_empty() || domains.contains(domain) {
+        return Ok(());
+    }
+    let error = Error::new(Code::DomainUnknown, format!("the project `{project}` has no domain `{domain}`"));
+    Err(advise(error, domain, domains, "domain"))
+}
+
+/// What cannot be listed is not listed: the error is another one.
+fn known(projects: Result<Vec<super::idl::project::Project>, Failure>) -> Vec<String> {
+    projects.unwrap_or_default().into_iter().map(|project| project.id).collect()
+}
+
+fn advise(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
+    known.sort_unstable();
+    let meant = nearest(typed, known.iter().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? "));
+    let more = if known.len() > SHOWN { ", …" } else { "" };
+    let list: Vec<String> = known.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match list.is_empty() {
+        true => error.help(format!("There is no {what} that you may see.")),
+        false => error.help(format!("{}There is {}{more}.", meant.unwrap_or_default(), list.join(", "))),
+    }
+}

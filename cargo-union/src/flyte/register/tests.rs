@@ -1,0 +1,212 @@
+#![allow(clippy::unwrap_used)]
+
+use union_build::diag::SourceFile;
+use union_build::spec::{Facts, Overrides, Task, load};
+
+use super::*;
+use crate::flyte::backend::fake::Fake;
+use crate::flyte::interface::Interface;
+
+fn declared(lines: &str) -> Task {
+    let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
+    let facts = Facts { package: "app".to_owned(), binaries: vec!["app".to_owned()], ..Facts::default() };
+    let (spec, problems, _) = load(None, &manifest, &Overrides::new("/ws"), &facts);
+    assert_eq!(problems, []);
+    spec.unwrap().tasks["app"].clone()
+}
+
+/// One user and what is at the backend.
+#[derive(Default)]
+struct Scene {
+    backend: Fake,
+    image: &'static str,
+    version: Option<&'static str>,
+    replace: bool,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { image: "r/app@sha256:1", ..Self::default() }
+    }
+
+    async fn decide(&self, lines: &str) -> Result<Decision> {
+        let task = declared(lines);
+        let interface = Interface::of_manifest(&task);
+        let subject =
+            Subject { task: &task, name: "app", interface: &interface, image: self.image, image_key: "k", entrypoint: &[], program: "p" };
+        let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        let version = match self.version {
+            Some(text) => Version::chosen(text)?,
+            None => Version::of([Subject { image: "r/app:tag", ..subject }]),
+        };
+        decide(&self.backend, &subject, &scope, &version, self.replace).await
+    }
+
+    /// Registers, and says what that was.
+    async fn register(&self, lines: &str) -> (State, String) {
+        let decision = self.decide(lines).await.unwrap();
+        carry_out(&self.backend, &decision).await.unwrap();
+        (decision.state, decision.version)
+    }
+}
+
+#[tokio::test]
+async fn the_same_content_is_written_once() {
+    let scene = Scene::new();
+    let (state, version) = scene.register("retries = 1").await;
+    assert_eq!((state, version.len(), scene.backend.writes()), (State::New, 26, 1));
+    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, version.clone()));
+    assert_eq!(scene.backend.writes(), 1);
+    let (state, other) = scene.register("retries = 2").await;
+    assert_eq!((state, scene.backend.writes()), (State::Updated, 2));
+    assert_ne!(other, version);
+}
+
+#[tokio::test]
+async fn what_is_reverted_becomes_the_latest_under_a_version_of_its_own() {
+    let scene = Scene::new();
+    let (_, first) = scene.register("retries = 1").await;
+    let (_, second) = scene.register("retries = 2").await;
+    assert_eq!(scene.register("retries = 1").await, (State::Again, format!("{first}-2")));
+    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, format!("{first}-2")));
+    assert_eq!(scene.register("retries = 2").await, (State::Again, format!("{second}-2")));
+    assert_eq!(scene.register("retries = 1").await, (State::Again, format!("{first}-3")));
+    assert_eq!(scene.backend.writes(), 5);
+}
+
+#[tokio::test]
+async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_replaced() {
+    let mut scene = Scene { version: Some("v1"), ..Scene::new() };
+    assert_eq!(scene.register("retries = 1").await.0, State::New);
+    let error = scene.decide("retries = 2\nenv = { A = \"b\" }").await.unwrap_err();
+    assert_eq!(error.code(), Code::VersionTaken);
+    let why = error.chain()[1].clone();
+    assert!(why.contains("`metadata.retries.retries` is 1 there and 2 here"), "{why}");
+    assert!(why.contains("`container.env` is nothing there"), "{why}");
+    assert_eq!(scene.decide("").await.unwrap_err().code(), Code::VersionTaken, "what is gone is a difference as well");
+    scene.replace = true;
+    assert_eq!(scene.register("retries = 2").await, (State::Replaced, "v1".to_owned()));
+    assert_eq!(scene.register("retries = 2").await.0, State::Unchanged);
+}
+
+#[tokio::test]
+async fn another_image_under_the_version_of_the_same_sources_is_refused() {
+    let mut scene = Scene::new();
+    scene.register("").await;
+    scene.image = "r/app@sha256:2";
+    let error = scene.decide("").await.unwrap_err();
+    assert_eq!(error.code(), Code::VersionTaken);
+    assert!(error.chain()[1].contains("`container.image` is \"r/app@sha256:1\" there"), "{:?}", error.chain());
+}
+
+#[tokio::test]
+async fn a_version_that_a_user_names_stays_though_it_is_not_the_latest() {
+    let mut scene = Scene { version: Some("v1"), ..Scene::new() };
+    scene.register("").await;
+    scene.version = Some("v2");
+    scene.register("retries = 1").await;
+    scene.version = Some("v1");
+    let decision = scene.decide("").await.unwrap();
+    assert_eq!((decision.state, decision.latest.as_deref()), (State::Unchanged, Some("v2")));
+}
+
+#[tokio::test]
+async fn a_changed_trigger_is_a_change() {
+    let trigger = |minutes: u32| format!("triggers.t.every = \"{minutes}m\"");
+    let mut scene = Scene::new();
+    scene.register(&trigger(1)).await;
+    assert_eq!(scene.register(&trigger(1)).await.0, State::Unchanged);
+    assert_eq!(scene.register(&trigger(2)).await.0, State::Updated);
+    scene.version = Some("v1");
+    scene.register(&trigger(1)).await;
+    let error = scene.decide(&trigger(2)).await.unwrap_err();
+    assert!(error.code() == Code::VersionTaken && error.chain()[1].contains("`metadata.tags.union.triggers`"), "{:?}", error.chain());
+    let decision = scene.decide("retries = 1\n").await;
+    assert_eq!(decision.unwrap_err().code(), Code::VersionTaken);
+}
+
+#[tokio::test]
+async fn triggers_that_nobody_declares_any_more_are_told_of() {
+    let scene = Scene::new();
+    scene.register("triggers.t.every = \"1h\"").await;
+    assert!(scene.decide("retries = 1").await.unwrap().leaves_triggers);
+    assert!(!scene.decide("triggers.t.every = \"2h\"").await.unwrap().leaves_triggers);
+}
+
+#[tokio::test]
+async fn a_name_in_another_environment_is_not_taken_over() {
+    let scene = Scene::new();
+    scene.register("environment = \"theirs\"").await;
+    let error = scene.decide("").await.unwrap_err();
+    assert_eq!(error.code(), Code::EnvironmentTaken);
+    assert!(error.chain()[1].contains("in the environment `theirs`, and this one is of `app_env`"), "{:?}", error.chain());
+    assert_eq!(scene.backend.writes(), 1);
+}
+
+#[tokio::test]
+async fn a_repetition_has_to_fit_the_protocol() {
+    // Only a chosen version can be that long, and it is not repeated; so the limit itself is asked.
+    let task = declared("");
+    let subject =
+        Subject { task: &task, name: "app", interface: &Interface::default(), image: "i", image_key: "k", entrypoint: &[], program: "p" };
+    let version = Version { text: "a".repeat(62), derived: true };
+    let backend = Fake::default();
+    let look = Look { backend: &backend, subject: &subject, scope: &Scope::default(), version: &version, replace: false };
+    assert_eq!(look.repeated(2).unwrap_err().code(), Code::VersionInvalid);
+}
+
+#[tokio::test]
+async fn what_the_backend_refuses_is_told_with_its_reason() {
+    let scene = Scene { backend: Fake { refuses: Some("app"), ..Fake::default() }, ..Scene::new() };
+    let decision = scene.decide("").await.unwrap();
+    let error = carry_out(&scene.backend, &decision).await.unwrap_err();
+    assert_eq!(error.chain(), ["could not register the task `app`", "it does not want to"]);
+}
+
+#[tokio::test]
+async fn fields_that_a_backend_fills_in_do_not_make_our_own_version_another() {
+    let task = declared("retries = 1");
+    let interface = Interface::of_manifest(&task);
+    let subject = Subject { task: &task, name: "app", interface: &interface, image: "i", image_key: "k", entrypoint: &[], program: "p" };
+    let ours = deploy_task(&subject, &Scope::default(), "v1").spec.unwrap();
+    let mut theirs = ours.clone();
+    theirs.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
+    assert_eq!(differences::between(&ours, &theirs, true), []);
+    let strict: Vec<String> = differences::between(&ours, &theirs, false).iter().map(ToString::to_string).collect();
+    assert_eq!(strict, ["`metadata.podTemplateName` is \"filled-in\" there and nothing here"]);
+}
+
+#[test]
+fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
+    let interface = Interface::default();
+    let version = |lines: &str, image: &str, name: &str| {
+        let task = declared(lines);
+        Version::of([Subject { task: &task, name, interface: &interface, image, image_key: "k", entrypoint: &[], program: "p" }]).text
+    };
+    let known = version("retries = 1", "r/app:tag", "app");
+    assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));
+    for (lines, image, name) in
+        [("retries = 2", "r/app:tag", "app"), ("retries = 1", "r/app:gat", "app"), ("retries = 1", "r/app:tag", "b")]
+    {
+        assert_ne!(known, version(lines, image, name), "{lines} {image} {name}");
+    }
+    // Of a `rust` task nobody knows the types, and its triggers' values count all the same.
+    let given =
+        |value: u8| format!("kind = \"container\"\ninputs.x = \"integer\"\ntriggers.t = {{ every = \"1h\", inputs = {{ x = {value} }} }}");
+    assert_ne!(version(&given(1), "r/app:tag", "app"), version(&given(2), "r/app:tag", "app"));
+}
+
+#[tokio::test]
+async fn a_project_or_a_domain_that_is_not_there_lists_those_that_are() {
+    use crate::flyte::place::check;
+    let backend = Fake { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..Fake::default() };
+    let scope = |project: &str, domain: &str| Scope { org: String::new(), project: project.to_owned(), domain: domain.to_owned() };
+    check(&backend, &scope("flytesnacks", "development")).await.unwrap();
+    check(&backend, &scope("other", "anything")).await.unwrap();
+    let error = check(&backend, &scope("flytesnack", "development")).await.unwrap_err();
+    assert_eq!((error.code(), error.advice()), (Code::ProjectUnknown, "Did you mean `flytesnacks`? There is `flytesnacks`, `other`."));
+    let error = check(&backend, &scope("flytesnacks", "staging")).await.unwrap_err();
+    assert_eq!((error.code(), error.advice()), (Code::DomainUnknown, "There is `development`, `production`."));
+    let error = check(&Fake::default(), &scope("a", "b")).await.unwrap_err();
+    assert_eq!(error.advice(), "There is no project that you may see.");
+}

@@ -1,0 +1,43 @@
+//! `register`: what is built, and what the backend is told of it.
+
+use std::path::PathBuf;
+
+use super::{Reader, Scope, Work, current_folder};
+use crate::base::error::Result;
+use crate::base::fs;
+use crate::cli;
+
+/// What `register` works with.
+#[derive(Debug)]
+pub struct Register {
+    /// What is built.
+    pub work: Work,
+    /// `--version`
+    pub version: Option<String>,
+    /// `--replace`
+    pub replace: bool,
+    /// `--require-clean`
+    pub require_clean: bool,
+    /// `--require-public`
+    pub require_public: bool,
+    /// `--output`: where requests are written, absolute.
+    pub requests: Option<PathBuf>,
+}
+
+impl Reader<'_> {
+    /// Images go to the registry and nowhere else: a cluster has to find them.
+    pub(super) fn register(&self, register: cli::Register) -> Result<Register> {
+        let backend = self.backend(register.backend)?;
+        let (task, jobs, scope, cargo) = (register.task, register.jobs, register.scope, register.cargo);
+        let work = self.work(cli::Work { task, output: None, no_push: false, jobs, rebuild: false, scope, cargo })?;
+        let folder = current_folder()?;
+        Ok(Register {
+            work: Work { scope: Scope { backend, ..work.scope }, dry: register.dry_run, describe: true, ..work },
+            version: register.version,
+            replace: register.replace,
+            require_clean: register.require_clean,
+            require_public: register.require_public,
+            requests: register.output.map(|output| fs::absolute(&folder, &output)),
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! Requests as files: exactly what is sent, readable with the official messages.
+
+use std::fs;
+
+use union_tests::stub::official_python;
+
+use crate::world::{TYPED, World, task};
+
+/// Reads both files with the official messages, requires that they are one, and prints some of it.
+const READ: &str = "
+import sys, protovalidate
+from google.protobuf import json_format
+from flyteidl2.task.task_service_pb2 import DeployTaskRequest
+binary = DeployTaskRequest.FromString(open(sys.argv[1] + '.pb', 'rb').read())
+text = json_format.Parse(open(sys.argv[1] + '.json').read(), DeployTaskRequest())
+assert binary == text, (binary, text)
+protovalidate.validate(binary)
+print(binary.task_id.name, binary.task_id.version, binary.spec.task_template.container.image)
+print(binary.SerializeToString(deterministic=True) == open(sys.argv[1] + '.pb', 'rb').read())
+";
+
+#[test]
+fn a_dry_run_writes_what_would_be_sent_and_changes_nothing() {
+    let world = World::new();
+    let more = format!(
+        "{TYPED}secrets = [\"openai\", {{ key = \"tok\", group = \"grp\", file = true }}]\ntimeout = {{ runtime = \"90s\", deadline = \"1h\" }}\n\
+         cache = {{ version = \"v7\", max-age = \"1d\" }}\nretries = {{ count = 2, backoff = \"1500ms\", factor = 1.5, max-backoff = \"1m\" }}\n\
+         [package.metadata.union.tasks.hello.triggers.t]\nevery = \"15m\"\ninputs = {{ x = 7, name = \"é\" }}\n"
+    );
+    let project = world.hello(&more);
+    let dry = project.run(["register", "--dry-run", "--output", "requests", "--format", "json"]).succeeds().stderr_has("Would send hello ");
+    let told = task(&dry);
+    assert_eq!(project.files_below("requests"), ["flytesnacks/development/hello.json", "flytesnacks/development/hello.pb"]);
+    let read = official_python(READ, &[project.path("requests/flytesnacks/development/hello").to_str().unwrap()]);
+    let (version, image) = (told["version"].as_str().unwrap(), told["image"].as_str().unwrap());
+    assert_eq!(read, format!("hello {version} {image}\nTrue\n"));
+    assert_eq!((world.backend.writes(), world.registry.writes()), (0, vec![]));
+    assert!(!project.path("Union.lock").exists() && !project.path("target/union/results").exists());
+
+    // And it was the truth: the same goes out, with the same digest.
+    let before = fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap();
+    let sent = task(&project.run(["register", "--output", "requests", "--format", "json"]).succeeds());
+    assert_eq!((&sent["version"], &sent["image"], &sent["state"]), (&told["version"], &told["image"], &"new".into()));
+    assert_eq!(fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap(), before);
+}
+
+#[test]
+fn a_request_that_is_not_sent_leaves_no_file() {
+    let world = World::new();
+    let project = world.hello(TYPED);
+    project.run(["register", "--output", "requests"]).succeeds();
+    assert_eq!(project.files_below("requests").len(), 2);
+    project.run(["register", "--dry-run", "--output", "requests"]).succeeds().stderr_has("Unchanged");
+    assert_eq!(project.files_below("requests"), [""; 0]);
+}

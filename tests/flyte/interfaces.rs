@@ -1,0 +1,155 @@
+//! Tasks of kind `rust`: their binaries say what they are, and the image keeps it.
+
+use std::fs;
+
+use union_tests::Project;
+
+use crate::world::{World, task};
+
+/// A worker as the `flyte` crate makes them, seen from outside: asked, it prints a description.
+fn worker(description: &str) -> String {
+    format!(
+        "fn main() {{\n    if std::env::args().nth(1).as_deref() == Some(\"describe-interface\") {{\n        println!(\"{{}}\", {description:?});\n    }}\n}}\n"
+    )
+}
+
+const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
+
+/// A package `hello` that depends on a crate of the right name.
+fn project(world: &World, main: &str, more: &str) -> Project {
+    let manifest = format!("[dependencies]\nflyte = {{ path = \"flyte\" }}\n{}{more}", world.settings("package"));
+    world.at_home(
+        Project::package("hello")
+            .union(&manifest)
+            .file("src/main.rs", main)
+            .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .file("flyte/src/lib.rs", "")
+            .locked(),
+    )
+}
+
+#[test]
+fn a_worker_is_registered_under_the_name_and_with_the_types_that_it_tells() {
+    let world = World::new();
+    let project = project(&world, &worker(DESCRIPTION), "");
+    let registered = task(&project.run(["register", "--format", "json"]).succeeds());
+    assert_eq!((&registered["name"], &registered["environment"]), (&"my_task".into(), &"hello_env".into()));
+    let version = registered["version"].as_str().unwrap();
+    let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "my_task", version]);
+    for expected in ["rust-task", "label", "o0", "/union/bin/hello", "{{.outputPrefix}}", registered["image"].as_str().unwrap()] {
+        assert!(shown.contains(expected), "no `{expected}` in {shown}");
+    }
+}
+
+#[test]
+fn a_fresh_checkout_learns_the_interface_from_the_image() {
+    let world = World::new();
+    let project = project(&world, &worker(DESCRIPTION), "");
+    let first = task(&project.run(["register", "--format", "json"]).succeeds());
+    for folder in [project.path("target"), project.cache()] {
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let pushes = world.registry.writes();
+    let again = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
+    assert_eq!((&again["state"], &again["version"], &again["name"]), (&"unchanged".into(), &first["version"], &"my_task".into()));
+    assert_eq!((world.backend.writes(), world.registry.writes()), (1, pushes));
+    // What was learned is remembered: the image is not looked at again.
+    let requests = world.registry.requests().len();
+    project.run(["register"]).succeeds().compiles_nothing();
+    let asked = world.registry.requests().split_off(requests);
+    assert!(!asked.iter().any(|request| request.contains("/blobs/")), "{asked:?}");
+}
+
+#[test]
+fn an_image_that_does_not_tell_is_compiled_for_its_interface_and_not_pushed() {
+    let world = World::new();
+    // Without the kind, the image is built as that of any program, and has no label.
+    let project = project(&world, &worker(DESCRIPTION), "[package.metadata.union.tasks.hello]\nkind = \"container\"\n");
+    let image = project.run(["build"]).succeeds();
+    let pushes = world.registry.writes();
+    project.edit("Cargo.toml", "kind = \"container\"", "kind = \"rust\"");
+    fs::remove_dir_all(project.path("target")).unwrap();
+    let registered = task(&project.run(["register", "--format", "json"]).succeeds().compiles(["flyte", "hello"]));
+    assert_eq!((&registered["name"], registered["image"].as_str().unwrap()), (&"my_task".into(), image.stdout().trim()));
+    assert_eq!(world.registry.writes(), pushes);
+    project.run(["register"]).succeeds().compiles_nothing();
+}
+
+#[test]
+fn an_interface_is_part_of_no_version_but_of_the_image() {
+    let world = World::new();
+    let project = project(&world, &worker(DESCRIPTION), "");
+    let first = task(&project.run(["register", "--format", "json"]).succeeds());
+    project.write("src/main.rs", worker(&DESCRIPTION.replace(r#""label","type":"string""#, r#""label","type":"float""#)));
+    let second = task(&project.run(["register", "--format", "json"]).succeeds());
+    assert_ne!((&first["version"], &first["image"]), (&second["version"], &second["image"]));
+}
+
+#[test]
+fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushed() {
+    let world = World::new();
+    for (description, code, why) in [
+        (
+            r#"{"flyte_interface_version":7,"task":"t","inputs":[],"outputs":[]}"#,
+            "U0705",
+            "speaks version 7 of the description, and this tool version 1",
+        ),
+        ("hello", "U0704", "could not read how `hello` describes itself"),
+        (
+            r#"{"flyte_interface_version":1,"task":"t","inputs":[{"name":"b","type":"unsupported","detail":"Blob","required":true}],"outputs":[]}"#,
+            "U0706",
+            "`b` has a type that no other language knows: Blob",
+        ),
+    ] {
+        let project = project(&world, &worker(description), "");
+        project.run(["register"]).exits(1).fails_with(code).stderr_has(why);
+        assert_eq!(
+            (world.registry.writes().iter().filter(|request| request.contains("manifests")).count(), world.backend.writes()),
+            (0, 0)
+        );
+    }
+}
+
+#[test]
+fn a_binary_that_fails_or_hangs_is_named() {
+    let world = World::new();
+    let failing = project(&world, "fn main() { eprintln!(\"no controller\"); std::process::exit(3) }", "");
+    failing.run(["build"]).exits(1).fails_with("U0704").stderr_has("exit code 3").stderr_has("no controller");
+    let hanging = project(&world, "fn main() { loop { std::thread::park() } }", "");
+    hanging.run(["build"]).exits(1).fails_with("U0704").stderr_has("did not end within 10 s");
+}
+
+#[test]
+fn a_binary_is_asked_with_an_empty_environment() {
+    let world = World::new();
+    let main = worker(DESCRIPTION).replacen("fn main() {", "fn main() {\n    assert_eq!(std::env::vars_os().count(), 0);", 1);
+    project(&world, &main, "").env("SOME", "thing").run(["build"]).succeeds();
+}
+
+#[test]
+fn a_trigger_has_to_fit_what_the_binary_tells() {
+    let world = World::new();
+    let more = "[package.metadata.union.tasks.hello.triggers.t]\nevery = \"1h\"\ninputs = { x = \"seven\" }\n";
+    let project = project(&world, &worker(DESCRIPTION), more);
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0713")
+        .stderr_has("trigger `t`, input `x`: `\"seven\"` is not a whole number")
+        .stderr_has("does not give `label`");
+    assert_eq!(world.backend.writes(), 0);
+}
+
+#[test]
+fn two_workers_that_tell_one_name_collide() {
+    let world = World::new();
+    let more = "[package.metadata.union.tasks.a]\nbin = \"hello\"\n[package.metadata.union.tasks.b]\nbin = \"hello\"\n";
+    let project = project(&world, &worker(DESCRIPTION), more);
+    project
+        .run(["register"])
+        .exits(1)
+        .fails_with("U0710")
+        .stderr_has("two tasks would be `my_task`")
+        .stderr_has("task `b` of package `hello`");
+    assert_eq!(world.backend.writes(), 0);
+}
