@@ -9,7 +9,7 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::{self, Base};
 
-use super::keys;
+use super::planning::keys;
 use super::session::{Declared, Session};
 use crate::base::error::Error;
 use crate::build::docker;

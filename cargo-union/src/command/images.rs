@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::results::{Record, Results};
+use super::planning::results::{Record, Results};
 use super::session::Session;
 use crate::exit::Exit;
 use crate::settings::Scope;

@@ -1,34 +1,21 @@
 //! The verbs. Each plans, then acts; this is the only room that knows all the others.
 
-mod able;
 mod backend;
-mod bases;
 mod build;
 mod building;
 mod check;
-mod compiling;
 mod config;
-mod cuda;
-mod describing;
-mod destination;
 mod dockerfile;
-mod environments;
 mod images;
 mod init;
-mod keys;
 mod login;
 mod pages;
 mod plan;
 mod planning;
-mod public;
-mod recording;
 mod register;
 mod registering;
-mod results;
 mod run;
-mod rust_image;
 mod session;
-mod sources;
 mod update;
 
 use anyhow::Result;

@@ -10,12 +10,13 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 use union_build::diag::Code;
 
+use super::backend;
 use super::build::Line;
 use super::building::{self, Built};
 use super::planning::Planning;
+use super::registering::public;
 use super::registering::{self, Named, Registrable};
 use super::session::Session;
-use super::{backend, public};
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::Command;

@@ -5,9 +5,9 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
-use super::bases::{self, Policy};
+use super::planning::bases::{self, Policy};
+use super::planning::{rust_image, sources};
 use super::session::Session;
-use super::{rust_image, sources};
 use crate::base::error::Error;
 use crate::build::environment::tools;
 use crate::exit::Exit;
@@ -67,7 +67,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
     for declared in &session.packages {
         let source = sources::registry(&update.scope, &declared.spec, 4, ui)?;
         for image in declared.spec.images.values() {
-            let platforms: Vec<Platform> = super::keys::platforms(image)?;
+            let platforms: Vec<Platform> = super::planning::keys::platforms(image)?;
             let base = match &image.base {
                 Base::Reference(base) => Some(base.value.as_str()),
                 Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,

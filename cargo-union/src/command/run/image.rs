@@ -6,7 +6,7 @@ use anyhow::Result;
 use union_build::spec::Spec;
 
 use crate::build::Settings;
-use crate::command::keys::{chain, compile_settings, linkage, platforms};
+use crate::command::planning::keys::{chain, compile_settings, linkage, platforms};
 use crate::workspace::targets::target_for;
 use crate::workspace::{CompileSettings, Linkage, Place, Toolchain};
 

@@ -2,6 +2,15 @@
 //!
 //! `plan` shows the value that is made here; `build` acts on it.
 
+mod able;
+pub(super) mod bases;
+mod cuda;
+pub(super) mod destination;
+pub(super) mod keys;
+pub(super) mod results;
+pub(super) mod rust_image;
+pub(super) mod sources;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,13 +19,7 @@ use futures_util::future::try_join_all;
 use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
-use super::able;
-use super::bases::Policy;
-use super::cuda;
-use super::destination::{Destination, Destinations};
-use super::environments::Environments;
-use super::keys::{self, Ask, Keyed};
-use super::results::{Record, Results};
+use super::building::environments::Environments;
 use super::session::{Declared, Problems, Session};
 use crate::base::error::Error;
 use crate::image::plan::{Action, Moves, Planned, changes};
@@ -25,6 +28,10 @@ use crate::publish::{Existence, Target};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::{Snapshot, UnionLock, Workspace};
+use bases::Policy;
+use destination::{Destination, Destinations};
+use keys::{Ask, Keyed};
+use results::{Record, Results};
 
 /// Everything that is known before anything is done.
 pub(super) struct Planning {

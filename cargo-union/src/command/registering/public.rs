@@ -8,8 +8,8 @@ use futures_util::stream::{self, StreamExt as _};
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
-use super::sources;
 use crate::base::error::Error;
+use crate::command::planning::sources;
 use crate::image::reference::PinnedRef;
 use crate::settings::Register;
 use crate::ui::{self, Ui};
@@ -21,7 +21,7 @@ const NEEDS: &str = "Make the repository public, or give the cluster a pull secr
 ///
 /// # Errors
 /// `ImagePrivate` with `--require-public`; then also when a registry cannot say.
-pub(super) async fn check(register: &Register, spec: &Spec, images: BTreeSet<PinnedRef>, ui: &Ui) -> Result<()> {
+pub(in crate::command) async fn check(register: &Register, spec: &Spec, images: BTreeSet<PinnedRef>, ui: &Ui) -> Result<()> {
     if images.is_empty() {
         return Ok(());
     }

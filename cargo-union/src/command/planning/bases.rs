@@ -17,7 +17,7 @@ use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
+pub(in crate::command) enum Policy {
     /// Ask, and write the answer into Union.lock.
     FillIn,
     /// Refuse: `--locked`.
@@ -28,7 +28,7 @@ pub(super) enum Policy {
 
 impl Policy {
     /// What the flags of a command allow.
-    pub(super) fn of(work: &Work) -> Self {
+    pub(in crate::command) fn of(work: &Work) -> Self {
         if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
     }
 }
@@ -37,7 +37,7 @@ impl Policy {
 ///
 /// # Errors
 /// `UnionLockStale` with [`Policy::Locked`]; what the registry says otherwise.
-pub(super) async fn locked(
+pub(in crate::command) async fn locked(
     base: &str,
     platforms: &[Platform],
     lock: &mut UnionLock,

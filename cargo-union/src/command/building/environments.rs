@@ -12,10 +12,10 @@ use anyhow::Result;
 use tokio::sync::OnceCell;
 use union_build::key::Key;
 
-use super::destination::Destinations;
-use super::keys::{Keyed, Made};
 use crate::build::docker::{DockerBuilder, check_secrets};
 use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Remembered, Start, is_remembered};
+use crate::command::planning::destination::Destinations;
+use crate::command::planning::keys::{Keyed, Made};
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::publish::{Existence, Target};
@@ -24,7 +24,7 @@ use crate::ui::{self, Ui};
 use crate::workspace::Workspace;
 
 /// The builder of a package whose steps run in an engine; its logs go below the target folder.
-pub(super) fn docker_builder(
+pub(in crate::command) fn docker_builder(
     work: &Work,
     workspace: &Workspace,
     package: &str,
@@ -37,7 +37,7 @@ pub(super) fn docker_builder(
 }
 
 /// The environments of one package.
-pub(super) struct Environments<'a> {
+pub(in crate::command) struct Environments<'a> {
     work: &'a Work,
     workspace: &'a Workspace,
     destinations: &'a Destinations,
@@ -54,7 +54,7 @@ type Ready = Arc<OnceCell<Starts>>;
 
 impl<'a> Environments<'a> {
     /// Nothing is done yet.
-    pub(super) fn new(
+    pub(in crate::command) fn new(
         work: &'a Work,
         workspace: &'a Workspace,
         package: &str,
@@ -70,7 +70,7 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// When its registry cannot say.
-    pub(super) async fn are_there(&self, keyed: &Keyed) -> Result<bool> {
+    pub(in crate::command) async fn are_there(&self, keyed: &Keyed) -> Result<bool> {
         let Some(made) = &keyed.made else { return Ok(true) };
         Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, keyed).await?.is_some())
     }
@@ -79,7 +79,7 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// `SecretMissing`, `EngineUnreachable`.
-    pub(super) async fn prepare(&self, keyed: &Keyed) -> Result<()> {
+    pub(in crate::command) async fn prepare(&self, keyed: &Keyed) -> Result<()> {
         let mut next = keyed.made.as_ref();
         while let Some(made) = next {
             check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
@@ -96,7 +96,7 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// What building and publishing end with.
-    pub(super) async fn of(&self, keyed: &Keyed) -> Result<Option<Starts>> {
+    pub(in crate::command) async fn of(&self, keyed: &Keyed) -> Result<Option<Starts>> {
         match &keyed.made {
             Some(made) => Ok(Some(self.ready(made, keyed).await?)),
             None => Ok(None),

@@ -1,5 +1,7 @@
 //! From declared tasks and built images to what is registered.
 
+pub(super) mod public;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -7,7 +9,7 @@ use union_build::diag::{Code, Origin};
 use union_build::spec::{Kind, Task};
 
 use super::building::Built;
-use super::keys::Keyed;
+use super::planning::keys::Keyed;
 use super::session::Declared;
 use crate::base::error::Error;
 use crate::build::native::BINARIES;

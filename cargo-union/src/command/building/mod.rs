@@ -1,5 +1,10 @@
 //! Compiling, packing and publishing what a plan says is missing.
 
+mod compiling;
+pub(super) mod describing;
+pub(super) mod environments;
+mod recording;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,14 +12,10 @@ use anyhow::Result;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::bases::Policy;
-use super::compiling::{self, Choosing, Executables, Methods};
-use super::describing::{self, Descriptions};
-use super::environments::{Environments, docker_builder};
-use super::keys::{Ask, Keyed};
+use super::planning::bases::Policy;
+use super::planning::keys::{Ask, Keyed};
+use super::planning::results::Record;
 use super::planning::{ImagePlan, PackagePlan, Planning};
-use super::recording::{built, found};
-use super::results::Record;
 use super::session::{Declared, Session};
 use crate::base::process::Command;
 use crate::build::native::NativeBuilder;
@@ -26,6 +27,10 @@ use crate::publish::Published;
 use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
+use compiling::{Choosing, Executables, Methods};
+use describing::Descriptions;
+use environments::{Environments, docker_builder};
+use recording::{built, found};
 
 /// What was built of a package.
 pub(super) struct Built {

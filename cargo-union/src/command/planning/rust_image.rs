@@ -16,7 +16,7 @@ use crate::workspace::{CompileSettings, Snapshot};
 const NEWEST: &str = "trixie";
 
 /// Whether a reference is one that [`of`] makes up.
-pub(super) fn is_default(reference: &str) -> bool {
+pub(in crate::command) fn is_default(reference: &str) -> bool {
     reference.starts_with("rust:")
 }
 
@@ -24,7 +24,7 @@ pub(super) fn is_default(reference: &str) -> bool {
 ///
 /// # Errors
 /// `RustImageUnknown` when the base is of a distribution for which there is no such image.
-pub(super) async fn of(
+pub(in crate::command) async fn of(
     settings: &CompileSettings,
     image: &str,
     base: Option<&LockedBase>,

@@ -10,7 +10,7 @@ use super::Ask;
 use crate::build::LockedBase;
 use crate::build::environment::{self, tools};
 use crate::build::inputs::{Environment, environment_inputs};
-use crate::command::bases;
+use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;

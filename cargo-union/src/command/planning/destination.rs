@@ -9,8 +9,8 @@ use union_build::diag::Code;
 use union_build::spec::Spec;
 
 use super::keys::Keyed;
-use super::session::Declared;
 use crate::base::error::Error;
+use crate::command::session::Declared;
 use crate::engine::Engines;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
@@ -24,24 +24,24 @@ use crate::workspace::Workspace;
 
 /// Where one image goes.
 #[derive(Clone)]
-pub(super) struct Destination {
+pub(in crate::command) struct Destination {
     /// Who publishes it.
-    pub(super) publisher: Arc<dyn Publisher>,
+    pub(in crate::command) publisher: Arc<dyn Publisher>,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
-    pub(super) location: String,
+    pub(in crate::command) location: String,
     /// Whether it is a registry, so that the image can be pulled by digest.
-    pub(super) in_registry: bool,
+    pub(in crate::command) in_registry: bool,
 }
 
 /// The publishers of one package.
-pub(super) struct Destinations {
+pub(in crate::command) struct Destinations {
     /// Where bases come from: the registry client, whatever the output is.
-    pub(super) source: Arc<dyn BaseSource>,
+    pub(in crate::command) source: Arc<dyn BaseSource>,
     /// The client of all registries.
-    pub(super) registry: Arc<Registry>,
+    pub(in crate::command) registry: Arc<Registry>,
     reporter: Arc<Ui>,
     /// The container engine, for whatever needs one.
-    pub(super) engines: Arc<Engines>,
+    pub(in crate::command) engines: Arc<Engines>,
     output: Output,
     local: PathBuf,
     several: bool,
@@ -54,7 +54,7 @@ impl Destinations {
     ///
     /// # Errors
     /// When the settings of the registry client cannot be used.
-    pub(super) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+    pub(in crate::command) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
         let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
         Ok(Self {
             source: registry.clone(),
@@ -72,7 +72,7 @@ impl Destinations {
     ///
     /// # Errors
     /// `UsageInvalid`.
-    pub(super) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
+    pub(in crate::command) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
         if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
             let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
             let help =
@@ -83,7 +83,7 @@ impl Destinations {
     }
 
     /// Where an image goes.
-    pub(super) fn of(&self, keyed: &Keyed) -> Destination {
+    pub(in crate::command) fn of(&self, keyed: &Keyed) -> Destination {
         let name = &keyed.spec().name.value;
         let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
         let local = |publisher, location| Destination { publisher, location, in_registry: false };

@@ -11,12 +11,12 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Kind, Spec};
 
-use super::building::Package;
+use super::Package;
 use super::compiling::Executables;
-use super::keys::Keyed;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::{Command, Environment};
+use crate::command::planning::keys::Keyed;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
@@ -24,19 +24,19 @@ use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
 
 /// Descriptions by binary, each the line that the binary prints.
-pub(super) type Descriptions = BTreeMap<String, String>;
+pub(in crate::command) type Descriptions = BTreeMap<String, String>;
 
 /// A description is printed at once: whoever takes longer does something else.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binaries of an image that have to describe themselves.
-pub(super) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
+pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
     let tasks = spec.tasks.values().filter(|task| task.kind.value == Kind::Rust && task.image.value == image);
     tasks.filter_map(|task| task.bin.as_ref().map(|bin| bin.value.as_str())).collect()
 }
 
 /// Whether this machine can run the binaries of an image for some platform.
-pub(super) fn can_ask(keyed: &Keyed) -> bool {
+pub(in crate::command) fn can_ask(keyed: &Keyed) -> bool {
     keyed.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
 }
 
@@ -44,7 +44,7 @@ pub(super) fn can_ask(keyed: &Keyed) -> bool {
 ///
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
-pub(super) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
+pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
     let Package { work, session, declared, ui, .. } = package;
     let (spec, folder, machine) = (&declared.spec, &session.workspace.root, &work.scope.cargo.environment);
     let (wanted, mut descriptions) = (wanted(spec, &keyed.name), Descriptions::new());
@@ -86,7 +86,7 @@ fn runs_here(target: &str) -> bool {
 }
 
 /// The labels under which an image keeps them.
-pub(super) fn labels(descriptions: &Descriptions) -> BTreeMap<String, String> {
+pub(in crate::command) fn labels(descriptions: &Descriptions) -> BTreeMap<String, String> {
     descriptions.iter().map(|(binary, line)| (format!("{INTERFACE}{binary}"), line.clone())).collect()
 }
 
@@ -94,7 +94,7 @@ pub(super) fn labels(descriptions: &Descriptions) -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// When the registry does not give the image's config.
-pub(super) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<Descriptions> {
+pub(in crate::command) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<Descriptions> {
     let read = async {
         let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
         let one = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {

@@ -13,24 +13,24 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
-use super::building::Package;
-use super::keys::Keyed;
+use super::Package;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::build::Executable;
+use crate::command::planning::keys::Keyed;
 use crate::ui::Ui;
 use crate::workspace::coverage::{Findings, uncovered};
 use crate::workspace::{CompileSettings, Compiled, Job, compile};
 use methods::Chosen;
-pub(super) use methods::{Choosing, Methods};
+pub(in crate::command) use methods::{Choosing, Methods};
 
 /// The executables of a package, by how they were compiled.
 #[derive(Debug, Default)]
-pub(super) struct Executables<'a>(BTreeMap<(&'a CompileSettings, &'a str), BTreeMap<String, PathBuf>>);
+pub(in crate::command) struct Executables<'a>(BTreeMap<(&'a CompileSettings, &'a str), BTreeMap<String, PathBuf>>);
 
 impl Executables<'_> {
     /// Those of an image for its platform of that position.
-    pub(super) fn of(&self, keyed: &Keyed, platform: usize) -> Vec<Executable> {
+    pub(in crate::command) fn of(&self, keyed: &Keyed, platform: usize) -> Vec<Executable> {
         let Some(code) = &keyed.code else { return Vec::new() };
         let compiled = &self.0[&(&code.compile, code.targets[platform].as_str())];
         code.binaries.iter().map(|name| Executable { name: name.clone(), path: compiled[name].clone() }).collect()
@@ -42,7 +42,7 @@ impl Executables<'_> {
 ///
 /// # Errors
 /// `CompileFailed` and whatever the checks find.
-pub(super) async fn run<'a>(
+pub(in crate::command) async fn run<'a>(
     package: &Package<'_>,
     images: &'a [Keyed],
     missing: &[&Keyed],

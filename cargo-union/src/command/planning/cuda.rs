@@ -7,8 +7,8 @@ use union_build::diag::{Code, Diagnostic, Origin};
 use union_build::spec::{Base, Image, Placed, Spec};
 
 use super::bases::{self, Policy};
-use super::session::Problems;
 use crate::base::fs;
+use crate::command::session::Problems;
 use crate::image::BaseSource as _;
 use crate::image::config::BaseConfig;
 use crate::image::manifest::{self, BaseManifest};

@@ -9,12 +9,12 @@ use union_build::key::{Inputs, Key, Value, tag_key};
 use union_build::spec::{self, Base, Spec};
 
 use super::bases::{self, Policy};
-use super::session::Declared;
 use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::build::LockedBase;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
+use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, Repository};
@@ -23,68 +23,68 @@ use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
 mod code;
 mod made;
 
-pub(super) use code::{Crate, compile_settings, linkage};
+pub(in crate::command) use code::{Crate, compile_settings, linkage};
 use made::Ground;
-pub(super) use made::Made;
+pub(in crate::command) use made::Made;
 
 /// Who is asked about bases.
-pub(super) struct Ask<'a> {
+pub(in crate::command) struct Ask<'a> {
     /// Where they come from.
-    pub(super) source: &'a Arc<dyn BaseSource>,
+    pub(in crate::command) source: &'a Arc<dyn BaseSource>,
     /// What is known of them already.
-    pub(super) cache: &'a Cache,
+    pub(in crate::command) cache: &'a Cache,
     /// Whether they may be asked for at all.
-    pub(super) policy: Policy,
+    pub(in crate::command) policy: Policy,
 }
 
 /// An image spec with everything that its tag is made from.
 #[derive(Clone, Debug)]
-pub(super) struct Keyed {
+pub(in crate::command) struct Keyed {
     /// Name of its table.
-    pub(super) name: String,
+    pub(in crate::command) name: String,
     /// The specs that it extends, outermost base first, and its own spec last.
-    pub(super) chain: Vec<spec::Image>,
+    pub(in crate::command) chain: Vec<spec::Image>,
     /// The base for each platform, in the order declared; `None` is scratch.
-    pub(super) bases: Vec<(Platform, Option<LockedBase>)>,
+    pub(in crate::command) bases: Vec<(Platform, Option<LockedBase>)>,
     /// What of its environment an engine has to make.
-    pub(super) made: Option<Made>,
+    pub(in crate::command) made: Option<Made>,
     /// What of its chain is left for the native builder.
-    pub(super) left: Vec<spec::Image>,
+    pub(in crate::command) left: Vec<spec::Image>,
     /// Its binaries and how they are compiled; `None` for an environment.
-    pub(super) code: Option<Crate>,
+    pub(in crate::command) code: Option<Crate>,
     /// What its environment is made upon, besides what the chain says.
     ground: Ground,
     /// The key of its environment.
-    pub(super) environment: Key,
+    pub(in crate::command) environment: Key,
     /// Its own inputs, all together.
-    pub(super) inputs: Inputs,
+    pub(in crate::command) inputs: Inputs,
     /// The own keys of the package's other images, whose tags the binaries embed.
     others: BTreeMap<String, Key>,
     /// The full key, from which the tag is made.
-    pub(super) key: Key,
+    pub(in crate::command) key: Key,
     /// The tag.
-    pub(super) tag: String,
+    pub(in crate::command) tag: String,
 }
 
 impl Keyed {
     /// Its own spec.
-    pub(super) fn spec(&self) -> &spec::Image {
+    pub(in crate::command) fn spec(&self) -> &spec::Image {
         self.chain.last().expect("a chain ends with the image's own spec")
     }
 
     /// Where it is in its registry, when one is set.
-    pub(super) fn reference(&self) -> Option<ImageRef> {
+    pub(in crate::command) fn reference(&self) -> Option<ImageRef> {
         let spec = self.spec();
         spec.registry.as_ref().map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
     }
 
     /// Its binaries, sorted; none for an environment.
-    pub(super) fn binaries(&self) -> Vec<String> {
+    pub(in crate::command) fn binaries(&self) -> Vec<String> {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
     }
 
     /// Everything that its tag is made from, as short as a plan shows it.
-    pub(super) fn shown_inputs(&self) -> BTreeMap<String, String> {
+    pub(in crate::command) fn shown_inputs(&self) -> BTreeMap<String, String> {
         let own = self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
         let others = self.others.iter().map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key).to_string()));
         own.chain(others).collect()
@@ -94,7 +94,7 @@ impl Keyed {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(super) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
+    pub(in crate::command) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
         let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec())));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
@@ -122,7 +122,7 @@ impl Own {
 ///
 /// # Errors
 /// What bases, sources and targets can end with.
-pub(super) async fn compute(
+pub(in crate::command) async fn compute(
     declared: &Declared,
     workspace: &Workspace,
     snapshot: &Snapshot<'_>,
@@ -201,7 +201,7 @@ fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], works
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.
-pub(super) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
+pub(in crate::command) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
     let mut chain = vec![image.clone()];
     while let Base::Extends(parent) = &chain[0].base {
         let parent = spec.images[&parent.value].clone();
@@ -214,7 +214,7 @@ pub(super) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
 ///
 /// # Errors
 /// `InvalidValue`; validation has caught it before.
-pub(super) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
+pub(in crate::command) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
     let parse = |text: &spec::Placed<String>| {
         let invalid = |cause| Error::new(Code::InvalidValue, format!("could not read a platform of `{}`", spec.key)).because(cause);
         text.parse().map_err(invalid)

@@ -1,8 +1,8 @@
 //! What is remembered of an image that was built or found.
 
 use super::describing::Descriptions;
-use super::planning::ImagePlan;
-use super::results::Record;
+use crate::command::planning::ImagePlan;
+use crate::command::planning::results::Record;
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::publish::Published;

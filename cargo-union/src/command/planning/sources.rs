@@ -14,7 +14,7 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// When an authority's file cannot be used.
-pub(super) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Result<Arc<Registry>> {
+pub(in crate::command) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Result<Arc<Registry>> {
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         mirrors: spec.mirrors.clone(),
@@ -27,7 +27,7 @@ pub(super) fn registry(scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui
 }
 
 /// A client that nobody has logged in: what it can pull, a cluster without a pull secret can as well.
-pub(super) fn stranger(scope: &Scope, spec: &Spec, transfers: usize) -> Registry {
+pub(in crate::command) fn stranger(scope: &Scope, spec: &Spec, transfers: usize) -> Registry {
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         max_parallel: transfers,
