@@ -49,7 +49,7 @@ impl Environment {
 /// The images with tools that specs need, as typed.
 pub fn tools(specs: &[spec::Image]) -> BTreeSet<&str> {
     let mut tools = BTreeSet::new();
-    for spec in specs {
+    for spec in specs.iter().filter(|spec| !is_remote(spec)) {
         tools.extend(spec.python.needs_micromamba().then(|| spec.builder_config.micromamba()));
         tools.extend(spec.python.needs_uv().then(|| spec.builder_config.uv()));
     }
@@ -57,7 +57,12 @@ pub fn tools(specs: &[spec::Image]) -> BTreeSet<&str> {
 }
 
 fn needs_an_engine(spec: &spec::Image) -> bool {
-    spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty()
+    !is_remote(spec) && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
+}
+
+/// Whether the backend makes it, and no engine of ours.
+pub fn is_remote(spec: &spec::Image) -> bool {
+    spec.builder.value == BuilderChoice::Remote
 }
 
 /// A spec as the engine makes it, and its copies when they can come after that.
@@ -156,6 +161,13 @@ mod tests {
         let (made, left) = shown(&chain);
         assert_eq!(made, [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]);
         assert_eq!(left, [""; 0]);
+    }
+
+    #[test]
+    fn what_the_backend_makes_is_left_whole() {
+        let chain = chain("[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n");
+        assert_eq!(shown(&chain), (Vec::new(), vec!["last run".to_owned()]));
+        assert!(tools(&chain).is_empty());
     }
 
     #[test]

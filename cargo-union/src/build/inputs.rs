@@ -12,6 +12,7 @@ use union_build::spec::{self, Compression, Placed};
 
 use super::chain::{Settings, is_scratch};
 use super::docker::{context_of, dockerfile_items};
+use super::environment::is_remote;
 use super::native::ca_bundle_hash;
 use super::sources::{Item, ItemKind, items};
 use crate::base::error::Result;
@@ -101,6 +102,8 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
         Compression::Zstd => "zstd",
     };
     add("compression", Some(compression.into()));
+    // What the backend makes of the same words is another image; how it compresses is its own affair.
+    add("builder", chain.last().filter(|spec| is_remote(spec)).map(|_| "remote".into()));
     Ok(inputs)
 }
 

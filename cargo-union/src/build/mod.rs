@@ -3,6 +3,7 @@
 //! A builder knows nothing of cargo, registries or results. Bases come through
 //! [`BaseSource`], executables as paths, and the image goes back as a value.
 
+mod archive;
 mod base;
 mod chain;
 mod check;
@@ -10,6 +11,7 @@ pub mod docker;
 pub mod environment;
 pub mod inputs;
 pub mod native;
+pub mod remote;
 mod remembered;
 mod sources;
 

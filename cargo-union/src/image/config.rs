@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use union_build::diag::Code;
 
@@ -17,6 +19,9 @@ use crate::base::error::{Error, Result};
 
 /// The environment variable by which a running container knows its image's key.
 pub const IMAGE_ID: &str = "UNION_IMAGE_ID";
+
+/// The variable that holds labels of an image whose builder has none: JSON in URL-safe base64.
+pub const TOLD: &str = "UNION_TOLD";
 
 /// A base's config.
 #[derive(Clone, Debug)]
@@ -71,11 +76,16 @@ impl BaseConfig {
     }
 }
 
-/// The labels of a config; none when it is not one.
+/// The labels of a config, with those that stand in a variable because its builder has no labels; none
+/// when it is not a config.
 pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
     let value: Value = serde_json::from_slice(config).unwrap_or_default();
     let labels = value["config"]["Labels"].as_object().into_iter().flatten();
-    labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    let mut labels: BTreeMap<_, _> = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let variables = value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let told = variables.filter_map(|variable| variable.strip_prefix(TOLD)?.strip_prefix('=')).next_back();
+    labels.extend(told.and_then(|told| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(told).ok()?).ok()).unwrap_or_default());
+    labels
 }
 
 /// What the image's own config says.

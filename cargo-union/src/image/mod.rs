@@ -12,6 +12,7 @@ pub mod layer;
 pub mod loader;
 pub mod machine;
 pub mod manifest;
+pub mod order;
 pub mod plan;
 pub mod platform;
 pub mod reference;

@@ -119,6 +119,8 @@ codes! {
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
+    RemoteBuildFailed = "U0503", "The backend did not make an image", "Correct what its log says; the message names the run.";
+    ImageUnpinned = "U0504", "An image of the backend could not be pinned by its digest", "Log in to its registry, or take it as it is with `--allow-unpinned`.";
 
     NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
     MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
@@ -159,6 +161,10 @@ codes! {
     LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";
     LoginUnencrypted = "U0767", "The backend wants the login sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
     TokenCommandFailed = "U0768", "The program that should print a token failed", "Run it in a terminal to see why.";
+    BuilderMissing = "U0769", "The backend makes no images", "Use `builder = \"docker\"`, or ask who runs the backend to switch its image builder on.";
+    UploadFailed = "U0770", "A file could not be sent to the backend's store", "Try again later, or ask who runs the backend.";
+    UploadRefused = "U0771", "The backend's store refused a file", "Ask who runs the backend whether you may write to its store.";
+    UploadExpired = "U0772", "The address for a file expired before the file was sent", "Run the command again on a faster line, or send less.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";

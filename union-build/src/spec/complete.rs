@@ -70,7 +70,7 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts)
     let suffix = if name == "default" { String::new() } else { format!("-{name}") };
     image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
     if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
-        let base = if has_to_run(image) { BASE_TO_RUN_IN } else { BASE };
+        let base = if has_to_run(image) || is_remote(image) { BASE_TO_RUN_IN } else { BASE };
         image.insert("base-image".to_owned(), default_text(base));
     }
     if let Some(Node { value: Value::List(secrets), .. }) = image.get_mut("secrets") {
@@ -122,6 +122,11 @@ fn has_to_run(image: &Table) -> bool {
     let requirements = image.get("requirements").map(|node| &node.value);
     keys::IMAGE.keys.iter().any(|key| key.runs && used(key.name))
         || matches!(requirements, Some(Value::List(files)) if files.iter().any(python))
+}
+
+/// Whether the backend makes it, which runs a shell in every image.
+fn is_remote(image: &Table) -> bool {
+    matches!(image.get("builder").map(|node| &node.value), Some(Value::Text(word)) if word == "remote")
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -282,6 +282,8 @@ pub enum SecretSource {
     Env(String),
     /// In a file, absolute.
     File(PathBuf),
+    /// Among the secrets of the backend, under its id.
+    Backend,
 }
 
 /// A glob and the folder it is relative to.

@@ -82,6 +82,8 @@ fn read(spec: &spec::Image, secret: &spec::Secret, environment: &Environment) ->
             Err(cause) if !required && cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(missing().because(fs::unreadable(path, cause))),
         },
+        // Whoever builds here has no way to it; the manifest's check has said so.
+        SecretSource::Backend => return Err(missing().because("it is a secret of the backend")),
     };
     if value.len() > LARGEST {
         let why = format!("it has {} bytes, and an engine takes at most {LARGEST}", value.len());

@@ -53,6 +53,34 @@ impl NativeBuilder {
         Self { cache, source, contents, reporter }
     }
 
+    /// Refuses binaries that could not start in an image that somebody else makes. Says whether all were
+    /// checked: while the files of that image are not known, only static ones can be.
+    pub(super) async fn check_start(&self, recipe: &Recipe, known: bool) -> Result<bool> {
+        let recipe = Arc::new(recipe.clone());
+        let mut checked = recipe.check;
+        for (index, wanted) in recipe.platforms.iter().enumerate() {
+            let base = match &wanted.base {
+                Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
+                None => None,
+            };
+            let check = StartCheck::of(&recipe, wanted, base.as_ref().map(|base| &base.config))?;
+            if check.needs_files() && !known {
+                checked = false;
+            } else if !check.is_empty() {
+                let files = if known { self.files(&recipe, base.as_ref(), None, &check).await? } else { FileIndex::default() };
+                let (shared, reporter) = (Arc::clone(&recipe), self.reporter.clone());
+                let refused = tokio::task::spawn_blocking(move || {
+                    let wanted = &shared.platforms[index];
+                    let (_, files) = plan_layers(&shared, wanted, files)?;
+                    reporter.step(shared.image(), &check_step(wanted));
+                    check.refuse(&shared, wanted, &files)
+                });
+                refused.await.expect("checking does not panic")?;
+            }
+        }
+        Ok(checked || recipe.platforms.iter().all(|platform| platform.executables.is_empty()))
+    }
+
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
@@ -61,17 +89,7 @@ impl NativeBuilder {
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
         let check = StartCheck::of(recipe, wanted, base.as_ref().map(|base| &base.config))?;
-        let files = match &base {
-            Some(base) if needs_files(recipe, user.as_deref()) => {
-                self.step(recipe, "looking up the base's files");
-                self.contents.files(&base.name, &base.layers).await?
-            }
-            Some(base) if check.needs_files() => {
-                self.step(recipe, "looking up the base's libraries");
-                self.contents.libraries(&base.name, &base.layers).await?
-            }
-            _ => FileIndex::default(),
-        };
+        let files = self.files(recipe, base.as_ref(), user.as_deref(), &check).await?;
         // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
         let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
         let packed = tokio::task::spawn_blocking(move || {
@@ -88,6 +106,21 @@ impl NativeBuilder {
         let (own, files) = packed.await.expect("packing does not panic")?;
         let user = user.map(|user| numeric(&user, &files, recipe, base.as_ref())).transpose()?;
         Ok(assemble(recipe, wanted, base, own, user))
+    }
+
+    /// What has to be known of the base's files.
+    async fn files(&self, recipe: &Recipe, base: Option<&Base>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
+        match base {
+            Some(base) if needs_files(recipe, user) => {
+                self.step(recipe, "looking up the base's files");
+                self.contents.files(&base.name, &base.layers).await
+            }
+            Some(base) if check.needs_files() => {
+                self.step(recipe, "looking up the base's libraries");
+                self.contents.libraries(&base.name, &base.layers).await
+            }
+            _ => Ok(FileIndex::default()),
+        }
     }
 
     fn step(&self, recipe: &Recipe, step: &str) {

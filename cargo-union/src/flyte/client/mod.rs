@@ -56,6 +56,8 @@ impl Surroundings {
 #[derive(Clone)]
 pub struct Client {
     line: Line,
+    /// The line to the backend's store, which other authorities may vouch for.
+    storage: Line,
     login: Arc<Login>,
     /// Without encryption there is no login.
     plain: bool,
@@ -74,11 +76,13 @@ impl Client {
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
         let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
         let transport = Arc::new(Transport::new(plain, authorities(config, &environment)));
-        let line = Line::new(transport, base, retry, reporter.clone());
+        let line = Line::new(transport, base.clone(), retry, reporter.clone());
+        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment)));
+        let storage = Line::new(store, base, retry, reporter.clone());
         let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
         let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
         let setting = Setting { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
-        Ok(Self { line, login: Arc::new(Login::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
+        Ok(Self { line, storage, login: Arc::new(Login::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
     }
 
     /// Calls a method with one answer.
@@ -120,6 +124,11 @@ impl Client {
     /// The backend's address, as messages name it.
     pub fn endpoint(&self) -> String {
         self.line.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The line to the store that the backend signs addresses of. No login goes there.
+    pub(super) fn storage(&self) -> &Line {
+        &self.storage
     }
 
     /// Whether it is spoken to without encryption, and so without a login.
@@ -182,4 +191,10 @@ fn authorities(config: &Config, environment: &Environment) -> Authorities {
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
         anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
     }
+}
+
+/// A store may be a cloud's, or behind the authority of the backend: both are trusted.
+fn authorities_of_stores(config: &Config, environment: &Environment) -> Authorities {
+    let backend = authorities(config, environment);
+    Authorities { file: backend.only.clone().or(backend.file), only: None, ..backend }
 }

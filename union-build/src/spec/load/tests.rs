@@ -13,6 +13,7 @@ use crate::spec::{Base, BuilderChoice, Kind, Link, Placed};
 mod copying;
 mod layers;
 mod problems;
+mod remote;
 mod tasks;
 
 /// A package in a workspace of its own, on disk.

@@ -168,7 +168,7 @@ pub static SECRET: Level = Level {
     doc: "One secret of the build.",
     keys: &[
         Key::new("id", Kind::Text, "Its name in the build."),
-        Key::new("env", Kind::Text, "The environment variable that holds it."),
+        Key::new("env", Kind::Text, "The environment variable that holds it. The remote builder takes the backend's secret of that id instead, and wants neither `env` nor `file`."),
         Key::new("file", Kind::Path, "The file that holds it; instead of `env`."),
         Key::new("required", Kind::Bool, "Whether the build stops without it.").default("true"),
     ],
@@ -208,4 +208,4 @@ const MICROMAMBA: &str = "`mambaorg/micromamba:latest`";
 
 const BUILDERS: &[&str] = &["auto", "native", "docker", "remote"];
 
-const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`; none beside a `dockerfile`";
+const BASES: &str = "`gcr.io/distroless/cc-debian13` when nothing has to run in it, else `debian:trixie-slim`, as with the remote builder; none beside a `dockerfile`";

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Default, Key, Kind, Level, levels};
+use super::{Default, Key, Kind, Level, keys, levels};
 use crate::spec::complete::component;
+use crate::spec::validate::remote::UNCARRIED;
 use crate::spec::{toml_text, types};
 
 /// The reference page of the manifest, in Markdown.
@@ -26,7 +27,7 @@ pub fn reference_markdown() -> String {
                 Default::Toml(text) => format!("`{text}`"),
                 Default::Words(words) => words.to_owned(),
             };
-            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, value_words(key.kind), meaning(key));
+            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, value_words(key.kind), meaning(level, key));
         }
         for (name, reason) in level.refused {
             let _ = writeln!(page, "\n`{name}` of the Python SDK is refused: {reason}.");
@@ -96,14 +97,18 @@ fn value_words(kind: Kind) -> String {
     }
 }
 
-fn meaning(key: &Key) -> String {
+fn meaning(level: &Level, key: &Key) -> String {
     let mut text = key.doc.to_owned();
     let overrides: Vec<String> = key.env.iter().chain(&key.flag).map(|name| format!("`{name}`")).collect();
     if !overrides.is_empty() {
         let _ = write!(text, " Overridden by {}.", overrides.join(" and "));
     }
-    if key.runs {
-        text.push_str(" Needs the docker or the remote builder.");
+    let carried = level.path != keys::IMAGE.path || !UNCARRIED.iter().any(|(name, _)| *name == key.name);
+    match (key.runs, carried) {
+        (true, true) => text.push_str(" Needs the docker or the remote builder."),
+        (true, false) => text.push_str(" Needs the docker builder."),
+        (false, false) => text.push_str(" Not with the remote builder."),
+        (false, true) => {}
     }
     if let Some(kind) = key.only {
         let _ = write!(text, " Only for the kind `{kind}`.");

@@ -185,6 +185,7 @@ fn builder_config(reader: &mut Reader<'_>) -> BuilderConfig {
 }
 
 fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
+    let remote = matches!(reader.table.get("builder").map(|node| &node.value), Some(Value::Text(word)) if word == "remote");
     let mut ids = BTreeSet::new();
     let mut secrets = Vec::new();
     for node in reader.entries("secrets") {
@@ -199,13 +200,16 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
         if !table.contains_key("id") {
             whole(reader, "a secret has no `id`", "write `id = \"…\"`, its name in the build");
         }
-        if table.contains_key("env") == table.contains_key("file") {
+        let places = usize::from(table.contains_key("env")) + usize::from(table.contains_key("file"));
+        // The remote builder has secrets of its own.
+        if places > 1 || (places == 0 && !remote) {
             whole(reader, "a secret comes from one place", "write either `env = \"VARIABLE\"` or `file = \"PATH\"`");
         }
         if id.as_ref().is_some_and(|id| !ids.insert(id.value.clone())) {
             whole(reader, "two secrets have one `id`", "give one of them another `id`");
         }
         let source = env.map(|env| SecretSource::Env(env.value)).or(file.map(|file| SecretSource::File(file.value)));
+        let source = source.or((places == 0 && remote).then_some(SecretSource::Backend));
         let required = reader.bool("required").is_none_or(|required| required.value);
         secrets.extend(id.zip(source).map(|(id, source)| Secret { id, source, required }));
     }

@@ -1,0 +1,57 @@
+//! What a file holds, as object stores check it.
+
+use std::io::Read;
+
+use md5::{Digest as _, Md5};
+
+use crate::base::error::Result;
+use crate::base::fs;
+use crate::http::body::Source;
+
+/// A file's size and its MD5, which is all that every store can check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checksum {
+    pub(super) size: u64,
+    pub(super) md5: [u8; 16],
+}
+
+impl Checksum {
+    /// Reads everything once.
+    pub(super) async fn of(content: Source) -> Result<Self> {
+        let read = tokio::task::spawn_blocking(move || match &content {
+            Source::Bytes(bytes) => Ok(Self { size: bytes.len() as u64, md5: Md5::digest(bytes).into() }),
+            Source::File(path) => {
+                let read = || -> std::io::Result<Self> {
+                    let mut file = std::fs::File::open(path)?;
+                    let (mut md5, mut size, mut buffer) = (Md5::new(), 0, vec![0; 1 << 16]);
+                    loop {
+                        match file.read(&mut buffer)? {
+                            0 => return Ok(Self { size, md5: md5.finalize().into() }),
+                            count => {
+                                md5.update(&buffer[..count]);
+                                size += count as u64;
+                            }
+                        }
+                    }
+                };
+                read().map_err(|cause| fs::unreadable(path, cause))
+            }
+        });
+        read.await.expect("reading does not panic")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_has_the_checksum_of_its_bytes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hello\n").unwrap();
+        let of_file = Checksum::of(Source::File(file.path().to_owned())).await.unwrap();
+        assert_eq!(of_file, Checksum::of(Source::Bytes("hello\n".into())).await.unwrap());
+        assert_eq!((of_file.size, of_file.md5[..4].to_vec()), (6, vec![0xb1, 0x94, 0x6a, 0xc9]));
+    }
+}

@@ -1,0 +1,61 @@
+//! Files for the backend: it signs an address in its store, and they go there with a checksum.
+//!
+//! The address is a key to the store for as long as it holds: it is shown nowhere, not even in errors. No
+//! login goes along. One that has expired is asked for anew.
+
+mod checksum;
+mod put;
+
+use union_build::diag::Code;
+
+use super::client::{Client, Operation, Resource};
+use super::convert::Scope;
+use super::idl::Duration;
+use super::idl::common::ProjectIdentifier;
+use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
+use super::rpc::{Failure, Unary};
+use crate::base::error::Result;
+use crate::http::body::Source;
+use checksum::Checksum;
+
+/// How long an address shall hold. The open-source backend refuses more than an hour.
+const SECONDS: i64 = 900;
+/// How often an address that has expired is asked for anew.
+const RENEWALS: u32 = 2;
+
+// The same file has the same place.
+const LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse> =
+    Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "CreateUploadLocation");
+
+/// Sends a file to the store of a project, under a name, and says where tasks find it.
+///
+/// # Errors
+/// `UploadRefused`, `UploadExpired`, `UploadFailed`; what the backend says.
+pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: Source) -> Result<String> {
+    let checksum = Checksum::of(content.clone()).await?;
+    let mut renewed = 0;
+    loop {
+        let location = locate(client, scope, name, &checksum).await;
+        let location = location.map_err(|failure| failure.into_error(format!("could not get an address to send `{name}` to")))?;
+        match put::put(client.storage(), &location, content.clone(), &checksum).await {
+            Ok(()) => return Ok(location.native_url),
+            Err(failure) if failure.code == Code::UploadExpired && renewed < RENEWALS => renewed += 1,
+            Err(failure) => return Err(failure.into_error(format!("could not send `{name}` to the backend's store"))),
+        }
+    }
+}
+
+async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum) -> Result<CreateUploadLocationResponse, Failure> {
+    let Scope { org, project, domain } = scope.clone();
+    let id = ProjectIdentifier { organization: org.clone(), name: project.clone(), domain: domain.clone() };
+    let request = CreateUploadLocationRequest {
+        project,
+        domain,
+        org,
+        filename: name.to_owned(),
+        expires_in: Some(Duration { seconds: SECONDS, nanos: 0 }),
+        content_md5: checksum.md5.to_vec(),
+        add_content_md5_metadata: true,
+    };
+    client.at(Operation::CreateUploadLocation, Resource::ProjectId(id)).await?.unary(LOCATION, &request).await
+}

@@ -1,0 +1,181 @@
+//! One image: its order is sent, the builder runs, and says where the image is.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use union_build::diag::Code;
+
+use super::guard::Guard;
+use super::spec;
+use super::task::{BuildTask, Takes};
+use super::{Client, Scope, project};
+use crate::base::error::{Error, Result};
+use crate::base::fs;
+use crate::flyte::client::{Operation, Resource};
+use crate::flyte::convert::literal;
+use crate::flyte::files::upload;
+use crate::flyte::idl::Message as _;
+use crate::flyte::idl::core::{Literal, SecurityContext, TaskTemplate};
+use crate::flyte::idl::dataproxy::UploadInputsResponse;
+use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec, TaskSpec};
+use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
+use crate::flyte::idl::workflow::{CreateRunResponse, RunSource};
+use crate::flyte::rpc::{Failure, Status, Unary};
+use crate::flyte::runs::{self, End, Patience, Run};
+use crate::http::body::Source;
+use crate::image::order::Order;
+use union_build::spec::given::Given;
+use union_build::spec::types::Type;
+
+const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> =
+    Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "UploadInputs");
+// The run has a name of our own.
+const CREATE: Unary<CreateRunRequest, CreateRunResponse> =
+    Unary::once("flyteidl2.workflow.RunService", "CreateRun").made_repeatable();
+
+/// An image that shall be.
+pub struct Build<'a> {
+    /// The backend.
+    pub client: &'a Client,
+    /// Whose image it is: the run is there.
+    pub scope: &'a Scope,
+    /// The task that makes it.
+    pub task: &'a BuildTask,
+    /// What to make.
+    pub order: &'a Order,
+    /// The archive that goes along.
+    pub context: Option<PathBuf>,
+    /// `name:tag`, or `registry/name:tag` to have it elsewhere than in the backend's own registry.
+    pub target: &'a str,
+    /// Whether it is made although it was made before.
+    pub anew: bool,
+}
+
+/// What has become of it.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The run that made it.
+    pub run: Run,
+    /// Bytes that were sent.
+    pub sent: u64,
+    /// Where the image is; else how the run ended.
+    pub image: std::result::Result<String, End>,
+}
+
+/// Hears how a build goes on.
+pub trait Listener: runs::Listener {
+    /// The builder has been started.
+    fn started(&self, run: &Run);
+
+    /// It is stopped, for nobody waits for it any longer.
+    fn stops(&self, run: &Run);
+}
+
+/// Makes an image. Whoever drops this before it is ready stops the run.
+///
+/// # Errors
+/// What sending, starting and watching end with.
+pub async fn build(build: &Build<'_>, listener: &dyn Listener) -> Result<Made> {
+    let (literals, sent) = build.literals().await?;
+    let run = Run::new(build.scope.clone())?;
+    let mut guard = Guard { client: build.client, run: &run, listener, over: false };
+    build.start(&run, literals).await?;
+    listener.started(&run);
+    let end = runs::follow(build.client, &run, Patience::default(), listener).await?;
+    guard.over = true;
+    drop(guard);
+    let image = match end {
+        End::Succeeded => Ok(image(build.client, &run).await?),
+        end => Err(end),
+    };
+    Ok(Made { run, sent, image })
+}
+
+impl Build<'_> {
+    /// What the task is given, of which the files are sent. Nothing is sent to a task that takes something else.
+    async fn literals(&self) -> Result<(Vec<NamedLiteral>, u64)> {
+        let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
+        let spec = spec::spec(self.order).encode_to_vec();
+        let mut sent = spec.len() as u64;
+        let spec = upload(self.client, self.scope, "spec.pb", Source::Bytes(spec.into())).await?;
+        let context = match &self.context {
+            Some(path) => {
+                sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
+                upload(self.client, self.scope, "context.tar.gz", Source::File(path.clone())).await?
+            }
+            None => String::new(),
+        };
+        let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
+        let named = |((name, value), takes): ((&str, String), Takes)| NamedLiteral { name: name.to_owned(), value: Some(address(takes, value)) };
+        Ok((values.into_iter().zip(takes).map(named).collect(), sent))
+    }
+
+    async fn start(&self, run: &Run, literals: Vec<NamedLiteral>) -> Result<()> {
+        let tried = || "could not start the image builder of the backend".to_owned();
+        let task_spec = self.task_spec();
+        let inputs = Inputs { literals, context: Vec::new() };
+        let offloaded = self.offload(&task_spec, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
+        let cache = CacheConfig { overwrite_cache: self.anew, cache_lookup_scope: CacheLookupScope::ProjectDomain.into() };
+        let request = CreateRunRequest {
+            run_id: Some(run.id()),
+            task_spec,
+            inputs: offloaded.is_none().then_some(inputs),
+            run_spec: Some(RunSpec { overwrite_cache: self.anew, cache_config: Some(cache), ..RunSpec::default() }),
+            source: RunSource::Cli.into(),
+            offloaded_input_data: offloaded,
+        };
+        match self.client.unary(CREATE, &request).await {
+            // Nobody else knows the name: it was us, and the answer was lost.
+            Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
+            created => created.map(drop).map_err(|failure| failure.into_error(tried())),
+        }
+    }
+
+    /// Puts the inputs where the backend keeps data; `None` when it wants them with the run.
+    async fn offload(&self, task_spec: &[u8], inputs: &Inputs) -> Result<Option<crate::flyte::idl::common::OffloadedInputData>, Failure> {
+        let request = UploadInputsRequest { project_id: Some(project(self.scope)), task_spec: task_spec.to_vec(), inputs: Some(inputs.clone()) };
+        let uploaded = async {
+            let client = self.client.at(Operation::UploadInputs, Resource::ProjectId(project(self.scope))).await?;
+            client.unary(UPLOAD, &request).await
+        };
+        match uploaded.await {
+            Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
+            uploaded => Ok(uploaded?.offloaded_input_data),
+        }
+    }
+
+    /// The task's spec with the secrets of the order. A message that follows another one is merged with it,
+    /// and so nothing that is not known here is lost.
+    fn task_spec(&self) -> Vec<u8> {
+        let mut spec = self.task.spec.clone();
+        let secrets = spec::secrets(self.order);
+        if !secrets.is_empty() {
+            let security_context = Some(SecurityContext { secrets, ..SecurityContext::default() });
+            let more = TaskSpec { task_template: Some(TaskTemplate { security_context, ..TaskTemplate::default() }), ..TaskSpec::default() };
+            spec.extend(more.encode_to_vec());
+        }
+        spec
+    }
+}
+
+/// An address in the form that an input takes.
+fn address(takes: Takes, value: String) -> Literal {
+    let ty = match takes {
+        Takes::Text => Type::String,
+        Takes::Blob => Type::File,
+    };
+    literal(&ty, &Given::Text(value)).expect("a text is both a string and the address of a file")
+}
+
+/// Where the image is that a run has made: the first text that it gave.
+async fn image(client: &Client, run: &Run) -> Result<String> {
+    let outputs = runs::outputs(client, run).await?;
+    let first = outputs.into_iter().find_map(|(_, value)| match value {
+        Value::String(image) if !image.is_empty() => Some(image),
+        _ => None,
+    });
+    first.ok_or_else(|| {
+        let error = Error::new(Code::BackendInvalid, format!("could not read what the run `{}` gave", run.name));
+        error.because("the builder does not say where its image is").help("Use a release of cargo union that knows this backend.")
+    })
+}

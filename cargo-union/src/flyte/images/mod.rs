@@ -1,0 +1,51 @@
+//! Images that a hosted backend makes: whether it makes any, which are there, and how one is ordered.
+//!
+//! Its builder is a task like any other, `build-image`, which the backend itself registers; its images are
+//! known by `name:tag`. What is to be made comes as an [`Order`](crate::image::order::Order).
+
+mod build;
+mod guard;
+mod spec;
+mod task;
+
+use union_build::diag::Code;
+
+use super::client::{Client, Operation, Resource};
+use super::convert::Scope;
+use super::idl::common::ProjectIdentifier;
+use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifier};
+use super::rpc::{Failure, Status, Unary};
+use crate::base::error::Result;
+
+pub use build::{Build, Listener, Made, build};
+pub use task::{BuildTask, task};
+
+const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteidl2.imagebuilder.ImageService", "GetImage");
+
+/// Where an image of the backend is, as a node pulls it; `None` when it has none of that name, `name:tag`.
+///
+/// # Errors
+/// `BuilderMissing` when it knows nothing of images; why it cannot say.
+pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<String>> {
+    let request = GetImageRequest {
+        id: Some(ImageIdentifier { name: name.to_owned() }),
+        organization: scope.org.clone(),
+        project_id: Some(project(scope)),
+    };
+    let asked = async {
+        let client = client.at(Operation::GetImage, Resource::ProjectId(project(scope))).await?;
+        client.unary(GET, &request).await
+    };
+    let failure = match asked.await {
+        Ok(response) => return Ok(response.image.map(|image| image.fqin).filter(|fqin| !fqin.is_empty())),
+        Err(failure) if failure.is(Status::NotFound) => return Ok(None),
+        Err(failure) if failure.is(Status::Unimplemented) => Failure { code: Code::BuilderMissing, help: None, ..failure },
+        Err(failure) => failure,
+    };
+    Err(failure.into_error(format!("could not find out whether the backend has the image `{name}`")))
+}
+
+fn project(scope: &Scope) -> ProjectIdentifier {
+    let Scope { org, project, domain } = scope.clone();
+    ProjectIdentifier { organization: org, name: project, domain }
+}

@@ -1,0 +1,118 @@
+//! What the backend's builder cannot carry: each named at its place, with what to do instead.
+//!
+//! Its layers install packages, run commands, copy files and set variables. There is none for a user, an
+//! entrypoint, labels or secrets of this machine.
+
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
+
+const DOCKER: &str = "use `builder = \"docker\"` for this image";
+
+/// The keys of an image that it cannot carry, and what to do instead.
+pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
+    ("dockerfile", "use `builder = \"docker\"`, or a `base-image` that was made of it"),
+    ("entrypoint", "remove it, and give the tasks a `command`, which runs whatever the image says"),
+    ("user", "remove it: the program runs as the base's user; or use `builder = \"docker\"`"),
+    ("labels", DOCKER),
+    ("annotations", DOCKER),
+    ("compression", "remove it: the backend compresses as it likes"),
+    ("build-ca", DOCKER),
+    ("builder-options", "remove it: these are options of the docker builder"),
+    ("builder-config", "remove it: these are images of the docker builder"),
+    ("python-exec", "remove it: packages go into the Python that the backend sets up"),
+    ("conda-packages", DOCKER),
+    ("conda-channels", DOCKER),
+    ("pip-secret-mounts", DOCKER),
+];
+
+/// Checks the images that the backend makes.
+pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+    for image in images {
+        if is_remote(image) {
+            keys(image, problems);
+            values(image, problems);
+            platforms(image, tasks, problems);
+        }
+        builders(image, images, problems);
+    }
+}
+
+fn is_remote(image: &Image) -> bool {
+    image.builder.value == BuilderChoice::Remote
+}
+
+fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+    for (key, help) in UNCARRIED {
+        if let Some(origin) = place(image, key) {
+            let message = format!("the remote builder cannot carry `{key}` of image `{}`", image.key);
+            problems.push(refused(image, message, &origin).help(*help));
+        }
+    }
+}
+
+/// Where a key of [`UNCARRIED`] was written; `None` when it was not.
+fn place(image: &Image, key: &str) -> Option<Origin> {
+    let written = |origin: &Origin| Some(origin.clone()).filter(|origin| *origin != Origin::Default);
+    match key {
+        "dockerfile" => image.dockerfile.as_ref().map(|file| file.origin.clone()),
+        "entrypoint" => image.entrypoint.as_ref().map(|words| words.origin.clone()),
+        "user" => image.user.as_ref().map(|user| user.origin.clone()),
+        "labels" => image.labels.values().next().map(|label| label.origin.clone()),
+        "annotations" => image.annotations.values().next().map(|annotation| annotation.origin.clone()),
+        "compression" => written(&image.compression.origin),
+        "build-ca" => image.build_ca.as_ref().map(|file| file.origin.clone()),
+        "builder-options" => image.builder_options.origin().cloned(),
+        "builder-config" => image.builder_config.origin().cloned(),
+        python => image.python.used.iter().find(|(used, _)| *used == python).map(|(_, origin)| origin.clone()),
+    }
+}
+
+fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
+    if let Base::Scratch(origin) = &image.base {
+        let message = format!("the remote builder runs a shell in every image, and `scratch`, the base of image `{}`, has none", image.key);
+        problems.push(refused(image, message, origin).help("use a base with a shell, such as `debian:trixie-slim`"));
+    }
+    // Whether it quotes a value, and expands what is in it, is nowhere said.
+    let is_odd = |value: &str| value.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter));
+    for (name, value) in image.env.iter().filter(|(_, value)| is_odd(value)) {
+        let message = format!("the remote builder may change the value of `{name}`: it has a blank, a quote, `\\` or `$` in it");
+        problems.push(refused(image, message, &value.origin).help("set it in the `env` of the tasks, which arrives as it is"));
+    }
+    for secret in &image.secrets {
+        let id = &secret.id.value;
+        let (message, help) = match &secret.source {
+            SecretSource::Env(_) | SecretSource::File(_) => (
+                format!("the remote builder takes the secret `{id}` from the backend, and would not look where this says"),
+                format!("write `{{ id = \"{id}\" }}`, and store its value with `flyte create secret {id}`"),
+            ),
+            SecretSource::Backend if !secret.required => {
+                (format!("the remote builder cannot do without the secret `{id}`"), "remove `required = false`".to_owned())
+            }
+            SecretSource::Backend => continue,
+        };
+        problems.push(refused(image, message, &secret.id.origin).help(help));
+    }
+}
+
+/// Its copies are the same for every platform, and a binary is not.
+fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+    let has_binaries = tasks.iter().any(|task| task.image.value == image.key && task.bin.is_some());
+    let Some(second) = image.platforms.get(1).filter(|_| has_binaries) else { return };
+    let message = format!("the remote builder copies the same binaries for every platform of image `{}`", image.key);
+    problems.push(refused(image, message, &second.origin).help("keep one platform, or use `builder = \"docker\"`"));
+}
+
+/// What it makes stays with the backend, so that nobody else can build upon it, nor it upon theirs.
+fn builders(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
+    let Base::Extends(extends) = &image.base else { return };
+    let Some(other) = images.iter().find(|other| other.key == extends.value) else { return };
+    if is_remote(image) != is_remote(other) {
+        let remote = if is_remote(image) { image } else { other };
+        let message = format!("image `{}` extends `{}`, and only `{}` is made by the backend", image.key, other.key, remote.key);
+        problems.push(refused(remote, message, &extends.origin).help("choose `builder = \"remote\"` for both of them, or for neither"));
+    }
+}
+
+fn refused(image: &Image, message: String, origin: &Origin) -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedByBuilder, message, origin, "").also(&image.builder.origin, "the builder is chosen here")
+}
