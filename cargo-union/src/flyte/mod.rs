@@ -14,6 +14,7 @@ pub mod interface;
 pub mod place;
 pub mod register;
 pub mod rpc;
+pub mod runs;
 pub mod version;
 
 use std::time::Duration;

@@ -43,6 +43,7 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
     let environment = task.spec.as_ref().and_then(|spec| spec.environment.as_ref());
     let total = u32::try_from(task.triggers.len()).expect("few triggers");
     TaskMetadata {
+        deployed_at: None,
         environment_name: environment.map(|environment| environment.name.clone()).unwrap_or_default(),
         triggers_summary: Some(TaskTriggersSummary { summary: Some(Summary::Stats(TriggerStats { total })) }),
     }

@@ -9,12 +9,15 @@ mod resources;
 mod template;
 mod trigger;
 mod types;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use literal::literal;
+pub use literal::{Form, literal};
 pub use trigger::misfits;
+pub use types::declared;
+pub use value::json;
 
 use union_build::spec;
 
