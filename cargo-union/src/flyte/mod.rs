@@ -13,6 +13,7 @@ pub mod idl;
 pub mod interface;
 pub mod place;
 pub mod register;
+pub mod registered;
 pub mod rpc;
 pub mod runs;
 pub mod version;

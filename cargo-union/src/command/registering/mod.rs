@@ -33,8 +33,9 @@ pub(super) struct Registrable<'a> {
     pub(super) version: Version,
     /// The image, pinned by digest.
     pub(super) image: String,
+    /// Its inputs and outputs.
+    pub(super) interface: Interface,
     image_key: String,
-    interface: Interface,
     entrypoint: Vec<String>,
     program: String,
 }

@@ -72,6 +72,11 @@ impl Backend for Fake {
         Ok(tasks.iter().rfind(is_it).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
     }
 
+    async fn tasks(&self, _: &Scope, _: u32) -> Result<Vec<Task>, Failure> {
+        let tasks = self.tasks.lock().expect("nobody panics");
+        Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
+    }
+
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
         if self.refuses.is_some_and(|refused| refused == id(request).name) {
             return Err(Failure::new(Code::BackendRefused, "it does not want to"));

@@ -21,6 +21,7 @@ pub use value::json;
 
 use union_build::spec;
 
+pub use super::idl::core::Literal;
 use super::idl::{core, task};
 use super::interface::Interface;
 

@@ -3,6 +3,7 @@
 use super::{Phase, Run, Service, State};
 use crate::base::error::Result;
 use crate::flyte::convert;
+use crate::flyte::idl::task::NamedLiteral;
 use crate::flyte::idl::workflow::action_details::Result as Told;
 use crate::flyte::idl::workflow::error_info::Kind;
 use crate::flyte::idl::workflow::{ActionDetails, ErrorInfo};
@@ -51,7 +52,7 @@ impl End {
 /// That of the run, or of its last attempt.
 fn trouble(details: &ActionDetails) -> Option<Trouble> {
     let of = |info: &ErrorInfo| Trouble {
-        message: info.message.trim().to_owned(),
+        message: printable(&info.message),
         kind: match info.kind() {
             Kind::User => "user",
             Kind::System => "system",
@@ -65,6 +66,11 @@ fn trouble(details: &ActionDetails) -> Option<Trouble> {
     }
 }
 
+/// Line by line, and without what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.trim().chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
 /// The outputs of a run that ended well, by their names, as JSON.
 ///
 /// # Errors
@@ -72,6 +78,6 @@ fn trouble(details: &ActionDetails) -> Option<Trouble> {
 pub async fn outputs(service: &dyn Service, run: &Run) -> Result<Vec<(String, serde_json::Value)>> {
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
     let outputs = service.outputs(run).await.map_err(|failure| failure.into_error(tried()))?;
-    let value = |literal: crate::flyte::idl::task::NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));
+    let value = |literal: NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));
     Ok(outputs.literals.into_iter().map(value).collect())
 }

@@ -76,6 +76,10 @@ impl Service for Fake {
         Ok(())
     }
 
+    async fn details(&self, _: &Run) -> Result<ActionDetails, Failure> {
+        Ok(ActionDetails::default())
+    }
+
     async fn watch(&self, _: &Run) -> Result<Messages<ActionDetails>, Failure> {
         next(&self.watched)
     }

@@ -1,11 +1,13 @@
-//! The runs of a project.
+//! Runs that are there: those of a project, and one by its name.
 
-use super::{Phase, Service, State};
+use super::{Phase, Run, Service, State};
 use crate::base::error::Result;
 use crate::flyte::convert::Scope;
 use crate::flyte::idl::Timestamp;
+use crate::flyte::idl::task::TaskIdentifier;
 use crate::flyte::idl::workflow::action_metadata::Spec;
 use crate::flyte::idl::workflow::{self, Action};
+use crate::flyte::rpc::Status;
 
 /// A run as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +36,26 @@ pub async fn list(service: &dyn Service, scope: &Scope, limit: u32) -> Result<Ve
     Ok(response.runs.into_iter().filter_map(|run: workflow::Run| Some(listed(run.action?))).collect())
 }
 
+/// One run.
+///
+/// # Errors
+/// What the backend says, also when there is none of that name.
+pub async fn look(service: &dyn Service, run: &Run) -> Result<Listed> {
+    let tried = || format!("could not look up the run `{}` in {}/{}", run.name, run.scope.project, run.scope.domain);
+    let details = service.details(run).await.map_err(|failure| {
+        let missing = failure.is(Status::NotFound);
+        let error = failure.into_error(tried());
+        if missing { error.help("`cargo union get runs` lists those that there are.") } else { error }
+    })?;
+    Ok(listed(Action { id: Some(run.action()), metadata: details.metadata, status: details.status }))
+}
+
 fn listed(action: Action) -> Listed {
     let status = action.status.unwrap_or_default();
-    let Spec::Task(task) = action.metadata.and_then(|metadata| metadata.spec).unwrap_or(Spec::Task(Default::default()));
-    let id = task.id.unwrap_or_default();
+    let id = match action.metadata.and_then(|metadata| metadata.spec) {
+        Some(Spec::Task(task)) => task.id.unwrap_or_default(),
+        None => TaskIdentifier::default(),
+    };
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     let seconds = |time: Option<Timestamp>| time.map(|time| time.seconds).filter(|seconds| *seconds > 0);
     Listed {

@@ -26,7 +26,7 @@ use crate::base::random;
 pub use create::{Cache, Order, create};
 pub use end::{End, Trouble, outputs};
 pub use follow::{Listener, Patience, follow};
-pub use listed::{Listed, list};
+pub use listed::{Listed, list, look};
 pub use logs::Line;
 pub use phase::{Phase, State};
 pub use service::{Messages, Service};
@@ -72,7 +72,7 @@ impl Run {
 }
 
 impl TaskVersion {
-    fn id(&self) -> TaskIdentifier {
+    pub(super) fn id(&self) -> TaskIdentifier {
         let Scope { org, project, domain } = self.scope.clone();
         TaskIdentifier { org, project, domain, name: self.name.clone(), version: self.version.clone() }
     }

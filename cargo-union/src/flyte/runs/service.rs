@@ -16,8 +16,8 @@ use crate::flyte::idl::logs::dataplane::LogLine;
 use crate::flyte::idl::task::{Inputs, Outputs};
 use crate::flyte::idl::workflow::list_runs_request::ScopeBy;
 use crate::flyte::idl::workflow::{
-    AbortRunRequest, AbortRunResponse, ActionDetails, CreateRunRequest, CreateRunResponse, ListRunsRequest, ListRunsResponse,
-    WatchActionDetailsRequest, WatchActionDetailsResponse,
+    AbortRunRequest, AbortRunResponse, ActionDetails, CreateRunRequest, CreateRunResponse, GetActionDetailsRequest,
+    GetActionDetailsResponse, ListRunsRequest, ListRunsResponse, WatchActionDetailsRequest, WatchActionDetailsResponse,
 };
 use crate::flyte::rpc::{Failure, Status, Streaming, Unary};
 
@@ -32,6 +32,9 @@ pub trait Service: Send + Sync {
 
     /// Creates a run. One that has its name already is left as it is.
     async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure>;
+
+    /// Tells everything of a run once.
+    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure>;
 
     /// Tells everything of a run whenever something changes.
     async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure>;
@@ -54,6 +57,7 @@ const DATA: &str = "flyteidl2.dataproxy.DataProxyService";
 
 // It has a name of our own, and where there is a run of that name the backend gives that one.
 const CREATE: Unary<CreateRunRequest, CreateRunResponse> = Unary::once(RUNS, "CreateRun").made_repeatable();
+const DETAILS: Unary<GetActionDetailsRequest, GetActionDetailsResponse> = Unary::repeatable(RUNS, "GetActionDetails");
 const WATCH: Streaming<WatchActionDetailsRequest, WatchActionDetailsResponse> = Streaming::new(RUNS, "WatchActionDetails");
 const ABORT: Unary<AbortRunRequest, AbortRunResponse> = Unary::repeatable(RUNS, "AbortRun");
 const LIST: Unary<ListRunsRequest, ListRunsResponse> = Unary::repeatable(RUNS, "ListRuns");
@@ -86,6 +90,11 @@ impl Service for Client {
             Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
             created => created.map(drop),
         }
+    }
+
+    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure> {
+        let response = self.unary(DETAILS, &GetActionDetailsRequest { action_id: Some(run.action()) }).await?;
+        Ok(response.details.unwrap_or_default())
     }
 
     async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure> {
