@@ -15,7 +15,9 @@ pub mod images;
 pub mod interface;
 pub mod place;
 pub mod register;
+pub mod registered;
 pub mod rpc;
+pub mod runs;
 pub mod version;
 
 use std::time::Duration;

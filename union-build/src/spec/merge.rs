@@ -86,6 +86,13 @@ impl Overrides {
         self
     }
 
+    /// What is said of a key of the `union` table where there is no manifest.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        let levels = [&self.flags, &self.env, &self.last_resorts];
+        let is_it = |given: &&Given| given.table.is_empty() && given.key.name == name;
+        levels.into_iter().find_map(|level| level.iter().rev().find(is_it)).map(|given| given.text.as_str())
+    }
+
     /// What relative paths of variables and flags start from.
     pub fn folder(&self) -> &Path {
         &self.folder

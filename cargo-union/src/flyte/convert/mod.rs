@@ -9,15 +9,19 @@ mod resources;
 mod template;
 mod trigger;
 mod types;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use literal::literal;
+pub use literal::{Form, literal};
 pub use trigger::misfits;
+pub use types::declared;
+pub use value::json;
 
 use union_build::spec;
 
+pub use super::idl::core::Literal;
 use super::idl::{core, task};
 use super::interface::Interface;
 
