@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod building;
 mod dry;
 mod interfaces;
 mod registering;

@@ -11,8 +11,8 @@ pub mod docker;
 pub mod environment;
 pub mod inputs;
 pub mod native;
-pub mod remote;
 mod remembered;
+pub mod remote;
 mod sources;
 
 pub use chain::Settings;

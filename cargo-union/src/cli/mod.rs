@@ -297,6 +297,10 @@ pub struct Build {
     /// Do not check that the binaries can start in their images; the images say so
     #[arg(long)]
     pub no_check: bool,
+
+    /// Take images of the remote builder whose registry does not tell their digests
+    #[arg(long)]
+    pub allow_unpinned: bool,
 }
 
 /// `images`

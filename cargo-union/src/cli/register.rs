@@ -25,6 +25,10 @@ pub struct Register {
     #[arg(long)]
     pub require_clean: bool,
 
+    /// Take images of the remote builder whose registry does not tell their digests
+    #[arg(long)]
+    pub allow_unpinned: bool,
+
     /// Refuse images that cannot be pulled without a login
     #[arg(long)]
     pub require_public: bool,

@@ -27,7 +27,8 @@ pub(super) struct Line<'a> {
     planned: &'a Planned,
     location: &'a str,
     pinned: Option<&'a str>,
-    digest: Digest,
+    /// `None` when the registry of the remote builder does not tell it.
+    digest: Option<Digest>,
     /// Bytes that were sent; 0 when nothing was.
     sent: u64,
     adopted: bool,

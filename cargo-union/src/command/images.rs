@@ -41,7 +41,8 @@ pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
         match &line.built {
             Some(record) => {
                 let size = if record.size == 0 { "size unknown".to_owned() } else { ui::bytes(record.size) };
-                text.push_str(&format!("{} {}  {}  {}  {size}\n", line.package, line.image, record.location, record.digest));
+                let digest = record.digest.map_or_else(|| "not pinned".to_owned(), |digest| digest.to_string());
+                text.push_str(&format!("{} {}  {}  {digest}  {size}\n", line.package, line.image, record.location));
             }
             None => ui.note(format!("image `{}` of package `{}` was not built yet: run `cargo union build`", line.image, line.package)),
         }

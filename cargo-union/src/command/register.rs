@@ -121,7 +121,9 @@ fn pullable(built: &Built) -> BTreeSet<PinnedRef> {
     images
         .filter_map(|made| {
             let keyed = built.plan.keyed.iter().find(|keyed| keyed.name == made.planned.image)?;
-            Some(keyed.reference()?.repository.pinned(made.record.digest))
+            // What the backend has made itself, its clusters can pull.
+            let reference = keyed.reference().filter(|_| !keyed.is_remote())?;
+            Some(reference.repository.pinned(made.record.digest?))
         })
         .collect()
 }

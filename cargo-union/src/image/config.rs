@@ -84,7 +84,9 @@ pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<_, _> = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let variables = value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let told = variables.filter_map(|variable| variable.strip_prefix(TOLD)?.strip_prefix('=')).next_back();
-    labels.extend(told.and_then(|told| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(told).ok()?).ok()).unwrap_or_default());
+    labels.extend(
+        told.and_then(|told| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(told).ok()?).ok()).unwrap_or_default(),
+    );
     labels
 }
 

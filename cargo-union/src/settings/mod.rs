@@ -135,6 +135,8 @@ pub struct Work {
     pub describe: bool,
     /// Whether a binary that could not start in its image is refused: not with `--no-check`.
     pub check: bool,
+    /// Whether an image whose digest cannot be asked for is taken by its tag: `--allow-unpinned`.
+    pub allow_unpinned: bool,
     /// Seconds since 1970 of every timestamp in an image.
     pub source_date_epoch: u64,
 }
@@ -196,7 +198,9 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
             Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
         }
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
+        cli::Command::Build(build) => {
+            Task::Build(Work { check: !build.no_check, allow_unpinned: build.allow_unpinned, ..reader.work(build.work)? })
+        }
         cli::Command::Register(register) => Task::Register(reader.register(register)?),
         cli::Command::Run(run) if run.remote.remote || run.remote.follow.is_some() => Task::Remote(reader.remote(run)?),
         cli::Command::Run(run) => Task::Run(reader.run(run)?),
@@ -270,6 +274,7 @@ impl Reader<'_> {
             dry: false,
             describe: false,
             check: true,
+            allow_unpinned: false,
             source_date_epoch: self.number("SOURCE_DATE_EPOCH")?.unwrap_or(0),
         })
     }

@@ -32,7 +32,13 @@ impl Reader<'_> {
         let work = self.work(cli::Work { task, output: None, no_push: false, jobs, rebuild: false, scope, cargo })?;
         let folder = current_folder()?;
         Ok(Register {
-            work: Work { scope: Scope { backend, ..work.scope }, dry: register.dry_run, describe: true, ..work },
+            work: Work {
+                scope: Scope { backend, ..work.scope },
+                dry: register.dry_run,
+                describe: true,
+                allow_unpinned: register.allow_unpinned,
+                ..work
+            },
             version: register.version,
             replace: register.replace,
             require_clean: register.require_clean,

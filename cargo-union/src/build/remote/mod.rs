@@ -94,8 +94,7 @@ fn pack(cache: &Cache, recipe: &Recipe, base: String, checked: bool) -> Result<O
 /// The variables of the image: the spec's, and what other builders write into labels.
 fn variables(recipe: &Recipe, checked: bool) -> BTreeMap<String, String> {
     let declared = Settings::of(&recipe.chain).env;
-    let mut variables: BTreeMap<String, String> =
-        declared.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut variables: BTreeMap<String, String> = declared.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     variables.insert(IMAGE_ID.to_owned(), recipe.key.to_string());
     if !recipe.told.is_empty() {
         // JSON has quotes, and who knows what becomes of those.

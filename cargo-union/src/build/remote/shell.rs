@@ -11,7 +11,8 @@ const SECRETS: &str = "/run/secrets";
 /// it from a text.
 fn line(command: &str) -> String {
     let command = command.trim();
-    let is_plain = !command.contains(['\n', '\r']) && !command.contains("<<") && !command.starts_with(['-', '[', '#']) && !command.ends_with('\\');
+    let is_plain =
+        !command.contains(['\n', '\r']) && !command.contains("<<") && !command.starts_with(['-', '[', '#']) && !command.ends_with('\\');
     if is_plain { command.to_owned() } else { shell(command) }
 }
 
@@ -26,7 +27,8 @@ pub(super) fn with_secrets(command: &str, secrets: &[spec::Secret]) -> (String, 
     if given.is_empty() {
         return (line(command), given);
     }
-    let written: Vec<String> = given.iter().map(|secret| format!("printf %s \"${}\" > {SECRETS}/{}", secret.variable, secret.key)).collect();
+    let written: Vec<String> =
+        given.iter().map(|secret| format!("printf %s \"${}\" > {SECRETS}/{}", secret.variable, secret.key)).collect();
     let names: Vec<&str> = given.iter().map(|secret| secret.variable.as_str()).collect();
     let files: Vec<String> = given.iter().map(|secret| format!("{SECRETS}/{}", secret.key)).collect();
     let line = format!(

@@ -14,7 +14,7 @@ use union_build::key::Key;
 
 use crate::build::docker::{DockerBuilder, check_secrets};
 use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Remembered, Start, is_remembered};
-use crate::command::planning::destination::Destinations;
+use crate::command::planning::destination::{Destinations, Way};
 use crate::command::planning::keys::{Keyed, Made};
 use crate::image::Image;
 use crate::image::digest::Digest;
@@ -172,6 +172,9 @@ impl<'a> Environments<'a> {
             platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
             known: None,
         };
-        Some((destination.publisher, target))
+        match destination.way {
+            Way::Published(publisher) => Some((publisher, target)),
+            Way::Remote(_) => None,
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod compiling;
 pub(super) mod describing;
 pub(super) mod environments;
+mod ordering;
 mod recording;
 
 use std::collections::BTreeMap;
@@ -13,16 +14,21 @@ use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::planning::bases::Policy;
+use super::planning::destination::Way;
 use super::planning::keys::{Ask, Keyed};
+use super::planning::remote::Standing;
 use super::planning::results::Record;
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::session::{Declared, Session};
+use crate::base::error::Error;
 use crate::base::process::Command;
 use crate::build::native::NativeBuilder;
+use crate::build::remote::{Ordered, RemoteBuilder};
 use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Start};
 use crate::image::Image;
 use crate::image::plan::{Action, Planned};
 use crate::image::platform::Platform;
+use crate::image::reference::PinnedRef;
 use crate::publish::Published;
 use crate::settings::Work;
 use crate::ui::{self, Ui};
@@ -30,7 +36,7 @@ use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
 use compiling::{Choosing, Executables, Methods};
 use describing::Descriptions;
 use environments::{Environments, docker_builder};
-use recording::{built, found};
+use recording::{built, found, ordered};
 
 /// What was built of a package.
 pub(super) struct Built {
@@ -95,15 +101,30 @@ pub(super) struct Package<'a> {
     pub(super) session: &'a Session,
     pub(super) snapshot: &'a Snapshot<'a>,
     pub(super) declared: &'a Declared,
-    revision: Option<&'a str>,
+    pub(super) revision: Option<&'a str>,
     pub(super) ui: &'a Arc<Ui>,
 }
 
 /// What compiling and packing have come to, by the names of the images.
 #[derive(Default)]
 struct Outcome<'a> {
-    published: BTreeMap<&'a str, (Image, Published)>,
+    published: BTreeMap<&'a str, Fresh>,
     described: BTreeMap<&'a str, Descriptions>,
+}
+
+/// An image that was just made.
+struct Fresh {
+    record: Record,
+    sent: u64,
+    adopted: bool,
+    /// Why it has no digest.
+    unpinned: Option<Error>,
+}
+
+/// What is ready to leave this machine.
+enum Content {
+    Image(Image),
+    Order(Ordered),
 }
 
 impl Package<'_> {
@@ -116,25 +137,24 @@ impl Package<'_> {
         let to_make = missing.iter().filter(|image| image.planned.action == Action::BuildEnvironment && image.keyed.made.is_some());
         try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
         if !self.work.dry {
-            try_join_all(missing.iter().map(|image| image.destination.publisher.prepare(&image.target))).await?;
+            try_join_all(missing.iter().map(|image| prepare(image))).await?;
         }
         let mut handover = self.hand_over(plan).await?;
-        let Outcome { published, mut described } = self.make(plan, &missing, &silent, &environments, methods).await?;
+        let Outcome { mut published, mut described } = self.make(plan, &missing, &silent, &environments, methods).await?;
         if !self.work.dry {
             handover.commit();
         }
         let mut results = plan.results.clone();
-        let mut made = Vec::new();
+        let (mut made, mut without_digest) = (Vec::new(), Vec::new());
         for image in &plan.images {
             let name = &image.keyed.name;
             let known = plan.results.images.get(name);
-            let (mut record, sent, adopted) = match published.get(name.as_str()) {
-                Some((content, published)) => (built(image, published, content, self.revision), published.sent, published.adopted),
-                None => {
-                    self.ui.status("Unchanged", format!("{name} {}", image.destination.location));
-                    (found(image, known), 0, false)
-                }
-            };
+            let Fresh { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
+                self.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
+                let unpinned = image.standing.as_ref().and_then(|standing| ordering::unpinned(name, standing));
+                Fresh { record: found(image, known), sent: 0, adopted: false, unpinned }
+            });
+            without_digest.extend(unpinned);
             let said = [described.remove(name.as_str()), kept.get(name).cloned()];
             record.interfaces.extend(said.into_iter().flatten().flatten());
             // A copy in a file or an engine does not make one forget where the image can be pulled.
@@ -146,7 +166,19 @@ impl Package<'_> {
         if results != plan.results && !self.work.dry {
             results.save()?;
         }
+        self.check_pinned(without_digest)?;
         Ok(made)
+    }
+
+    /// Refuses images without a digest, for a tag may be moved by others; or warns of them, as the user wants it.
+    fn check_pinned(&self, without_digest: Vec<Error>) -> Result<()> {
+        for error in without_digest {
+            if !self.work.allow_unpinned {
+                return Err(error.into());
+            }
+            self.ui.warning(format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
+        }
+        Ok(())
     }
 
     /// What is known of the interfaces of images that are there: from the last results, or from their
@@ -158,9 +190,7 @@ impl Package<'_> {
             let known = plan.results.images.get(name).map(|record| found(image, Some(record)).interfaces);
             kept.insert(name.clone(), known.unwrap_or_default());
             if !self.is_described(image, &kept) {
-                let (reference, digest) = (image.keyed.reference(), image.planned.digest);
-                let pinned = reference.zip(digest).map(|(reference, digest)| reference.repository.pinned(digest));
-                if let Some(pinned) = pinned.filter(|_| image.destination.in_registry) {
+                if let Some(pinned) = pullable(image) {
                     kept.insert(name.clone(), describing::kept(&*plan.destinations.source, &pinned).await?);
                 }
             }
@@ -231,14 +261,14 @@ impl Package<'_> {
             let said = describing::ask(self, keyed, &executables).await?;
             described.insert(keyed.name.as_str(), said);
         }
-        let builder = NativeBuilder::new(self.work.scope.cache.clone(), plan.destinations.source.clone(), self.ui.clone());
+        let builders = self.builders(plan);
         let recipes: Vec<Recipe> = keyed
             .iter()
             .zip(starts)
             .map(|(keyed, starts)| self.recipe(keyed, starts, &executables, &described[keyed.name.as_str()]))
             .collect();
-        let packing = recipes.iter().map(|recipe| async { Ok::<_, anyhow::Error>(builder.build(recipe).await?) });
-        let packed = stream::iter(packing).buffered(self.work.jobs).try_collect::<Vec<Image>>();
+        let packing = keyed.iter().zip(&recipes).map(|(keyed, recipe)| pack(&builders, keyed, recipe));
+        let packed = stream::iter(packing).buffered(self.work.jobs).try_collect::<Vec<Content>>();
         // A workspace keeps the text of its manifests: it is read anew as well, while cores pack.
         let reloaded = async { Ok(Workspace::load(&self.work.scope.cargo, self.work.scope.manifest_path.as_deref()).await?) };
         let (contents, now) = try_join(packed, reloaded).await?;
@@ -273,17 +303,74 @@ impl Package<'_> {
         }
     }
 
-    async fn publish<'a>(&self, image: &'a ImagePlan, content: Image) -> Result<(&'a str, (Image, Published))> {
-        if self.work.dry {
-            let (digest, location) = (content.top().descriptor.digest, image.destination.location.clone());
-            self.ui.status("Packed", format!("{} {location}", image.keyed.name));
-            return Ok((&image.keyed.name, (content, Published { digest, location, sent: 0, adopted: false })));
-        }
-        let published = image.destination.publisher.publish(&image.target, &content, self.work.rebuild).await?;
-        let verb = if published.adopted { "Adopted" } else { "Published" };
-        self.ui.status(verb, format!("{} {} ({} sent)", image.keyed.name, published.location, ui::bytes(published.sent)));
-        Ok((&image.keyed.name, (content, published)))
+    fn builders(&self, plan: &PackagePlan) -> (NativeBuilder, RemoteBuilder) {
+        let (cache, source) = (&self.work.scope.cache, &plan.destinations.source);
+        (
+            NativeBuilder::new(cache.clone(), source.clone(), self.ui.clone()),
+            RemoteBuilder::new(cache.clone(), source.clone(), self.ui.clone()),
+        )
     }
+
+    async fn publish<'a>(&self, image: &'a ImagePlan, content: Content) -> Result<(&'a str, Fresh)> {
+        let name = image.keyed.name.as_str();
+        let fresh = match (content, &image.destination.way) {
+            (Content::Order(_), _) if self.work.dry => self.packed(image, None),
+            (Content::Image(content), _) if self.work.dry => self.packed(image, Some(&content)),
+            (Content::Order(ordered), Way::Remote(backend)) => ordering::order(self, image, backend, ordered).await?,
+            (Content::Image(content), Way::Published(publisher)) => {
+                let published = publisher.publish(&image.target, &content, self.work.rebuild).await?;
+                let verb = if published.adopted { "Adopted" } else { "Published" };
+                self.ui.status(verb, format!("{name} {} ({} sent)", published.location, ui::bytes(published.sent)));
+                let (sent, adopted) = (published.sent, published.adopted);
+                Fresh { record: built(image, &published, &content, self.revision), sent, adopted, unpinned: None }
+            }
+            (Content::Order(_), Way::Published(_)) | (Content::Image(_), Way::Remote(_)) => {
+                unreachable!("whoever makes an image also brings it to its place")
+            }
+        };
+        Ok((name, fresh))
+    }
+
+    /// What a dry run knows of an image. The digest of one that the backend would make is not known.
+    fn packed(&self, image: &ImagePlan, content: Option<&Image>) -> Fresh {
+        let location = image.destination.location.clone();
+        self.ui.status("Packed", format!("{} {location}", image.keyed.name));
+        let record = match content {
+            Some(content) => {
+                let published = Published { digest: content.top().descriptor.digest, location, sent: 0, adopted: false };
+                built(image, &published, content, self.revision)
+            }
+            None => {
+                let standing = Standing { image: location, pinned: Err("it was not made".to_owned()) };
+                ordered(image, &standing, 0, self.revision)
+            }
+        };
+        Fresh { record, sent: 0, adopted: false, unpinned: None }
+    }
+}
+
+/// Finds out, before anything is compiled, what would keep an image from getting to its place.
+async fn prepare(image: &ImagePlan) -> Result<()> {
+    match &image.destination.way {
+        Way::Published(publisher) => Ok(publisher.prepare(&image.target).await?),
+        Way::Remote(backend) => backend.task().await.map(drop),
+    }
+}
+
+async fn pack((native, remote): &(NativeBuilder, RemoteBuilder), keyed: &Keyed, recipe: &Recipe) -> Result<Content> {
+    match &keyed.base {
+        Some(base) if keyed.is_remote() => Ok(Content::Order(remote.order(recipe, base).await?)),
+        _ => Ok(Content::Image(native.build(recipe).await?)),
+    }
+}
+
+/// Where a registry has an image that is there.
+fn pullable(image: &ImagePlan) -> Option<PinnedRef> {
+    if let Some(standing) = &image.standing {
+        return standing.pinned.clone().ok();
+    }
+    let (reference, digest) = (image.keyed.reference()?, image.planned.digest?);
+    image.destination.in_registry.then(|| reference.repository.pinned(digest))
 }
 
 /// The git revision of the workspace, when there is one.

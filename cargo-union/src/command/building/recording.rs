@@ -2,13 +2,14 @@
 
 use super::describing::Descriptions;
 use crate::command::planning::ImagePlan;
+use crate::command::planning::remote::Standing;
 use crate::command::planning::results::Record;
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::publish::Published;
 
 /// An image that was just made.
-pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
+pub(in crate::command) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
     let layers = &content.platforms[0].layers;
     let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
     Record {
@@ -19,31 +20,49 @@ pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, r
     }
 }
 
+/// An image that the backend has just made, of so many bytes of ours.
+pub(in crate::command) fn ordered(image: &ImagePlan, standing: &Standing, sent: u64, revision: Option<&str>) -> Record {
+    Record { code_size: sent, revision: revision.map(str::to_owned), ..of_backend(image, standing) }
+}
+
 /// An image that was there: what is known of it stays, and what is not is learned.
-pub(super) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
-    let digest = image.planned.digest.expect("an image is reused only when it was found");
-    let is_it = |known: &&Record| known.digest == digest && known.key == image.keyed.key.to_string();
+pub(in crate::command) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
+    let now = match (&image.standing, image.planned.digest) {
+        (Some(standing), _) => of_backend(image, standing),
+        (None, digest) => record(image, digest.expect("an image is reused only when it was found")),
+    };
+    let is_it = |known: &&Record| known.digest == now.digest && known.key == now.key;
     match known.filter(is_it) {
-        Some(known) if known.location == image.destination.location => known.clone(),
+        Some(known) if known.location == now.location => known.clone(),
         Some(known) => Record {
             size: known.size,
             code_size: known.code_size,
             revision: known.revision.clone(),
             interfaces: known.interfaces.clone(),
-            ..record(image, digest)
+            ..now
         },
-        None => record(image, digest),
+        None => now,
     }
 }
 
 fn record(image: &ImagePlan, digest: Digest) -> Record {
-    let keyed = &image.keyed;
     let in_registry = image.destination.in_registry;
+    let pinned = image.keyed.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string());
+    of(image, image.destination.location.clone(), pinned, Some(digest))
+}
+
+fn of_backend(image: &ImagePlan, standing: &Standing) -> Record {
+    let pinned = standing.pinned.as_ref().ok();
+    of(image, standing.image.clone(), pinned.map(ToString::to_string), pinned.map(|pinned| pinned.digest))
+}
+
+fn of(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> Record {
+    let keyed = &image.keyed;
     Record {
         key: keyed.key.to_string(),
         tag: keyed.tag.clone(),
-        location: image.destination.location.clone(),
-        pinned: keyed.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string()),
+        location,
+        pinned,
         digest,
         size: 0,
         code_size: 0,

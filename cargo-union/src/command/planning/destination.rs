@@ -8,9 +8,12 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
+use super::is_chosen;
 use super::keys::Keyed;
+use super::remote::{self, RemoteImages};
 use crate::base::error::Error;
-use crate::command::session::Declared;
+use crate::build::environment::is_remote;
+use crate::command::session::{Declared, Session};
 use crate::engine::Engines;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
@@ -20,17 +23,25 @@ use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
 use crate::settings::{Output, Work};
 use crate::ui::Ui;
-use crate::workspace::Workspace;
 
 /// Where one image goes.
 #[derive(Clone)]
 pub(in crate::command) struct Destination {
-    /// Who publishes it.
-    pub(in crate::command) publisher: Arc<dyn Publisher>,
+    /// Who brings it there.
+    pub(in crate::command) way: Way,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
     pub(in crate::command) location: String,
     /// Whether it is a registry, so that the image can be pulled by digest.
     pub(in crate::command) in_registry: bool,
+}
+
+/// Who brings an image to its place.
+#[derive(Clone)]
+pub(in crate::command) enum Way {
+    /// It is made here, and published.
+    Published(Arc<dyn Publisher>),
+    /// The backend makes it, and keeps it.
+    Remote(Arc<RemoteImages>),
 }
 
 /// The publishers of one package.
@@ -39,6 +50,8 @@ pub(in crate::command) struct Destinations {
     pub(in crate::command) source: Arc<dyn BaseSource>,
     /// The client of all registries.
     pub(in crate::command) registry: Arc<Registry>,
+    /// The backend, when it makes one of the chosen images.
+    remote: Option<Arc<RemoteImages>>,
     reporter: Arc<Ui>,
     /// The container engine, for whatever needs one.
     pub(in crate::command) engines: Arc<Engines>,
@@ -53,12 +66,17 @@ impl Destinations {
     /// Prepares the publishers; nothing is opened yet.
     ///
     /// # Errors
-    /// When the settings of the registry client cannot be used.
-    pub(in crate::command) fn new(work: &Work, workspace: &Workspace, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+    /// When the settings of the registry client cannot be used; `BackendMissing` and `ProjectMissing`
+    /// where the backend makes images.
+    pub(in crate::command) fn new(work: &Work, session: &Session, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+        let workspace = &session.workspace;
         let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
+        let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
+        let remote = of_backend.then(|| RemoteImages::new(work, session, declared, registry.clone(), ui)).transpose()?;
         Ok(Self {
             source: registry.clone(),
             registry,
+            remote: remote.map(Arc::new),
             reporter: ui.clone(),
             engines: Arc::new(Engines::of(&work.scope.cargo.environment)),
             output: work.output.clone(),
@@ -73,6 +91,12 @@ impl Destinations {
     /// # Errors
     /// `UsageInvalid`.
     pub(in crate::command) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
+        let remote = chosen.iter().find(|keyed| keyed.is_remote());
+        if let (Some(keyed), false) = (remote, self.output == Output::Default) {
+            let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", keyed.name);
+            let help = "Leave out where it should go, or make it here: `--builder docker`.";
+            return Err(Error::new(Code::UsageInvalid, what).help(help).into());
+        }
         if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
             let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
             let help =
@@ -86,14 +110,18 @@ impl Destinations {
     pub(in crate::command) fn of(&self, keyed: &Keyed) -> Destination {
         let name = &keyed.spec().name.value;
         let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
-        let local = |publisher, location| Destination { publisher, location, in_registry: false };
+        if let (true, Some(remote)) = (keyed.is_remote(), &self.remote) {
+            let location = keyed.reference().map_or_else(|| format!("remote:{}", remote::name(keyed)), |reference| reference.to_string());
+            return Destination { way: Way::Remote(remote.clone()), location, in_registry: false };
+        }
+        let local = |publisher, location| Destination { way: Way::Published(publisher), location, in_registry: false };
         let layout = |folder: PathBuf, tags| {
             let location = format!("oci:{}:{}", folder.display(), keyed.tag);
             local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
         };
         match (&self.output, keyed.reference()) {
             (Output::Default, Some(reference)) => {
-                Destination { publisher: self.registry.clone(), location: reference.to_string(), in_registry: true }
+                Destination { way: Way::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
             }
             (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), Tags::One),
             (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, Tags::Many),

@@ -2,11 +2,11 @@
 //!
 //! `plan` shows the value that is made here; `build` acts on it.
 
-mod able;
 pub(super) mod bases;
 mod cuda;
 pub(super) mod destination;
 pub(super) mod keys;
+pub(super) mod remote;
 pub(super) mod results;
 pub(super) mod rust_image;
 pub(super) mod sources;
@@ -20,8 +20,9 @@ use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
 use super::building::environments::Environments;
-use super::session::{Declared, Problems, Session};
+use super::session::{Declared, Session};
 use crate::base::error::Error;
+use crate::image::digest::Digest;
 use crate::image::plan::{Action, Moves, Planned, changes};
 use crate::image::{BaseSource, manifest};
 use crate::publish::{Existence, Target};
@@ -29,8 +30,9 @@ use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::{Snapshot, UnionLock, Workspace};
 use bases::Policy;
-use destination::{Destination, Destinations};
+use destination::{Destination, Destinations, Way};
 use keys::{Ask, Keyed};
+use remote::Standing;
 use results::{Record, Results};
 
 /// Everything that is known before anything is done.
@@ -77,6 +79,8 @@ pub(super) struct ImagePlan {
     pub(super) destination: Destination,
     /// What is going to happen.
     pub(super) planned: Planned,
+    /// Where the backend has it, when it makes this image and has it.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Planning {
@@ -86,12 +90,11 @@ impl Planning {
     /// Problems of manifests; what a registry says; `UnionLockStale`.
     pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
-        check_able(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let policy = Policy::of(work);
         let mut packages = Vec::new();
         for declared in &session.packages {
-            let destinations = Destinations::new(work, &session.workspace, declared, ui)?;
+            let destinations = Destinations::new(work, session, declared, ui)?;
             cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
             let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
@@ -142,47 +145,71 @@ async fn image(
         reference: keyed.reference(),
         key: keyed.key,
         platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
-        known: record_here.filter(|record| record.key == keyed.key.to_string()).map(|record| record.digest),
+        known: record_here.filter(|record| record.key == keyed.key.to_string()).and_then(|record| record.digest),
     };
-    let existence = match destination.publisher.existence(&target).await {
-        // Something else under this tag is what `--rebuild` is for.
-        Err(error) if work.rebuild && error.code() == Code::TagTaken => Existence::Missing,
-        existence => existence?,
-    };
-    let action = match (existence, record) {
-        (Existence::Found(_), _) if !work.rebuild => Action::Reuse,
+    let found = look(&destination, &target, keyed, work).await?;
+    let is_there = !matches!(found, There::Nothing);
+    let action = match record {
+        _ if is_there && !work.rebuild => Action::Reuse,
         _ if !environments.are_there(keyed).await? => Action::BuildEnvironment,
-        (_, Some(record)) if record.key == keyed.key.to_string() => Action::Push,
-        (_, Some(record)) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => Action::Append,
-        (_, None) if keyed.made.is_some() => Action::Append,
+        Some(record) if record.key == keyed.key.to_string() => Action::Push,
+        // The backend makes all of it, or nothing.
+        _ if keyed.is_remote() => Action::BuildEnvironment,
+        Some(record) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => Action::Append,
+        None if keyed.made.is_some() => Action::Append,
         _ => Action::BuildEnvironment,
     };
+    let (digest, standing) = match found {
+        There::Nothing => (None, None),
+        There::Published(digest) => (Some(digest), None),
+        There::Remote(standing) => (standing.pinned.as_ref().ok().map(|pinned| pinned.digest), Some(standing)),
+    };
+    let location = standing.as_ref().map_or(&destination.location, |standing| &standing.image);
     let planned = Planned {
         package: declared.package.name.clone(),
         image: keyed.name.clone(),
-        destination: destination.location.clone(),
+        destination: location.clone(),
         tag: keyed.tag.clone(),
         key: keyed.key.to_string(),
         platforms: target.platforms.clone(),
         binaries: keyed.binaries(),
         action,
-        digest: match existence {
-            Existence::Found(digest) => Some(digest),
-            Existence::Missing => None,
-        },
+        digest,
         changes: match (action, record) {
             (Action::Reuse | Action::Push, _) | (_, None) => Vec::new(),
             (_, Some(record)) => changes(&record.inputs, &keyed.shown_inputs()),
         },
         moves: moves(keyed, action, record, &*destinations.source).await?,
     };
-    Ok(ImagePlan { keyed: keyed.clone(), target, destination, planned })
+    Ok(ImagePlan { keyed: keyed.clone(), target, destination, planned, standing })
+}
+
+/// Whether an image is there.
+enum There {
+    Nothing,
+    Published(Digest),
+    Remote(Standing),
+}
+
+async fn look(destination: &Destination, target: &Target, keyed: &Keyed, work: &Work) -> Result<There> {
+    match &destination.way {
+        Way::Published(publisher) => match publisher.existence(target).await {
+            // Something else under this tag is what `--rebuild` is for.
+            Err(error) if work.rebuild && error.code() == Code::TagTaken => Ok(There::Nothing),
+            Ok(Existence::Found(digest)) => Ok(There::Published(digest)),
+            Ok(Existence::Missing) => Ok(There::Nothing),
+            Err(error) => Err(error.into()),
+        },
+        Way::Remote(_) if work.rebuild => Ok(There::Nothing),
+        Way::Remote(remote) => Ok(remote.find(keyed).await?.map_or(There::Nothing, There::Remote)),
+    }
 }
 
 /// Base layers move only with an environment that this place may not have seen.
 async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &dyn BaseSource) -> Result<Moves> {
     let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != Action::Reuse);
-    if action != Action::BuildEnvironment {
+    // The backend has its bases from their registries.
+    if action != Action::BuildEnvironment || keyed.is_remote() {
         return Ok(Moves { base_at_most: None, code_about });
     }
     let mut base = 0;
@@ -207,7 +234,7 @@ fn references(declared: &Declared, keyed: &[Keyed]) -> References {
     References { package: declared.package.name.clone(), images: images.collect(), tasks }
 }
 
-fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
+pub(super) fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
     tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
@@ -225,18 +252,4 @@ pub(super) fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn check_able(session: &Session, tasks: &[String]) -> Result<()> {
-    let mut obstacles = Vec::new();
-    for declared in &session.packages {
-        let images = declared.spec.images.values().filter(|image| is_chosen(declared, &image.key, tasks));
-        for obstacle in images.flat_map(able::obstacles) {
-            // Two images may have one `build` table.
-            if !obstacles.contains(&obstacle) {
-                obstacles.push(obstacle);
-            }
-        }
-    }
-    if obstacles.is_empty() { Ok(()) } else { Err(Problems(obstacles).into()) }
 }

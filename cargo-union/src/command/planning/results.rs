@@ -34,8 +34,8 @@ pub(in crate::command) struct Record {
     pub(in crate::command) location: String,
     /// The pinned reference; `None` when it is in no registry.
     pub(in crate::command) pinned: Option<String>,
-    /// Digest of the top manifest.
-    pub(in crate::command) digest: Digest,
+    /// Digest of the top manifest; `None` when the registry of the remote builder does not tell it.
+    pub(in crate::command) digest: Option<Digest>,
     /// Compressed bytes of all layers of the first platform; 0 when the image was found, not built.
     pub(in crate::command) size: u64,
     /// Compressed bytes of the code layer, likewise.

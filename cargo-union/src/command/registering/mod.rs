@@ -12,6 +12,7 @@ use super::building::Built;
 use super::planning::keys::Keyed;
 use super::session::Declared;
 use crate::base::error::Error;
+use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
 use crate::flyte::config::Config;
 use crate::flyte::convert::{Scope, Subject, misfits};
@@ -38,6 +39,7 @@ pub(super) struct Registrable<'a> {
     image_key: String,
     entrypoint: Vec<String>,
     program: String,
+    over_entrypoint: bool,
 }
 
 impl Registrable<'_> {
@@ -56,6 +58,7 @@ impl Registrable<'_> {
             image_key: &self.image_key,
             entrypoint: &self.entrypoint,
             program: &self.program,
+            over_entrypoint: self.over_entrypoint,
         }
     }
 }
@@ -84,7 +87,9 @@ pub(super) fn scope(declared: &Declared, config: &Config) -> Result<Scope> {
 /// `RegistryMissing`.
 pub(super) fn check_registries(declared: &Declared, chosen: &[String]) -> Result<()> {
     let images = tasks(declared, chosen).filter_map(|task| declared.spec.images.get(&task.image.value));
-    let without: BTreeSet<&String> = images.filter(|image| image.registry.is_none()).map(|image| &image.key).collect();
+    // The backend has a registry of its own for what it makes.
+    let without = images.filter(|image| image.registry.is_none() && !is_remote(image));
+    let without: BTreeSet<&String> = without.map(|image| &image.key).collect();
     if without.is_empty() {
         return Ok(());
     }
@@ -184,7 +189,9 @@ fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope:
         name: declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task"),
         scope: scope.clone(),
         version: version.clone(),
-        image: made.record.pinned.clone().expect("an image of a registry is pinned"),
+        // One without a digest was allowed to go by its tag.
+        image: made.record.pinned.clone().unwrap_or_else(|| made.record.location.clone()),
+        over_entrypoint: keyed.is_remote(),
         image_key: keyed.key.to_string(),
         interface,
         entrypoint: entrypoint(keyed),
@@ -212,13 +219,15 @@ struct Parts<'a> {
     interface: Interface,
     entrypoint: Vec<String>,
     program: String,
+    over_entrypoint: bool,
 }
 
 impl<'a> Parts<'a> {
     fn of(task: &'a Task, keyed: &Keyed) -> Self {
         let image = keyed.reference().map_or_else(|| keyed.tag.clone(), |reference| reference.to_string());
         let (interface, entrypoint) = (Interface::of_manifest(task), entrypoint(keyed));
-        Self { task, image, key: keyed.key.to_string(), interface, entrypoint, program: program(task) }
+        let (key, over_entrypoint) = (keyed.key.to_string(), keyed.is_remote());
+        Self { task, image, key, interface, entrypoint, program: program(task), over_entrypoint }
     }
 
     fn subject(&self) -> Subject<'_> {
@@ -230,6 +239,7 @@ impl<'a> Parts<'a> {
             image_key: &self.key,
             entrypoint: &self.entrypoint,
             program: &self.program,
+            over_entrypoint: self.over_entrypoint,
         }
     }
 }

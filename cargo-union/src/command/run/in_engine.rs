@@ -28,8 +28,9 @@ pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
     })?;
     let built = build::make(work, ready.session, ready.ui).await?;
     let image = &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record;
+    let digest = image.digest.expect("an image in an engine was made here");
     let entries = entries(ready)?;
-    let container = engine.container(&job(ready, image.digest.to_string())).await?;
+    let container = engine.container(&job(ready, digest.to_string())).await?;
     container.upload("/", move |archive| pack(&entries, archive)).await?;
     ready.ui.status("Running", format!("{} in {}", ready.task.key, image.location));
     let listening = Listening::new(ready.ui);

@@ -42,6 +42,8 @@ pub struct Subject<'a> {
     pub entrypoint: &'a [String],
     /// Where its binary is in the image.
     pub program: &'a str,
+    /// Whether the image may have an entrypoint of its base's: the program then has to stand in its place.
+    pub over_entrypoint: bool,
 }
 
 /// Whose task it is.

@@ -72,22 +72,30 @@ pub(super) fn span(span: std::time::Duration) -> idl::Duration {
 
 fn container(subject: &Subject<'_>) -> core::Container {
     let task = subject.task;
+    let (mut command, mut args) = (subject.entrypoint.to_vec(), arguments(subject));
+    if subject.over_entrypoint && command.is_empty() {
+        command.extend(args.drain(..args.len().min(1)));
+    }
     core::Container {
         image: subject.image.to_owned(),
-        command: subject.entrypoint.to_vec(),
-        args: match task.kind.value {
-            Kind::Rust => arguments(subject.program),
-            Kind::Container => task.command_line(subject.program),
-        },
+        command,
+        args,
         resources: resources::resources(&task.resources),
         env: task.env.iter().map(|(key, value)| core::KeyValuePair { key: key.clone(), value: value.value.clone() }).collect(),
         data_config: (task.kind.value == Kind::Container).then(|| data(task)),
     }
 }
 
+fn arguments(subject: &Subject<'_>) -> Vec<String> {
+    match subject.task.kind.value {
+        Kind::Rust => worker(subject.program),
+        Kind::Container => subject.task.command_line(subject.program),
+    }
+}
+
 /// What a worker of the `flyte` crate is started with. The backend leaves the names of run and action as
 /// they stand here, and the worker takes those from its environment.
-fn arguments(program: &str) -> Vec<String> {
+fn worker(program: &str) -> Vec<String> {
     const ARGUMENTS: [&str; 9] =
         ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];
     std::iter::once(program).chain(ARGUMENTS).map(str::to_owned).collect()

@@ -25,32 +25,25 @@ const LONGEST: usize = 1 << 16;
 const EXPIRED: [&str; 3] = ["request has expired", "expiredtoken", "signature not valid in the specified time frame"];
 
 /// Sends a file, and again when that may help: the same bytes at the same place are the same.
-pub(super) async fn put(
-    line: &Line,
-    location: &CreateUploadLocationResponse,
-    content: Source,
-    checksum: &Checksum,
-) -> Result<(), Failure> {
+pub(super) async fn put(line: &Line, location: &CreateUploadLocationResponse, content: Source, checksum: &Checksum) -> Result<(), Failure> {
     let signed = Url::parse(&location.signed_url).ok().filter(|url| url.has_host());
-    let signed = signed.ok_or_else(|| Failure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
+    let signed =
+        signed.ok_or_else(|| Failure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
     // Whoever speaks to the backend without encryption has chosen that for its store as well.
     let url = if line.base.scheme() == "http" { signed } else { line.transport.checked(&line.base, signed)? };
     let headers = headers(location, checksum)?;
     let store = authority(&url);
     line.persist(&format!("an upload to {store}"), Repeat::Always, || async {
-        let stream = Stream {
-            from: content.clone(),
-            start: 0,
-            end: checksum.size,
-            done: AtomicU64::new(0),
-            tell: Box::new(|_| {}),
-        };
+        let stream = Stream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
         let mut outgoing = Outgoing::new(Method::PUT, url.clone()).body(Body::Stream(Arc::new(stream)));
         outgoing.headers = headers.clone();
         let answer = line.transport.send_once(&outgoing).await.map_err(|fault| {
-            let failure = Failure::from(fault);
-            // The store is another server than the backend: the backend's own cures do not fit.
-            if failure.code == Code::BackendUnreachable { Failure { code: Code::UploadFailed, ..failure } } else { failure }
+            let mut failure = Failure::from(fault);
+            // The store is another server than the backend, whose cures do not fit.
+            if failure.code == Code::BackendUnreachable {
+                failure.code = Code::UploadFailed;
+            }
+            failure
         })?;
         judge(answer, &store).await
     })
@@ -128,11 +121,7 @@ mod tests {
         sent.sort();
         assert_eq!(
             sent,
-            [
-                "content-md5: \"AAAAAAAAAAAAAAAAAAAAAA==\"",
-                "x-amz-meta-flytecontentmd5: \"AA==\"",
-                "x-ms-blob-type: \"BlockBlob\""
-            ]
+            ["content-md5: \"AAAAAAAAAAAAAAAAAAAAAA==\"", "x-amz-meta-flytecontentmd5: \"AA==\"", "x-ms-blob-type: \"BlockBlob\""]
         );
         assert!(headers(&location("s3://a/b", &[("a b", "c")]), &checksum).is_err());
         assert!(headers(&location("s3://a/b", &[("a", "c\nd")]), &checksum).is_err());

@@ -12,7 +12,7 @@ use super::{Client, Scope, project};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::flyte::client::{Operation, Resource};
-use crate::flyte::convert::literal;
+use crate::flyte::convert::{Form, literal};
 use crate::flyte::files::upload;
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::core::{Literal, SecurityContext, TaskTemplate};
@@ -27,11 +27,9 @@ use crate::image::order::Order;
 use union_build::spec::given::Given;
 use union_build::spec::types::Type;
 
-const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> =
-    Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "UploadInputs");
+const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> = Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "UploadInputs");
 // The run has a name of our own.
-const CREATE: Unary<CreateRunRequest, CreateRunResponse> =
-    Unary::once("flyteidl2.workflow.RunService", "CreateRun").made_repeatable();
+const CREATE: Unary<CreateRunRequest, CreateRunResponse> = Unary::once("flyteidl2.workflow.RunService", "CreateRun").made_repeatable();
 
 /// An image that shall be.
 pub struct Build<'a> {
@@ -106,7 +104,8 @@ impl Build<'_> {
             None => String::new(),
         };
         let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
-        let named = |((name, value), takes): ((&str, String), Takes)| NamedLiteral { name: name.to_owned(), value: Some(address(takes, value)) };
+        let named =
+            |((name, value), takes): ((&str, String), Takes)| NamedLiteral { name: name.to_owned(), value: Some(address(takes, value)) };
         Ok((values.into_iter().zip(takes).map(named).collect(), sent))
     }
 
@@ -133,7 +132,8 @@ impl Build<'_> {
 
     /// Puts the inputs where the backend keeps data; `None` when it wants them with the run.
     async fn offload(&self, task_spec: &[u8], inputs: &Inputs) -> Result<Option<crate::flyte::idl::common::OffloadedInputData>, Failure> {
-        let request = UploadInputsRequest { project_id: Some(project(self.scope)), task_spec: task_spec.to_vec(), inputs: Some(inputs.clone()) };
+        let request =
+            UploadInputsRequest { project_id: Some(project(self.scope)), task_spec: task_spec.to_vec(), inputs: Some(inputs.clone()) };
         let uploaded = async {
             let client = self.client.at(Operation::UploadInputs, Resource::ProjectId(project(self.scope))).await?;
             client.unary(UPLOAD, &request).await
@@ -151,7 +151,8 @@ impl Build<'_> {
         let secrets = spec::secrets(self.order);
         if !secrets.is_empty() {
             let security_context = Some(SecurityContext { secrets, ..SecurityContext::default() });
-            let more = TaskSpec { task_template: Some(TaskTemplate { security_context, ..TaskTemplate::default() }), ..TaskSpec::default() };
+            let more =
+                TaskSpec { task_template: Some(TaskTemplate { security_context, ..TaskTemplate::default() }), ..TaskSpec::default() };
             spec.extend(more.encode_to_vec());
         }
         spec
@@ -164,7 +165,7 @@ fn address(takes: Takes, value: String) -> Literal {
         Takes::Text => Type::String,
         Takes::Blob => Type::File,
     };
-    literal(&ty, &Given::Text(value)).expect("a text is both a string and the address of a file")
+    literal(&ty, &Given::Text(value), Form::MessagePack).expect("a text is both a string and the address of a file")
 }
 
 /// Where the image is that a run has made: the first text that it gave.

@@ -14,7 +14,7 @@ use super::client::{Client, Operation, Resource};
 use super::convert::Scope;
 use super::idl::common::ProjectIdentifier;
 use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifier};
-use super::rpc::{Failure, Status, Unary};
+use super::rpc::{Status, Unary};
 use crate::base::error::Result;
 
 pub use build::{Build, Listener, Made, build};
@@ -36,12 +36,14 @@ pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<S
         let client = client.at(Operation::GetImage, Resource::ProjectId(project(scope))).await?;
         client.unary(GET, &request).await
     };
-    let failure = match asked.await {
+    let mut failure = match asked.await {
         Ok(response) => return Ok(response.image.map(|image| image.fqin).filter(|fqin| !fqin.is_empty())),
         Err(failure) if failure.is(Status::NotFound) => return Ok(None),
-        Err(failure) if failure.is(Status::Unimplemented) => Failure { code: Code::BuilderMissing, help: None, ..failure },
         Err(failure) => failure,
     };
+    if failure.is(Status::Unimplemented) {
+        failure.code = Code::BuilderMissing;
+    }
     Err(failure.into_error(format!("could not find out whether the backend has the image `{name}`")))
 }
 

@@ -55,7 +55,8 @@ impl BuildTask {
 pub async fn task(client: &Client, org: &str) -> Result<BuildTask> {
     let tried = || "could not look for the image builder of the backend".to_owned();
     let scope = Scope { org: org.to_owned(), project: PROJECT.to_owned(), domain: DOMAIN.to_owned() };
-    let missing = || Error::new(Code::BuilderMissing, tried()).because(format!("{} has no task `{NAME}` in {PROJECT}/{DOMAIN}", client.endpoint()));
+    let missing =
+        || Error::new(Code::BuilderMissing, tried()).because(format!("{} has no task `{NAME}` in {PROJECT}/{DOMAIN}", client.endpoint()));
     let latest = match client.latest(&scope, NAME).await {
         Err(failure) if failure.is(Status::NotFound) => None,
         latest => latest.map_err(|failure| failure.into_error(tried()))?,

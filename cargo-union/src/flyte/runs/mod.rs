@@ -60,7 +60,7 @@ impl Run {
         Ok(Self { scope, name: new_name()? })
     }
 
-    fn id(&self) -> RunIdentifier {
+    pub(super) fn id(&self) -> RunIdentifier {
         let Scope { org, project, domain } = self.scope.clone();
         RunIdentifier { org, project, domain, name: self.name.clone() }
     }

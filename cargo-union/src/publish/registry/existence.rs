@@ -13,7 +13,7 @@ use crate::base::error::Result;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
-use crate::image::reference::PinnedRef;
+use crate::image::reference::{ImageRef, PinnedRef};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
 use crate::publish::{Existence, Target};
@@ -30,6 +30,15 @@ impl Registry {
             Err(refusal) if refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403)) => Ok(false),
             Err(refusal) => Err(refusal.failure.into_error(format!("could not find out whether {image} can be pulled"))),
         }
+    }
+
+    /// The digest under a tag; `None` when there is no such tag.
+    ///
+    /// # Errors
+    /// When the registry does not say.
+    pub async fn digest(&self, image: &ImageRef) -> Result<Option<Digest>> {
+        let asked = self.head_manifest(&Place::of(&image.repository), &image.tag).await;
+        asked.map_err(|refusal| refusal.failure.into_error(format!("could not ask for the digest of {image}")))
     }
 
     pub(super) async fn find(&self, place: &Place, target: &Target) -> Result<Existence, Failure> {

@@ -168,7 +168,11 @@ pub static SECRET: Level = Level {
     doc: "One secret of the build.",
     keys: &[
         Key::new("id", Kind::Text, "Its name in the build."),
-        Key::new("env", Kind::Text, "The environment variable that holds it. The remote builder takes the backend's secret of that id instead, and wants neither `env` nor `file`."),
+        Key::new(
+            "env",
+            Kind::Text,
+            "The environment variable that holds it. The remote builder takes the backend's secret of that id instead, and wants neither `env` nor `file`.",
+        ),
         Key::new("file", Kind::Path, "The file that holds it; instead of `env`."),
         Key::new("required", Kind::Bool, "Whether the build stops without it.").default("true"),
     ],

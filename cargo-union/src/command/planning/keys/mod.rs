@@ -17,7 +17,7 @@ use crate::build::inputs::config_inputs;
 use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
-use crate::image::reference::{ImageRef, Repository};
+use crate::image::reference::{ImageRef, PinnedRef, Repository};
 use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
 
 mod code;
@@ -46,6 +46,8 @@ pub(in crate::command) struct Keyed {
     pub(in crate::command) chain: Vec<spec::Image>,
     /// The base for each platform, in the order declared; `None` is scratch.
     pub(in crate::command) bases: Vec<(Platform, Option<LockedBase>)>,
+    /// The base for all platforms at once; `None` is scratch, or a Dockerfile's.
+    pub(in crate::command) base: Option<PinnedRef>,
     /// What of its environment an engine has to make.
     pub(in crate::command) made: Option<Made>,
     /// What of its chain is left for the native builder.
@@ -70,6 +72,11 @@ impl Keyed {
     /// Its own spec.
     pub(in crate::command) fn spec(&self) -> &spec::Image {
         self.chain.last().expect("a chain ends with the image's own spec")
+    }
+
+    /// Whether the backend makes it.
+    pub(in crate::command) fn is_remote(&self) -> bool {
+        environment::is_remote(self.spec())
     }
 
     /// Where it is in its registry, when one is set.
@@ -159,6 +166,7 @@ async fn image(
         Base::Reference(base) => bases::locked(base, &platforms, lock, &**ask.source, ask.policy).await?,
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
+    let base = whole(&chain[0].base, &bases, lock);
     let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
@@ -173,6 +181,7 @@ async fn image(
     }
     Ok(Keyed {
         name: spec.key.clone(),
+        base,
         bases,
         made,
         left,
@@ -185,6 +194,15 @@ async fn image(
         code,
         chain,
     })
+}
+
+/// The base that stands for all platforms: an index, or the only one's own image.
+fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock) -> Option<PinnedRef> {
+    let Base::Reference(typed) = base else { return None };
+    let (_, first) = bases.first()?;
+    let first = first.as_ref()?;
+    let digest = if bases.len() == 1 { first.digest } else { lock.entry(typed)?.digest };
+    Some(first.repository.pinned(digest))
 }
 
 /// The inputs of the environment and of the config. The name and the tag's format belong to the

@@ -1,0 +1,142 @@
+//! Images that the backend makes: ordered, waited for, and pinned.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use union_build::diag::Code;
+
+use super::{Fresh, Package};
+use crate::base::error::Error;
+use crate::base::fs;
+use crate::build::remote::Ordered;
+use crate::command::planning::ImagePlan;
+use crate::command::planning::remote::{self, RemoteImages, Standing};
+use crate::flyte::console;
+use crate::flyte::images::{self, Build};
+use crate::flyte::runs::{self, End, Phase, Run, State};
+use crate::ui::{self, Ui};
+
+/// How many lines of its log an error shows.
+const LAST: usize = 20;
+
+/// Has an image made, and waits for it. Whoever drops this before has the builder stopped.
+///
+/// # Errors
+/// `RemoteBuildFailed`; what sending, starting and watching end with.
+pub(super) async fn order(package: &Package<'_>, image: &ImagePlan, backend: &RemoteImages, ordered: Ordered) -> Result<Fresh> {
+    let name = &image.keyed.name;
+    let log =
+        package.session.workspace.target_directory.join("union/logs").join(&package.declared.package.name).join(format!("{name}.log"));
+    let watch = Watch::begin(name, log, backend, package.ui)?;
+    let target = image.keyed.reference().map_or_else(|| remote::name(&image.keyed), |reference| reference.to_string());
+    let build = Build {
+        client: &backend.client,
+        scope: &backend.scope,
+        task: backend.task().await?,
+        order: &ordered.order,
+        context: ordered.context.as_ref().map(|context| context.path().to_owned()),
+        target: &target,
+        anew: package.work.rebuild,
+    };
+    let made = images::build(&build, &watch).await?;
+    let there = made.image.map_err(|end| watch.failed(&made.run, end))?;
+    let standing = backend.standing(there).await;
+    package.ui.status("Published", format!("{name} {} ({} sent)", standing.image, ui::bytes(made.sent)));
+    let record = super::recording::ordered(image, &standing, made.sent, package.revision);
+    Ok(Fresh { record, sent: made.sent, adopted: false, unpinned: unpinned(name, &standing) })
+}
+
+/// What is wrong with an image that has no digest; `None` when it has one.
+pub(super) fn unpinned(name: &str, standing: &Standing) -> Option<Error> {
+    let why = standing.pinned.as_ref().err()?;
+    Some(Error::new(Code::ImageUnpinned, format!("could not pin image `{name}`, which is {}", standing.image)).because(why.clone()))
+}
+
+/// Tells how a build goes on, and keeps what it writes.
+struct Watch<'a> {
+    image: &'a str,
+    path: PathBuf,
+    backend: &'a RemoteImages,
+    ui: &'a Ui,
+    log: Mutex<Log>,
+}
+
+struct Log {
+    file: std::fs::File,
+    last: VecDeque<String>,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins the log anew.
+    fn begin(image: &'a str, path: PathBuf, backend: &'a RemoteImages, ui: &'a Ui) -> Result<Self> {
+        fs::create_folder(path.parent().expect("a log is in a folder"))?;
+        let file = std::fs::File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
+        Ok(Self { image, path, backend, ui, log: Mutex::new(Log { file, last: VecDeque::new() }) })
+    }
+
+    fn page(&self, run: &Run) -> String {
+        console::run(&self.backend.client.endpoint(), &run.scope, &run.name)
+    }
+
+    fn failed(&self, run: &Run, end: End) -> Error {
+        let how = match end {
+            End::Succeeded => "ended well".to_owned(),
+            End::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
+            End::TimedOut(_) => "took longer than it may".to_owned(),
+            End::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
+            End::Aborted(reason) => format!("was aborted: {reason}"),
+        };
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let last: Vec<&str> = log.last.iter().map(String::as_str).collect();
+        let said = if last.is_empty() { String::new() } else { format!("; its last lines:\n{}", last.join("\n")) };
+        Error::new(Code::RemoteBuildFailed, format!("the backend did not make image `{}`", self.image))
+            .because(format!("the run `{}` {how}{said}", run.name))
+            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.page(run), self.path.display()))
+    }
+}
+
+impl runs::Listener for Watch<'_> {
+    fn is(&self, state: State) {
+        let phase = match state.phase {
+            Phase::Unknown => return,
+            Phase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
+            phase => phase.to_string(),
+        };
+        self.ui.detail("Building", format!("{}: {phase}", self.image));
+    }
+
+    fn wrote(&self, line: &runs::Line) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        // What cannot be written is still told.
+        let _ = writeln!(log.file, "{}", line.text);
+        if self.ui.talk().verbosity > 1 {
+            self.ui.status("", format!("{}: {}", self.image, line.text));
+        }
+        log.last.push_back(line.text.clone());
+        if log.last.len() > LAST {
+            log.last.pop_front();
+        }
+    }
+
+    fn lost(&self, why: &str, after: Duration) {
+        self.ui.status("Retrying", format!("to watch the build of {} in {:.1} s: {why}", self.image, after.as_secs_f64()));
+    }
+
+    fn no_logs(&self, why: &str) {
+        self.ui.detail("Skipping", format!("the log of the build of {}: {why}", self.image));
+    }
+}
+
+impl images::Listener for Watch<'_> {
+    fn started(&self, run: &Run) {
+        self.ui.status("Building", format!("{}: {}", self.image, self.page(run)));
+    }
+
+    fn stops(&self, run: &Run) {
+        self.ui.status("Aborting", format!("{}, which builds {}", run.name, self.image));
+    }
+}

@@ -1,0 +1,97 @@
+//! Images that the backend makes: which of them it has, and whether a cluster will get exactly those.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tokio::sync::OnceCell;
+
+use super::keys::Keyed;
+use crate::command::session::{Declared, Session};
+use crate::command::{backend, registering};
+use crate::flyte::client::Client;
+use crate::flyte::convert::Scope;
+use crate::flyte::images::{self, BuildTask};
+use crate::image::reference::{BaseRef, PinnedRef};
+use crate::publish::registry::Registry;
+use crate::settings::Work;
+use crate::ui::Ui;
+
+/// The backend, as the place of a package's images.
+pub(in crate::command) struct RemoteImages {
+    /// Who is asked.
+    pub(in crate::command) client: Client,
+    /// In whose name.
+    pub(in crate::command) scope: Scope,
+    registry: Arc<Registry>,
+    task: OnceCell<BuildTask>,
+}
+
+/// An image that the backend has made.
+#[derive(Clone, Debug)]
+pub(in crate::command) struct Standing {
+    /// Where it is, as the backend says.
+    pub(in crate::command) image: String,
+    /// The same with its digest, or why that is not known.
+    pub(in crate::command) pinned: std::result::Result<PinnedRef, String>,
+}
+
+impl RemoteImages {
+    /// Nobody is asked yet.
+    ///
+    /// # Errors
+    /// `BackendMissing`, `ProjectMissing`.
+    pub(in crate::command) fn new(
+        work: &Work,
+        session: &Session,
+        declared: &Declared,
+        registry: Arc<Registry>,
+        ui: &Arc<Ui>,
+    ) -> Result<Self> {
+        let client = backend::client(&work.scope.backend, &session.backend, false, ui)?;
+        Ok(Self { client, scope: registering::scope(declared, &session.backend)?, registry, task: OnceCell::new() })
+    }
+
+    /// The task that makes images; looked for once.
+    ///
+    /// # Errors
+    /// `BuilderMissing`; why the backend cannot say.
+    pub(in crate::command) async fn task(&self) -> Result<&BuildTask> {
+        Ok(self.task.get_or_try_init(|| images::task(&self.client, &self.scope.org)).await?)
+    }
+
+    /// The image, when the backend has it.
+    ///
+    /// # Errors
+    /// Why it cannot say.
+    pub(in crate::command) async fn find(&self, keyed: &Keyed) -> Result<Option<Standing>> {
+        let found = images::find(&self.client, &self.scope, &name(keyed)).await?;
+        Ok(match found {
+            Some(image) => Some(self.standing(image).await),
+            None => None,
+        })
+    }
+
+    /// Asks the registry of an image for its digest.
+    pub(in crate::command) async fn standing(&self, image: String) -> Standing {
+        let pinned = self.pinned(&image).await;
+        Standing { image, pinned }
+    }
+
+    async fn pinned(&self, image: &str) -> std::result::Result<PinnedRef, String> {
+        let BaseRef { repository, tag, digest } = image.parse::<BaseRef>().map_err(|cause| cause.to_string())?;
+        if let Some(digest) = digest {
+            return Ok(repository.pinned(digest));
+        }
+        let tagged = repository.tagged(tag.unwrap_or_else(|| "latest".to_owned()));
+        match self.registry.digest(&tagged).await {
+            Ok(Some(digest)) => Ok(repository.pinned(digest)),
+            Ok(None) => Err(format!("{} has no such image for whoever asks from here", repository.registry)),
+            Err(error) => Err(error.chain().join(": ")),
+        }
+    }
+}
+
+/// The name under which the backend knows an image.
+pub(in crate::command) fn name(keyed: &Keyed) -> String {
+    format!("{}:{}", keyed.spec().name.value, keyed.tag)
+}

@@ -1,0 +1,259 @@
+//! Images that the backend makes: from a manifest to a task that is registered with one of them.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use union_tests::Project;
+use union_tests::base::{layout_of, push};
+use union_tests::registry::Registry;
+use union_tests::stub::Stub;
+
+use crate::world::{TYPED, World, task};
+
+/// A registry with a base that has a shell's name and nothing else, and a backend that makes images.
+fn world(behaviour: &str) -> World {
+    let registry = Registry::open();
+    base(&registry);
+    let backend = Stub::building(registry.host(), behaviour);
+    World { registry, backend }
+}
+
+fn base(registry: &Registry) {
+    let folder = tempfile::tempdir().unwrap();
+    let tar = folder.path().join("base.tar");
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    fs::write(folder.path().join("bin/sh"), "").unwrap();
+    let packed = std::process::Command::new("tar").arg("-C").arg(folder.path()).arg("-cf").arg(&tar).arg("bin").status().unwrap();
+    assert!(packed.success());
+    let layout = folder.path().join("layout");
+    layout_of(&[&tar], &json!({ "Entrypoint": ["/bin/sh"] }), &layout);
+    push(&layout, &format!("{}/library/base:1", registry.host()));
+}
+
+/// A package `hello` whose image the backend makes, with more in the table of the image.
+fn hello(world: &World, image: &str) -> Project {
+    let manifest = format!(
+        "[package.metadata.union]\nproject = \"flytesnacks\"\ndomain = \"development\"\nbuilder = \"remote\"\n\
+         [package.metadata.union.build]\nlink = \"static\"\n\
+         [package.metadata.union.images.default]\nbase-image = \"{}/library/base:1\"\n{image}\n",
+        world.registry.host()
+    );
+    world.at_home(Project::package("hello").union(&manifest).union(TYPED).locked())
+}
+
+fn layers(made: &Value) -> Vec<Value> {
+    made["spec"]["layers"].as_array().unwrap().clone()
+}
+
+#[test]
+fn an_image_is_made_once_and_registered_by_its_digest() {
+    let world = world("");
+    let project = hello(&world, "");
+    let built = project.run(["build"]).succeeds().stderr_has("Building default: http://").stderr_has("Published default ");
+    let pinned = built.stdout().trim().to_owned();
+    assert!(pinned.starts_with(&format!("{}/backend/hello@sha256:", world.registry.host())), "{pinned}");
+    let (puts, runs) = (world.backend.puts().len(), world.backend.runs().len());
+    assert_eq!((puts, runs), (2, 1));
+
+    let again = project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default ");
+    assert_eq!(again.stdout().trim(), pinned);
+    let plan = project.run(["plan"]).succeeds();
+    plan.stdout_has("unchanged").stdout_has(&format!("{}/backend/hello:", world.registry.host()));
+    // A fresh checkout finds it as well.
+    fs::remove_dir_all(project.path("target")).unwrap();
+    let registered = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
+    assert_eq!(registered["image"], pinned.as_str());
+    assert_eq!((world.backend.puts().len(), world.backend.runs().len()), (puts, runs));
+    assert!(world.backend.calls().iter().all(|call| call.get("invalid").is_none()), "{:?}", world.backend.calls());
+
+    // The entrypoint of the base must not swallow what the task runs.
+    let version = registered["version"].as_str().unwrap();
+    let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "hello", version]);
+    let command = shown.split("\"command\"").nth(1).unwrap_or_default().split(']').next().unwrap_or_default();
+    assert!(command.contains("/union/bin/hello"), "{shown}");
+}
+
+#[test]
+fn the_order_holds_what_the_manifest_says() {
+    let world = world("");
+    let image = "apt-packages = [\"curl\"]\ncommands = [\"one\", \"two\\nthree\"]\ncopy = [{ from = \"conf\", to = \"/etc/app\" }]\n\
+        env = { A = \"b\" }\nworkdir = \"/work\"\npip-packages = [\"numpy==2.3.*\"]\npip-index = \"https://index.test/simple\"\npython-version = \"3.13\"";
+    let project = hello(&world, image).file("conf/a", "a");
+    project.run(["build", "--no-check"]).succeeds();
+    let made = &world.backend.made()[0];
+    assert_eq!(made["spec"]["platform"], json!(["linux/amd64"]));
+    assert_eq!(made["spec"]["pythonVersion"], "3.13");
+    let pinned = format!("{}/library/base@sha256:", world.registry.host());
+    assert!(made["spec"]["baseImage"].as_str().unwrap().starts_with(&pinned), "{made}");
+    let layers = layers(made);
+    assert_eq!(
+        layers[..layers.len() - 1],
+        [
+            json!({ "aptPackages": { "packages": ["curl"] } }),
+            json!({ "pipPackages": { "packages": ["numpy==2.3.*"], "options": { "indexUrl": "https://index.test/simple" } } }),
+            json!({ "copyConfig": { "src": "copy/0", "dst": "/etc/app" } }),
+            json!({ "commands": { "cmd": ["one"] } }),
+            json!({ "commands": { "cmd": ["/bin/sh -c \"$(printf %b 'two\\nthree')\""] } }),
+            json!({ "copyConfig": { "src": "bin", "dst": "/union/bin" } }),
+            json!({ "workdir": { "workdir": "/work" } }),
+        ]
+    );
+    let env = &layers[layers.len() - 1]["env"]["envVariables"];
+    assert_eq!((&env["A"], &env["UNION_START_CHECK"]), (&"b".into(), &"skipped".into()));
+    assert_eq!(env["UNION_IMAGE_ID"].as_str().unwrap().len(), 64);
+    assert_eq!(made["context"], json!(["copy/0 755 0:0 0", "copy/0/a 644 0:0 0", "bin/hello 755 0:0 0"]));
+}
+
+#[test]
+fn the_same_order_has_the_same_bytes_on_another_machine() {
+    let (one, other) = (world(""), world(""));
+    let orders = [&one, &other].map(|world| {
+        let project = hello(world, "copy = [{ from = \"conf\", to = \"/etc/app\" }]").file("conf/a", "a").file("conf/b/c", "d");
+        project.run(["build"]).succeeds();
+        // The address of the store has the checksum in it; that of the base's registry differs.
+        world.backend.puts().into_iter().find(|path| path.ends_with("context.tar.gz")).unwrap()
+    });
+    assert_eq!(orders[0], orders[1]);
+}
+
+#[test]
+fn secrets_go_by_name_only() {
+    let world = world("");
+    let image = "commands = [\"use /run/secrets/hub\"]\nsecrets = [{ id = \"hub\" }]";
+    let project = hello(&world, image).env("HUB", "hunter2");
+    project.run(["build", "-vv"]).succeeds().stderr_lacks("hunter2");
+    let made = &world.backend.made()[0];
+    assert_eq!(made["secrets"], json!(["hub"]));
+    let command = &layers(made)[0]["commands"];
+    assert_eq!(command["secretMounts"], json!([{ "key": "hub", "mountRequirement": "ENV_VAR", "envVar": "UNION_SECRET_0" }]));
+    assert!(command["cmd"][0].as_str().unwrap().contains("/run/secrets/hub"), "{command}");
+    let local = hello(&world, "commands = [\"x\"]\nsecrets = [{ id = \"hub\", env = \"HUB\" }]");
+    local.run(["build"]).exits(2).fails_with("U0117").stderr_has("takes the secret `hub` from the backend");
+    assert!(!world.backend.kept("store").iter().any(|file| file.contains("hunter2")));
+}
+
+#[test]
+fn a_backend_without_a_builder_gets_nothing() {
+    for (backend, why) in [
+        (Stub::start(), "could not find out whether the backend has the image"),
+        (Stub::behaving("builder,disabled"), "has no task `build-image` in system/production"),
+    ] {
+        let registry = Registry::open();
+        base(&registry);
+        let world = World { registry, backend };
+        let project = hello(&world, "");
+        project.run(["build"]).exits(1).fails_with("U0769").stderr_has(why).stderr_has("builder = \"docker\"").compiles_nothing();
+        assert_eq!((world.backend.puts().len(), world.backend.runs().len(), world.backend.count("CreateUploadLocation")), (0, 0, 0));
+    }
+}
+
+#[test]
+fn an_address_that_has_expired_is_asked_for_anew() {
+    let world = world("expired-once");
+    hello(&world, "").run(["build"]).succeeds().stderr_lacks("TOPSECRET");
+    assert_eq!((world.backend.count("CreateUploadLocation"), world.backend.puts().len()), (3, 3));
+    let never = self::world("expired");
+    let refused = hello(&never, "").run(["build"]).exits(1).fails_with("U0772");
+    refused.stderr_has("could not send `spec.pb`").stderr_has("Request has expired").stderr_has("faster line").stderr_lacks("TOPSECRET");
+    assert_eq!((never.backend.puts().len(), never.backend.runs().len()), (3, 0));
+}
+
+#[test]
+fn a_store_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
+    let world = world("busy");
+    hello(&world, "").run(["build"]).succeeds().stderr_has("Retrying an upload to 127.0.0.1:").stderr_has("SlowDown");
+    assert_eq!(world.backend.puts().len(), 4);
+    let torn = self::world("torn");
+    let refused = hello(&torn, "").run(["build"]).exits(1).fails_with("U0771");
+    refused.stderr_has("BadDigest: The Content-MD5 you specified did not match").stderr_lacks("TOPSECRET");
+    assert_eq!((torn.backend.puts().len(), torn.backend.runs().len()), (1, 0));
+}
+
+#[test]
+fn a_store_that_is_gone_is_named() {
+    let world = world("gone");
+    let refused = hello(&world, "").run(["build"]).exits(1).fails_with("U0770");
+    refused.stderr_has("could not send `spec.pb` to the backend's store").stderr_lacks("TOPSECRET");
+}
+
+#[test]
+fn a_build_that_fails_shows_the_end_of_its_log_and_where_it_is() {
+    let world = world("fail");
+    let project = hello(&world, "");
+    let failed = project.run(["build"]).exits(1).fails_with("U0503");
+    let run = &world.backend.runs()[0];
+    let page = format!("/v2/domain/development/project/flytesnacks/runs/{run}");
+    failed.stderr_has("failed: boom").stderr_has("and goes on").stderr_has("attempt 1 ends").stderr_has(&page);
+    let log = project.read("target/union/logs/hello/default.log");
+    assert!(log.contains("attempt 1 begins") && log.contains("attempt 1 ends"), "{log}");
+    assert!(!project.path("target/union/results").exists(), "nothing is remembered of it");
+}
+
+#[test]
+fn ctrl_c_stops_the_build_at_the_backend() {
+    let world = world("hold");
+    let project = hello(&world, "");
+    let running = project.start(["build"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while world.backend.runs().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "no run was created");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.interrupt();
+    running.wait().exits(130).stderr_has("Aborting ");
+    assert_eq!(world.backend.aborted(&world.backend.runs()[0]).as_deref(), Some("interrupted"));
+}
+
+#[test]
+fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
+    let world = world("unpushed");
+    let project = hello(&world, "");
+    let refused = project.run(["build"]).exits(1).fails_with("U0504");
+    refused.stderr_has("could not pin image `default`").stderr_has("--allow-unpinned");
+    // It is there all the same, and is not made again.
+    project.run(["register"]).exits(1).fails_with("U0504").stderr_has("Unchanged default");
+    assert_eq!((world.backend.runs().len(), world.backend.writes()), (1, 0));
+    let allowed = project.run(["register", "--allow-unpinned", "--format", "json"]).succeeds().stderr_has("warning: [U0504]");
+    assert!(task(&allowed)["image"].as_str().unwrap().starts_with(&format!("{}/backend/hello:", world.registry.host())));
+    assert_eq!(allowed.json()["images"][0]["digest"], Value::Null);
+    project.run(["images"]).succeeds().stdout_has("not pinned");
+}
+
+#[test]
+fn with_a_registry_the_image_goes_there_and_the_references_are_known() {
+    let world = world("");
+    let project = hello(&world, "").file("build.rs", "").env("UNION_REGISTRY", format!("{}/team", world.registry.host()));
+    let built = project.run(["build"]).succeeds();
+    assert!(built.stdout().starts_with(&format!("{}/team/hello@sha256:", world.registry.host())), "{}", built.stdout());
+    project.run(["plan"]).succeeds().stdout_has(&format!("unchanged {}/team/hello:", world.registry.host()));
+}
+
+#[test]
+fn what_the_backend_makes_goes_nowhere_else() {
+    let world = world("");
+    let project = hello(&world, "");
+    for words in [&["build", "--no-push"][..], &["build", "--output", "oci:out"], &["build", "--output", "tar:out.tar"]] {
+        project.run(words).exits(2).fails_with("U0001").stderr_has("`--builder docker`").compiles_nothing();
+    }
+    assert!(!Path::new(&project.path("out")).exists());
+}
+
+#[test]
+fn rebuilding_makes_it_anew() {
+    let world = world("");
+    let project = hello(&world, "");
+    project.run(["build"]).succeeds();
+    project.run(["build", "--rebuild"]).succeeds().stderr_has("Published default");
+    let made = world.backend.made();
+    let mut anew: Vec<bool> = made.iter().map(|made| made["run_spec"]["cacheConfig"]["overwriteCache"] == true).collect();
+    anew.sort_unstable();
+    assert_eq!(anew, [false, true]);
+}
+
+#[test]
+fn a_dry_run_sends_nothing() {
+    let world = world("");
+    hello(&world, "").run(["register", "--dry-run"]).succeeds().stderr_has("Packed default remote:hello:");
+    assert_eq!((world.backend.puts().len(), world.backend.runs().len(), world.backend.writes()), (0, 0, 0));
+}
