@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use union_tests::Project;
-use union_tests::base::{layout_of, push};
+use union_tests::base::{debian, debian_layout, layout_of, push};
+use union_tests::engine::Engine;
 use union_tests::registry::Registry;
 use union_tests::stub::Stub;
 
+use crate::interfaces::{DESCRIPTION, worker};
 use crate::world::{TYPED, World, task};
 
 /// A registry with a base that has a shell's name and nothing else, and a backend that makes images.
@@ -70,7 +72,7 @@ fn an_image_is_made_once_and_registered_by_its_digest() {
     // The entrypoint of the base must not swallow what the task runs.
     let version = registered["version"].as_str().unwrap();
     let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "hello", version]);
-    let command = shown.split("\"command\"").nth(1).unwrap_or_default().split(']').next().unwrap_or_default();
+    let command = shown.split("'command'").nth(1).unwrap_or_default().split(']').next().unwrap_or_default();
     assert!(command.contains("/union/bin/hello"), "{shown}");
 }
 
@@ -223,8 +225,14 @@ fn an_image_that_cannot_be_pinned_has_to_be_allowed() {
 #[test]
 fn with_a_registry_the_image_goes_there_and_the_references_are_known() {
     let world = world("");
-    let project = hello(&world, "").file("build.rs", "").env("UNION_REGISTRY", format!("{}/team", world.registry.host()));
-    let built = project.run(["build"]).succeeds();
+    let project = hello(&world, "");
+    let references =
+        |project: &Project| project.read(&format!("target/union/references/{}", project.files_below("target/union/references")[0]));
+    project.run(["build"]).succeeds();
+    assert!(references(&project).contains("\"repository\": null"), "{}", references(&project));
+    let project = project.env("UNION_REGISTRY", format!("{}/team", world.registry.host()));
+    let built = project.run(["build", "--rebuild"]).succeeds();
+    assert!(references(&project).contains(&format!("{}/team/hello", world.registry.host())), "{}", references(&project));
     assert!(built.stdout().starts_with(&format!("{}/team/hello@sha256:", world.registry.host())), "{}", built.stdout());
     project.run(["plan"]).succeeds().stdout_has(&format!("unchanged {}/team/hello:", world.registry.host()));
 }
@@ -256,4 +264,80 @@ fn a_dry_run_sends_nothing() {
     let world = world("");
     hello(&world, "").run(["register", "--dry-run"]).succeeds().stderr_has("Packed default remote:hello:");
     assert_eq!((world.backend.puts().len(), world.backend.runs().len(), world.backend.writes()), (0, 0, 0));
+}
+
+#[test]
+fn a_fresh_checkout_learns_the_interface_from_a_variable_of_the_image() {
+    let world = world("");
+    let manifest = format!(
+        "[dependencies]\nflyte = {{ path = \"flyte\" }}\n[package.metadata.union]\nproject = \"flytesnacks\"\n\
+         domain = \"development\"\nbuilder = \"remote\"\n[package.metadata.union.build]\nlink = \"static\"\n\
+         [package.metadata.union.images.default]\nbase-image = \"{}/library/base:1\"\n",
+        world.registry.host()
+    );
+    let project = world.at_home(
+        Project::package("hello")
+            .union(&manifest)
+            .file("src/main.rs", &worker(DESCRIPTION))
+            .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+            .file("flyte/src/lib.rs", "")
+            .locked(),
+    );
+    let first = task(&project.run(["register", "--format", "json"]).succeeds());
+    for folder in [project.path("target"), project.cache()] {
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let again = task(&project.run(["register", "--format", "json"]).succeeds().compiles_nothing());
+    assert_eq!((&again["state"], &again["name"], &again["image"]), (&"unchanged".into(), &"my_task".into(), &first["image"]));
+}
+
+/// A Dockerfile of what an order says, as the backend's builder reads it: one instruction a step.
+fn dockerfile(base: &str, layers: &[Value]) -> String {
+    let mut text = format!("FROM {base}\n");
+    for layer in layers {
+        let (kind, step) = layer.as_object().unwrap().iter().next().unwrap();
+        let line = match kind.as_str() {
+            "copyConfig" => format!("COPY {} {}", step["src"].as_str().unwrap(), step["dst"].as_str().unwrap()),
+            "workdir" => format!("WORKDIR {}", step["workdir"].as_str().unwrap()),
+            "commands" => {
+                let mounts = step["secretMounts"].as_array().into_iter().flatten();
+                let given: String = mounts.map(|secret| format!("export {}=hunter2; ", secret["envVar"].as_str().unwrap())).collect();
+                format!("RUN {given}{}", step["cmd"][0].as_str().unwrap())
+            }
+            "env" => {
+                let variables = step["envVariables"].as_object().unwrap();
+                let lines: Vec<String> = variables.iter().map(|(name, value)| format!("ENV {name}={}", value.as_str().unwrap())).collect();
+                lines.join("\n")
+            }
+            other => panic!("{other} needs a network"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn an_engine_makes_of_the_order_what_was_meant() {
+    let world = world("");
+    push(&debian_layout(), &format!("{}/library/debian:1", world.registry.host()));
+    let image = "copy = [{ from = \"conf\", to = \"/etc/app\" }, { from = \"run.sh\", to = \"/opt/run\", mode = \"0755\" }]\n\
+        commands = [\"cat /run/secrets/hub >/seen\", \"-x 2>/dev/null || echo \\\"it's\\\" >/odd\\nprintf '%s\\\\n' a >>/odd\"]\n\
+        secrets = [{ id = \"hub\" }]\nenv = { A = \"b=c\" }\nworkdir = \"/work\"";
+    let project = hello(&world, image).file("conf/a", "a").file("run.sh", "#!/bin/sh\necho ran\n");
+    project.edit("Cargo.toml", "library/base:1", "library/debian:1");
+    project.run(["build"]).succeeds();
+    let layers = layers(&world.backend.made()[0]);
+
+    let engine = Engine::shared();
+    engine.docker(&["import", debian("bookworm", &[]).to_str().unwrap(), "order-base:1"]);
+    let context = tempfile::tempdir().unwrap();
+    let archive = world.backend.stored("context.tar.gz");
+    let unpacked = std::process::Command::new("tar").arg("-C").arg(context.path()).arg("-xzf").arg(archive).status().unwrap();
+    assert!(unpacked.success());
+    fs::write(context.path().join("Dockerfile"), dockerfile("order-base:1", &layers)).unwrap();
+    engine.docker(&["build", "--tag", "order:1", context.path().to_str().unwrap()]);
+    let look = "cat /seen /odd /etc/app/a; ls /run/secrets; echo \"$A $UNION_START_CHECK\"; pwd; /opt/run; /union/bin/hello";
+    let said = engine.docker(&["run", "--rm", "--network", "none", "order:1", "/bin/sh", "-c", look]);
+    assert_eq!(said, "hunter2it's\na\nab=c \n/work\nran\nhello");
 }

@@ -7,13 +7,13 @@ use union_tests::Project;
 use crate::world::{World, task};
 
 /// A worker as the `flyte` crate makes them, seen from outside: asked, it prints a description.
-fn worker(description: &str) -> String {
+pub(crate) fn worker(description: &str) -> String {
     format!(
         "fn main() {{\n    if std::env::args().nth(1).as_deref() == Some(\"describe-interface\") {{\n        println!(\"{{}}\", {description:?});\n    }}\n}}\n"
     )
 }
 
-const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
+pub(crate) const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
 
 /// A package `hello` that depends on a crate of the right name.
 fn project(world: &World, main: &str, more: &str) -> Project {

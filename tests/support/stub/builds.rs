@@ -1,5 +1,7 @@
 //! What a backend with an image builder has done.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::Stub;
@@ -22,6 +24,16 @@ impl Stub {
     /// The path of every request to the store, oldest first.
     pub fn puts(&self) -> Vec<String> {
         self.kept("puts")
+    }
+
+    /// The file of that name in its store.
+    ///
+    /// # Panics
+    /// When it was not sent there.
+    pub fn stored(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("state/store");
+        let mut files = std::fs::read_dir(folder).expect("something was sent").flatten().map(|entry| entry.path());
+        files.find(|path| path.to_string_lossy().ends_with(name)).unwrap_or_else(|| panic!("{name} was not sent"))
     }
 
     /// Everything that it keeps of a kind, in the order of names.

@@ -4,6 +4,7 @@ mod compiling;
 pub(super) mod describing;
 pub(super) mod environments;
 mod ordering;
+mod publishing;
 mod recording;
 
 use std::collections::BTreeMap;
@@ -14,29 +15,23 @@ use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::planning::bases::Policy;
-use super::planning::destination::Way;
 use super::planning::keys::{Ask, Keyed};
-use super::planning::remote::Standing;
 use super::planning::results::Record;
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::session::{Declared, Session};
 use crate::base::error::Error;
 use crate::base::process::Command;
-use crate::build::native::NativeBuilder;
-use crate::build::remote::{Ordered, RemoteBuilder};
-use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Start};
-use crate::image::Image;
+use crate::build::{LockedBase, PlatformRecipe, Recipe, Start};
 use crate::image::plan::{Action, Planned};
 use crate::image::platform::Platform;
-use crate::image::reference::PinnedRef;
-use crate::publish::Published;
 use crate::settings::Work;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
 use compiling::{Choosing, Executables, Methods};
 use describing::Descriptions;
 use environments::{Environments, docker_builder};
-use recording::{built, found, ordered};
+use publishing::{Builders, Content, Fresh, prepare, pullable};
+use recording::found;
 
 /// What was built of a package.
 pub(super) struct Built {
@@ -110,21 +105,6 @@ pub(super) struct Package<'a> {
 struct Outcome<'a> {
     published: BTreeMap<&'a str, Fresh>,
     described: BTreeMap<&'a str, Descriptions>,
-}
-
-/// An image that was just made.
-struct Fresh {
-    record: Record,
-    sent: u64,
-    adopted: bool,
-    /// Why it has no digest.
-    unpinned: Option<Error>,
-}
-
-/// What is ready to leave this machine.
-enum Content {
-    Image(Image),
-    Order(Ordered),
 }
 
 impl Package<'_> {
@@ -261,13 +241,13 @@ impl Package<'_> {
             let said = describing::ask(self, keyed, &executables).await?;
             described.insert(keyed.name.as_str(), said);
         }
-        let builders = self.builders(plan);
+        let builders = Builders::new(self, plan);
         let recipes: Vec<Recipe> = keyed
             .iter()
             .zip(starts)
             .map(|(keyed, starts)| self.recipe(keyed, starts, &executables, &described[keyed.name.as_str()]))
             .collect();
-        let packing = keyed.iter().zip(&recipes).map(|(keyed, recipe)| pack(&builders, keyed, recipe));
+        let packing = keyed.iter().zip(&recipes).map(|(keyed, recipe)| builders.pack(keyed, recipe));
         let packed = stream::iter(packing).buffered(self.work.jobs).try_collect::<Vec<Content>>();
         // A workspace keeps the text of its manifests: it is read anew as well, while cores pack.
         let reloaded = async { Ok(Workspace::load(&self.work.scope.cargo, self.work.scope.manifest_path.as_deref()).await?) };
@@ -302,75 +282,6 @@ impl Package<'_> {
             check: self.work.check,
         }
     }
-
-    fn builders(&self, plan: &PackagePlan) -> (NativeBuilder, RemoteBuilder) {
-        let (cache, source) = (&self.work.scope.cache, &plan.destinations.source);
-        (
-            NativeBuilder::new(cache.clone(), source.clone(), self.ui.clone()),
-            RemoteBuilder::new(cache.clone(), source.clone(), self.ui.clone()),
-        )
-    }
-
-    async fn publish<'a>(&self, image: &'a ImagePlan, content: Content) -> Result<(&'a str, Fresh)> {
-        let name = image.keyed.name.as_str();
-        let fresh = match (content, &image.destination.way) {
-            (Content::Order(_), _) if self.work.dry => self.packed(image, None),
-            (Content::Image(content), _) if self.work.dry => self.packed(image, Some(&content)),
-            (Content::Order(ordered), Way::Remote(backend)) => ordering::order(self, image, backend, ordered).await?,
-            (Content::Image(content), Way::Published(publisher)) => {
-                let published = publisher.publish(&image.target, &content, self.work.rebuild).await?;
-                let verb = if published.adopted { "Adopted" } else { "Published" };
-                self.ui.status(verb, format!("{name} {} ({} sent)", published.location, ui::bytes(published.sent)));
-                let (sent, adopted) = (published.sent, published.adopted);
-                Fresh { record: built(image, &published, &content, self.revision), sent, adopted, unpinned: None }
-            }
-            (Content::Order(_), Way::Published(_)) | (Content::Image(_), Way::Remote(_)) => {
-                unreachable!("whoever makes an image also brings it to its place")
-            }
-        };
-        Ok((name, fresh))
-    }
-
-    /// What a dry run knows of an image. The digest of one that the backend would make is not known.
-    fn packed(&self, image: &ImagePlan, content: Option<&Image>) -> Fresh {
-        let location = image.destination.location.clone();
-        self.ui.status("Packed", format!("{} {location}", image.keyed.name));
-        let record = match content {
-            Some(content) => {
-                let published = Published { digest: content.top().descriptor.digest, location, sent: 0, adopted: false };
-                built(image, &published, content, self.revision)
-            }
-            None => {
-                let standing = Standing { image: location, pinned: Err("it was not made".to_owned()) };
-                ordered(image, &standing, 0, self.revision)
-            }
-        };
-        Fresh { record, sent: 0, adopted: false, unpinned: None }
-    }
-}
-
-/// Finds out, before anything is compiled, what would keep an image from getting to its place.
-async fn prepare(image: &ImagePlan) -> Result<()> {
-    match &image.destination.way {
-        Way::Published(publisher) => Ok(publisher.prepare(&image.target).await?),
-        Way::Remote(backend) => backend.task().await.map(drop),
-    }
-}
-
-async fn pack((native, remote): &(NativeBuilder, RemoteBuilder), keyed: &Keyed, recipe: &Recipe) -> Result<Content> {
-    match &keyed.base {
-        Some(base) if keyed.is_remote() => Ok(Content::Order(remote.order(recipe, base).await?)),
-        _ => Ok(Content::Image(native.build(recipe).await?)),
-    }
-}
-
-/// Where a registry has an image that is there.
-fn pullable(image: &ImagePlan) -> Option<PinnedRef> {
-    if let Some(standing) = &image.standing {
-        return standing.pinned.clone().ok();
-    }
-    let (reference, digest) = (image.keyed.reference()?, image.planned.digest?);
-    image.destination.in_registry.then(|| reference.repository.pinned(digest))
 }
 
 /// The git revision of the workspace, when there is one.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::{Fresh, Package};
+use super::Package;
+use super::publishing::Fresh;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::build::remote::Ordered;
