@@ -8,6 +8,9 @@ import socket
 import threading
 from pathlib import Path
 
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
 FOLDER = Path(os.environ["STATE"])
 BEHAVIOUR = set(os.environ.get("BEHAVIOUR", "").split(","))
 # The connection of the request that this thread serves.
@@ -52,6 +55,6 @@ def once(word):
 
 
 def cut():
-    """Ends the connection at once; nobody hears how the call went."""
+    """Ends the connection at once: nobody hears how the call went."""
     CONNECTION.socket.shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError
+    raise ConnectError(Code.ABORTED, "the connection is cut")
