@@ -13,7 +13,7 @@ use super::planning::keys;
 use super::session::{Declared, Session};
 use crate::base::error::Error;
 use crate::build::docker;
-use crate::build::environment::{Environment, tools};
+use crate::build::environment::{Environment, is_remote, tools};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::Scope;
@@ -36,7 +36,11 @@ pub(super) async fn run(scope: &Scope, image: &str, ui: &Ui) -> Result<Exit> {
     let chain = keys::chain(&declared.spec, &declared.spec.images[image]);
     let (Some(environment), _) = Environment::of(&chain) else {
         let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
-        return Err(error.help("Nothing has to run in its environment, so no engine makes it.").into());
+        let help = match chain.last().is_some_and(is_remote) {
+            true => "The backend makes it, which is told steps of its own.",
+            false => "Nothing has to run in its environment, so no engine makes it.",
+        };
+        return Err(error.help(help).into());
     };
     let lock = UnionLock::load(&session.workspace.root)?;
     let steps = environment.all_steps();

@@ -44,7 +44,9 @@ pub(super) fn with_secrets(command: &str, secrets: &[spec::Secret]) -> (String, 
 /// A shell that reads a command of any form from a text of one line.
 fn shell(command: &str) -> String {
     let text = command.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\'', "'\\''");
-    format!("/bin/sh -c \"$(printf %b '{text}')\"")
+    // Behind a blank, what begins with a dash is no option of the shell.
+    let guard = if text.starts_with(['-', '+']) { " " } else { "" };
+    format!("/bin/sh -c \"$(printf %b '{guard}{text}')\"")
 }
 
 #[cfg(test)]
@@ -90,6 +92,11 @@ mod tests {
             let quoted = format!("printf %s '{}'", text.replace('\'', "'\\''"));
             prop_assert_eq!(run(&shell(&quoted), &[]).0, text);
         }
+    }
+
+    #[test]
+    fn what_begins_with_a_dash_is_no_option() {
+        assert_eq!(run(&line("-x 2>/dev/null || echo a"), &[]), ("a\n".to_owned(), true));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Destinations {
         let remote = chosen.iter().find(|keyed| keyed.is_remote());
         if let (Some(keyed), false) = (remote, self.output == Output::Default) {
             let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", keyed.name);
-            let help = "Leave out where it should go, or make it here: `--builder docker`.";
+            let help = "To have it elsewhere, or to run it on this machine, make it here: `--builder docker`.";
             return Err(Error::new(Code::UsageInvalid, what).help(help).into());
         }
         if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
