@@ -169,10 +169,8 @@ impl Package<'_> {
             let name = &image.keyed.name;
             let known = plan.results.images.get(name).map(|record| found(image, Some(record)).interfaces);
             kept.insert(name.clone(), known.unwrap_or_default());
-            if !self.is_described(image, &kept) {
-                if let Some(pinned) = pullable(image) {
-                    kept.insert(name.clone(), describing::kept(&*plan.destinations.source, &pinned).await?);
-                }
+            if let (false, Some(pinned)) = (self.is_described(image, &kept), pullable(image)) {
+                kept.insert(name.clone(), describing::kept(&*plan.destinations.source, &pinned).await?);
             }
         }
         Ok(kept)
