@@ -79,10 +79,11 @@ pub async fn build(build: &Build<'_>, listener: &dyn Listener) -> Result<Made> {
     let mut guard = Guard { client: build.client, run: &run, listener, over: false };
     build.start(&run, literals).await?;
     listener.started(&run);
-    let end = runs::follow(build.client, &run, Patience::default(), listener).await?;
+    let end = runs::follow(build.client, &run, Patience::default(), listener).await;
     guard.over = true;
     drop(guard);
-    let image = match end {
+    let goes_on = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
+    let image = match end.map_err(|error| error.help(goes_on()))? {
         End::Succeeded => Ok(image(build.client, &run).await?),
         end => Err(end),
     };
