@@ -67,7 +67,7 @@ pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exi
             let page = console::run(&client.endpoint(), &order.run.scope, &order.run.name);
             let followed = Followed { client: &client, run: &order.run, known: &known, page: &page, ui };
             let leaving = Leaving { client: &client, run: &order.run, page: &page, attended, ours: true, ui };
-            leaving.or(followed.new(&order, wanted.detach)).await
+            leaving.or(followed.begin(&order, wanted.detach)).await
         }
         What::Follow(name) => {
             let Some(opened) = unless_interrupted(place::open(&remote.register.work.scope, ui)).await else { return Err(stopped().into()) };
@@ -102,7 +102,7 @@ async fn there(client: &Client, run: &Run, page: &str, ui: &Arc<Ui>) -> Result<E
 
 impl Followed<'_> {
     /// Creates the run, and follows it unless nobody waits for it.
-    async fn new(&self, order: &Order, detach: bool) -> Result<Exit> {
+    async fn begin(&self, order: &Order, detach: bool) -> Result<Exit> {
         runs::create(self.client, order).await.map_err(|error| self.not_created(error))?;
         self.ui.status("Created", format!("{} {}", self.run.name, self.page));
         if detach { self.detached() } else { self.to_its_end().await }
