@@ -96,7 +96,7 @@ fn a_run_may_be_left_and_followed_later_by_anybody() {
     let left =
         project.run([&["run", "--remote", "--detach"], &RUN[2..]].concat()).succeeds().stderr_has("Created u").stderr_lacks("Queued");
     let run = left.stdout().trim().to_owned();
-    assert_eq!(world.backend.runs(), [run.clone()]);
+    assert_eq!(world.backend.runs(), [run.as_str()]);
     world.backend.let_go();
     let followed = project.run(["run", "--follow", &run]).succeeds().compiles_nothing().stdout_is("greeting = \"hello Ada\"\n");
     followed.stderr_has(&format!("Following {run} http")).stderr_has("attempt 1 begins");

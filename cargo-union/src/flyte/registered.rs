@@ -89,3 +89,45 @@ fn listed(task: Task) -> Listed {
         registered: metadata.deployed_at.map(|time| time.seconds).filter(|seconds| *seconds > 0),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::flyte::backend::fake::Fake;
+    use crate::flyte::idl::core::{Container, DataLoadingConfig, TaskTemplate};
+    use crate::flyte::idl::task::{DeployTaskRequest, TaskSpec};
+
+    fn task(name: &str, version: &str) -> TaskVersion {
+        let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        TaskVersion { scope, name: name.to_owned(), version: version.to_owned() }
+    }
+
+    async fn with(carried: bool) -> Fake {
+        let data_config = carried.then(|| DataLoadingConfig { enabled: true, ..DataLoadingConfig::default() });
+        let container = Container { image: "image".to_owned(), data_config, ..Container::default() };
+        let template = TaskTemplate { target: Some(Target::Container(container)), ..TaskTemplate::default() };
+        let spec = TaskSpec { task_template: Some(template), ..TaskSpec::default() };
+        let fake = Fake::default();
+        let request = DeployTaskRequest { task_id: Some(task("train", "v1").id()), spec: Some(spec), triggers: Vec::new() };
+        fake.deploy(&request).await.unwrap();
+        fake
+    }
+
+    #[tokio::test]
+    async fn what_copilot_carries_has_structs_as_json() {
+        for (carried, form) in [(true, Form::Json), (false, Form::MessagePack)] {
+            let expected = Registered { interface: Interface::default(), form, image: "image".to_owned() };
+            assert_eq!(look(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_with_what_is() {
+        let fake = with(true).await;
+        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of that name in p/d")] {
+            let error = look(&fake, &task(name, "v2")).await.unwrap_err();
+            assert_eq!((error.code(), error.chain()[1].as_str()), (Code::VersionUnknown, why));
+        }
+    }
+}

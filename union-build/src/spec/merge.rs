@@ -145,3 +145,19 @@ impl Given {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_manifest_flags_win_over_variables_and_last_resorts() {
+        let resort = |text: &str| Placed { value: text.to_owned(), origin: Origin::Default };
+        let overrides = Overrides::new("/ws").last_resort("project", resort("config")).last_resort("domain", resort("config"));
+        let overrides = overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
+        let by_env = overrides.said("project").unwrap_or_default().to_owned();
+        let by_flag = overrides.flag("--project", "flag");
+        let all = [by_flag.said("project"), by_flag.said("domain"), by_flag.said("registry")];
+        assert_eq!((by_env.as_str(), all), ("variable", [Some("flag"), Some("config"), None]));
+    }
+}

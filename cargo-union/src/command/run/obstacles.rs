@@ -13,7 +13,7 @@ pub(super) fn of(task: &Task, place: Place) -> Vec<Diagnostic> {
     if task.kind.value == Kind::Rust {
         let message = format!("task `{}` has the kind `rust`, whose binary needs the backend beside it", task.key);
         let obstacle = Diagnostic::error(Code::NotRunHere, message, &task.kind.origin, "needs the backend");
-        return vec![obstacle.help("call its function with `flyte::run` in a test, or register the task and run it on the backend")];
+        return vec![obstacle.help("call its function with `flyte::run` in a test, or run it on the backend with `--remote`")];
     }
     obstacles.extend(outputs(task));
     obstacles.extend(command(task));
