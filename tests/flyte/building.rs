@@ -278,7 +278,7 @@ fn a_fresh_checkout_learns_the_interface_from_a_variable_of_the_image() {
     let project = world.at_home(
         Project::package("hello")
             .union(&manifest)
-            .file("src/main.rs", &worker(DESCRIPTION))
+            .file("src/main.rs", worker(DESCRIPTION))
             .file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
             .file("flyte/src/lib.rs", "")
             .locked(),
