@@ -111,7 +111,12 @@ fn report(ready: &Ready<'_>, image: Option<String>, outputs: &BTreeMap<String, s
         let (package, task) = (&ready.declared.package.name, &ready.run.task);
         ready.ui.document("run", &Document { package, task, image, outputs })?;
     } else {
-        ready.ui.data(&outputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect::<String>())?;
+        ready.ui.data(&lines(outputs.iter()))?;
     }
     Ok(())
+}
+
+/// Outputs as people read them, `NAME = VALUE`.
+fn lines<'a>(outputs: impl Iterator<Item = (&'a String, &'a serde_json::Value)>) -> String {
+    outputs.map(|(name, value)| format!("{name} = {value}\n")).collect()
 }
