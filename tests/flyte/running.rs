@@ -1,6 +1,7 @@
 //! `run --remote` at a backend that behaves: from the inputs to the outputs.
 
 use union_tests::Outcome;
+use union_tests::registry::Registry;
 use union_tests::stub::Stub;
 
 use crate::world::{TYPED, World};
@@ -71,11 +72,31 @@ fn bad_inputs_are_all_said_before_anything_is_compiled() {
     let words = ["run", "--remote", "many", "--", "--x", "one", "--data", "data.csv", "--xs=1", "--fields", "{\"n\": 9007199254740993}"];
     let outcome = project.run(words).exits(2).fails_with("U0801").compiles_nothing().stdout_is("");
     let outcome = outcome.stderr_has("`--x`: `one` is not a whole number").stderr_has("`at` is missing").stderr_has("`wait` is missing");
-    let outcome =
-        outcome.stderr_has("/data.csv` is on this machine, where the backend cannot read it").stderr_has("upload it and give its address");
+    let outcome = outcome.stderr_has("/data.csv` cannot be read: No such file");
     outcome.stderr_has("`9007199254740993` is too large for a number in a struct").stderr_has("It takes `at: datetime`, `data: file`");
     project.run(["run", "--remote", "trian"]).exits(2).fails_with("U0204");
     assert_eq!((world.backend.runs().len(), world.backend.writes()), (0, 0));
+}
+
+#[test]
+fn files_of_this_machine_go_to_the_backend_s_store_once_and_folders_do_not() {
+    const FILES: &str = "[package.metadata.union.tasks.files]\ninputs = { data = \"list[file]\", conf = \"optional[directory]\" }\n\
+        outputs = { data = \"list[file]\" }\n";
+    let registry = Registry::open();
+    let backend = Stub::building(registry.host(), "expired-once");
+    let world = World { registry, backend };
+    let project = world.hello(FILES).file("data/a.csv", "1,2\n");
+    let words = ["run", "--remote", "files", "--", "--data", "data/a.csv", "--data=s3://bucket/b.csv", "--data=data/a.csv"];
+    let refused = project.run([&words[..], &["--conf=data"]].concat()).exits(2).fails_with("U0801").compiles_nothing();
+    refused.stderr_has("/data` is on this machine, and only files are sent from here");
+    assert_eq!(world.backend.puts(), [""; 0]);
+
+    let outcome = project.run(words).succeeds().stderr_has("Uploaded ").stderr_lacks("TOPSECRET");
+    let address = std::fs::read(world.backend.stored("a.csv")).map(|content| (content == b"1,2\n").then_some("s3://bucket/uploads/"));
+    let (address, end) = (address.unwrap().expect("the store has what the file holds"), "/a.csv\",\"s3://bucket/b.csv\",\"");
+    let outcome = outcome.stdout_has(&format!("data = [\"{address}")).stdout_has(end);
+    assert_eq!(outcome.stdout().matches("/a.csv").count(), 2);
+    assert_eq!(world.backend.puts().len(), 2, "one to an address that had expired");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod checksum;
 mod put;
 
+use std::path::Path;
+
 use union_build::diag::Code;
 
 use super::client::{Client, Operation, Resource};
@@ -43,6 +45,15 @@ pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: 
             Err(failure) => return Err(failure.into_error(format!("could not send `{name}` to the backend's store"))),
         }
     }
+}
+
+/// Sends a file of this machine under its own name.
+///
+/// # Errors
+/// `FileUnreadable`, and those of [`upload`].
+pub(crate) async fn upload_file(client: &Client, scope: &Scope, path: &Path) -> Result<String> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    upload(client, scope, &name, Source::File(path.to_owned())).await
 }
 
 async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum) -> Result<CreateUploadLocationResponse, Failure> {

@@ -1,36 +1,92 @@
-//! The inputs of a run at the backend.
+//! The inputs of a run at the backend. Files of this machine go to the backend's store on their way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use union_build::spec::given::Given;
 use union_build::spec::types::Type;
 
 use super::super::asked::Asked;
+use super::ordered::Inputs;
 use crate::base::error::Result;
-use crate::flyte::convert::{Form, literal};
+use crate::flyte::client::Client;
+use crate::flyte::convert::{Form, Scope, literal};
+use crate::flyte::files;
 use crate::flyte::interface::Interface;
 use crate::settings::Wanted;
+use crate::ui::Ui;
 
-/// Values on the wire, in the order of their names.
-pub(super) fn read(wanted: &Wanted, interface: &Interface, form: Form, folder: &Path) -> Result<super::ordered::Inputs> {
-    let types: BTreeMap<String, Type> = interface.inputs.iter().cloned().collect();
-    let asked = Asked { task: &wanted.task, types: &types, words: &wanted.arguments, file: wanted.inputs.as_deref() };
-    let take = |ty: &Type, given: &Given| match local(ty, given) {
-        Some(path) => Err(format!("`{path}` is on this machine, where the backend cannot read it; upload it and give its address")),
-        None => literal(ty, given, form),
-    };
-    Ok(asked.read(folder, take)?.into_iter().collect())
+/// Values that fit their types, by the names of inputs. Files of this machine still stand as their paths.
+pub(super) struct Ready {
+    values: BTreeMap<String, (Type, Given)>,
+    form: Form,
 }
 
-/// A path of this machine among the files and folders of a value.
-fn local<'a>(ty: &Type, given: &'a Given) -> Option<&'a str> {
+/// What was asked for.
+///
+/// # Errors
+/// `InputsInvalid`, with everything that is wrong.
+pub(super) fn read(wanted: &Wanted, interface: &Interface, form: Form, folder: &Path) -> Result<Ready> {
+    let types: BTreeMap<String, Type> = interface.inputs.iter().cloned().collect();
+    let asked = Asked { task: &wanted.task, types: &types, words: &wanted.arguments, file: wanted.inputs.as_deref() };
+    let take = |ty: &Type, given: &Given| {
+        literal(ty, given, form)?;
+        locals(ty, given).into_iter().try_for_each(|(ty, path)| check(ty, path))?;
+        Ok((ty.clone(), given.clone()))
+    };
+    Ok(Ready { values: asked.read(folder, take)?, form })
+}
+
+fn check(ty: &Type, path: &str) -> Result<(), String> {
+    match (ty, std::fs::metadata(path)) {
+        (_, Err(cause)) => Err(format!("`{path}` cannot be read: {cause}")),
+        (Type::Directory, _) => Err(format!(
+            "`{path}` is on this machine, and only files are sent from here: put the folder where the backend can read it, and give its address"
+        )),
+        (_, Ok(found)) if found.is_dir() => Err(format!("`{path}` is a folder, not a file")),
+        _ => Ok(()),
+    }
+}
+
+impl Ready {
+    /// Values on the wire, once the files are where the backend can read them.
+    ///
+    /// # Errors
+    /// Those of uploads.
+    pub(super) async fn sent(self, client: &Client, scope: &Scope, ui: &Ui) -> Result<Inputs> {
+        let paths: BTreeSet<&str> = self.values.values().flat_map(|(ty, given)| locals(ty, given)).map(|(_, path)| path).collect();
+        let mut addresses = BTreeMap::new();
+        for path in paths {
+            let address = files::upload_file(client, scope, Path::new(path)).await?;
+            ui.status("Uploaded", format!("{path} to {address}"));
+            addresses.insert(path.to_owned(), address);
+        }
+        let literal = |(ty, given): &(Type, Given)| literal(ty, &moved(ty, given, &addresses), self.form).expect("it did fit its type");
+        Ok(self.values.iter().map(|(name, value)| (name.clone(), literal(value))).collect())
+    }
+}
+
+/// The files and folders of this machine among a value.
+fn locals<'a>(ty: &'a Type, given: &'a Given) -> Vec<(&'a Type, &'a str)> {
     match (ty, given) {
-        (Type::File | Type::Directory, Given::Text(path)) if !path.contains("://") => Some(path),
-        (Type::Optional(inner), _) => local(inner, given),
-        (Type::List(inner), Given::List(values)) => values.iter().find_map(|value| local(inner, value)),
-        (Type::Map(inner), Given::Map(values)) => values.values().find_map(|value| local(inner, value)),
-        _ => None,
+        (Type::File | Type::Directory, Given::Text(path)) if !path.contains("://") => vec![(ty, path)],
+        (Type::Optional(inner), _) => locals(inner, given),
+        (Type::List(inner), Given::List(values)) => values.iter().flat_map(|value| locals(inner, value)).collect(),
+        (Type::Map(inner), Given::Map(values)) => values.values().flat_map(|value| locals(inner, value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A value with addresses in place of paths.
+fn moved(ty: &Type, given: &Given, addresses: &BTreeMap<String, String>) -> Given {
+    match (ty, given) {
+        (Type::File, Given::Text(path)) => Given::Text(addresses.get(path).unwrap_or(path).clone()),
+        (Type::Optional(inner), _) => moved(inner, given, addresses),
+        (Type::List(inner), Given::List(values)) => Given::List(values.iter().map(|value| moved(inner, value, addresses)).collect()),
+        (Type::Map(inner), Given::Map(values)) => {
+            Given::Map(values.iter().map(|(name, value)| (name.clone(), moved(inner, value, addresses))).collect())
+        }
+        _ => given.clone(),
     }
 }
 
@@ -40,18 +96,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_this_machine_is_found_wherever_it_stands() {
+    fn files_of_this_machine_are_found_and_replaced_wherever_they_stand() {
         let text = |text: &str| Given::Text(text.to_owned());
         let list = |last: &str| Given::List(vec![text("s3://a/b"), text(last)]);
+        let map = |value: &str| Given::Map([("a".to_owned(), text(value))].into());
+        let addresses = BTreeMap::from([("/data.csv".to_owned(), "s3://up/data.csv".to_owned())]);
         for (ty, given, expected) in [
-            ("file", text("/data.csv"), Some("/data.csv")),
-            ("directory", text("gs://a/b/"), None),
-            ("list[file]", list("/data.csv"), Some("/data.csv")),
-            ("optional[list[file]]", list("s3://c"), None),
-            ("map[file]", Given::Map([("a".to_owned(), text("x"))].into()), Some("x")),
-            ("string", text("/data.csv"), None),
+            ("file", text("/data.csv"), text("s3://up/data.csv")),
+            ("list[file]", list("/data.csv"), list("s3://up/data.csv")),
+            ("optional[list[file]]", list("/data.csv"), list("s3://up/data.csv")),
+            ("map[file]", map("/data.csv"), map("s3://up/data.csv")),
         ] {
-            assert_eq!(local(&Type::parse(ty).unwrap(), &given), expected, "{ty}");
+            let ty = Type::parse(ty).unwrap();
+            assert_eq!(locals(&ty, &given).into_iter().map(|(_, path)| path).collect::<Vec<_>>(), ["/data.csv"], "{ty}");
+            assert_eq!(moved(&ty, &given, &addresses), expected, "{ty}");
+        }
+        for (ty, given) in [("directory", text("gs://a/b/")), ("optional[file]", text("s3://c")), ("string", text("/data.csv"))] {
+            let ty = Type::parse(ty).unwrap();
+            assert_eq!(locals(&ty, &given), [], "{ty}");
+            assert_eq!(moved(&ty, &given, &addresses), given, "{ty}");
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Kind, Task};
 
-use super::inputs;
+use super::inputs::{self, Ready};
 use crate::base::error::Error;
 use crate::command::backend;
 use crate::command::planning::results::Results;
@@ -60,6 +60,7 @@ pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Res
         Some(version) => there(remote, wanted, &session, &client, version).await?,
         None => latest(remote, wanted, &session, &client, ui).await?,
     };
+    let inputs = inputs.sent(&client, &version.scope, ui).await?;
     let known = Known {
         package: Some(declared.package.name.clone()),
         task: Some(wanted.task.clone()),
@@ -79,7 +80,7 @@ async fn latest(
     session: &Session,
     client: &Client,
     ui: &Arc<Ui>,
-) -> Result<(TaskVersion, Inputs, String)> {
+) -> Result<(TaskVersion, Ready, String)> {
     let register = &remote.register;
     let task = &session.packages[0].spec.tasks[&wanted.task];
     let (form, folder) = (Form::of(task.kind.value), &register.work.scope.cargo.folder);
@@ -104,7 +105,7 @@ async fn there(
     session: &Session,
     client: &Client,
     version: &str,
-) -> Result<(TaskVersion, Inputs, String)> {
+) -> Result<(TaskVersion, Ready, String)> {
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
