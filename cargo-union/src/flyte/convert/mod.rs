@@ -3,17 +3,21 @@
 //! The messages are those of the official SDK for the same task, with the differences that the golden
 //! test lists.
 
+mod json;
 mod literal;
 pub(super) mod msgpack;
 mod resources;
 mod template;
 mod trigger;
 mod types;
+mod unpack;
 
 #[cfg(test)]
 mod tests;
 
+pub use json::json;
 pub use literal::literal;
+pub(super) use template::arguments;
 pub use trigger::misfits;
 
 use union_build::spec;
