@@ -64,7 +64,10 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
 
 /// With nothing to read and nothing in its environment: what it says depends on the binary alone. Only
 /// where the loader finds libraries is for the machine to say, such as that of a traced worker's Python.
-async fn describe(name: &str, path: &Path, folder: &Path, machine: &Environment) -> Result<String> {
+///
+/// # Errors
+/// `DescriptionInvalid`.
+pub(in crate::command) async fn describe(name: &str, path: &Path, folder: &Path, machine: &Environment) -> Result<String> {
     const LIBRARIES: &str = "LD_LIBRARY_PATH";
     let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
     let mut environment = Environment::default();
