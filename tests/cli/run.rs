@@ -56,15 +56,6 @@ fn what_could_not_work_is_refused_at_its_place_before_anything_is_done() {
 }
 
 #[test]
-fn a_task_of_the_flyte_crate_is_refused_with_what_works() {
-    let manifest = "[dependencies]\nflyte = { path = \"../flyte\" }\n[package.metadata.union.images.default]\nbase-image = \"debian:trixie-slim\"\n\
-                    [package.metadata.union.tasks.train]\nkind = \"rust\"\n";
-    let project = Project::workspace().member("flyte", "[lib]\n").file("members/flyte/src/lib.rs", "").member("app", manifest);
-    let outcome = project.run(["run", "train"]).exits(2).fails_with("U0802").stderr_has("members/app/Cargo.toml");
-    outcome.stderr_has("`flyte::run` in a test").compiles_nothing();
-}
-
-#[test]
 fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
     let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]").run(["run", "train", "--host"]).exits(2);
     outcome.fails_with("U0802").stderr_has("`--host` has no image").stderr_has("a file below `/etc/flyte/secrets`");

@@ -13,3 +13,4 @@ mod main_job;
 mod runs;
 mod site;
 mod starting;
+mod workers;

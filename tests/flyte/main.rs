@@ -5,4 +5,6 @@ mod bad_input;
 mod dry;
 mod interfaces;
 mod registering;
+mod workers;
 mod world;
+

@@ -10,8 +10,11 @@ use tempfile::TempDir;
 
 use crate::project::repository;
 
-/// The virtual environment that `.ci/tools` makes.
-fn python(program: &str) -> PathBuf {
+/// A program of the virtual environment that `.ci/tools` makes.
+///
+/// # Panics
+/// When it is not there.
+pub fn python(program: &str) -> PathBuf {
     let path = repository().join(".python/bin").join(program);
     assert!(path.is_file(), "{} is missing: run `.ci/tools`", path.display());
     path

@@ -10,7 +10,7 @@ use super::{Cargo, Scope};
 #[derive(Args, Debug)]
 #[command(after_long_help = RUN)]
 pub struct Run {
-    /// The task, of the kind `container`
+    /// The task
     #[arg(value_name = "TASK")]
     pub task: String,
 
@@ -48,5 +48,7 @@ const RUN: &str = "\
 Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path.
 
 Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed. What the program writes goes to stderr.
+
+A task of the kind `rust` is compiled before its inputs are read, for only its binary knows them. The run stands in for the backend: traced steps are shown, and nobody answers a condition.
 
 Secrets are taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.";

@@ -42,7 +42,7 @@ impl Reader<'_> {
             cargo: run.cargo,
         };
         Ok(Run {
-            work: Work { output: Output::Docker, ..self.work(work)? },
+            work: Work { output: Output::Docker, describe: true, ..self.work(work)? },
             task: run.task,
             inputs: run.inputs,
             arguments: run.values,
