@@ -7,4 +7,3 @@ mod interfaces;
 mod registering;
 mod workers;
 mod world;
-

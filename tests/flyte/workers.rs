@@ -30,7 +30,8 @@ fn worker() -> Project {
 }
 
 fn run(project: &Project, format: &str, label: &str) -> Outcome {
-    let words = ["run", "train", "--host", "--format", format, "--", "--x", "21", "--rate", "0.5", "--ok", "--fields", r#"{"a": [1, null]}"#];
+    let words =
+        ["run", "train", "--host", "--format", format, "--", "--x", "21", "--rate", "0.5", "--ok", "--fields", r#"{"a": [1, null]}"#];
     project.run(words.into_iter().chain(["--label", label]))
 }
 
@@ -80,19 +81,11 @@ fn a_worker_that_leaves_nothing_or_not_everything_is_told_so() {
 fn wrong_inputs_come_all_at_once_with_the_types_that_the_binary_tells() {
     let project = worker();
     let outcome = project.run(["run", "train", "--host", "--", "--x", "abc", "--lable", "demo", "--ok", "--fields", "{}"]).exits(2);
-    outcome.fails_with("U0801").stderr_is(str![[r#"
-   Compiling flyte v0.1.0 ([PROJECT]/flyte)
-   Compiling hello v0.1.0 ([PROJECT])
-    Finished `release` profile [optimized] target(s) in [TIME]
-error[U0801]: could not run task `train` with these inputs
-
-Caused by:
-  `--x`: `abc` is not a whole number; an example is `--x 21`
-  `--lable` is no input; did you mean `--label`?
-  `label` is missing: it is text, such as `--label text`
-  `rate` is missing: it is a number, such as `--rate 0.5`
-
-help: It takes `fields: struct`, `label: string`, `ok: boolean`, `rate: float`, `x: integer`.
-
-"#]]);
+    let expected = "Caused by:\n  \
+        `--lable` is no input; did you mean `--label`?\n  \
+        `--x`: `abc` is not a whole number; an example is `--x 21`\n  \
+        `label` is missing: it is text, such as `--label text`\n  \
+        `rate` is missing: it is a number, such as `--rate 0.5`\n\n\
+        help: It takes `fields: struct`, `label: string`, `ok: boolean`, `rate: float`, `x: integer`.\n";
+    outcome.fails_with("U0801").stdout_is("").stderr_has(expected);
 }

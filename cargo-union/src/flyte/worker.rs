@@ -73,7 +73,8 @@ pub enum Ended {
 /// `OutputsInvalid` when it left neither outputs nor an error, or not those of its interface.
 pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<Ended> {
     let folder = base.join(ACTION);
-    let invalid = |why: String| Error::new(Code::OutputsInvalid, format!("task `{task}` did not give the outputs that it declares")).because(why);
+    let invalid =
+        |why: String| Error::new(Code::OutputsInvalid, format!("task `{task}` did not give the outputs that it declares")).because(why);
     if let Some(bytes) = read(&folder.join("error.pb"))? {
         let document = ErrorDocument::decode(&*bytes).map_err(|cause| invalid(format!("its `error.pb` cannot be read: {cause}")))?;
         let error = document.error.unwrap_or_default();

@@ -83,8 +83,7 @@ pub(super) async fn to_its_end(ready: &Ready<'_>, image: &Record, container: &Co
 pub(super) fn job(ready: &Ready<'_>, image: &Record, words: Vec<String>) -> engine::Run {
     let Ready { task, declared, .. } = ready;
     let entrypoint = Started::of(&declared.spec, &task.image).entrypoint;
-    let mut env: BTreeMap<_, _> =
-        task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
+    let mut env: BTreeMap<_, _> = task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
     env.extend(secrets::variables(&ready.secrets).map(|(name, value)| (name.to_owned(), value.clone())));
     engine::Run {
         name: format!("union-{}", task.key),
