@@ -68,7 +68,7 @@ impl Ledger {
 
     /// Takes an action, and tells those who watch its parent.
     pub(super) fn enqueue(&self, action: Action) -> Result<(), Status> {
-        let mut pages = self.pages();
+        let mut pages = self.asked();
         let id = action.action_id.filter(|id| !id.name.is_empty()).ok_or_else(|| Status::invalid_argument("the action has no name"))?;
         let spec = action.spec.ok_or_else(|| Status::invalid_argument("the action has no spec"))?;
         if pages.entries.iter().any(|entry| entry.update.action_id.as_ref() == Some(&id)) {
@@ -93,7 +93,7 @@ impl Ledger {
     /// All children of an action: those that are there, a word that these were all, and those that come.
     pub(super) fn watch(&self, parent: Option<ActionIdentifier>) -> Result<UnboundedReceiver<WatchForUpdatesResponse>, Status> {
         let parent = parent.ok_or_else(|| Status::invalid_argument("no action is named"))?.name;
-        let mut pages = self.pages();
+        let mut pages = self.asked();
         let (line, news) = unbounded_channel();
         let there = pages.entries.iter().filter(|entry| entry.parent == parent).map(|entry| Message::ActionUpdate(entry.update.clone()));
         for message in there.chain([Message::ControlMessage(ControlMessage { sentinel: true })]) {
@@ -103,10 +103,15 @@ impl Ledger {
         Ok(news)
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The pages, when a worker opens them.
+    fn asked(&self) -> MutexGuard<'_, Pages> {
+        let mut pages = self.pages();
         pages.reached = true;
         pages
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
