@@ -57,8 +57,12 @@ impl Engine {
                 network="--bridge=$bridge"
             fi
             hide() { [ -n "$hidden" ] && set -- unshare --mount sh -c 'mount -t tmpfs tmpfs "$0" && exec "$@"' "$hidden" "$@"; exec "$@"; }
+            encrypted=
+            if [ -n "$4" ]; then
+                encrypted="--host tcp://$5 --tlsverify --tlscacert $4/ca.pem --tlscert $4/server.pem --tlskey $4/server-key.pem"
+            fi
             hidden="$3"
-            hide dockerd --host "unix://$0/socket" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" $network >"$0/log" 2>&1 &
+            hide dockerd --host "unix://$0/socket" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" $network $encrypted >"$0/log" 2>&1 &
             engine=$!
             cat >/dev/null
             kill "$engine"; wait "$engine"
@@ -71,6 +75,8 @@ impl Engine {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(SCRIPT).arg(&folder).arg(if setting.network { "network" } else { "" }).arg(setting.disk.unwrap_or(""));
         shell.arg(setting.hides.as_deref().unwrap_or(Path::new("")));
+        let (certificates, address) = setting.encrypted.clone().unwrap_or_default();
+        shell.arg(certificates).arg(address);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let engine = Self { shell: shell.spawn().expect("`sh` starts"), folder };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -131,6 +137,9 @@ pub struct Setting {
     pub disk: Option<&'static str>,
     /// A folder of this machine that it does not see, as if it ran on another one.
     pub hides: Option<PathBuf>,
+    /// A folder with `ca.pem`, `server.pem` and `server-key.pem`, and the `host:port` at which it listens with
+    /// them, to those whom the authority has signed.
+    pub encrypted: Option<(PathBuf, String)>,
 }
 
 impl Drop for Engine {

@@ -356,8 +356,8 @@ mod tests {
     #[tokio::test]
     async fn lines_arrive_one_by_one_and_the_status_after_them() {
         let mut seen = Vec::new();
-        let ended = shell("echo a; echo b; kill -INT $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
-        assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(2)));
+        let ended = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
+        assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Where the engine is: found as the docker CLI finds it, then where podman listens.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -93,7 +94,10 @@ fn of_context(name: &str, folder: &Path, environment: &Environment) -> Candidate
     let id = hex(&Sha256::digest(name));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");
     let read = || -> Result<Endpoint, String> {
-        let bytes = std::fs::read(&meta).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
+        let bytes = std::fs::read(&meta).map_err(|cause| match cause.kind() {
+            ErrorKind::NotFound => format!("`{}` is not there; `docker context ls` lists those that are", meta.display()),
+            _ => format!("`{}`: {cause}", meta.display()),
+        })?;
         let meta_: Meta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
         meta_.endpoints.into_iter().find_map(|(name, endpoint)| (name == "docker").then_some(endpoint)).ok_or("it has no engine".to_owned())
     };
@@ -108,7 +112,7 @@ fn of_context(name: &str, folder: &Path, environment: &Environment) -> Candidate
             let way = way(&endpoint.host, certificates.as_deref(), environment);
             Candidate { address: endpoint.host, said_by, way }
         }
-        Err(why) => Candidate { address: "unknown".to_owned(), said_by, way: Err(why) },
+        Err(why) => Candidate { address: "an engine".to_owned(), said_by, way: Err(why) },
     }
 }
 

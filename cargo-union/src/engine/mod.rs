@@ -66,7 +66,7 @@ impl Engines {
         let mut tried = Vec::new();
         for Candidate { address, said_by, way } in &self.candidates {
             let reached = match way {
-                Ok(way) => Engine::reach(address, Wire::new(way.clone())).await,
+                Ok(way) => Engine::reach(address, Wire::new(way.clone())).await.map_err(|why| tls::advise(way, why)),
                 Err(why) => Err(why.clone()),
             };
             match reached {

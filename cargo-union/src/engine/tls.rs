@@ -33,6 +33,22 @@ pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<Way, Str
     Ok(Way::Tls { address: address.to_owned(), name, config: Arc::new(config) })
 }
 
+/// What went wrong on a line, and what helps when that is plain.
+pub(super) fn advise(way: &Way, why: String) -> String {
+    let has = |signs: &[&str]| signs.iter().any(|sign| why.contains(sign));
+    let advice = match way {
+        Way::Tcp(_) if why.contains("HTTPS server") => {
+            "it speaks TLS only: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its `ca.pem`"
+        }
+        Way::Tls { .. } if has(&["CertificateRequired", "BadCertificate", "UnknownCA"]) => {
+            "it wants to know who asks: `cert.pem` and `key.pem` beside `ca.pem`, of an authority that it trusts"
+        }
+        Way::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => "its certificate is of another authority than `ca.pem`",
+        _ => return why,
+    };
+    format!("{why} ({advice})")
+}
+
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     read.map_err(|cause| of(path, &cause))

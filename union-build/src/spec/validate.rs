@@ -36,6 +36,7 @@ pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diag
         .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, Reader::new(task, ground, problems)))
         .collect();
     relations::names(&tasks, problems);
+    relations::programs(&images, &tasks, ground.facts, problems);
     let mut reader = Reader::new(table, ground, problems);
     // Images inherit it and check it again, but none may: then it is not to go unseen.
     let _ = reader.text("registry", &grammar::REGISTRY);

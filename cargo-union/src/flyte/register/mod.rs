@@ -80,6 +80,9 @@ pub async fn carry_out(backend: &dyn Backend, decision: &Decision) -> Result<()>
     backend.deploy(&decision.request).await.map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
 }
 
+/// A version that was left and came back so often is no version: whoever says so is not asked for ever.
+const MOST_REPETITIONS: u64 = 100;
+
 struct Look<'a> {
     backend: &'a dyn Backend,
     subject: &'a Subject<'a>,
@@ -119,7 +122,7 @@ impl Look<'_> {
         let latest_version = latest.and_then(|task| task.task_id.as_ref()).map(|id| id.version.clone());
         let mut candidate = self.version.text.clone();
         let mut there = exact;
-        for repetition in 2.. {
+        for repetition in 2..=MOST_REPETITIONS + 1 {
             let request = self.request(&candidate);
             let decided = |state| Decision {
                 state,
@@ -147,7 +150,8 @@ impl Look<'_> {
             candidate = self.repeated(repetition)?;
             there = self.details(&candidate).await.map_err(|failure| self.unanswered(failure))?;
         }
-        unreachable!("some repetition is free")
+        let error = Error::new(Code::VersionTaken, format!("could not find a free version for the task `{}`", self.subject.name));
+        Err(error.because(format!("the backend has `{0}` and each repetition up to `{0}-{MOST_REPETITIONS}`", self.version.text)))
     }
 
     fn request(&self, version: &str) -> DeployTaskRequest {

@@ -75,6 +75,24 @@ async fn what_is_reverted_becomes_the_latest_under_a_version_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_free_repetition_is_not_looked_for_for_ever() {
+    let scene = Scene::new();
+    let (_, first) = scene.register("retries = 1").await;
+    let request = scene.backend.tasks.lock().unwrap()[0].clone();
+    for repetition in 2..=MOST_REPETITIONS {
+        let (mut again, version) = (request.clone(), format!("{first}-{repetition}"));
+        again.task_id.as_mut().unwrap().version.clone_from(&version);
+        again.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
+        scene.backend.tasks.lock().unwrap().push(again);
+    }
+    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
+    scene.register("retries = 2").await;
+    let error = scene.decide("retries = 1").await.unwrap_err();
+    assert_eq!(error.code(), Code::VersionTaken);
+    assert!(error.chain().join(": ").contains(&format!("up to `{first}-{MOST_REPETITIONS}`")), "{:?}", error.chain());
+}
+
+#[tokio::test]
 async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_replaced() {
     let mut scene = Scene { version: Some("v1"), ..Scene::new() };
     assert_eq!(scene.register("retries = 1").await.0, State::New);

@@ -38,6 +38,32 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Checks that what tasks run can be there: an image without packages and copies has the package's
+/// binaries, and nothing else that could run.
+pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &Facts, problems: &mut Vec<Diagnostic>) {
+    let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
+    for task in tasks.iter().filter(|task| task.kind.value == Kind::Container && task.bin.is_none()) {
+        let Some(image) = images.iter().find(|image| image.key == task.image.value && is_bare(image, images)) else { continue };
+        let Some((command, word)) = task.command.as_ref().and_then(|command| Some((command, command.value.first()?))) else { continue };
+        if !word.contains(['/', '{']) {
+            let problem = unknown(Code::UnknownBinary, "binary", word, &command.origin, &binaries);
+            problems.push(problem.also(&image.origin, "no other program is in this image"));
+        }
+    }
+}
+
+/// Whether an image starts from nothing, or from the default, which has no programs, and adds none.
+fn is_bare(image: &Image, images: &[Image]) -> bool {
+    ancestors(image, images).into_iter().chain([image]).all(|image| {
+        let is_empty = match &image.base {
+            Base::Scratch(_) | Base::Extends(_) => true,
+            Base::Reference(base) => base.origin == Origin::Default,
+            Base::Dockerfile => false,
+        };
+        is_empty && image.entrypoint.is_none() && image.copy.is_empty() && image.needs_to_run().is_empty()
+    })
+}
+
 fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
     for image in images.iter().filter(|image| image.dockerfile.is_none()) {
         let chain = || ancestors(image, images).into_iter().chain([image]);

@@ -279,6 +279,20 @@ fn nothing_to_run_is_an_error() {
 }
 
 #[test]
+fn what_a_task_runs_must_be_where_nothing_else_is() {
+    let refused = |lines: &str| {
+        one(&table(lines), Code::UnknownBinary, "app/Cargo.toml:2:21", "no binary `ap`", "did you mean `app`?");
+    };
+    refused("tasks.app.command = [\"ap\", \"--x\"]");
+    refused("tasks.app.command = [\"ap\"]\nimages.default.base-image = \"scratch\"");
+    refused("tasks.app.command = [\"ap\"]\nimages.a = {}\nimages.default.extends = \"a\"");
+    for lines in ["base-image = \"debian:trixie-slim\"", "copy = [\"Cargo.toml\"]", "entrypoint = [\"/x\"]", "apt-packages = [\"ap\"]"] {
+        let project = table(&format!("tasks.app.command = [\"ap\"]\nimages.default = {{ {lines} }}")).file("app/Cargo.toml");
+        assert_eq!(project.spec().tasks["app"].bin, None, "{lines}");
+    }
+}
+
+#[test]
 fn two_tasks_cannot_have_one_name_at_the_backend() {
     let project = table("tasks.a.bin = \"app\"\ntasks.b = { bin = \"app\", name = \"a\" }");
     one(&project, Code::DuplicateTask, "app/Cargo.toml:3:33", "the name `a` at the backend", "another name");
