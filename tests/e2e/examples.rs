@@ -164,7 +164,7 @@ fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
     assert_eq!((&again["state"], &again["version"]), (&"unchanged".into(), &first["version"]));
     assert_eq!((backend.writes(), site.registry.writes()), (1, pushes));
 
-    let output = serde_json::json!({ "count": 2, "label": "demo", "mean": 21.0 });
+    let output = serde_json::json!({ "count": 2, "label": "demo", "mean": 21 });
     for place in [&[][..], &["--host"]] {
         let run = |words: &[&str]| project.run([&["run", "flyte-task", "--format", "json"], place, words].concat()).compiles_nothing();
         let told = run(&["--", "--x", "21", "--label", "demo"]).succeeds().stderr_has("Traced double in ").json();

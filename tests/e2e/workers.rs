@@ -25,7 +25,8 @@ fn main() {
     let mut frame = [0; 9];
     line.read_exact(&mut frame).unwrap();
     assert_eq!(frame[3], 4, "no settings: {frame:?}");
-    println!("in {} as {}", env::var("_U_RUN_BASE").unwrap(), env::var("OWN").unwrap());
+    let token = fs::read_to_string("/etc/flyte/secrets/token").unwrap();
+    println!("in {} as {} with {token} and {}", env::var("_U_RUN_BASE").unwrap(), env::var("OWN").unwrap(), env::var("API_KEY").unwrap());
     fs::create_dir(&words[4]).unwrap();
     fs::write(format!("{}/outputs.pb", words[4]), given).unwrap();
 }
@@ -34,17 +35,17 @@ fn main() {
 fn echo(task: &str, engine: &str) -> Project {
     let manifest = format!(
         "[dependencies]\nflyte = {{ path = \"flyte\" }}\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
-         [package.metadata.union.tasks.{task}]\nenv = {{ OWN = \"mine\" }}\n"
+         [package.metadata.union.tasks.{task}]\nenv = {{ OWN = \"mine\" }}\nsecrets = [\"api-key\", {{ key = \"token\", file = true }}]\n"
     );
     let project = Project::package("echo").union(&manifest).file("src/main.rs", ECHO.replace("DESCRIPTION", &format!("{DESCRIPTION:?}")));
     let project = project.file("flyte/Cargo.toml", "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    project.file("flyte/src/lib.rs", "").locked().env("DOCKER_HOST", engine)
+    project.file("flyte/src/lib.rs", "").locked().env("DOCKER_HOST", engine).env("API_KEY", "one").env("TOKEN", "two")
 }
 
 /// Outputs are printed, nothing stays, and a second run builds nothing.
 fn works(project: &Project, task: &str) {
     let outcome = project.run(["run", task, "--", "--o0", "demo"]).succeeds().compiles(["echo", "flyte"]).stdout_is("o0 = \"demo\"\n");
-    outcome.stderr_has(&format!("Running {task} in docker:echo:")).stderr_has("in /union/run as mine");
+    outcome.stderr_has(&format!("Running {task} in docker:echo:")).stderr_has("in /union/run as mine with two and one");
     let told = project.run(["run", task, "--format", "json", "--", "--o0", "again"]).succeeds().compiles_nothing().json();
     assert_eq!((&told["outputs"]["o0"], &told["traces"]), (&"again".into(), &serde_json::json!([])));
     assert!(told["image"].as_str().unwrap().starts_with("docker:echo:"), "{told}");

@@ -22,6 +22,7 @@ use crate::flyte::convert::literal;
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::worker::{self, ELSEWHERE, Ended, INPUTS};
 use crate::settings::Place;
+use crate::workspace::Host;
 
 /// Where the files of a run are in a container.
 const BASE: &str = "/union/run";
@@ -43,7 +44,7 @@ pub(super) async fn run(ready: Ready<'_>) -> Result<Done> {
 async fn on_host(ready: &Ready<'_>) -> Result<Done> {
     let (bin, cargo) = (bin(ready), &ready.run.work.scope.cargo);
     let program = on_host::compiled(ready, bin).await?;
-    let line = describe(bin, &program, &ready.session.workspace.root, &cargo.environment).await?;
+    let line = describe(bin, &program, &Host, &cargo.environment).await?;
     let interface = Description::read(bin, &line)?.interface;
     let inputs = inputs(ready, &interface)?;
     let kept = ready.kept()?;
@@ -68,7 +69,8 @@ async fn in_engine(ready: &Ready<'_>) -> Result<Done> {
     let image = in_engine::record(&built);
     let line = image.interfaces.get(bin(ready)).ok_or_else(|| unknown(ready, &image.location))?;
     let interface = Description::read(bin(ready), line)?.interface;
-    let entries = entries(BASE, inputs(ready, &interface)?);
+    let mut entries = entries(BASE, inputs(ready, &interface)?).to_vec();
+    entries.extend(secrets::files(&ready.secrets));
     let actions = Actions::serve(ready.ui.clone()).await?;
     // On Linux the container shares this machine's loopback. Elsewhere engines are in a virtual machine, from
     // which this name leads out.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as of};
 
-use super::unpack::unpack;
+use super::unpack::{float, unpack};
 use crate::flyte::idl::core::primitive::Value as Is;
 use crate::flyte::idl::core::{Literal, literal, scalar};
 
@@ -16,9 +16,7 @@ pub fn json(value: &Literal) -> Result<Value, String> {
     match &scalar.value {
         Some(scalar::Value::Primitive(primitive)) => match &primitive.value {
             Some(Is::Integer(number)) => Ok(of!(number)),
-            // JSON has no word for those that are not finite.
-            Some(Is::FloatValue(number)) if number.is_finite() => Ok(of!(number)),
-            Some(Is::FloatValue(number)) => Ok(of!(number.to_string())),
+            Some(Is::FloatValue(number)) => Ok(float(*number)),
             Some(Is::StringValue(text)) => Ok(of!(text)),
             Some(Is::Boolean(value)) => Ok(of!(value)),
             _ => Err(UNKNOWN.to_owned()),

@@ -68,8 +68,12 @@ fn text(rest: &mut &[u8], count: u64) -> Result<Value, String> {
     Ok(json!(String::from_utf8_lossy(take(rest, count)?)))
 }
 
-/// JSON has no word for those that are not finite.
-fn float(number: f64) -> Value {
+/// As a local run shows it: `1`, not `1.0`. JSON has no word for those that are not finite.
+pub(super) fn float(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        return json!(number as i64);
+    }
     Number::from_f64(number).map_or_else(|| json!(number.to_string()), Value::Number)
 }
 
@@ -114,7 +118,7 @@ mod tests {
             Given::Nothing => Value::Null,
             Given::Bool(value) => json!(value),
             Given::Integer(number) => json!(number),
-            Given::Float(number) => json!(number),
+            Given::Float(number) => float(*number),
             Given::Text(text) => json!(text),
             Given::List(values) => values.iter().map(as_json).collect(),
             Given::Map(values) => Value::Object(values.iter().map(|(name, value)| (name.clone(), as_json(value))).collect()),
