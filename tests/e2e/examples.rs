@@ -16,9 +16,13 @@ use crate::site::{DEFAULT_BASE, Site, is_below, line};
 
 /// A project with an example's files, on the `union-build` of this repository.
 fn copied(example: &str) -> Project {
+    copied_into(Project::empty(), example)
+}
+
+fn copied_into(project: Project, example: &str) -> Project {
     let folder = repository().join("examples").join(example);
     let union_build = repository().join("union-build");
-    add(Project::empty(), &folder, &folder, union_build.to_str().unwrap())
+    add(project, &folder, &folder, union_build.to_str().unwrap())
 }
 
 fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Project {
@@ -84,16 +88,16 @@ fn any_program_counts_words_in_its_container_and_as_a_process() {
 const RELEASE: &str = "trixie";
 
 fn upon_debian(site: &Site, example: &str) -> Project {
-    upon(RELEASE, site, example)
+    upon(RELEASE, site, copied(example))
 }
 
 /// An example that needs an engine which reaches the network, with what it asks Docker Hub and GitHub for
 /// behind mirrors.
-fn upon(release: &str, site: &Site, example: &str) -> Project {
+fn upon(release: &str, site: &Site, project: Project) -> Project {
     push(&debian_layout_of(release, &[]), &site.reference(&format!("library/debian:{release}-slim")));
     let host = site.registry.host();
     let mirrors = format!("mirrors = {{ \"docker.io\" = \"{host}\", \"ghcr.io\" = \"{host}\" }}");
-    let project = copied(example).union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
+    let project = project.union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
     // Its crates may have to be fetched.
     let project = project.env("DOCKER_HOST", Engine::with_network().address()).env("CARGO_NET_OFFLINE", "false");
     // Where a company's proxy stands before an index, its authority is needed inside as well.
@@ -144,7 +148,7 @@ fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
 #[test]
 fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
     let (site, backend) = (Site::new(), Stub::start());
-    let project = upon("bookworm", &site, "flyte-task").limit(Duration::from_secs(3600));
+    let project = upon("bookworm", &site, copied_into(Project::kept("flyte-task"), "flyte-task")).limit(Duration::from_secs(3600));
     let project = project.env("FLYTE_ADMIN_ENDPOINT", backend.endpoint()).env("FLYTE_TASK_ORG", "acme");
     // Debian's own, of whatever Pythons this machine has.
     let project = project.env("PYO3_PYTHON", "/usr/bin/python3");

@@ -54,7 +54,7 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
     };
     for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
         let workshop = executables.workshop(keyed, position);
-        let line = describe(&executable.name, &executable.path, workshop, machine).await?;
+        let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
         let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);
     }

@@ -212,7 +212,9 @@ impl Workshop for Container {
             0 => Ok(printed.into_inner().unwrap_or_else(PoisonError::into_inner)),
             code => {
                 let stderr = complaints.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Err(Failed { stderr: String::from_utf8_lossy(&stderr).trim_end().to_owned(), ..Failed::ended(&shown, code) })
+                let mut failed = Failed::ended(&shown, code);
+                failed.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
+                Err(failed)
             }
         };
         Ok(Answer::of(code.map(ended)))

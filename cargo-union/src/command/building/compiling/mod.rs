@@ -37,9 +37,9 @@ struct Made {
 
 impl Executables<'_> {
     /// Where those of an image for its platform of that position were compiled.
-    pub(in crate::command) fn workshop(&self, keyed: &Keyed, platform: usize) -> &dyn Workshop {
+    pub(in crate::command) fn workshop(&self, keyed: &Keyed, platform: usize) -> Arc<dyn Workshop> {
         let code = keyed.code.as_ref().expect("an image with executables has code");
-        &*self.0[&(&code.compile, code.targets[platform].as_str())].workshop
+        self.0[&(&code.compile, code.targets[platform].as_str())].workshop.clone()
     }
 
     /// Those of an image for its platform of that position.
