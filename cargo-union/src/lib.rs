@@ -31,6 +31,7 @@ use union_build::diag::Code;
 
 use base::error::Error;
 use base::process::Environment;
+use base::signal::interrupted;
 use exit::Exit;
 use ui::Ui;
 
@@ -76,7 +77,7 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
         tokio::select! {
             // Ctrl-C reaches the programs that were started as well: that they end is no failure of theirs.
             biased;
-            () = interrupted() => {
+            () = interrupted(), if !task.hears_signals() => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted
             }
@@ -86,15 +87,4 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
     // What was interrupted gets a moment to remove its drafts.
     runtime.shutdown_timeout(Duration::from_secs(2));
     exit
-}
-
-/// Waits for Ctrl-C, or for whoever asks the process to end.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut end) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        Some(()) = end.recv() => {}
-        else => std::future::pending().await,
-    }
 }

@@ -148,7 +148,8 @@ fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
 #[test]
 fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
     let (site, backend) = (Site::new(), Stub::start());
-    let project = upon("bookworm", &site, copied_into(Project::kept("flyte-task"), "flyte-task")).limit(Duration::from_secs(3600));
+    let project = upon("bookworm", &site, copied_into(Project::kept("flyte-task"), "flyte-task").union("\n[workspace]\n"))
+        .limit(Duration::from_secs(3600));
     let project = project.env("FLYTE_ADMIN_ENDPOINT", backend.endpoint()).env("FLYTE_TASK_ORG", "acme");
     // Debian's own, of whatever Pythons this machine has.
     let project = project.env("PYO3_PYTHON", "/usr/bin/python3");

@@ -153,3 +153,26 @@ fn two_workers_that_tell_one_name_collide() {
         .stderr_has("task `b` of package `hello`");
     assert_eq!(world.backend.writes(), 0);
 }
+
+#[test]
+fn a_worker_is_run_by_the_types_that_it_tells_and_found_again_by_its_name() {
+    let world = World::new();
+    let project = project(&world, &worker(DESCRIPTION), "");
+    let words = |version: &[&str], inputs: &[&str]| {
+        let words = [&["run", "--remote", "--format", "json"], version, &["hello", "--"], inputs].concat();
+        project.run(words)
+    };
+    words(&[], &["--x", "21"])
+        .exits(2)
+        .fails_with("U0801")
+        .stderr_has("`label` is missing")
+        .stderr_has("It takes `label: string`, `x: integer`.");
+    let run = words(&[], &["--x", "21", "--label", "Ada"]).succeeds().json();
+    assert_eq!((&run["task"], &run["outputs"]["o0"]), (&"hello".into(), &"hello Ada".into()));
+    let version = run["run"]["version"].as_str().unwrap();
+    words(&["--version", version], &["--x", "21", "--label", "Ada"]).succeeds().compiles_nothing();
+    // Only the binary knows the name, and in a fresh checkout nobody has asked it.
+    fs::remove_dir_all(project.path("target")).unwrap();
+    let unknown = words(&["--version", version], &["--x", "21"]).exits(1).fails_with("U0704").compiles_nothing();
+    unknown.stderr_has("the name of task `hello` at the backend is not known").stderr_has("Give the task a `name`");
+}

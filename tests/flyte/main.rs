@@ -1,9 +1,11 @@
 //! Tasks registered with a backend that others have made, and read back with its own command line.
 #![allow(clippy::unwrap_used)]
 
+mod bad_days;
 mod bad_input;
 mod dry;
 mod interfaces;
 mod registering;
+mod running;
 mod workers;
 mod world;

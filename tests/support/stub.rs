@@ -25,35 +25,63 @@ pub struct Stub {
     child: Child,
     host: String,
     folder: TempDir,
+    refused: String,
+    behaviour: String,
 }
 
 impl Stub {
     /// A backend with the projects `flytesnacks` and `another` that takes everything which is valid.
     pub fn start() -> Self {
-        Self::refusing("")
+        Self::of("", "")
     }
 
     /// A backend that refuses tasks: `name=message;…`.
+    pub fn refusing(refused: &str) -> Self {
+        Self::of(refused, "")
+    }
+
+    /// A backend that misbehaves: words of its sources, separated by commas.
+    pub fn behaving(behaviour: &str) -> Self {
+        Self::of("", behaviour)
+    }
+
+    fn of(refused: &str, behaviour: &str) -> Self {
+        let folder = TempDir::with_prefix("union-stub-").expect("a temporary folder");
+        let (child, host) = serve(&folder, refused, behaviour, "0");
+        Self { child, host, folder, refused: refused.to_owned(), behaviour: behaviour.to_owned() }
+    }
+
+    /// Kills it, as a machine does that loses its power.
+    pub fn kill(&mut self) {
+        // One that has ended already is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Starts it again after a [`kill`](Self::kill), at the same address and with everything that it knew.
+    pub fn start_again(&mut self) {
+        let (_, port) = self.host.rsplit_once(':').expect("the address has a port");
+        let (child, _) = serve(&self.folder, &self.refused, &self.behaviour, port);
+        self.child = child;
+    }
+
+    /// Lets runs end that are on `hold`.
     ///
     /// # Panics
-    /// When it does not start.
-    pub fn refusing(refused: &str) -> Self {
-        let folder = TempDir::with_prefix("union-stub-").expect("a temporary folder");
-        let mut child = Command::new(python("python"))
-            .arg(repository().join("tests/flyte/stub/server.py"))
-            .env_clear()
-            .env("LOG", folder.path().join("log"))
-            .env("REFUSED", refused)
-            // It serves until this ends, and so ends with the test.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the virtual environment has a Python");
-        let mut host = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut host).expect("the backend says where it is");
-        assert!(host.contains(':'), "the backend did not start");
-        Self { child, host: host.trim().to_owned(), folder }
+    /// When its folder is gone.
+    pub fn let_go(&self) {
+        std::fs::write(self.folder.path().join("state/go"), "").expect("the folder is ours");
+    }
+
+    /// The names of all runs.
+    pub fn runs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("state/runs")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Why a run was aborted, when it was.
+    pub fn aborted(&self, run: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join("state/aborted").join(run)).ok()
     }
 
     /// `127.0.0.1:port`.
@@ -72,9 +100,14 @@ impl Stub {
         log.lines().map(|line| serde_json::from_str(line).expect("the backend writes JSON")).collect()
     }
 
-    /// How often something was written.
+    /// How often a method was called.
+    pub fn count(&self, method: &str) -> usize {
+        self.calls().iter().filter(|call| call["method"] == method).count()
+    }
+
+    /// How often a task was written.
     pub fn writes(&self) -> usize {
-        self.calls().iter().filter(|call| call["method"] == "DeployTask").count()
+        self.count("DeployTask")
     }
 
     /// What the official command line prints, such as of `get task`.
@@ -101,10 +134,33 @@ impl Stub {
 
 impl Drop for Stub {
     fn drop(&mut self) {
-        // One that has ended already is what is wanted.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.kill();
     }
+}
+
+/// Starts a backend, and waits until it says where it is.
+fn serve(folder: &TempDir, refused: &str, behaviour: &str, port: &str) -> (Child, String) {
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(&state).expect("the folder is ours");
+    let mut child = Command::new(python("python"))
+        .arg(repository().join("tests/flyte/stub/server.py"))
+        .env_clear()
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("LOG", folder.path().join("log"))
+        .env("STATE", state)
+        .env("REFUSED", refused)
+        .env("BEHAVIOUR", behaviour)
+        .env("PORT", port)
+        // It serves until this ends, and so ends with the test.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the virtual environment has a Python");
+    let mut host = String::new();
+    let stdout = child.stdout.take().expect("stdout is piped");
+    BufReader::new(stdout).read_line(&mut host).expect("the backend says where it is");
+    assert!(host.contains(':'), "the backend did not start");
+    (child, host.trim().to_owned())
 }
 
 /// Runs a line of Python with the official messages, and gives what it prints.

@@ -1,5 +1,6 @@
 //! What can be typed. Nothing is decided here: `settings` turns it into plain values.
 
+mod get;
 pub mod pages;
 mod register;
 mod run;
@@ -9,8 +10,9 @@ use std::path::PathBuf;
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use get::{Get, Listing};
 pub use register::Register;
-pub use run::Run;
+pub use run::{Remote, Run};
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -52,8 +54,12 @@ pub enum Command {
     /// Build and push the images, and register the tasks with the backend
     #[command(disable_version_flag = true)]
     Register(Register),
-    /// Run a task on this machine, in its image, and print its outputs
+    /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
+    #[command(disable_version_flag = true)]
     Run(Run),
+    /// List what the backend has, newest first
+    #[command(subcommand)]
+    Get(Get),
     /// List the images of the last build with their digests and sizes
     Images(Images),
     /// Ask the registries for newer base images and write them into Union.lock

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Backend, Cargo, Scope};
 
 /// `register`
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Register {
     /// Only this task; may be given several times
     #[arg(long, value_name = "TASK")]

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Cargo, Scope};
+use super::{Backend, Cargo, Scope};
 
 /// `run`
 #[derive(Args, Debug)]
 #[command(after_long_help = RUN)]
 pub struct Run {
     /// The task
-    #[arg(value_name = "TASK")]
-    pub task: String,
+    #[arg(value_name = "TASK", required_unless_present = "follow", conflicts_with = "follow")]
+    pub task: Option<String>,
 
     /// Inputs by their names, such as `-- --x 21 --label Ada`
     #[arg(last = true, value_name = "INPUT")]
@@ -32,6 +32,10 @@ pub struct Run {
     #[arg(long)]
     pub host: bool,
 
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub remote: Remote,
+
     /// How many jobs run at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -41,14 +45,44 @@ pub struct Run {
     pub scope: Scope,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub backend: Backend,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub cargo: Cargo,
 }
 
+/// How a task runs on the backend.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "On the backend")]
+pub struct Remote {
+    /// Run the task on the backend: build and register it if it has changed, then run that very version
+    #[arg(long, conflicts_with = "host")]
+    pub remote: bool,
+
+    /// Run this version, which is registered already, and build nothing
+    #[arg(long, value_name = "VERSION", requires = "remote")]
+    pub version: Option<String>,
+
+    /// Run the task although its result is cached
+    #[arg(long, requires = "remote")]
+    pub overwrite_cache: bool,
+
+    /// Print the name of the run, and do not wait for its end
+    #[arg(long, requires = "remote")]
+    pub detach: bool,
+
+    /// Follow a run that is there already, and print its outputs
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["host", "version", "overwrite_cache", "detach", "inputs", "values"])]
+    pub follow: Option<String>,
+}
+
 const RUN: &str = "\
-Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path.
+Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path, and with `--remote` as its address.
 
-Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed. What the program writes goes to stderr.
+Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed. What the program writes goes to stderr.
 
-A task of the kind `rust` is compiled before its inputs are read, for only its binary knows them. The run stands in for the backend: traced steps are shown, and nobody answers a condition.
+On this machine, a task of the kind `rust` is compiled before its inputs are read, for only its binary knows them. The run stands in for the backend: traced steps are shown, and nobody answers a condition.
 
-Secrets are taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.";
+Secrets are then taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.
+
+A run on the backend goes on when the connection is cut, and is found again. Ctrl-C leaves it, and a second one within five seconds aborts it; without a terminal the first one aborts it. What `--follow` found running is aborted only by a second Ctrl-C.";

@@ -6,10 +6,12 @@ mod building;
 mod check;
 mod config;
 mod dockerfile;
+mod get;
 mod images;
 mod init;
 mod login;
 mod pages;
+mod place;
 mod plan;
 mod planning;
 mod register;
@@ -41,6 +43,8 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Task::Build(work) => build::run(work, ui).await,
         Task::Register(register) => register::run(register, ui).await,
         Task::Run(run) => run::run(run, ui).await,
+        Task::Remote(remote) => run::remote::run(remote, ui).await,
+        Task::Get(get) => get::run(get, ui).await,
         Task::Images(scope) => images::run(scope, ui).await,
         Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
         Task::Update(update) => update::run(update, ui).await,

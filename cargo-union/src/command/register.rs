@@ -64,23 +64,39 @@ pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
     }
-    let scopes = scopes(register, &session)?;
     let client = backend::client(&work.scope.backend, &session.backend, false, ui)?;
-    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    // Whoever has to wait for a compile should not hear only then that there is no such project.
-    let places: BTreeSet<&Scope> = scopes.iter().collect();
-    let places = async { Ok(try_join_all(places.into_iter().map(|scope| place::check(&client, scope))).await?) };
-    let (planning, _) = futures_util::future::try_join(Planning::compute(work, &session, &snapshot, ui), places).await?;
-    let built = building::build(work, &session, &snapshot, planning, ui).await?;
-    let mut tasks = Vec::new();
-    for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
-        tasks.extend(registering::registrables(declared, built, scope, version.as_ref(), &work.tasks)?);
-        public::check(register, &declared.spec, pullable(built), ui).await?;
-    }
-    registering::check_collisions(tasks.iter().map(Registrable::named))?;
+    let (built, tasks) = prepare(register, &session, version.as_ref(), &client, ui).await?;
     let registering = tasks.iter().map(|task| async { one(register, &client, task, ui).await });
     let outcomes: Vec<Result<Decision, Error>> = stream::iter(registering).buffered(work.jobs).collect().await;
     report(register, &client, &built, &tasks, &outcomes, ui)
+}
+
+/// Builds and publishes images, up to everything that the chosen tasks are registered from.
+///
+/// # Errors
+/// What is wrong with them, or with where they go.
+pub(super) async fn prepare<'a>(
+    register: &'a Register,
+    session: &'a Session,
+    version: Option<&Version>,
+    client: &Client,
+    ui: &Arc<Ui>,
+) -> Result<(Vec<Built>, Vec<Registrable<'a>>)> {
+    let work = &register.work;
+    let scopes = scopes(register, session)?;
+    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
+    // Whoever has to wait for a compile should not hear only then that there is no such project.
+    let places: BTreeSet<&Scope> = scopes.iter().collect();
+    let places = async { Ok(try_join_all(places.into_iter().map(|scope| place::check(client, scope))).await?) };
+    let (planning, _) = futures_util::future::try_join(Planning::compute(work, session, &snapshot, ui), places).await?;
+    let built = building::build(work, session, &snapshot, planning, ui).await?;
+    let mut tasks = Vec::new();
+    for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
+        tasks.extend(registering::registrables(declared, built, scope, version, &work.tasks)?);
+        public::check(register, &declared.spec, pullable(built), ui).await?;
+    }
+    registering::check_collisions(tasks.iter().map(Registrable::named))?;
+    Ok((built, tasks))
 }
 
 /// Where each package's tasks go; what is known to be wrong is said before anything is done.
@@ -128,7 +144,7 @@ async fn check_clean(register: &Register, root: &Path) -> Result<()> {
 }
 
 /// Registers one task; what it fails with is its own.
-async fn one(register: &Register, client: &Client, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
+pub(super) async fn one(register: &Register, client: &Client, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
     let decision = decide(client, &task.subject(), &task.scope, &task.version, register.replace).await?;
     let dry = register.work.dry;
     if !dry {

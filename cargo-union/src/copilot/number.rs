@@ -1,6 +1,4 @@
-//! Numbers and spans of time as Go writes and reads them, for copilot is a program in Go.
-
-use std::time::Duration;
+//! Numbers as Go writes them, and spans of time as it reads them, for copilot is a program in Go.
 
 /// The shortest text that means this number, without an exponent: what a file holds.
 pub(super) fn plain(number: f64) -> String {
@@ -17,32 +15,6 @@ pub(super) fn general(number: f64) -> String {
     let Some((digits, exponent)) = text.split_once('e') else { return text };
     let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
     format!("{digits}e{sign}{exponent:0>2}")
-}
-
-/// A span as Go prints one: `1h30m0s`, `1.5s`, `20ms`.
-pub(super) fn span(span: Duration) -> String {
-    let nanoseconds = span.as_nanos();
-    let (unit, length) = match nanoseconds {
-        0 => return "0s".to_owned(),
-        1..1_000 => ("ns", 1),
-        1_000..1_000_000 => ("µs", 1_000),
-        1_000_000..1_000_000_000 => ("ms", 1_000_000),
-        _ => ("s", 1_000_000_000),
-    };
-    let minutes = nanoseconds / 60_000_000_000;
-    let text = match (minutes / 60, minutes % 60) {
-        (0, 0) => String::new(),
-        (0, minutes) => format!("{minutes}m"),
-        (hours, minutes) => format!("{hours}h{minutes}m"),
-    };
-    text + &decimal(nanoseconds % 60_000_000_000, length) + unit
-}
-
-/// A number of small units in larger ones, exactly.
-fn decimal(small: u128, length: u128) -> String {
-    let digits = length.ilog10() as usize;
-    let fraction = if digits == 0 { String::new() } else { format!(".{:0digits$}", small % length) };
-    format!("{}{}", small / length, fraction.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Reads a span as Go does: `300ms`, `-1.5h`, `2h45m`, in nanoseconds. Go has no days.
@@ -96,23 +68,6 @@ mod tests {
             (0.0, "0", "0"),
         ] {
             assert_eq!((plain(number), general(number)), (file.to_owned(), word.to_owned()));
-        }
-    }
-
-    #[test]
-    fn spans_are_printed_as_go_prints_them() {
-        for (nanoseconds, text) in [
-            (0, "0s"),
-            (1, "1ns"),
-            (1_100, "1.1µs"),
-            (20_000_000, "20ms"),
-            (1_500_000_000, "1.5s"),
-            (60_000_000_000, "1m0s"),
-            (5_400_000_000_000, "1h30m0s"),
-            (3_600_000_000_001, "1h0m0.000000001s"),
-            (360_000_000_000_000, "100h0m0s"),
-        ] {
-            assert_eq!(span(Duration::from_nanos(nanoseconds)), text);
         }
     }
 

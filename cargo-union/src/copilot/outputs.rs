@@ -142,7 +142,7 @@ fn read(ty: &Type, text: &str) -> Option<serde_json::Value> {
         }
         Type::Duration => {
             let nanoseconds = number::parse_span(text)?;
-            let span = number::span(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()));
+            let span = time::duration(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()));
             json!(if nanoseconds < 0 { format!("-{span}") } else { span })
         }
         Type::Struct => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok()?.into(),

@@ -92,7 +92,7 @@ impl Value {
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => number::plain(*number),
             Self::Datetime(seconds, nanoseconds) => time::datetime(*seconds, *nanoseconds),
-            Self::Span(span) => number::span(*span),
+            Self::Span(span) => time::duration(*span),
             Self::Struct(value) => value.to_string(),
             Self::File(_) | Self::Folder(_) | Self::List(_) | Self::Map(_) => return None,
         })

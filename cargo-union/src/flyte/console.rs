@@ -4,9 +4,18 @@ use super::convert::Scope;
 
 /// The page of a task.
 pub fn task(endpoint: &str, scope: &Scope, name: &str) -> String {
+    page(endpoint, scope, "tasks", name)
+}
+
+/// The page of a run.
+pub fn run(endpoint: &str, scope: &Scope, name: &str) -> String {
+    page(endpoint, scope, "runs", name)
+}
+
+fn page(endpoint: &str, scope: &Scope, kind: &str, name: &str) -> String {
     // The sandbox has its console on a port beside that of its API.
     let host = endpoint.strip_suffix("localhost:8090").map_or_else(|| endpoint.to_owned(), |scheme| format!("{scheme}localhost:8080"));
-    format!("{host}/v2/domain/{}/project/{}/tasks/{name}", scope.domain, scope.project)
+    format!("{host}/v2/domain/{}/project/{}/{kind}/{name}", scope.domain, scope.project)
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub mod idl;
 pub mod interface;
 pub mod place;
 pub mod register;
+pub mod registered;
 pub mod rpc;
+pub mod runs;
 pub mod version;
 pub mod worker;
 

@@ -85,7 +85,7 @@ pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<Ended> {
     let left: BTreeMap<String, Literal> = outputs.literals.into_iter().filter_map(|named| Some((named.name, named.value?))).collect();
     let value = |(name, _): &(String, _)| {
         let value = left.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
-        Ok((name.clone(), json(value).map_err(|why| format!("`{name}` {why}"))?))
+        Ok((name.clone(), json(value)))
     };
     let values: Result<_, String> = interface.outputs.iter().map(value).collect();
     Ok(Ended::Well(values.map_err(invalid)?))

@@ -3,7 +3,9 @@
 //! This is the one place that reads environment variables of the tool's own. Those that stand for a
 //! key of the manifest are merged with it in `union_build::spec`.
 
+mod get;
 mod register;
+mod remote;
 mod run;
 
 use std::io::IsTerminal as _;
@@ -19,7 +21,9 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
+pub use get::{Get, Of};
 pub use register::Register;
+pub use remote::{Remote, Wanted, What};
 pub use run::{Place, Run};
 
 /// What to do, with everything that decides how.
@@ -44,6 +48,10 @@ pub enum Task {
     Register(Register),
     /// `run`
     Run(Run),
+    /// `run --remote` and `run --follow`
+    Remote(Remote),
+    /// `get`
+    Get(Get),
     /// `images`
     Images(Scope),
     /// `images --dockerfile IMAGE`
@@ -63,6 +71,13 @@ pub enum Task {
     Whoami(Backend),
     /// A page that is known before anything is read: schema, completions, manual.
     Page(String),
+}
+
+impl Task {
+    /// Whether it knows itself what to do on Ctrl-C.
+    pub fn hears_signals(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
 }
 
 /// Which packages, and what overrides their manifests.
@@ -183,7 +198,9 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
         cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
         cli::Command::Build(build) => Task::Build(Work { check: !build.no_check, ..reader.work(build.work)? }),
         cli::Command::Register(register) => Task::Register(reader.register(register)?),
+        cli::Command::Run(run) if run.remote.remote || run.remote.follow.is_some() => Task::Remote(reader.remote(run)?),
         cli::Command::Run(run) => Task::Run(reader.run(run)?),
+        cli::Command::Get(get) => Task::Get(reader.get(get)?),
         cli::Command::Images(images) => {
             let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
             match images.dockerfile {

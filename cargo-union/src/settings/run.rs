@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Output, Reader, Work};
+use super::{Output, Reader, Scope, Work};
 use crate::base::error::Result;
 use crate::cli;
 
@@ -32,18 +32,20 @@ pub enum Place {
 
 impl Reader<'_> {
     pub(super) fn run(&self, run: cli::Run) -> Result<Run> {
-        let work = cli::Work {
-            task: vec![run.task.clone()],
+        let task = run.task.expect("a task has to be given where no run is followed");
+        let backend = self.backend(run.backend)?;
+        let work = self.work(cli::Work {
+            task: vec![task.clone()],
             output: None,
             no_push: false,
             jobs: run.jobs,
             rebuild: false,
             scope: run.scope,
             cargo: run.cargo,
-        };
+        })?;
         Ok(Run {
-            work: Work { output: Output::Docker, describe: true, ..self.work(work)? },
-            task: run.task,
+            work: Work { output: Output::Docker, describe: true, scope: Scope { backend, ..work.scope }, ..work },
+            task,
             inputs: run.inputs,
             arguments: run.values,
             place: if run.host { Place::Host } else { Place::Engine },

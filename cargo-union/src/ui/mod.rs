@@ -19,7 +19,7 @@ use union_build::diag::Diagnostic;
 use crate::base::error::Error;
 pub use problem::Problem;
 use progress::Bars;
-pub use words::{bytes, list};
+pub use words::{bytes, list, table};
 
 /// How the tool talks, decided.
 #[derive(Clone, Copy, Debug)]

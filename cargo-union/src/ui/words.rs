@@ -25,9 +25,28 @@ pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// Rows below one another, each column as wide as its widest text.
+pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let width = |text: &str| text.chars().count();
+    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or_default().max(width(head[column]));
+    let widths: [usize; N] = std::array::from_fn(widest);
+    let line = |cells: [&str; N]| {
+        let padded = cells.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let rows = rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str())));
+    std::iter::once(line(head)).chain(rows).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_its_columns_below_one_another() {
+        let rows = [["é".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
+        assert_eq!(table(["NAME", "N"], &rows), "NAME       N\né          1\nlong name\n");
+    }
 
     #[test]
     fn bytes_are_shown_with_one_digit() {

@@ -1,7 +1,7 @@
 """A backend on loopback whose messages others have generated, with the rules of the hosted service on.
 
-It prints its address, then serves until its standard input ends. Behaviour that is asked for in the
-environment stands in the options below; everything else is as the open-source backend does it.
+It prints its address, then serves until its standard input ends. Unless the environment asks for something
+else, it behaves as the open-source backend does.
 """
 
 import io
@@ -9,36 +9,26 @@ import json
 import os
 import sys
 import threading
-import time
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import protovalidate
+import state
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from data import Clusters, Data
 from flyteidl2.auth.identity_connect import IdentityServiceSync, IdentityServiceWSGIApplication
-from flyteidl2.common.identity_pb2 import EnrichedIdentity, User
+from flyteidl2.cluster.service_connect import ClusterServiceWSGIApplication
+from flyteidl2.dataproxy.dataproxy_service_connect import DataProxyServiceWSGIApplication
 from flyteidl2.project.project_service_connect import ProjectServiceSync, ProjectServiceWSGIApplication
-from flyteidl2.project.project_service_pb2 import Domain, GetProjectResponse, ListProjectsResponse, Project, Projects
-from flyteidl2.task.task_definition_pb2 import Task, TaskDetails, TaskMetadata, TaskTriggersSummary
-from flyteidl2.task.task_service_connect import TaskServiceSync, TaskServiceWSGIApplication
-from flyteidl2.task.task_service_pb2 import (
-    DeployTaskResponse,
-    GetTaskDetailsResponse,
-    ListTasksResponse,
-    ListVersionsResponse,
-)
-from flyteidl2.workflow.run_service_connect import RunServiceSync, RunServiceWSGIApplication
+from flyteidl2.project.project_service_pb2 import GetProjectResponse, ListProjectsResponse, Projects
+from flyteidl2.task.task_service_connect import TaskServiceWSGIApplication
+from flyteidl2.workflow.run_service_connect import RunServiceWSGIApplication
+from runs import Runs
+from tasks import PROJECTS, Tasks
 
-# `name=message`: a task that is refused with a message.
-REFUSED = dict(entry.split("=", 1) for entry in os.environ.get("REFUSED", "").split(";") if entry)
 # Where every call is written down, one JSON object on a line.
 LOG = os.environ["LOG"]
-
-PROJECTS = [
-    Project(id=name, name=name, domains=[Domain(id=domain, name=domain) for domain in ("development", "production")])
-    for name in ("flytesnacks", "another")
-]
 
 
 class Recorded:
@@ -48,6 +38,14 @@ class Recorded:
         self.lock = threading.Lock()
 
     def intercept_unary_sync(self, call_next, request, ctx):
+        self.record(request, ctx)
+        return call_next(request, ctx)
+
+    def intercept_server_stream_sync(self, call_next, request, ctx):
+        self.record(request, ctx)
+        yield from call_next(request, ctx)
+
+    def record(self, request, ctx):
         line = {"method": ctx.method().name, "request": type(request).__name__}
         try:
             protovalidate.validate(request)
@@ -56,84 +54,10 @@ class Recorded:
             self.write(line)
             raise ConnectError(Code.INVALID_ARGUMENT, str(error)) from error
         self.write(line)
-        return call_next(request, ctx)
 
     def write(self, line):
         with self.lock, open(LOG, "a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-
-
-class Tasks(TaskServiceSync):
-    """Tasks as the open-source backend keeps them: what is deployed twice is overwritten."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.requests = {}
-        self.created = {}
-
-    def deploy_task(self, request, ctx):
-        name, project = request.task_id.name, request.task_id.project
-        if name in REFUSED:
-            raise ConnectError(Code.FAILED_PRECONDITION, REFUSED[name])
-        if project not in {known.id for known in PROJECTS}:
-            raise ConnectError(Code.NOT_FOUND, f'project "{project}" not found')
-        key = self.key(request.task_id)
-        with self.lock:
-            self.requests[key] = request
-            self.created.setdefault(key, time.time_ns())
-        return DeployTaskResponse()
-
-    def get_task_details(self, request, ctx):
-        with self.lock:
-            found = self.requests.get(self.key(request.task_id))
-        if found is None:
-            raise ConnectError(Code.NOT_FOUND, "task not found")
-        details = TaskDetails(task_id=found.task_id, spec=found.spec, metadata=self.metadata(found))
-        return GetTaskDetailsResponse(details=details)
-
-    def list_tasks(self, request, ctx):
-        scope = request.project_id
-        wanted = [value for filter in request.request.filters if filter.field == "name" for value in filter.values]
-        latest = {}
-        with self.lock:
-            for key in sorted(self.requests, key=self.created.get):
-                project, domain, name, _ = key
-                if (project, domain) == (scope.name, scope.domain) and (not wanted or name in wanted):
-                    latest[name] = self.requests[key]
-        tasks = [Task(task_id=found.task_id, metadata=self.metadata(found)) for found in latest.values()]
-        return ListTasksResponse(tasks=tasks[: request.request.limit or 50])
-
-    def list_versions(self, request, ctx):
-        name = request.task_name
-        with self.lock:
-            keys = [key for key in self.requests if key[:3] == (name.project, name.domain, name.name)]
-            keys.sort(key=self.created.get, reverse=True)
-            versions = []
-            for key in keys:
-                version = ListVersionsResponse.VersionResponse(version=key[3], deployed_by=someone())
-                version.deployed_at.FromNanoseconds(self.created[key])
-                versions.append(version)
-        return ListVersionsResponse(versions=versions)
-
-    @staticmethod
-    def key(task_id):
-        return (task_id.project, task_id.domain, task_id.name, task_id.version)
-
-    def metadata(self, request):
-        summary = TaskTriggersSummary(stats=TaskTriggersSummary.TriggerStats(total=len(request.triggers)))
-        metadata = TaskMetadata(
-            short_name=request.spec.short_name,
-            environment_name=request.spec.environment.name,
-            short_description=request.spec.documentation.short_description,
-            deployed_by=someone(),
-            triggers_summary=summary if request.triggers else None,
-        )
-        metadata.deployed_at.FromNanoseconds(self.created[self.key(request.task_id)])
-        return metadata
-
-
-def someone():
-    return EnrichedIdentity(user=User())
 
 
 class Known(ProjectServiceSync):
@@ -149,10 +73,6 @@ class Known(ProjectServiceSync):
         return ListProjectsResponse(projects=Projects(projects=PROJECTS))
 
 
-class Runs(RunServiceSync):
-    """Nothing runs here."""
-
-
 class Users(IdentityServiceSync):
     """Nobody is known here."""
 
@@ -162,6 +82,9 @@ class Handler(WSGIRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def get_environ(self):
+        return {**super().get_environ(), "connection": self.connection}
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -173,11 +96,13 @@ class Server(ThreadingMixIn, WSGIServer):
 
 
 def main():
-    recorded = [Recorded()]
+    recorded, tasks = [Recorded()], Tasks()
     applications = {
-        "TaskService": TaskServiceWSGIApplication(Tasks(), interceptors=recorded),
+        "TaskService": TaskServiceWSGIApplication(tasks, interceptors=recorded),
         "ProjectService": ProjectServiceWSGIApplication(Known(), interceptors=recorded),
-        "RunService": RunServiceWSGIApplication(Runs(), interceptors=recorded),
+        "RunService": RunServiceWSGIApplication(Runs(tasks), interceptors=recorded),
+        "DataProxyService": DataProxyServiceWSGIApplication(Data(tasks), interceptors=recorded),
+        "ClusterService": ClusterServiceWSGIApplication(Clusters(), interceptors=recorded),
         "IdentityService": IdentityServiceWSGIApplication(Users(), interceptors=recorded),
     }
 
@@ -187,6 +112,7 @@ def main():
         if chosen is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"no such service"]
+        state.CONNECTION.socket = environ["connection"]
         # The server gives the connection itself as the body, which never ends.
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
         return chosen(environ, start_response)

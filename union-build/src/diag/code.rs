@@ -139,6 +139,7 @@ codes! {
     TreeDirty = "U0711", "The working tree has changes and `--require-clean` was given", "Commit them or put them aside.";
     ImagePrivate = "U0712", "An image cannot be pulled without a login", "Make its repository public, or give the cluster a pull secret.";
     TriggerUnfit = "U0713", "A trigger does not fit the inputs of its task", "Correct what the message names.";
+    VersionUnknown = "U0714", "The backend does not have the version of a task that was named", "Name one that it has, or leave out `--version` to run what is here.";
 
     FlyteConfigSyntax = "U0750", "The Flyte config is not valid YAML", "Correct the syntax at the place shown.";
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
@@ -165,6 +166,8 @@ codes! {
     TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
     ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
     OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
+    RunFailed = "U0806", "A run on the backend failed", "Correct what the message names; the run's page shows more.";
+    RunAborted = "U0807", "A run on the backend was aborted", "Run the task again.";
 }
 
 impl fmt::Display for Code {

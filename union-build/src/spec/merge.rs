@@ -86,6 +86,13 @@ impl Overrides {
         self
     }
 
+    /// What is said of a key of the `union` table where there is no manifest.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        let levels = [&self.flags, &self.env, &self.last_resorts];
+        let is_it = |given: &&Given| given.table.is_empty() && given.key.name == name;
+        levels.into_iter().find_map(|level| level.iter().rev().find(is_it)).map(|given| given.text.as_str())
+    }
+
     /// What relative paths of variables and flags start from.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -136,5 +143,21 @@ impl Given {
             }
             _ => Value::Text(self.text.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_manifest_flags_win_over_variables_and_last_resorts() {
+        let resort = |text: &str| Placed { value: text.to_owned(), origin: Origin::Default };
+        let overrides = Overrides::new("/ws").last_resort("project", resort("config")).last_resort("domain", resort("config"));
+        let overrides = overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
+        let by_env = overrides.said("project").unwrap_or_default().to_owned();
+        let by_flag = overrides.flag("--project", "flag");
+        let all = [by_flag.said("project"), by_flag.said("domain"), by_flag.said("registry")];
+        assert_eq!((by_env.as_str(), all), ("variable", [Some("flag"), Some("config"), None]));
     }
 }

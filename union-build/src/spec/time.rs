@@ -68,6 +68,32 @@ pub fn datetime(seconds: i64, nanoseconds: u32) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
+/// Writes a span as Go does: `1h30m0s`, `1.5s`, `20ms`.
+pub fn duration(span: Duration) -> String {
+    let nanoseconds = span.as_nanos();
+    let (unit, length) = match nanoseconds {
+        0 => return "0s".to_owned(),
+        1..1_000 => ("ns", 1),
+        1_000..1_000_000 => ("µs", 1_000),
+        1_000_000..1_000_000_000 => ("ms", 1_000_000),
+        _ => ("s", 1_000_000_000),
+    };
+    let minutes = nanoseconds / 60_000_000_000;
+    let text = match (minutes / 60, minutes % 60) {
+        (0, 0) => String::new(),
+        (0, minutes) => format!("{minutes}m"),
+        (hours, minutes) => format!("{hours}h{minutes}m"),
+    };
+    text + &decimal(nanoseconds % 60_000_000_000, length) + unit
+}
+
+/// A number of small units in larger ones, exactly.
+fn decimal(small: u128, length: u128) -> String {
+    let digits = length.ilog10() as usize;
+    let fraction = if digits == 0 { String::new() } else { format!(".{:0digits$}", small % length) };
+    format!("{}{}", small / length, fraction.trim_end_matches('0').trim_end_matches('.'))
+}
+
 fn date_of(date: &str) -> Option<(i64, i64, i64)> {
     let mut parts = date.splitn(3, '-');
     let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
@@ -172,6 +198,23 @@ mod tests {
             "2026-01-02T00:00Z",
         ] {
             assert_eq!(parse_datetime(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_are_printed_as_go_prints_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_100, "1.1µs"),
+            (20_000_000, "20ms"),
+            (1_500_000_000, "1.5s"),
+            (60_000_000_000, "1m0s"),
+            (5_400_000_000_000, "1h30m0s"),
+            (3_600_000_000_001, "1h0m0.000000001s"),
+            (360_000_000_000_000, "100h0m0s"),
+        ] {
+            assert_eq!(duration(Duration::from_nanos(nanoseconds)), text);
         }
     }
 }

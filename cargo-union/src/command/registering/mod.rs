@@ -33,8 +33,9 @@ pub(super) struct Registrable<'a> {
     pub(super) version: Version,
     /// The image, pinned by digest.
     pub(super) image: String,
+    /// Its inputs and outputs.
+    pub(super) interface: Interface,
     image_key: String,
-    interface: Interface,
     entrypoint: Vec<String>,
     program: String,
 }
@@ -172,7 +173,7 @@ fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope:
         (Kind::Rust, Some(description)) => (Some(description.task), description.interface),
         (Kind::Rust, None) => return Err(unknown(task, &keyed.name).into()),
     };
-    let misfits = misfits(task.triggers.values(), &interface);
+    let misfits = misfits(task, &interface);
     if !misfits.is_empty() {
         let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
         return Err(error.because(misfits.join("; ")).into());

@@ -1,4 +1,5 @@
-//! `cargo union run`: one task on this machine, with its inputs and outputs as on the backend.
+//! `cargo union run`: one task on this machine, with its inputs and outputs as on the backend; or on
+//! the backend itself, in [`remote`].
 //!
 //! Inputs are read and everything that could not work is refused before anything is compiled. Then
 //! the program runs: [`in_engine`] in the task's image, [`on_host`] as a process. A task of the kind
@@ -13,6 +14,7 @@ mod in_engine;
 mod kept;
 mod obstacles;
 mod on_host;
+pub(super) mod remote;
 mod secrets;
 mod worker;
 

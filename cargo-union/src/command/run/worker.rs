@@ -18,7 +18,7 @@ use crate::command::build;
 use crate::command::building::describing::describe;
 use crate::copilot::{Entry, What, pack, put};
 use crate::flyte::actions::Actions;
-use crate::flyte::convert::literal;
+use crate::flyte::convert::{Form, literal};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::worker::{self, ELSEWHERE, Ended, INPUTS};
 use crate::settings::Place;
@@ -98,7 +98,7 @@ fn bin<'a>(ready: &Ready<'a>) -> &'a str {
 
 /// The message of the inputs, for the types that the binary tells.
 fn inputs(ready: &Ready<'_>, interface: &Interface) -> Result<Vec<u8>> {
-    Ok(worker::inputs(ready.inputs(&interface.inputs.iter().cloned().collect(), literal)?))
+    Ok(worker::inputs(ready.inputs(&interface.inputs.iter().cloned().collect(), |ty, given| literal(ty, given, Form::MessagePack))?))
 }
 
 /// The base of a run, into which the worker may write, and its inputs.

@@ -43,6 +43,7 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
     let environment = task.spec.as_ref().and_then(|spec| spec.environment.as_ref());
     let total = u32::try_from(task.triggers.len()).expect("few triggers");
     TaskMetadata {
+        deployed_at: None,
         environment_name: environment.map(|environment| environment.name.clone()).unwrap_or_default(),
         triggers_summary: Some(TaskTriggersSummary { summary: Some(Summary::Stats(TriggerStats { total })) }),
     }
@@ -69,6 +70,11 @@ impl Backend for Fake {
         };
         let tasks = self.tasks.lock().expect("nobody panics");
         Ok(tasks.iter().rfind(is_it).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
+    }
+
+    async fn tasks(&self, _: &Scope, _: u32) -> Result<Vec<Task>, Failure> {
+        let tasks = self.tasks.lock().expect("nobody panics");
+        Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {

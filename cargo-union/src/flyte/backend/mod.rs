@@ -27,6 +27,9 @@ pub trait Backend: Send + Sync {
     /// The latest version of a task; `None` when there is none at all.
     async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure>;
 
+    /// The latest versions of the tasks that were registered last.
+    async fn tasks(&self, scope: &Scope, limit: u32) -> Result<Vec<Task>, Failure>;
+
     /// Registers a task, in place of what is there under its version.
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure>;
 
@@ -55,14 +58,13 @@ impl Backend for Client {
     }
 
     async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
-        let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
         let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
-        let Scope { org, project, domain } = scope.clone();
-        let request = ListTasksRequest {
-            request: Some(ListRequest { limit: 1, sort_by: Some(newest), filters: vec![named], token: String::new() }),
-            scope_by: Some(ScopeBy::ProjectId(ProjectIdentifier { organization: org, name: project, domain })),
-        };
-        Ok(self.unary(LIST, &request).await?.tasks.into_iter().next())
+        let tasks = self.unary(LIST, &newest(scope, 1, vec![named])).await?.tasks;
+        Ok(tasks.into_iter().next())
+    }
+
+    async fn tasks(&self, scope: &Scope, limit: u32) -> Result<Vec<Task>, Failure> {
+        Ok(self.unary(LIST, &newest(scope, limit, Vec::new())).await?.tasks)
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
@@ -86,6 +88,15 @@ impl Backend for Client {
             }
             request.token = page.token;
         }
+    }
+}
+
+fn newest(scope: &Scope, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
+    let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
+    let Scope { org, project, domain } = scope.clone();
+    ListTasksRequest {
+        request: Some(ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }),
+        scope_by: Some(ScopeBy::ProjectId(ProjectIdentifier { organization: org, name: project, domain })),
     }
 }
 

@@ -1,20 +1,40 @@
 //! Values on the wire.
 
+use union_build::spec::Kind;
 use union_build::spec::given::Given;
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
 use super::template::span;
-use super::{msgpack, types};
+use super::{msgpack, types, value};
 use crate::flyte::idl::core::primitive::Value as Is;
 use crate::flyte::idl::core::{self, Literal, literal, scalar};
 use crate::flyte::idl::{Timestamp, core::Scalar};
+
+/// How a task wants its structs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As MessagePack, which the SDKs write and read.
+    MessagePack,
+    /// As protobuf has JSON: copilot makes a JSON file of it, and of MessagePack it would not.
+    Json,
+}
+
+impl Form {
+    /// Of a task's kind.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Rust => Self::MessagePack,
+            Kind::Container => Self::Json,
+        }
+    }
+}
 
 /// A value of a type.
 ///
 /// # Errors
 /// Why it is not one.
-pub fn literal(ty: &Type, given: &Given) -> Result<Literal, String> {
+pub fn literal(ty: &Type, given: &Given, form: Form) -> Result<Literal, String> {
     let misfit = || ty.misfit(given).unwrap_or_else(|| format!("{given} is not of the type `{ty}`"));
     let primitive = |value| Ok(of_scalar(scalar::Value::Primitive(core::Primitive { value: Some(value) })));
     match (ty, given) {
@@ -30,6 +50,7 @@ pub fn literal(ty: &Type, given: &Given) -> Result<Literal, String> {
         }
         (Type::Duration, Given::Text(text)) => primitive(Is::Duration(span(time::parse_duration(text).ok_or_else(misfit)?))),
         (Type::Enum(words), Given::Text(text)) if words.contains(text) => primitive(Is::StringValue(text.clone())),
+        (Type::Struct, Given::Map(fields)) if form == Form::Json => Ok(of_scalar(scalar::Value::Generic(value::structure(fields)?))),
         (Type::Struct, Given::Map(_)) => {
             let binary = core::Binary { value: msgpack::encode(given), tag: "msgpack".to_owned() };
             Ok(of_scalar(scalar::Value::Binary(binary)))
@@ -37,15 +58,16 @@ pub fn literal(ty: &Type, given: &Given) -> Result<Literal, String> {
         (Type::File, Given::Text(uri)) => Ok(blob(uri, core::BlobType::default())),
         (Type::Directory, Given::Text(uri)) => Ok(blob(uri, types::directory())),
         (Type::List(inner), Given::List(values)) => {
-            let literals = values.iter().map(|value| literal(inner, value)).collect::<Result<_, _>>()?;
+            let literals = values.iter().map(|value| literal(inner, value, form)).collect::<Result<_, _>>()?;
             Ok(of(literal::Value::Collection(core::LiteralCollection { literals })))
         }
         (Type::Map(inner), Given::Map(values)) => {
-            let literals = values.iter().map(|(name, value)| Ok((name.clone(), literal(inner, value)?))).collect::<Result<_, String>>()?;
+            let literals =
+                values.iter().map(|(name, value)| Ok((name.clone(), literal(inner, value, form)?))).collect::<Result<_, String>>()?;
             Ok(of(literal::Value::Map(core::LiteralMap { literals })))
         }
         (Type::Optional(_), Given::Nothing) => Ok(nothing()),
-        (Type::Optional(inner), _) => Ok(union(literal(inner, given)?, types::variant(inner))),
+        (Type::Optional(inner), _) => Ok(union(literal(inner, given, form)?, types::variant(inner))),
         _ => Err(misfit()),
     }
 }

@@ -3,25 +3,26 @@
 //! The messages are those of the official SDK for the same task, with the differences that the golden
 //! test lists.
 
-mod json;
 mod literal;
 pub(super) mod msgpack;
 mod resources;
 mod template;
 mod trigger;
 mod types;
-mod unpack;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use json::json;
-pub use literal::literal;
+pub use literal::{Form, literal};
 pub(super) use template::arguments;
 pub use trigger::misfits;
+pub use types::declared;
+pub use value::json;
 
 use union_build::spec;
 
+pub use super::idl::core::Literal;
 use super::idl::{core, task};
 use super::interface::Interface;
 

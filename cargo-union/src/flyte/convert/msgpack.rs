@@ -1,5 +1,6 @@
 //! Tables as MessagePack, each value in its shortest form, as the Python SDK writes them.
 
+use serde_json::{Map, Value, json};
 use union_build::spec::given::Given;
 
 /// The bytes of a value.
@@ -70,6 +71,76 @@ fn sized(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
     to.extend(bytes);
 }
 
+/// The JSON of a value; `None` when it is none, or one that JSON has no words for.
+pub(super) fn decode(mut bytes: &[u8]) -> Option<Value> {
+    let value = read(&mut bytes, 0)?;
+    bytes.is_empty().then_some(value)
+}
+
+fn read(bytes: &mut &[u8], depth: u8) -> Option<Value> {
+    const DEEPEST: u8 = 100;
+    if depth > DEEPEST {
+        return None;
+    }
+    Some(match *bytes.split_off_first()? {
+        tag @ 0x00..=0x7f => json!(tag),
+        tag @ 0x80..=0x8f => map(bytes, usize::from(tag & 0x0f), depth)?,
+        tag @ 0x90..=0x9f => list(bytes, usize::from(tag & 0x0f), depth)?,
+        tag @ 0xa0..=0xbf => text(bytes, usize::from(tag & 0x1f))?,
+        0xc0 => Value::Null,
+        0xc2 => json!(false),
+        0xc3 => json!(true),
+        0xca => super::value::float(f64::from(f32::from_be_bytes(array(bytes)?))),
+        0xcb => super::value::float(f64::from_be_bytes(array(bytes)?)),
+        tag @ 0xcc..=0xcf => json!(unsigned(bytes, 1 << (tag - 0xcc))?),
+        0xd0 => json!(i8::from_be_bytes(array(bytes)?)),
+        0xd1 => json!(i16::from_be_bytes(array(bytes)?)),
+        0xd2 => json!(i32::from_be_bytes(array(bytes)?)),
+        0xd3 => json!(i64::from_be_bytes(array(bytes)?)),
+        tag @ 0xd9..=0xdb => {
+            let length = unsigned(bytes, 1 << (tag - 0xd9))?;
+            text(bytes, usize::try_from(length).ok()?)?
+        }
+        tag @ 0xdc..=0xdd => {
+            let length = unsigned(bytes, 2 << (tag - 0xdc))?;
+            list(bytes, usize::try_from(length).ok()?, depth)?
+        }
+        tag @ 0xde..=0xdf => {
+            let length = unsigned(bytes, 2 << (tag - 0xde))?;
+            map(bytes, usize::try_from(length).ok()?, depth)?
+        }
+        tag @ 0xe0..=0xff => json!(tag.cast_signed()),
+        _ => return None,
+    })
+}
+
+fn list(bytes: &mut &[u8], count: usize, depth: u8) -> Option<Value> {
+    (0..count).map(|_| read(bytes, depth + 1)).collect::<Option<Vec<_>>>().map(Value::Array)
+}
+
+fn map(bytes: &mut &[u8], count: usize, depth: u8) -> Option<Value> {
+    let entry = |_| match read(bytes, depth + 1)? {
+        Value::String(name) => Some((name, read(bytes, depth + 1)?)),
+        _ => None,
+    };
+    (0..count).map(entry).collect::<Option<Map<_, _>>>().map(Value::Object)
+}
+
+fn text(bytes: &mut &[u8], length: usize) -> Option<Value> {
+    let text = std::str::from_utf8(bytes.split_off(..length)?).ok()?;
+    Some(json!(text))
+}
+
+/// A number of so many bytes.
+fn unsigned(bytes: &mut &[u8], count: usize) -> Option<u64> {
+    let bytes = bytes.split_off(..count)?;
+    Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+fn array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    bytes.split_off(..N)?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +182,26 @@ mod tests {
         }
         let table = Given::Map([("b".to_owned(), text(1)), ("a".to_owned(), Given::Integer(1))].into());
         assert_eq!(encode(&table), b"\x82\xa1a\x01\xa1b\xa1a");
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let numbers = [0, 127, 128, 65_536, 4_294_967_296, -1, -33, -129, -32_769, i64::MIN, i64::MAX];
+        for number in numbers {
+            assert_eq!(decode(&encode(&Given::Integer(number))), Some(json!(number)));
+        }
+        for count in [0, 31, 32, 256, 65_536] {
+            let long = "é".repeat(count);
+            assert_eq!(decode(&encode(&Given::Text(long.clone()))), Some(json!(long)));
+            let list = Given::List(vec![Given::Nothing; count]);
+            assert_eq!(decode(&encode(&list)), Some(json!(vec![Value::Null; count])));
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_not_read_and_does_no_harm() {
+        for bytes in [&b""[..], b"\xc1", b"\xa5abc", b"\xdd\xff\xff\xff\xff", b"\x01\x01", b"\x81\x01\x01", b"\xa1\xff", &[0x91; 1000]] {
+            assert_eq!(decode(bytes), None, "{bytes:?}");
+        }
     }
 }

@@ -174,8 +174,17 @@ fn every_value_is_that_of_the_official_sdk() {
     let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
     assert_eq!(ours.literals.len(), theirs.len());
     for (ours, theirs) in ours.literals.iter().zip(&theirs) {
-        assert_eq!(format!("{:#}", to_json(ours)), format!("{:#}", to_json(theirs)));
+        // The SDK packs structs for its own workers; copilot makes a JSON file only of the other form.
+        let ours = if ours.name == "k" { packed(&task, "k") } else { ours.clone() };
+        assert_eq!(format!("{:#}", to_json(&ours)), format!("{:#}", to_json(theirs)));
     }
+    assert_eq!(to_json(&ours.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
+}
+
+/// What a worker of the `flyte` crate would be given.
+fn packed(task: &Task, name: &str) -> task::NamedLiteral {
+    let value = literal(&task.inputs[name].value, &task.triggers["t"].inputs[name].value, Form::MessagePack).unwrap();
+    task::NamedLiteral { name: name.to_owned(), value: Some(value) }
 }
 
 #[test]
@@ -205,7 +214,7 @@ fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
         "trigger `t` gives a time to `x`, which is no input of the type `datetime`",
         "trigger `t` does not give `z`",
     ];
-    assert_eq!(misfits(task.triggers.values(), &interface), expected);
+    assert_eq!(misfits(&task, &interface), expected);
 }
 
 #[test]
@@ -261,6 +270,6 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
 fn a_value_that_does_not_fit_says_why() {
     let nested = Given::List(vec![Given::Integer(1), Given::Text("a".to_owned())]);
     let list = Type::Optional(Box::new(Type::List(Box::new(Type::Integer))));
-    assert_eq!(literal(&list, &nested).unwrap_err(), "`\"a\"` is not a whole number");
-    assert_eq!(literal(&Type::Struct, &nested).unwrap_err(), "a list is not a table");
+    assert_eq!(literal(&list, &nested, Form::Json).unwrap_err(), "`\"a\"` is not a whole number");
+    assert_eq!(literal(&Type::Struct, &nested, Form::Json).unwrap_err(), "a list is not a table");
 }

@@ -1,11 +1,11 @@
 //! Schedules on the wire.
 
 use union_build::key::{Inputs, Value};
-use union_build::spec::task::{Schedule, Trigger};
+use union_build::spec::task::{Schedule, Task, Trigger};
 use union_build::spec::types::Type;
 
 use super::Subject;
-use super::literal::{literal, nothing};
+use super::literal::{Form, literal, nothing};
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::task::trigger_automation_spec::Automation;
 use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
@@ -18,8 +18,8 @@ pub(super) fn trigger(trigger: &Trigger, subject: &Subject<'_>) -> task::TaskTri
         name: trigger.key.clone(),
         spec: Some(task::TaskTriggerSpec {
             active: trigger.active,
-            input_wrapper: Some(task_trigger_spec::InputWrapper::Inputs(inputs(trigger, subject.interface))),
-            run_spec: Some(task::RunSpec { queue }),
+            input_wrapper: Some(task_trigger_spec::InputWrapper::Inputs(inputs(trigger, subject))),
+            run_spec: Some(task::RunSpec { queue, ..task::RunSpec::default() }),
             description: trigger.description.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
         }),
         automation_spec: Some(task::TriggerAutomationSpec {
@@ -44,11 +44,12 @@ pub(super) fn tag(subject: &Subject<'_>) -> Option<(String, String)> {
 }
 
 /// In the order of the interface; an optional input that is not given is given as nothing.
-fn inputs(trigger: &Trigger, interface: &Interface) -> task::Inputs {
+fn inputs(trigger: &Trigger, subject: &Subject<'_>) -> task::Inputs {
+    let (interface, form) = (subject.interface, Form::of(subject.task.kind.value));
     let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
     let value = |(name, ty): &(String, Type)| {
         let value = match trigger.inputs.get(name) {
-            Some(given) => literal(ty, given).ok()?,
+            Some(given) => literal(ty, given, form).ok()?,
             None if matches!(ty, Type::Optional(_)) && !is_time(name) => nothing(),
             None => return None,
         };
@@ -69,16 +70,17 @@ fn schedule(trigger: &Trigger) -> task::Schedule {
 }
 
 /// Why the triggers of a task do not fit its interface: of a `rust` task only its binary knows it.
-pub fn misfits<'a>(triggers: impl IntoIterator<Item = &'a Trigger>, interface: &Interface) -> Vec<String> {
-    triggers.into_iter().flat_map(|trigger| misfits_of(trigger, interface)).collect()
+pub fn misfits(task: &Task, interface: &Interface) -> Vec<String> {
+    let form = Form::of(task.kind.value);
+    task.triggers.values().flat_map(|trigger| misfits_of(trigger, interface, form)).collect()
 }
 
-fn misfits_of(trigger: &Trigger, interface: &Interface) -> Vec<String> {
+fn misfits_of(trigger: &Trigger, interface: &Interface, form: Form) -> Vec<String> {
     let (key, mut why) = (&trigger.key, Vec::new());
     for (name, given) in &trigger.inputs {
         match interface.input(name) {
             None => why.push(format!("trigger `{key}` gives `{name}`, which is no input")),
-            Some(ty) => why.extend(literal(ty, given).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
+            Some(ty) => why.extend(literal(ty, given, form).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
         }
     }
     let time = trigger.time_input.as_ref().map(|time| time.value.as_str());

@@ -43,6 +43,31 @@ pub(super) fn literal_type(ty: &Type) -> LiteralType {
     }
 }
 
+/// The type that a task of the backend declares; `None` for one that is not known here.
+pub fn declared(ty: &LiteralType) -> Option<Type> {
+    Some(match ty.r#type.as_ref()? {
+        Of::Simple(simple) => match SimpleType::try_from(*simple).ok()? {
+            SimpleType::Integer => Type::Integer,
+            SimpleType::Float => Type::Float,
+            SimpleType::String => Type::String,
+            SimpleType::Boolean => Type::Boolean,
+            SimpleType::Datetime => Type::Datetime,
+            SimpleType::Duration => Type::Duration,
+            SimpleType::Struct => Type::Struct,
+            SimpleType::None | SimpleType::Binary | SimpleType::Error => return None,
+        },
+        Of::Blob(blob) if *blob == directory() => Type::Directory,
+        Of::Blob(_) => Type::File,
+        Of::CollectionType(inner) => Type::List(Box::new(declared(inner)?)),
+        Of::MapValueType(inner) => Type::Map(Box::new(declared(inner)?)),
+        Of::EnumType(words) => Type::Enum(words.values.clone()),
+        Of::UnionType(union) => match &union.variants[..] {
+            [inner, none] if none.r#type == Some(Of::Simple(SimpleType::None.into())) => Type::Optional(Box::new(declared(inner)?)),
+            _ => return None,
+        },
+    })
+}
+
 /// Many files.
 pub(super) fn directory() -> core::BlobType {
     core::BlobType { dimensionality: core::blob_type::BlobDimensionality::Multipart.into(), ..Default::default() }
@@ -83,4 +108,21 @@ fn msgpack() -> core::TypeAnnotation {
     let format = table("serialization-format", text("msgpack"));
     let metadata = Value { kind: Some(value::Kind::StructValue(format)) };
     core::TypeAnnotation { annotations: Some(table("cache-key-metadata", metadata)) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_comes_back_as_it_was_declared() {
+        for text in ["integer", "list[map[float]]", "optional[directory]", "map[file]", "struct", "datetime", "optional[list[duration]]"] {
+            let ty = Type::parse(text).unwrap();
+            assert_eq!(declared(&literal_type(&ty)), Some(ty));
+        }
+        let words = Type::Enum(vec!["a".to_owned()]);
+        assert_eq!(declared(&literal_type(&words)), Some(words));
+        assert_eq!(declared(&nothing()), None);
+    }
 }

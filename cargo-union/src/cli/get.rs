@@ -1,0 +1,37 @@
+//! `get`: what the backend has.
+
+use clap::{Args, Subcommand};
+
+use super::{Backend, Packages};
+
+/// `get`
+#[derive(Debug, Subcommand)]
+pub enum Get {
+    /// List the tasks of a project with their latest versions
+    Tasks(Listing),
+    /// List the runs of a project with their phases
+    Runs(Listing),
+}
+
+/// A list of the backend's. A package is needed only where neither flag, variable nor Flyte config names a project.
+#[derive(Args, Debug)]
+pub struct Listing {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+
+    /// Flyte project
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<String>,
+
+    /// Flyte domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub packages: Packages,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub backend: Backend,
+}

@@ -1,0 +1,60 @@
+//! The place at the backend that a command looks at, when it builds nothing: a project and its domain.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::Code;
+
+use super::session::Session;
+use super::{backend, registering};
+use crate::base::error::Error;
+use crate::flyte::client::Client;
+use crate::flyte::config::Config;
+use crate::flyte::convert::Scope;
+use crate::settings;
+use crate::ui::{self, Ui};
+
+/// The backend, and the place that the chosen packages share. Without a package, flags, variables and
+/// the Flyte config say it.
+///
+/// # Errors
+/// `ProjectMissing`, `BackendMissing`; what is wrong with the manifests.
+pub(super) async fn open(scope: &settings::Scope, ui: &Arc<Ui>) -> Result<(Client, Scope)> {
+    let (config, place) = match Session::open(scope, ui).await {
+        Ok(session) => {
+            let place = shared(&session)?;
+            (session.backend, place)
+        }
+        Err(error) if has_no_package(&error) => {
+            let config = backend::valid(&scope.backend, ui)?;
+            let place = said(scope, &config).ok_or(error)?;
+            (config, place)
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((backend::client(&scope.backend, &config, false, ui)?, place))
+}
+
+fn has_no_package(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| matches!(error.code(), Code::NoManifest | Code::NothingDeclared))
+}
+
+fn shared(session: &Session) -> Result<Scope> {
+    let places = session.packages.iter().map(|declared| registering::scope(declared, &session.backend));
+    let mut places = places.collect::<Result<BTreeSet<Scope>>>()?;
+    let first = places.pop_first().expect("a session has a package");
+    if places.is_empty() {
+        return Ok(first);
+    }
+    let names = std::iter::once(&first).chain(&places).map(|place| format!("{}/{}", place.project, place.domain));
+    let error = Error::new(Code::UsageInvalid, format!("the chosen packages are of several projects: {}", ui::list(names)));
+    Err(error.help("Choose one with `-p`, or with `--project` and `--domain`.").into())
+}
+
+/// What is said without a manifest.
+fn said(scope: &settings::Scope, config: &Config) -> Option<Scope> {
+    let overrides = backend::last_resorts(config, scope.overrides.clone());
+    let (project, domain) = (overrides.said("project")?.to_owned(), overrides.said("domain")?.to_owned());
+    Some(Scope { org: config.org.as_ref().map(|org| org.value.clone()).unwrap_or_default(), project, domain })
+}

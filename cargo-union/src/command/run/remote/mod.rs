@@ -1,0 +1,181 @@
+//! `cargo union run --remote`: a run at the backend, from its inputs to its outputs.
+//!
+//! [`ordered`] says what shall run, in exactly which version: the one that was built and registered just
+//! now, or the one that was named. From there on Ctrl-C is ours: [`leaving`] offers to abort.
+
+mod inputs;
+mod leaving;
+mod ordered;
+mod telling;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+use union_build::diag::Code;
+
+use crate::base::error::Error;
+use crate::base::signal::interrupted;
+use crate::command::place;
+use crate::exit::Exit;
+use crate::flyte::client::Client;
+use crate::flyte::console;
+use crate::flyte::runs::{self, End, Order, Patience, Run, Trouble};
+use crate::settings::{Remote, What};
+use crate::ui::Ui;
+use leaving::Leaving;
+use ordered::{Known, Ordered};
+use telling::Telling;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    package: Option<&'a str>,
+    task: Option<&'a str>,
+    image: Option<&'a str>,
+    /// `None` when nobody has waited for them.
+    outputs: Option<BTreeMap<&'a str, &'a Value>>,
+    run: Named<'a>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    project: &'a str,
+    domain: &'a str,
+    version: Option<&'a str>,
+    console: &'a str,
+}
+
+/// A run that is being followed.
+struct Followed<'a> {
+    client: &'a Client,
+    run: &'a Run,
+    known: &'a Known,
+    /// Its page.
+    page: &'a str,
+    ui: &'a Arc<Ui>,
+}
+
+pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exit> {
+    let attended = remote.register.work.scope.backend.attended;
+    match &remote.what {
+        What::New(wanted) => {
+            let Some(ordered) = unless_interrupted(ordered::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
+            let Ordered { client, order, known } = ordered?;
+            let page = console::run(&client.endpoint(), &order.run.scope, &order.run.name);
+            let followed = Followed { client: &client, run: &order.run, known: &known, page: &page, ui };
+            let leaving = Leaving { client: &client, run: &order.run, page: &page, attended, ours: true, ui };
+            leaving.or(followed.begin(&order, wanted.detach)).await
+        }
+        What::Follow(name) => {
+            let Some(opened) = unless_interrupted(place::open(&remote.register.work.scope, ui)).await else { return Err(stopped().into()) };
+            let (client, scope) = opened?;
+            let run = Run { scope, name: name.clone() };
+            let page = console::run(&client.endpoint(), &run.scope, &run.name);
+            let leaving = Leaving { client: &client, run: &run, page: &page, attended, ours: false, ui };
+            leaving.or(there(&client, &run, &page, ui)).await
+        }
+    }
+}
+
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = interrupted() => None,
+        done = work => Some(done),
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(Code::Interrupted, "interrupted")
+}
+
+/// Follows a run that somebody has created.
+async fn there(client: &Client, run: &Run, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
+    let listed = runs::look(client, run).await?;
+    let known = Known { package: None, task: listed.task, version: listed.version, image: None };
+    ui.status("Following", format!("{} {page}", run.name));
+    Followed { client, run, known: &known, page, ui }.to_its_end().await
+}
+
+impl Followed<'_> {
+    /// Creates the run, and follows it unless nobody waits for it.
+    async fn begin(&self, order: &Order, detach: bool) -> Result<Exit> {
+        runs::create(self.client, order).await.map_err(|error| self.not_created(error))?;
+        self.ui.status("Created", format!("{} {}", self.run.name, self.page));
+        if detach { self.detached() } else { self.to_its_end().await }
+    }
+
+    async fn to_its_end(&self) -> Result<Exit> {
+        let telling = Telling { run: self.run, page: self.page, ui: self.ui };
+        let end = runs::follow(self.client, self.run, Patience::default(), &telling).await;
+        match end.map_err(|error| error.help(format!("The run goes on: {}", self.again())))? {
+            End::Succeeded => self.report().await,
+            End::Failed(trouble) => Err(self.failed("failed", trouble).into()),
+            End::TimedOut(trouble) => Err(self.failed("took longer than it may", trouble).into()),
+            End::Aborted(reason) => Err(self.aborted(&reason).into()),
+        }
+    }
+
+    async fn report(&self) -> Result<Exit> {
+        let fetched = runs::outputs(self.client, self.run).await;
+        let mut outputs = fetched.map_err(|error| error.help(format!("The run has ended well: {}", self.again())))?;
+        outputs.sort_by(|one, other| one.0.cmp(&other.0));
+        if self.ui.talk().json {
+            self.document(Some(outputs.iter().map(|(name, value)| (name.as_str(), value)).collect()))?;
+        } else {
+            self.ui.data(&outputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect::<String>())?;
+        }
+        Ok(Exit::Success)
+    }
+
+    fn detached(&self) -> Result<Exit> {
+        if self.ui.talk().json {
+            self.document(None)?;
+        } else {
+            self.ui.data(&format!("{}\n", self.run.name))?;
+        }
+        Ok(Exit::Success)
+    }
+
+    fn document(&self, outputs: Option<BTreeMap<&str, &Value>>) -> Result<()> {
+        let Known { package, task, version, image } = self.known;
+        let (name, scope, console) = (self.run.name.as_str(), &self.run.scope, self.page);
+        let run = Named { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
+        let document = Document { package: package.as_deref(), task: task.as_deref(), image: image.as_deref(), outputs, run };
+        Ok(self.ui.document("run", &document)?)
+    }
+
+    /// How to see the end of it.
+    fn again(&self) -> String {
+        format!("see {}, or run `cargo union run --follow {}`.", self.page, self.run.name)
+    }
+
+    /// An answer that was lost may have been a good one.
+    fn not_created(&self, error: Error) -> Error {
+        match error.code() {
+            Code::BackendUnreachable | Code::BackendFailed => error.help(format!("It may be there all the same: {}", self.again())),
+            _ => error,
+        }
+    }
+
+    fn failed(&self, how: &str, trouble: Option<Trouble>) -> Error {
+        let error = Error::new(Code::RunFailed, format!("the run `{}`{} {how}", self.run.name, self.of_task()));
+        let error = error.help(format!("Correct what it names; {} shows more.", self.page));
+        let Some(Trouble { message, kind, code }) = trouble else { return error.because("the backend does not say why") };
+        let code = if code.is_empty() { String::new() } else { format!(" `{code}`") };
+        let kind = if kind.is_empty() { "error".to_owned() } else { format!("{kind} error") };
+        error.because(format!("{kind}{code}: {message}"))
+    }
+
+    fn aborted(&self, reason: &str) -> Error {
+        let error = Error::new(Code::RunAborted, format!("the run `{}`{} was aborted", self.run.name, self.of_task()));
+        if reason.is_empty() { error } else { error.because(reason.to_owned()) }
+    }
+
+    fn of_task(&self) -> String {
+        self.known.task.as_ref().map(|task| format!(" of task `{task}`")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,134 @@
+//! What shall run: a task in exactly one version, with its inputs.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::Code;
+use union_build::spec::{Kind, Task};
+
+use super::inputs;
+use crate::base::error::Error;
+use crate::command::backend;
+use crate::command::planning::results::Results;
+use crate::command::register;
+use crate::command::registering::{self, Registrable};
+use crate::command::run::choose;
+use crate::command::session::{Declared, Session};
+use crate::flyte::client::Client;
+use crate::flyte::convert::Form;
+use crate::flyte::interface::{Description, Interface};
+use crate::flyte::registered;
+use crate::flyte::runs::{Cache, Order, Run, TaskVersion};
+use crate::settings::{Remote, Wanted};
+use crate::ui::Ui;
+
+/// Values by the names of inputs, as a run takes them.
+pub(super) type Inputs = Vec<(String, crate::flyte::convert::Literal)>;
+
+/// A run that shall be, and what is known of its task.
+pub(super) struct Ordered {
+    pub(super) client: Client,
+    pub(super) order: Order,
+    pub(super) known: Known,
+}
+
+/// What is known of the task of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Its package.
+    pub(super) package: Option<String>,
+    /// The key of its table; for a run of somebody else its name at the backend.
+    pub(super) task: Option<String>,
+    /// Its version.
+    pub(super) version: Option<String>,
+    /// Its image.
+    pub(super) image: Option<String>,
+}
+
+/// Builds and registers the task as far as it has changed, or looks up the version that was named.
+///
+/// # Errors
+/// Those of `register`; `InputsInvalid`, `VersionUnknown`.
+pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<Ordered> {
+    let scope = &remote.register.work.scope;
+    let mut session = Session::open(scope, ui).await?;
+    choose(&mut session, &wanted.task)?;
+    let client = backend::client(&scope.backend, &session.backend, false, ui)?;
+    let declared = &session.packages[0];
+    let task = &declared.spec.tasks[&wanted.task];
+    let (version, inputs, image) = match &wanted.version {
+        Some(version) => there(remote, wanted, &session, &client, version).await?,
+        None => latest(remote, wanted, &session, &client, ui).await?,
+    };
+    let known = Known {
+        package: Some(declared.package.name.clone()),
+        task: Some(wanted.task.clone()),
+        version: Some(version.version.clone()),
+        image: Some(image),
+    };
+    let cache = Cache { overwrite: wanted.overwrite_cache, of_project: false };
+    let queue = task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
+    let order = Order { run: Run::new(version.scope.clone())?, task: version, inputs, queue, cache };
+    Ok(Ordered { client, order, known })
+}
+
+/// The task as it is here: built and registered, unless the backend has it.
+async fn latest(
+    remote: &Remote,
+    wanted: &Wanted,
+    session: &Session,
+    client: &Client,
+    ui: &Arc<Ui>,
+) -> Result<(TaskVersion, Inputs, String)> {
+    let register = &remote.register;
+    let task = &session.packages[0].spec.tasks[&wanted.task];
+    let (form, folder) = (Form::of(task.kind.value), &register.work.scope.cargo.folder);
+    let read = |interface: &Interface| inputs::read(wanted, interface, form, folder);
+    // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
+    let early = (task.kind.value == Kind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
+    let (_, tasks) = register::prepare(register, session, None, client, ui).await?;
+    let task: &Registrable<'_> = tasks.first().expect("the chosen task is there");
+    let inputs = match early {
+        Some(inputs) => inputs,
+        None => read(&task.interface)?,
+    };
+    let decision = register::one(register, client, task, ui).await?;
+    let version = TaskVersion { scope: task.scope.clone(), name: task.name.clone(), version: decision.version };
+    Ok((version, inputs, task.image.clone()))
+}
+
+/// The version that was named, which nobody builds.
+async fn there(
+    remote: &Remote,
+    wanted: &Wanted,
+    session: &Session,
+    client: &Client,
+    version: &str,
+) -> Result<(TaskVersion, Inputs, String)> {
+    let declared = &session.packages[0];
+    let task = &declared.spec.tasks[&wanted.task];
+    let name = name(session, declared, task)?;
+    let version = TaskVersion { scope: registering::scope(declared, &session.backend)?, name, version: version.to_owned() };
+    let found = registered::look(client, &version).await?;
+    let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
+    Ok((version, inputs, found.image))
+}
+
+/// The name of a task at the backend: that of its manifest, or what its binary has said when it was built.
+fn name(session: &Session, declared: &Declared, task: &Task) -> Result<String> {
+    if let Some(name) = registering::declared_name(task) {
+        return Ok(name.to_owned());
+    }
+    let results = Results::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+    let told = task.bin.as_ref().and_then(|bin| {
+        let line = results.images.get(&task.image.value)?.interfaces.get(&bin.value)?;
+        Some(Description::read(bin, line))
+    });
+    match told.transpose()? {
+        Some(description) => Ok(description.task),
+        None => Err(Error::new(Code::DescriptionInvalid, format!("the name of task `{}` at the backend is not known", task.key))
+            .because("its manifest does not say it, and its binary was not built here")
+            .help("Give the task a `name`, or run it once without `--version`.")
+            .into()),
+    }
+}

@@ -1,0 +1,52 @@
+//! What a user hears of a run while it goes on.
+
+use std::time::Duration;
+
+use crate::flyte::runs::{Line, Listener, Phase, Run, State};
+use crate::ui::Ui;
+
+/// Tells phases and logs, all on stderr.
+pub(super) struct Telling<'a> {
+    pub(super) run: &'a Run,
+    /// Its page.
+    pub(super) page: &'a str,
+    pub(super) ui: &'a Ui,
+}
+
+impl Listener for Telling<'_> {
+    fn is(&self, state: State) {
+        let (verb, more) = match state.phase {
+            Phase::Unknown => return,
+            Phase::Queued => ("Queued", ""),
+            Phase::Waiting => ("Waiting", " for resources"),
+            Phase::Starting => ("Starting", ""),
+            Phase::Running => ("Running", ""),
+            Phase::Paused => ("Paused", " until somebody lets it go on"),
+            Phase::Succeeded if state.cached => ("Succeeded", " with a cached result"),
+            Phase::Succeeded => ("Succeeded", ""),
+            Phase::Recovered => ("Succeeded", " with the result of an earlier run"),
+            Phase::Failed => ("Failed", ""),
+            Phase::Aborted => ("Aborted", ""),
+            Phase::TimedOut => ("Timed out", ""),
+        };
+        let attempt = if state.attempt > 1 { format!(", attempt {}", state.attempt) } else { String::new() };
+        self.ui.status(verb, format!("{}{more}{attempt}", self.run.name));
+    }
+
+    fn wrote(&self, line: &Line) {
+        if line.system {
+            self.ui.detail("System", &line.text);
+        } else {
+            self.ui.pass_on(format!("{}\n", line.text).as_bytes());
+        }
+    }
+
+    fn lost(&self, why: &str, after: Duration) {
+        self.ui.status("Retrying", format!("to follow {} in {:.1} s: {why}", self.run.name, after.as_secs_f64()));
+    }
+
+    fn no_logs(&self, why: &str) {
+        let name = &self.run.name;
+        self.ui.warning(format!("the logs of {name} cannot be shown: {why}\n  = help: look at {}", self.page));
+    }
+}

@@ -1,0 +1,174 @@
+//! Values as JSON has them, on their way to a struct and out of a run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use union_build::spec::given::Given;
+use union_build::spec::time;
+
+use super::msgpack;
+use crate::flyte::idl::core::primitive::Value as Is;
+use crate::flyte::idl::core::{Literal, Primitive, Scalar, literal, scalar};
+use crate::flyte::idl::{self, Struct, value::Kind};
+
+/// The largest number up to which every whole number is one in floating point.
+const EXACT: i64 = 1 << 53;
+
+/// A struct of protobuf, whose numbers are all floating-point ones.
+///
+/// # Errors
+/// Which number would become another one.
+pub(super) fn structure(fields: &BTreeMap<String, Given>) -> Result<Struct, String> {
+    Ok(Struct { fields: fields.iter().map(|(name, given)| Ok((name.clone(), any(given)?))).collect::<Result<_, String>>()? })
+}
+
+fn any(given: &Given) -> Result<idl::Value, String> {
+    let kind = match given {
+        Given::Nothing => Kind::NullValue(0),
+        Given::Text(text) => Kind::StringValue(text.clone()),
+        Given::Bool(value) => Kind::BoolValue(*value),
+        Given::Integer(number) if number.abs() > EXACT => {
+            return Err(format!("`{number}` is too large for a number in a struct; write it as text"));
+        }
+        Given::Integer(number) => Kind::NumberValue(*number as f64),
+        Given::Float(number) => Kind::NumberValue(*number),
+        Given::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(any).collect::<Result<_, _>>()? }),
+        Given::Map(fields) => Kind::StructValue(structure(fields)?),
+    };
+    Ok(idl::Value { kind: Some(kind) })
+}
+
+/// A value as JSON. Files, folders and what is too large to be told are the addresses of them.
+pub fn json(literal: &Literal) -> Value {
+    match &literal.value {
+        Some(literal::Value::Scalar(value)) => of_scalar(value),
+        Some(literal::Value::Collection(list)) => list.literals.iter().map(json).collect(),
+        Some(literal::Value::Map(map)) => Value::Object(map.literals.iter().map(|(name, value)| (name.clone(), json(value))).collect()),
+        Some(literal::Value::OffloadedMetadata(elsewhere)) => json!(elsewhere.uri),
+        None => Value::Null,
+    }
+}
+
+fn of_scalar(scalar: &Scalar) -> Value {
+    match &scalar.value {
+        Some(scalar::Value::Primitive(primitive)) => of_primitive(primitive),
+        Some(scalar::Value::Blob(blob)) => json!(blob.uri),
+        Some(scalar::Value::Binary(binary)) => msgpack::decode(&binary.value).unwrap_or_else(|| json!(base64(&binary.value))),
+        Some(scalar::Value::Generic(fields)) => of_struct(fields),
+        Some(scalar::Value::Union(union)) => union.value.as_deref().map_or(Value::Null, json),
+        Some(scalar::Value::NoneType(_)) | None => Value::Null,
+    }
+}
+
+fn of_primitive(primitive: &Primitive) -> Value {
+    match &primitive.value {
+        Some(Is::Integer(number)) => json!(number),
+        Some(Is::FloatValue(number)) => float(*number),
+        Some(Is::StringValue(text)) => json!(text),
+        Some(Is::Boolean(value)) => json!(value),
+        Some(Is::Datetime(time)) => json!(time::datetime(time.seconds, u32::try_from(time.nanos).unwrap_or_default())),
+        Some(Is::Duration(span)) => json!(of_span(*span)),
+        None => Value::Null,
+    }
+}
+
+fn of_span(span: idl::Duration) -> String {
+    let sign = if span.seconds < 0 || span.nanos < 0 { "-" } else { "" };
+    format!("{sign}{}", time::duration(Duration::new(span.seconds.unsigned_abs(), span.nanos.unsigned_abs())))
+}
+
+fn of_struct(fields: &Struct) -> Value {
+    let field = |(name, value): (&String, &idl::Value)| (name.clone(), of_any(value));
+    Value::Object(fields.fields.iter().map(field).collect::<Map<_, _>>())
+}
+
+fn of_any(value: &idl::Value) -> Value {
+    match &value.kind {
+        Some(Kind::NullValue(_)) | None => Value::Null,
+        Some(Kind::NumberValue(number)) => float(*number),
+        Some(Kind::StringValue(text)) => json!(text),
+        Some(Kind::BoolValue(value)) => json!(value),
+        Some(Kind::StructValue(fields)) => of_struct(fields),
+        Some(Kind::ListValue(list)) => list.values.iter().map(of_any).collect(),
+    }
+}
+
+/// A number as a local run shows it: `1` and not `1.0`; JSON has only words for what is no number.
+pub(super) fn float(number: f64) -> Value {
+    match number {
+        _ if number.is_nan() => json!("NaN"),
+        f64::INFINITY => json!("Infinity"),
+        f64::NEG_INFINITY => json!("-Infinity"),
+        _ if number.fract() == 0.0 && number.abs() <= EXACT as f64 => json!(number as i64),
+        _ => json!(number),
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use union_build::spec::types::Type;
+
+    use super::*;
+    use crate::flyte::convert::{Form, literal};
+
+    /// There and back: what a task is given, and what it would be shown as.
+    fn shown(ty: &str, given: &Given, form: Form) -> String {
+        json(&literal(&Type::parse(ty).unwrap(), given, form).unwrap()).to_string()
+    }
+
+    fn fields() -> Given {
+        let list = Given::List(vec![Given::Nothing, Given::Bool(true), Given::Float(0.5), Given::Integer(-70_000)]);
+        let inner = Given::Map([("é".to_owned(), Given::Text("x".repeat(40)))].into());
+        Given::Map([("a".to_owned(), list), ("b".to_owned(), inner), ("c".to_owned(), Given::Integer(200))].into())
+    }
+
+    #[test]
+    fn a_value_is_shown_as_a_local_run_shows_it() {
+        let text = |text: &str| Given::Text(text.to_owned());
+        for (ty, given, expected) in [
+            ("integer", Given::Integer(-7), "-7"),
+            ("float", Given::Float(1000.0), "1000"),
+            ("float", Given::Float(0.25), "0.25"),
+            ("boolean", Given::Bool(true), "true"),
+            ("string", text("a\nb"), r#""a\nb""#),
+            ("datetime", text("2030-01-31T12:00:00.5+02:00"), r#""2030-01-31T10:00:00.5Z""#),
+            ("duration", text("90m"), r#""1h30m0s""#),
+            ("file", text("s3://a/b"), r#""s3://a/b""#),
+            ("list[integer]", Given::List(vec![Given::Integer(1)]), "[1]"),
+            ("map[boolean]", Given::Map([("k".to_owned(), Given::Bool(false))].into()), r#"{"k":false}"#),
+            ("optional[integer]", Given::Nothing, "null"),
+            ("optional[integer]", Given::Integer(1), "1"),
+        ] {
+            assert_eq!(shown(ty, &given, Form::Json), expected, "{ty}");
+        }
+    }
+
+    #[test]
+    fn a_struct_comes_back_in_both_forms() {
+        let expected = format!(r#"{{"a":[null,true,0.5,-70000],"b":{{"é":"{}"}},"c":200}}"#, "x".repeat(40));
+        for form in [Form::Json, Form::MessagePack] {
+            assert_eq!(shown("struct", &fields(), form), expected, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_would_become_another_one_is_refused() {
+        let large = Given::Map([("n".to_owned(), Given::Integer(EXACT + 1))].into());
+        assert!(literal(&Type::Struct, &large, Form::Json).unwrap_err().contains("9007199254740993"));
+        assert_eq!(shown("struct", &large, Form::MessagePack), r#"{"n":9007199254740993}"#);
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_word() {
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(float), [json!("NaN"), json!("Infinity"), json!("-Infinity")]);
+        let span = idl::Duration { seconds: -90, nanos: 0 };
+        assert_eq!(of_span(span), "-1m30s");
+    }
+}

@@ -1,0 +1,133 @@
+//! Tasks that are registered already.
+
+use union_build::diag::Code;
+
+use super::backend::Backend;
+use super::convert::{Form, Scope};
+use super::idl::core::task_template::Target;
+use super::idl::task::{Task, TaskDetails};
+use super::interface::Interface;
+use super::runs::TaskVersion;
+use crate::base::error::{Error, Result};
+
+/// One version of a task, as far as a run needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// What it takes.
+    pub interface: Interface,
+    /// How it wants its structs.
+    pub form: Form,
+    /// Its image.
+    pub image: String,
+}
+
+/// A task as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its latest version.
+    pub version: String,
+    /// The environment that it is of.
+    pub environment: String,
+    /// When that version was registered: seconds since 1970.
+    pub registered: Option<i64>,
+}
+
+/// Looks up one version of a task.
+///
+/// # Errors
+/// `VersionUnknown`, with the version that there is; `InterfaceUnsupported`; what the backend says.
+pub async fn look(backend: &dyn Backend, task: &TaskVersion) -> Result<Registered> {
+    let tried = || format!("could not look up version `{}` of task `{}`", task.version, task.name);
+    let details = backend.details(task.id()).await.map_err(|failure| failure.into_error(tried()))?;
+    match details {
+        Some(details) => read(&task.name, details),
+        None => {
+            let latest = backend.latest(&task.scope, &task.name).await.map_err(|failure| failure.into_error(tried()))?;
+            Err(unknown(task, latest))
+        }
+    }
+}
+
+/// The tasks of a project and domain, the last that was registered first.
+///
+/// # Errors
+/// What the backend says.
+pub async fn list(backend: &dyn Backend, scope: &Scope, limit: u32) -> Result<Vec<Listed>> {
+    let tried = || format!("could not list the tasks of {}/{}", scope.project, scope.domain);
+    let tasks = backend.tasks(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
+    Ok(tasks.into_iter().map(listed).collect())
+}
+
+fn read(task: &str, details: TaskDetails) -> Result<Registered> {
+    let template = details.spec.and_then(|spec| spec.task_template).unwrap_or_default();
+    let container = template.target.map(|Target::Container(container)| container).unwrap_or_default();
+    Ok(Registered {
+        interface: Interface::of_backend(task, &template.interface.unwrap_or_default())?,
+        // Copilot carries the data of whoever has a place for it in the container.
+        form: if container.data_config.is_some_and(|data| data.enabled) { Form::Json } else { Form::MessagePack },
+        image: container.image,
+    })
+}
+
+fn unknown(task: &TaskVersion, latest: Option<Task>) -> Error {
+    let TaskVersion { scope, name, version } = task;
+    let error = Error::new(Code::VersionUnknown, format!("there is no version `{version}` of task `{name}`"));
+    match latest.and_then(|latest| latest.task_id) {
+        Some(latest) => error.because(format!("the latest in {}/{} is `{}`", scope.project, scope.domain, latest.version)),
+        None => error.because(format!("there is no task of that name in {}/{}", scope.project, scope.domain)),
+    }
+}
+
+fn listed(task: Task) -> Listed {
+    let (id, metadata) = (task.task_id.unwrap_or_default(), task.metadata.unwrap_or_default());
+    Listed {
+        name: id.name,
+        version: id.version,
+        environment: metadata.environment_name,
+        registered: metadata.deployed_at.map(|time| time.seconds).filter(|seconds| *seconds > 0),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::flyte::backend::fake::Fake;
+    use crate::flyte::idl::core::{Container, DataLoadingConfig, TaskTemplate};
+    use crate::flyte::idl::task::{DeployTaskRequest, TaskSpec};
+
+    fn task(name: &str, version: &str) -> TaskVersion {
+        let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        TaskVersion { scope, name: name.to_owned(), version: version.to_owned() }
+    }
+
+    async fn with(carried: bool) -> Fake {
+        let data_config = carried.then(|| DataLoadingConfig { enabled: true, ..DataLoadingConfig::default() });
+        let container = Container { image: "image".to_owned(), data_config, ..Container::default() };
+        let template = TaskTemplate { target: Some(Target::Container(container)), ..TaskTemplate::default() };
+        let spec = TaskSpec { task_template: Some(template), ..TaskSpec::default() };
+        let fake = Fake::default();
+        let request = DeployTaskRequest { task_id: Some(task("train", "v1").id()), spec: Some(spec), triggers: Vec::new() };
+        fake.deploy(&request).await.unwrap();
+        fake
+    }
+
+    #[tokio::test]
+    async fn what_copilot_carries_has_structs_as_json() {
+        for (carried, form) in [(true, Form::Json), (false, Form::MessagePack)] {
+            let expected = Registered { interface: Interface::default(), form, image: "image".to_owned() };
+            assert_eq!(look(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_with_what_is() {
+        let fake = with(true).await;
+        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of that name in p/d")] {
+            let error = look(&fake, &task(name, "v2")).await.unwrap_err();
+            assert_eq!((error.code(), error.chain()[1].as_str()), (Code::VersionUnknown, why));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a run's program writes, attempt after attempt, each line once.
+//!
+//! The stream of a hosted backend does not end with the program, so that silence after the end of an
+//! attempt ends it. One that is cut starts over, and what was told already is left out.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::watch::Receiver;
+
+use super::follow::{Listener, Patience};
+use super::service::Messages;
+use super::watch::passes;
+use super::{Phase, Run, Service, State};
+use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
+use crate::flyte::idl::workflow::ActionDetails;
+use crate::flyte::rpc::{Failure, Status};
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Without its end.
+    pub text: String,
+    /// Whether it comes from what runs the program.
+    pub system: bool,
+}
+
+/// What is known of a run's logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// The last attempt that has begun.
+    attempt: u32,
+    /// Whether its program runs.
+    running: bool,
+    /// The last attempt of which the backend says that there are logs.
+    logged: u32,
+    /// Whether the run has ended.
+    ended: bool,
+}
+
+impl Spoken {
+    pub(super) fn of(details: &ActionDetails, state: State) -> Self {
+        let logged = details.attempts.iter().filter(|attempt| attempt.logs_available).map(|attempt| attempt.attempt).max();
+        let (running, ended) = (state.phase == Phase::Running, state.phase.is_last());
+        // Not every backend counts attempts.
+        let least = u32::from(running || ended && !state.cached);
+        Self { attempt: state.attempt.max(least), running, logged: logged.unwrap_or_default(), ended }
+    }
+
+    /// Whether an attempt may have written something.
+    fn may_speak(self, attempt: u32) -> bool {
+        self.logged >= attempt || self.running && self.attempt >= attempt
+    }
+
+    /// Whether an attempt writes nothing any more.
+    fn is_over(self, attempt: u32) -> bool {
+        self.ended || self.attempt > attempt
+    }
+}
+
+/// Tells the logs of all attempts. It ends with the run, or with whoever watches it.
+pub(super) async fn tell(service: &dyn Service, run: &Run, patience: Patience, listener: &dyn Listener, mut heard: Receiver<Spoken>) {
+    for attempt in 1.. {
+        let Ok(spoken) = heard.wait_for(|spoken| spoken.may_speak(attempt) || spoken.is_over(attempt)).await.map(|spoken| *spoken) else {
+            return;
+        };
+        if spoken.attempt.max(spoken.logged) < attempt {
+            return;
+        }
+        let log = Log { service, run, attempt, patience, listener };
+        if let Err(failure) = log.tell(&mut heard.clone()).await {
+            return listener.no_logs(&failure.cause);
+        }
+    }
+}
+
+/// The log of one attempt.
+struct Log<'a> {
+    service: &'a dyn Service,
+    run: &'a Run,
+    attempt: u32,
+    patience: Patience,
+    listener: &'a dyn Listener,
+}
+
+impl Log<'_> {
+    /// # Errors
+    /// Why there is nothing more to be had, although there should be.
+    async fn tell(&self, heard: &mut Receiver<Spoken>) -> Result<(), Failure> {
+        // Until the attempt is over any failure may pass; after that they are counted.
+        let (mut told, mut early, mut late) = (Told::default(), 0, 0);
+        loop {
+            let over = self.is_over(heard);
+            let failure = self.read(&mut told, &mut early, heard).await.err();
+            let missing = failure.as_ref().is_some_and(|failure| failure.is(Status::NotFound));
+            let promised = heard.borrow().logged >= self.attempt;
+            if over && (failure.is_none() || missing && !promised) {
+                return Ok(());
+            }
+            let count = if over { &mut late } else { &mut early };
+            *count += 1;
+            let pause = self.patience.pause(if over { late } else { early.min(self.patience.failures) });
+            match (failure, pause) {
+                (Some(failure), None) => return Err(failure),
+                (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
+                (_, pause) => self.rest(pause.unwrap_or_default(), heard).await,
+            }
+        }
+    }
+
+    /// Whether the attempt is, or nobody watches the run any more.
+    fn is_over(&self, heard: &Receiver<Spoken>) -> bool {
+        heard.has_changed().is_err() || heard.borrow().is_over(self.attempt)
+    }
+
+    /// Waits, but not beyond the end of the attempt.
+    async fn rest(&self, pause: Duration, heard: &mut Receiver<Spoken>) {
+        if self.is_over(heard) {
+            return tokio::time::sleep(pause).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = heard.wait_for(|spoken| spoken.is_over(self.attempt)) => {}
+        }
+    }
+
+    /// One stream, to its end or to the silence after that of its attempt.
+    async fn read(&self, told: &mut Told, early: &mut u32, heard: &mut Receiver<Spoken>) -> Result<(), Failure> {
+        let Some(opened) = self.in_time(self.service.tail(self.run, self.attempt), heard).await else { return Ok(()) };
+        let mut messages: Messages<Vec<LogLine>> = opened?;
+        told.start_over();
+        while let Some(Some(message)) = self.in_time(messages.next(), heard).await {
+            *early = 0;
+            for line in message?.into_iter().filter(|line| told.is_new(line)) {
+                self.listener.wrote(&Line::of(line));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something as long as the attempt lasts, and then until it has been silent for long enough.
+    async fn in_time<T>(&self, something: impl Future<Output = T>, heard: &mut Receiver<Spoken>) -> Option<T> {
+        let silence = async {
+            // Nobody watches any more: that is an end as well.
+            let _ = heard.wait_for(|spoken| spoken.is_over(self.attempt)).await;
+            tokio::time::sleep(self.patience.silence).await;
+        };
+        tokio::select! {
+            biased;
+            done = something => Some(done),
+            () = silence => None,
+        }
+    }
+}
+
+impl Line {
+    fn of(line: LogLine) -> Self {
+        Self { system: line.originator() == LogLineOriginator::System, text: line.message.trim_end_matches(['\n', '\r']).to_owned() }
+    }
+}
+
+/// Which lines were told, so that a stream that starts over tells none twice.
+#[derive(Debug, Default)]
+struct Told {
+    /// The time of the last line, and how many there were of it.
+    last: Option<(Time, usize)>,
+    /// How many lines of that time are skipped yet; `None` when the stream has come to what is new.
+    skip: Option<usize>,
+}
+
+/// Seconds and nanoseconds.
+type Time = (i64, i32);
+
+impl Told {
+    fn start_over(&mut self) {
+        self.skip = self.last.map(|(_, count)| count);
+    }
+
+    fn is_new(&mut self, line: &LogLine) -> bool {
+        let time = line.timestamp.map(|time| (time.seconds, time.nanos)).unwrap_or_default();
+        if let (Some(skip), Some((last, _))) = (self.skip, self.last) {
+            if time < last {
+                return false;
+            }
+            if time == last && skip > 0 {
+                self.skip = Some(skip - 1);
+                return false;
+            }
+            self.skip = None;
+        }
+        self.last = match self.last {
+            Some((last, count)) if last == time => Some((last, count + 1)),
+            _ => Some((time, 1)),
+        };
+        true
+    }
+}

@@ -1,0 +1,92 @@
+//! Runs of registered tasks: created once, and watched to their end whatever happens to the line.
+//!
+//! [`create`] may be tried again, because we choose a run's name; [`follow`] tells phases and logs until
+//! the run ends; [`outputs`] fetches what it gave. Everything is asked of the run's root action, `a0`.
+
+mod create;
+mod end;
+mod follow;
+mod listed;
+mod logs;
+mod phase;
+mod service;
+mod watch;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+use super::convert::Scope;
+use super::idl::common::{ActionIdentifier, ProjectIdentifier, RunIdentifier};
+use super::idl::task::TaskIdentifier;
+use crate::base::error::Result;
+use crate::base::random;
+
+pub use create::{Cache, Order, create};
+pub use end::{End, Trouble, outputs};
+pub use follow::{Listener, Patience, follow};
+pub use listed::{Listed, list, look};
+pub use logs::Line;
+pub use phase::{Phase, State};
+pub use service::{Messages, Service};
+
+/// A run at the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Where it is.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+}
+
+/// One version of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskVersion {
+    /// Where it is registered, which may be elsewhere than where it runs.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Run {
+    /// A run in a place, under a name that nobody else has.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new(scope: Scope) -> Result<Self> {
+        Ok(Self { scope, name: new_name()? })
+    }
+
+    fn id(&self) -> RunIdentifier {
+        let Scope { org, project, domain } = self.scope.clone();
+        RunIdentifier { org, project, domain, name: self.name.clone() }
+    }
+
+    /// The root action, which is the task itself.
+    fn action(&self) -> ActionIdentifier {
+        ActionIdentifier { run: Some(self.id()), name: "a0".to_owned() }
+    }
+}
+
+impl TaskVersion {
+    pub(super) fn id(&self) -> TaskIdentifier {
+        let Scope { org, project, domain } = self.scope.clone();
+        TaskIdentifier { org, project, domain, name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+fn project(scope: &Scope) -> ProjectIdentifier {
+    let Scope { org, project, domain } = scope.clone();
+    ProjectIdentifier { organization: org, name: project, domain }
+}
+
+/// As long as the backend's own names, and a label of DNS as it wants them.
+fn new_name() -> Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let random = random::bytes::<19>()?;
+    let letters = random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    Ok(std::iter::once('u').chain(letters).collect())
+}

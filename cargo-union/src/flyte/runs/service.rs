@@ -1,0 +1,133 @@
+//! What runs ask of a backend: a few methods, so that a test can stand in for one.
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+
+use super::{Run, TaskVersion, project};
+use crate::flyte::client::{Client, Operation, Resource};
+use crate::flyte::convert::Scope;
+use crate::flyte::idl::common::{ListRequest, OffloadedInputData, Sort, sort::Direction};
+use crate::flyte::idl::dataproxy::upload_inputs_request::{Id as UploadFor, Task as UploadTask};
+use crate::flyte::idl::dataproxy::{
+    GetActionDataRequest, GetActionDataResponse, TailLogsRequest, TailLogsResponse, UploadInputsRequest, UploadInputsResponse,
+};
+use crate::flyte::idl::logs::dataplane::LogLine;
+use crate::flyte::idl::task::{Inputs, Outputs};
+use crate::flyte::idl::workflow::list_runs_request::ScopeBy;
+use crate::flyte::idl::workflow::{
+    AbortRunRequest, AbortRunResponse, ActionDetails, CreateRunRequest, CreateRunResponse, GetActionDetailsRequest,
+    GetActionDetailsResponse, ListRunsRequest, ListRunsResponse, WatchActionDetailsRequest, WatchActionDetailsResponse,
+};
+use crate::flyte::rpc::{Failure, Status, Streaming, Unary};
+
+/// Messages as they come.
+pub type Messages<T> = BoxStream<'static, Result<T, Failure>>;
+
+/// A backend that has runs.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Puts inputs where the backend keeps data; `None` when it wants them with the run itself.
+    async fn upload(&self, task: &TaskVersion, run: &Run, inputs: &Inputs) -> Result<Option<OffloadedInputData>, Failure>;
+
+    /// Creates a run. One that has its name already is left as it is.
+    async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure>;
+
+    /// Tells everything of a run once.
+    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure>;
+
+    /// Tells everything of a run whenever something changes.
+    async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure>;
+
+    /// Tells what an attempt writes, from its first line.
+    async fn tail(&self, run: &Run, attempt: u32) -> Result<Messages<Vec<LogLine>>, Failure>;
+
+    /// What a run that ended well gave.
+    async fn outputs(&self, run: &Run) -> Result<Outputs, Failure>;
+
+    /// Stops a run. One that is not there is stopped.
+    async fn abort(&self, run: &Run, reason: &str) -> Result<(), Failure>;
+
+    /// The newest runs.
+    async fn list(&self, scope: &Scope, limit: u32) -> Result<ListRunsResponse, Failure>;
+}
+
+const RUNS: &str = "flyteidl2.workflow.RunService";
+const DATA: &str = "flyteidl2.dataproxy.DataProxyService";
+
+// It has a name of our own, and where there is a run of that name the backend gives that one.
+const CREATE: Unary<CreateRunRequest, CreateRunResponse> = Unary::once(RUNS, "CreateRun").made_repeatable();
+const DETAILS: Unary<GetActionDetailsRequest, GetActionDetailsResponse> = Unary::repeatable(RUNS, "GetActionDetails");
+const WATCH: Streaming<WatchActionDetailsRequest, WatchActionDetailsResponse> = Streaming::new(RUNS, "WatchActionDetails");
+const ABORT: Unary<AbortRunRequest, AbortRunResponse> = Unary::repeatable(RUNS, "AbortRun");
+const LIST: Unary<ListRunsRequest, ListRunsResponse> = Unary::repeatable(RUNS, "ListRuns");
+const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> = Unary::repeatable(DATA, "UploadInputs");
+const TAIL: Streaming<TailLogsRequest, TailLogsResponse> = Streaming::new(DATA, "TailLogs");
+const ACTION_DATA: Unary<GetActionDataRequest, GetActionDataResponse> = Unary::repeatable(DATA, "GetActionData");
+
+#[async_trait]
+impl Service for Client {
+    async fn upload(&self, task: &TaskVersion, run: &Run, inputs: &Inputs) -> Result<Option<OffloadedInputData>, Failure> {
+        let request = UploadInputsRequest {
+            id: Some(UploadFor::RunId(run.id())),
+            task: Some(UploadTask::TaskId(task.id())),
+            inputs: Some(inputs.clone()),
+        };
+        let uploaded = async {
+            let client = self.at(Operation::UploadInputs, Resource::ProjectId(project(&run.scope))).await?;
+            client.unary(UPLOAD, &request).await
+        };
+        match uploaded.await {
+            // Hosted backends have it, and older ones of the open source take inputs with the run only.
+            Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
+            uploaded => Ok(uploaded?.offloaded_input_data),
+        }
+    }
+
+    async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure> {
+        match self.unary(CREATE, request).await {
+            // Nobody else knows the name: it was us, and the answer was lost.
+            Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
+            created => created.map(drop),
+        }
+    }
+
+    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure> {
+        let response = self.unary(DETAILS, &GetActionDetailsRequest { action_id: Some(run.action()) }).await?;
+        Ok(response.details.unwrap_or_default())
+    }
+
+    async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure> {
+        let responses = self.stream(WATCH, &WatchActionDetailsRequest { action_id: Some(run.action()) }).await?;
+        Ok(responses.map(|response| Ok(response?.details.unwrap_or_default())).boxed())
+    }
+
+    async fn tail(&self, run: &Run, attempt: u32) -> Result<Messages<Vec<LogLine>>, Failure> {
+        let client = self.at(Operation::TailLogs, Resource::ActionId(run.action())).await?;
+        let responses = client.stream(TAIL, &TailLogsRequest { action_id: Some(run.action()), attempt }).await?;
+        Ok(responses.map(|response| Ok(response?.logs.into_iter().flat_map(|logs| logs.lines).collect())).boxed())
+    }
+
+    async fn outputs(&self, run: &Run) -> Result<Outputs, Failure> {
+        let client = self.at(Operation::GetActionData, Resource::ActionId(run.action())).await?;
+        let response = client.unary(ACTION_DATA, &GetActionDataRequest { action_id: Some(run.action()) }).await?;
+        Ok(response.outputs.unwrap_or_default())
+    }
+
+    async fn abort(&self, run: &Run, reason: &str) -> Result<(), Failure> {
+        let request = AbortRunRequest { run_id: Some(run.id()), reason: Some(reason.to_owned()) };
+        match self.unary(ABORT, &request).await {
+            Err(failure) if failure.is(Status::NotFound) => Ok(()),
+            aborted => aborted.map(drop),
+        }
+    }
+
+    async fn list(&self, scope: &Scope, limit: u32) -> Result<ListRunsResponse, Failure> {
+        let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
+        let request = ListRunsRequest {
+            request: Some(ListRequest { limit, sort_by: Some(newest), ..ListRequest::default() }),
+            scope_by: Some(ScopeBy::ProjectId(project(scope))),
+        };
+        self.unary(LIST, &request).await
+    }
+}

@@ -1,0 +1,148 @@
+//! `run --remote` when things go wrong: in the run, on the line, at the keyboard.
+
+use union_tests::stub::{Stub, official_python};
+use union_tests::{Outcome, Project};
+
+use crate::world::{TYPED, World};
+
+const RUN: [&str; 6] = ["run", "--remote", "hello", "--", "--x=21", "--name=Ada"];
+const GREETING: &str = "greeting = \"hello Ada\"\n";
+
+fn run_at(behaviour: &str) -> (World, Project, Outcome) {
+    let world = World::with(Stub::behaving(behaviour));
+    let project = world.hello(TYPED);
+    let outcome = project.run(RUN);
+    (world, project, outcome)
+}
+
+#[test]
+fn a_run_that_fails_says_why_and_where_to_look() {
+    let (_world, project, outcome) = run_at("fail");
+    let outcome = outcome.exits(1).fails_with("U0806").stdout_is("").stderr_has("attempt 1 ends").stderr_has("Failed u");
+    outcome.stderr_has("of task `hello` failed").stderr_has("  user error `ValueError`: boom\n    at line 3").stderr_has("/runs/u");
+    let json = project.run(["run", "--remote", "--format", "json", "hello", "--", "--x=21", "--name=Ada"]).exits(1).json();
+    assert_eq!((&json["command"], &json["problems"][0]["code"]), (&"failed".into(), &"U0806".into()));
+    run_at("late").2.exits(1).fails_with("U0806").stderr_has("took longer than it may").stderr_has("Timed out u");
+}
+
+#[test]
+fn a_run_that_somebody_aborts_says_so() {
+    let world = World::with(Stub::behaving("hold"));
+    let project = world.hello(TYPED);
+    let mut running = project.start(RUN);
+    running.until_stderr_has("attempt 1 begins");
+    let run = &world.backend.runs()[0];
+    world.backend.official(&["abort", "run", "-p", "flytesnacks", "-d", "development", run]);
+    running.wait().exits(1).fails_with("U0807").stderr_has("was aborted").stderr_has("Aborted u");
+}
+
+#[test]
+fn a_run_survives_the_end_of_its_server() {
+    let mut world = World::with(Stub::behaving("hold"));
+    let project = world.hello(TYPED);
+    let mut running = project.start(RUN);
+    running.until_stderr_has("attempt 1 begins");
+    world.backend.kill();
+    running.until_stderr_has("Retrying");
+    world.backend.start_again();
+    world.backend.let_go();
+    let outcome = running.wait().succeeds().stdout_is(GREETING).stderr_has("Succeeded u");
+    assert_eq!(outcome.stderr().matches("attempt 1 begins").count(), 1, "{}", outcome.stderr());
+    assert_eq!(world.backend.runs().len(), 1);
+}
+
+#[test]
+fn a_stream_that_is_cut_is_taken_up_again() {
+    run_at("cut-watch").2.succeeds().stdout_is(GREETING).stderr_has("Retrying to follow u");
+    // Streams that end early are nothing to talk of.
+    run_at("short-watch").2.succeeds().stdout_is(GREETING).stderr_lacks("Retrying");
+}
+
+#[test]
+fn a_run_whose_answer_is_lost_is_not_created_twice() {
+    for behaviour in ["cut-create", "cut-create,taken"] {
+        let (world, _, outcome) = run_at(behaviour);
+        outcome.succeeds().stdout_is(GREETING).stderr_has("Retrying RunService/CreateRun");
+        assert_eq!((world.backend.runs().len(), world.backend.count("CreateRun")), (1, 2), "{behaviour}");
+    }
+}
+
+#[test]
+fn a_backend_that_stays_away_leaves_the_way_back() {
+    let mut world = World::with(Stub::behaving("hold"));
+    let project = world.hello(TYPED);
+    let mut running = project.start(RUN);
+    running.until_stderr_has("Running u");
+    let run = world.backend.runs()[0].clone();
+    world.backend.kill();
+    let outcome = running.wait().exits(1).fails_with("U0755").stdout_is("");
+    outcome.stderr_has(&format!("could not follow the run `{run}`")).stderr_has(&format!("cargo union run --follow {run}"));
+}
+
+#[test]
+fn without_a_terminal_ctrl_c_aborts_what_was_created_and_leaves_what_was_found() {
+    let world = World::with(Stub::behaving("hold"));
+    let project = world.hello(TYPED);
+    let mut running = project.start(RUN);
+    running.until_stderr_has("Running u");
+    let run = world.backend.runs()[0].clone();
+    let mut following = project.start(["run", "--follow", &run]);
+    following.until_stderr_has("Running u");
+    following.interrupt();
+    following.wait().exits(130).fails_with("U0007").stderr_has("left the run").stderr_has(&format!("cargo union run --follow {run}"));
+    assert_eq!(world.backend.aborted(&run), None);
+    running.interrupt();
+    running.wait().exits(130).fails_with("U0007").stderr_has("Aborting u").stderr_has("aborted the run");
+    assert!(world.backend.aborted(&run).unwrap().contains("Ctrl-C"));
+}
+
+/// Runs a program on a terminal, presses Ctrl-C whenever one of the words has come, and prints everything.
+const ON_A_TERMINAL: &str = "
+import os, pty, signal, sys
+signal.alarm(120)
+words, command = sys.argv[1].split('|'), sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(command[0], command)
+seen = b''
+while True:
+    try:
+        read = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not read:
+        break
+    seen += read
+    while words and words[0].encode() in seen:
+        seen, before = seen.split(words[0].encode(), 1)[1], seen.split(words[0].encode(), 1)[0]
+        sys.stdout.write((before + words.pop(0).encode()).decode())
+        os.write(terminal, b'\\x03')
+sys.stdout.write(seen.decode())
+print('exit', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn on_a_terminal_the_first_ctrl_c_leaves_and_the_second_aborts() {
+    let world = World::with(Stub::behaving("hold"));
+    let project = world.hello(TYPED);
+    let follow = project.run(["run", "--remote", "--detach", "hello", "--", "--x=21", "--name=Ada"]).succeeds();
+    let run = follow.stdout().trim();
+    let on_terminal = |words: &str| {
+        let place = ["--project", "flytesnacks", "--domain", "development"];
+        let tool = union_tests::project::tool();
+        let command = [
+            &[words, tool.to_str().unwrap(), "run", "--follow", run, "--endpoint", &world.backend.endpoint(), "--org", "acme"],
+            &place[..],
+        ];
+        official_python(ON_A_TERMINAL, &command.concat())
+    };
+    let left = on_terminal("attempt 1 begins");
+    assert!(
+        left.contains("goes on; press Ctrl-C once more to abort it") && left.contains("left the run") && left.contains("exit 130"),
+        "{left}"
+    );
+    assert_eq!(world.backend.aborted(run), None);
+    let aborted = on_terminal("attempt 1 begins|press Ctrl-C once more");
+    assert!(aborted.contains("aborted the run") && aborted.contains("exit 130"), "{aborted}");
+    assert!(world.backend.aborted(run).is_some());
+}

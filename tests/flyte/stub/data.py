@@ -1,0 +1,99 @@
+"""What goes into runs and comes out of them: inputs, outputs and logs. One cluster serves it all."""
+
+import base64
+import hashlib
+import time
+
+import state
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.cluster.payload_pb2 import SelectClusterResponse
+from flyteidl2.cluster.service_connect import ClusterServiceSync
+from flyteidl2.common.run_pb2 import OffloadedInputData
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import INTEGER
+from flyteidl2.dataproxy.dataproxy_service_connect import DataProxyServiceSync
+from flyteidl2.dataproxy.dataproxy_service_pb2 import GetActionDataResponse, TailLogsResponse, UploadInputsResponse
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine, LogLineOriginator
+from flyteidl2.task.common_pb2 import Inputs, NamedLiteral, Outputs
+from runs import LAST, One
+
+
+class Clusters(ClusterServiceSync):
+    """The one that is asked is the one."""
+
+    def select_cluster(self, request, ctx):
+        return SelectClusterResponse()
+
+
+class Data(DataProxyServiceSync):
+    """Inputs by their hash, and outputs that are made from them."""
+
+    def __init__(self, tasks):
+        self.tasks = tasks
+
+    def upload_inputs(self, request, ctx):
+        # `no-uploads`: as a backend without a data proxy.
+        if "no-uploads" in state.BEHAVIOUR:
+            raise ConnectError(Code.UNIMPLEMENTED, "no such service")
+        content = request.inputs.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(content).digest()
+        state.write("inputs", digest.hex(), content)
+        uri = f"s3://bucket/offloaded-inputs/{digest.hex()}"
+        data = OffloadedInputData(uri=uri, inputs_hash=base64.b64encode(digest).decode())
+        return UploadInputsResponse(offloaded_input_data=data)
+
+    def get_action_data(self, request, ctx):
+        one = One(request.action_id.run.name)
+        if one.phase() != "SUCCEEDED":
+            raise ConnectError(Code.NOT_FOUND, "no outputs yet")
+        inputs = {literal.name: literal.value for literal in self.inputs(one.request).literals}
+        interface = self.tasks.find(one.request.task_id).spec.task_template.interface
+        outputs = [NamedLiteral(name=entry.key, value=self.output(entry, inputs)) for entry in interface.outputs.variables]
+        return GetActionDataResponse(outputs=Outputs(literals=outputs))
+
+    @staticmethod
+    def inputs(request):
+        if request.HasField("inputs"):
+            return request.inputs
+        return Inputs.FromString(state.read("inputs", request.offloaded_input_data.uri.rsplit("/", 1)[-1]))
+
+    @staticmethod
+    def output(entry, inputs):
+        """The input of that name; else the first number twice, or a greeting."""
+        if entry.key in inputs:
+            return inputs[entry.key]
+        primitives = [value.scalar.primitive for value in inputs.values()]
+        output = Literal()
+        if entry.value.type.simple == INTEGER:
+            numbers = [primitive.integer for primitive in primitives if primitive.HasField("integer")]
+            output.scalar.primitive.integer = 2 * numbers[0]
+        else:
+            names = [primitive.string_value for primitive in primitives if primitive.HasField("string_value")]
+            output.scalar.primitive.string_value = f"hello {names[0]}"
+        return output
+
+    def tail_logs(self, request, ctx):
+        # `no-logs`: as a backend without them; `late-logs`: they are not there at once.
+        if "no-logs" in state.BEHAVIOUR:
+            raise ConnectError(Code.UNIMPLEMENTED, "no such service")
+        if state.once("late-logs"):
+            raise ConnectError(Code.NOT_FOUND, "no logs yet")
+        yield self.lines(request, ["pulled the image"], LogLineOriginator.SYSTEM)
+        yield self.lines(request, [f"attempt {request.attempt} begins", "and goes on"], LogLineOriginator.USER)
+        # `cut-logs`: the connection ends after the first lines, once.
+        if state.once("cut-logs"):
+            state.cut()
+        one = One(request.action_id.run.name)
+        while one.phase() not in LAST:
+            time.sleep(0.01)
+            one = One(one.name)
+        yield self.lines(request, [f"attempt {request.attempt} ends"], LogLineOriginator.USER)
+        # `endless-logs`: as the hosted backend, whose stream does not end with the program.
+        while "endless-logs" in state.BEHAVIOUR:
+            time.sleep(0.01)
+
+    @staticmethod
+    def lines(request, texts, originator):
+        line = lambda text: LogLine(message=text, originator=originator)
+        return TailLogsResponse(logs=[TailLogsResponse.Logs(lines=[line(text) for text in texts])])

@@ -1,0 +1,60 @@
+"""What the backend keeps in files, so that it is all there when it is started again.
+
+How it misbehaves stands in the environment: `BEHAVIOUR` is a list of words, each explained where it is asked for.
+"""
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
+FOLDER = Path(os.environ["STATE"])
+BEHAVIOUR = set(os.environ.get("BEHAVIOUR", "").split(","))
+# The connection of the request that this thread serves.
+CONNECTION = threading.local()
+
+
+def folder(name):
+    path = FOLDER / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write(kind, name, content):
+    """Keeps bytes under a name, whole or not at all. Gives whether they are new."""
+    path = folder(kind) / name
+    if path.exists():
+        return False
+    draft = folder("drafts") / f"{name}.{threading.get_ident()}"
+    draft.write_bytes(content)
+    draft.rename(path)
+    return True
+
+
+def read(kind, name):
+    path = folder(kind) / name
+    return path.read_bytes() if path.exists() else None
+
+
+def created(kind, name):
+    """When something was kept, in seconds since 1970."""
+    return (folder(kind) / name).stat().st_mtime_ns / 1e9
+
+
+def names(kind):
+    """All names, the oldest first."""
+    return [path.name for path in sorted(folder(kind).iterdir(), key=lambda path: path.stat().st_mtime_ns)]
+
+
+def once(word):
+    """Whether the backend should behave so, and has not done it yet."""
+    return word in BEHAVIOUR and write("done", word, b"")
+
+
+def cut():
+    """Ends the connection at once: nobody hears how the call went."""
+    CONNECTION.socket.shutdown(socket.SHUT_RDWR)
+    raise ConnectError(Code.ABORTED, "the connection is cut")
