@@ -111,11 +111,11 @@ fn whoever_does_not_name_the_output_folder_is_told_to() {
 
 #[test]
 fn an_interrupted_process_ends_and_leaves_nothing() {
-    let main = "fn main() { std::fs::write(\"pid\", std::process::id().to_string()).unwrap(); println!(\"waiting\"); \
+    let main = "fn main() { std::fs::write(\"pid\", std::process::id().to_string()).unwrap(); println!(\"it runs\"); \
                 loop { std::thread::sleep(std::time::Duration::from_secs(1)); } }";
     let project = task("outputs = { y = \"integer\" }").file("src/main.rs", main).locked();
     let mut run = project.start(["run", "train", "--host"]);
-    run.until_stderr_has("waiting");
+    run.until_stderr_has("it runs");
     run.interrupt();
     run.wait().exits(130).stderr_has("U0007");
     let pid = project.read("pid");

@@ -76,7 +76,9 @@ fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compil
 #[test]
 fn a_worker_says_what_it_is_where_it_was_compiled() {
     let old = Old::new();
-    let project = old.project(&old.in_container(), "").union("[package.metadata.union.tasks.hello]\nkind = \"rust\"\n");
+    let project = old.project(&old.in_container(), "").union("[dependencies.flyte]\npath = \"flyte\"\n");
+    let manifest = "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    let project = project.file("flyte/Cargo.toml", manifest).file("flyte/src/lib.rs", "").locked();
     let main = "fn main() {\n    let release = std::fs::read_to_string(\"/etc/os-release\").unwrap();\n    \
                 let name = release.lines().find_map(|line| line.strip_prefix(\"VERSION_CODENAME=\")).unwrap();\n    \
                 println!(\"{{\\\"flyte_interface_version\\\":1,\\\"task\\\":\\\"in_{name}\\\",\\\"inputs\\\":[],\\\"outputs\\\":[]}}\");\n}\n";
