@@ -78,6 +78,11 @@ impl Engine {
         let (certificates, address) = setting.encrypted.clone().unwrap_or_default();
         shell.arg(certificates).arg(address);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Engines that make their rules for packets at the same time trip over one another.
+        let rules = std::fs::File::create(std::env::temp_dir().join("union-engine-rules.lock")).expect("a temporary file can be made");
+        if setting.network {
+            rules.lock().expect("a lock can be had");
+        }
         let engine = Self { shell: shell.spawn().expect("`sh` starts"), folder };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !engine.try_docker(&["version"]).status.success() {

@@ -32,13 +32,13 @@ pub struct Run {
     #[arg(long)]
     pub host: bool,
 
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub remote: Remote,
-
     /// How many jobs run at once
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub remote: Remote,
 
     #[command(flatten)]
     #[allow(missing_docs)]

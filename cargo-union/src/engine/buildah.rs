@@ -67,10 +67,12 @@ fn query(request: &Request) -> String {
         .append_pair("t", &request.name)
         .append_pair("platform", &request.platform.to_string());
     query.append_pair("layers", "true").append_pair("rm", "true").append_pair("forcerm", "true");
-    for (name, value) in [("target", &request.stage), ("networkmode", &request.network)] {
-        if let Some(value) = value {
-            query.append_pair(name, value);
-        }
+    if let Some(stage) = &request.stage {
+        query.append_pair("target", stage);
+    }
+    // Without a word it gives its own network to every step. These words are its own, not Docker's.
+    if request.network.as_deref() == Some("none") {
+        query.append_pair("networkmode", "NetworkDisabled").append_pair("nsoptions", r#"[{"Name":"network","Host":false}]"#);
     }
     if !request.arguments.is_empty() {
         query.append_pair("buildargs", &to_json(&request.arguments));

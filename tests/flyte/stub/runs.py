@@ -30,6 +30,7 @@ from flyteidl2.workflow.run_service_pb2 import (
     ListRunsResponse,
     WatchActionDetailsResponse,
 )
+from tasks import sorted_and_cut
 
 # How long a phase lasts, in seconds.
 STEP = 0.05
@@ -140,8 +141,8 @@ class Runs(RunServiceSync):
         return AbortRunResponse()
 
     def list_runs(self, request, ctx):
-        newest = [self.listed(name) for name in reversed(state.names("runs"))]
-        return ListRunsResponse(runs=newest[: request.request.limit or 50])
+        listed = [self.listed(name) for name in state.names("runs")]
+        return ListRunsResponse(runs=sorted_and_cut(listed, request.request))
 
     @staticmethod
     def listed(name):

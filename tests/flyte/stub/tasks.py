@@ -8,6 +8,7 @@ import state
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.common.identity_pb2 import EnrichedIdentity, User
+from flyteidl2.common.list_pb2 import Sort
 from flyteidl2.project.project_service_pb2 import Domain, Project
 from flyteidl2.task.task_definition_pb2 import Task, TaskDetails, TaskMetadata, TaskTriggersSummary
 from flyteidl2.task.task_service_connect import TaskServiceSync
@@ -75,9 +76,9 @@ class Tasks(TaskServiceSync):
                 project, domain, name, _ = key
                 if (project, domain) == (scope.name, scope.domain) and (not wanted or name in wanted):
                     latest[name] = self.requests[key]
-        newest = sorted(latest.values(), key=lambda found: self.created[self.key(found.task_id)], reverse=True)
-        tasks = [Task(task_id=found.task_id, metadata=self.metadata(found)) for found in newest]
-        return ListTasksResponse(tasks=tasks[: request.request.limit or 50])
+        oldest = sorted(latest.values(), key=lambda found: self.created[self.key(found.task_id)])
+        tasks = [Task(task_id=found.task_id, metadata=self.metadata(found)) for found in oldest]
+        return ListTasksResponse(tasks=sorted_and_cut(tasks, request.request))
 
     def list_versions(self, request, ctx):
         name = request.task_name
@@ -106,6 +107,14 @@ class Tasks(TaskServiceSync):
         )
         metadata.deployed_at.FromNanoseconds(self.created[self.key(request.task_id)])
         return metadata
+
+
+def sorted_and_cut(oldest, request):
+    """A list as a request wants it, made from one with the oldest first."""
+    if request.sort_by.key != "created_at":
+        raise ConnectError(Code.INVALID_ARGUMENT, f"cannot sort by {request.sort_by.key}")
+    listed = oldest if request.sort_by.direction == Sort.ASCENDING else oldest[::-1]
+    return listed[: request.limit or 50]
 
 
 def someone():

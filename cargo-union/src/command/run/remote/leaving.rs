@@ -68,7 +68,9 @@ impl Leaving<'_> {
             () = interrupted() => return self.left(),
         };
         match aborted {
-            Ok(()) => Error::new(Code::Interrupted, format!("interrupted, and aborted the run `{name}`")),
+            Ok(()) => {
+                Error::new(Code::Interrupted, format!("interrupted, and aborted the run `{name}`")).help(format!("See {}.", self.page))
+            }
             Err(failure) => {
                 let error = failure.into_error(format!("could not abort the run `{name}`"));
                 error.help(format!("It may go on: abort it at {}.", self.page))

@@ -111,7 +111,7 @@ impl Followed<'_> {
     async fn to_its_end(&self) -> Result<Exit> {
         let telling = Telling { run: self.run, page: self.page, ui: self.ui };
         let end = runs::follow(self.client, self.run, Patience::default(), &telling).await;
-        match end.map_err(|error| error.help(format!("The run goes on: {}", self.again())))? {
+        match end.map_err(|error| self.with_the_way_back(error, "The run goes on"))? {
             End::Succeeded => self.report().await,
             End::Failed(trouble) => Err(self.failed("failed", trouble).into()),
             End::TimedOut(trouble) => Err(self.failed("took longer than it may", trouble).into()),
@@ -121,7 +121,7 @@ impl Followed<'_> {
 
     async fn report(&self) -> Result<Exit> {
         let fetched = runs::outputs(self.client, self.run).await;
-        let mut outputs = fetched.map_err(|error| error.help(format!("The run has ended well: {}", self.again())))?;
+        let mut outputs = fetched.map_err(|error| self.with_the_way_back(error, "The run has ended well"))?;
         outputs.sort_by(|one, other| one.0.cmp(&other.0));
         if self.ui.talk().json {
             self.document(Some(outputs.iter().map(|(name, value)| (name.as_str(), value)).collect()))?;
@@ -148,15 +148,16 @@ impl Followed<'_> {
         Ok(self.ui.document("run", &document)?)
     }
 
-    /// How to see the end of it.
-    fn again(&self) -> String {
-        format!("see {}, or run `cargo union run --follow {}`.", self.page, self.run.name)
+    /// What helps against an error, and how to see the end of the run.
+    fn with_the_way_back(&self, error: Error, what: &str) -> Error {
+        let help = format!("{} {what}: see {}, or run `cargo union run --follow {}`.", error.advice(), self.page, self.run.name);
+        error.help(help)
     }
 
     /// An answer that was lost may have been a good one.
     fn not_created(&self, error: Error) -> Error {
         match error.code() {
-            Code::BackendUnreachable | Code::BackendFailed => error.help(format!("It may be there all the same: {}", self.again())),
+            Code::BackendUnreachable | Code::BackendFailed => self.with_the_way_back(error, "The run may be there all the same"),
             _ => error,
         }
     }
