@@ -175,11 +175,12 @@ make_toolchain() {
 start_backend() {
     [[ -z ${backend-} ]] || return 0
     local input=$work/backend.in address=$work/backend.address open
-    rm -f "$input" "$address"
+    rm -rf "$input" "$address" "$work/backend"
+    mkdir "$work/backend"
     mkfifo "$input"
     # It serves until its input ends, which this shell holds open.
     exec {open}<>"$input"
-    LOG=$work/backend.log .python/bin/python tests/flyte/stub/server.py <"$input" >"$address" 2>>"$log" &
+    STATE=$work/backend LOG=$work/backend.log .python/bin/python tests/flyte/stub/server.py <"$input" >"$address" 2>>"$log" &
     started+=("$!")
     local count
     for ((count = 0; ; count++)); do
