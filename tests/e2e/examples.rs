@@ -151,8 +151,6 @@ fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
     let project = upon("bookworm", &site, copied_into(Project::kept("flyte-task"), "flyte-task").union("\n[workspace]\n"))
         .limit(Duration::from_secs(3600));
     let project = project.env("FLYTE_ADMIN_ENDPOINT", backend.endpoint()).env("FLYTE_TASK_ORG", "acme");
-    // Debian's own, of whatever Pythons this machine has.
-    let project = project.env("PYO3_PYTHON", "/usr/bin/python3");
     let register = ["register", "--project", "flytesnacks", "--domain", "development", "--format", "json"];
     let task = |outcome: &Outcome| outcome.json()["tasks"][0].clone();
 

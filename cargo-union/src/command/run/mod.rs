@@ -147,7 +147,12 @@ fn report(run: &Run, package: &str, done: Done, ui: &Ui) -> Result<()> {
     if ui.talk().json {
         ui.document("run", &Document { package, task: &run.task, image, outputs: &outputs, traces: &traces })?;
     } else {
-        ui.data(&outputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect::<String>())?;
+        ui.data(&lines(outputs.iter()))?;
     }
     Ok(())
+}
+
+/// Outputs as people read them, `NAME = VALUE`.
+fn lines<'a>(outputs: impl Iterator<Item = (&'a String, &'a serde_json::Value)>) -> String {
+    outputs.map(|(name, value)| format!("{name} = {value}\n")).collect()
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use union_build::diag::Code;
 
+use super::lines;
 use crate::base::error::Error;
 use crate::base::signal::interrupted;
 use crate::command::place;
@@ -35,7 +36,7 @@ struct Document<'a> {
     task: Option<&'a str>,
     image: Option<&'a str>,
     /// `None` when nobody has waited for them.
-    outputs: Option<BTreeMap<&'a str, &'a Value>>,
+    outputs: Option<&'a BTreeMap<String, Value>>,
     run: Named<'a>,
 }
 
@@ -121,12 +122,12 @@ impl Followed<'_> {
 
     async fn report(&self) -> Result<Exit> {
         let fetched = runs::outputs(self.client, self.run).await;
-        let mut outputs = fetched.map_err(|error| self.with_the_way_back(error, "The run has ended well"))?;
-        outputs.sort_by(|one, other| one.0.cmp(&other.0));
+        let outputs = fetched.map_err(|error| self.with_the_way_back(error, "The run has ended well"))?;
+        let outputs: BTreeMap<String, Value> = outputs.into_iter().collect();
         if self.ui.talk().json {
-            self.document(Some(outputs.iter().map(|(name, value)| (name.as_str(), value)).collect()))?;
+            self.document(Some(&outputs))?;
         } else {
-            self.ui.data(&outputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect::<String>())?;
+            self.ui.data(&lines(outputs.iter()))?;
         }
         Ok(Exit::Success)
     }
@@ -140,7 +141,7 @@ impl Followed<'_> {
         Ok(Exit::Success)
     }
 
-    fn document(&self, outputs: Option<BTreeMap<&str, &Value>>) -> Result<()> {
+    fn document(&self, outputs: Option<&BTreeMap<String, Value>>) -> Result<()> {
         let Known { package, task, version, image } = self.known;
         let (name, scope, console) = (self.run.name.as_str(), &self.run.scope, self.page);
         let run = Named { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
