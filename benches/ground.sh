@@ -170,3 +170,23 @@ make_toolchain() {
     $docker --host "$engine" build --quiet --tag rust "$context" >>"$log" 2>&1 || fail 'the image with the toolchain cannot be built'
     rm -rf "$context"
 }
+
+# The backend of the tests: official messages and server, with validation on.
+start_backend() {
+    [[ -z ${backend-} ]] || return 0
+    local input=$work/backend.in address=$work/backend.address open
+    rm -rf "$input" "$address" "$work/backend"
+    mkdir "$work/backend"
+    mkfifo "$input"
+    # It serves until its input ends, which this shell holds open.
+    exec {open}<>"$input"
+    STATE=$work/backend LOG=$work/backend.log .python/bin/python tests/flyte/stub/server.py <"$input" >"$address" 2>>"$log" &
+    started+=("$!")
+    local count
+    for ((count = 0; ; count++)); do
+        [[ ! -s $address ]] || break
+        ((count < 300)) || fail 'the backend does not start'
+        sleep 0.1
+    done
+    backend=$(<"$address")
+}

@@ -184,6 +184,41 @@ row_growth() {
     row '50 tasks on 5 images, packed and pushed' "$(seconds "${figures[1]}") s" "1 task on 1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.5'
 }
 
+# An app of the official command line with so many tasks, each in the same image. Its deploy fails for a task with less
+# than three words.
+make_app() {
+    local file=$1 image=$2 tasks=$3
+    cat >"$file" <<-PYTHON
+		import flyte
+		from flyte.extras import ContainerTask
+
+		image = flyte.Image.from_base("$image")
+		command = ["/union/bin/program-0", "one", "two"]
+		tasks = [ContainerTask(name=f"official-{number}", image=image, command=command) for number in range($tasks)]
+		env = flyte.TaskEnvironment.from_task("programs", *tasks)
+	PYTHON
+}
+
+# Tasks registered with the same backend by both; the image is in the registry, and pinned for both. A new version is a
+# first time. The official command line sends everything each time, and without DO_NOT_TRACK waits for its makers' server.
+row_register() {
+    start_backend
+    local tasks folder ours theirs figures goal new="date +%s%N >'$work/version'"
+    for tasks in 1 50; do
+        folder=$work/registered-$tasks
+        make_package "$folder" 1 "$tasks"
+        make_app "$folder/app.py" "$("$tool" images --format json --manifest-path "$folder/Cargo.toml" | jq -r '.images[0].built.pinned')" "$tasks"
+        ours="FLYTE_ADMIN_ENDPOINT='http://$backend' FLYTE_TASK_ORG=acme '$tool' register --quiet --registry '$registry' --project flytesnacks --domain development --manifest-path '$folder/Cargo.toml'"
+        theirs="DO_NOT_TRACK=1 .python/bin/flyte --endpoint '$backend' --insecure --org acme deploy --project flytesnacks --domain development --copy-style none"
+        medians true "$ours" "$theirs --version $tasks-tasks '$folder/app.py' env"
+        # With fifty, the backend's own time for a hundred questions is the limit.
+        ((tasks == 1)) && goal='≤ 0.2' || goal='< 1'
+        row "register, nothing changed, tasks: $tasks" "$(seconds "${figures[0]}") s" "\`flyte deploy\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" "$goal"
+        medians "$new" "$ours --version ours-\$(cat '$work/version')" "$theirs --version theirs-\$(cat '$work/version') '$folder/app.py' env"
+        row "register, first time, tasks: $tasks" "$(seconds "${figures[0]}") s" "\`flyte deploy\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '< 1'
+    done
+}
+
 stored() { find "$work/registry" -path '*/blobs/*/data' -printf '%h %s\n' | sort; }
 
 # What an edit adds to the registry, beside the compressed layer itself.

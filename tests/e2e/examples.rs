@@ -8,6 +8,7 @@ use std::time::Duration;
 use union_tests::base::{debian_layout_of, push};
 use union_tests::engine::Engine;
 use union_tests::project::repository;
+use union_tests::stub::Stub;
 use union_tests::tools::{rust, rust_release, uv};
 use union_tests::{Outcome, Project};
 
@@ -15,9 +16,13 @@ use crate::site::{DEFAULT_BASE, Site, is_below, line};
 
 /// A project with an example's files, on the `union-build` of this repository.
 fn copied(example: &str) -> Project {
+    copied_into(Project::empty(), example)
+}
+
+fn copied_into(project: Project, example: &str) -> Project {
     let folder = repository().join("examples").join(example);
     let union_build = repository().join("union-build");
-    add(Project::empty(), &folder, &folder, union_build.to_str().unwrap())
+    add(project, &folder, &folder, union_build.to_str().unwrap())
 }
 
 fn add(project: Project, top: &Path, folder: &Path, union_build: &str) -> Project {
@@ -64,16 +69,35 @@ fn hello_needs_nothing() {
     assert!(said.to_lowercase().contains("hello"), "{said}");
 }
 
-/// The release upon which the examples are that need an engine.
+#[test]
+fn any_program_counts_words_in_its_container_and_as_a_process() {
+    let project = copied("any-program").env("DOCKER_HOST", Engine::shared().address());
+    project.write("text", "One two, two; three!\nThree three four.");
+    let words = ["run", "count-words", "--", "--text", "text", "--at-least", "4"];
+    let counts = project.path("target/union/run/count-words/counts");
+    let expected = format!("counts = \"{}\"\nlongest = \"three\"\nwords = 4\n", counts.display());
+    for place in [&[][..], &["--host"]] {
+        let outcome = project.run([&words[..2], place, &words[2..]].concat()).succeeds().stderr_has("2 different words");
+        assert_eq!(outcome.stdout(), expected);
+        assert_eq!(std::fs::read_to_string(&counts).unwrap(), "1 four\n3 three\n");
+    }
+    project.run(["run", "count-words", "--", "--text", "text", "--at-least", "9"]).fails_with("U0804").stderr_has("no such word");
+}
+
+/// The release upon which most examples are that need an engine.
 const RELEASE: &str = "trixie";
+
+fn upon_debian(site: &Site, example: &str) -> Project {
+    upon(RELEASE, site, copied(example))
+}
 
 /// An example that needs an engine which reaches the network, with what it asks Docker Hub and GitHub for
 /// behind mirrors.
-fn upon_debian(site: &Site, example: &str) -> Project {
-    push(&debian_layout_of(RELEASE, &[]), &site.reference(&format!("library/debian:{RELEASE}-slim")));
+fn upon(release: &str, site: &Site, project: Project) -> Project {
+    push(&debian_layout_of(release, &[]), &site.reference(&format!("library/debian:{release}-slim")));
     let host = site.registry.host();
     let mirrors = format!("mirrors = {{ \"docker.io\" = \"{host}\", \"ghcr.io\" = \"{host}\" }}");
-    let project = copied(example).union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
+    let project = project.union(&format!("\n[package.metadata.union]\nregistry = \"{host}/team\"\n{mirrors}\n"));
     // Its crates may have to be fetched.
     let project = project.env("DOCKER_HOST", Engine::with_network().address()).env("CARGO_NET_OFFLINE", "false");
     // Where a company's proxy stands before an index, its authority is needed inside as well.
@@ -118,6 +142,44 @@ fn a_python_inside_of_a_program_finds_the_package_in_the_image() {
     let built = compiled_upon_debian(&site, "embedded-python").run(["build"]).succeeds().compiles_nothing();
     let said = printed(&built);
     assert!(said.starts_with("Python 3.13.") && said.ends_with("\nnumpy 2.4.6: the determinant is 5.0"), "{said}");
+}
+
+/// Compiling the crate takes minutes, so this is done once, for everything that can be done with its worker.
+#[test]
+fn a_worker_of_the_flyte_crate_is_registered_and_runs_here() {
+    let (site, backend) = (Site::new(), Stub::start());
+    let project = upon("bookworm", &site, copied_into(Project::kept("flyte-task"), "flyte-task").union("\n[workspace]\n"))
+        .limit(Duration::from_secs(3600));
+    let project = project.env("FLYTE_ADMIN_ENDPOINT", backend.endpoint()).env("FLYTE_TASK_ORG", "acme");
+    let register = ["register", "--project", "flytesnacks", "--domain", "development", "--format", "json"];
+    let task = |outcome: &Outcome| outcome.json()["tasks"][0].clone();
+
+    let first = task(&project.run(register).succeeds());
+    let (version, image) = (first["version"].as_str().unwrap(), first["image"].as_str().unwrap());
+    assert_eq!((&first["name"], &first["state"]), (&"describe".into(), &"new".into()));
+    assert!(image.contains("/team/flyte-task@sha256:"), "{first}");
+    let shown = backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "describe", version]);
+    for expected in ["rust-task", "label", "INTEGER", "STRUCT", "o0", "/union/bin/flyte-task", image] {
+        assert!(shown.contains(expected), "no `{expected}` in {shown}");
+    }
+    let pushes = site.registry.writes();
+    let again = task(&project.run(register).succeeds().compiles_nothing());
+    assert_eq!((&again["state"], &again["version"]), (&"unchanged".into(), &first["version"]));
+    assert_eq!((backend.writes(), site.registry.writes()), (1, pushes));
+
+    let output = serde_json::json!({ "count": 2, "label": "demo", "mean": 21 });
+    for place in [&[][..], &["--host"]] {
+        let run = |words: &[&str]| project.run([&["run", "flyte-task", "--format", "json"], place, words].concat()).compiles_nothing();
+        let told = run(&["--", "--x", "21", "--label", "demo"]).succeeds().stderr_has("Traced double in ").json();
+        assert_eq!(told["outputs"]["o0"], output, "{told}");
+        let steps: Vec<&str> = told["traces"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
+        assert_eq!(steps, ["double", "stats"]);
+        run(&["--", "--x=-1", "--label", "demo"]).exits(1).fails_with("U0804").stderr_has("Negative: -1 is below zero");
+        run(&["--", "--x", "many"]).exits(2).fails_with("U0801").stderr_has("It takes `label: string`, `x: integer`.");
+    }
+    let printed = project.run(["run", "flyte-task", "--", "--x", "21", "--label", "demo"]).succeeds();
+    assert_eq!(printed.stdout(), format!("o0 = {output}\n"));
+    assert_eq!(backend.writes(), 1);
 }
 
 /// The server of an example, until this is dropped.

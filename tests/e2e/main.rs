@@ -14,3 +14,4 @@ mod main_job;
 mod runs;
 mod site;
 mod starting;
+mod workers;

@@ -74,6 +74,27 @@ fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compil
 }
 
 #[test]
+fn a_worker_says_what_it_is_where_it_was_compiled() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "").union("[dependencies.flyte]\npath = \"flyte\"\n");
+    let manifest = "[package]\nname = \"flyte\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    let project = project.file("flyte/Cargo.toml", manifest).file("flyte/src/lib.rs", "").locked();
+    let main = "fn main() {\n    let release = std::fs::read_to_string(\"/etc/os-release\").unwrap();\n    \
+                let name = release.lines().find_map(|line| line.strip_prefix(\"VERSION_CODENAME=\")).unwrap();\n    \
+                println!(\"{{\\\"flyte_interface_version\\\":1,\\\"task\\\":\\\"in_{name}\\\",\\\"inputs\\\":[],\\\"outputs\\\":[]}}\");\n}\n";
+    project.write("src/main.rs", main);
+    project.run(["build"]).succeeds();
+    let told = project.run(["images", "--format", "json"]).succeeds().json();
+    let line = told["images"][0]["built"]["interfaces"]["hello"].as_str().unwrap_or_default().to_owned();
+    assert!(line.contains(&format!("in_{OLD}")), "{told}");
+
+    project.write("src/main.rs", "fn main() {\n    eprintln!(\"not today\");\n    std::process::exit(3);\n}\n");
+    project.run(["build"]).exits(1).fails_with("U0704").stderr_has("ended with exit code 3:\n  not today");
+    let left = Engine::with_network().docker(&["ps", "--all", "--quiet", "--filter", "name=union-ask"]);
+    assert_eq!(left, "");
+}
+
+#[test]
 fn packages_for_the_compile_are_in_the_container_and_not_in_the_image() {
     let old = Old::new();
     let build = format!("{}\napt-packages = [\"libpq-dev\"]", old.in_container());

@@ -8,4 +8,5 @@ mod dry;
 mod interfaces;
 mod registering;
 mod running;
+mod workers;
 mod world;

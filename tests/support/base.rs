@@ -137,21 +137,27 @@ pub fn push(layout: &Path, reference: &str) {
     run(Command::new("skopeo").args(["copy", "--quiet", "--dest-tls-verify=false", &from, &format!("docker://{reference}")]));
 }
 
-/// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
-/// at once: one makes it, the others wait.
-///
-/// # Panics
-/// When it cannot be made.
-pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+/// The place of something that is kept beside the compiled tests, for as long as the lock is held.
+pub(crate) fn kept(name: &str) -> (PathBuf, File) {
     let program = std::env::current_exe().expect("a program knows its path");
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target folder");
     let folder = target.join("union-tests");
     fs::create_dir_all(&folder).expect("the target folder can be written");
     let lock = File::create(folder.join(format!("{name}.lock"))).expect("a lock can be made");
     lock.lock().expect("a lock can be taken");
-    let path = folder.join(name);
+    (folder.join(name), lock)
+}
+
+/// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
+/// at once: one makes it, the others wait.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let (path, _lock) = kept(name);
+    let folder = path.parent().expect("it is in a folder");
     if !path.exists() {
-        let drafts = tempfile::tempdir_in(&folder).expect("a temporary folder can be made");
+        let drafts = tempfile::tempdir_in(folder).expect("a temporary folder can be made");
         let draft = drafts.path().join(name);
         make(&draft);
         fs::rename(&draft, &path).expect("what was made can be named");

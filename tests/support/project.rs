@@ -14,15 +14,31 @@ use snapbox::Redactions;
 use tempfile::TempDir;
 
 use crate::run::{Outcome, Running};
-use crate::text;
+use crate::{base, text};
 
 /// How long a run may take. Nothing is timed by it: it only ends what hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// Where a project and everything of its user is.
+#[derive(Debug)]
+enum Root {
+    Temporary(TempDir),
+    Kept(PathBuf, #[allow(dead_code, reason = "it is held")] File),
+}
+
+impl Root {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(folder, _) => folder,
+        }
+    }
+}
+
 /// A user's project.
 #[derive(Debug)]
 pub struct Project {
-    root: TempDir,
+    root: Root,
     program: Option<PathBuf>,
     environment: Vec<(String, Option<String>)>,
     limit: Duration,
@@ -44,10 +60,30 @@ impl Project {
     /// A folder with nothing in it.
     #[must_use]
     pub fn empty() -> Self {
-        let root = TempDir::with_prefix("union-").expect("a temporary folder can be made");
+        Self::at(Root::Temporary(TempDir::with_prefix("union-").expect("a temporary folder can be made")))
+    }
+
+    /// A folder with nothing in it but what cargo has compiled there in an earlier run of the tests: for crates that take
+    /// minutes. Nobody else uses it meanwhile.
+    #[must_use]
+    pub fn kept(name: &str) -> Self {
+        let (folder, lock) = base::kept(name);
+        for entry in ["home", "cache", "temp", "project/target/union"] {
+            drop(fs::remove_dir_all(folder.join(entry)));
+        }
+        for entry in fs::read_dir(folder.join("project")).into_iter().flatten().flatten() {
+            if entry.file_name() != "target" {
+                let path = entry.path();
+                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("what was kept can be removed");
+            }
+        }
+        Self::at(Root::Kept(folder, lock))
+    }
+
+    fn at(root: Root) -> Self {
         let project = Self { root, program: None, environment: Vec::new(), limit: LIMIT };
         for folder in ["project", "home", "cache", "temp"] {
-            fs::create_dir(project.root.path().join(folder)).expect("the temporary folder is new");
+            fs::create_dir_all(project.root.path().join(folder)).expect("folders can be made");
         }
         project.compilations().watch();
         project

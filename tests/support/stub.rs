@@ -12,8 +12,11 @@ use crate::project::repository;
 
 mod builds;
 
-/// The virtual environment that `.ci/tools` makes.
-fn python(program: &str) -> PathBuf {
+/// A program of the virtual environment that `.ci/tools` makes.
+///
+/// # Panics
+/// When it is not there.
+pub fn python(program: &str) -> PathBuf {
     let path = repository().join(".python/bin").join(program);
     assert!(path.is_file(), "{} is missing: run `.ci/tools`", path.display());
     path

@@ -13,6 +13,8 @@ const DOORS: &[Door] = &[
     Door { path: &["bollard"], files: ENGINE, because: "the engine is spoken to in one place" },
     Door { path: &["bollard_buildkit_proto"], files: ENGINE, because: "the engine is spoken to in one place" },
     Door { path: &["hyper"], files: ENGINE, because: "only the line to an engine is a client of its own" },
+    Door { path: &["tonic"], files: GRPC, because: "gRPC is for BuildKit and for workers; the backend is asked over Connect" },
+    Door { path: &["tonic_prost"], files: GRPC, because: "gRPC is for BuildKit and for workers; the backend is asked over Connect" },
     Door { path: &["reqwest"], files: &["cargo-union/src/http/"], because: "only `http` opens connections" },
     Door { path: &["prost"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
     Door { path: &["prost_types"], files: &["cargo-union/src/flyte/idl/"], because: "only `flyte::idl` knows the backend's messages" },
@@ -36,6 +38,7 @@ const DOORS: &[Door] = &[
 ];
 
 const ENGINE: &[&str] = &["cargo-union/src/engine/"];
+const GRPC: &[&str] = &["cargo-union/src/engine/", "cargo-union/src/flyte/actions/"];
 
 /// `lib.rs` hands the words to `cli`.
 const CLI: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/lib.rs"];

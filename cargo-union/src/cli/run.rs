@@ -10,7 +10,7 @@ use super::{Backend, Cargo, Scope};
 #[derive(Args, Debug)]
 #[command(after_long_help = RUN)]
 pub struct Run {
-    /// The task; on this machine one of the kind `container`
+    /// The task
     #[arg(value_name = "TASK", required_unless_present = "follow", conflicts_with = "follow")]
     pub task: Option<String>,
 
@@ -81,6 +81,8 @@ Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2
 
 Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed. What the program writes goes to stderr.
 
-On this machine, secrets are taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.
+On this machine, a task of the kind `rust` is compiled before its inputs are read, for only its binary knows them. The run stands in for the backend: traced steps are shown, and nobody answers a condition.
+
+Secrets are then taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.
 
 A run on the backend goes on when the connection is cut, and is found again. Ctrl-C leaves it, and a second one within five seconds aborts it; without a terminal the first one aborts it. What `--follow` found running is aborted only by a second Ctrl-C.";

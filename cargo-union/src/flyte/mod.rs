@@ -3,6 +3,7 @@
 //! Nothing here knows of manifests, builders or registries: images come in as pinned references. What
 //! the backend's messages are is said in `proto/`, and nowhere else.
 
+pub mod actions;
 mod auth;
 pub mod backend;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod registered;
 pub mod rpc;
 pub mod runs;
 pub mod version;
+pub mod worker;
 
 use std::time::Duration;
 
@@ -37,6 +39,11 @@ pub trait Reporter: Send + Sync {
     /// A login is kept for the next time; `place` says where.
     fn kept(&self, place: &str) {
         let _ = place;
+    }
+
+    /// A worker on this machine has done a traced step.
+    fn traced(&self, step: &str, took: Duration) {
+        let _ = (step, took);
     }
 }
 

@@ -44,7 +44,7 @@ impl Reader<'_> {
             cargo: run.cargo,
         })?;
         Ok(Run {
-            work: Work { output: Output::Docker, scope: Scope { backend, ..work.scope }, ..work },
+            work: Work { output: Output::Docker, describe: true, scope: Scope { backend, ..work.scope }, ..work },
             task,
             inputs: run.inputs,
             arguments: run.values,

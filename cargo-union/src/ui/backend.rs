@@ -26,4 +26,8 @@ impl flyte::Reporter for Ui {
     fn kept(&self, place: &str) {
         self.detail("Keeping", format!("the login in {place}"));
     }
+
+    fn traced(&self, step: &str, took: Duration) {
+        self.status("Traced", format!("{step} in {:.2} s", took.as_secs_f64()));
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use union_build::diag::Code;
 
 use super::{Cargo, Snapshot};
 use crate::base::error::{Error, Result};
-use crate::base::process::{Command, Environment, Failed};
+use crate::base::process::{Command, Environment, Failed, Output};
 use crate::image::glibc::Glibc;
 
 /// With what a package is compiled, once `auto` has been decided.
@@ -57,7 +58,39 @@ pub trait Workshop: Send + Sync {
     /// # Errors
     /// When it cannot be started.
     async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>>;
+
+    /// Says a word to a program that was compiled here, which has nothing to read. On the host it sees this
+    /// environment and no more; elsewhere it sees what is usual there.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<Answer>;
 }
+
+/// What a program says to a word.
+#[derive(Debug)]
+pub enum Answer {
+    /// It ended well, and printed this.
+    Printed(Vec<u8>),
+    /// It failed.
+    Failed(Failed),
+    /// It did not end within [`PATIENCE`].
+    TooLate,
+}
+
+impl Answer {
+    /// Of a program that ended, if it did.
+    pub fn of(ended: Option<Result<Vec<u8>, Failed>>) -> Self {
+        match ended {
+            Some(Ok(printed)) => Self::Printed(printed),
+            Some(Err(failed)) => Self::Failed(failed),
+            None => Self::TooLate,
+        }
+    }
+}
+
+/// An answer is printed at once: whoever takes longer does something else.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A call of cargo.
 #[derive(Clone, Debug)]
@@ -82,6 +115,13 @@ impl Workshop for Host {
         let mut command = Command::new(&call.program, &call.folder, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
+    }
+
+    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<Answer> {
+        let mut command = Command::new(program, program.parent().unwrap_or(program), environment);
+        command.arg(word);
+        let ended = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
+        Ok(Answer::of(ended.map(Output::success)))
     }
 }
 

@@ -41,7 +41,7 @@ pub use compile::{Compiled, Job, compile};
 pub use handover::Handover;
 pub use inputs::{CodeInputs, Settings, unmoved};
 pub use metadata::Selection;
-pub use method::{Call, Host, Line, Method, Workshop, check_zig};
+pub use method::{Answer, Call, Host, Line, Method, PATIENCE, Workshop, check_zig};
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
 pub use union_lock::{LockedReference, UnionLock};

@@ -1,11 +1,10 @@
 //! What the binaries of `rust` tasks say of themselves.
 //!
-//! They are asked when they are compiled, and the image keeps the answers in its labels: whoever
-//! registers an image that is there needs no compile.
+//! They are asked when and where they are compiled, with the libraries that they were linked with. The
+//! image keeps the answers in its labels: whoever registers an image that is there needs no compile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 use union_build::diag::Code;
@@ -15,19 +14,17 @@ use super::Package;
 use super::compiling::Executables;
 use crate::base::error::Error;
 use crate::base::fs;
-use crate::base::process::{Command, Environment};
+use crate::base::process::Environment;
 use crate::command::planning::keys::Keyed;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
+use crate::workspace::{Answer, PATIENCE, Workshop};
 
 /// Descriptions by binary, each the line that the binary prints.
 pub(in crate::command) type Descriptions = BTreeMap<String, String>;
-
-/// A description is printed at once: whoever takes longer does something else.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binaries of an image that have to describe themselves.
 pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
@@ -45,9 +42,9 @@ pub(in crate::command) fn can_ask(keyed: &Keyed) -> bool {
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
 pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
-    let Package { work, session, declared, ui, .. } = package;
-    let (spec, folder, machine) = (&declared.spec, &session.workspace.root, &work.scope.cargo.environment);
-    let (wanted, mut descriptions) = (wanted(spec, &keyed.name), Descriptions::new());
+    let Package { work, declared, ui, .. } = package;
+    let machine = &work.scope.cargo.environment;
+    let (wanted, mut descriptions) = (wanted(&declared.spec, &keyed.name), Descriptions::new());
     let targets = keyed.code.iter().flat_map(|code| &code.targets);
     let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
         if !wanted.is_empty() {
@@ -56,7 +53,9 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
         return Ok(descriptions);
     };
     for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let description = Description::read(&executable.name, &describe(&executable.name, &executable.path, folder, machine).await?)?;
+        let workshop = executables.workshop(keyed, position);
+        let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
+        let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);
     }
     Ok(descriptions)
@@ -64,21 +63,21 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
 
 /// With nothing to read and nothing in its environment: what it says depends on the binary alone. Only
 /// where the loader finds libraries is for the machine to say, such as that of a traced worker's Python.
-async fn describe(name: &str, path: &Path, folder: &Path, machine: &Environment) -> Result<String> {
+///
+/// # Errors
+/// `DescriptionInvalid`.
+pub(in crate::command) async fn describe(name: &str, path: &Path, workshop: &dyn Workshop, machine: &Environment) -> Result<String> {
     const LIBRARIES: &str = "LD_LIBRARY_PATH";
     let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
     let mut environment = Environment::default();
     if let Some(folders) = machine.get(LIBRARIES) {
         environment.set(LIBRARIES, folders);
     }
-    let mut command = Command::new(path, folder, &environment);
-    command.arg("describe-interface");
-    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
-        Ok(output) => output.map_err(|cause| failed().because(cause))?,
-        Err(_) => return Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
-    };
-    let stdout = output.success().map_err(|cause| failed().because(cause))?;
-    Ok(String::from_utf8_lossy(&stdout).into_owned())
+    match workshop.ask(path, "describe-interface", &environment).await.map_err(|cause| failed().because(cause))? {
+        Answer::Printed(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
+        Answer::Failed(cause) => Err(failed().because(cause).into()),
+        Answer::TooLate => Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
+    }
 }
 
 fn runs_here(target: &str) -> bool {

@@ -1,59 +1,93 @@
 //! A run in the task's image: built and brought to the engine as `build --output docker:` does.
 
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Result;
+use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
 use union_build::spec::Task;
 
 use super::ended::{Listening, exit_code};
 use super::image::Started;
 use super::{Kept, Ran, Ready, secrets};
+use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::build::native::BINARIES;
 use crate::command::build;
-use crate::copilot::{Entry, Written, filled, lay_out, pack};
+use crate::command::building::Built;
+use crate::command::planning::results::Record;
+use crate::copilot::{Entry, Value, Written, filled, lay_out, pack};
 use crate::engine::{self, Container, Engines};
+
+type Inputs = BTreeMap<String, Value>;
 
 /// Runs the program in a container, which is gone afterwards.
 ///
 /// # Errors
 /// What building ends with, `EngineUnreachable`, `EngineFailed`; `ProgramFailed`.
-pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
-    let work = &ready.run.work;
-    let engines = Engines::of(&work.scope.cargo.environment);
-    let engine = engines.engine().await.map_err(|error| match error.code() {
-        Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
-        _ => error,
-    })?;
-    let built = build::make(work, ready.session, ready.ui).await?;
-    let image = &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record;
-    let digest = image.digest.expect("an image in an engine was made here");
-    let entries = entries(ready)?;
-    let container = engine.container(&job(ready, digest.to_string())).await?;
+pub(super) async fn run(ready: &Ready<'_>, inputs: &Inputs, kept: &Kept) -> Result<Ran> {
+    let engines = engines(ready).await?;
+    let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
+    let image = record(&built);
+    let entries = entries(ready, inputs)?;
+    let words = filled(&ready.task.command_line(&program(ready.task)), inputs);
+    let container = engines.engine().await?.container(&job(ready, image, words)).await?;
     container.upload("/", move |archive| pack(&entries, archive)).await?;
-    ready.ui.status("Running", format!("{} in {}", ready.task.key, image.location));
-    let listening = Listening::new(ready.ui);
-    let code = container.run(|stream, bytes| listening.hear(stream, bytes)).await?;
-    if code != 0 {
-        return Err(listening.failed(&ready.task.key, &exit_code(code)).into());
-    }
-    let written = written(ready.task, kept, &container).await?;
+    to_its_end(ready, image, &container).await?;
+    let folder = kept.draft("outputs");
+    crate::base::fs::create_folder(&folder)?;
+    let written = match ready.task.outputs.is_empty() {
+        true => Written::found(&folder)?,
+        false => written(&container, &ready.task.data.output_path, folder).await?,
+    };
     container.remove().await?;
     Ok(Ran { image: Some(image.location.clone()), written })
 }
 
-fn job(ready: &Ready<'_>, image: String) -> engine::Run {
+/// An engine that answers.
+///
+/// # Errors
+/// `EngineUnreachable`.
+pub(super) async fn engines(ready: &Ready<'_>) -> Result<Engines> {
+    let engines = Engines::of(&ready.run.work.scope.cargo.environment);
+    engines.engine().await.map_err(|error| match error.code() {
+        Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
+        _ => error,
+    })?;
+    Ok(engines)
+}
+
+/// The image of the only task that was chosen.
+pub(super) fn record(built: &[Built]) -> &Record {
+    &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record
+}
+
+/// Where the binary of a task is in its image.
+pub(super) fn program(task: &Task) -> String {
+    task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
+}
+
+/// Starts the program and hears what it says.
+///
+/// # Errors
+/// `EngineFailed`; `ProgramFailed`.
+pub(super) async fn to_its_end(ready: &Ready<'_>, image: &Record, container: &Container) -> Result<(), Error> {
+    ready.ui.status("Running", format!("{} in {}", ready.task.key, image.location));
+    let listening = Listening::new(ready.ui);
+    let code = container.run(|stream, bytes| listening.hear(stream, bytes)).await?;
+    if code == 0 { Ok(()) } else { Err(listening.failed(&ready.task.key, &exit_code(code))) }
+}
+
+/// The container of a task: its image, its words, its environment.
+pub(super) fn job(ready: &Ready<'_>, image: &Record, words: Vec<String>) -> engine::Run {
     let Ready { task, declared, .. } = ready;
-    let program = task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default();
-    let words = filled(&task.command_line(&program), &ready.inputs);
     let entrypoint = Started::of(&declared.spec, &task.image).entrypoint;
-    let mut env: std::collections::BTreeMap<_, _> =
-        task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
+    let mut env: BTreeMap<_, _> = task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
     env.extend(secrets::variables(&ready.secrets).map(|(name, value)| (name.to_owned(), value.clone())));
     engine::Run {
         name: format!("union-{}", task.key),
-        image,
+        image: image.digest.expect("an image in an engine was made here").to_string(),
         // Said here as well, as it is when the task is registered: the image's own arguments are then left out.
         entrypoint,
         command: (!words.is_empty()).then_some(words),
@@ -63,11 +97,11 @@ fn job(ready: &Ready<'_>, image: String) -> engine::Run {
 }
 
 /// What is put into the container before it starts.
-fn entries(ready: &Ready<'_>) -> Result<Vec<Entry>> {
+fn entries(ready: &Ready<'_>, inputs: &Inputs) -> Result<Vec<Entry>> {
     let data = &ready.task.data;
     let mut entries = Vec::new();
-    if !ready.inputs.is_empty() {
-        entries.extend(lay_out(&ready.inputs, data, &data.input_path)?);
+    if !inputs.is_empty() {
+        entries.extend(lay_out(inputs, data, &data.input_path)?);
     }
     if !ready.task.outputs.is_empty() {
         entries.push(Entry::shared_folder(&data.output_path));
@@ -76,14 +110,12 @@ fn entries(ready: &Ready<'_>) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Takes the output folder out of the container.
-async fn written(task: &Task, kept: &Kept, container: &Container) -> Result<Written> {
-    let folder = kept.draft("outputs");
-    crate::base::fs::create_folder(&folder)?;
-    if task.outputs.is_empty() {
-        return Ok(Written::found(&folder)?);
-    }
-    let archive = SyncIoBridge::new(StreamReader::new(Box::pin(container.download(&task.data.output_path))));
-    let unpacked = tokio::task::spawn_blocking(move || Written::unpack(archive, &folder)).await;
+/// Takes a folder out of the container, into an empty one of this machine.
+///
+/// # Errors
+/// `EngineFailed`, `FileUnwritable`, `DiskFull`.
+pub(super) async fn written(container: &Container, from: &str, to: PathBuf) -> Result<Written> {
+    let archive = SyncIoBridge::new(StreamReader::new(Box::pin(container.download(from))));
+    let unpacked = tokio::task::spawn_blocking(move || Written::unpack(archive, &to)).await;
     Ok(unpacked.expect("unpacking does not panic")?)
 }

@@ -2,7 +2,8 @@
 //! the backend itself, in [`remote`].
 //!
 //! Inputs are read and everything that could not work is refused before anything is compiled. Then
-//! the program runs: [`in_engine`] in the task's image, [`on_host`] as a process.
+//! the program runs: [`in_engine`] in the task's image, [`on_host`] as a process. A task of the kind
+//! `rust` is a [`worker`], whose inputs are known only when it is compiled.
 
 mod arguments;
 mod asked;
@@ -15,6 +16,7 @@ mod obstacles;
 mod on_host;
 pub(super) mod remote;
 mod secrets;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +24,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
-use union_build::spec;
+use union_build::spec::given::Given;
 use union_build::spec::types::Type;
+use union_build::spec::{self, Kind};
 
 use super::planning::check_tasks;
 use super::session::{Declared, Problems, Session};
@@ -31,6 +34,7 @@ use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::copilot::{Value, Written};
 use crate::exit::Exit;
+use crate::flyte::actions::Step;
 use crate::settings::{Place, Run};
 use crate::ui::{self, Ui};
 use kept::Kept;
@@ -42,7 +46,9 @@ struct Document<'a> {
     /// Where its image is; `None` for a process of this machine.
     image: Option<String>,
     /// Values as JSON has them, and paths of files and folders.
-    outputs: BTreeMap<&'a str, &'a serde_json::Value>,
+    outputs: &'a BTreeMap<String, serde_json::Value>,
+    /// The traced steps of a worker.
+    traces: &'a [Step],
 }
 
 /// A task that is about to run.
@@ -51,7 +57,6 @@ struct Ready<'a> {
     session: &'a Session,
     declared: &'a Declared,
     task: &'a spec::Task,
-    inputs: BTreeMap<String, Value>,
     /// The values of its secrets.
     secrets: Vec<(&'a spec::task::TaskSecret, Secret<String>)>,
     ui: &'a Arc<Ui>,
@@ -65,6 +70,13 @@ struct Ran {
     written: Written,
 }
 
+/// What is told of a task that has ended well.
+struct Done {
+    image: Option<String>,
+    outputs: BTreeMap<String, serde_json::Value>,
+    traces: Vec<Step>,
+}
+
 pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
     let mut session = Session::open(&run.work.scope, ui).await?;
     choose(&mut session, &run.task)?;
@@ -74,19 +86,44 @@ pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
     if !obstacles.is_empty() {
         return Err(Problems(obstacles).into());
     }
-    let types = types(&task.inputs);
-    let asked = asked::Asked { task: &run.task, types: &types, words: &run.arguments, file: run.inputs.as_deref() };
-    let inputs = asked.read(&run.work.scope.cargo.folder, Value::of)?;
-    let secrets = secrets::of(task, &run.work.scope.cargo.environment)?;
-    let ready = Ready { run, session: &session, declared, task, inputs, secrets, ui };
-    let kept = Kept::begin(&session.workspace.target_directory, &run.task)?;
-    let ran = match run.place {
-        Place::Engine => in_engine::run(&ready, &kept).await?,
-        Place::Host => on_host::run(&ready, &kept).await?,
+    let ready = Ready { run, session: &session, declared, task, secrets: Vec::new(), ui };
+    let done = match task.kind.value {
+        Kind::Container => container(ready).await?,
+        Kind::Rust => worker::run(ready.with_secrets()?).await?,
+    };
+    report(run, &declared.package.name, done, ui)?;
+    Ok(Exit::Success)
+}
+
+/// Runs any program.
+async fn container(ready: Ready<'_>) -> Result<Done> {
+    let inputs = ready.inputs(&types(&ready.task.inputs), Value::of)?;
+    let ready = ready.with_secrets()?;
+    let kept = ready.kept()?;
+    let ran = match ready.run.place {
+        Place::Engine => in_engine::run(&ready, &inputs, &kept).await?,
+        Place::Host => on_host::run(&ready, &inputs, &kept).await?,
     };
     let outputs = kept.take(&ready, &ran.written)?;
-    report(&ready, ran.image, &outputs)?;
-    Ok(Exit::Success)
+    Ok(Done { image: ran.image, outputs, traces: Vec::new() })
+}
+
+impl Ready<'_> {
+    /// The inputs, as `take` makes them of what was given.
+    fn inputs<T>(&self, types: &BTreeMap<String, Type>, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
+        let asked = asked::Asked { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
+        Ok(asked.read(&self.run.work.scope.cargo.folder, take)?)
+    }
+
+    /// With the secrets of its task, which must all be there.
+    fn with_secrets(self) -> Result<Self> {
+        let secrets = secrets::of(self.task, &self.run.work.scope.cargo.environment)?;
+        Ok(Self { secrets, ..self })
+    }
+
+    fn kept(&self) -> Result<Kept> {
+        Ok(Kept::begin(&self.session.workspace.target_directory, &self.run.task)?)
+    }
 }
 
 /// Leaves only the package that has the task.
@@ -105,13 +142,12 @@ fn types(declared: &BTreeMap<String, spec::Placed<Type>>) -> BTreeMap<String, Ty
     declared.iter().map(|(name, ty)| (name.clone(), ty.value.clone())).collect()
 }
 
-fn report(ready: &Ready<'_>, image: Option<String>, outputs: &BTreeMap<String, serde_json::Value>) -> Result<()> {
-    if ready.ui.talk().json {
-        let outputs = outputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let (package, task) = (&ready.declared.package.name, &ready.run.task);
-        ready.ui.document("run", &Document { package, task, image, outputs })?;
+fn report(run: &Run, package: &str, done: Done, ui: &Ui) -> Result<()> {
+    let Done { image, outputs, traces } = done;
+    if ui.talk().json {
+        ui.document("run", &Document { package, task: &run.task, image, outputs: &outputs, traces: &traces })?;
     } else {
-        ready.ui.data(&lines(outputs.iter()))?;
+        ui.data(&lines(outputs.iter()))?;
     }
     Ok(())
 }

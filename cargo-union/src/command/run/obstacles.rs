@@ -1,7 +1,7 @@
 //! What keeps a task from running on this machine, each at its place in the manifest.
 
 use union_build::diag::{Code, Diagnostic};
-use union_build::spec::task::{DataFormat, Kind, Mount, Task};
+use union_build::spec::task::{DataFormat, Mount, Task};
 use union_build::spec::template::{Piece, pieces};
 
 use crate::copilot::{is_carried, is_fillable};
@@ -10,11 +10,6 @@ use crate::settings::Place;
 /// Everything that is in the way; nothing has been done then.
 pub(super) fn of(task: &Task, place: Place) -> Vec<Diagnostic> {
     let mut obstacles = Vec::new();
-    if task.kind.value == Kind::Rust {
-        let message = format!("task `{}` has the kind `rust`, whose binary needs the backend beside it", task.key);
-        let obstacle = Diagnostic::error(Code::NotRunHere, message, &task.kind.origin, "needs the backend");
-        return vec![obstacle.help("call its function with `flyte::run` in a test, or run it on the backend with `--remote`")];
-    }
     obstacles.extend(outputs(task));
     obstacles.extend(command(task));
     if task.data.format == DataFormat::Proto && !task.inputs.is_empty() {

@@ -1,16 +1,17 @@
 //! A run as a process of this machine: the crate compiled for it, and folders in place of the
 //! container's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use super::ended::{Listening, exit_code};
 use super::image::{self, Started};
 use super::{Kept, Ran, Ready, secrets};
+use crate::base::error::Error;
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
-use crate::copilot::{Written, filled, lay_out, put};
+use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
 use crate::workspace::{Host, Job, Method, Snapshot, compile};
@@ -19,11 +20,11 @@ use crate::workspace::{Host, Job, Method, Snapshot, compile};
 ///
 /// # Errors
 /// What compiling ends with; `ProgramFailed`.
-pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
+pub(super) async fn run(ready: &Ready<'_>, values: &BTreeMap<String, Value>, kept: &Kept) -> Result<Ran> {
     let (inputs, outputs) = (kept.draft("inputs"), kept.draft("outputs"));
     let bin = ready.task.bin.as_ref().expect("a task without a binary is refused");
     let program = compiled(ready, &bin.value).await?;
-    put(&lay_out(&ready.inputs, &ready.task.data, &inputs.to_string_lossy())?)?;
+    put(&lay_out(values, &ready.task.data, &inputs.to_string_lossy())?)?;
     crate::base::fs::create_folder(&outputs)?;
 
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
@@ -35,7 +36,7 @@ pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
     let settings = Started::of(&ready.declared.spec, &ready.task.image);
     let words = settings.entrypoint.into_iter().flatten().chain(ready.task.command_line(&text(&program)));
     // Places first: a value is what it is, also when it looks like one of them.
-    let words = filled(&words.map(|word| places.moved(&word)).collect::<Vec<_>>(), &ready.inputs);
+    let words = filled(&words.map(|word| places.moved(&word)).collect::<Vec<_>>(), values);
     let (first, rest) = words.split_first().expect("a task with a binary has a command line");
 
     let mut environment = ready.run.work.scope.cargo.environment.clone();
@@ -48,7 +49,11 @@ pub(super) async fn run(ready: &Ready<'_>, kept: &Kept) -> Result<Ran> {
     Ok(Ran { image: None, written: Written::found(&outputs)? })
 }
 
-async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: &Environment) -> Result<()> {
+/// Starts a process and hears what it says.
+///
+/// # Errors
+/// `ToolMissing`; `ProgramFailed`.
+pub(super) async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: &Environment) -> Result<(), Error> {
     let mut command = Command::new(program, &ready.run.work.scope.cargo.folder, environment);
     command.args(words);
     let listening = Listening::new(ready.ui);
@@ -60,15 +65,18 @@ async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: 
     ended.map_err(|failed| {
         let error = listening.failed(&ready.task.key, &how(failed));
         match ready.advice_on_folders() {
-            Some(advice) => error.help(advice).into(),
-            None => error.into(),
+            Some(advice) => error.help(advice),
+            None => error,
         }
     })
 }
 
 /// The binary, compiled with the settings of the task's image. Where this machine can run what the
 /// image carries it is the very same, so that neither makes cargo compile the other's again.
-async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
+///
+/// # Errors
+/// What compiling ends with.
+pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
     let work = &ready.run.work;
     let snapshot = Snapshot::take(&work.scope.cargo, &ready.session.workspace, &work.scope.cache, &**ready.ui).await?;
     let (settings, target) = image::for_this_machine(&ready.declared.spec, &ready.task.image, snapshot.toolchain())?;

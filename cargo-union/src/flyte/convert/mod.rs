@@ -15,6 +15,7 @@ mod value;
 mod tests;
 
 pub use literal::{Form, literal};
+pub(super) use template::worker;
 pub use trigger::misfits;
 pub use types::declared;
 pub use value::json;

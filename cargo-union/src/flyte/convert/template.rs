@@ -95,7 +95,7 @@ fn arguments(subject: &Subject<'_>) -> Vec<String> {
 
 /// What a worker of the `flyte` crate is started with. The backend leaves the names of run and action as
 /// they stand here, and the worker takes those from its environment.
-fn worker(program: &str) -> Vec<String> {
+pub(in crate::flyte) fn worker(program: &str) -> Vec<String> {
     const ARGUMENTS: [&str; 9] =
         ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];
     std::iter::once(program).chain(ARGUMENTS).map(str::to_owned).collect()

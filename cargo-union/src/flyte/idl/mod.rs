@@ -9,7 +9,7 @@ mod json;
 
 include!(concat!(env!("OUT_DIR"), "/idl.rs"));
 
-pub use flyteidl2::{auth, cluster, common, core, dataproxy, imagebuilder, logs, project, task, unread, workflow};
+pub use flyteidl2::{actions, auth, cluster, common, core, dataproxy, imagebuilder, logs, project, task, unread, workflow};
 pub use json::to_json;
 pub use prost::Message;
 pub use prost_types::{Duration, ListValue, Struct, Timestamp, Value, value};

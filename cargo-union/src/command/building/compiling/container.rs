@@ -24,7 +24,7 @@ use crate::build::docker::DockerBuilder;
 use crate::engine::{Bind, Engine, Run};
 use crate::image::platform::Platform;
 use crate::ui::Ui;
-use crate::workspace::{Call, CompileSettings, Line, Workshop};
+use crate::workspace::{Answer, Call, CompileSettings, Line, PATIENCE, Workshop};
 
 /// What runs in the container: cargo, with the toolchain that the image has, whatever a
 /// `rust-toolchain.toml` says. The marker shows that its folders are this machine's.
@@ -93,6 +93,13 @@ impl Container {
         &self.folder
     }
 
+    /// The engine, and the image with the toolchain in it.
+    async fn ready(&self) -> Result<(&Engine, String)> {
+        let engine = self.builder.engines().engine().await?;
+        let image = self.builder.toolchain(&self.image, &self.toolchain, &self.platform, &self.apt_packages).await?;
+        Ok((engine, image))
+    }
+
     fn unseen(&self, engine: &Engine) -> Error {
         Error::new(Code::EngineFailed, format!("the engine at {} does not see this machine's folders", engine.address()))
             .because(format!("`{}` is not there for its containers", self.reads[0].display()))
@@ -148,15 +155,11 @@ impl Container {
 #[async_trait]
 impl Workshop for Container {
     async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>> {
-        let engine = self.builder.engines().engine().await?;
-        let image = self.builder.toolchain(&self.image, &self.toolchain, &self.platform, &self.apt_packages).await?;
+        let (engine, image) = self.ready().await?;
         let folder = self.writes[0].join("union/container");
         self.writes.iter().chain([&folder]).try_for_each(|folder| fs::create_folder(folder))?;
         let marker = fs::Draft::beside(&folder.join("marker"))?;
-        // What it writes shall be the user's; where the engine runs as the user, its root is the user.
-        let user = if engine.is_rootless().await? { None } else { Some(user()) };
-        let user = user.or_else(|| Some("0:0".to_owned()));
-        let made = engine.container(&self.run(call, image, marker.path(), user)).await;
+        let made = engine.container(&self.run(call, image, marker.path(), owner(engine).await?)).await;
         // Engines look for the folders before they start anything, and some make them.
         let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
         let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(engine) } else { error })?;
@@ -182,6 +185,45 @@ impl Workshop for Container {
             code => Ok(Err(Failed::ended("cargo", code))),
         }
     }
+
+    async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<Answer> {
+        let (engine, image) = self.ready().await?;
+        let shown = program.display().to_string();
+        let folder = program.parent().unwrap_or(program);
+        let run = Run {
+            name: "union-ask".to_owned(),
+            image,
+            entrypoint: Some(vec![shown.clone()]),
+            command: Some(vec![word.to_owned()]),
+            user: owner(engine).await?,
+            network: Some("none".to_owned()),
+            binds: vec![Bind { from: folder.to_owned(), to: folder.display().to_string(), writable: false }],
+            ..Run::default()
+        };
+        let container = engine.container(&run).await?;
+        let (printed, complaints) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let hears = |stream: Stream, bytes: &[u8]| {
+            let to = if stream == Stream::Stdout { &printed } else { &complaints };
+            to.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        };
+        let code = tokio::time::timeout(PATIENCE, container.run(hears)).await.ok().transpose()?;
+        container.remove().await?;
+        let ended = |code| match code {
+            0 => Ok(printed.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            code => {
+                let stderr = complaints.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let mut failed = Failed::ended(&shown, code);
+                failed.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
+                Err(failed)
+            }
+        };
+        Ok(Answer::of(code.map(ended)))
+    }
+}
+
+/// Whose a container's files are: the user's. Where the engine runs as the user, its root is the user.
+async fn owner(engine: &Engine) -> Result<Option<String>> {
+    Ok(Some(if engine.is_rootless().await? { "0:0".to_owned() } else { user() }))
 }
 
 /// Whether a variable of the host means something in the container: what cargo and rustc are told, but

@@ -8,6 +8,7 @@ mod methods;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::Code;
@@ -20,19 +21,31 @@ use crate::build::Executable;
 use crate::command::planning::keys::Keyed;
 use crate::ui::Ui;
 use crate::workspace::coverage::{Findings, uncovered};
-use crate::workspace::{CompileSettings, Compiled, Job, compile};
+use crate::workspace::{CompileSettings, Compiled, Job, Workshop, compile};
 use methods::Chosen;
 pub(in crate::command) use methods::{Choosing, Methods};
 
 /// The executables of a package, by how they were compiled.
-#[derive(Debug, Default)]
-pub(in crate::command) struct Executables<'a>(BTreeMap<(&'a CompileSettings, &'a str), BTreeMap<String, PathBuf>>);
+#[derive(Default)]
+pub(in crate::command) struct Executables<'a>(BTreeMap<(&'a CompileSettings, &'a str), Made>);
+
+/// What one compile has made, and where.
+struct Made {
+    executables: BTreeMap<String, PathBuf>,
+    workshop: Arc<dyn Workshop>,
+}
 
 impl Executables<'_> {
+    /// Where those of an image for its platform of that position were compiled.
+    pub(in crate::command) fn workshop(&self, keyed: &Keyed, platform: usize) -> Arc<dyn Workshop> {
+        let code = keyed.code.as_ref().expect("an image with executables has code");
+        self.0[&(&code.compile, code.targets[platform].as_str())].workshop.clone()
+    }
+
     /// Those of an image for its platform of that position.
     pub(in crate::command) fn of(&self, keyed: &Keyed, platform: usize) -> Vec<Executable> {
         let Some(code) = &keyed.code else { return Vec::new() };
-        let compiled = &self.0[&(&code.compile, code.targets[platform].as_str())];
+        let compiled = &self.0[&(&code.compile, code.targets[platform].as_str())].executables;
         code.binaries.iter().map(|name| Executable { name: name.clone(), path: compiled[name].clone() }).collect()
     }
 }
@@ -70,7 +83,7 @@ pub(in crate::command) async fn run<'a>(
         if let Some(aside) = &aside {
             set_aside(&mut compiled, &aside.join(position.to_string()))?;
         }
-        executables.0.insert((settings, target), compiled.executables);
+        executables.0.insert((settings, target), Made { executables: compiled.executables, workshop: workshop.clone() });
     }
     show(findings, ui);
     Ok(executables)
