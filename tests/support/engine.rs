@@ -68,6 +68,7 @@ impl Engine {
             kill "$engine"; wait "$engine"
             [ -z "$1" ] || ip link del "$bridge"
             [ -z "$2" ] || umount "$0/data"
+            umount "$0"/exec/netns/*
             rm -rf "$0"
         "#;
         // A socket's path must be short, so this does not follow TMPDIR into deep folders.
