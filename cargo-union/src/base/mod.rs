@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod error;
 pub mod fs;
+pub mod log;
 pub mod process;
 pub mod random;
 pub mod secret;

@@ -147,7 +147,7 @@ async fn check_clean(register: &Register, root: &Path) -> Result<()> {
 
 /// Registers one task; what it fails with is its own.
 pub(super) async fn one(register: &Register, client: &Client, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
-    let decision = decide(client, &task.subject(), &task.scope, &task.version, register.replace).await?;
+    let decision = decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?;
     let dry = register.work.dry;
     if !dry {
         carry_out(client, &decision).await?;
@@ -155,23 +155,23 @@ pub(super) async fn one(register: &Register, client: &Client, task: &Registrable
     if let Some(folder) = &register.requests {
         write(folder, task, &decision)?;
     }
-    let page = console::task(&client.endpoint(), &task.scope, &task.name);
+    let page = console::task(&client.endpoint(), &task.scope, &task.parts.name);
     let verb = match (decision.state, dry) {
         (State::Unchanged, _) => "Unchanged",
         (_, true) => "Would send",
         (State::Replaced, false) => "Replaced",
         (_, false) => "Registered",
     };
-    ui.status(verb, format!("{} {} {page}", task.name, decision.version));
+    ui.status(verb, format!("{} {} {page}", task.parts.name, decision.version));
     if let (State::Unchanged | State::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
         && *latest != decision.version
     {
-        ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.name));
+        ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.parts.name));
     }
     if decision.leaves_triggers {
         ui.warning(format!(
             "`{}` declares no triggers, and those of an earlier version may stay active\n  = help: look at {page} and switch them off there",
-            task.name
+            task.parts.name
         ));
     }
     Ok(decision)
@@ -182,7 +182,7 @@ fn write(folder: &Path, task: &Registrable<'_>, decision: &Decision) -> Result<(
     let below = folder.join(&task.scope.project).join(&task.scope.domain);
     let (message, json) = decision.files();
     for (end, bytes) in [("pb", message), ("json", json.into_bytes())] {
-        let path = below.join(format!("{}.{end}", task.name));
+        let path = below.join(format!("{}.{end}", task.parts.name));
         match decision.state {
             State::Unchanged => drop(fs::remove(&path)?),
             _ => fs::replace(&path, &bytes)?,
@@ -217,12 +217,12 @@ fn told<'a>(client: &Client, task: &'a Registrable<'_>, outcome: &'a Result<Deci
     let decision = outcome.as_ref().ok();
     Told {
         package: task.package,
-        task: &task.task.key,
-        name: &task.name,
+        task: &task.parts.task.key,
+        name: &task.parts.name,
         project: &task.scope.project,
         domain: &task.scope.domain,
-        environment: &task.task.environment.value,
-        image: &task.image,
+        environment: &task.parts.task.environment.value,
+        image: &task.parts.image,
         version: decision.map_or(task.version.text.as_str(), |decision| &decision.version),
         latest: decision.and_then(|decision| decision.latest.as_deref()),
         state: match decision.map(|decision| decision.state) {
@@ -233,7 +233,7 @@ fn told<'a>(client: &Client, task: &'a Registrable<'_>, outcome: &'a Result<Deci
             Some(State::Unchanged) => "unchanged",
             None => "failed",
         },
-        console: console::task(&client.endpoint(), &task.scope, &task.name),
+        console: console::task(&client.endpoint(), &task.scope, &task.parts.name),
         problem: outcome.as_ref().err().map(Problem::of_error),
     }
 }

@@ -1,46 +1,30 @@
-//! The log of one build: a file for later, the last lines for the error, steps for whoever watches.
+//! The log of one build, and the steps for whoever watches.
 
-use std::collections::VecDeque;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::secrets::Secrets;
 use crate::base::error::Result;
-use crate::base::fs;
+use crate::base::log;
 use crate::build::Reporter;
 use crate::engine::Listener;
 
-/// How many lines an error shows.
-const LAST: usize = 20;
-
-/// A log that is being written. What cannot be written to its file is still told.
+/// A log that is being written, without secrets.
 pub(super) struct Log<'a> {
     image: &'a str,
     secrets: &'a Secrets,
     reporter: &'a dyn Reporter,
-    path: PathBuf,
-    state: Mutex<State>,
-}
-
-struct State {
-    file: std::fs::File,
-    last: VecDeque<String>,
+    written: log::Log,
 }
 
 impl<'a> Log<'a> {
     /// Begins the file anew.
-    pub(super) fn begin(path: &Path, image: &'a str, secrets: &'a Secrets, reporter: &'a dyn Reporter) -> Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_folder(folder)?;
-        }
-        let file = std::fs::File::create(path).map_err(|cause| fs::unwritable(path, cause))?;
-        Ok(Self { image, secrets, reporter, path: path.to_owned(), state: Mutex::new(State { file, last: VecDeque::new() }) })
+    pub(super) fn begin(path: PathBuf, image: &'a str, secrets: &'a Secrets, reporter: &'a dyn Reporter) -> Result<Self> {
+        Ok(Self { image, secrets, reporter, written: log::Log::begin(path)? })
     }
 
     /// The file.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.written.path()
     }
 
     /// A text without secrets.
@@ -50,21 +34,14 @@ impl<'a> Log<'a> {
 
     /// The last lines that the failing step has written.
     pub(super) fn last(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).last.iter().cloned().collect()
-    }
-
-    fn write(&self, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk ends the build elsewhere, with an error that says so.
-        let _ = writeln!(state.file, "{line}");
+        self.written.last()
     }
 }
 
 impl Listener for Log<'_> {
     fn step(&self, name: &str) {
         let name = self.scrub(name);
-        self.write(&format!("==> {name}"));
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).last.clear();
+        self.written.part(&format!("==> {name}"));
         if name.contains(" RUN ") {
             self.reporter.runs(self.image, &shown(&name));
         } else {
@@ -74,19 +51,14 @@ impl Listener for Log<'_> {
 
     fn remembered(&self, name: &str) {
         let name = self.scrub(name);
-        self.write(&format!("==> {name} (remembered)"));
+        self.written.remark(&format!("==> {name} (remembered)"));
         self.reporter.step(self.image, &format!("{} (remembered)", shown(&name)));
     }
 
     fn line(&self, text: &str) {
         let text = self.scrub(text);
-        self.write(&text);
+        self.written.line(&text);
         self.reporter.line(self.image, &text);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last.push_back(text);
-        if state.last.len() > LAST {
-            state.last.pop_front();
-        }
     }
 }
 

@@ -99,7 +99,7 @@ impl DockerBuilder {
         };
         let engine = self.engines.engine().await?;
         let secrets = Secrets::default().with_authority(self.authority(&recipe.steps)?);
-        let log = Log::begin(&self.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.reporter)?;
+        let log = Log::begin(self.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.reporter)?;
         let building = Building { builder: self, engine, recipe: &recipe, wanted: &wanted, secrets: &secrets, log: &log };
         let start = wanted.base.as_ref().expect("it starts from the image");
         let ready = building.bring(start).await?;
@@ -115,7 +115,7 @@ impl DockerBuilder {
         let image = recipe.image();
         let secrets = Secrets::read(&recipe.steps, &self.environment)?.with_authority(self.authority(&recipe.steps)?);
         let suffix = if several { format!("-{}", wanted.platform.to_string().replace('/', "-")) } else { String::new() };
-        let log = Log::begin(&self.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.reporter)?;
+        let log = Log::begin(self.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.reporter)?;
         let building = Building { builder: self, engine, recipe, wanted, secrets: &secrets, log: &log };
         building.build().await
     }

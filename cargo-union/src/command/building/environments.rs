@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,8 +33,13 @@ pub(in crate::command) fn docker_builder(
     ui: &Arc<Ui>,
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
-    let logs = workspace.target_directory.join("union/logs").join(package);
+    let logs = logs(workspace, package);
     DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), environment, logs, ui.clone())
+}
+
+/// Where the logs of a package's builds are.
+pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
+    workspace.target_directory.join("union/logs").join(package)
 }
 
 /// The environments of one package.

@@ -1,18 +1,15 @@
 //! Images that the backend makes: ordered, waited for, and pinned.
 
-use std::collections::VecDeque;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use union_build::diag::Code;
 
 use super::Package;
+use super::environments::logs;
 use super::publishing::Fresh;
 use crate::base::error::Error;
-use crate::base::fs;
+use crate::base::log::Log;
 use crate::build::remote::Ordered;
 use crate::command::planning::ImagePlan;
 use crate::command::planning::remote::{self, RemoteImages, Standing};
@@ -21,18 +18,14 @@ use crate::flyte::images::{self, Build};
 use crate::flyte::runs::{self, End, Phase, Run, State};
 use crate::ui::{self, Ui};
 
-/// How many lines of its log an error shows.
-const LAST: usize = 20;
-
 /// Has an image made, and waits for it. Whoever drops this before has the builder stopped.
 ///
 /// # Errors
 /// `RemoteBuildFailed`; what sending, starting and watching end with.
 pub(super) async fn order(package: &Package<'_>, image: &ImagePlan, backend: &RemoteImages, ordered: Ordered) -> Result<Fresh> {
     let name = &image.keyed.name;
-    let log =
-        package.session.workspace.target_directory.join("union/logs").join(&package.declared.package.name).join(format!("{name}.log"));
-    let watch = Watch::begin(name, log, backend, package.ui)?;
+    let log = logs(&package.session.workspace, &package.declared.package.name).join(format!("{name}.log"));
+    let watch = Watch { image: name, backend, ui: package.ui, log: Log::begin(log)? };
     let target = image.keyed.reference().map_or_else(|| remote::name(&image.keyed), |reference| reference.to_string());
     let build = Build {
         client: &backend.client,
@@ -60,25 +53,12 @@ pub(super) fn unpinned(name: &str, standing: &Standing) -> Option<Error> {
 /// Tells how a build goes on, and keeps what it writes.
 struct Watch<'a> {
     image: &'a str,
-    path: PathBuf,
     backend: &'a RemoteImages,
     ui: &'a Ui,
-    log: Mutex<Log>,
+    log: Log,
 }
 
-struct Log {
-    file: std::fs::File,
-    last: VecDeque<String>,
-}
-
-impl<'a> Watch<'a> {
-    /// Begins the log anew.
-    fn begin(image: &'a str, path: PathBuf, backend: &'a RemoteImages, ui: &'a Ui) -> Result<Self> {
-        fs::create_folder(path.parent().expect("a log is in a folder"))?;
-        let file = std::fs::File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
-        Ok(Self { image, path, backend, ui, log: Mutex::new(Log { file, last: VecDeque::new() }) })
-    }
-
+impl Watch<'_> {
     fn page(&self, run: &Run) -> String {
         console::run(&self.backend.client.endpoint(), &run.scope, &run.name)
     }
@@ -91,12 +71,11 @@ impl<'a> Watch<'a> {
             End::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
             End::Aborted(reason) => format!("was aborted: {reason}"),
         };
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let last: Vec<&str> = log.last.iter().map(String::as_str).collect();
+        let last = self.log.last();
         let said = if last.is_empty() { String::new() } else { format!("; its last lines:\n{}", last.join("\n")) };
         Error::new(Code::RemoteBuildFailed, format!("the backend did not make image `{}`", self.image))
             .because(format!("the run `{}` {how}{said}", run.name))
-            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.page(run), self.path.display()))
+            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.page(run), self.log.path().display()))
     }
 }
 
@@ -111,15 +90,9 @@ impl runs::Listener for Watch<'_> {
     }
 
     fn wrote(&self, line: &runs::Line) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        // What cannot be written is still told.
-        let _ = writeln!(log.file, "{}", line.text);
+        self.log.line(&line.text);
         if self.ui.talk().verbosity > 1 {
             self.ui.status("", format!("{}: {}", self.image, line.text));
-        }
-        log.last.push_back(line.text.clone());
-        if log.last.len() > LAST {
-            log.last.pop_front();
         }
     }
 

@@ -9,7 +9,7 @@ use crate::image::digest::Digest;
 use crate::publish::Published;
 
 /// An image that was just made.
-pub(in crate::command) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
+pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
     let layers = &content.platforms[0].layers;
     let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
     Record {
@@ -21,12 +21,12 @@ pub(in crate::command) fn built(image: &ImagePlan, published: &Published, conten
 }
 
 /// An image that the backend has just made, of so many bytes of ours.
-pub(in crate::command) fn ordered(image: &ImagePlan, standing: &Standing, sent: u64, revision: Option<&str>) -> Record {
+pub(super) fn ordered(image: &ImagePlan, standing: &Standing, sent: u64, revision: Option<&str>) -> Record {
     Record { code_size: sent, revision: revision.map(str::to_owned), ..of_backend(image, standing) }
 }
 
 /// An image that was there: what is known of it stays, and what is not is learned.
-pub(in crate::command) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
+pub(super) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
     let now = match (&image.standing, image.planned.digest) {
         (Some(standing), _) => of_backend(image, standing),
         (None, digest) => record(image, digest.expect("an image is reused only when it was found")),

@@ -12,6 +12,7 @@ use super::building::Built;
 use super::planning::keys::Keyed;
 use super::session::Declared;
 use crate::base::error::Error;
+use crate::build::Settings;
 use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
 use crate::flyte::config::Config;
@@ -20,32 +21,53 @@ use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::Version;
 use crate::ui;
 
-/// A task with everything that it is registered from.
+/// A task that can be registered.
 pub(super) struct Registrable<'a> {
     /// Its package.
     pub(super) package: &'a str,
-    /// What its manifest declares.
-    pub(super) task: &'a Task,
-    /// Its name at the backend.
-    pub(super) name: String,
     /// Project, domain and tenant.
     pub(super) scope: Scope,
     /// The version of its package's tasks.
     pub(super) version: Version,
-    /// The image, pinned by digest.
-    pub(super) image: String,
+    /// What it is registered from.
+    pub(super) parts: Parts<'a>,
+}
+
+impl Registrable<'_> {
+    /// What it is called, and where.
+    pub(super) fn named(&self) -> Named<'_> {
+        Named { package: self.package, task: self.parts.task, scope: &self.scope, name: &self.parts.name }
+    }
+}
+
+/// Everything that a task is registered from.
+pub(super) struct Parts<'a> {
+    /// What its manifest declares.
+    pub(super) task: &'a Task,
+    /// Its name at the backend.
+    pub(super) name: String,
     /// Its inputs and outputs.
     pub(super) interface: Interface,
+    /// The image, as a node pulls it.
+    pub(super) image: String,
     image_key: String,
     entrypoint: Vec<String>,
     program: String,
     over_entrypoint: bool,
 }
 
-impl Registrable<'_> {
-    /// What it is called, and where.
-    pub(super) fn named(&self) -> Named<'_> {
-        Named { package: self.package, task: self.task, scope: &self.scope, name: &self.name }
+impl<'a> Parts<'a> {
+    fn of(task: &'a Task, name: String, interface: Interface, image: String, keyed: &Keyed) -> Self {
+        Self {
+            task,
+            name,
+            interface,
+            image,
+            image_key: keyed.key.to_string(),
+            entrypoint: Settings::of(&keyed.chain).entrypoint.unwrap_or_default().to_vec(),
+            program: program(task),
+            over_entrypoint: keyed.is_remote(),
+        }
     }
 
     /// As the backend's messages are made from it.
@@ -183,19 +205,14 @@ fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope:
         let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
         return Err(error.because(misfits.join("; ")).into());
     }
+    let name = declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task");
+    // One without a digest was allowed to go by its tag.
+    let image = made.record.pinned.clone().unwrap_or_else(|| made.record.location.clone());
     Ok(Registrable {
         package: &declared.package.name,
-        task,
-        name: declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task"),
         scope: scope.clone(),
         version: version.clone(),
-        // One without a digest was allowed to go by its tag.
-        image: made.record.pinned.clone().unwrap_or_else(|| made.record.location.clone()),
-        over_entrypoint: keyed.is_remote(),
-        image_key: keyed.key.to_string(),
-        interface,
-        entrypoint: entrypoint(keyed),
-        program: program(task),
+        parts: Parts::of(task, name, interface, image, keyed),
     })
 }
 
@@ -208,51 +225,21 @@ fn unknown(task: &Task, image: &str) -> Error {
 /// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
 /// it: the image's tag stands for its binaries.
 fn derived(declared: &Declared, images: &[Keyed]) -> Version {
-    let parts: Vec<_> = declared.spec.tasks.values().map(|task| Parts::of(task, keyed(images, task))).collect();
-    Version::of(parts.iter().map(Parts::subject))
-}
-
-struct Parts<'a> {
-    task: &'a Task,
-    image: String,
-    key: String,
-    interface: Interface,
-    entrypoint: Vec<String>,
-    program: String,
-    over_entrypoint: bool,
-}
-
-impl<'a> Parts<'a> {
-    fn of(task: &'a Task, keyed: &Keyed) -> Self {
+    let parts = |task| {
+        let keyed = keyed(images, task);
+        let name = declared_name(task).unwrap_or(&task.key).to_owned();
         let image = keyed.reference().map_or_else(|| keyed.tag.clone(), |reference| reference.to_string());
-        let (interface, entrypoint) = (Interface::of_manifest(task), entrypoint(keyed));
-        let (key, over_entrypoint) = (keyed.key.to_string(), keyed.is_remote());
-        Self { task, image, key, interface, entrypoint, program: program(task), over_entrypoint }
-    }
-
-    fn subject(&self) -> Subject<'_> {
-        Subject {
-            task: self.task,
-            name: declared_name(self.task).unwrap_or(&self.task.key),
-            interface: &self.interface,
-            image: &self.image,
-            image_key: &self.key,
-            entrypoint: &self.entrypoint,
-            program: &self.program,
-            over_entrypoint: self.over_entrypoint,
-        }
-    }
+        Parts::of(task, name, Interface::of_manifest(task), image, keyed)
+    };
+    let parts: Vec<Parts<'_>> = declared.spec.tasks.values().map(parts).collect();
+    Version::of(parts.iter().map(Parts::subject))
 }
 
 fn keyed<'a>(images: &'a [Keyed], task: &Task) -> &'a Keyed {
     images.iter().find(|keyed| keyed.name == task.image.value).expect("a valid task names an image of its package")
 }
 
-/// That of the image's spec, or of the nearest one that it extends.
-fn entrypoint(keyed: &Keyed) -> Vec<String> {
-    keyed.chain.iter().rev().find_map(|spec| spec.entrypoint.as_ref()).map(|entrypoint| entrypoint.value.clone()).unwrap_or_default()
-}
-
-fn program(task: &Task) -> String {
+/// Where the binary of a task is in its image.
+pub(super) fn program(task: &Task) -> String {
     task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
 }

@@ -6,17 +6,16 @@ use std::path::PathBuf;
 use anyhow::Result;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
-use union_build::spec::Task;
 
 use super::ended::{Listening, exit_code};
 use super::image::Started;
 use super::{Kept, Ran, Ready, secrets};
 use crate::base::error::Error;
 use crate::base::secret::Secret;
-use crate::build::native::BINARIES;
 use crate::command::build;
 use crate::command::building::Built;
 use crate::command::planning::results::Record;
+use crate::command::registering::program;
 use crate::copilot::{Entry, Value, Written, filled, lay_out, pack};
 use crate::engine::{self, Container, Engines};
 
@@ -61,11 +60,6 @@ pub(super) async fn engines(ready: &Ready<'_>) -> Result<Engines> {
 /// The image of the only task that was chosen.
 pub(super) fn record(built: &[Built]) -> &Record {
     &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record
-}
-
-/// Where the binary of a task is in its image.
-pub(super) fn program(task: &Task) -> String {
-    task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
 }
 
 /// Starts the program and hears what it says.

@@ -34,16 +34,11 @@ pub(super) async fn run(ready: &Ready<'_>, values: &BTreeMap<String, Value>, kep
         (format!("{BINARIES}/{}", bin.value), text(&program)),
     ]);
     let settings = Started::of(&ready.declared.spec, &ready.task.image);
+    let environment = ready.environment(&settings, |value| places.moved(value));
     let words = settings.entrypoint.into_iter().flatten().chain(ready.task.command_line(&text(&program)));
     // Places first: a value is what it is, also when it looks like one of them.
     let words = filled(&words.map(|word| places.moved(&word)).collect::<Vec<_>>(), values);
     let (first, rest) = words.split_first().expect("a task with a binary has a command line");
-
-    let mut environment = ready.run.work.scope.cargo.environment.clone();
-    let mut set = |name: &str, value: &str| environment.set(name, places.moved(value));
-    settings.env.iter().for_each(|(name, value)| set(name, value));
-    ready.task.env.iter().for_each(|(name, value)| set(name, &value.value));
-    secrets::variables(&ready.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
     ready.ui.status("Running", format!("{} as {}", ready.task.key, program.display()));
     start(ready, first, rest, &environment).await?;
     Ok(Ran { image: None, written: Written::found(&outputs)? })
@@ -95,6 +90,15 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
 }
 
 impl Ready<'_> {
+    /// The variables of a process: the user's own, those of image and task with their paths in `place`, and secrets.
+    pub(super) fn environment(&self, started: &Started, place: impl Fn(&str) -> String) -> Environment {
+        let mut environment = self.run.work.scope.cargo.environment.clone();
+        started.env.iter().for_each(|(name, value)| environment.set(name, place(value)));
+        self.task.env.iter().for_each(|(name, value)| environment.set(name, place(&value.value)));
+        secrets::variables(&self.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
+        environment
+    }
+
     /// What to do when a process may have failed because nobody told it its folders.
     pub(super) fn advice_on_folders(&self) -> Option<String> {
         let (task, data) = (self.task, &self.task.data);

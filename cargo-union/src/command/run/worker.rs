@@ -16,6 +16,7 @@ use crate::base::process::Environment;
 use crate::base::secret::Secret;
 use crate::command::build;
 use crate::command::building::describing::describe;
+use crate::command::registering::program;
 use crate::copilot::{Entry, What, pack, put};
 use crate::flyte::actions::Actions;
 use crate::flyte::convert::{Form, literal};
@@ -75,7 +76,7 @@ async fn in_engine(ready: &Ready<'_>) -> Result<Done> {
     // On Linux the container shares this machine's loopback. Elsewhere engines are in a virtual machine, from
     // which this name leads out.
     let (host, network) = if cfg!(target_os = "linux") { ("127.0.0.1", Some("host")) } else { ("host.docker.internal", None) };
-    let mut job = in_engine::job(ready, image, worker::command_line(&in_engine::program(ready.task), BASE));
+    let mut job = in_engine::job(ready, image, worker::command_line(&program(ready.task), BASE));
     job.network = network.map(str::to_owned);
     job.env.entry(LOG.0.to_owned()).or_insert_with(|| Secret::new(LOG.1.to_owned()));
     let variables = worker::environment(BASE, &format!("{host}:{}", actions.port()));
@@ -112,12 +113,9 @@ fn entries(base: &str, inputs: Vec<u8>) -> [Entry; 3] {
     ]
 }
 
-/// Of a process: the user's own variables, those of image and task, secrets, and what a worker is told.
+/// Of a process: its own, and what a worker is told.
 fn environment(ready: &Ready<'_>, started: &Started, base: &str, actions: &Actions) -> Environment {
-    let mut environment = ready.run.work.scope.cargo.environment.clone();
-    started.env.iter().for_each(|(name, value)| environment.set(name, value));
-    ready.task.env.iter().for_each(|(name, value)| environment.set(name, &value.value));
-    secrets::variables(&ready.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
+    let mut environment = ready.environment(started, str::to_owned);
     ELSEWHERE.iter().for_each(|name| environment.remove(name));
     worker::environment(base, &format!("127.0.0.1:{}", actions.port())).into_iter().for_each(|(name, value)| environment.set(name, value));
     if !environment.has(LOG.0) {

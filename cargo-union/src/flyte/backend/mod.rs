@@ -9,7 +9,7 @@ use super::client::Client;
 use super::convert::Scope;
 use super::idl::common::filter::Function;
 use super::idl::common::sort::Direction;
-use super::idl::common::{Filter, ListRequest, ProjectIdentifier, Sort};
+use super::idl::common::{Filter, ListRequest, Sort};
 use super::idl::project::{GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project};
 use super::idl::task::list_tasks_request::ScopeBy;
 use super::idl::task::{
@@ -59,12 +59,12 @@ impl Backend for Client {
 
     async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
         let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
-        let tasks = self.unary(LIST, &newest(scope, 1, vec![named])).await?.tasks;
+        let tasks = self.unary(LIST, &tasks(scope, 1, vec![named])).await?.tasks;
         Ok(tasks.into_iter().next())
     }
 
     async fn tasks(&self, scope: &Scope, limit: u32) -> Result<Vec<Task>, Failure> {
-        Ok(self.unary(LIST, &newest(scope, limit, Vec::new())).await?.tasks)
+        Ok(self.unary(LIST, &tasks(scope, limit, Vec::new())).await?.tasks)
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
@@ -91,13 +91,14 @@ impl Backend for Client {
     }
 }
 
-fn newest(scope: &Scope, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
+fn tasks(scope: &Scope, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
+    ListTasksRequest { request: Some(newest(limit, filters)), scope_by: Some(ScopeBy::ProjectId(scope.id())) }
+}
+
+/// The newest of a list, of which the latest is the first.
+pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
     let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
-    let Scope { org, project, domain } = scope.clone();
-    ListTasksRequest {
-        request: Some(ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }),
-        scope_by: Some(ScopeBy::ProjectId(ProjectIdentifier { organization: org, name: project, domain })),
-    }
+    ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }
 }
 
 fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {

@@ -23,7 +23,7 @@ pub use value::json;
 use union_build::spec;
 
 pub use super::idl::core::Literal;
-use super::idl::{core, task};
+use super::idl::{common, core, task};
 use super::interface::Interface;
 
 /// Everything that one task is registered from.
@@ -47,6 +47,15 @@ pub struct Subject<'a> {
     pub over_entrypoint: bool,
 }
 
+#[cfg(test)]
+impl<'a> Subject<'a> {
+    /// A task of which a test says nothing more.
+    pub(super) fn plain(task: &'a spec::Task, interface: &'a Interface) -> Self {
+        let (name, image, image_key, program) = ("app", "i", "k", "p");
+        Self { task, name, interface, image, image_key, entrypoint: &[], program, over_entrypoint: false }
+    }
+}
+
 /// Whose task it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
@@ -56,6 +65,14 @@ pub struct Scope {
     pub project: String,
     /// The domain.
     pub domain: String,
+}
+
+impl Scope {
+    /// The project and its domain, as messages name them.
+    pub(super) fn id(&self) -> common::ProjectIdentifier {
+        let Self { org, project, domain } = self.clone();
+        common::ProjectIdentifier { organization: org, name: project, domain }
+    }
 }
 
 /// The request that registers a task.

@@ -42,16 +42,8 @@ fn declared(flyte: bool, lines: &str) -> Task {
 
 /// Our message for it, as version `v1` of `acme`'s.
 fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
-    let subject = Subject {
-        task,
-        name,
-        interface,
-        image,
-        image_key: IMAGE_KEY,
-        entrypoint: &[],
-        program: "/union/bin/hello-trace",
-        over_entrypoint: false,
-    };
+    let program = "/union/bin/hello-trace";
+    let subject = Subject { name, image, image_key: IMAGE_KEY, program, ..Subject::plain(task, interface) };
     let scope = Scope { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
     deploy_task(&subject, &scope, "v1").spec.unwrap()
 }
@@ -177,16 +169,7 @@ fn every_value_is_that_of_the_official_sdk() {
     let official: task::Inputs = golden("inputs.pb");
     let task = typed();
     let interface = Interface::of_manifest(&task);
-    let subject = Subject {
-        task: &task,
-        name: "app",
-        interface: &interface,
-        image: "i",
-        image_key: "k",
-        entrypoint: &[],
-        program: "p",
-        over_entrypoint: false,
-    };
+    let subject = Subject::plain(&task, &interface);
     let request = deploy_task(&subject, &Scope::default(), "v1");
     let task::task_trigger_spec::InputWrapper::Inputs(ours) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
     let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
@@ -211,16 +194,7 @@ fn a_trigger_has_its_schedule_and_its_queue() {
                  cron = \"0 3 * * 1\"\ntimezone = \"Europe/Berlin\"\ntime-input = \"at\"\nactive = false\ndescription = \"Each Monday\"";
     let task = declared(false, lines);
     let interface = Interface::of_manifest(&task);
-    let subject = Subject {
-        task: &task,
-        name: "app",
-        interface: &interface,
-        image: "i",
-        image_key: "k",
-        entrypoint: &[],
-        program: "p",
-        over_entrypoint: false,
-    };
+    let subject = Subject::plain(&task, &interface);
     let trigger = to_json(&deploy_task(&subject, &Scope::default(), "v1").triggers[0]);
     assert_eq!((&trigger["spec"]["runSpec"]["queue"], &trigger["spec"]["description"]), (&"gpu".into(), &"Each Monday".into()));
     assert!(trigger["spec"].get("active").is_none(), "{trigger}");
@@ -272,16 +246,7 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
     let task = declared(false, lines);
     let interface = Interface::default();
     let entrypoint = ["/bin/tini".to_owned(), "--".to_owned()];
-    let subject = Subject {
-        task: &task,
-        name: "a.b",
-        interface: &interface,
-        image: "i",
-        image_key: "k",
-        entrypoint: &entrypoint,
-        program: "/union/bin/job",
-        over_entrypoint: false,
-    };
+    let subject = Subject { name: "a.b", entrypoint: &entrypoint, program: "/union/bin/job", ..Subject::plain(&task, &interface) };
     let spec = to_json(&deploy_task(&subject, &Scope::default(), "v1").spec.unwrap());
     let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
     assert_eq!(spec["documentation"], expected);

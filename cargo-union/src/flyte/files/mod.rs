@@ -13,7 +13,6 @@ use union_build::diag::Code;
 use super::client::{Client, Operation, Resource};
 use super::convert::Scope;
 use super::idl::Duration;
-use super::idl::common::ProjectIdentifier;
 use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use super::rpc::{Failure, Unary};
 use crate::base::error::Result;
@@ -58,7 +57,6 @@ pub(crate) async fn upload_file(client: &Client, scope: &Scope, path: &Path) -> 
 
 async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum) -> Result<CreateUploadLocationResponse, Failure> {
     let Scope { org, project, domain } = scope.clone();
-    let id = ProjectIdentifier { organization: org.clone(), name: project.clone(), domain: domain.clone() };
     let request = CreateUploadLocationRequest {
         project,
         domain,
@@ -68,5 +66,5 @@ async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum)
         content_md5: checksum.md5.to_vec(),
         add_content_md5_metadata: true,
     };
-    client.at(Operation::CreateUploadLocation, Resource::ProjectId(id)).await?.unary(LOCATION, &request).await
+    client.at(Operation::CreateUploadLocation, Resource::ProjectId(scope.id())).await?.unary(LOCATION, &request).await
 }

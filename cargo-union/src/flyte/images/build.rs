@@ -8,28 +8,21 @@ use union_build::diag::Code;
 use super::guard::Guard;
 use super::spec;
 use super::task::{BuildTask, Takes};
-use super::{Client, Scope, project};
+use super::{Client, Scope};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::flyte::client::{Operation, Resource};
 use crate::flyte::convert::{Form, literal};
 use crate::flyte::files::upload;
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::core::{Literal, SecurityContext, TaskTemplate};
-use crate::flyte::idl::dataproxy::UploadInputsResponse;
 use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec, TaskSpec};
 use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
-use crate::flyte::idl::workflow::{CreateRunResponse, RunSource};
-use crate::flyte::rpc::{Failure, Status, Unary};
+use crate::flyte::idl::workflow::RunSource;
 use crate::flyte::runs::{self, End, Patience, Run};
 use crate::http::body::Source;
 use crate::image::order::Order;
 use union_build::spec::given::Given;
 use union_build::spec::types::Type;
-
-const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> = Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "UploadInputs");
-// The run has a name of our own.
-const CREATE: Unary<CreateRunRequest, CreateRunResponse> = Unary::once("flyteidl2.workflow.RunService", "CreateRun").made_repeatable();
 
 /// An image that shall be.
 pub struct Build<'a> {
@@ -114,7 +107,8 @@ impl Build<'_> {
         let tried = || "could not start the image builder of the backend".to_owned();
         let task_spec = self.task_spec();
         let inputs = Inputs { literals, context: Vec::new() };
-        let offloaded = self.offload(&task_spec, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
+        let request = UploadInputsRequest { project_id: Some(self.scope.id()), task_spec: task_spec.clone(), inputs: Some(inputs.clone()) };
+        let offloaded = runs::offload(self.client, self.scope, &request).await.map_err(|failure| failure.into_error(tried()))?;
         let cache = CacheConfig { overwrite_cache: self.anew, cache_lookup_scope: CacheLookupScope::ProjectDomain.into() };
         let request = CreateRunRequest {
             run_id: Some(run.id()),
@@ -124,25 +118,8 @@ impl Build<'_> {
             source: RunSource::Cli.into(),
             offloaded_input_data: offloaded,
         };
-        match self.client.unary(CREATE, &request).await {
-            // Nobody else knows the name: it was us, and the answer was lost.
-            Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
-            created => created.map(drop).map_err(|failure| failure.into_error(tried())),
-        }
-    }
-
-    /// Puts the inputs where the backend keeps data; `None` when it wants them with the run.
-    async fn offload(&self, task_spec: &[u8], inputs: &Inputs) -> Result<Option<crate::flyte::idl::common::OffloadedInputData>, Failure> {
-        let request =
-            UploadInputsRequest { project_id: Some(project(self.scope)), task_spec: task_spec.to_vec(), inputs: Some(inputs.clone()) };
-        let uploaded = async {
-            let client = self.client.at(Operation::UploadInputs, Resource::ProjectId(project(self.scope))).await?;
-            client.unary(UPLOAD, &request).await
-        };
-        match uploaded.await {
-            Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
-            uploaded => Ok(uploaded?.offloaded_input_data),
-        }
+        let created = runs::create_under_own_name(self.client, &request).await;
+        created.map_err(|failure| failure.into_error(tried()))
     }
 
     /// The task's spec with the secrets of the order. A message that follows another one is merged with it,

@@ -12,7 +12,6 @@ use union_build::diag::Code;
 
 use super::client::{Client, Operation, Resource};
 use super::convert::Scope;
-use super::idl::common::ProjectIdentifier;
 use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifier};
 use super::rpc::{Status, Unary};
 use crate::base::error::Result;
@@ -30,10 +29,10 @@ pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<S
     let request = GetImageRequest {
         id: Some(ImageIdentifier { name: name.to_owned() }),
         organization: scope.org.clone(),
-        project_id: Some(project(scope)),
+        project_id: Some(scope.id()),
     };
     let asked = async {
-        let client = client.at(Operation::GetImage, Resource::ProjectId(project(scope))).await?;
+        let client = client.at(Operation::GetImage, Resource::ProjectId(scope.id())).await?;
         client.unary(GET, &request).await
     };
     let mut failure = match asked.await {
@@ -45,9 +44,4 @@ pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<S
         failure.code = Code::BuilderMissing;
     }
     Err(failure.into_error(format!("could not find out whether the backend has the image `{name}`")))
-}
-
-fn project(scope: &Scope) -> ProjectIdentifier {
-    let Scope { org, project, domain } = scope.clone();
-    ProjectIdentifier { organization: org, name: project, domain }
 }

@@ -32,16 +32,7 @@ impl Scene {
     async fn decide(&self, lines: &str) -> Result<Decision> {
         let task = declared(lines);
         let interface = Interface::of_manifest(&task);
-        let subject = Subject {
-            task: &task,
-            name: "app",
-            interface: &interface,
-            image: self.image,
-            image_key: "k",
-            entrypoint: &[],
-            program: "p",
-            over_entrypoint: false,
-        };
+        let subject = Subject { image: self.image, ..Subject::plain(&task, &interface) };
         let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
         let version = match self.version {
             Some(text) => Version::chosen(text)?,
@@ -173,16 +164,8 @@ async fn a_name_in_another_environment_is_not_taken_over() {
 async fn a_repetition_has_to_fit_the_protocol() {
     // Only a chosen version can be that long, and it is not repeated; so the limit itself is asked.
     let task = declared("");
-    let subject = Subject {
-        task: &task,
-        name: "app",
-        interface: &Interface::default(),
-        image: "i",
-        image_key: "k",
-        entrypoint: &[],
-        program: "p",
-        over_entrypoint: false,
-    };
+    let interface = Interface::default();
+    let subject = Subject::plain(&task, &interface);
     let version = Version { text: "a".repeat(62), derived: true };
     let backend = Fake::default();
     let look = Look { backend: &backend, subject: &subject, scope: &Scope::default(), version: &version, replace: false };
@@ -201,16 +184,7 @@ async fn what_the_backend_refuses_is_told_with_its_reason() {
 async fn fields_that_a_backend_fills_in_do_not_make_our_own_version_another() {
     let task = declared("retries = 1");
     let interface = Interface::of_manifest(&task);
-    let subject = Subject {
-        task: &task,
-        name: "app",
-        interface: &interface,
-        image: "i",
-        image_key: "k",
-        entrypoint: &[],
-        program: "p",
-        over_entrypoint: false,
-    };
+    let subject = Subject::plain(&task, &interface);
     let ours = deploy_task(&subject, &Scope::default(), "v1").spec.unwrap();
     let mut theirs = ours.clone();
     theirs.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
@@ -224,17 +198,7 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
     let interface = Interface::default();
     let version = |lines: &str, image: &str, name: &str| {
         let task = declared(lines);
-        Version::of([Subject {
-            task: &task,
-            name,
-            interface: &interface,
-            image,
-            image_key: "k",
-            entrypoint: &[],
-            program: "p",
-            over_entrypoint: false,
-        }])
-        .text
+        Version::of([Subject { name, image, ..Subject::plain(&task, &interface) }]).text
     };
     let known = version("retries = 1", "r/app:tag", "app");
     assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));

@@ -18,7 +18,7 @@ mod fake;
 mod tests;
 
 use super::convert::Scope;
-use super::idl::common::{ActionIdentifier, ProjectIdentifier, RunIdentifier};
+use super::idl::common::{ActionIdentifier, RunIdentifier};
 use super::idl::task::TaskIdentifier;
 use crate::base::error::Result;
 use crate::base::random;
@@ -30,6 +30,7 @@ pub use listed::{Listed, list, look};
 pub use logs::Line;
 pub use phase::{Phase, State};
 pub use service::{Messages, Service};
+pub(super) use service::{create_under_own_name, offload};
 
 /// A run at the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +77,6 @@ impl TaskVersion {
         let Scope { org, project, domain } = self.scope.clone();
         TaskIdentifier { org, project, domain, name: self.name.clone(), version: self.version.clone() }
     }
-}
-
-fn project(scope: &Scope) -> ProjectIdentifier {
-    let Scope { org, project, domain } = scope.clone();
-    ProjectIdentifier { organization: org, name: project, domain }
 }
 
 /// As long as the backend's own names, and a label of DNS as it wants them.

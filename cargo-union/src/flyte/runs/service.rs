@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::{Run, TaskVersion, project};
+use super::{Run, TaskVersion};
+use crate::flyte::backend::newest;
 use crate::flyte::client::{Client, Operation, Resource};
 use crate::flyte::convert::Scope;
-use crate::flyte::idl::common::{ListRequest, OffloadedInputData, Sort, sort::Direction};
+use crate::flyte::idl::Message;
+use crate::flyte::idl::common::OffloadedInputData;
 use crate::flyte::idl::dataproxy::upload_inputs_request::{Id as UploadFor, Task as UploadTask};
 use crate::flyte::idl::dataproxy::{
     GetActionDataRequest, GetActionDataResponse, TailLogsRequest, TailLogsResponse, UploadInputsRequest, UploadInputsResponse,
@@ -55,15 +57,38 @@ pub trait Service: Send + Sync {
 const RUNS: &str = "flyteidl2.workflow.RunService";
 const DATA: &str = "flyteidl2.dataproxy.DataProxyService";
 
-// It has a name of our own, and where there is a run of that name the backend gives that one.
-const CREATE: Unary<CreateRunRequest, CreateRunResponse> = Unary::once(RUNS, "CreateRun").made_repeatable();
 const DETAILS: Unary<GetActionDetailsRequest, GetActionDetailsResponse> = Unary::repeatable(RUNS, "GetActionDetails");
 const WATCH: Streaming<WatchActionDetailsRequest, WatchActionDetailsResponse> = Streaming::new(RUNS, "WatchActionDetails");
 const ABORT: Unary<AbortRunRequest, AbortRunResponse> = Unary::repeatable(RUNS, "AbortRun");
 const LIST: Unary<ListRunsRequest, ListRunsResponse> = Unary::repeatable(RUNS, "ListRuns");
-const UPLOAD: Unary<UploadInputsRequest, UploadInputsResponse> = Unary::repeatable(DATA, "UploadInputs");
 const TAIL: Streaming<TailLogsRequest, TailLogsResponse> = Streaming::new(DATA, "TailLogs");
 const ACTION_DATA: Unary<GetActionDataRequest, GetActionDataResponse> = Unary::repeatable(DATA, "GetActionData");
+
+/// Puts inputs where the backend keeps data, in whichever form they come; `None` when it wants them with the run.
+pub(in crate::flyte) async fn offload<M: Message>(
+    client: &Client,
+    scope: &Scope,
+    inputs: &M,
+) -> Result<Option<OffloadedInputData>, Failure> {
+    let uploaded = async {
+        let client = client.at(Operation::UploadInputs, Resource::ProjectId(scope.id())).await?;
+        client.unary(Unary::<M, UploadInputsResponse>::repeatable(DATA, "UploadInputs"), inputs).await
+    };
+    match uploaded.await {
+        // Hosted backends have it, and older ones of the open source take inputs with the run only.
+        Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
+        uploaded => Ok(uploaded?.offloaded_input_data),
+    }
+}
+
+/// Creates a run that has a name of our own: where there is one of that name, it is that one, however often it is tried.
+pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client, run: &M) -> Result<(), Failure> {
+    match client.unary(Unary::<M, CreateRunResponse>::once(RUNS, "CreateRun").made_repeatable(), run).await {
+        // Nobody else knows the name: it was us, and the answer was lost.
+        Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
+        created => created.map(drop),
+    }
+}
 
 #[async_trait]
 impl Service for Client {
@@ -73,23 +98,11 @@ impl Service for Client {
             task: Some(UploadTask::TaskId(task.id())),
             inputs: Some(inputs.clone()),
         };
-        let uploaded = async {
-            let client = self.at(Operation::UploadInputs, Resource::ProjectId(project(&run.scope))).await?;
-            client.unary(UPLOAD, &request).await
-        };
-        match uploaded.await {
-            // Hosted backends have it, and older ones of the open source take inputs with the run only.
-            Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
-            uploaded => Ok(uploaded?.offloaded_input_data),
-        }
+        offload(self, &run.scope, &request).await
     }
 
     async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure> {
-        match self.unary(CREATE, request).await {
-            // Nobody else knows the name: it was us, and the answer was lost.
-            Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
-            created => created.map(drop),
-        }
+        create_under_own_name(self, request).await
     }
 
     async fn details(&self, run: &Run) -> Result<ActionDetails, Failure> {
@@ -123,11 +136,7 @@ impl Service for Client {
     }
 
     async fn list(&self, scope: &Scope, limit: u32) -> Result<ListRunsResponse, Failure> {
-        let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
-        let request = ListRunsRequest {
-            request: Some(ListRequest { limit, sort_by: Some(newest), ..ListRequest::default() }),
-            scope_by: Some(ScopeBy::ProjectId(project(scope))),
-        };
+        let request = ListRunsRequest { request: Some(newest(limit, Vec::new())), scope_by: Some(ScopeBy::ProjectId(scope.id())) };
         self.unary(LIST, &request).await
     }
 }

@@ -91,11 +91,11 @@ async fn latest(
     let task: &Registrable<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
         Some(inputs) => inputs,
-        None => read(&task.interface)?,
+        None => read(&task.parts.interface)?,
     };
     let decision = register::one(register, client, task, ui).await?;
-    let version = TaskVersion { scope: task.scope.clone(), name: task.name.clone(), version: decision.version };
-    Ok((version, inputs, task.image.clone()))
+    let version = TaskVersion { scope: task.scope.clone(), name: task.parts.name.clone(), version: decision.version };
+    Ok((version, inputs, task.parts.image.clone()))
 }
 
 /// The version that was named, which nobody builds.
