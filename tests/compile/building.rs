@@ -15,7 +15,7 @@ async fn a_binary_is_made_and_runs() {
 #[tokio::test]
 async fn a_static_binary_asks_for_no_interpreter() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
-    let bytes = async |project: &Project| std::fs::read(&project.build().await.unwrap().0.executables["app"]).unwrap();
+    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
     assert!(has_interpreter(&bytes(&project).await));
     project.settings.compile.linkage = Linkage::Static;
     assert_eq!(project.run().await, "hello");
@@ -29,7 +29,9 @@ async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
     project.write("src/bin/broken.rs", "fn main() { this is not Rust }");
     project.settings.binaries.insert("tool".to_owned());
     let (compiled, _) = project.build().await.unwrap();
-    assert_eq!(compiled.executables.keys().collect::<Vec<_>>(), ["app", "tool"]);
+    for name in ["app", "tool"] {
+        assert!(project.executable(&compiled, name).await.is_file());
+    }
 }
 
 #[tokio::test]
@@ -66,7 +68,7 @@ async fn symbols_are_stripped_unless_the_profile_says_otherwise() {
     );
     let names = async || {
         let (compiled, _) = project.build().await.unwrap();
-        let bytes = std::fs::read(&compiled.executables["app"]).unwrap();
+        let bytes = std::fs::read(project.executable(&compiled, "app").await).unwrap();
         String::from_utf8_lossy(&bytes).contains("a_name_of_its_own")
     };
     assert!(!names().await);
@@ -104,21 +106,21 @@ async fn cargo_s_own_words_on_a_binary_that_needs_features() {
 async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
     let script = "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), env!(\"CARGO_PKG_NAME\")).unwrap(); }";
     let project = Project::app("fn main() {}");
-    assert_eq!(project.build().await.unwrap().0.generated_file(), None);
+    assert_eq!(project.generated_file().await, None);
     project.write("Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = 'helper' }\n"));
     project.write("helper/Cargo.toml", &manifest("helper", ""));
     project.write("helper/src/lib.rs", "");
     for package in ["", "helper/"] {
         project.write(&format!("{package}build.rs"), script);
     }
-    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    let generated = project.generated_file().await.unwrap();
     assert_eq!(std::fs::read_to_string(generated).unwrap(), "app");
 }
 
 #[tokio::test]
 async fn a_second_compile_has_nothing_to_do() {
     let project = Project::app("fn main() {}");
-    let made = async || std::fs::metadata(&project.build().await.unwrap().0.executables["app"]).unwrap().modified().unwrap();
+    let made = async || std::fs::metadata(project.executable(&project.build().await.unwrap().0, "app").await).unwrap().modified().unwrap();
     let first = made().await;
     assert_eq!(made().await, first);
 }
@@ -129,7 +131,7 @@ async fn a_relative_target_directory_is_the_same_for_build_scripts() {
     project.write("build.rs", "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), std::env::var(\"CARGO_TARGET_DIR\").unwrap()).unwrap(); }");
     project.environment.set("CARGO_TARGET_DIR", "out/here");
     let workspace = Workspace::load(&project.cargo(), None).await.unwrap();
-    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    let generated = project.generated_file().await.unwrap();
     assert_eq!(std::fs::read_to_string(generated).unwrap(), workspace.target_directory.display().to_string());
 }
 

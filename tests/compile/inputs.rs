@@ -57,14 +57,17 @@ moves! {
     a_dependency_by_path_is_a_source: |p| p.write("helper/src/lib.rs", "// a comment") => ["helper/src/lib.rs"];
     a_dependency_outside_of_the_workspace_is_a_source: |p| p.write("../shared/src/lib.rs", "//") => ["../shared/src/lib.rs"];
     a_build_script_is_a_source: |p| p.edit("app/build.rs", "{}", "{ }") => ["app/build.rs"];
-    an_ignored_file_is_a_source: |p| p.write("app/src/deep/ignored.rs", "//") => ["app/src/deep/ignored.rs"];
+    an_ignored_file_is_nothing: |p| p.write("app/src/deep/ignored.rs", "//") => [];
+    a_file_beside_src_is_a_source: |p| p.write("app/assets/logo.svg", "") => ["app/assets/logo.svg"];
+    a_hidden_file_of_data_is_a_source: |p| p.write("app/.sqlx/query.json", "") => ["app/.sqlx/query.json"];
+    what_serves_tests_in_a_manifest_is_nothing: |p| p.edit("app/Cargo.toml", "tests-only = { path = '../tests-only' }", "tests-only = { path = '../tests-only', features = [] }") => [];
     a_new_file_is_a_source: |p| p.write("app/src/new.rs", "") => ["app/src/new.rs"];
     a_comment_in_a_manifest_is_nothing: |p| p.edit("app/Cargo.toml", "# An app.", "# Our app.") => [];
     our_own_tables_are_nothing: |p| p.edit("app/Cargo.toml", "ghcr.io/acme", "ghcr.io/other") => [];
     a_manifest_s_words_are_an_input: |p| p.edit("app/Cargo.toml", "extra = []", "extra = []\nmore = []") => ["app/Cargo.toml"];
     a_profile_is_an_input_of_all: |p| p.edit("Cargo.toml", "[workspace]", "[profile.release]\nlto = true\n[workspace]") => ["Cargo.toml: profile"];
     a_test_s_source_is_nothing: |p| p.write("app/tests/it.rs", "//") => [];
-    a_hidden_file_is_nothing: |p| p.write("app/src/.main.rs.swp", "") => [];
+    a_leftover_of_an_editor_is_nothing: |p| p.write("app/src/.main.rs.swp", "") => [];
     another_member_is_nothing: |p| p.write("unrelated/src/lib.rs", "//") => [];
     a_package_for_tests_is_nothing: |p| p.write("tests-only/src/lib.rs", "//") => [];
     a_new_member_is_nothing: |p| {
@@ -80,8 +83,9 @@ moves! {
     a_variable_of_the_build_is_an_input: |p| p.settings.compile.env.extend([("A".to_owned(), "b".to_owned())]) => ["build.env.A"];
     features_are_an_input: |p| p.settings.compile.features.extend(["extra".to_owned()]) => ["features"];
     the_linkage_is_an_input: |p| p.settings.compile.linkage = Linkage::Static => ["link"];
-    a_glob_adds_sources: |p| p.settings.inputs.push(p.pattern("app", "sql/*.sql")) => ["app/sql/a.sql"];
-    what_is_excluded_is_nothing: |p| p.settings.exclude.push(p.pattern("app", "deep")) => ["app/src/deep/ignored.rs"];
+    a_glob_adds_sources: |p| p.settings.inputs.push(p.pattern("app", "tests/*.rs")) => ["app/tests/it.rs"];
+    what_is_named_counts_although_it_is_ignored: |p| p.settings.inputs.push(p.pattern("app", "src/deep")) => ["app/src/deep/ignored.rs"];
+    what_is_excluded_is_nothing: |p| p.settings.exclude.push(p.pattern("app", "sql")) => ["app/sql/a.sql"];
 }
 
 #[tokio::test]
@@ -126,7 +130,8 @@ async fn a_file_that_has_the_name_of_a_setting_hides_nothing() {
     project.settings.inputs = ["profile", "Cargo.lock", "Cargo.toml"].map(|name| project.pattern("", name)).into();
     let named = project.named_inputs().await;
     let added: Vec<&str> = named.keys().filter(|name| !plain.contains_key(*name)).map(String::as_str).collect();
-    assert_eq!(added, ["./Cargo.lock", "./Cargo.toml", "./profile"]);
+    assert_eq!(added, ["./Cargo.lock", "./Cargo.toml"]);
+    assert!(plain.contains_key("profile") && plain.contains_key("./profile"));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn panicking(name: &str) -> Project {
 
 async fn executable(project: &Project) -> Vec<u8> {
     let (compiled, _) = project.build().await.unwrap();
-    std::fs::read(&compiled.executables["app"]).unwrap()
+    std::fs::read(project.executable(&compiled, "app").await).unwrap()
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {

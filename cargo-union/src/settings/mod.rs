@@ -265,6 +265,9 @@ impl Reader<'_> {
         };
         let mut scope = self.scope(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
+        if let Output::Oci(path) | Output::Tar(path) = &output {
+            scope.cargo.written.push(fs::absolute(&scope.cargo.folder, path));
+        }
         Ok(Work {
             scope,
             tasks: work.task,

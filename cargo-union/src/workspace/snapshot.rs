@@ -42,7 +42,13 @@ impl<'a> Snapshot<'a> {
         let lockfile = local::lockfile(cargo, workspace, reporter).await?;
         let outside = local::outside_packages(cargo, workspace, &root_manifest, &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
-        let skipped = made.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok()).collect();
+        // They may not exist yet.
+        let skipped = made
+            .into_iter()
+            .flatten()
+            .chain(&cargo.written)
+            .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+            .collect();
         Ok(Self {
             workspace,
             cargo,
@@ -80,6 +86,11 @@ impl<'a> Snapshot<'a> {
         folders.extend(self.cargo.home());
         folders.push(self.toolchain.sysroot.clone());
         folders
+    }
+
+    /// Where cargo puts what it makes in this run.
+    pub(super) fn target_directory(&self) -> &Path {
+        self.cargo.target_dir.as_ref().unwrap_or(&self.workspace.target_directory)
     }
 
     /// Folders that cargo writes into.

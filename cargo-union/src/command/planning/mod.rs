@@ -11,7 +11,7 @@ pub(super) mod results;
 pub(super) mod rust_image;
 pub(super) mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -91,14 +91,9 @@ impl Planning {
     pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
-        let policy = Policy::of(work);
         let mut packages = Vec::new();
         for declared in &session.packages {
-            let destinations = Destinations::new(work, session, declared, ui)?;
-            cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
-            let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
-            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
-            packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
+            packages.push(plan(work, session, declared, snapshot, &mut lock, ui).await?);
         }
         Ok(Self { lock, packages })
     }
@@ -107,6 +102,31 @@ impl Planning {
     pub(super) fn images(&self) -> impl Iterator<Item = &Planned> {
         self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
     }
+}
+
+/// Computes the plan of one package with what the lock holds.
+///
+/// # Errors
+/// Problems of manifests; what a registry says; `UnionLockStale`.
+pub(super) async fn plan(
+    work: &Work,
+    session: &Session,
+    declared: &Declared,
+    snapshot: &Snapshot<'_>,
+    lock: &mut UnionLock,
+    ui: &Arc<Ui>,
+) -> Result<PackagePlan> {
+    let destinations = Destinations::new(work, session, declared, ui)?;
+    let policy = Policy::of(work);
+    cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
+    let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
+    let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+    let unmatched: BTreeSet<&String> =
+        keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+    for pattern in unmatched {
+        ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
+    }
+    package(declared, &session.workspace, keyed, destinations, work, ui).await
 }
 
 async fn package(

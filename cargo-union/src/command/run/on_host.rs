@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use union_build::diag::Code;
 
 use super::ended::{Listening, exit_code};
 use super::image::{self, Started};
@@ -11,10 +12,11 @@ use super::{Kept, Ran, Ready, secrets};
 use crate::base::error::Error;
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
+use crate::command::planning::keys::settings as code_settings;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
-use crate::workspace::{Host, Job, Method, Snapshot, compile};
+use crate::workspace::{Host, Job, Method, Snapshot, UnionLock, compile};
 
 /// Runs the binary.
 ///
@@ -83,10 +85,16 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
         binaries: BTreeSet::from([bin.to_owned()]),
         source_date_epoch: work.source_date_epoch,
     };
+    let lock = UnionLock::load(&ready.session.workspace.root)?;
+    let image = &ready.declared.spec.images[&ready.task.image.value];
+    let inputs = code_settings(image, &job.binaries, &settings, std::slice::from_ref(&target), &[]);
+    let inputs = snapshot.inputs(job.package, &inputs, lock.packages())?;
     let lent = ready.ui.lend_terminal();
-    let mut compiled = compile(&snapshot, &job, &Host, &**ready.ui).await?;
+    let (compiled, _) = compile(&snapshot, &job, &[&inputs], &Host, &**ready.ui).await?;
     drop(lent);
-    Ok(compiled.executables.remove(bin).expect("cargo has made what was asked for"))
+    compiled.executables(job.package).remove(bin).ok_or_else(|| {
+        Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{bin}` of `{}`", job.package.name)).into()
+    })
 }
 
 impl Ready<'_> {

@@ -63,7 +63,7 @@ pub(super) async fn code(
         toolchains.extend(locked.into_iter().filter_map(|(platform, image)| Some((platform, image?))));
         compile.rust_image = Some(reference);
     }
-    let inputs = snapshot.inputs(&declared.package, &settings(spec, &binaries, &compile, &targets, &toolchains))?;
+    let inputs = snapshot.inputs(&declared.package, &settings(spec, &binaries, &compile, &targets, &toolchains), lock.packages())?;
     Ok(Some(Crate { binaries, compile, targets, toolchains, inputs }))
 }
 
@@ -95,7 +95,7 @@ pub(in crate::command) fn compile_settings(spec: &spec::Image, linkage: Linkage)
     }
 }
 
-fn settings(
+pub(in crate::command) fn settings(
     spec: &spec::Image,
     binaries: &BTreeSet<String>,
     compile: &CompileSettings,

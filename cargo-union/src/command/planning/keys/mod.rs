@@ -18,12 +18,12 @@ use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
-use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
+use crate::workspace::{AllLearned, Package, Snapshot, UnionLock, Workspace, unmoved};
 
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage};
+pub(in crate::command) use code::{Crate, compile_settings, linkage, settings};
 use made::Ground;
 pub(in crate::command) use made::Made;
 
@@ -101,9 +101,15 @@ impl Keyed {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(in crate::command) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
+    pub(in crate::command) fn check_unmoved(
+        &self,
+        package: &Package,
+        workspace: &Workspace,
+        again: &Snapshot<'_>,
+        learned: &AllLearned,
+    ) -> Result<()> {
         let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
-        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec())));
+        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
