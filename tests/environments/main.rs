@@ -12,4 +12,5 @@ mod python;
 mod secrets;
 mod shared;
 mod starting;
+mod weights;
 mod world;
