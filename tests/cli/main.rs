@@ -10,4 +10,5 @@ mod pages;
 mod plan;
 mod reproducible;
 mod run;
+mod stat_cache;
 mod union_lock;

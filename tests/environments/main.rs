@@ -6,6 +6,7 @@ mod bad_days;
 mod commands;
 mod compiling;
 mod dockerfile;
+mod moved;
 mod packages;
 mod podman;
 mod python;

@@ -265,6 +265,9 @@ impl Reader<'_> {
         };
         let mut scope = self.scope(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
+        if work.rehash {
+            scope.cache = scope.cache.rehashing();
+        }
         Ok(Work {
             scope,
             tasks: work.task,

@@ -14,6 +14,7 @@ use union_build::key::Value;
 use union_build::spec::Pattern;
 
 use super::{Package, manifest};
+use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -23,6 +24,8 @@ pub(super) struct Sources {
     hashes: Mutex<HashMap<PathBuf, Value>>,
     manifests: Mutex<HashMap<PathBuf, Value>>,
     listings: Mutex<HashMap<PathBuf, Arc<Vec<PathBuf>>>>,
+    /// Knows what large files held in earlier runs.
+    cache: Option<Cache>,
     /// Folders that never hold sources: where cargo puts what it makes.
     skipped: Vec<PathBuf>,
 }
@@ -30,6 +33,11 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn new(skipped: Vec<PathBuf>) -> Self {
         Self { skipped, ..Self::default() }
+    }
+
+    /// The same, with a cache that knows what large files held in earlier runs.
+    pub(super) fn remembered_in(self, cache: &Cache) -> Self {
+        Self { cache: Some(cache.clone()), ..self }
     }
 
     /// The hash of a file.
@@ -40,7 +48,8 @@ impl Sources {
         if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(hash.clone());
         }
-        let hash = Value::Hash(fs::measure(path)?.hash);
+        let measured = self.cache.as_ref().map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
+        let hash = Value::Hash(measured.hash);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
     }

@@ -21,7 +21,7 @@ use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::session::{Declared, Session};
 use crate::base::error::Error;
 use crate::base::process::Command;
-use crate::build::{LockedBase, PlatformRecipe, Recipe, Start};
+use crate::build::{LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Start};
 use crate::image::plan::{Action, Planned};
 use crate::image::platform::Platform;
 use crate::settings::Work;
@@ -252,7 +252,9 @@ impl Package<'_> {
         let (contents, now) = try_join(packed, reloaded).await?;
         let again = Snapshot::take(&self.work.scope.cargo, &now, &self.work.scope.cache, &**self.ui).await?;
         let package = now.package(&self.declared.package.name).unwrap_or(&self.declared.package);
-        needed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &now, &again))?;
+        let files = MeasuredFiles::new(&self.work.scope.cache);
+        needed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &now, &again, &files))?;
+        self.work.scope.cache.keep_measured();
         let publishing = missing.iter().zip(contents).map(|(image, content)| self.publish(image, content));
         let published = stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await?;
         Ok(Outcome { published, described })
@@ -273,6 +275,7 @@ impl Package<'_> {
             chain: keyed.chain.clone(),
             steps: keyed.left.clone(),
             workspace: self.session.workspace.root.clone(),
+            files: keyed.files(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),
             told: describing::labels(described),

@@ -100,6 +100,7 @@ impl Planning {
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
             packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }
+        work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
 
