@@ -11,4 +11,5 @@ mod pages;
 mod plan;
 mod reproducible;
 mod run;
+mod stat_cache;
 mod union_lock;

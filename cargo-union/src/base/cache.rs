@@ -17,7 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Result;
-use super::fs::{self, Draft};
+use super::fs::{self, Draft, Measured};
+use super::stat_cache::StatCache;
 use crate::image::digest::Digest;
 
 /// The size that the cache is swept down to when the user names no other.
@@ -25,6 +26,8 @@ pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
 /// A blob that was used so recently is not marked again.
 const RECENT: Duration = Duration::from_secs(3600);
+/// Where the hashes of files are. Raise the number when what is kept of a file changes.
+const FILES: &str = "notes/files-1";
 /// Notes that are older are forgotten: what they tell can be learned again.
 const OLD_NOTE: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -34,12 +37,36 @@ pub struct Cache {
     folder: PathBuf,
     /// The lock of this process, once it uses blobs; `None` where no lock can be had.
     used: Arc<OnceLock<Option<File>>>,
+    /// What large files of the user's hold.
+    files: Arc<StatCache>,
 }
 
 impl Cache {
     /// A cache in a folder, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), used: Arc::default() }
+        let folder = folder.into();
+        let files = Arc::new(StatCache::new(folder.join(FILES)));
+        Self { folder, used: Arc::default(), files }
+    }
+
+    /// The same cache, which takes no file's hash from an earlier process.
+    #[must_use]
+    pub fn rehashing(self) -> Self {
+        let files = Arc::new(StatCache::new(self.folder.join(FILES)).distrusting());
+        Self { files, ..self }
+    }
+
+    /// Size and hash of a file's content. A large one is read only when it may have changed since an earlier run.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub fn measure(&self, path: &Path) -> Result<Measured> {
+        self.files.measure(path)
+    }
+
+    /// Keeps what was learned of files for the next run.
+    pub fn keep_measured(&self) {
+        self.files.save();
     }
 
     /// Where a blob is or would be.

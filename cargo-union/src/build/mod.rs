@@ -10,12 +10,15 @@ mod check;
 pub mod docker;
 pub mod environment;
 pub mod inputs;
+mod measured;
 pub mod native;
 mod remembered;
 pub mod remote;
 mod sources;
+mod verified;
 
 pub use chain::Settings;
+pub use measured::MeasuredFiles;
 pub use remembered::{Remembered, is_remembered};
 
 use std::collections::BTreeMap;
@@ -45,6 +48,8 @@ pub struct Recipe {
     pub steps: Vec<spec::Image>,
     /// Root of the workspace; nothing outside of it is copied.
     pub workspace: PathBuf,
+    /// What the copied files held when the key was made.
+    pub files: Arc<MeasuredFiles>,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
     pub key: Key,
     /// One per platform, in the order declared.

@@ -268,6 +268,9 @@ impl Reader<'_> {
         if let Output::Oci(path) | Output::Tar(path) = &output {
             scope.cargo.written.push(fs::absolute(&scope.cargo.folder, path));
         }
+        if work.rehash {
+            scope.cache = scope.cache.rehashing();
+        }
         Ok(Work {
             scope,
             tasks: work.task,

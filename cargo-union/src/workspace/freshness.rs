@@ -204,8 +204,7 @@ impl<'a> Checked<'a> {
     }
 
     fn is_unmoved(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs) -> Result<bool> {
-        let measure = |file: &Path| Ok(Value::Hash(fs::measure(file)?.hash));
-        let now = self.state(snapshot, inputs, &measure);
+        let now = self.state(snapshot, inputs, &|file| snapshot.sources.hash_again(file));
         Ok(now.is_ok_and(|now| self.state(snapshot, inputs, &|file| snapshot.sources.hash(file)).is_ok_and(|before| before == now)))
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Snapshot<'a> {
             lockfile,
             root_manifest,
             outside,
-            sources: Sources::new(skipped),
+            sources: Sources::new(skipped).remembered_in(cache),
             parts: Mutex::default(),
         })
     }

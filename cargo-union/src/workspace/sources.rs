@@ -16,6 +16,7 @@ use union_build::spec::Pattern;
 
 use super::repository::Repository;
 use super::{Package, manifest};
+use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -33,6 +34,8 @@ pub(super) struct Sources {
     manifests: Mutex<HashMap<PathBuf, Value>>,
     listings: Mutex<HashMap<(PathBuf, Rules), Files>>,
     repositories: Mutex<BTreeMap<PathBuf, Arc<Repository>>>,
+    /// Knows what large files held in earlier runs.
+    cache: Option<Cache>,
     /// Directories that never hold sources: where cargo puts what it makes.
     skipped: Vec<PathBuf>,
 }
@@ -43,7 +46,19 @@ type Files = Arc<Vec<PathBuf>>;
 impl Sources {
     /// `skipped` are the directories that cargo writes into.
     pub(super) fn new(skipped: Vec<PathBuf>) -> Self {
-        Self { hashes: Mutex::default(), manifests: Mutex::default(), listings: Mutex::default(), repositories: Mutex::default(), skipped }
+        Self {
+            hashes: Mutex::default(),
+            manifests: Mutex::default(),
+            listings: Mutex::default(),
+            repositories: Mutex::default(),
+            cache: None,
+            skipped,
+        }
+    }
+
+    /// The same, with a cache that knows what large files held in earlier runs.
+    pub(super) fn remembered_in(self, cache: &Cache) -> Self {
+        Self { cache: Some(cache.clone()), ..self }
     }
 
     /// The hash of a file.
@@ -54,9 +69,18 @@ impl Sources {
         if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(hash.clone());
         }
-        let hash = Value::Hash(fs::measure(path)?.hash);
+        let hash = self.hash_again(path)?;
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
+    }
+
+    /// The hash of what a file holds by now.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub(super) fn hash_again(&self, path: &Path) -> Result<Value> {
+        let measured = self.cache.as_ref().map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
+        Ok(Value::Hash(measured.hash))
     }
 
     /// What a package's manifest is to a key: parsed once, however many images share it. `with_dev` keeps what

@@ -22,10 +22,11 @@ use union_build::spec;
 use super::base::Base;
 use super::chain::Settings;
 use super::environment::without_steps;
-use super::{Builder, LockedBase, PlatformRecipe, Recipe, Reporter, Start, sources};
+use super::sources::{self, Item, Measure};
+use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, Start};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, Draft, Measured};
 use crate::base::process::Environment;
 use crate::engine::{Engine, Engines, Failed, Request};
 use crate::image::config::{self, Wanted};
@@ -91,6 +92,7 @@ impl DockerBuilder {
             chain: vec![step.clone()],
             steps: vec![step],
             workspace: PathBuf::new(),
+            files: Arc::new(MeasuredFiles::new(&self.cache)),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
             told: BTreeMap::new(),
@@ -106,7 +108,7 @@ impl DockerBuilder {
         if packages.is_empty() {
             return Ok(ready.name);
         }
-        let steps = with_copies(&recipe.steps, &recipe.workspace)?;
+        let steps = with_copies(&recipe.steps, |_| Ok(Vec::new()))?;
         building.of_steps(&steps, &ready).await
     }
 
@@ -158,7 +160,9 @@ impl Builder for DockerBuilder {
 /// # Errors
 /// When a copied file cannot be read.
 pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
-    let steps = with_copies(steps, workspace)?;
+    // Its text names files, and does not say what they hold.
+    let unread = |_: &Path| Ok(Measured { size: 0, hash: [0; 32] });
+    let steps = with_copies(steps, |copy| sources::items(copy, workspace, &unread))?;
     Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked }))
 }
 
@@ -174,9 +178,9 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
 }
 
-fn with_copies<'a>(steps: &'a [spec::Image], workspace: &Path) -> Result<Vec<Step<'a>>> {
+fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copies = spec.copy.iter().map(|copy| sources::items(copy, workspace)).collect::<Result<Vec<_>>>()?;
+        let copies = spec.copy.iter().map(&list).collect::<Result<Vec<_>>>()?;
         Ok(Step { spec, copies })
     };
     steps.iter().map(step).collect()
@@ -201,7 +205,8 @@ struct Ready {
 
 impl Building<'_> {
     async fn build(&self) -> Result<PlatformImage> {
-        let mut steps = with_copies(&self.recipe.steps, &self.recipe.workspace)?;
+        let recipe = self.recipe;
+        let mut steps = with_copies(&recipe.steps, |copy| Ok(recipe.files.copied(copy, &recipe.workspace)?.to_vec()))?;
         let mut made = None;
         let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
             (_, Some(dockerfile)) => {
@@ -226,7 +231,8 @@ impl Building<'_> {
     /// Builds what a user's own Dockerfile says.
     async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
         let folder = context_of(spec, path);
-        let items = dockerfile_items(path, &folder, &self.recipe.workspace)?;
+        let list = |measure: &Measure<'_>| dockerfile_items(path, &folder, &self.recipe.workspace, measure);
+        let items = self.recipe.files.context(path, &folder, list)?;
         let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
         let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
@@ -241,7 +247,7 @@ impl Building<'_> {
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
-        let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
+        let context = context::of_steps(&self.builder.cache, &ground, &self.recipe.files, self.recipe.source_date_epoch)?;
         self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
     }
 

@@ -203,16 +203,16 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -
     let settings = Settings::of(&recipe.chain);
     let mut layers = Vec::new();
     if wanted.base.is_none() {
-        let entries = scratch::entries(settings.ca_certificates)?;
+        let entries = scratch::entries(settings.ca_certificates, &recipe.files)?;
         files.apply(&entries.iter().map(change).collect::<Vec<_>>());
         layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy"));
+        layers.push((place::copies(&spec.copy, &recipe.workspace, &recipe.files, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates"));
+        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
     }
     layers.push((code(&wanted.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());

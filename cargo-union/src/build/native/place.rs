@@ -8,19 +8,19 @@ use union_build::spec;
 
 use super::pack::{Entry, What};
 use crate::base::error::{Error, Result};
-use crate::base::fs;
 use crate::build::base::of_file;
-use crate::build::sources::{self, Item, ItemKind};
+use crate::build::measured::MeasuredFiles;
+use crate::build::sources::{Item, ItemKind};
 use crate::image::index::{Conflict, FileIndex, Node};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
 /// later copy sees the earlier ones.
-pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, index: &mut FileIndex) -> Result<Vec<Entry>> {
+pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
-        for item in sources::items(copy, workspace)? {
-            let to = item.to.clone();
-            place(item, index, &mut placed).map_err(|fault| match fault {
+        for item in files.copied(copy, workspace)?.iter() {
+            let to = &item.to;
+            place(item.clone(), index, &mut placed).map_err(|fault| match fault {
                 Fault::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
                 }
@@ -32,8 +32,8 @@ pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, index: &mut FileIn
 }
 
 /// A file at a path, placed like a copy.
-pub(super) fn file(from: &Path, to: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
-    let measured = fs::measure(from)?;
+pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
+    let measured = files.measure(from)?;
     let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
     place(Item { to: to.to_owned(), what }, index, &mut placed).map_err(|fault| match fault {
@@ -131,7 +131,8 @@ mod tests {
                 to: placed((*to).to_owned()),
                 mode: None,
             });
-            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), &mut self.index)?;
+            let files = MeasuredFiles::new(&crate::base::cache::Cache::new(self.folder.path().join("cache")));
+            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), &files, &mut self.index)?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {

@@ -7,11 +7,11 @@ use union_build::spec;
 
 use super::shell::with_secrets;
 use crate::base::error::Result;
+use crate::base::fs::{Measured, measure};
 use crate::build::archive::Archive;
 use crate::build::chain::Settings;
 use crate::build::native::BINARIES;
-use crate::build::sources::items;
-use crate::build::{Executable, Recipe};
+use crate::build::{Executable, MeasuredFiles, Recipe};
 use crate::image::order::{PipOptions, Step};
 
 /// Where TLS clients look for the authorities that they trust.
@@ -25,13 +25,14 @@ pub(super) struct Steps<'a, W: Write> {
     /// Whether there is anything in the archive.
     pub(super) has_files: bool,
     pub(super) workspace: &'a Path,
+    files: &'a MeasuredFiles,
     copied: usize,
 }
 
 impl<'a, W: Write> Steps<'a, W> {
     /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, workspace: &'a Path) -> Self {
-        Self { steps: Vec::new(), archive, has_files: false, workspace, copied: 0 }
+    pub(super) fn new(archive: Archive<W>, workspace: &'a Path, files: &'a MeasuredFiles) -> Self {
+        Self { steps: Vec::new(), archive, has_files: false, workspace, files, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
@@ -42,7 +43,7 @@ impl<'a, W: Write> Steps<'a, W> {
         }
         let settings = Settings::of(&recipe.chain);
         if let Some(bundle) = settings.ca_certificates {
-            self.file("ca-certificates.crt", bundle, 0o644)?;
+            self.input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
         self.binaries(&recipe.platforms[0].executables)?;
@@ -58,7 +59,7 @@ impl<'a, W: Write> Steps<'a, W> {
         for copy in &spec.copy {
             let place = format!("copy/{}", self.copied);
             self.copied += 1;
-            let items = items(copy, self.workspace)?;
+            let items = self.files.copied(copy, self.workspace)?;
             let to = items.first().map_or("", |item| &item.to).to_owned();
             self.archive.copied(&place, &items)?;
             self.has_files = true;
@@ -82,16 +83,16 @@ impl<'a, W: Write> Steps<'a, W> {
             self.copied += 1;
             if file.file_name().is_some_and(|name| name == "uv.lock") {
                 let lock = format!("{folder}/uv.lock");
-                self.file(&lock, file, 0o644)?;
+                self.input(&lock, file)?;
                 // uv reads a lock file together with the project that it locks.
-                self.file(&format!("{folder}/pyproject.toml"), &file.with_file_name("pyproject.toml"), 0o644)?;
+                self.input(&format!("{folder}/pyproject.toml"), &file.with_file_name("pyproject.toml"))?;
                 let own = options.arguments.iter().map(String::as_str);
                 let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"].into_iter().chain(own).collect();
                 let options = PipOptions { arguments: Some(arguments.join(" ")), ..options.clone() };
                 self.steps.push(Step::UvProject { folder, lock, options });
             } else {
                 let place = format!("{folder}/requirements.txt");
-                self.file(&place, file, 0o644)?;
+                self.input(&place, file)?;
                 self.steps.push(Step::Requirements { file: place, options: options.clone() });
             }
         }
@@ -103,7 +104,7 @@ impl<'a, W: Write> Steps<'a, W> {
 
     fn binaries(&mut self, executables: &[Executable]) -> Result<()> {
         for executable in executables {
-            self.file(&format!("bin/{}", executable.name), &executable.path, 0o755)?;
+            self.file(&format!("bin/{}", executable.name), &executable.path, measure(&executable.path)?, 0o755)?;
         }
         if !executables.is_empty() {
             self.copy("bin", BINARIES);
@@ -111,9 +112,14 @@ impl<'a, W: Write> Steps<'a, W> {
         Ok(())
     }
 
-    fn file(&mut self, place: &str, from: &Path, mode: u32) -> Result<()> {
+    /// Adds a file that is an input of the key.
+    fn input(&mut self, place: &str, from: &Path) -> Result<()> {
+        self.file(place, from, self.files.measure(from)?, 0o644)
+    }
+
+    fn file(&mut self, place: &str, from: &Path, measured: Measured, mode: u32) -> Result<()> {
         self.has_files = true;
-        self.archive.file(place, from, mode)
+        self.archive.file(place, from, measured, mode)
     }
 
     fn copy(&mut self, from: &str, to: &str) {

@@ -20,7 +20,7 @@ use super::planning::{PackagePlan, Planning};
 use super::session::Session;
 use crate::base::error::Error;
 use crate::base::process::Command;
-use crate::build::Start;
+use crate::build::{MeasuredFiles, Start};
 use crate::image::plan::{Action, Planned};
 use crate::settings::Work;
 use crate::ui::Ui;
@@ -162,11 +162,13 @@ async fn check_unmoved(ready: &[Ready<'_>], lock: &UnionLock, packed: impl Futur
     let reloaded = async { Ok(Workspace::load(&work.scope.cargo, work.scope.manifest_path.as_deref()).await?) };
     let (packed, now) = try_join(packed, reloaded).await?;
     let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**ui).await?;
+    let files = MeasuredFiles::new(&work.scope.cache);
     for ready in ready {
         let declared = &ready.package.declared.package;
         let package = now.package(&declared.name).unwrap_or(declared);
-        ready.needed().try_for_each(|image| image.keyed.check_unmoved(package, &now, &again, lock.packages()))?;
+        ready.needed().try_for_each(|image| image.keyed.check_unmoved(package, &now, &again, &files, lock.packages()))?;
     }
+    work.scope.cache.keep_measured();
     Ok(packed)
 }
 

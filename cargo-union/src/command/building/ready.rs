@@ -247,6 +247,7 @@ impl Package<'_> {
             chain: keyed.chain.clone(),
             steps: keyed.left.clone(),
             workspace: self.session.workspace.root.clone(),
+            files: keyed.files(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),
             told: describing::labels(described),

@@ -11,9 +11,9 @@ use union_build::spec::{self, Base, Spec};
 use super::bases::{self, Policy};
 use crate::base::cache::Cache;
 use crate::base::error::Error;
-use crate::build::LockedBase;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
+use crate::build::{LockedBase, MeasuredFiles};
 use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
@@ -85,6 +85,11 @@ impl Keyed {
         spec.registry.as_ref().map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
     }
 
+    /// What the copied files held when its key was made.
+    pub(in crate::command) fn files(&self) -> Arc<MeasuredFiles> {
+        self.ground.files.clone()
+    }
+
     /// Its binaries, sorted; none for an environment.
     pub(in crate::command) fn binaries(&self) -> Vec<String> {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
@@ -106,9 +111,10 @@ impl Keyed {
         package: &Package,
         workspace: &Workspace,
         again: &Snapshot<'_>,
+        files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace, files)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
@@ -143,8 +149,9 @@ pub(in crate::command) async fn compute(
     ask: &Ask<'_>,
 ) -> Result<Vec<Keyed>> {
     let mut images = Vec::new();
+    let files = Arc::new(MeasuredFiles::new(ask.cache));
     for spec in declared.spec.images.values() {
-        images.push(image(declared, workspace, spec, snapshot, lock, ask).await?);
+        images.push(image(declared, workspace, spec, snapshot, lock, ask, &files).await?);
     }
     let own: BTreeMap<String, Key> = images.iter().map(|keyed| (keyed.name.clone(), keyed.key)).collect();
     for keyed in &mut images {
@@ -165,6 +172,7 @@ async fn image(
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &Ask<'_>,
+    files: &Arc<MeasuredFiles>,
 ) -> Result<Keyed> {
     let chain = chain(&declared.spec, spec);
     let platforms = platforms(spec)?;
@@ -173,12 +181,12 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
+    let ground = made::ground(declared, &chain, &bases, lock, ask, files.clone()).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, workspace)?;
+    let own = own_inputs(&chain, &ground, &binaries, workspace, files)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -214,14 +222,14 @@ fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace) -> Result<Own> {
+fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace, files: &MeasuredFiles) -> Result<Own> {
     let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
-    let mut config = config_inputs(chain, &platforms, &binaries)?;
+    let mut config = config_inputs(chain, &platforms, &binaries, files)?;
     let spec = chain.last().expect("a chain ends with the image's own spec");
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
-    Ok(Own { environment: ground.inputs(chain, workspace)?, config })
+    Ok(Own { environment: ground.inputs(chain, workspace, files)?, config })
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.
