@@ -1,5 +1,6 @@
 //! `run` where no engine is needed: what it refuses, and `--host`.
 
+use union_tests::run::until_ended;
 use union_tests::{Project, str};
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
@@ -118,9 +119,18 @@ fn an_interrupted_process_ends_and_leaves_nothing() {
     run.until_stderr_has("it runs");
     run.interrupt();
     run.wait().exits(130).stderr_has("U0007");
-    let pid = project.read("pid");
-    assert!(!std::path::Path::new("/proc").join(pid).exists(), "the process is still there");
+    until_ended(&project.read("pid"));
     assert!(project.files_below("target/union/run").is_empty());
+}
+
+#[test]
+fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted() {
+    // The signal has reached the program alone, or it first.
+    for script in ["kill -INT $$", "kill -TERM 0", "trap 'exit 130' TERM; kill -TERM 0"] {
+        let main = format!("fn main() {{ std::process::Command::new(\"/bin/sh\").args([\"-c\", {script:?}]).exec(); }}");
+        let project = task("").file("src/main.rs", format!("use std::os::unix::process::CommandExt as _;\n{main}\n")).locked();
+        project.run(["run", "train", "--host"]).exits(130).stderr_has("U0007").stdout_is("");
+    }
 }
 
 #[test]
