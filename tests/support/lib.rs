@@ -17,6 +17,7 @@ pub mod c;
 pub mod engine;
 pub mod hostile;
 pub mod http;
+mod namespaces;
 pub mod project;
 pub mod registry;
 pub mod run;
