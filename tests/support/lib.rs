@@ -11,6 +11,7 @@
 //! Nothing here knows how the tool works inside: tests see what a user sees. Everything that is
 //! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
 
+pub mod arbitrary;
 pub mod backend;
 pub mod base;
 pub mod c;

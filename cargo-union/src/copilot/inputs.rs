@@ -273,4 +273,28 @@ mod tests {
             ]
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
+            fn given(value: serde_json::Value) -> union_build::spec::given::Given {
+                use union_build::spec::given::Given;
+                match value {
+                    serde_json::Value::Null => Given::Nothing,
+                    serde_json::Value::Bool(value) => Given::Bool(value),
+                    serde_json::Value::String(text) => Given::Text(text),
+                    serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Given::Float(number.as_f64().unwrap()), Given::Integer),
+                    serde_json::Value::Array(values) => Given::List(values.into_iter().map(given).collect()),
+                    serde_json::Value::Object(values) => Given::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+                }
+            }
+            let given = given(value);
+            for ty in ["integer", "float", "string", "boolean", "datetime", "duration", "struct", "file", "list[struct]", "map[duration]", "optional[float]"] {
+                let Ok(value) = Value::of(&union_build::spec::types::Type::parse(ty).unwrap(), &given) else { continue };
+                let inputs = BTreeMap::from([("x".to_owned(), value)]);
+                drop(lay_out(&inputs, &data(DataFormat::Json, FileLayout::NamedDir), "/in"));
+                crate::copilot::filled(&["{{.inputs.x}}".to_owned()], &inputs);
+            }
+        }
+    }
 }

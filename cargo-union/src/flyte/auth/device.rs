@@ -116,4 +116,17 @@ mod tests {
             assert_eq!(after(denial, second), None, "{denial}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_answer_is_a_code_or_none(answer in union_tests::arbitrary::object(&[
+            ("device_code", "\"secret\""), ("user_code", "\"A-B\""), ("verification_uri", "\"https://a.test/b\""), ("expires_in", "600"), ("interval", "5"),
+        ])) {
+            if let Ok(code) = serde_json::from_value::<DeviceCode>(answer) {
+                let expires = seconds(code.expires_in.as_ref(), EXPIRES).min(LONGEST);
+                let interval = seconds(code.interval.as_ref(), INTERVAL).clamp(SHORTEST, SLOWEST);
+                proptest::prop_assert!(Instant::now() + expires + (interval + SLOWER) > Instant::now());
+            }
+        }
+    }
 }
