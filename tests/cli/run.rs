@@ -62,6 +62,12 @@ fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
     outcome.fails_with("U0802").stderr_has("`--host` has no image").stderr_has("a file below `/etc/flyte/secrets`");
 }
 
+#[test]
+fn an_empty_command_leaves_the_program_to_the_image_which_the_host_does_not_have() {
+    let outcome = task("bin = \"hello\"\ncommand = []").run(["run", "train", "--host"]).exits(2).compiles_nothing();
+    outcome.fails_with("U0802").stderr_has("Cargo.toml:10:11").stderr_has("runs the entrypoint of its image");
+}
+
 /// A program that is told where its folders are, and doubles a number.
 const DOUBLE: &str = "fn main() {\n    \
     let words: Vec<String> = std::env::args().skip(1).collect();\n    \
