@@ -190,7 +190,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn whatever_buildah_tells_is_heard(pieces in proptest::collection::vec(proptest::prop_oneof![
+        fn any_news_of_buildah_is_heard(pieces in proptest::collection::vec(proptest::prop_oneof![
             union_tests::arbitrary::bytes(40),
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::spoiled("{\"stream\":\"STEP 1/2: RUN x\\n\",\"error\":\"no\"}\n"), String::into_bytes),
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::object(&[("stream", "\"--> Using cache\""), ("message", "\"m\"")]), |value| format!("{value}\n").into_bytes()),

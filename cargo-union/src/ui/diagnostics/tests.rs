@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn a_spoiled_manifest_is_read_and_its_problems_shown(text in spoiled(VALID)) {
+    fn any_spoiled_manifest_is_read_and_its_problems_shown(text in spoiled(VALID)) {
         read(&text, None);
         read(VALID, Some(&text.replace("[package", "[workspace")));
     }
