@@ -152,9 +152,6 @@ async fn what_cargo_has_started_ends_with_a_dropped_compile() {
         _ = project.build() => panic!("the build script sleeps"),
         () = started => {}
     }
-    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&pid_file).unwrap());
-    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        tokio::task::yield_now().await;
-    }
+    union_tests::run::until_ended(&std::fs::read_to_string(&pid_file).unwrap());
     assert!(!survived.exists(), "the build script came to its own end");
 }

@@ -264,6 +264,21 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// The lock, if nobody else holds it.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, also where the file system has no locks.
+    pub fn available(path: &Path) -> Result<Option<Self>> {
+        let file = open_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(cause)) => Err(unwritable(path, cause)),
+        }
+    }
+}
+
 fn open_lock(path: &Path) -> Result<File> {
     create_folder(path.parent().unwrap_or(Path::new(".")))?;
     File::options().create(true).truncate(false).write(true).open(path).map_err(|cause| unwritable(path, cause))

@@ -288,6 +288,7 @@ impl Failed {
     }
 
     fn new(program: &OsStr, status: ExitStatus, stderr: &[u8]) -> Self {
+        super::signal::note_failure(status.code(), signal(status));
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.trim_end().lines().collect();
         let stderr = lines[lines.len().saturating_sub(Self::LINES_KEPT)..].join("\n");

@@ -193,8 +193,36 @@ fn authorities(config: &Config, environment: &Environment) -> Authorities {
     }
 }
 
-/// A store may be a cloud's, or behind the authority of the backend: both are trusted.
+/// A store may be a cloud's, or behind the authority of the backend: both are trusted. Whoever names an authority
+/// wants it asked, here as at the backend.
 fn authorities_of_stores(config: &Config, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
-    Authorities { file: backend.only.clone().or(backend.file), only: None, ..backend }
+    let anybody = backend.anybody && backend.only.is_none();
+    Authorities { file: backend.only.clone().or(backend.file), only: None, anybody, ..backend }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::flyte::config::{Request, load};
+
+    /// Whether the backend and its store may be anybody, with these variables.
+    fn anybody(variables: &[&str]) -> [bool; 2] {
+        let folder = PathBuf::from("/");
+        let mut environment = Environment::default();
+        variables.iter().for_each(|name| environment.set(*name, if name.ends_with("PATH") { "/ca.pem" } else { "true" }));
+        let request = Request { environment: &environment, folder: &folder, file: None, endpoint: None, org: None };
+        let (config, problems) = load(&request).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        [authorities(&config, &environment).clone(), authorities_of_stores(&config, &environment)]
+            .map(|authorities| authorities.anybody && authorities.only.is_none())
+    }
+
+    #[test]
+    fn a_named_authority_is_asked_by_backend_and_store_whatever_else_is_said() {
+        let (skip, file) = ("FLYTE_ADMIN_INSECURESKIPVERIFY", "FLYTE_ADMIN_CACERTFILEPATH");
+        assert_eq!([anybody(&[]), anybody(&[file]), anybody(&[skip, file])], [[false; 2]; 3]);
+        assert_eq!(anybody(&[skip]), [true; 2]);
+    }
 }
