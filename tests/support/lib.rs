@@ -18,6 +18,7 @@ pub mod engine;
 pub mod hostile;
 pub mod http;
 pub mod project;
+pub mod proxy;
 pub mod registry;
 pub mod run;
 pub mod stub;
