@@ -70,8 +70,8 @@ fn mutual(world: &mut World) -> (Registry, Authority, PathBuf) {
     let folder = certs.join(registry.host());
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(authority.certificate(), folder.join("ca.crt")).unwrap();
-    // The first one is not there, as on most machines.
-    world.settings.surroundings.certs = vec![world.folder.path().join("etc/docker/certs.d"), certs];
+    // The other one is not there, as on most machines.
+    world.settings.surroundings.certs = vec![certs, world.folder.path().join("etc/docker/certs.d")];
     (registry, authority, folder)
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as StdError;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -46,7 +47,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const REDIRECTS: usize = 5;
 
 /// Connections to servers.
-#[derive(Debug)]
 pub(crate) struct Transport {
     insecure: BTreeSet<String>,
     trust: Trust,
@@ -58,7 +58,7 @@ pub(crate) struct Transport {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ClientKind {
     secure: bool,
-    proxy: Option<Url>,
+    proxy: Option<Proxy>,
     certificates: Vec<PathBuf>,
 }
 
@@ -118,7 +118,11 @@ impl Transport {
         }
         let silence = if outgoing.patient { None } else { Some(SILENCE) };
         let response = outgoing.body.send(request, silence).await;
-        let response = response.map_err(|error| failed(&authority(url), proxy, error))?;
+        let response = response.map_err(|error| {
+            let help = self.trust.client_help(&authority(url)).filter(|_| is_refused_client(&error));
+            let fault = failed(&authority(url), proxy, error);
+            Fault { help: fault.help.or(help), ..fault }
+        })?;
         match proxy {
             // Without encryption, it is the proxy that answers so.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
@@ -141,7 +145,7 @@ impl Transport {
     fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, Fault> {
         let secure = url.scheme() == "https";
         let certificates = if secure { self.trust.folders_of(url) } else { Vec::new() };
-        let kind = ClientKind { secure, proxy: proxy.map(Proxy::address).transpose()?.cloned(), certificates };
+        let kind = ClientKind { secure, proxy: proxy.cloned(), certificates };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -160,11 +164,18 @@ impl Transport {
             // Which proxy it is has been decided.
             .no_proxy();
         if let Some(proxy) = &kind.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
+            builder = builder.proxy(reqwest::Proxy::all(proxy.address()?.clone()).map_err(unusable)?);
         }
         let client = builder.build().map_err(unusable)?;
         clients.insert(kind, client.clone());
         Ok(client)
+    }
+}
+
+impl fmt::Debug for Transport {
+    /// Without the clients, which would show the logins of proxies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("insecure", &self.insecure).field("proxies", &self.proxies).finish_non_exhaustive()
     }
 }
 
@@ -205,12 +216,7 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Fault {
         Some(rustls::Error::InvalidMessage(_)) => {
             Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS{through}: {why}"))
         }
-        Some(cause) => {
-            let help = matches!(cause, rustls::Error::AlertReceived(_)).then(|| format!(
-                "If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `~/.config/containers/certs.d/{host}`."
-            ));
-            Fault { help, ..Fault::new(Kind::Untrusted, format!("{host}{through}: {why}")) }
-        }
+        Some(_) => Fault::new(Kind::Untrusted, format!("{host}{through}: {why}")),
         None if error.is_connect() && error.is_timeout() => {
             Fault::new(Kind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
         }
@@ -246,6 +252,12 @@ fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Op
 fn login_wanted(host: &str, proxy: &Proxy) -> Fault {
     let cause = format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
     Fault { help: Some(proxy.cure(host)), ..Fault::new(Kind::Refused, cause) }
+}
+
+/// Whether a server has ended the handshake, as those do that want a certificate of their clients.
+fn is_refused_client(error: &body::SendError) -> bool {
+    let body::SendError::Http(error) = error else { return false };
+    matches!(tls_cause(error), Some(rustls::Error::AlertReceived(_)))
 }
 
 fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {

@@ -21,7 +21,7 @@ pub struct Proxies {
 }
 
 /// A proxy.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Proxy {
     variable: String,
     /// Where it is, with a login perhaps; or why that is not known.

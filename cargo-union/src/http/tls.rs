@@ -62,6 +62,12 @@ impl Trust {
         folders.filter(|folder| folder.is_dir()).collect()
     }
 
+    /// Where a certificate for one registry would be read, when there are folders for them.
+    pub(super) fn client_help(&self, host: &str) -> Option<String> {
+        let folder = self.named.registries.first()?.join(host);
+        Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{}`.", folder.display()))
+    }
+
     /// A configuration that trusts the common authorities and those of some folders, and has the
     /// certificates of clients that are in these.
     pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
