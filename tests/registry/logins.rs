@@ -165,6 +165,18 @@ async fn where_a_login_is_needed_the_error_says_why_there_is_none() {
 }
 
 #[tokio::test]
+async fn a_missing_helper_is_told_of_once_for_all_registries() {
+    let registries = [public(), public(), public()];
+    let world = World::new().config(r#"{"credsStore": "desktop.exe"}"#);
+    let client = world.client();
+    for registry in &registries {
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
+    }
+    assert_eq!(world.told.warnings().len(), 1, "{:?}", world.told.lines());
+}
+
+#[tokio::test]
 async fn a_login_beside_a_broken_helper_is_used() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let world = World::new().login(registry.host(), "me", PASSWORD);

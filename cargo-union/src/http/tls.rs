@@ -158,3 +158,30 @@ fn is_certificate(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "crt" || extension == "pem" || extension.as_encoded_bytes().iter().all(u8::is_ascii_digit))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_has_folders_by_host_and_port() {
+        let root = tempfile::tempdir().unwrap();
+        let (docker, podman) = (root.path().join("docker"), root.path().join("podman"));
+        for folder in ["docker/reg.test", "docker/reg.test:443", "podman/reg.test", "podman/reg.test:5000", "docker/[2001:db8::1]:5000"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let trust = Trust::new(Authorities { registries: vec![podman, docker], ..Authorities::default() });
+        for (url, expected) in [
+            ("https://reg.test/v2/", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"][..]),
+            ("https://REG.test:443", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"]),
+            ("https://reg.test:5000", &["podman/reg.test:5000"]),
+            ("https://[2001:db8::1]:5000", &["docker/[2001:db8::1]:5000"]),
+            ("https://other.test", &[]),
+            ("https://../", &[]),
+        ] {
+            let Ok(url) = Url::parse(url) else { continue };
+            assert_eq!(trust.folders_of(&url), expected.iter().map(|folder| root.path().join(folder)).collect::<Vec<_>>(), "{url}");
+        }
+    }
+}

@@ -19,6 +19,7 @@ use union_build::diag::Code;
 use super::Login;
 use crate::base::fs::unreadable;
 use crate::base::secret::Secret;
+use crate::http::fault::clean;
 use crate::publish::failure::Failure;
 
 /// The longest config that is read.
@@ -209,13 +210,13 @@ fn helper(key: &str, program: &Value) -> Option<Entry> {
         Value::Null => None,
         Value::String(program) if program.is_empty() => None,
         Value::String(program) => Some(Entry::Helper { program: program.clone(), server: key.to_owned() }),
-        _ => Some(Entry::Unusable(format!("the helper for `{key}` is not the name of a program"))),
+        _ => Some(Entry::Unusable(format!("the helper for `{}` is not the name of a program", clean(key)))),
     }
 }
 
 /// The login of an entry; `None` when it has none, as where a helper keeps it.
 fn login(key: &str, auth: &Value) -> Option<Entry> {
-    let unusable = |why: &str| Some(Entry::Unusable(format!("the login for `{key}` {why}")));
+    let unusable = |why: &str| Some(Entry::Unusable(format!("the login for `{}` {why}", clean(key))));
     let auth = match auth {
         Value::Null => return None,
         Value::Object(auth) => auth,

@@ -14,6 +14,7 @@ use union_build::diag::Code;
 use super::Reporter;
 use super::failure::Failure;
 use crate::base::secret::Secret;
+use crate::http::fault::clean;
 use crate::http::{Transport, credential};
 
 mod challenge;
@@ -245,9 +246,12 @@ impl Authenticator {
                 let (login, source) = match entry {
                     Entry::Login(login) => (Some(login), place.to_string()),
                     Entry::Helper { program, server } => {
-                        let source = format!("`{}`, which {place} names", helper::program(&program));
+                        let source = format!("`{}`, which {place} names", clean(&helper::program(&program)));
                         let login = self.ask(&program, &server).await.unwrap_or_else(|why| {
-                            self.note(&mut troubles, format!("the credential helper {source} for `{server}`, {why}"));
+                            // One that is missing is missing for every registry.
+                            let once = format!("the credential helper {source}, {why}");
+                            let trouble = format!("the credential helper {source} for `{}`, {why}", clean(&server));
+                            self.note(&mut troubles, &once, trouble);
                             None
                         });
                         (login, source)
@@ -257,7 +261,7 @@ impl Authenticator {
                         if place.is_named() {
                             return Err(Failure::new(Code::CredentialsInvalid, trouble));
                         }
-                        self.note(&mut troubles, trouble);
+                        self.note(&mut troubles, &trouble.clone(), trouble);
                         continue;
                     }
                 };
@@ -282,15 +286,15 @@ impl Authenticator {
             match source.read() {
                 Ok(config) => configs.read.extend(config.map(|config| (source.clone(), config))),
                 Err(unread) if unread.is_error => return Err(unread.failure),
-                Err(unread) => self.note(&mut configs.troubles, unread.failure.cause),
+                Err(unread) => self.note(&mut configs.troubles, &unread.failure.cause.clone(), unread.failure.cause),
             }
         }
         Ok(configs)
     }
 
-    /// Keeps what cannot be used for the error that may follow, and warns of it once.
-    fn note(&self, troubles: &mut Vec<String>, trouble: String) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(trouble.clone()) {
+    /// Keeps what cannot be used for the error that may follow, and warns of it unless the same was said before.
+    fn note(&self, troubles: &mut Vec<String>, said: &str, trouble: String) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(said.to_owned()) {
             self.reporter.warning(&format!("{trouble}; going on without it"));
         }
         troubles.push(trouble);
