@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod bases;
+mod beside;
 mod cuda;
 mod disks;
 mod engines;
@@ -11,6 +12,7 @@ mod lines;
 mod lock;
 mod logins;
 mod main_job;
+mod proxies;
 mod runs;
 mod site;
 mod starting;

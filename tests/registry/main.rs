@@ -7,6 +7,7 @@ mod bad_lines;
 mod images;
 mod logins;
 mod many;
+mod proxies;
 mod pulling;
 mod pushing;
 mod secure;

@@ -20,6 +20,7 @@ pub mod hostile;
 pub mod http;
 mod namespaces;
 pub mod project;
+pub mod proxy;
 pub mod registry;
 pub mod run;
 pub mod stub;

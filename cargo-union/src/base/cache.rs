@@ -1,6 +1,7 @@
 //! The user's cache of blobs and of packed layers, shared by all workspaces and processes.
 //!
-//! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`:
+//! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`; where none of the last
+//! two is known or can be written, a folder below the workspace's target folder:
 //! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>.json` what was learned about
 //! them. Every entry is put in place whole by one rename, so several processes may share it; a
 //! missing or removed entry only costs time.
@@ -34,26 +35,37 @@ const OLD_NOTE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The cache's folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    folder: PathBuf,
+    /// Where it is to be; `None` when nothing says so.
+    wanted: Option<PathBuf>,
+    /// Whether the user named it, so that no other folder stands in for it.
+    is_named: bool,
+    /// Where it is.
+    folder: Arc<OnceLock<PathBuf>>,
     /// The lock of this process, once it uses blobs; `None` where no lock can be had.
     used: Arc<OnceLock<Option<File>>>,
     /// What large files of the user's hold.
-    files: Arc<StatCache>,
+    files: Arc<OnceLock<StatCache>>,
+    /// Whether nothing is taken from an earlier process.
+    rehashes: bool,
 }
 
 impl Cache {
     /// A cache in a folder, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        let folder = folder.into();
-        let files = Arc::new(StatCache::new(folder.join(FILES)));
-        Self { folder, used: Arc::default(), files }
+        Self {
+            wanted: Some(folder.into()),
+            is_named: true,
+            folder: Arc::default(),
+            used: Arc::default(),
+            files: Arc::default(),
+            rehashes: false,
+        }
     }
 
     /// The same cache, which takes no file's hash from an earlier process.
     #[must_use]
     pub fn rehashing(self) -> Self {
-        let files = Arc::new(StatCache::new(self.folder.join(FILES)).distrusting());
-        Self { files, ..self }
+        Self { files: Arc::default(), rehashes: true, ..self }
     }
 
     /// Size and hash of a file's content. A large one is read only when it may have changed since an earlier run.
@@ -61,17 +73,48 @@ impl Cache {
     /// # Errors
     /// `FileUnreadable`.
     pub fn measure(&self, path: &Path) -> Result<Measured> {
-        self.files.measure(path)
+        self.files().measure(path)
     }
 
     /// Keeps what was learned of files for the next run.
     pub fn keep_measured(&self) {
-        self.files.save();
+        self.files().save();
+    }
+
+    fn files(&self) -> &StatCache {
+        self.files.get_or_init(|| {
+            let files = StatCache::new(self.folder().join(FILES));
+            if self.rehashes { files.distrusting() } else { files }
+        })
+    }
+
+    /// A cache at its usual place, when there is one; [`settle`](Self::settle) finds out whether it can be used.
+    pub fn usual(folder: Option<PathBuf>) -> Self {
+        Self { wanted: folder, is_named: false, folder: Arc::default(), used: Arc::default(), files: Arc::default(), rehashes: false }
+    }
+
+    /// Lets another folder stand in for a usual one that is not known or cannot be written, and says why.
+    /// A full disk is no reason: another folder would fill it as well.
+    pub fn settle(&self, otherwise: &Path) -> Option<String> {
+        if self.is_named || self.folder.get().is_some() {
+            return None;
+        }
+        let why = match &self.wanted {
+            None => "no folder for the cache is known, for HOME is not set".to_owned(),
+            Some(folder) => {
+                let written = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+                let cause = written.err().filter(|cause| !fs::is_full(cause))?;
+                format!("the cache `{}` cannot be written: {cause}", folder.display())
+            }
+        };
+        let settled = self.folder.set(otherwise.to_owned()).is_ok();
+        settled
+            .then(|| format!("{why}; using `{}`. Set UNION_CACHE_DIR to a folder that can be written and that stays.", otherwise.display()))
     }
 
     /// Where a blob is or would be.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join("blobs/sha256").join(digest.hex())
+        self.folder().join("blobs/sha256").join(digest.hex())
     }
 
     /// A blob's path, when it is there.
@@ -93,7 +136,7 @@ impl Cache {
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<Draft> {
         self.hold();
-        Draft::beside(&self.folder.join("blobs/sha256/draft"))
+        Draft::beside(&self.folder().join("blobs/sha256/draft"))
     }
 
     /// Puts a blob whose digest was computed while it was written into its place.
@@ -122,7 +165,7 @@ impl Cache {
 
     /// The cache's folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.get_or_init(|| self.wanted.clone().unwrap_or_else(|| PathBuf::from("target/union/cache")))
     }
 
     /// Removes the blobs that were not used for the longest time until the rest has at most `cap` bytes,
@@ -145,7 +188,7 @@ impl Cache {
     fn sweep_locked(&self, cap: u64) -> Result<u64> {
         let mut freed = 0;
         let mut blobs = Vec::new();
-        for entry in entries(&self.folder.join("blobs/sha256")) {
+        for entry in entries(&self.folder().join("blobs/sha256")) {
             if entry.is_draft {
                 freed += remove(&entry)?;
             } else if !entry.is_linked {
@@ -161,7 +204,7 @@ impl Cache {
             size -= blob.size;
             freed += remove(blob)?;
         }
-        for kind in std::fs::read_dir(self.folder.join("notes")).into_iter().flatten().flatten() {
+        for kind in std::fs::read_dir(self.folder().join("notes")).into_iter().flatten().flatten() {
             for note in entries(&kind.path()).filter(|note| note.is_draft || note.used.elapsed().is_ok_and(|age| age > OLD_NOTE)) {
                 freed += remove(&note)?;
             }
@@ -172,8 +215,8 @@ impl Cache {
     /// Keeps other processes from sweeping as long as this one runs. A cache that cannot be written is not swept either.
     fn hold(&self) -> Option<&File> {
         let locked = || {
-            std::fs::create_dir_all(&self.folder).ok()?;
-            let file = File::options().create(true).truncate(false).write(true).open(self.folder.join("used.lock")).ok()?;
+            std::fs::create_dir_all(self.folder()).ok()?;
+            let file = File::options().create(true).truncate(false).write(true).open(self.folder().join("used.lock")).ok()?;
             file.lock_shared().ok()?;
             Some(file)
         };
@@ -181,7 +224,7 @@ impl Cache {
     }
 
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
-        self.folder.join("notes").join(kind).join(format!("{name}.json"))
+        self.folder().join("notes").join(kind).join(format!("{name}.json"))
     }
 }
 
@@ -248,6 +291,25 @@ mod tests {
 
     fn is_there(cache: &Cache, digest: &Digest) -> bool {
         cache.blob_path(digest).exists()
+    }
+
+    #[test]
+    fn a_usual_folder_that_cannot_be_used_is_replaced_once_and_a_named_one_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, otherwise) = (folder.path().join("file"), folder.path().join("target/union/cache"));
+        std::fs::write(&file, "").unwrap();
+        for (usual, word) in [(None, "HOME"), (Some(file.join("cargo-union")), "cannot be written")] {
+            let cache = Cache::usual(usual);
+            let told = cache.settle(&otherwise).unwrap();
+            assert!(told.contains(word) && told.contains("target/union/cache"), "{told}");
+            assert_eq!((cache.folder(), cache.clone().settle(&otherwise)), (&*otherwise, None));
+            let digest = put(&cache, "blob", 0);
+            assert!(cache.blob(&digest).unwrap().starts_with(&otherwise));
+        }
+        let good = Cache::usual(Some(folder.path().join("good")));
+        assert_eq!((good.settle(&otherwise), good.folder()), (None, &*folder.path().join("good")));
+        let named = Cache::new(file.join("cargo-union"));
+        assert_eq!((named.settle(&otherwise), named.draft().is_err()), (None, true));
     }
 
     #[test]

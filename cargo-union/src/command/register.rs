@@ -61,7 +61,7 @@ struct Told<'a> {
 pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
     let work = &register.work;
     let version = register.version.as_deref().map(Version::chosen).transpose()?;
-    let session = Session::open(&work.scope, ui).await?;
+    let session = Session::open_with_cache(&work.scope, ui).await?;
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
     }

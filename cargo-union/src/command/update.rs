@@ -29,7 +29,7 @@ struct Moved {
 }
 
 pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
-    let session = Session::open(&update.scope, ui).await?;
+    let session = Session::open_with_cache(&update.scope, ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
     if update.environments.is_empty() {

@@ -78,7 +78,7 @@ struct Done {
 }
 
 pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
-    let mut session = Session::open(&run.work.scope, ui).await?;
+    let mut session = Session::open_with_cache(&run.work.scope, ui).await?;
     choose(&mut session, &run.task)?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];

@@ -18,7 +18,7 @@ use super::rpc::{Failure, Line, Stamp, Status, Streaming, Unary};
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::http::retry::Retry;
-use crate::http::{Authorities, Transport, Url, authority};
+use crate::http::{Authorities, Proxies, Transport, Url, authority};
 
 mod cluster;
 mod identity;
@@ -75,9 +75,10 @@ impl Client {
         let Surroundings { environment, folder, attended, retry, reporter } = surroundings;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
         let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
-        let transport = Arc::new(Transport::new(plain, authorities(config, &environment)));
+        let proxies = Proxies::of(|name| environment.get(name));
+        let transport = Arc::new(Transport::new(plain, authorities(config, &environment), proxies.clone()));
         let line = Line::new(transport, base.clone(), retry, reporter.clone());
-        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment)));
+        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
         let storage = Line::new(store, base, retry, reporter.clone());
         let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
         let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
@@ -187,7 +188,7 @@ fn authorities(config: &Config, environment: &Environment) -> Authorities {
     Authorities {
         file: set("SSL_CERT_FILE").map(PathBuf::from),
         folders: set("SSL_CERT_DIR").map(|folders| std::env::split_paths(folders).collect()).unwrap_or_default(),
-        docker: None,
+        registries: Vec::new(),
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
         anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
     }

@@ -79,6 +79,8 @@ fn value_of(text: &str) -> (String, &str) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(values: &[&str]) -> Option<Challenge> {
@@ -107,6 +109,14 @@ mod tests {
     fn what_cannot_be_met_is_no_challenge() {
         for header in ["", "Negotiate", r#"Bearer service="x""#, ",,,=", r#"Bearer realm"#] {
             assert_eq!(of(&[header]), None, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read(text in "([ -~]|[=,\"\\\\ ]|Bearer|Basic|realm){0,30}") {
+            of(&[&text]);
+            of(&["Basic realm=x", &text]);
         }
     }
 }

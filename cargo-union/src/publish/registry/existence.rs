@@ -66,7 +66,7 @@ impl Registry {
     /// Whether "denied" may mean "missing": to a user with a login.
     pub(super) fn is_ambiguous(&self, place: &Place, refusal: &Refusal) -> bool {
         let denied = refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403));
-        denied && self.wire.auth.source(&place.registry, &place.path).is_some()
+        denied && self.wire.auth.has_login(&place.registry, &place.path)
     }
 
     /// Requires that what a tag holds has the target's key and all its platforms.

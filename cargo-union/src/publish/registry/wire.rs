@@ -17,7 +17,7 @@ use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, He
 use crate::http::retry::{self, Retry};
 use crate::http::{self, Method, Outgoing, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
-use crate::publish::auth::{Authenticator, Scopes, login_help};
+use crate::publish::auth::{Authenticator, Scopes};
 use crate::publish::failure::Failure;
 
 /// How often a call may come back with a new token: one to begin with, one when that was refused.
@@ -79,7 +79,11 @@ impl Wire {
     pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
         let sources = settings.surroundings.sources(settings.registry_config.as_deref());
         Self {
-            transport: Transport::new(settings.insecure.clone(), settings.surroundings.authorities()),
+            transport: Transport::new(
+                settings.insecure.clone(),
+                settings.surroundings.authorities(),
+                settings.surroundings.proxies.clone(),
+            ),
             auth: Authenticator::new(sources, reporter.clone()),
             retry: settings.retry,
             origins: Origins::default(),
@@ -181,8 +185,7 @@ impl Wire {
         };
         let mut failure = Failure { again: retry::is_transient(status), pause: said, ..Failure::new(code, cause) };
         if matches!(status.as_u16(), 401 | 403) {
-            let source = self.auth.source(&place.registry, &place.path);
-            failure = failure.help(login_help(&place.registry, source.as_deref()));
+            failure = self.auth.explained(failure, &place.registry, &place.path);
         }
         Refusal { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
     }

@@ -51,7 +51,7 @@ pub(super) struct Known {
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
 pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<Ordered> {
     let scope = &remote.register.work.scope;
-    let mut session = Session::open(scope, ui).await?;
+    let mut session = Session::open_with_cache(scope, ui).await?;
     choose(&mut session, &wanted.task)?;
     let client = backend::client(&scope.backend, &session.backend, false, ui)?;
     let declared = &session.packages[0];
