@@ -192,4 +192,21 @@ fn a_registry_that_wants_a_clients_certificate_is_read_as_skopeo_reads_it() {
         let (accepted, printed) = accepts(&project, "", line);
         assert!(accepted, "{line}: {printed}");
     }
+    // The same in the folders of the machine, which is one only for the time of a line.
+    for machine in ["docker", "containers"] {
+        let certs = project.home().join("etc").join(machine).join("certs.d");
+        fs::create_dir_all(&certs).unwrap();
+        fs::rename(project.home().join(&folder), certs.join(registry.host())).unwrap();
+        let lines = lines.iter().map(|line| {
+            let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
+            (line, format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+        });
+        for (line, in_its_own_etc) in lines {
+            let (accepted, printed) = accepts(&project, "", line);
+            assert!(!accepted, "{line}: {printed}");
+            let (accepted, printed) = accepts(&project, "", &in_its_own_etc);
+            assert!(accepted, "{machine}: {line}: {printed}");
+        }
+        fs::rename(certs.join(registry.host()), project.home().join(&folder)).unwrap();
+    }
 }
