@@ -4,6 +4,7 @@
 
 mod bad_answers;
 mod bad_lines;
+mod front;
 mod images;
 mod logins;
 mod many;

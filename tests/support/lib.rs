@@ -15,6 +15,7 @@ pub mod backend;
 pub mod base;
 pub mod c;
 pub mod engine;
+pub mod front;
 pub mod hostile;
 pub mod http;
 pub mod project;
