@@ -39,7 +39,7 @@ async fn a_mount_and_a_resumed_upload_have_a_content_length() {
         world.client().publish(&target(&cut.host(), path, &key), &image, false).await.unwrap();
     }
     assert!(cut.count("PATCH", "/uploads/") > 0);
-    for seen in cut.seen().iter().filter(|seen| ["POST", "PUT", "PATCH"].contains(&seen.request.method.as_str())) {
+    for seen in cut.seen().iter().filter(|seen| ["POST", "PUT", "PATCH", "DELETE"].contains(&seen.request.method.as_str())) {
         assert!(seen.request.header("content-length").is_some(), "{} {}", seen.request.method, seen.request.path);
     }
 }

@@ -10,5 +10,6 @@ mod logins;
 mod many;
 mod pulling;
 mod pushing;
+mod resolving;
 mod secure;
 mod world;

@@ -113,7 +113,7 @@ impl Transport {
         }
         // Strict front ends answer 411 to a request that may have a body and tells no length (RFC 9110, 8.6); hyper tells
         // none where there is no body.
-        if outgoing.body.is_empty() && matches!(outgoing.method, Method::POST | Method::PUT | Method::PATCH) {
+        if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
             request = request.header(CONTENT_LENGTH, 0);
         }
         let silence = if outgoing.patient { None } else { Some(SILENCE) };

@@ -97,6 +97,11 @@ pub trait Reporter: Send + Sync {
         let _ = (host, source);
     }
 
+    /// Something is odd, and goes on all the same.
+    fn warn(&self, warning: &str) {
+        let _ = warning;
+    }
+
     /// Something failed and is tried again.
     fn retrying(&self, what: &str, why: &str, after: Duration) {
         let _ = (what, why, after);

@@ -66,6 +66,10 @@ impl publish::Reporter for Ui {
         self.detail("Credentials", format!("for {host} from {source}"));
     }
 
+    fn warn(&self, warning: &str) {
+        self.warning(warning);
+    }
+
     fn retrying(&self, what: &str, why: &str, after: Duration) {
         self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
     }

@@ -216,7 +216,7 @@ async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &
     for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
-            base += image.layers.iter().map(|layer| layer.size).sum::<u64>();
+            base = image.layers.iter().fold(base, |sum: u64, layer| sum.saturating_add(layer.size));
         }
     }
     Ok(Moves { base_at_most: Some(base), code_about })

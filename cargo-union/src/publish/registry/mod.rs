@@ -8,7 +8,7 @@
 //! image is there, `upload` moves blobs, `push` puts images together out of these; all of them
 //! speak through `wire`, which asks `origin` how a host is spoken to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -52,6 +52,8 @@ pub struct Registry {
     downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
     holders: Holders,
     parts: Parts,
+    /// What was told of bases, each once.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Registry {
@@ -66,6 +68,7 @@ impl Registry {
             downloads: Mutex::default(),
             holders: Holders::default(),
             parts: Parts::default(),
+            warned: Mutex::default(),
         }
     }
 }

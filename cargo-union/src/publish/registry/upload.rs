@@ -136,10 +136,15 @@ impl Registry {
 
     /// Starts an upload and cancels it: that is refused exactly when a real one would be.
     pub(super) async fn try_upload(&self, place: &Place) -> Result<(), Failure> {
-        let url = self.start_upload(place).await?.url;
-        // A registry that keeps the empty upload removes it some day.
-        let _ = self.wire.send_once(&self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, url)).await;
+        let session = self.start_upload(place).await?;
+        self.cancel(place, &session).await;
         Ok(())
+    }
+
+    /// Releases what a registry holds for an upload. One that does not do it removes the upload some day.
+    async fn cancel(&self, place: &Place, session: &Session) {
+        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, session.url.clone());
+        let _ = self.wire.send_once(&call).await;
     }
 
     async fn has_blob(&self, place: &Place, digest: Digest) -> Result<bool, Failure> {
@@ -187,7 +192,10 @@ impl Registry {
             let sending = Sending { place, descriptor, source: &source, part: part.and_then(Part::size), sent };
             let Err(Refused { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
             if is_too_large(&refusal) {
-                let Some(next) = parts::smaller(size, session.least) else { return Err(parts::too_large(refusal, size)) };
+                let Some(next) = parts::smaller(size, session.least) else {
+                    self.cancel(place, &session).await;
+                    return Err(parts::too_large(refusal, size));
+                };
                 self.parts.learn(place, next);
                 part = Some(Part::Known(next));
             } else if matches!(part, Some(Part::Tried))
@@ -210,7 +218,10 @@ impl Registry {
             let at = session.start;
             session = match self.received(place, &session).await {
                 Some(next) if next.start <= descriptor.size && !matches!(part, Some(Part::Never)) => next,
-                _ => self.start_upload(place).await?,
+                _ => {
+                    self.cancel(place, &session).await;
+                    self.start_upload(place).await?
+                }
             };
             failed = if session.start >= at + PROGRESS { 0 } else { failed };
         }
