@@ -8,6 +8,7 @@ mod cuda;
 mod disks;
 mod engines;
 mod examples;
+mod foreign_bases;
 mod lines;
 mod lock;
 mod logins;

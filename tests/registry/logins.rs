@@ -308,3 +308,57 @@ async fn no_secret_is_in_any_error_any_report_or_any_debug_print() {
         "it was never sent"
     );
 }
+
+/// A registry behind a token server that always gives this answer.
+fn with_token_answer(status: u16, body: &'static str) -> Hostile {
+    Hostile::start(move |request, _| {
+        if request.path == "/token" {
+            return Some(Reply::status(status).body(body).into());
+        }
+        let challenge = format!(r#"Bearer realm="http://{}/token",service="",scope="""#, request.header("host").unwrap_or_default());
+        let allowed = request.header("authorization") == Some("Bearer T");
+        (request.path != "/v2/" && !allowed).then(|| Reply::status(401).with("WWW-Authenticate", challenge).into())
+    })
+}
+
+#[tokio::test]
+async fn a_token_is_taken_from_every_form_of_answer_that_docker_takes() {
+    for body in [
+        r#"{"token":"","access_token":"T"}"#,
+        r#"{"token":null,"access_token":"T","expires_in":null,"issued_at":null}"#,
+        r#"{"token":"T","expires_in":-5}"#,
+        r#"{"token":"T","expires_in":"300"}"#,
+        r#"{"token":"T","expires_in":299.5,"refresh_token":7}"#,
+        "{\"Token\":\"T\\n\"}\n",
+    ] {
+        let registry = with_token_answer(200, body);
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        assert_eq!(World::new().client().existence(&target).await.unwrap(), Existence::Missing, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_usable_token_is_an_error_that_shows_nothing_of_it() {
+    for (status, body, code) in [
+        (200, r#"{"token":"","access_token":""}"#, Code::RegistryInvalid),
+        (200, r#"{"token":7,"password":"correct-horse-battery"}"#, Code::RegistryInvalid),
+        (200, r#"{"token":"correct-horse-battery\u0000"}"#, Code::RegistryInvalid),
+        (200, r#"["correct-horse-battery"]"#, Code::RegistryInvalid),
+        (200, r#"{"token":"correct-horse-battery"#, Code::RegistryInvalid),
+        (200, "<html>correct-horse-battery</html>", Code::RegistryInvalid),
+        (200, "", Code::RegistryInvalid),
+        (204, "", Code::RegistryInvalid),
+        (404, r#"{"token":"T"}"#, Code::RegistryInvalid),
+        (401, r#"{"details":"correct-horse-battery"}"#, Code::RegistryDenied),
+        (500, "correct-horse-battery", Code::RegistryFailed),
+    ] {
+        let registry = with_token_answer(status, body);
+        let world = World::new().login(&registry.host(), "me", PASSWORD);
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        let error = world.client().existence(&target).await.unwrap_err();
+        let text = format!("{error:?} {} {} {:?}", error.chain().join(": "), error.advice(), world.told.lines());
+        assert_eq!(error.code(), code, "{status} {body}: {text}");
+        assert!(text.contains(&registry.host()) && text.contains("token server"), "{status} {body}: {text}");
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}

@@ -2,20 +2,21 @@
 //!
 //! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`; where none of the last
 //! two is known or can be written, a folder below the workspace's target folder:
-//! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>.json` what was learned about
-//! them. Every entry is put in place whole by one rename, so several processes may share it; a
+//! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>` what was learned about
+//! them, with a hash before it. Every entry is put in place whole by one rename, so several processes may share it; a
 //! missing or removed entry only costs time.
 //!
 //! Whoever takes a path of a blob may open it until the process ends: a process that uses blobs holds
 //! a shared lock, and [`Cache::sweep`] removes nothing while another process holds one.
 
+use std::collections::HashSet;
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::fs::{self, Draft, Measured};
@@ -25,6 +26,8 @@ use crate::image::digest::Digest;
 /// The size that the cache is swept down to when the user names no other.
 pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
+/// The length of the hash before each note, by which a note that was damaged is known.
+const HASH: usize = 64;
 /// A blob that was used so recently is not marked again.
 const RECENT: Duration = Duration::from_secs(3600);
 /// Where the hashes of files are. Raise the number when what is kept of a file changes.
@@ -47,6 +50,31 @@ pub struct Cache {
     files: Arc<OnceLock<StatCache>>,
     /// Whether nothing is taken from an earlier process.
     rehashes: bool,
+    /// The blobs that this process has written or read to their ends.
+    checked: Arc<Mutex<HashSet<Digest>>>,
+}
+
+/// The kind of notes on blobs whose bytes were read.
+const CHECKED: &str = "checked-1";
+
+/// By what a file is known to be the one that was read.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    size: u64,
+    modified: Duration,
+    inode: u64,
+    /// The run of the machine: what it had not yet written when power was lost is not there in the next one.
+    boot: String,
+}
+
+impl Seen {
+    /// `None` where the runs of the machine cannot be told apart.
+    fn of(path: &Path) -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let data = path.metadata().ok()?;
+        let modified = data.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self { size: data.len(), modified, inode: inode(&data), boot: boot.trim().to_owned() })
+    }
 }
 
 impl Cache {
@@ -59,6 +87,7 @@ impl Cache {
             used: Arc::default(),
             files: Arc::default(),
             rehashes: false,
+            checked: Arc::default(),
         }
     }
 
@@ -90,7 +119,15 @@ impl Cache {
 
     /// A cache at its usual place, when there is one; [`settle`](Self::settle) finds out whether it can be used.
     pub fn usual(folder: Option<PathBuf>) -> Self {
-        Self { wanted: folder, is_named: false, folder: Arc::default(), used: Arc::default(), files: Arc::default(), rehashes: false }
+        Self {
+            wanted: folder,
+            is_named: false,
+            folder: Arc::default(),
+            used: Arc::default(),
+            files: Arc::default(),
+            rehashes: false,
+            checked: Arc::default(),
+        }
     }
 
     /// Lets another folder stand in for a usual one that is not known or cannot be written, and says why.
@@ -130,6 +167,28 @@ impl Cache {
         Some(path)
     }
 
+    /// A blob's path, when it is there and has its digest. One that was truncated or changed, as after a loss of power, is
+    /// removed, so that it is made or fetched again. Its bytes are read once: as long as the file and the run of the
+    /// machine are the same, they stay as they were.
+    pub fn whole(&self, digest: &Digest) -> Option<PathBuf> {
+        let path = self.blob(digest)?;
+        if self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
+            return Some(path);
+        }
+        let seen = Seen::of(&path);
+        if seen.is_none() || self.note(CHECKED, &digest.hex()) != seen {
+            if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
+                let _ = fs::remove(&path);
+                return None;
+            }
+            if let Some(seen) = &seen {
+                let _ = self.put_note(CHECKED, &digest.hex(), seen);
+            }
+        }
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        Some(path)
+    }
+
     /// A file to write a new blob into; [`keep`](Self::keep) gives it its name.
     ///
     /// # Errors
@@ -146,12 +205,18 @@ impl Cache {
     pub fn keep(&self, draft: Draft, digest: &Digest) -> Result<PathBuf> {
         let path = self.blob_path(digest);
         draft.keep(&path)?;
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
         Ok(path)
     }
 
     /// What was learned about something; `None` when nothing was, or it cannot be read.
     pub fn note<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
-        serde_json::from_slice(&std::fs::read(self.note_path(kind, name)).ok()?).ok()
+        let note = std::fs::read(self.note_path(kind, name)).ok()?;
+        let (hash, json) = note.split_at_checked(HASH)?;
+        if Digest::of(json).hex().as_bytes() != hash {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
     }
 
     /// Keeps what was learned about something.
@@ -159,8 +224,8 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn put_note<T: Serialize>(&self, kind: &str, name: &str, note: &T) -> Result<()> {
-        let bytes = serde_json::to_vec(note).expect("notes are plain values, which always serialize");
-        fs::replace(&self.note_path(kind, name), &bytes)
+        let json = serde_json::to_vec(note).expect("notes are plain values, which always serialize");
+        fs::replace(&self.note_path(kind, name), &[Digest::of(&json).hex().as_bytes(), &json].concat())
     }
 
     /// The cache's folder.
@@ -224,7 +289,7 @@ impl Cache {
     }
 
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
-        self.folder().join("notes").join(kind).join(format!("{name}.json"))
+        self.folder().join("notes").join(kind).join(name)
     }
 }
 
@@ -263,6 +328,16 @@ fn remove(entry: &Entry) -> Result<u64> {
 #[cfg(unix)]
 fn links(data: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(data)
+}
+
+#[cfg(unix)]
+fn inode(data: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(data)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 #[cfg(not(unix))]
@@ -357,12 +432,45 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_blob_is_removed_and_a_whole_one_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = put(&Cache::new(folder.path()), "blob", 0);
+        let path = Cache::new(folder.path()).blob_path(&digest);
+        for _ in 0..2 {
+            assert_eq!(Cache::new(folder.path()).whole(&digest).as_ref(), Some(&path));
+        }
+        for bytes in [&b"blo"[..], b"", b"BLOB      ", b"blob       and more"] {
+            std::fs::write(&path, bytes).unwrap();
+            let cache = Cache::new(folder.path());
+            assert_eq!(cache.whole(&digest), None);
+            assert!(!path.exists());
+            put(&cache, "blob", 0);
+            assert_eq!(cache.whole(&digest).as_ref(), Some(&path), "it was put there again");
+        }
+    }
+
+    #[test]
+    fn a_damaged_note_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        cache.put_note("layers", "one", &1234).unwrap();
+        let path = folder.path().join("notes/layers/one");
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], b"", b"1234", &[&whole[..whole.len() - 1], b"5"].concat()] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.note::<u32>("layers", "one"), None);
+        }
+        std::fs::write(&path, whole).unwrap();
+        assert_eq!(cache.note::<u32>("layers", "one"), Some(1234));
+    }
+
+    #[test]
     fn old_notes_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path());
         cache.put_note("layers", "new", &1).unwrap();
         cache.put_note("layers", "old", &2).unwrap();
-        let old = File::options().write(true).open(folder.path().join("notes/layers/old.json")).unwrap();
+        let old = File::options().write(true).open(folder.path().join("notes/layers/old")).unwrap();
         old.set_modified(SystemTime::now() - OLD_NOTE * 2).unwrap();
         cache.sweep(DEFAULT_CAP).unwrap();
         assert_eq!((cache.note::<u32>("layers", "new"), cache.note::<u32>("layers", "old")), (Some(1), None));

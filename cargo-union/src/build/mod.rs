@@ -17,6 +17,7 @@ pub mod remote;
 mod sources;
 mod verified;
 
+pub use base::{Lookup, Resolved};
 pub use chain::Settings;
 pub use measured::MeasuredFiles;
 pub use remembered::{Remembered, is_remembered};
@@ -105,7 +106,7 @@ pub struct BaseFacts {
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
-    let base = base::Base::open(cache, &**source, &Start::Locked(at.clone()), platform).await?;
+    let base = base::Base::open(&**source, &Start::Locked(at.clone()), platform).await?;
     let files = base::Contents::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
     Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
 }

@@ -33,7 +33,7 @@ pub use tls::Authorities;
 use crate::base::error::Error;
 use answer::Answer;
 use fault::{Fault, Kind, below, causes};
-use header::LOCATION;
+use header::{CONTENT_LENGTH, LOCATION};
 use proxy::Proxy;
 use tls::Trust;
 
@@ -64,12 +64,13 @@ struct ClientKind {
 
 impl Transport {
     pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities, proxies: Proxies) -> Self {
+        let insecure = insecure.iter().map(|host| canonical(host)).collect();
         Self { insecure, trust: Trust::new(authorities), proxies, clients: Mutex::default() }
     }
 
     /// Whether a host may be spoken to without encryption.
     pub(crate) fn may_be_plain(&self, host: &str) -> bool {
-        self.insecure.contains(host) || is_loopback(host)
+        self.insecure.contains(&canonical(host)) || is_loopback(host)
     }
 
     /// Sends a request and follows redirects. Credentials stay with the host that they are for.
@@ -115,6 +116,11 @@ impl Transport {
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
         if same_origin(&outgoing.url, url) {
             request = request.headers(outgoing.private.clone());
+        }
+        // Strict front ends answer 411 to a request that may have a body and tells no length (RFC 9110, 8.6); hyper tells
+        // none where there is no body.
+        if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
+            request = request.header(CONTENT_LENGTH, 0);
         }
         let silence = if outgoing.patient { None } else { Some(SILENCE) };
         let response = outgoing.body.send(request, silence).await;
@@ -183,6 +189,21 @@ impl fmt::Debug for Transport {
 pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// `host[:port]` in the form that URLs give it: lower case, IP addresses in their shortest form, no default port. A text
+/// that is no host stays as it is.
+fn canonical(host: &str) -> String {
+    match Url::parse(&format!("http://{host}/")) {
+        Ok(url) if url.port() == Some(443) => url.host_str().unwrap_or(host).to_owned(),
+        Ok(url) => authority(&url),
+        Err(_) => host.to_owned(),
+    }
+}
+
+/// Whether a URL is of the machine that `host[:port]` names, at whatever port.
+pub(crate) fn is_of_host(url: &Url, host: &str) -> bool {
+    Url::parse(&format!("https://{host}/")).is_ok_and(|named| named.host().is_some() && named.host() == url.host())
 }
 
 /// Whether two URLs lead to the same server.
@@ -280,6 +301,40 @@ mod tests {
         }
         for host in ["localhost.example.com", "example.com:5000", "10.0.0.1", "[2001:db8::1]:5000", "127.0.0.1.example.com"] {
             assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_encryption_is_known_however_it_is_written() {
+        let hosts = ["lan:80", "[2001:DB8:0::1]:5000", "Registry.lan:5000"].map(str::to_owned);
+        let transport = Transport::new(BTreeSet::from(hosts), Authorities::default(), Proxies::default());
+        for host in ["lan", "lan:80", "[2001:db8::1]:5000", "registry.lan:5000"] {
+            assert!(transport.may_be_plain(host), "{host}");
+            let named = url(&format!("http://{host}/x"));
+            assert_eq!(transport.checked(&url("https://ghcr.io/"), named.clone()).unwrap(), named);
+        }
+        for host in ["lan:5000", "[2001:db8::1]", "[2001:db8::2]:5000", "registry.lan", "", "[", "a b"] {
+            assert!(!transport.may_be_plain(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_of_a_host_whatever_its_port() {
+        for (named, host) in [
+            ("http://[2001:db8::1]:5001/token", "[2001:db8::1]:5000"),
+            ("http://[2001:db8:0::1]/token", "[2001:DB8::1]:5000"),
+            ("https://reg.lan/token", "REG.lan:443"),
+            ("http://10.0.0.1:80/token", "10.0.0.1:5000"),
+        ] {
+            assert!(is_of_host(&url(named), host), "{named} {host}");
+        }
+        for (named, host) in [
+            ("http://[2001:db8::2]:5000/token", "[2001:db8::1]:5000"),
+            ("http://[2001:db8::1]:5000/token", "[2001"),
+            ("http://reg.lan.example.com/token", "reg.lan"),
+            ("http://reg.lan/token", ""),
+        ] {
+            assert!(!is_of_host(&url(named), host), "{named} {host}");
         }
     }
 

@@ -253,7 +253,7 @@ impl Building<'_> {
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
     async fn bring(&self, start: &Start) -> Result<Ready> {
-        let base = Base::open(&self.builder.cache, &*self.builder.source, start, &self.wanted.platform).await?;
+        let base = Base::open(&*self.builder.source, start, &self.wanted.platform).await?;
         let id = base.config_blob.descriptor.digest;
         let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
         let name = format!("{repository}:{tag}");

@@ -60,7 +60,7 @@ impl NativeBuilder {
         let mut checked = recipe.check;
         for (index, wanted) in recipe.platforms.iter().enumerate() {
             let base = match &wanted.base {
-                Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
+                Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
                 None => None,
             };
             let check = StartCheck::of(&recipe, wanted, base.as_ref().map(|base| &base.config))?;
@@ -84,7 +84,7 @@ impl NativeBuilder {
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
+            Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use union_build::diag::Code;
 
@@ -170,8 +170,8 @@ impl Wire {
     pub(crate) async fn refusal(&self, place: &Place, answer: Answer) -> Refusal {
         let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
         let body = answer.bytes().await.unwrap_or_default();
-        let errors: Vec<RegistryError> = serde_json::from_slice(&body).map(|errors: RegistryErrors| errors.errors).unwrap_or_default();
-        let told: Vec<String> = errors.iter().map(RegistryError::text).collect();
+        let errors = RegistryError::all(&body);
+        let told: Vec<String> = errors.iter().map(RegistryError::text).filter(|text| !text.is_empty()).collect();
         let page = if web_page { ", and a web page instead of a registry's answer" } else { "" };
         let cause = match told.is_empty() {
             true => format!("{} answered {status}{page}", place.registry),
@@ -245,24 +245,23 @@ impl From<Failure> for Refusal {
     }
 }
 
-#[derive(Deserialize)]
-struct RegistryErrors {
-    errors: Vec<RegistryError>,
-}
-
-#[derive(Deserialize)]
+/// One of the errors that a registry's answer lists.
 struct RegistryError {
-    #[serde(default)]
     code: String,
-    #[serde(default)]
     message: String,
 }
 
 impl RegistryError {
+    /// Reads `{"errors": [{"code": …, "message": …}]}`. What is left out, null or of another type is empty.
+    fn all(body: &[u8]) -> Vec<Self> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let errors = body["errors"].as_array().into_iter().flatten().filter(|error| error.is_object());
+        errors.map(|error| Self { code: text(&error["code"]), message: text(&error["message"]) }).collect()
+    }
+
     fn text(&self) -> String {
-        match self.message.is_empty() {
-            true => self.code.clone(),
-            false => format!("{}: {}", self.code, self.message),
-        }
+        let parts = [&self.code, &self.message];
+        parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(": ")
     }
 }
