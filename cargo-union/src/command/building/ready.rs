@@ -222,7 +222,7 @@ impl Package<'_> {
         let Package { work, session, snapshot, ui, .. } = *self;
         let needed: Vec<&Keyed> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
-        let ask = Ask { source: &plan.destinations.source, cache: &work.scope.cache, policy: Policy::of(work) };
+        let ask = Ask { source: &plan.destinations.source, cache: &work.scope.cache, policy: Policy::of(work), checks: work.check };
         let choosing = Choosing { work, session, snapshot, ask, builder: Arc::new(builder), ui };
         choosing.choose(&plan.keyed, &needed, lock).await
     }

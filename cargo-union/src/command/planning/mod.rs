@@ -120,7 +120,7 @@ pub(super) async fn plan(
     let destinations = Destinations::new(work, session, declared, ui)?;
     let policy = Policy::of(work);
     cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
-    let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
+    let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
     let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
     let unmatched: BTreeSet<&String> =
         keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();

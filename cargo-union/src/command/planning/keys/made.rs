@@ -51,6 +51,8 @@ pub(super) struct Ground {
     tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
     /// Generations in Union.lock by spec.
     generations: BTreeMap<String, u32>,
+    /// Whether the binaries upon it are checked.
+    pub(super) checks: bool,
     /// What the files of the workspace held when the keys were made.
     pub(super) files: Arc<MeasuredFiles>,
 }
@@ -109,6 +111,7 @@ pub(super) async fn ground(
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,
         generations: chain.iter().map(generation).collect(),
+        checks: ask.checks,
         files,
     })
 }

@@ -35,6 +35,9 @@ pub(in crate::command) struct Ask<'a> {
     pub(in crate::command) cache: &'a Cache,
     /// Whether they may be asked for at all.
     pub(in crate::command) policy: Policy,
+    /// Whether binaries are checked against what is in the image. One that is not has another tag, so that nobody
+    /// takes it for one that was.
+    pub(in crate::command) checks: bool,
 }
 
 /// An image spec with everything that its tag is made from.
@@ -229,6 +232,9 @@ fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], works
     let spec = chain.last().expect("a chain ends with the image's own spec");
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
+    if !ground.checks && !binaries.is_empty() {
+        config.insert("start-check", "skipped");
+    }
     Ok(Own { environment: ground.inputs(chain, workspace, files)?, config })
 }
 
