@@ -151,3 +151,32 @@ async fn a_binary_that_another_image_carries_is_not_checked_for_this_one() {
     project.settings.binaries.insert("other".to_owned());
     assert_eq!(project.build().await.unwrap_err().code(), Code::InputNotCovered);
 }
+
+#[tokio::test]
+async fn variables_are_noticed_wherever_cargo_builds() {
+    for (config, variable) in [
+        ("build.build-dir = 'elsewhere'", None),
+        ("build.build-dir = '{workspace-root}/made/{workspace-path-hash}'", None),
+        ("build.build-dir = '{cargo-cache-home}/made/{workspace-path-hash}'", None),
+        ("", Some("from-a-variable")),
+    ] {
+        let mut project = Project::app("fn main() { println!(\"{:?}\", option_env!(\"IN_BINARY\")); }");
+        project.write(".cargo/config.toml", config);
+        variable.into_iter().for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
+        project.environment.set("IN_BINARY", "x");
+        let (_, findings) = project.build().await.unwrap();
+        assert_eq!(findings.warnings.len(), 1, "{config}: {findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_toolchain_s_own_files_are_exempt() {
+    let mut project = Project::app("fn main() { println!(\"{}\", include_str!(\"../text.txt\")); }");
+    project.write("text.txt", "hello");
+    // A toolchain whose root everything lies in, as a distribution's does in `/usr`.
+    let root = project.path("..").canonicalize().unwrap();
+    let script = format!("case \"$*\" in '--print sysroot') echo '{}' ;; *) exec rustc \"$@\" ;; esac", root.display());
+    let rustc = project.program("my-rustc", &script);
+    project.environment.set("RUSTC", &rustc);
+    assert_eq!(project.build().await.unwrap_err().code(), Code::InputNotCovered);
+}

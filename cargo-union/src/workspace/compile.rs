@@ -15,6 +15,7 @@ use union_build::diag::Code;
 
 use super::{Call, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
 use crate::base::error::{Error, Result};
+use crate::base::fs;
 use crate::base::process::{Environment, Failed};
 
 /// What is compiled.
@@ -43,6 +44,8 @@ pub struct Compiled {
     out_dir: Option<PathBuf>,
     /// Every build script that was run: its package and its `OUT_DIR`.
     pub(super) build_scripts: Vec<(String, PathBuf)>,
+    /// Where cargo puts executables, and what it links them from.
+    folders: (PathBuf, PathBuf),
     /// Every library that was made or is fresh, and the package of each.
     pub(super) libraries: Vec<(String, PathBuf)>,
 }
@@ -73,7 +76,7 @@ pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Work
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = Compiled::default();
+    let mut compiled = Compiled { folders: snapshot.folders(job.method), ..Compiled::default() };
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line, &job.package.id)).await?;
     ended.map_err(|failed| failure(failed, job))?;
     if let Some(missing) = job.binaries.iter().find(|name| !compiled.executables.contains_key(*name)) {
@@ -84,21 +87,19 @@ pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Work
 }
 
 async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environment> {
-    let (cargo, config) = (snapshot.cargo, &snapshot.config);
-    let mut environment = cargo.environment.clone();
-    let mut flags = if config.has_cfg_rustflags() {
-        let applies = snapshot.toolchain.cfg(cargo, &snapshot.workspace.root, job.target).await?;
-        config.rustflags(&environment, job.target, applies)
-    } else {
-        config.rustflags(&environment, job.target, |_| false)
-    };
+    let mut environment = snapshot.environment(job.settings);
+    let mut flags = snapshot.user_rustflags(&environment, job.target).await?;
     flags.extend(snapshot.own_rustflags(job.target, job.settings.linkage));
     environment.set("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    if !job.settings.env.contains_key("SOURCE_DATE_EPOCH") {
+        environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    }
+    // How a crate is cut into parts is another with it, and so are the bytes.
+    environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    for (name, value) in &job.settings.env {
-        environment.set(name, value);
+    if let Some(folder) = snapshot.build_folder(job.method) {
+        environment.set("CARGO_BUILD_BUILD_DIR", folder);
     }
     Ok(environment)
 }
@@ -113,17 +114,12 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     add("--profile", profile);
     job.binaries.iter().for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
-    let sets_strip = snapshot.config.profile_sets(&snapshot.root_manifest, &snapshot.cargo.environment, profile, "strip");
-    if !sets_strip {
-        add("--config", &format!("profile.{profile}.strip=\"symbols\""));
-    }
     if !settings.default_features {
         arguments.push("--no-default-features".into());
     }
     arguments.push("--message-format=json-render-diagnostics".into());
-    let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
     let mut all = vec![job.method.subcommand().into()];
-    all.extend(snapshot.cargo.compile_flags(job.method.folder(target).as_deref()));
+    all.extend(snapshot.cargo.compile_flags(job.method.folder(snapshot.target_folder()).as_deref()));
     all.extend(arguments);
     all
 }
@@ -173,8 +169,64 @@ fn failure(failed: Failed, job: &Job<'_>) -> Error {
     }
 }
 
+impl Snapshot<'_> {
+    /// Where cargo puts what the user asked for.
+    fn target_folder(&self) -> &Path {
+        self.cargo.target_dir.as_ref().unwrap_or(&self.workspace.target_directory)
+    }
+
+    /// Where cargo puts what lies between, when that is not below the target folder. What one method has made is
+    /// nothing for another.
+    fn build_folder(&self, method: &Method) -> Option<PathBuf> {
+        let folder = &self.workspace.build_directory;
+        (*folder != self.workspace.target_directory).then(|| method.folder(folder).unwrap_or_else(|| folder.clone()))
+    }
+
+    fn folders(&self, method: &Method) -> (PathBuf, PathBuf) {
+        let target = self.target_folder();
+        let target = method.folder(target).unwrap_or_else(|| target.to_owned());
+        (target.clone(), self.build_folder(method).unwrap_or(target))
+    }
+}
+
 /// The compiler's own notes about a library: `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it.
 pub(super) fn notes_of_library(library: &Path) -> Option<PathBuf> {
     let stem = library.file_stem()?.to_str()?;
     Some(library.with_file_name(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
+}
+
+impl Compiled {
+    /// The compiler's own notes about an executable, which stand beside the file that cargo linked it from.
+    pub(super) fn notes_of_binary(&self, executable: &Path) -> Option<PathBuf> {
+        let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
+        let (target, build) = &self.folders;
+        let profile = executable.parent()?;
+        let linked = profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps");
+        let candidate =
+            |path: &PathBuf| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+        let entries = std::fs::read_dir(linked).ok()?;
+        let candidates: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(candidate).collect();
+        let found = candidates.iter().find(|path| is_same_file(path, executable));
+        // Where no link can be made, on another disk, cargo copies.
+        let found = found.or_else(|| candidates.iter().find(|path| is_equal_file(path, executable)))?;
+        Some(found.with_extension("d"))
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    identity(a).is_some() && identity(a) == identity(b)
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
+fn is_equal_file(a: &Path, b: &Path) -> bool {
+    let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).ok();
+    let hash = |path: &Path| fs::measure(path).map(|measured| measured.hash).ok();
+    size(a).is_some() && size(a) == size(b) && hash(a).is_some() && hash(a) == hash(b)
 }

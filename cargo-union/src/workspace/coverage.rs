@@ -91,7 +91,7 @@ fn watched(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) ->
     }
     let libraries = compiled.libraries.iter().filter_map(|(package, path)| Some((short_name(package), notes_of_library(path)?)));
     let binaries = compiled.executables.iter().filter(|(name, _)| inputs.binaries.contains(*name));
-    let binaries = binaries.filter_map(|(name, path)| Some((name.clone(), notes_of_binary(path)?)));
+    let binaries = binaries.filter_map(|(name, path)| Some((name.clone(), compiled.notes_of_binary(path)?)));
     for (package, notes) in libraries.chain(binaries) {
         let text = fs::read_if_exists(&notes)?.unwrap_or_default();
         for name in depinfo::variables(&text).filter(|name| matters(name)) {
@@ -103,29 +103,6 @@ fn watched(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) ->
         Error::new(Code::EnvNotCovered, tried).help(format!("Set `{name}` under `build.env`, or unset it."))
     };
     Ok(found.into_iter().map(warning).collect())
-}
-
-/// The compiler's notes about an executable stand beside the file that cargo linked it from.
-fn notes_of_binary(executable: &Path) -> Option<PathBuf> {
-    let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
-    let linked = std::fs::read_dir(executable.parent()?.join("deps")).ok()?;
-    let mut candidates: Vec<PathBuf> = linked.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    candidates
-        .retain(|path| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
-    let found = candidates.into_iter().find(|path| is_same_file(path, executable))?;
-    Some(found.with_extension("d"))
-}
-
-#[cfg(unix)]
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    identity(a).is_some() && identity(a) == identity(b)
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &Path, _: &Path) -> bool {
-    false
 }
 
 /// Variables that cargo sets for what it runs, and those that belong to the machine.

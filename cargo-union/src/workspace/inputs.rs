@@ -11,8 +11,9 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec::Pattern;
 
+use super::config::Reading;
 use super::sources::{Excluded, relative};
-use super::{CompileSettings, Linkage, Package, Snapshot, manifest};
+use super::{CompileSettings, Linkage, Package, Place, Snapshot, manifest};
 use crate::base::error::{Error, Result};
 
 /// What an image says about its code.
@@ -30,10 +31,14 @@ pub struct Settings {
     pub exclude: Vec<Pattern>,
     /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
     pub toolchains: Vec<(String, String)>,
+    /// Where each target is compiled, once `auto` has been decided.
+    pub places: Vec<Place>,
+    /// What else has a part in it, by the name that an input has: zig's release, this machine's processor.
+    pub tools: BTreeMap<String, String>,
 }
 
 /// The inputs of an image's code, and what they cover.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CodeInputs {
     /// The named inputs.
     pub inputs: Inputs,
@@ -72,7 +77,7 @@ impl Snapshot<'_> {
             binaries: settings.binaries.clone(),
             excluded: Excluded::new(&settings.exclude)?,
         };
-        self.settings(package, settings, &mut found);
+        self.settings(package, settings, &mut found)?;
         let mut sources = part.sources.clone();
         for pattern in &settings.inputs {
             for file in self.sources.matching(pattern)? {
@@ -108,6 +113,7 @@ impl Snapshot<'_> {
         for (name, value) in manifest::of_root(&self.root_manifest) {
             part.inputs.insert(name, value);
         }
+        let mut roots = BTreeSet::new();
         for entry in closure.local() {
             let local = self.local(entry).ok_or_else(|| {
                 let tried = format!("Cargo.lock takes `{} {}` from this disk, but no manifest names its folder", entry.name, entry.version);
@@ -118,8 +124,10 @@ impl Snapshot<'_> {
             part.folders.insert(local.folder.clone());
             // What a package inherits from another workspace is all of that manifest: it changes seldom.
             let root = local.root.join("Cargo.toml");
-            if local.root != self.workspace.root && root != local.manifest.path {
-                part.inputs.insert(relative(&self.workspace.root, &root)?, self.sources.hash(&root)?);
+            if local.root != self.workspace.root && root != local.manifest.path && roots.insert(root.clone()) {
+                // Its root package may be in the closure as well, with an input of its own.
+                let name = file_name(relative(&self.workspace.root, &root)?);
+                part.inputs.insert(name, self.sources.hash(&root)?);
             }
             for file in self.sources.of_package(local)? {
                 let name = file_name(relative(&self.workspace.root, &file)?);
@@ -129,9 +137,10 @@ impl Snapshot<'_> {
         Ok(part)
     }
 
-    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) {
+    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) -> Result<()> {
         let compile = &settings.compile;
-        let environment = &self.cargo.environment;
+        let environment = &self.environment(compile);
+        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == Place::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
         let inputs = &mut found.inputs;
         inputs.insert("package", package.name.as_str());
@@ -141,10 +150,15 @@ impl Snapshot<'_> {
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
         inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
-        inputs.insert("compile", compile.place.word());
+        // Where it is compiled, which may be different places for different targets.
+        let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
+        inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
         // The host's compiler has no part in what a container is told to compile.
-        if settings.toolchains.is_empty() {
+        if !in_container {
             inputs.insert("rustc", self.toolchain.value());
+        }
+        for (name, value) in &settings.tools {
+            inputs.insert(name.as_str(), value.as_str());
         }
         for (platform, digest) in &settings.toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
@@ -159,13 +173,20 @@ impl Snapshot<'_> {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
             found.variables.insert(name.clone());
         }
-        for (name, value) in self.config.inputs(environment, &triples, &|text| self.portable(text)) {
+        for (name, file) in self.named_files(environment, &triples, in_container) {
+            found.inputs.insert(name, self.sources.hash(&file)?);
+            found.files.insert(file);
+        }
+        let portable = |text: &str| self.portable(text);
+        let reading = Reading { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        for (name, value) in self.config.inputs(environment, &reading) {
             found.inputs.insert(name.clone(), value);
             found.variables.insert(name);
         }
         let set = self.config.get(&["env"]).and_then(toml::Value::as_table);
         found.variables.extend(set.into_iter().flatten().map(|(name, _)| name.clone()));
         found.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+        Ok(())
     }
 }
 

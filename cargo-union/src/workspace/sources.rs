@@ -136,7 +136,7 @@ impl Sources {
 }
 
 /// The `exclude` patterns of an image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Excluded(Vec<(PathBuf, Gitignore)>);
 
 impl Excluded {

@@ -14,8 +14,7 @@ use anyhow::Result;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::planning::bases::Policy;
-use super::planning::keys::{Ask, Keyed};
+use super::planning::keys::Keyed;
 use super::planning::results::Record;
 use super::planning::{ImagePlan, PackagePlan, Planning};
 use super::session::{Declared, Session};
@@ -26,7 +25,7 @@ use crate::image::plan::{Action, Planned};
 use crate::image::platform::Platform;
 use crate::settings::Work;
 use crate::ui::Ui;
-use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
+use crate::workspace::{Handover, Snapshot, Workspace};
 use compiling::{Choosing, Executables, Methods};
 use describing::Descriptions;
 use environments::{Environments, docker_builder};
@@ -58,13 +57,7 @@ pub(super) struct Made {
 ///
 /// # Errors
 /// What compiling, packing and publishing end with.
-pub(super) async fn build(
-    work: &Work,
-    session: &Session,
-    snapshot: &Snapshot<'_>,
-    mut planning: Planning,
-    ui: &Arc<Ui>,
-) -> Result<Vec<Built>> {
+pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_>, planning: Planning, ui: &Arc<Ui>) -> Result<Vec<Built>> {
     let acts = planning.images().any(|image| image.action != Action::Reuse);
     let revision = if acts { revision(work, &session.workspace).await } else { None };
     let of = |declared| Package { work, session, snapshot, declared, revision: revision.as_deref(), ui };
@@ -72,7 +65,7 @@ pub(super) async fn build(
     for (declared, plan) in session.packages.iter().zip(&planning.packages) {
         let package = of(declared);
         let kept = package.kept(plan).await?;
-        let methods = package.choose(plan, &kept, &mut planning.lock).await?;
+        let methods = package.choose(plan, &kept).await?;
         ready.push((package, kept, methods));
     }
     if !work.dry {
@@ -189,13 +182,12 @@ impl Package<'_> {
     }
 
     /// With what the code of the package is compiled.
-    async fn choose(&self, plan: &PackagePlan, kept: &Kept, lock: &mut UnionLock) -> Result<Methods> {
+    async fn choose(&self, plan: &PackagePlan, kept: &Kept) -> Result<Methods> {
         let Package { work, session, snapshot, ui, .. } = *self;
         let needed: Vec<&Keyed> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
-        let ask = Ask { source: &plan.destinations.source, cache: &work.scope.cache, policy: Policy::of(work) };
-        let choosing = Choosing { work, session, snapshot, ask, builder: Arc::new(builder), ui };
-        choosing.choose(&plan.keyed, &needed, lock).await
+        let choosing = Choosing { work, session, snapshot, builder: Arc::new(builder), ui };
+        choosing.choose(&plan.keyed, &needed).await
     }
 
     fn environments<'a>(&'a self, plan: &'a PackagePlan) -> Environments<'a> {

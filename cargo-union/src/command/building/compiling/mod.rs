@@ -79,6 +79,7 @@ pub(in crate::command) async fn run<'a>(
             let found = uncovered(snapshot, &declared.package, &code.inputs, &compiled)?;
             findings.warnings.extend(found.warnings);
             findings.outside.extend(found.outside);
+            findings.warnings.extend(code.is_native().then(|| native(&declared.package.name)));
         }
         if let Some(aside) = &aside {
             set_aside(&mut compiled, &aside.join(position.to_string()))?;
@@ -132,11 +133,19 @@ fn check_generated(compiled: &Compiled, references: &References) -> Result<()> {
     Err(error.into())
 }
 
+/// What was compiled for this machine's processor may not start on a node.
+fn native(package: &str) -> Error {
+    let tried = format!(
+        "the flags of `{package}` say `target-cpu=native`: where the processor is another one, it ends with an illegal instruction"
+    );
+    Error::new(Code::NativeProcessor, tried)
+}
+
 fn show(findings: Findings, ui: &Ui) {
     let mut said = BTreeSet::new();
     for warning in findings.warnings {
         if said.insert(warning.to_string()) {
-            ui.warning(format!("{warning}\n  = help: {}", warning.advice()));
+            ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
         }
     }
     for file in findings.outside.iter().collect::<BTreeSet<_>>() {

@@ -14,7 +14,7 @@ use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
-use crate::workspace::{UnionLock, Workspace};
+use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// An environment that an engine has to make, and those that it starts from.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Ground {
     tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
     /// Generations in Union.lock by spec.
     generations: BTreeMap<String, u32>,
+    /// Which time the files of layers get, when that is not 1970.
+    epoch: Option<String>,
 }
 
 impl Ground {
@@ -64,7 +66,11 @@ impl Ground {
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
         let environment =
             Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
-        Ok(environment_inputs(&environment)?)
+        let mut inputs = environment_inputs(&environment)?;
+        if let Some(epoch) = &self.epoch {
+            inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
+        }
+        Ok(inputs)
     }
 
     pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
@@ -88,6 +94,7 @@ pub(super) async fn ground(
     declared: &Declared,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
+    snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &Ask<'_>,
 ) -> Result<Ground> {
@@ -105,5 +112,6 @@ pub(super) async fn ground(
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,
         generations: chain.iter().map(generation).collect(),
+        epoch: snapshot.source_date_epoch().map(str::to_owned),
     })
 }

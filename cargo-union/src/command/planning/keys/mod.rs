@@ -23,7 +23,7 @@ use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage};
+pub(in crate::command) use code::{Crate, compile_settings, linkage, unasked};
 use made::Ground;
 pub(in crate::command) use made::Made;
 
@@ -167,7 +167,7 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
+    let ground = made::ground(declared, &chain, &bases, snapshot, lock, ask).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
