@@ -62,7 +62,32 @@ async fn the_user_s_flags_stay_wherever_they_are_set() {
 }
 
 #[tokio::test]
-async fn symbols_are_stripped_unless_the_profile_says_otherwise() {
+async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
+    let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {}\", cfg!(one), cfg!(two), cfg!(debug_assertions)); }";
+    let mut project = Project::app(code);
+    project.settings.compile.linkage = Linkage::Static;
+    let own = format!("CARGO_TARGET_{}_RUSTFLAGS", triple().to_uppercase().replace('-', "_"));
+    for (name, flags) in [
+        ("RUSTFLAGS", "--cfg one"),
+        ("CARGO_ENCODED_RUSTFLAGS", "--cfg\x1fone"),
+        ("CARGO_BUILD_RUSTFLAGS", "--cfg one"),
+        (own.as_str(), "--cfg one"),
+    ] {
+        project.settings.compile.env = [(name.to_owned(), flags.to_owned())].into();
+        assert_eq!(project.run().await, "true false false", "{name}");
+        let bytes = std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+        assert!(!has_interpreter(&bytes), "{name} hides how it is linked");
+    }
+    // As cargo has it, exported flags hide those of a file, and the manifest's word is above what the user has exported.
+    project.environment.set("RUSTFLAGS", "--cfg two");
+    project.settings.compile.env = [("RUSTFLAGS".to_owned(), "--cfg one".to_owned())].into();
+    assert_eq!(project.run().await, "true false false");
+    project.settings.compile.env = [("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS".to_owned(), "true".to_owned())].into();
+    assert_eq!(project.run().await, "false true true");
+}
+
+#[tokio::test]
+async fn symbols_are_stripped_when_the_profile_says_so_and_not_otherwise() {
     let project = Project::app(
         "#[inline(never)]\nfn a_name_of_its_own() { println!(\"hello\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
     );
@@ -71,9 +96,38 @@ async fn symbols_are_stripped_unless_the_profile_says_otherwise() {
         let bytes = std::fs::read(project.executable(&compiled, "app").await).unwrap();
         String::from_utf8_lossy(&bytes).contains("a_name_of_its_own")
     };
-    assert!(!names().await);
-    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = 'none'\n"));
     assert!(names().await);
+    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = true\n"));
+    assert!(!names().await);
+}
+
+#[tokio::test]
+async fn a_backtrace_names_functions_and_with_debug_information_lines() {
+    let project = Project::app(
+        "#[inline(never)]\nfn a_name_of_its_own() { panic!(\"on purpose\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
+    );
+    let backtrace = async || {
+        let (compiled, _) = project.build().await.unwrap();
+        let output = std::process::Command::new(project.executable(&compiled, "app").await).env("RUST_BACKTRACE", "1").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let named = backtrace().await;
+    assert!(named.contains("app::a_name_of_its_own") && !named.contains("at /workspace/src/main.rs:2"), "{named}");
+    project.write("Cargo.toml", &manifest("app", "[profile.release]\ndebug = 'line-tables-only'\n"));
+    let lines = backtrace().await;
+    assert!(lines.contains("/workspace/src/main.rs:2") || lines.contains("./src/main.rs:2"), "{lines}");
+}
+
+#[tokio::test]
+async fn nothing_is_compiled_incrementally() {
+    let mut project = Project::app("fn main() { println!(\"hello\"); }");
+    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+    let plain = bytes(&project).await;
+    std::fs::remove_dir_all(project.path("target")).unwrap();
+    project.environment.set("CARGO_INCREMENTAL", "1");
+    project.settings.compile.env = [("CARGO_INCREMENTAL".to_owned(), "1".to_owned())].into();
+    project.write(".cargo/config.toml", "[profile.release]\nincremental = true\n[build]\nincremental = true\n");
+    assert!(plain == bytes(&project).await, "the executables differ");
 }
 
 #[tokio::test]

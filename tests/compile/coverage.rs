@@ -167,3 +167,33 @@ async fn what_cargo_does_not_compile_again_is_never_taken() {
     project.cargo_program = None;
     assert_eq!(project.run().await, "two");
 }
+
+#[tokio::test]
+async fn variables_are_noticed_wherever_cargo_builds() {
+    for (config, variable) in [
+        ("build.build-dir = 'elsewhere'", None),
+        ("build.build-dir = '{workspace-root}/made/{workspace-path-hash}'", None),
+        ("build.build-dir = '{cargo-cache-home}/made/{workspace-path-hash}'", None),
+        ("", Some("from-a-variable")),
+    ] {
+        let mut project = Project::app("fn main() { println!(\"{:?}\", option_env!(\"IN_BINARY\")); }");
+        project.write(".cargo/config.toml", config);
+        variable.into_iter().for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
+        project.environment.set("IN_BINARY", "x");
+        project.build().await.unwrap();
+        assert_eq!(project.learned("app"), "{\"variables\":[\"IN_BINARY\"]}", "{config}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_toolchain_s_own_files_are_exempt() {
+    let mut project = Project::app("fn main() { println!(\"{}\", include_str!(\"../text.md\")); }");
+    project.write("text.md", "hello");
+    // A toolchain whose root everything lies in, as a distribution's does in `/usr`.
+    let root = project.path("..").canonicalize().unwrap();
+    let script = format!("case \"$*\" in '--print sysroot') echo '{}' ;; *) exec rustc \"$@\" ;; esac", root.display());
+    let rustc = project.program("my-rustc", &script);
+    project.environment.set("RUSTC", &rustc);
+    project.build().await.unwrap();
+    assert_eq!(project.learned("app"), "{\"inputs\":[\"text.md\"]}");
+}

@@ -84,6 +84,8 @@ impl Project {
             inputs: Vec::new(),
             exclude: Vec::new(),
             toolchains: Vec::new(),
+            places: vec![Place::Host],
+            tools: BTreeMap::new(),
         };
         let project = Self {
             folder,
@@ -160,6 +162,14 @@ impl Project {
     pub(crate) async fn named_inputs(&self) -> BTreeMap<String, String> {
         let found = self.inputs().await.unwrap();
         found.inputs.iter().map(|(name, value)| (name.to_owned(), format!("{value:?}"))).collect()
+    }
+
+    /// This machine's processor, when the flags of `app` choose it.
+    pub(crate) async fn processor(&self) -> Option<String> {
+        let (cargo, cache) = (self.cargo(), self.cache());
+        let workspace = Workspace::load(&cargo, None).await.unwrap();
+        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await.unwrap();
+        snapshot.processor(&self.settings.compile, &self.settings.targets).await.unwrap()
     }
 
     /// Compiles `app` until nothing more is learned, as a build does.

@@ -81,3 +81,18 @@ async fn debug_information_of_an_unstripped_profile_names_no_folder_either() {
     }
     assert!(executables[0] == executables[1], "the executables differ");
 }
+
+#[tokio::test]
+async fn lines_of_a_default_profile_and_of_one_that_keeps_them_name_no_folder() {
+    for debug in ["none", "line-tables-only"] {
+        let mut executables = Vec::new();
+        for name in ["ws", "deeper/ws"] {
+            let project = panicking(name);
+            project.edit("Cargo.toml", "debug = 'limited'", &format!("debug = '{debug}'"));
+            let bytes = executable(&project).await;
+            assert!(!holds(&bytes, project.path("").to_str().unwrap()), "{debug}");
+            executables.push(bytes);
+        }
+        assert!(executables[0] == executables[1], "{debug}: the executables differ");
+    }
+}

@@ -41,6 +41,8 @@ pub struct Job<'a> {
 pub struct Compiled {
     pub(super) units: Vec<Unit>,
     pub(super) scripts: Vec<Script>,
+    /// Where cargo puts executables, and what it links them from.
+    directories: (PathBuf, PathBuf),
 }
 
 /// One result of the compiler.
@@ -53,6 +55,8 @@ pub(super) struct Unit {
     pub(super) kind: Kind,
     /// The file.
     pub(super) path: PathBuf,
+    /// The directory of what it was linked from, and of the compiler's notes on it.
+    pub(super) linked_in: PathBuf,
     /// Whether cargo left it as it was.
     pub(super) fresh: bool,
 }
@@ -156,7 +160,7 @@ pub(super) async fn run_cargo(
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = Compiled::default();
+    let mut compiled = Compiled { directories: snapshot.directories(job.method), ..Compiled::default() };
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
     let made = compiled.executables(job.package);
     let result =
@@ -195,21 +199,19 @@ pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BT
 }
 
 async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environment> {
-    let (cargo, config) = (snapshot.cargo, &snapshot.config);
-    let mut environment = cargo.environment.clone();
-    let mut flags = if config.has_cfg_rustflags() {
-        let applies = snapshot.toolchain.cfg(cargo, &snapshot.workspace.root, job.target).await?;
-        config.rustflags(&environment, job.target, applies)
-    } else {
-        config.rustflags(&environment, job.target, |_| false)
-    };
+    let mut environment = snapshot.environment(job.settings);
+    let mut flags = snapshot.user_rustflags(&environment, job.target).await?;
     flags.extend(snapshot.own_rustflags(job.target, job.settings.linkage));
     environment.set("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    if !job.settings.env.contains_key("SOURCE_DATE_EPOCH") {
+        environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    }
+    // How a crate is cut into parts is another with it, and so are the bytes.
+    environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    for (name, value) in &job.settings.env {
-        environment.set(name, value);
+    if let Some(folder) = snapshot.build_directory(job.method) {
+        environment.set("CARGO_BUILD_BUILD_DIR", folder);
     }
     Ok(environment)
 }
@@ -224,17 +226,12 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     add("--profile", profile);
     job.binaries.iter().for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
-    let sets_strip = snapshot.config.profile_sets(&snapshot.root_manifest, &snapshot.cargo.environment, profile, "strip");
-    if !sets_strip {
-        add("--config", &format!("profile.{profile}.strip=\"symbols\""));
-    }
     if !settings.default_features {
         arguments.push("--no-default-features".into());
     }
     arguments.push("--message-format=json-render-diagnostics".into());
-    let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
     let mut all = vec![job.method.subcommand().into()];
-    all.extend(snapshot.cargo.compile_flags(job.method.folder(target).as_deref()));
+    all.extend(snapshot.cargo.compile_flags(job.method.folder(snapshot.target_directory()).as_deref()));
     all.extend(arguments);
     all
 }
@@ -243,7 +240,7 @@ impl Compiled {
     fn read(&mut self, line: &str) {
         // Lines of programs that cargo starts may stand between its own.
         match serde_json::from_str(line) {
-            Ok(Message::CompilerArtifact(artifact)) => self.units.extend(unit(artifact)),
+            Ok(Message::CompilerArtifact(artifact)) => self.units.extend(unit(artifact, &self.directories)),
             Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
                 let sets = env.into_iter().map(|(name, _)| name).collect();
                 self.scripts.push(Script { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
@@ -253,7 +250,7 @@ impl Compiled {
     }
 }
 
-fn unit(artifact: Artifact) -> Option<Unit> {
+fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit> {
     let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
     let kind = match () {
         () if of(TargetKind::Bin) => Kind::Binary,
@@ -270,7 +267,13 @@ fn unit(artifact: Artifact) -> Option<Unit> {
         }
     };
     let package = artifact.package_id.repr;
-    Some(Unit { package, name: artifact.target.name, kind, path: path.into_std_path_buf(), fresh: artifact.fresh })
+    let path = path.into_std_path_buf();
+    let profile = path.parent()?;
+    let linked_in = match kind {
+        Kind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
+        Kind::Library | Kind::Script => profile.to_owned(),
+    };
+    Some(Unit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
 }
 
 fn failure(failed: Failed, job: &Job<'_>) -> Error {
@@ -284,5 +287,19 @@ fn failure(failed: Failed, job: &Job<'_>) -> Error {
     match job.settings.linkage {
         Linkage::Dynamic => error,
         Linkage::Static => error.help("Correct what cargo reports. It was linked statically: a library that has no static form needs `link = \"dynamic\"` and a base image."),
+    }
+}
+
+impl Snapshot<'_> {
+    /// Where cargo puts what lies between, when that is not below the target directory. What one method has made is
+    /// nothing for another.
+    fn build_directory(&self, method: &Method) -> Option<PathBuf> {
+        let directory = &self.workspace.build_directory;
+        (*directory != self.workspace.target_directory).then(|| method.folder(directory).unwrap_or_else(|| directory.clone()))
+    }
+
+    fn directories(&self, method: &Method) -> (PathBuf, PathBuf) {
+        let target = method.folder(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
+        (target.clone(), self.build_directory(method).unwrap_or(target))
     }
 }

@@ -28,19 +28,19 @@ pub(super) fn notes(unit: &Unit) -> Option<PathBuf> {
     match unit.kind {
         Kind::Library => {
             let stem = unit.path.file_stem()?.to_str()?;
-            Some(unit.path.with_file_name(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
+            Some(unit.linked_in.join(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
         }
         Kind::Script => {
-            let mut files = std::fs::read_dir(unit.path.parent()?).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+            let mut files = std::fs::read_dir(&unit.linked_in).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
             files.find(|path| path.extension().is_some_and(|extension| extension == "d"))
         }
-        Kind::Binary => notes_of_executable(&unit.path),
+        Kind::Binary => notes_of_executable(&unit.path, &unit.linked_in),
     }
 }
 
-fn notes_of_executable(executable: &Path) -> Option<PathBuf> {
+fn notes_of_executable(executable: &Path, linked_in: &Path) -> Option<PathBuf> {
     let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
-    let linked = std::fs::read_dir(executable.parent()?.join("deps")).ok()?;
+    let linked = std::fs::read_dir(linked_in).ok()?;
     let mut candidates: Vec<PathBuf> = linked.filter_map(|entry| Some(entry.ok()?.path())).collect();
     candidates
         .retain(|path| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));

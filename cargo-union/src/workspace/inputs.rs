@@ -11,9 +11,10 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec::Pattern;
 
+use super::config::Reading;
 use super::learned::{AllLearned, Learned};
 use super::sources::{Excluded, relative};
-use super::{CompileSettings, Linkage, Package, Snapshot, manifest};
+use super::{CompileSettings, Linkage, Package, Place, Snapshot, manifest};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -32,10 +33,14 @@ pub struct Settings {
     pub exclude: Vec<Pattern>,
     /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
     pub toolchains: Vec<(String, String)>,
+    /// Where each target is compiled, once `auto` has been decided.
+    pub places: Vec<Place>,
+    /// What else has a part in it, by the name that an input has: zig's release, this machine's processor.
+    pub tools: BTreeMap<String, String>,
 }
 
 /// The inputs of an image's code, and what they cover.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CodeInputs {
     /// The named inputs.
     pub inputs: Inputs,
@@ -92,7 +97,7 @@ impl Snapshot<'_> {
             binaries: settings.binaries.clone(),
             excluded: Excluded::new(&settings.exclude)?,
         };
-        self.settings(package, settings, &mut found);
+        self.settings(package, settings, &mut found)?;
         let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
         for local in &part.packages {
             sources.extend(local.files.iter().map(|(file, name)| (file.clone(), name.clone())));
@@ -219,9 +224,10 @@ impl Snapshot<'_> {
         resolver.map_or_else(|| !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"), |resolver| resolver == "1")
     }
 
-    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) {
+    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) -> Result<()> {
         let compile = &settings.compile;
-        let environment = &self.cargo.environment;
+        let environment = &self.environment(compile);
+        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == Place::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
         let inputs = &mut found.inputs;
         inputs.insert("package", package.name.as_str());
@@ -231,10 +237,15 @@ impl Snapshot<'_> {
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
         inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
-        inputs.insert("compile", compile.place.word());
+        // Where it is compiled, which may be different places for different targets.
+        let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
+        inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
         // The host's compiler has no part in what a container is told to compile.
-        if settings.toolchains.is_empty() {
+        if !in_container {
             inputs.insert("rustc", self.toolchain.value());
+        }
+        for (name, value) in &settings.tools {
+            inputs.insert(name.as_str(), value.as_str());
         }
         for (platform, digest) in &settings.toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
@@ -249,13 +260,20 @@ impl Snapshot<'_> {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
             found.variables.insert(name.clone());
         }
-        for (name, value) in self.config.inputs(environment, &triples, &|text| self.portable(text)) {
+        for (name, file) in self.named_files(environment, &triples, in_container) {
+            found.inputs.insert(name, self.sources.hash(&file)?);
+            found.files.insert(file);
+        }
+        let portable = |text: &str| self.portable(text);
+        let reading = Reading { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        for (name, value) in self.config.inputs(environment, &reading) {
             found.inputs.insert(name.clone(), value);
             found.variables.insert(name);
         }
         let set = self.config.get(&["env"]).and_then(toml::Value::as_table);
         found.variables.extend(set.into_iter().flatten().map(|(name, _)| name.clone()));
         found.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+        Ok(())
     }
 }
 

@@ -89,6 +89,7 @@ codes! {
     WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
     RustImageUnknown = "U0218", "There is no image to compile in that would fit the environment", "Set `build.rust-image`.";
     ArtifactStale = "U0219", "cargo does not compile again what was made from other sources", "Run `cargo clean` and the command again.";
+    NativeProcessor = "U0220", "The code is compiled for the processor of this machine", "Name what all nodes have, as in `-Ctarget-cpu=x86-64-v3`.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -66,7 +66,7 @@ pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_
     let mut ready = Vec::new();
     for (declared, plan) in session.packages.iter().zip(plans) {
         let package = Package { work, session, snapshot, declared, revision: revision.as_deref(), ui };
-        ready.push(Ready::new(package, plan, &mut lock).await?);
+        ready.push(Ready::new(package, plan).await?);
     }
     if !work.dry {
         lock.save(work.scope.cargo.is_locked(), &session.workspace.target_directory)?;

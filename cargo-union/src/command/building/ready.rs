@@ -15,8 +15,7 @@ use super::recording::found;
 use super::{Built, Compiled, Made, ordering};
 use crate::base::error::Error;
 use crate::build::{LockedBase, PlatformRecipe, Recipe, Start};
-use crate::command::planning::bases::Policy;
-use crate::command::planning::keys::{Ask, Keyed};
+use crate::command::planning::keys::Keyed;
 use crate::command::planning::{self, ImagePlan, PackagePlan};
 use crate::command::session::{Declared, Session};
 use crate::image::plan::Action;
@@ -64,9 +63,9 @@ impl<'a> Ready<'a> {
     ///
     /// # Errors
     /// What reading labels and choosing a toolchain end with.
-    pub(super) async fn new(package: Package<'a>, plan: PackagePlan, lock: &mut UnionLock) -> Result<Self> {
+    pub(super) async fn new(package: Package<'a>, plan: PackagePlan) -> Result<Self> {
         let kept = package.kept(&plan).await?;
-        let methods = package.choose(&plan, &kept, lock).await?;
+        let methods = package.choose(&plan, &kept).await?;
         Ok(Self { package, plan, kept, methods })
     }
 
@@ -75,7 +74,7 @@ impl<'a> Ready<'a> {
         let Package { work, session, snapshot, declared, ui, .. } = self.package;
         let plan = planning::plan(work, session, declared, snapshot, lock, ui).await?;
         self.kept = self.package.kept(&plan).await?;
-        self.methods = self.package.choose(&plan, &self.kept, lock).await?;
+        self.methods = self.package.choose(&plan, &self.kept).await?;
         self.plan = plan;
         Ok(())
     }
@@ -218,13 +217,12 @@ impl Package<'_> {
     }
 
     /// With what the code of the package is compiled.
-    async fn choose(&self, plan: &PackagePlan, kept: &Kept, lock: &mut UnionLock) -> Result<Methods> {
+    async fn choose(&self, plan: &PackagePlan, kept: &Kept) -> Result<Methods> {
         let Package { work, session, snapshot, ui, .. } = *self;
         let needed: Vec<&Keyed> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
-        let ask = Ask { source: &plan.destinations.source, cache: &work.scope.cache, policy: Policy::of(work), checks: work.check };
-        let choosing = Choosing { work, session, snapshot, ask, builder: Arc::new(builder), ui };
-        choosing.choose(&plan.keyed, &needed, lock).await
+        let choosing = Choosing { work, session, snapshot, builder: Arc::new(builder), ui };
+        choosing.choose(&plan.keyed, &needed).await
     }
 
     pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> Environments<'a> {

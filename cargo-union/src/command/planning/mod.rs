@@ -3,6 +3,7 @@
 //! `plan` shows the value that is made here; `build` acts on it.
 
 pub(super) mod bases;
+pub(super) mod compilers;
 mod cuda;
 pub(super) mod destination;
 pub(super) mod keys;

@@ -12,11 +12,10 @@ use super::{Kept, Ran, Ready, secrets};
 use crate::base::error::Error;
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
-use crate::command::planning::keys::settings as code_settings;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
-use crate::workspace::{Host, Job, Method, Snapshot, UnionLock, compile};
+use crate::workspace::{self, Host, Job, Method, Settings, Snapshot, UnionLock, compile};
 
 /// Runs the binary.
 ///
@@ -87,7 +86,16 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
     };
     let lock = UnionLock::load(&ready.session.workspace.root)?;
     let image = &ready.declared.spec.images[&ready.task.image.value];
-    let inputs = code_settings(image, &job.binaries, &settings, std::slice::from_ref(&target), &[]);
+    let inputs = Settings {
+        compile: settings.clone(),
+        targets: vec![target.clone()],
+        binaries: job.binaries.clone(),
+        inputs: image.inputs.clone(),
+        exclude: image.exclude.clone(),
+        toolchains: Vec::new(),
+        places: vec![workspace::Place::Host],
+        tools: BTreeMap::new(),
+    };
     let inputs = snapshot.inputs(job.package, &inputs, lock.packages())?;
     let lent = ready.ui.lend_terminal();
     let (compiled, _) = compile(&snapshot, &job, &[&inputs], &Host, &**ready.ui).await?;

@@ -14,7 +14,7 @@ pub(super) fn is_glob(typed: &str) -> bool {
 }
 
 /// The `exclude` patterns of an image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::workspace) struct Excluded(Vec<(PathBuf, Gitignore)>);
 
 impl Excluded {

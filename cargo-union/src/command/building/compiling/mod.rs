@@ -89,6 +89,12 @@ async fn compile_package(ready: &Ready<'_>, jobs: Jobs<'_>, is_shared: bool) -> 
         let job = Job { package, target, settings, method, binaries, source_date_epoch: work.source_date_epoch };
         let codes = ready.needed().filter_map(|image| image.keyed.code.as_ref());
         let inputs: Vec<&CodeInputs> = codes.filter(|code| code.compile == *settings).map(|code| &code.inputs).collect();
+        let is_native =
+            ready.needed().filter_map(|image| image.keyed.code.as_ref()).any(|code| code.compile == *settings && code.is_native());
+        if is_native {
+            let warning = native(&package.name);
+            ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
+        }
         let lent = ui.lend_terminal();
         let (compiled, found) = compile(snapshot, &job, &inputs, &**workshop, &**ui).await?;
         drop(lent);
@@ -145,4 +151,12 @@ fn check_generated(compiled: &Compiled, package: &crate::workspace::Package, ref
     }
     let error = Error::new(Code::HandoverMismatch, format!("`{}` does not hold the references of this build", path.display()));
     Err(error.into())
+}
+
+/// What was compiled for this machine's processor may not start on a node.
+fn native(package: &str) -> Error {
+    let tried = format!(
+        "the flags of `{package}` say `target-cpu=native`: where the processor is another one, it ends with an illegal instruction"
+    );
+    Error::new(Code::NativeProcessor, tried)
 }

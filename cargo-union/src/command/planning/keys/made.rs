@@ -15,7 +15,7 @@ use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
-use crate::workspace::{UnionLock, Workspace};
+use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// An environment that an engine has to make, and those that it starts from.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub(super) struct Ground {
     pub(super) checks: bool,
     /// What the files of the workspace held when the keys were made.
     pub(super) files: Arc<MeasuredFiles>,
+    /// Which time the files of layers get, when that is not 1970.
+    epoch: Option<String>,
 }
 
 impl Ground {
@@ -69,7 +71,11 @@ impl Ground {
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
         let (bases, workspace) = (&self.bases, &workspace.root);
         let environment = Environment { chain: steps, bases, tools: &tools, generations: &generations, workspace, files };
-        Ok(environment_inputs(&environment)?)
+        let mut inputs = environment_inputs(&environment)?;
+        if let Some(epoch) = &self.epoch {
+            inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
+        }
+        Ok(inputs)
     }
 
     pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
@@ -93,6 +99,7 @@ pub(super) async fn ground(
     declared: &Declared,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
+    snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &Ask<'_>,
     files: Arc<MeasuredFiles>,
@@ -113,5 +120,6 @@ pub(super) async fn ground(
         generations: chain.iter().map(generation).collect(),
         checks: ask.checks,
         files,
+        epoch: snapshot.source_date_epoch().map(str::to_owned),
     })
 }

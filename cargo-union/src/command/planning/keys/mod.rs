@@ -23,7 +23,7 @@ use crate::workspace::{AllLearned, Package, Snapshot, UnionLock, Workspace, unmo
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage, settings};
+pub(in crate::command) use code::{Crate, compile_settings, linkage, unasked};
 use made::Ground;
 pub(in crate::command) use made::Made;
 
@@ -184,7 +184,7 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, lock, ask, files.clone()).await?;
+    let ground = made::ground(declared, &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
