@@ -63,7 +63,7 @@ fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
 #[test]
 fn what_is_compiled_for_this_machine_s_processor_is_warned_of_with_the_cure() {
     let project = project().env("RUSTFLAGS", "-Ctarget-cpu=native");
-    project.run(["build"]).succeeds().stderr_has("[U0219]").stderr_has("-Ctarget-cpu=x86-64-v3");
+    project.run(["build"]).succeeds().stderr_has("[U0220]").stderr_has("-Ctarget-cpu=x86-64-v3");
 }
 
 #[test]
