@@ -258,8 +258,9 @@ fn zig() -> PathBuf {
 
 #[test]
 fn zig_compiles_for_the_older_library_when_it_is_installed() {
-    let old = Old::new();
+    let mut tags = Vec::new();
     for build in ["compile = \"zig\"", ""] {
+        let old = Old::new();
         let project = old.project(build, "");
         // Its programs name the folder that it was installed in, so it is called through what it has now.
         let tools = project.path("tools");
@@ -276,7 +277,9 @@ fn zig_compiles_for_the_older_library_when_it_is_installed() {
         let built = project.run(["build"]).succeeds();
         assert_eq!(in_container(&built, &[]), "hello", "{build}");
         assert!(project.path("target/union/zig").is_dir(), "{build}");
+        tags.push(project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone());
     }
+    assert_eq!(tags[0], tags[1], "what compiles is in the tag, not who chose it");
 }
 
 #[test]
