@@ -340,3 +340,18 @@ async fn this_machine_s_processor_is_asked_for_when_flags_choose_it() {
     project.write("flags", "-Ctarget-cpu=native\n");
     assert_eq!(project.processor().await, Some(found));
 }
+
+#[tokio::test]
+async fn the_releases_of_zig_and_of_what_calls_it_are_told_apart() {
+    let mut project = Project::app("fn main() {}");
+    let folder = project.program("cargo-zigbuild", "echo cargo-zigbuild 0.1.0").parent().unwrap().display().to_string();
+    project.environment.set("PATH", format!("{folder}:{}", project.environment.get("PATH").unwrap()));
+    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", project.program("python", "exit 1"));
+    project.environment.set("CARGO_ZIGBUILD_ZIG_PATH", project.program("my-zig", "echo 0.11.0"));
+    assert_eq!(project.zig().await.unwrap(), "0.11.0 cargo-zigbuild 0.1.0");
+    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", project.program("python", "echo 0.12.0"));
+    assert_eq!(project.zig().await.unwrap(), "0.12.0 cargo-zigbuild 0.1.0");
+    project.environment.set("CARGO_ZIGBUILD_PYTHON_PATH", "nowhere/python");
+    project.environment.set("CARGO_ZIGBUILD_ZIG_PATH", "nowhere/zig");
+    assert_eq!(project.zig().await.unwrap_err().code(), Code::ToolMissing);
+}

@@ -172,6 +172,13 @@ impl Project {
         snapshot.processor(&self.settings.compile, &self.settings.targets).await.unwrap()
     }
 
+    /// The releases of zig and of cargo-zigbuild.
+    pub(crate) async fn zig(&self) -> Result<String> {
+        let (cargo, cache) = (self.cargo(), self.cache());
+        let workspace = Workspace::load(&cargo, None).await?;
+        Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?.zig().await
+    }
+
     /// Compiles `app` until nothing more is learned, as a build does.
     pub(crate) async fn build(&self) -> Result<(Compiled, Findings)> {
         let (cargo, cache) = (self.cargo(), self.cache());

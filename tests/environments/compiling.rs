@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use union_tests::Project;
-use union_tests::base::{debian_layout_of, layout_of, made_once, push};
+use union_tests::base::{debian_layout_of, layout_for, layout_of, made_once, push};
 use union_tests::engine::{Engine, Podman, Setting};
 use union_tests::registry::Registry;
 use union_tests::tools::{rust, rust_release};
@@ -71,6 +71,37 @@ fn what_the_host_compiles_asks_for_too_new_a_library_and_what_a_container_compil
     // An error of the compiler is cargo's own, with its exit code.
     project.write("src/main.rs", "fn main() { missing }\n");
     project.run(["build"]).fails_with("U0206").exits(101).stderr_has("cannot find value `missing`");
+}
+
+#[test]
+fn a_container_sees_the_configuration_of_cargo_that_is_in_the_tag() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "");
+    project.write("src/main.rs", "fn main() {\n    println!(\"{} {} {}\", env!(\"ABOVE\"), cfg!(above), helper::said());\n}\n");
+    project.write("../.cargo/config.toml", "include = ['more.toml']\nbuild.rustflags = ['--cfg', 'above', '@../above.args']\n");
+    project.write("../.cargo/more.toml", "[env]\nABOVE = 'one'\n");
+    project.write("../above.args", "-Aunexpected_cfgs\n");
+    let first = project.run(["build", "--format", "json"]).succeeds().json();
+    let said = |built: &serde_json::Value| {
+        Engine::with_network().docker(&["run", "--rm", "--network", "none", built["images"][0]["pinned"].as_str().unwrap()])
+    };
+    assert_eq!(said(&first), "one true hello");
+    project.write("../.cargo/more.toml", "[env]\nABOVE = 'two'\n");
+    let second = project.run(["build", "--format", "json"]).succeeds().json();
+    assert_eq!(said(&second), "two true hello");
+    assert_ne!(first["images"][0]["tag"], second["images"][0]["tag"]);
+}
+
+#[test]
+fn an_error_of_a_container_names_a_file_that_can_be_opened() {
+    let old = Old::new();
+    let project = old.project(&old.in_container(), "");
+    project.write("helper/build.rs", "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    std::fs::write(format!(\"{out}/gen.rs\"), \"fn f() { missing }\").unwrap();\n}\n");
+    project.write("helper/src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/gen.rs\"));\n");
+    let failed = project.run(["build"]).fails_with("U0206");
+    let named = failed.stderr().lines().filter_map(|line| line.trim().strip_prefix("--> ")).find(|line| line.contains("gen.rs"));
+    let path = named.and_then(|named| named.split(':').next()).unwrap_or_default().to_owned();
+    assert!(Path::new(&path).is_file(), "{path}: {}", failed.stderr());
 }
 
 #[test]
@@ -139,6 +170,33 @@ fn an_image_of_rust_is_chosen_for_the_base_locked_and_renewed() {
     project.run(["plan", "--locked"]).succeeds();
 }
 
+/// A layout of an image for a machine that nobody here has, and with no files of Rust's.
+fn rust_for_s390x(codename: &str, folder: &Path) -> PathBuf {
+    std::fs::create_dir_all(folder.join("root/etc")).unwrap();
+    std::fs::write(folder.join("root/etc/os-release"), format!("ID=debian\nVERSION_CODENAME={codename}\n")).unwrap();
+    let tar = folder.join("root.tar");
+    assert!(Command::new("tar").arg("-C").arg(folder.join("root")).arg("-cf").arg(&tar).arg(".").status().unwrap().success());
+    let layout = folder.join("layout");
+    layout_for("s390x", &[&tar], &serde_json::json!({}), &layout);
+    layout
+}
+
+#[test]
+fn the_tag_of_what_only_a_container_can_compile_covers_its_toolchain() {
+    let old = Old::new();
+    let hub = format!("{}/library/rust:{}-trixie", old.registry.host(), rust_release());
+    let folder = tempfile::tempdir().unwrap();
+    push(&rust_for_s390x("trixie", &folder.path().join("one")), &hub);
+    let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{}\"\n", old.registry.host());
+    let project = old.project("", "platforms = [\"linux/s390x\"]").union(&mirror).env("DOCKER_HOST", "unix:///nowhere");
+    project.edit("Cargo.toml", &format!("base-image = \"{}/debian:{OLD}\"", old.registry.host()), "base-image = \"scratch\"");
+    let planned = || project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone();
+    let before = planned();
+    project.run(["plan", "--locked"]).fails_with("U0211").stderr_has("rust:");
+    push(&rust_for_s390x("bookworm", &folder.path().join("two")), &hub);
+    assert_ne!(planned(), before);
+}
+
 #[test]
 fn podman_compiles_as_well() {
     let old = Old::new();
@@ -160,8 +218,12 @@ fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
 #[test]
 fn a_container_that_nobody_asked_for_needs_an_engine_and_says_why() {
     let old = Old::new();
-    let project = old.project("", "platforms = [\"linux/s390x\"]").env("DOCKER_HOST", "unix:///nowhere");
-    project.edit("Cargo.toml", &format!("base-image = \"{}/debian:{OLD}\"", old.registry.host()), "base-image = \"scratch\"");
+    let folder = tempfile::tempdir().unwrap();
+    let host = old.registry.host();
+    push(&rust_for_s390x("trixie", folder.path()), &format!("{host}/library/rust:{}-trixie", rust_release()));
+    let mirror = format!("[package.metadata.union.mirrors]\n\"docker.io\" = \"{host}\"\n");
+    let project = old.project("", "platforms = [\"linux/s390x\"]").union(&mirror).env("DOCKER_HOST", "unix:///nowhere");
+    project.edit("Cargo.toml", &format!("base-image = \"{host}/debian:{OLD}\""), "base-image = \"scratch\"");
     let outcome = project.run(["build"]).fails_with("U0213").compiles_nothing();
     outcome.stderr_has("s390x-unknown-linux-gnu").stderr_has("unix:///nowhere").stderr_has("rustup target add");
 }
@@ -196,8 +258,9 @@ fn zig() -> PathBuf {
 
 #[test]
 fn zig_compiles_for_the_older_library_when_it_is_installed() {
-    let old = Old::new();
+    let mut tags = Vec::new();
     for build in ["compile = \"zig\"", ""] {
+        let old = Old::new();
         let project = old.project(build, "");
         // Its programs name the folder that it was installed in, so it is called through what it has now.
         let tools = project.path("tools");
@@ -214,7 +277,9 @@ fn zig_compiles_for_the_older_library_when_it_is_installed() {
         let built = project.run(["build"]).succeeds();
         assert_eq!(in_container(&built, &[]), "hello", "{build}");
         assert!(project.path("target/union/zig").is_dir(), "{build}");
+        tags.push(project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].clone());
     }
+    assert_eq!(tags[0], tags[1], "what compiles is in the tag, not who chose it");
 }
 
 #[test]

@@ -92,6 +92,11 @@ fn name(release: &str, packages: &[&str]) -> String {
 /// # Panics
 /// When the folder cannot be written.
 pub fn layout_of(tars: &[&Path], config: &Value, folder: &Path) {
+    layout_for("amd64", tars, config, folder);
+}
+
+/// The same, for machines of an architecture.
+pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("the folder can be made");
     let pack = |tar: &&Path| {
@@ -112,7 +117,7 @@ pub fn layout_of(tars: &[&Path], config: &Value, folder: &Path) {
         json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": text.len() })
     };
     let config = json!({
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": config,
         "rootfs": { "type": "layers", "diff_ids": tars.iter().map(|tar| format!("sha256:{}", sha256(tar))).collect::<Vec<_>>() },

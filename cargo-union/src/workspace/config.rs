@@ -194,15 +194,15 @@ impl Config {
 
     /// Folders that `[patch]` names, and those of `paths`; a relative one starts where its file's `.cargo` folder stands.
     pub(super) fn patched_folders(&self) -> Vec<PathBuf> {
-        self.from_files(patched_folders)
+        self.folders_of_files(patched_folders)
     }
 
     /// Folders whose packages are taken in place of those that Cargo.lock has.
     pub(super) fn overriding_folders(&self) -> Vec<PathBuf> {
-        self.from_files(|table| list(table.get("paths")).into_iter().map(PathBuf::from).collect())
+        self.folders_of_files(|table| list(table.get("paths")).into_iter().map(PathBuf::from).collect())
     }
 
-    fn from_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
+    fn folders_of_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
         let start = |file: &Path| file.parent().and_then(Path::parent).map(Path::to_owned);
         let of = |(file, table): &(PathBuf, Table)| {
             let start = start(file)?;
@@ -362,7 +362,7 @@ mod tests {
         for cache in ["", "sccache", "/opt/bin/sccache", "ccache", "kache", "cachepot", "sccache-dist", "sccache.exe"] {
             assert_eq!(names(&config(""), &[("RUSTC_WRAPPER", cache), ("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", cache)]), [""; 0], "{cache}");
         }
-        let wrapped = config("build.rustc-wrapper = '/opt/one/wrap'");
+        let wrapped = config("build.rustc-wrapper = 'wrap'");
         assert_eq!(names(&wrapped, &[]), ["rustc-wrapper = wrap"]);
         assert_eq!(names(&wrapped, &[("RUSTC_WRAPPER", "")]), [""; 0]);
         assert_eq!(

@@ -104,8 +104,8 @@ impl Snapshot<'_> {
 /// Whether the last word on the processor is the one of this machine.
 fn is_native(flags: &[String]) -> bool {
     let options = codegen_options(flags);
-    let chosen = options.iter().filter_map(|option| option.strip_prefix("target-cpu").or_else(|| option.strip_prefix("target_cpu")));
-    chosen.last().is_some_and(|value| value.trim_start_matches(['=', ' ']) == "native")
+    let mut chosen = options.iter().filter_map(|option| option.strip_prefix("target-cpu").or_else(|| option.strip_prefix("target_cpu")));
+    chosen.next_back().is_some_and(|value| value.trim_start_matches(['=', ' ']) == "native")
 }
 
 /// The options after `-C` and `--codegen`, joined or apart.

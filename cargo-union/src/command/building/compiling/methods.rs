@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use union_build::diag::Code;
 
 use super::container::Container;
 use super::{Jobs, jobs};
+use crate::base::error::Error;
 use crate::build::docker::DockerBuilder;
 use crate::command::planning::keys::{Crate, Keyed, unasked};
 use crate::command::session::Session;
@@ -70,7 +72,8 @@ impl Choosing<'_> {
             let (_, toolchain) = code.toolchains.iter().find(|(own, _)| own == platform)?;
             Some((keyed, platform, toolchain))
         });
-        let (keyed, platform, toolchain) = found.expect("what is compiled in a container has an image with a toolchain");
+        let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
+        let (keyed, platform, toolchain) = found.ok_or_else(unknown)?;
         if settings.place == Place::Auto {
             let engine = self.builder.engines().engine().await;
             engine.map_err(|error| unasked(error.into(), settings, platform, self.snapshot))?;

@@ -119,8 +119,8 @@ pub(in crate::command) fn unasked(
         return error;
     }
     let chain = match error.downcast_ref::<Error>() {
-        // The user ended it.
-        Some(error) if error.code() == Code::Interrupted => None,
+        // These have cures of their own.
+        Some(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
         Some(error) => Some(error.chain().join(": ")),
         None => None,
     };
