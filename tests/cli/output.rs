@@ -122,3 +122,15 @@ fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
     assert!(project.files_below("target/union/references").is_empty(), "the hand-over was put back");
     project.run(["build"]).succeeds();
 }
+
+#[test]
+fn what_an_earlier_run_has_written_is_no_source() {
+    let project = hello();
+    project.run(["build", "--output", "tar:made.tar"]).succeeds();
+    project.run(["build", "--output", "oci:made"]).succeeds().compiles_nothing();
+    project.run(["build"]).succeeds().compiles_nothing();
+    let tag = |outcome: union_tests::Outcome| outcome.json()["images"][0]["tag"].clone();
+    let before = tag(project.run(["plan", "--format", "json"]).succeeds());
+    std::fs::remove_file(project.path("made.tar")).unwrap();
+    assert_eq!(tag(project.run(["plan", "--format", "json"]).succeeds()), before);
+}

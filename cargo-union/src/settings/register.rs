@@ -39,19 +39,16 @@ impl Reader<'_> {
             cargo: register.cargo,
         })?;
         let folder = current_folder()?;
+        let requests = register.output.map(|output| fs::absolute(&folder, &output));
+        let mut scope = Scope { backend, ..work.scope };
+        scope.cargo.written.extend(requests.clone());
         Ok(Register {
-            work: Work {
-                scope: Scope { backend, ..work.scope },
-                dry: register.dry_run,
-                describe: true,
-                allow_unpinned: register.allow_unpinned,
-                ..work
-            },
+            work: Work { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
             version: register.version,
             replace: register.replace,
             require_clean: register.require_clean,
             require_public: register.require_public,
-            requests: register.output.map(|output| fs::absolute(&folder, &output)),
+            requests,
         })
     }
 }

@@ -39,6 +39,7 @@ mod sources;
 pub mod targets;
 mod toolchain;
 mod union_lock;
+mod written;
 
 pub use cargo::Cargo;
 pub use compile::{Compiled, Job, compile};
@@ -51,6 +52,7 @@ pub use remap::SCOPE;
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
 pub use union_lock::{LockedReference, UnionLock};
+pub use written::remember;
 
 /// A workspace as `cargo metadata --no-deps` describes it.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::config::Config;
 use super::inputs::Part;
 use super::lockfile::{Locked, Lockfile};
 use super::sources::Sources;
-use super::{Cargo, Package, Reporter, Toolchain, Workspace, local, manifest};
+use super::{Cargo, Package, Reporter, Toolchain, Workspace, local, manifest, written};
 use crate::base::cache::Cache;
 use crate::base::error::Result;
 
@@ -43,11 +43,13 @@ impl<'a> Snapshot<'a> {
         let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
         let outside = local::outside_packages(cargo, workspace, local::Named::of(&root_manifest, &config, overriding), &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
+        let written = written::known(workspace);
         // They may not exist yet.
         let skipped = made
             .into_iter()
             .flatten()
             .chain(&cargo.written)
+            .chain(&written)
             .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
             .collect();
         Ok(Self {

@@ -25,7 +25,7 @@ use crate::image::plan::{Action, Planned};
 use crate::settings::Work;
 use crate::ui::Ui;
 use crate::workspace::coverage::Findings;
-use crate::workspace::{Handover, Snapshot, UnionLock, Workspace};
+use crate::workspace::{Handover, Snapshot, UnionLock, Workspace, remember};
 use compiling::Executables;
 use environments::Environments;
 use ready::{Outcome, Package, Packed, Ready};
@@ -60,6 +60,7 @@ const ROUNDS: usize = 5;
 /// # Errors
 /// What compiling, packing and publishing end with.
 pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_>, planning: Planning, ui: &Arc<Ui>) -> Result<Vec<Built>> {
+    remember(&work.scope.cargo, &session.workspace);
     let acts = planning.images().any(|image| image.action != Action::Reuse);
     let revision = if acts { revision(work, &session.workspace).await } else { None };
     let Planning { mut lock, packages: plans } = planning;
