@@ -239,13 +239,18 @@ async fn what_has_to_run_is_refused_and_the_builder_that_can_is_named() {
 }
 
 #[tokio::test]
-async fn a_base_for_another_architecture_is_refused() {
+async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_warning() {
     let (_folder, scene) = upon_small_base(&json!({}));
     let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
-    let error = scene.build(&recipe).await.unwrap_err();
-    assert_eq!(error.code(), Code::BaseWithoutPlatform);
-    assert_eq!(error.chain()[1], "its platforms: `linux/amd64`");
+    let image = scene.build(&recipe).await.unwrap();
+    let Content::Bytes(config) = &image.platforms[0].config.content else { panic!() };
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(config).unwrap()["architecture"], "arm64");
+    let warned = scene.source.warned();
+    assert!(
+        matches!(&warned[..], [one] if one.contains("says that it is for `linux/amd64`") && one.contains("`linux/arm64`")),
+        "{warned:?}"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use cargo_union::base::cache::Cache;
 use cargo_union::base::error::{Error, Result};
@@ -35,14 +35,20 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("workspace")).unwrap();
         let cache = Cache::new(folder.path().join("cache"));
-        let source = Arc::new(LayoutSource { layout: folder.path().join("no base"), cache: cache.clone(), fetched: AtomicUsize::new(0) });
+        let source = Arc::new(LayoutSource {
+            layout: folder.path().join("no base"),
+            cache: cache.clone(),
+            fetched: AtomicUsize::new(0),
+            warned: Mutex::default(),
+        });
         Self { folder, cache, source }
     }
 
     /// The same with the image of an OCI layout as its base.
     pub(crate) fn upon(layout: &Path) -> Self {
         let mut scene = Self::new();
-        let source = LayoutSource { layout: layout.to_owned(), cache: scene.cache.clone(), fetched: AtomicUsize::new(0) };
+        let source =
+            LayoutSource { layout: layout.to_owned(), cache: scene.cache.clone(), fetched: AtomicUsize::new(0), warned: Mutex::default() };
         scene.source = Arc::new(source);
         scene
     }
@@ -228,6 +234,7 @@ pub(crate) struct LayoutSource {
     layout: PathBuf,
     cache: Cache,
     fetched: AtomicUsize,
+    warned: Mutex<Vec<String>>,
 }
 
 impl LayoutSource {
@@ -237,6 +244,11 @@ impl LayoutSource {
         let digest = index["manifests"][0]["digest"].as_str().unwrap().parse().unwrap();
         let repository = Repository { registry: "registry.test".to_owned(), path: "library/debian".to_owned() };
         Some(LockedBase { repository, digest })
+    }
+
+    /// What was odd about the base.
+    pub(crate) fn warned(&self) -> Vec<String> {
+        self.warned.lock().unwrap().clone()
     }
 
     /// How many blobs were fetched so far.
@@ -256,6 +268,10 @@ impl BaseSource for LayoutSource {
         let bytes = self.read(digest)?;
         let descriptor = Descriptor { media_type: String::new(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
         Ok(RawManifest { descriptor, bytes: bytes.into() })
+    }
+
+    fn warn(&self, warning: &str) {
+        self.warned.lock().unwrap().push(warning.to_owned());
     }
 
     async fn blob(&self, _: &Repository, descriptor: &Descriptor) -> Result<PathBuf> {

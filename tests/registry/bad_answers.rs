@@ -278,3 +278,31 @@ async fn what_the_results_know_is_found_with_one_question() {
     let asked: Vec<_> = registry.seen()[before..].iter().map(|seen| format!("{} {}", seen.request.method, seen.request.path)).collect();
     assert_eq!(asked, ["GET /v2/", "HEAD /v2/acme/app/manifests/v1"]);
 }
+
+#[tokio::test]
+async fn a_digest_that_a_head_does_not_tell_is_that_of_the_bytes() {
+    let key = images::key("a");
+    let image = images::of_text(&key, "x");
+    let registry = Hostile::start(|request, memory| {
+        let reference = request.path.strip_prefix("/v2/acme/app/manifests/").filter(|_| request.method != "PUT")?;
+        let (kind, bytes) = memory.manifests.get(&("acme/app".to_owned(), reference.to_owned()))?;
+        let reply = Reply::status(200).with("Content-Type", format!("{kind}; charset=utf-8")).body(bytes.clone());
+        Some(reply.with("Docker-Content-Digest", format!("sha512:{}", "0".repeat(128))).into())
+    });
+    let (world, target) = (World::new(), target(&registry.host(), "acme/app", &key));
+    world.client().publish(&target, &image, false).await.unwrap();
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(image.top().descriptor.digest));
+}
+
+#[tokio::test]
+async fn an_error_of_which_parts_are_absent_or_null_is_understood() {
+    for body in [
+        r#"{"errors":[{"code":"NAME_UNKNOWN","message":null,"detail":7}]}"#,
+        r#"{"errors":[null,{"message":"first"},{"code":"NAME_UNKNOWN"}]}"#,
+        r#"{"errors":[{"code":"NAME_UNKNOWN","message":{"text":"x"}}],"more":[]}"#,
+    ] {
+        let registry = Hostile::start(move |request, _| request.path.contains("/uploads/").then(|| Reply::status(404).body(body).into()));
+        let prepared = World::new().client().prepare(&target(&registry.host(), "acme/app", &images::key("a"))).await;
+        assert_error(prepared, Code::RegistryMustCreate, &["acme/app", "NAME_UNKNOWN"]);
+    }
+}

@@ -84,6 +84,7 @@ async fn a_limit_below_every_chunk_size_is_one_error_with_the_refused_size() {
     let refused = world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await;
     assert_error(refused, Code::RegistryFailed, &[&front.host(), "acme/app:v1", "413", &format!("{MIB} bytes"), "client_max_body_size"]);
     assert_eq!(front.refused().len(), 2, "the whole and the smallest part: {:?}", front.refused());
+    assert!(registry.requests().iter().any(|request| request.starts_with("DELETE ")), "the upload was not cancelled");
 }
 
 #[tokio::test]

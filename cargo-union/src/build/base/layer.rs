@@ -16,7 +16,10 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Resu
     let mut plain = Hashing { plain: plain(bytes)?, hash: Sha256::new() };
     let mut changes = Vec::new();
     let mut seen = Seen { kept: HashMap::new(), folder };
-    for entry in tar::Archive::new(&mut plain).entries()? {
+    // Some tools leave out the end of an archive, and with it the padding of its last file; what Go reads is a layer. The
+    // diff id tells whether anything else is missing.
+    let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
+    for entry in tar::Archive::new(padded).entries()? {
         changes.extend(seen.change(entry?)?);
     }
     io::copy(&mut plain, &mut io::sink())?;
@@ -26,6 +29,9 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Resu
     }
     Ok(changes)
 }
+
+/// A block of padding, and the two blocks that end an archive.
+const PADDING: u64 = 3 * 512;
 
 /// What was kept of the layer's files so far: one may come again under another name.
 struct Seen<'a> {
@@ -129,6 +135,21 @@ mod tests {
             let text = Node::File(Some(Kept::Text("text".to_owned())));
             let expected = [Change::Put("etc/passwd".to_owned(), text), Change::Put("bin".to_owned(), Node::Link("usr/bin".to_owned()))];
             assert_eq!(changes, expected);
+        }
+    }
+
+    #[test]
+    fn a_layer_without_padding_and_end_is_read_and_a_shorter_one_is_refused() {
+        let whole = layer();
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
+        let tar = &tar.get_ref()[..512 + 4];
+        let text = Node::File(Some(Kept::Text("text".to_owned())));
+        assert_eq!(read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(), [Change::Put("etc/passwd".to_owned(), text)]);
+        for end in [0, 100, 512, 514, 516, whole.len() - 1] {
+            assert!(read_tar(whole[..end].to_vec(), DiffId::of(&whole)).is_err(), "{end}");
         }
     }
 
