@@ -12,4 +12,5 @@ mod python;
 mod secrets;
 mod shared;
 mod starting;
+mod variables;
 mod world;

@@ -14,9 +14,11 @@ pub mod native;
 mod remembered;
 pub mod remote;
 mod sources;
+mod variables;
 
 pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
+pub use variables::{Variables, base_variables, refers_to_base, unanswered};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use union_build::spec;
+use union_build::spec::variables::PATH;
 
 use super::python;
+use crate::base::error::Result;
 use crate::build::sources::{Item, ItemKind};
+use crate::build::variables::{self, Variables};
 
 /// Where the authority of `build-ca` is while something runs.
 pub(super) const AUTHORITY: &str = "/run/union/ca.crt";
@@ -49,6 +52,24 @@ pub(super) enum Caches {
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
     pub(super) copies: Vec<Vec<Item>>,
+    /// The variables that its commands see.
+    pub(super) variables: Variables,
+}
+
+impl Step<'_> {
+    /// Replaces the references to variables of the base, and lets later steps find what this one installs.
+    ///
+    /// # Errors
+    /// `InvalidValue` when the base does not set one.
+    pub(super) fn expand_upon(&mut self, base: &mut Variables) -> Result<()> {
+        if self.spec.python.needs_micromamba() {
+            base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
+        }
+        if !self.spec.commands.is_empty() {
+            self.variables = variables::expanded(std::slice::from_ref(self.spec), base)?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes the text.
@@ -65,12 +86,10 @@ pub(super) fn text(ground: &Ground<'_>) -> String {
         writer.apt(&step.spec.apt_packages);
         let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
-        for items in &step.copies {
-            writer.copy(items);
+        for (copy, items) in step.spec.copy.iter().zip(&step.copies) {
+            writer.copy(items, if copy.to.value.starts_with('/') { "/" } else { "./" });
         }
-        for command in &step.spec.commands {
-            writer.run(&secrets(step.spec), &[], &command.value);
-        }
+        writer.commands(step);
     }
     if let Some(user) = ground.user {
         writer.line(&format!("USER {}", word(user)));
@@ -144,15 +163,32 @@ impl Writer {
         self.run(&mounts, &variables, &command);
     }
 
-    fn copy(&mut self, items: &[Item]) {
+    /// Adds a copy; its place starts at the root, or at the working directory of the base.
+    fn copy(&mut self, items: &[Item], start: &str) {
         let Some(first) = items.first() else { return };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
+        let to = word(&format!("{start}{}", first.to));
         let pair = match first.what {
-            ItemKind::Folder => [format!("{source}/"), format!("{}/", word(&format!("/{}", first.to)))],
-            ItemKind::File { .. } | ItemKind::Link(_) => [source, word(&format!("/{}", first.to))],
+            ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
+            ItemKind::File { .. } | ItemKind::Link(_) => [source, to],
         };
         self.line(&format!("COPY {}", json(&pair)));
+    }
+
+    /// Adds the commands of a spec, in its working directory and with its variables. These end with each command:
+    /// the config of the image gets them in the end, with the same values.
+    fn commands(&mut self, step: &Step<'_>) {
+        if step.spec.commands.is_empty() {
+            return;
+        }
+        if let Some(workdir) = &step.spec.workdir {
+            self.line(&format!("WORKDIR {}", word(&workdir.value)));
+        }
+        let variables: Vec<(&str, &str)> = step.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        for command in &step.spec.commands {
+            self.run(&secrets(step.spec), &variables, &command.value);
+        }
     }
 }
 

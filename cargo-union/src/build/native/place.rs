@@ -14,11 +14,13 @@ use crate::build::sources::{self, Item, ItemKind};
 use crate::image::index::{Conflict, FileIndex, Node};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
-/// later copy sees the earlier ones.
-pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, index: &mut FileIndex) -> Result<Vec<Entry>> {
+/// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
+pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, workdir: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
+        let start = if copy.to.value.starts_with('/') { "" } else { workdir };
         for item in sources::items(copy, workspace)? {
+            let item = Item { to: sources::join(start, &item.to), ..item };
             let to = item.to.clone();
             place(item, index, &mut placed).map_err(|fault| match fault {
                 Fault::Conflict(conflict) => {
@@ -131,7 +133,7 @@ mod tests {
                 to: placed((*to).to_owned()),
                 mode: None,
             });
-            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), &mut self.index)?;
+            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), "srv/app", &mut self.index)?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {
@@ -146,6 +148,12 @@ mod tests {
     fn a_copy_to_bin_goes_to_usr_bin_and_leaves_the_link_alone() {
         assert_eq!(Scene::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
         assert_eq!(Scene::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
+    }
+
+    #[test]
+    fn a_relative_copy_goes_below_the_working_directory_of_the_base() {
+        assert_eq!(Scene::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
+        assert_eq!(Scene::new().copy(&[("tree", "./")]).unwrap()[2..], ["srv/app/bin/", "srv/app/bin/deep/", "srv/app/bin/tool = tool"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) mod remote;
 pub(super) mod results;
 pub(super) mod rust_image;
 pub(super) mod sources;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,6 +160,9 @@ async fn image(
         None if keyed.made.is_some() => Action::Append,
         _ => Action::BuildEnvironment,
     };
+    if action != Action::Reuse {
+        variables::check(keyed, &destinations.source, &work.scope.cache).await?;
+    }
     let (digest, standing) = match found {
         There::Nothing => (None, None),
         There::Published(digest) => (Some(digest), None),

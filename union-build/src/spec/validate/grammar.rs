@@ -2,6 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::toml_text;
+use crate::spec::variables::parts;
 use places::{host, image_name, platform, reference, registry, tag_format};
 pub(super) use tasks::amount;
 use tasks::{address, cron, duration, environment, long, object, secret_env, short, task_name, timezone, variable};
@@ -67,6 +68,7 @@ pub(super) const REFERENCE: Rule = rule(Code::InvalidReference, "an image refere
 pub(super) const PLATFORM: Rule = rule(Code::InvalidValue, "a platform", platform);
 pub(super) const ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", env_name);
 pub(super) const IMAGE_ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", image_env_name);
+pub(super) const IMAGE_ENV: Rule = rule(Code::InvalidValue, "a value of an environment variable", image_env);
 pub(super) const LABEL_NAME: Rule = rule(Code::InvalidValue, "a name of a label or an annotation", label_name);
 pub(super) const APT_PACKAGE: Rule = rule(Code::InvalidValue, "a Debian package", apt_package);
 pub(super) const FEATURE: Rule = rule(Code::InvalidValue, "a cargo feature", feature);
@@ -78,6 +80,7 @@ pub(super) const INDEX: Rule = rule(Code::InvalidValue, "an index of Python pack
 pub(super) const PYTHON_VERSION: Rule = rule(Code::InvalidValue, "a version of Python", python_version);
 pub(super) const USER: Rule = rule(Code::InvalidValue, "a user", user);
 pub(super) const ABSOLUTE: Rule = rule(Code::PathInvalid, "a path inside of the image", absolute);
+pub(super) const DESTINATION: Rule = rule(Code::PathInvalid, "a path inside of the image", destination);
 pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
     mode(text).map(drop).ok_or_else(|| wrong("not 1 to 4 octal digits").help("write the permission bits in octal, such as \"0644\""))
 });
@@ -151,6 +154,12 @@ fn image_env_name(text: &str) -> Result<(), Wrong> {
     ensure(text != "UNION_IMAGE_ID", "set by the tool").map_err(|wrong| wrong.help("remove it: every image gets its own"))
 }
 
+fn image_env(value: &str) -> Result<(), Wrong> {
+    text(value)?;
+    let refused = |rest: &str| wrong(format!("`{}` is no reference to a variable", shown(rest)));
+    parts(value).map(drop).map_err(|rest| refused(rest).help("write `$NAME` or `${NAME}` for the value of a variable, `$$` for a dollar"))
+}
+
 fn label_name(text: &str) -> Result<(), Wrong> {
     let fitting = !text.is_empty() && !text.contains(|letter: char| letter.is_control() || letter.is_whitespace() || letter == '=');
     ensure(fitting, "empty, or with a space").map_err(|wrong| wrong.help("use letters, digits, `.`, `/`, `_` and `-`"))?;
@@ -199,6 +208,12 @@ fn user(text: &str) -> Result<(), Wrong> {
 
 fn absolute(path: &str) -> Result<(), Wrong> {
     ensure(path.starts_with('/'), "is not absolute")?;
+    destination(path)
+}
+
+/// Relative ones start at the working directory.
+fn destination(path: &str) -> Result<(), Wrong> {
+    ensure(!path.is_empty(), "is empty")?;
     ensure(!path.split('/').any(|part| part == ".."), "has `..` in it")?;
     ensure(!path.contains(char::is_control), "has a control character")
 }

@@ -105,6 +105,8 @@ fn packages_features_and_words_cannot_become_options() {
 #[test]
 fn users_and_paths_inside_of_an_image() {
     judge(&USER, &["0", "1000:1000", "app", "app:1000", "_apt"], &["", ":", "1000:", "a b", "99999999999", "1a", "a:b:c"]);
+    judge(&DESTINATION, &["/app/", "app", "./", "a..b"], &["", "a/..", "/..", "a\nb"]);
+    judge(&IMAGE_ENV, &["", "a", "$A", "/b:${PATH}", "5$$"], &["$", "5$ each", "${A", "${A:-b}", "$1", "a\0"]);
     judge(&ABSOLUTE, &["/", "/app/", "/a..b"], &["", "app", "/a/../b", "/..", "/a\nb"]);
 }
 
