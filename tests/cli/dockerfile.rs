@@ -41,6 +41,6 @@ fn references_to_variables_of_the_base_are_explained() {
     let image = "[package.metadata.union.images.default]\nenv = { PATH = \"/opt/bin:$PATH\" }\nworkdir = \"/srv\"\ncommands = [\"true\"]\n";
     let project = Project::package("hello").union(image);
     let printed = project.run(["images", "--dockerfile", "default"]).succeeds();
-    printed.stdout_has("# ${NAME} stands for a variable of the base image").stdout_has("WORKDIR /srv\n");
+    let printed = printed.stdout_has("# ${NAME} stands for a variable of the base image").stdout_has("WORKDIR /srv\n");
     printed.stdout_has("RUN [\"/usr/bin/env\",\"PATH=/opt/bin:${PATH}\",\"/bin/sh\",\"-c\",\"true\"]\n");
 }

@@ -166,16 +166,28 @@ fn label_name(text: &str) -> Result<(), Wrong> {
     ensure(!text.starts_with("union."), "`union.` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union.`"))
 }
 
+/// What `apt-get install` takes: a name, and then a version, which may be a pattern, or a release.
 fn apt_package(text: &str) -> Result<(), Wrong> {
-    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    let (name, version, release) = match (text.split_once('='), text.split_once('/')) {
+        (Some((name, version)), _) => (name, Some(version), None),
+        (None, Some((name, release))) => (name, None, Some(release)),
+        (None, None) => (text, None, None),
+    };
     let (name, architecture) = name.split_once(':').map_or((name, None), |(name, architecture)| (name, Some(architecture)));
     let lower = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     let letters = |text: &str, more: &str| !text.is_empty() && text.chars().all(|letter| lower(letter) || more.contains(letter));
+    // At the end of a name apt reads `+` and `-` as orders to install and to remove.
     let fitting = name.starts_with(lower)
         && letters(name, "+.-")
+        && !name.ends_with('-')
         && architecture.is_none_or(|architecture| letters(architecture, "-"))
-        && version.is_none_or(|version| letters(&version.to_lowercase(), ".+~:-"));
-    ensure(fitting, "not a package name").map_err(|wrong| wrong.help("write `package`, `package:architecture` or `package=version`"))
+        && version.is_none_or(|version| letters(&version.to_lowercase(), ".+~:-*?"))
+        && release.is_none_or(|release| {
+            letters(&release.to_lowercase(), ".-") && release.starts_with(|first: char| first.is_ascii_alphanumeric())
+        });
+    ensure(fitting, "not a package name").map_err(|wrong| {
+        wrong.help("write `package`, `package:architecture`, `package=version`, such as `libpq5=17.*`, or `package/release`, such as `curl/trixie-backports`")
+    })
 }
 
 fn feature(text: &str) -> Result<(), Wrong> {
