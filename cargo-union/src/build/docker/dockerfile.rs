@@ -10,6 +10,7 @@ use union_build::spec;
 use union_build::spec::variables::PATH;
 
 use super::python;
+use super::steps::Instruction;
 use crate::base::error::Result;
 use crate::build::sources::{Item, ItemKind};
 use crate::build::variables::{self, Variables};
@@ -72,12 +73,21 @@ impl Step<'_> {
     }
 }
 
-/// Writes the text.
-pub(super) fn text(ground: &Ground<'_>) -> String {
-    let mut writer = Writer { text: String::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
+/// A Dockerfile of ours, and what its instructions are to whoever wrote the manifest.
+pub(super) struct Dockerfile {
+    pub(super) text: String,
+    /// Those of the last stage, in order.
+    pub(super) instructions: Vec<Instruction>,
+}
+
+/// Writes a Dockerfile.
+pub(super) fn write(ground: &Ground<'_>) -> Dockerfile {
+    let mut writer =
+        Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
     for (position, name) in ground.tools.values().enumerate() {
         writer.line(&format!("FROM {} AS union-tool-{position}", word(name)));
     }
+    writer.instructions.clear();
     writer.line(&format!("FROM {}", word(ground.from)));
     if ground.user.is_some() {
         writer.line("USER 0:0");
@@ -87,14 +97,14 @@ pub(super) fn text(ground: &Ground<'_>) -> String {
         let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
         for (copy, items) in step.spec.copy.iter().zip(&step.copies) {
-            writer.copy(items, if copy.to.value.starts_with('/') { "/" } else { "./" });
+            writer.copy(copy, items);
         }
         writer.commands(step);
     }
     if let Some(user) = ground.user {
         writer.line(&format!("USER {}", word(user)));
     }
-    writer.text
+    Dockerfile { text: writer.text, instructions: writer.instructions }
 }
 
 /// The configuration of apt while it runs: its caches stay out of the image.
@@ -111,6 +121,7 @@ fn secrets(spec: &spec::Image) -> Vec<String> {
 /// A Dockerfile that is being written.
 pub(super) struct Writer {
     text: String,
+    instructions: Vec<Instruction>,
     copied: usize,
     /// How many files of Python's have been used.
     pub(super) files: usize,
@@ -119,9 +130,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Adds a line.
+    /// Adds a line that users know as it is.
     pub(super) fn line(&mut self, line: &str) {
+        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.instruction(line, name, rest);
+    }
+
+    /// Adds a line, and how users know the instruction.
+    fn instruction(&mut self, line: &str, name: &str, shown: &str) {
         let _ = writeln!(self.text, "{line}");
+        self.instructions.push(Instruction { name: name.to_owned(), shown: shown.to_owned() });
     }
 
     /// Adds a shell command that runs as root, with mounts and variables that end with it.
@@ -143,14 +161,15 @@ impl Writer {
         // Behind a blank, what begins with a dash is no option of the shell.
         let guard = if command.starts_with(['-', '+']) { " " } else { "" };
         words.extend(["/bin/sh".to_owned(), "-c".to_owned(), format!("{guard}{command}")]);
-        self.line(&format!("{line} {}", json(&words)));
+        self.instruction(&format!("{line} {}", json(&words)), "RUN", command.trim());
     }
 
     fn apt(&mut self, packages: &[spec::Placed<String>]) {
         if packages.is_empty() {
             return;
         }
-        let packages: Vec<&str> = packages.iter().map(|package| package.value.as_str()).collect();
+        // In quotes, for a shell would look for files that a pattern fits.
+        let packages: Vec<String> = packages.iter().map(|package| python::quoted(&package.value)).collect();
         // Lists and packages stay with the engine, for the next environment, and out of the image.
         let kept = |folder: &str| match self.caches {
             Caches::Locked => format!("type=cache,target={folder},sharing=locked"),
@@ -164,8 +183,9 @@ impl Writer {
     }
 
     /// Adds a copy; its place starts at the root, or at the working directory of the base.
-    fn copy(&mut self, items: &[Item], start: &str) {
+    fn copy(&mut self, copy: &spec::Copy, items: &[Item]) {
         let Some(first) = items.first() else { return };
+        let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
         let to = word(&format!("{start}{}", first.to));
@@ -173,7 +193,7 @@ impl Writer {
             ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
             ItemKind::File { .. } | ItemKind::Link(_) => [source, to],
         };
-        self.line(&format!("COPY {}", json(&pair)));
+        self.instruction(&format!("COPY {}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
     }
 
     /// Adds the commands of a spec, in its working directory and with its variables. These end with each command:

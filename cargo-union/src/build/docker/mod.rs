@@ -10,6 +10,7 @@ mod layers;
 mod log;
 mod python;
 mod secrets;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,9 +36,10 @@ use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, PlatformImage};
-use dockerfile::{Caches, Ground, Step};
+use dockerfile::{Caches, Dockerfile, Ground, Step};
 use log::Log;
 use secrets::Secrets;
+use steps::Steps;
 
 pub(super) use context::dockerfile_items;
 
@@ -161,8 +163,8 @@ pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, St
     let steps = with_copies(steps, workspace)?;
     let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
     let note = if refers { "# ${NAME} stands for a variable of the base image, whose value an engine is given.\n" } else { "" };
-    let text = dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
-    Ok(format!("{note}{text}"))
+    let dockerfile = dockerfile::write(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
+    Ok(format!("{note}{}", dockerfile.text))
 }
 
 /// Reads every secret that steps need, so that one that is missing is known before anything is done.
@@ -252,7 +254,9 @@ impl Building<'_> {
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
-        let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
+        let Dockerfile { text, instructions } = dockerfile::write(&ground);
+        let context = context::of_steps(&self.builder.cache, &ground, &text, self.recipe.source_date_epoch)?;
+        self.log.expect(Steps::of(instructions, &ready.name));
         self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
     }
 
@@ -304,7 +308,7 @@ impl Building<'_> {
             Failed::Step { step, why } => {
                 let why = self.log.scrub(&why);
                 let said = match step {
-                    Some(step) => format!("`{}` failed: {}", log::shown(&self.log.scrub(&step)), outcome(&why)),
+                    Some(step) => format!("`{}` failed: {}", self.log.shown(&step).what, steps::outcome(&why)),
                     None => why.clone(),
                 };
                 let last = self.log.last();
@@ -373,9 +377,4 @@ fn nothing_more(step: &Step<'_>) -> bool {
     let spec = step.spec;
     let python = spec.python.needs_uv() || spec.python.needs_micromamba();
     spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
-}
-
-/// How a step ended, without the command that is shown already: `exit code: 100`.
-fn outcome(why: &str) -> &str {
-    why.rfind("exit code: ").map_or(why, |start| &why[start..])
 }

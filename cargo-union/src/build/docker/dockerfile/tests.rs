@@ -36,7 +36,7 @@ fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&
     }
     let mut step = Step { spec: &spec, copies, variables: Variables::new() };
     step.expand_upon(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
-    text(&Ground { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked })
+    write(&Ground { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked }).text
 }
 
 fn copy(to: &str) -> union_build::spec::Copy {
@@ -86,6 +86,12 @@ fn relative_copies_are_left_relative() {
 }
 
 #[test]
+fn pins_reach_apt_and_not_the_shell() {
+    let text = written(&spec("apt-packages = ['libpq5=17.*', 'curl/trixie-backports', 'a=1?']"), Vec::new(), false, None);
+    assert!(text.contains("--no-install-recommends 'libpq5=17.*' curl/trixie-backports 'a=1?'\"]"), "{text}");
+}
+
+#[test]
 fn without_locks_nothing_is_kept_for_apt() {
     let spec = spec("apt-packages = ['a']");
     let ground = Ground {
@@ -96,7 +102,7 @@ fn without_locks_nothing_is_kept_for_apt() {
         authority: false,
         caches: Caches::None,
     };
-    let text = text(&ground);
+    let text = write(&ground).text;
     assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");
 }
 
