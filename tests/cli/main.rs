@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod dockerfile;
 mod flyte_config;
+mod linking;
 mod output;
 mod pages;
 mod plan;

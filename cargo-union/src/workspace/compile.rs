@@ -9,10 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
+use super::linker::Linker;
+use super::linking::LinkFailure;
+use super::method::linker_variable;
 use super::{Call, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Environment, Failed};
@@ -74,8 +78,9 @@ pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Work
         arguments: arguments(snapshot, job),
     };
     let mut compiled = Compiled::default();
+    let began = SystemTime::now();
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line, &job.package.id)).await?;
-    ended.map_err(|failed| failure(failed, job))?;
+    ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)))?;
     if let Some(missing) = job.binaries.iter().find(|name| !compiled.executables.contains_key(*name)) {
         return Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)));
     }
@@ -97,6 +102,9 @@ async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environme
     environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
+    if let (Method::Host, Linker::Cross(program)) = (job.method, snapshot.linker(job.target)) {
+        environment.set(linker_variable(job.target), program);
+    }
     for (name, value) in &job.settings.env {
         environment.set(name, value);
     }
@@ -159,7 +167,8 @@ impl Compiled {
     }
 }
 
-fn failure(failed: Failed, job: &Job<'_>) -> Error {
+/// An error with advice that fits what failed.
+fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
     let what = format!("`{}` for {}", job.package.name, job.target);
@@ -167,9 +176,17 @@ fn failure(failed: Failed, job: &Job<'_>) -> Error {
         return Error::new(Code::Interrupted, format!("the compile of {what} was interrupted")).because(failed);
     }
     let error = Error::new(Code::CompileFailed, format!("could not compile {what}")).because(failed);
-    match job.settings.linkage {
-        Linkage::Dynamic => error,
-        Linkage::Static => error.help("Correct what cargo reports. It was linked statically: a library that has no static form needs `link = \"dynamic\"` and a base image."),
+    match (linking(), job.settings.linkage) {
+        (None, _) => error,
+        (Some(LinkFailure::Missing(linker)), _) => error.help(format!(
+            "Install the linker `{linker}`; or install zig and cargo-zigbuild; or set `compile = \"container\"`."
+        )),
+        (Some(LinkFailure::Failed(_)), Linkage::Static) => error.help("Correct what the linker reports. It linked statically: a library that has no static form needs `link = \"dynamic\"` and a base image."),
+        (Some(LinkFailure::Failed(missing)), Linkage::Dynamic) if !missing.is_empty() => error.help(format!(
+            "The linker did not find {}: install what brings the library with its development files, or set `compile = \"container\"` and name that package under `build.apt-packages`.",
+            missing.iter().map(|name| format!("`lib{name}`")).collect::<Vec<_>>().join(", "),
+        )),
+        (Some(LinkFailure::Failed(_)), Linkage::Dynamic) => error.help("Correct what the linker reports."),
     }
 }
 

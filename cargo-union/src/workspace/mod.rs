@@ -24,6 +24,8 @@ pub mod coverage;
 mod depinfo;
 mod handover;
 mod inputs;
+mod linker;
+mod linking;
 mod local;
 mod lockfile;
 mod manifest;

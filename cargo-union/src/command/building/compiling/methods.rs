@@ -87,6 +87,7 @@ impl Choosing<'_> {
             }
             Place::Auto if snapshot.can_make_with_zig(target) => Ok(Place::Zig),
             Place::Auto => Ok(Place::Container),
+            Place::Host => Ok(snapshot.check_linker(target).map(|()| Place::Host)?),
             chosen => Ok(chosen),
         }
     }
@@ -122,7 +123,8 @@ impl Choosing<'_> {
             Some((_, toolchain)) => toolchain.clone(),
             None => self.unasked(settings, &keyed.name, base.as_ref(), platform, lock).await.map_err(|error| {
                 // Nobody asked for a container: what the host lacks is as much the cause.
-                match (target_for(platform, settings.linkage, self.snapshot.toolchain(), Place::Host), error.downcast_ref()) {
+                let target = target_for(platform, settings.linkage, self.snapshot.toolchain(), Place::Host);
+                match (target.and_then(|target| self.snapshot.check_linker(&target)), error.downcast_ref()) {
                     (Err(lacks), Some(error)) => {
                         let error: &crate::base::error::Error = error;
                         anyhow::Error::from(
