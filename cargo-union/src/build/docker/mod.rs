@@ -146,6 +146,7 @@ impl DockerBuilder {
 #[async_trait::async_trait]
 impl Builder for DockerBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
+        let _steps = super::Steps(&*self.reporter, recipe.image());
         let mut platforms = Vec::new();
         for wanted in &recipe.platforms {
             platforms.push(self.platform(recipe, wanted, recipe.platforms.len() > 1).await?);

@@ -19,7 +19,7 @@ use union_build::spec;
 use super::base::{Base, Contents};
 use super::chain::Settings;
 use super::check::StartCheck;
-use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter, variables};
+use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter, Steps, variables};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::measure;
@@ -56,6 +56,7 @@ impl NativeBuilder {
     /// Refuses binaries that could not start in an image that somebody else makes. Says whether all were
     /// checked: while the files of that image are not known, only static ones can be.
     pub(super) async fn check_start(&self, recipe: &Recipe, known: bool) -> Result<bool> {
+        let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
         let mut checked = recipe.check;
         for (index, wanted) in recipe.platforms.iter().enumerate() {
@@ -133,6 +134,7 @@ impl NativeBuilder {
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
         refuse_what_must_run(&recipe.steps)?;
+        let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {

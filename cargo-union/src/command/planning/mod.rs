@@ -98,7 +98,9 @@ impl Planning {
             let destinations = Destinations::new(work, session, declared, ui)?;
             cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
             let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
+            let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
             let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
+            drop(hashing);
             packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
         }
         Ok(Self { lock, packages })
