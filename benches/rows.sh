@@ -252,6 +252,41 @@ row_size() {
     row 'image of a static worker, unpacked' "$all bytes" "its binary: $binary bytes" "+ $((all - binary)) bytes" '≤ binary + 1 MB'
 }
 
+# 1 GB of weights that do not compress, copied into the image. Each round of the first push has other weights.
+row_copied() {
+    start_engine
+    local folder=$work/copied figures rounds=$RUNS peak
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp -r "$worker"/{Cargo.toml,Cargo.lock,src} "$folder"
+    printf 'copy = [{ from = "weights", to = "/weights" }]\n' >>"$folder/Cargo.toml"
+    head -c 1G /dev/urandom >"$folder/weights"
+    "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the image with weights cannot be built'
+    cp "$folder/target/release/worker" "$folder/worker" 2>/dev/null || find "$folder/target" -path '*/release/worker' -type f -exec cp {} "$folder/worker" \;
+    rm -rf "$folder/layout"
+    cat >"$folder/Dockerfile" <<-'DOCKERFILE'
+		FROM base
+		COPY weights /weights
+		COPY worker /usr/local/bin/worker
+		CMD ["/usr/local/bin/worker"]
+	DOCKERFILE
+    printf 'target\nsrc\n' >"$folder/.dockerignore"
+    local union="'$tool' build --quiet --registry '$registry' --manifest-path '$folder/Cargo.toml'"
+    local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/with-weights' '$folder' && $docker --host '$engine' push --quiet '$registry/with-weights'"
+    RUNS=$((RUNS > 3 ? 3 : RUNS))
+    medians "date +%s%N | dd of='$folder/weights' conv=notrunc status=none" "$union" "$dockerfile"
+    RUNS=$rounds
+    row '1 GB copied that does not compress, first push' "$(seconds "${figures[0]}") s" "Dockerfile, build + push: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 0.25'
+
+    medians true "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'" "$union"
+    row '1 GB copied, nothing changed' "$(seconds "${figures[1]}") s" "the same without it: $(seconds "${figures[0]}") s" "+ $(seconds "$(longer 1 0)") s" '≤ + 0.01 s'
+
+    date +%s%N | dd of="$folder/weights" conv=notrunc status=none
+    peak=$(peak "$tool" build --registry "$registry" --manifest-path "$folder/Cargo.toml")
+    row 'peak memory, 1 GB copied' "$((peak / 1024)) MB" '' '' '≤ 64 MB'
+    rm -rf "$folder"
+}
+
 # The tool's own peak memory, as the kernel counts it for this process and none of its children.
 peak() {
     "$@" >>"$log" 2>&1 &

@@ -23,6 +23,7 @@ pub mod ui;
 pub mod workspace;
 
 use std::ffi::OsString;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use union_build::diag::Code;
 
 use base::error::Error;
 use base::process::Environment;
-use base::signal::interrupted;
+use base::signal::{explains_failure, interrupted};
 use exit::Exit;
 use ui::Ui;
 
@@ -74,14 +75,23 @@ fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
-        tokio::select! {
+        let mut interrupted = pin!(interrupted());
+        let failure = tokio::select! {
             // Ctrl-C reaches the programs that were started as well: that they end is no failure of theirs.
             biased;
-            () = interrupted(), if !task.hears_signals() => {
+            () = &mut interrupted, if !task.hears_signals() => None,
+            result = command::run(task, ui) => match result {
+                Ok(exit) => return exit,
+                Err(failure) => Some(failure),
+            },
+        };
+        let told = |failure: &anyhow::Error| failure.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Interrupted);
+        match failure {
+            Some(failure) if told(&failure) || !explains_failure(interrupted).await => command::failed(&failure, ui),
+            _ => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted
             }
-            result = command::run(task, ui) => result.unwrap_or_else(|error| command::failed(&error, ui)),
         }
     });
     // What was interrupted gets a moment to remove its drafts.

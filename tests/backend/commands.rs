@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
-use union_tests::backend::{Backend, CLIENT, SECRET, denial};
+use union_tests::backend::{Backend, CLIENT, Reply, SECRET, denial};
 use union_tests::{Outcome, Project};
 
 /// A user whose home has a config for a backend.
@@ -31,7 +31,8 @@ fn discreet(outcome: Outcome) -> Outcome {
 }
 
 fn file_of_tokens(project: &Project) -> Option<std::path::PathBuf> {
-    std::fs::read_dir(project.home().join(".local/state/cargo-union/logins")).ok()?.next()?.ok().map(|entry| entry.path())
+    let entries = std::fs::read_dir(project.home().join(".local/state/cargo-union/logins")).ok()?;
+    entries.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "json"))
 }
 
 #[test]
@@ -74,6 +75,19 @@ fn a_denial_and_a_code_that_ran_out_end_the_login() {
         let project = user(&backend, "  authType: DeviceFlow\n");
         project.run(["login"]).exits(1).fails_with("U0766").stderr_has(error).stderr_has("as the token server says");
         assert_eq!(file_of_tokens(&project), None);
+    }
+}
+
+#[test]
+fn odd_spans_of_time_do_not_stop_a_login() {
+    for (expires, interval) in [("18446744073709551615", "0"), ("600.5", "0.01"), ("-1", "0"), ("1e300", "\"0\"")] {
+        let backend = Backend::secure(move |call, _| {
+            let code = r#""device_code": "device-secret", "user_code": "ABCD-EFGH", "verification_uri": "https://127.0.0.1/activate""#;
+            let body = format!("{{{code}, \"expires_in\": {expires}, \"interval\": {interval}}}");
+            call.is("device").then(|| Reply::status(200).with("Content-Type", "application/json").body(body))
+        });
+        let project = user(&backend, "  authType: DeviceFlow\n");
+        project.run(["login"]).succeeds().stderr_has("with the code ABCD-EFGH");
     }
 }
 

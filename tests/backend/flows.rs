@@ -4,7 +4,7 @@ use cargo_union::flyte::idl::auth::UserInfoRequest;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use union_build::diag::Code;
-use union_tests::backend::{Backend, CLIENT, Reply, SECRET, answer, frame, message, refusal, stream};
+use union_tests::backend::{Backend, CLIENT, Reply, SECRET, answer, denial, frame, message, refusal, stream};
 
 use crate::world::{WATCH, World, assert_failure};
 
@@ -221,6 +221,57 @@ async fn a_login_that_another_process_has_got_in_the_meantime_is_taken() {
     let _world = world.with_tokens(&backend, &access, &refresh);
     client.user().await.unwrap();
     assert!(backend.calls("/token").is_empty(), "nothing had to be renewed");
+}
+
+#[tokio::test]
+async fn two_processes_renew_a_login_once_and_both_go_on() {
+    let backend = Backend::obedient();
+    let (access, refresh) = backend.memory().issue();
+    let mut world = World::of(&backend).with_tokens(&backend, &access, &refresh);
+    world.attended = false;
+    let (one, other) = (world.client(), world.client());
+    backend.memory().accepted.clear();
+    let (first, second) = tokio::join!(one.user(), other.user());
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(backend.calls("/token").len(), 1);
+    world.client().user().await.unwrap();
+    assert_eq!(backend.calls("/token").len(), 1, "the new login is kept");
+}
+
+#[tokio::test]
+async fn a_login_that_another_process_stores_while_ours_is_refused_is_taken_and_kept() {
+    // The Python SDK waits for nobody: it has used the refresh token a moment before us.
+    let other = std::sync::Arc::new(std::sync::Mutex::new(None::<std::path::PathBuf>));
+    let theirs = other.clone();
+    let backend = Backend::secure(move |call, memory| {
+        let file = call.is("token").then(|| theirs.lock().unwrap().take())??;
+        let (access, refresh) = memory.issue();
+        std::fs::write(file, serde_json::json!({ "access_token": access, "refresh_token": refresh }).to_string()).unwrap();
+        Some(denial("invalid_grant"))
+    });
+    let mut world = World::of(&backend).with_tokens(&backend, "old", "used");
+    world.attended = false;
+    let client = world.client();
+    let file = world.home.path().join(".local/state/cargo-union/logins").join(format!("{}.json", backend.host().replace(':', "_")));
+    *other.lock().unwrap() = Some(file);
+    client.user().await.unwrap();
+    assert!(world.client().log_out().await.unwrap(), "the login of the other process was forgotten");
+}
+
+#[tokio::test]
+async fn a_token_server_that_cannot_renew_now_costs_nobody_the_login() {
+    for error in ["temporarily_unavailable", "invalid_client", "unauthorized_client", "anything"] {
+        let backend = Backend::secure(move |call, _| call.is("token").then(|| denial(error)));
+        let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
+        world.attended = false;
+        assert_failure(world.client().user().await, Code::LoginFailed, &[error]);
+        assert!(world.client().log_out().await.unwrap(), "{error}: the login was forgotten");
+    }
+    let backend = Backend::secure(|call, _| call.is("token").then(|| Reply::status(404).body("<html>")));
+    let mut world = World::of(&backend).with_tokens(&backend, "old", "good");
+    world.attended = false;
+    assert_failure(world.client().user().await, Code::LoginFailed, &["404"]);
+    assert!(world.client().log_out().await.unwrap(), "the login was forgotten");
 }
 
 #[tokio::test]

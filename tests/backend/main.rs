@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod any_answers;
 mod bad_answers;
 mod clusters;
 mod commands;

@@ -47,23 +47,6 @@ fn an_edit_of_what_only_the_backend_reads_rebuilds_nothing() {
 }
 
 #[test]
-fn a_file_that_the_key_does_not_cover_stops_the_build_and_names_the_line_to_add() {
-    let project = Project::package("hello")
-        .union(SCRATCH)
-        .file("data/words.txt", "one")
-        .file("src/main.rs", "fn main() { println!(\"{}\", include_str!(\"../data/words.txt\")); }")
-        .locked();
-    let outcome = project.run(["build"]).fails_with("U0208").stderr_has("data/words.txt").stderr_has("inputs = [\"data/words.txt\"]");
-    assert_eq!(outcome.stdout(), "");
-    assert!(!project.path("target/union/oci/hello/index.json").exists(), "nothing was published");
-    project.edit("Cargo.toml", "base-image", "inputs = [\"data/words.txt\"]\nbase-image");
-    let with = project.run(["build"]).succeeds();
-    project.write("data/words.txt", "two");
-    let changed = project.run(["build"]).succeeds();
-    assert_ne!(with.stdout(), changed.stdout());
-}
-
-#[test]
 fn a_compile_error_is_cargo_s_and_so_is_the_exit_code() {
     let project = hello();
     project.write("src/main.rs", "fn main() { nothing() }");
@@ -138,13 +121,6 @@ fn sources_that_move_during_the_compile_stop_the_build() {
     project.run(["build"]).fails_with("U0209").stderr_has("`src/late.rs`");
     assert!(!project.path("target/union/oci/hello/index.json").exists());
     project.run(["build"]).succeeds();
-}
-
-#[test]
-fn a_variable_that_reaches_the_code_and_not_the_key_is_a_warning() {
-    let project = hello().env("GREETING", "hi");
-    project.write("src/main.rs", "fn main() { println!(\"{:?}\", option_env!(\"GREETING\")); }");
-    project.run(["build"]).succeeds().stderr_has("GREETING").stderr_has("build.env");
 }
 
 #[test]

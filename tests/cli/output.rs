@@ -14,6 +14,7 @@ fn a_layout_goes_where_the_user_wants_it() {
     project.run(["build", "--output", "oci:out"]).succeeds().stdout_has("oci:out:");
     assert!(project.path("out/index.json").exists());
     project.run(["build", "--output", "oci:out"]).succeeds().compiles_nothing().stderr_has("Unchanged");
+    project.run(["build"]).succeeds().compiles_nothing();
 }
 
 #[test]
@@ -28,6 +29,7 @@ fn a_tar_file_is_whole_or_not_there() {
     let project = hello();
     project.run(["build", "--output", "tar:out/hello.tar"]).succeeds().stdout_is("tar:out/hello.tar\n");
     assert!(project.path("out/hello.tar").exists());
+    project.run(["build", "--output", "tar:out/hello.tar"]).succeeds().compiles_nothing();
     project.write("blocked", "a file where a folder is needed");
     project.run(["build", "--output", "tar:blocked/hello.tar"]).fails_with("U0005").stderr_has("blocked");
 }

@@ -35,7 +35,7 @@ fn a_plan_changes_nothing() {
 #[test]
 fn a_changed_environment_is_told_from_changed_code() {
     let project = workspace().file("members/app/data.txt", "1");
-    project.edit("members/app/Cargo.toml", "base-image", "copy = [\"data.txt\"]\nbase-image");
+    project.edit("members/app/Cargo.toml", "base-image", "copy = [\"data.txt\"]\nexclude = [\"data.txt\"]\nbase-image");
     project.run(["build"]).succeeds();
     project.write("members/app/data.txt", "2");
     let plan = project.run(["plan", "--format", "json"]).succeeds().json();

@@ -15,8 +15,6 @@ fn project() -> Project {
         .file("conf/a.txt", "a")
         .file("conf/deep/b.txt", "b")
         .locked()
-        // The tests' own wrapper stands in the temporary folder, and wrappers are inputs.
-        .without_env("RUSTC_WRAPPER")
 }
 
 fn digest(project: &Project, umask: &str) -> String {
@@ -38,6 +36,34 @@ fn another_source_gives_another_digest() {
     two.append("src/main.rs", "// comments move lines, and panics name lines\n");
     two.edit("src/main.rs", "skip(1)", "skip(2)");
     assert_ne!(digest(&one, "022"), digest(&two, "022"));
+}
+
+#[test]
+fn another_time_for_files_is_another_tag() {
+    let project = project();
+    let tag = |epoch: &str| {
+        let line = format!("SOURCE_DATE_EPOCH={epoch} exec {} plan --format json", union_tests::project::tool().display());
+        project.shell(&line).succeeds().json()["images"][0]["tag"].clone()
+    };
+    assert_eq!(tag("0"), project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"]);
+    assert_ne!(tag("0"), tag("315532800"));
+}
+
+#[test]
+fn an_error_in_generated_code_names_a_file_that_can_be_opened() {
+    let project = project();
+    project.edit("build.rs", "list[0]", "missing[0]");
+    let failed = project.run(["build"]).fails_with("U0206");
+    let stderr = failed.stderr();
+    let named = stderr.lines().filter_map(|line| line.trim().strip_prefix("--> ")).find(|line| line.contains("gen.rs")).unwrap_or_default();
+    let path = named.split(':').next().unwrap_or_default();
+    assert!(std::path::Path::new(path).is_file(), "{named}: {stderr}");
+}
+
+#[test]
+fn what_is_compiled_for_this_machine_s_processor_is_warned_of_with_the_cure() {
+    let project = project().env("RUSTFLAGS", "-Ctarget-cpu=native");
+    project.run(["build"]).succeeds().stderr_has("[U0220]").stderr_has("-Ctarget-cpu=x86-64-v3");
 }
 
 #[test]

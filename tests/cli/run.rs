@@ -1,5 +1,6 @@
 //! `run` where no engine is needed: what it refuses, and `--host`.
 
+use union_tests::run::until_ended;
 use union_tests::{Project, str};
 
 const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
@@ -59,6 +60,12 @@ fn what_could_not_work_is_refused_at_its_place_before_anything_is_done() {
 fn the_host_has_neither_programs_of_an_image_nor_secret_files() {
     let outcome = task("command = [\"/bin/sh\"]\nsecrets = [{ key = \"token\", file = true }]").run(["run", "train", "--host"]).exits(2);
     outcome.fails_with("U0802").stderr_has("`--host` has no image").stderr_has("a file below `/etc/flyte/secrets`");
+}
+
+#[test]
+fn an_empty_command_leaves_the_program_to_the_image_which_the_host_does_not_have() {
+    let outcome = task("bin = \"hello\"\ncommand = []").run(["run", "train", "--host"]).exits(2).compiles_nothing();
+    outcome.fails_with("U0802").stderr_has("Cargo.toml:10:11").stderr_has("runs the entrypoint of its image");
 }
 
 /// A program that is told where its folders are, and doubles a number.
@@ -127,9 +134,18 @@ fn an_interrupted_process_ends_and_leaves_nothing() {
     run.until_stderr_has("it runs");
     run.interrupt();
     run.wait().exits(130).stderr_has("U0007");
-    let pid = project.read("pid");
-    assert!(!std::path::Path::new("/proc").join(pid).exists(), "the process is still there");
+    until_ended(&project.read("pid"));
     assert!(project.files_below("target/union/run").is_empty());
+}
+
+#[test]
+fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted() {
+    // The signal has reached the program alone, or it first.
+    for script in ["kill -INT $$", "kill -TERM 0", "trap 'exit 130' TERM; kill -TERM 0"] {
+        let main = format!("fn main() {{ std::process::Command::new(\"/bin/sh\").args([\"-c\", {script:?}]).exec(); }}");
+        let project = task("").file("src/main.rs", format!("use std::os::unix::process::CommandExt as _;\n{main}\n")).locked();
+        project.run(["run", "train", "--host"]).exits(130).stderr_has("U0007").stdout_is("");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ async fn a_binary_is_made_and_runs() {
 #[tokio::test]
 async fn a_static_binary_asks_for_no_interpreter() {
     let mut project = Project::app("fn main() { println!(\"hello\"); }");
-    let bytes = async |project: &Project| std::fs::read(&project.build().await.unwrap().0.executables["app"]).unwrap();
+    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
     assert!(has_interpreter(&bytes(&project).await));
     project.settings.compile.linkage = Linkage::Static;
     assert_eq!(project.run().await, "hello");
@@ -29,7 +29,9 @@ async fn the_binaries_that_are_asked_for_are_made_and_no_others() {
     project.write("src/bin/broken.rs", "fn main() { this is not Rust }");
     project.settings.binaries.insert("tool".to_owned());
     let (compiled, _) = project.build().await.unwrap();
-    assert_eq!(compiled.executables.keys().collect::<Vec<_>>(), ["app", "tool"]);
+    for name in ["app", "tool"] {
+        assert!(project.executable(&compiled, name).await.is_file());
+    }
 }
 
 #[tokio::test]
@@ -60,18 +62,72 @@ async fn the_user_s_flags_stay_wherever_they_are_set() {
 }
 
 #[tokio::test]
-async fn symbols_are_stripped_unless_the_profile_says_otherwise() {
+async fn flags_and_profiles_in_build_env_take_effect_beside_ours() {
+    let code = "#![allow(unexpected_cfgs)]\nfn main() { println!(\"{} {} {}\", cfg!(one), cfg!(two), cfg!(debug_assertions)); }";
+    let mut project = Project::app(code);
+    project.settings.compile.linkage = Linkage::Static;
+    let own = format!("CARGO_TARGET_{}_RUSTFLAGS", triple().to_uppercase().replace('-', "_"));
+    for (name, flags) in [
+        ("RUSTFLAGS", "--cfg one"),
+        ("CARGO_ENCODED_RUSTFLAGS", "--cfg\x1fone"),
+        ("CARGO_BUILD_RUSTFLAGS", "--cfg one"),
+        (own.as_str(), "--cfg one"),
+    ] {
+        project.settings.compile.env = [(name.to_owned(), flags.to_owned())].into();
+        assert_eq!(project.run().await, "true false false", "{name}");
+        let bytes = std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+        assert!(!has_interpreter(&bytes), "{name} hides how it is linked");
+    }
+    // As cargo has it, exported flags hide those of a file, and the manifest's word is above what the user has exported.
+    project.environment.set("RUSTFLAGS", "--cfg two");
+    project.settings.compile.env = [("RUSTFLAGS".to_owned(), "--cfg one".to_owned())].into();
+    assert_eq!(project.run().await, "true false false");
+    project.settings.compile.env = [("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS".to_owned(), "true".to_owned())].into();
+    assert_eq!(project.run().await, "false true true");
+}
+
+#[tokio::test]
+async fn symbols_are_stripped_when_the_profile_says_so_and_not_otherwise() {
     let project = Project::app(
         "#[inline(never)]\nfn a_name_of_its_own() { println!(\"hello\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
     );
     let names = async || {
         let (compiled, _) = project.build().await.unwrap();
-        let bytes = std::fs::read(&compiled.executables["app"]).unwrap();
+        let bytes = std::fs::read(project.executable(&compiled, "app").await).unwrap();
         String::from_utf8_lossy(&bytes).contains("a_name_of_its_own")
     };
-    assert!(!names().await);
-    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = 'none'\n"));
     assert!(names().await);
+    project.write("Cargo.toml", &manifest("app", "[profile.release]\nstrip = true\n"));
+    assert!(!names().await);
+}
+
+#[tokio::test]
+async fn a_backtrace_names_functions_and_with_debug_information_lines() {
+    let project = Project::app(
+        "#[inline(never)]\nfn a_name_of_its_own() { panic!(\"on purpose\") }\nfn main() { std::hint::black_box(a_name_of_its_own)() }",
+    );
+    let backtrace = async || {
+        let (compiled, _) = project.build().await.unwrap();
+        let output = std::process::Command::new(project.executable(&compiled, "app").await).env("RUST_BACKTRACE", "1").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let named = backtrace().await;
+    assert!(named.contains("app::a_name_of_its_own") && !named.contains("at /workspace/src/main.rs:2"), "{named}");
+    project.write("Cargo.toml", &manifest("app", "[profile.release]\ndebug = 'line-tables-only'\n"));
+    let lines = backtrace().await;
+    assert!(lines.contains("/workspace/src/main.rs:2") || lines.contains("./src/main.rs:2"), "{lines}");
+}
+
+#[tokio::test]
+async fn nothing_is_compiled_incrementally() {
+    let mut project = Project::app("fn main() { println!(\"hello\"); }");
+    let bytes = async |project: &Project| std::fs::read(project.executable(&project.build().await.unwrap().0, "app").await).unwrap();
+    let plain = bytes(&project).await;
+    std::fs::remove_dir_all(project.path("target")).unwrap();
+    project.environment.set("CARGO_INCREMENTAL", "1");
+    project.settings.compile.env = [("CARGO_INCREMENTAL".to_owned(), "1".to_owned())].into();
+    project.write(".cargo/config.toml", "[profile.release]\nincremental = true\n[build]\nincremental = true\n");
+    assert!(plain == bytes(&project).await, "the executables differ");
 }
 
 #[tokio::test]
@@ -104,21 +160,21 @@ async fn cargo_s_own_words_on_a_binary_that_needs_features() {
 async fn the_generated_file_is_that_of_the_package_s_own_build_script() {
     let script = "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), env!(\"CARGO_PKG_NAME\")).unwrap(); }";
     let project = Project::app("fn main() {}");
-    assert_eq!(project.build().await.unwrap().0.generated_file(), None);
+    assert_eq!(project.generated_file().await, None);
     project.write("Cargo.toml", &manifest("app", "[dependencies]\nhelper = { path = 'helper' }\n"));
     project.write("helper/Cargo.toml", &manifest("helper", ""));
     project.write("helper/src/lib.rs", "");
     for package in ["", "helper/"] {
         project.write(&format!("{package}build.rs"), script);
     }
-    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    let generated = project.generated_file().await.unwrap();
     assert_eq!(std::fs::read_to_string(generated).unwrap(), "app");
 }
 
 #[tokio::test]
 async fn a_second_compile_has_nothing_to_do() {
     let project = Project::app("fn main() {}");
-    let made = async || std::fs::metadata(&project.build().await.unwrap().0.executables["app"]).unwrap().modified().unwrap();
+    let made = async || std::fs::metadata(project.executable(&project.build().await.unwrap().0, "app").await).unwrap().modified().unwrap();
     let first = made().await;
     assert_eq!(made().await, first);
 }
@@ -129,7 +185,7 @@ async fn a_relative_target_directory_is_the_same_for_build_scripts() {
     project.write("build.rs", "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(format!(\"{out}/union_images.rs\"), std::env::var(\"CARGO_TARGET_DIR\").unwrap()).unwrap(); }");
     project.environment.set("CARGO_TARGET_DIR", "out/here");
     let workspace = Workspace::load(&project.cargo(), None).await.unwrap();
-    let generated = project.build().await.unwrap().0.generated_file().unwrap();
+    let generated = project.generated_file().await.unwrap();
     assert_eq!(std::fs::read_to_string(generated).unwrap(), workspace.target_directory.display().to_string());
 }
 
@@ -150,9 +206,6 @@ async fn what_cargo_has_started_ends_with_a_dropped_compile() {
         _ = project.build() => panic!("the build script sleeps"),
         () = started => {}
     }
-    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&pid_file).unwrap());
-    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        tokio::task::yield_now().await;
-    }
+    union_tests::run::until_ended(&std::fs::read_to_string(&pid_file).unwrap());
     assert!(!survived.exists(), "the build script came to its own end");
 }

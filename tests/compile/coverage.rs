@@ -1,4 +1,4 @@
-//! The compiler may only read what the key holds.
+//! What the compiler reads beyond a package's own files is learned.
 
 use union_build::diag::Code;
 
@@ -18,32 +18,47 @@ fn with_helper(lib: &str) -> Project {
 const INCLUDES: &str = "pub fn text() -> &'static str { include_str!(\"../../my config.txt\") }";
 
 #[tokio::test]
-async fn a_file_that_the_code_includes_must_be_an_input() {
+async fn a_file_that_a_dependency_includes_is_learned_for_that_dependency() {
     let mut project = with_helper(INCLUDES);
-    let error = project.build().await.unwrap_err();
-    assert_eq!(error.code(), Code::InputNotCovered);
-    assert!(error.advice().contains("inputs = [\"../my config.txt\"]"), "{}", error.advice());
-    // The very line that the advice gives puts it right.
-    project.settings.inputs.push(project.pattern("app", "../my config.txt"));
     assert_eq!(project.run().await, "hello");
+    assert_eq!((project.learned("helper").as_str(), project.learned("app").as_str()), ("{\"inputs\":[\"../my config.txt\"]}", "{}"));
     assert!(project.named_inputs().await.contains_key("my config.txt"));
-    // Excluded again, the advice is another.
+    project.write("my config.txt", "changed");
+    assert_eq!(project.run().await, "changed");
     project.settings.exclude.push(project.pattern("app", "../my config.txt"));
     let error = project.build().await.unwrap_err();
+    assert_eq!(error.code(), Code::InputNotCovered);
     assert!(error.advice().contains("exclude"), "{}", error.advice());
 }
 
 #[tokio::test]
-async fn a_folder_that_a_build_script_watches_must_be_an_input() {
-    let mut project = Project::app("fn main() {}");
-    project.write("build.rs", "fn main() { println!(\"cargo::rerun-if-changed=sql\"); println!(\"cargo::rerun-if-changed=absent\"); }");
-    project.write("sql/one.sql", "");
-    project.write("sql/deep/two.sql", "");
-    let error = project.build().await.unwrap_err();
-    assert_eq!(error.code(), Code::InputNotCovered);
-    assert!(error.advice().contains("inputs = [\"sql/deep/two.sql\", \"sql/one.sql\"]"), "{}", error.advice());
-    project.settings.inputs.push(project.pattern("", "sql"));
+async fn a_directory_that_a_build_script_watches_is_learned_when_it_lies_outside() {
+    let project = with_helper("pub fn text() -> &'static str { \"\" }");
+    let watch = |paths: &[&str]| {
+        let lines: String = paths.iter().map(|path| format!("println!(\"cargo::rerun-if-changed={path}\");")).collect();
+        format!("fn main() {{ {lines} }}")
+    };
+    project.write("app/build.rs", &watch(&["sql", "absent", "../schema"]));
+    project.write("app/sql/one.sql", "");
+    project.write("schema/deep/two.sql", "");
     project.build().await.unwrap();
+    assert_eq!(project.learned("app"), "{\"inputs\":[\"../schema\"]}");
+    let inputs = project.named_inputs().await;
+    assert!(inputs.contains_key("app/sql/one.sql") && inputs.contains_key("schema/deep/two.sql"), "{inputs:?}");
+}
+
+#[tokio::test]
+async fn what_no_compile_names_any_more_goes_when_something_else_is_learned() {
+    let project = Project::app("fn main() { println!(\"{}\", include_str!(\"../a.md\")); }");
+    project.write("a.md", "a");
+    project.write("b.md", "b");
+    assert_eq!(project.run().await, "a");
+    project.write("src/main.rs", "fn main() { println!(\"none\"); }");
+    assert_eq!(project.run().await, "none");
+    assert_eq!(project.learned("app"), "{\"inputs\":[\"a.md\"]}");
+    project.write("src/main.rs", "fn main() { println!(\"{}\", include_str!(\"../b.md\")); }");
+    assert_eq!(project.run().await, "b");
+    assert_eq!(project.learned("app"), "{\"inputs\":[\"b.md\"]}");
 }
 
 #[tokio::test]
@@ -53,7 +68,8 @@ async fn what_is_generated_and_what_is_watched_of_cargo_s_own_needs_no_input() {
     project.write("build.rs", script);
     project.write("target/union/references/app.json", "{}");
     let (_, findings) = project.build().await.unwrap();
-    assert!(findings.warnings.is_empty() && findings.outside.is_empty(), "{findings:?}");
+    assert!(findings.outside.is_empty(), "{findings:?}");
+    assert_eq!(project.learned("app"), "{}");
 }
 
 #[tokio::test]
@@ -70,7 +86,8 @@ async fn a_file_outside_of_everything_is_only_told() {
     let project = Project::app("fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
     project.write("../other.txt", "outside");
     let (_, findings) = project.build().await.unwrap();
-    assert_eq!(findings.outside, [project.path("..").canonicalize().unwrap().join("other.txt")]);
+    assert_eq!(findings.outside, [project.path("..").canonicalize().unwrap().join("other.txt")].into());
+    assert_eq!(project.learned("app"), "{}");
 }
 
 #[tokio::test]
@@ -87,67 +104,96 @@ async fn a_package_outside_of_the_workspace_is_told_and_checked() {
     assert!(notes.contains("`deeper` at") && notes.contains("`shared` at"), "{notes}");
     project.write("../deeper/text.txt", "hidden");
     project.write("../deeper/src/lib.rs", "pub const TEXT: &str = include_str!(\"../text.txt\");");
-    assert_eq!(project.build().await.unwrap_err().code(), Code::InputNotCovered);
+    assert_eq!(project.run().await, "hidden");
+    assert!(project.named_inputs().await.contains_key("../deeper/text.txt"));
 }
 
 #[tokio::test]
-async fn variables_that_reach_the_code_are_warned_about_unless_the_key_holds_them() {
+async fn variables_that_local_code_and_scripts_depend_on_are_learned_set_or_not() {
     let mut project = with_helper("pub fn text() -> &'static str { option_env!(\"IN_LIBRARY\").unwrap_or(\"none\") }");
     project.write(
         "app/src/main.rs",
-        "fn main() { println!(\"{} {:?} {}\", helper::text(), option_env!(\"IN_BINARY\"), env!(\"CARGO_PKG_NAME\")); }",
+        "fn main() { println!(\"{} {:?} {} {}\", helper::text(), option_env!(\"IN_BINARY\"), env!(\"CARGO_PKG_NAME\"), env!(\"BY_SCRIPT\")); }",
     );
     project.write(
         "app/build.rs",
-        "fn main() { for name in [\"IN_SCRIPT\", \"UNSET\", \"PATH\"] { println!(\"cargo::rerun-if-env-changed={name}\"); } }",
+        "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); println!(\"cargo::rustc-env=BY_SCRIPT=x\"); for name in [\"IN_SCRIPT\", \"UNSET\", \"PATH\"] { println!(\"cargo::rerun-if-env-changed={name}\"); } }",
     );
-    for name in ["IN_LIBRARY", "IN_BINARY", "IN_SCRIPT", "UNUSED"] {
-        project.environment.set(name, "x");
-    }
-    let (_, findings) = project.build().await.unwrap();
-    let warnings: Vec<String> = findings.warnings.iter().map(|warning| format!("{} {warning}", warning.code())).collect();
-    let depends = "which is set and which the key does not hold";
-    assert_eq!(
-        warnings,
-        [
-            format!("U0210 the code of `app` depends on the variable `IN_BINARY`, {depends}"),
-            format!("U0210 the code of `helper` depends on the variable `IN_LIBRARY`, {depends}"),
-            format!("U0210 the build script of `app` depends on the variable `IN_SCRIPT`, {depends}"),
-        ]
-    );
-    for name in ["IN_LIBRARY", "IN_BINARY"] {
-        project.settings.compile.env.insert(name.to_owned(), "x".to_owned());
-    }
-    project.write(".cargo/config.toml", "[env]\nIN_SCRIPT = 'y'\n");
-    assert!(project.build().await.unwrap().1.warnings.is_empty());
+    project.build().await.unwrap();
+    assert_eq!(project.learned("app"), "{\"variables\":[\"IN_BINARY\",\"IN_SCRIPT\",\"UNSET\"]}");
+    assert_eq!(project.learned("helper"), "{\"variables\":[\"IN_LIBRARY\"]}");
+    let before = project.named_inputs().await;
+    assert_eq!(before["variable IN_LIBRARY"], "Text(\"unset\")");
+    project.environment.set("IN_LIBRARY", "secret");
+    project.environment.set("UNUSED", "x");
+    let after = project.named_inputs().await;
+    let changed: Vec<_> = after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(changed, ["variable IN_LIBRARY"]);
+    assert!(!format!("{after:?}").contains("secret"));
+    assert!(project.run().await.starts_with("secret"));
 }
 
 #[tokio::test]
-async fn sources_that_move_during_the_compile_stop_the_build() {
+async fn sources_that_a_build_script_adds_are_outputs() {
     let project = Project::app("fn main() {}");
     project
         .write("build.rs", "fn main() { std::fs::write(\"src/late.rs\", \"\").unwrap(); println!(\"cargo::rerun-if-changed=build.rs\"); }");
-    let error = project.build().await.unwrap_err();
-    assert_eq!((error.code(), error.to_string().as_str()), (Code::InputsMoved, "`src/late.rs` changed while the code was compiled"));
+    project.build().await.unwrap();
+    assert_eq!(project.learned("app"), "{\"outputs\":[\"src/late.rs\"]}");
     project.build().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_manifest_that_moves_during_the_compile_stops_the_build() {
     let project = Project::app("fn main() {}");
-    let script = "fn main() { let text = std::fs::read_to_string(\"Cargo.toml\").unwrap(); std::fs::write(\"Cargo.toml\", text + \"[features]\\nx = []\\n\").unwrap(); }";
+    let script = "fn main() { println!(\"cargo::rerun-if-changed=build.rs\"); let text = std::fs::read_to_string(\"Cargo.toml\").unwrap(); std::fs::write(\"Cargo.toml\", text + \"[features]\\nx = []\\n\").unwrap(); }";
     project.write("build.rs", script);
     let error = project.build().await.unwrap_err();
     assert_eq!((error.code(), error.to_string().as_str()), (Code::InputsMoved, "`Cargo.toml` changed while the code was compiled"));
 }
 
 #[tokio::test]
-async fn a_binary_that_another_image_carries_is_not_checked_for_this_one() {
-    let mut project = Project::app("fn main() {}");
-    project.write("src/bin/other.rs", "fn main() { println!(\"{}\", include_str!(\"../../other.txt\")); }");
-    project.write("other.txt", "");
-    project.compiled_too.insert("other".to_owned());
+async fn what_cargo_does_not_compile_again_is_never_taken() {
+    let mut project = with_helper("pub fn text() -> &'static str { \"one\" }");
     project.build().await.unwrap();
-    project.settings.binaries.insert("other".to_owned());
-    assert_eq!(project.build().await.unwrap_err().code(), Code::InputNotCovered);
+    let helper = project.path("helper/src/lib.rs");
+    let before = std::fs::metadata(&helper).unwrap().modified().unwrap();
+    project.edit("helper/src/lib.rs", "one", "two");
+    std::fs::File::options().write(true).open(&helper).unwrap().set_modified(before).unwrap();
+    project.cargo_program = Some(project.program("cargo-that-keeps", "test \"$1\" = clean || exec cargo \"$@\""));
+    let error = project.build().await.unwrap_err();
+    assert_eq!(error.code(), Code::ArtifactStale);
+    assert!(error.to_string().contains("helper"), "{error}");
+    project.cargo_program = None;
+    assert_eq!(project.run().await, "two");
+}
+
+#[tokio::test]
+async fn variables_are_noticed_wherever_cargo_builds() {
+    for (config, variable) in [
+        ("build.build-dir = 'elsewhere'", None),
+        ("build.build-dir = '{workspace-root}/made/{workspace-path-hash}'", None),
+        ("build.build-dir = '{cargo-cache-home}/made/{workspace-path-hash}'", None),
+        ("", Some("from-a-variable")),
+    ] {
+        let mut project = Project::app("fn main() { println!(\"{:?}\", option_env!(\"IN_BINARY\")); }");
+        project.write(".cargo/config.toml", config);
+        variable.into_iter().for_each(|folder| project.environment.set("CARGO_BUILD_BUILD_DIR", folder));
+        project.environment.set("IN_BINARY", "x");
+        project.build().await.unwrap();
+        assert_eq!(project.learned("app"), "{\"variables\":[\"IN_BINARY\"]}", "{config}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_toolchain_s_own_files_are_exempt() {
+    let mut project = Project::app("fn main() { println!(\"{}\", include_str!(\"../text.md\")); }");
+    project.write("text.md", "hello");
+    // A toolchain whose root everything lies in, as a distribution's does in `/usr`.
+    let root = project.path("..").canonicalize().unwrap();
+    let script = format!("case \"$*\" in '--print sysroot') echo '{}' ;; *) exec rustc \"$@\" ;; esac", root.display());
+    let rustc = project.program("my-rustc", &script);
+    project.environment.set("RUSTC", &rustc);
+    project.build().await.unwrap();
+    assert_eq!(project.learned("app"), "{\"inputs\":[\"text.md\"]}");
 }

@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use cargo_union::base::cache::Cache;
 use cargo_union::base::error::Result;
 use cargo_union::base::process::Environment;
-use cargo_union::workspace::coverage::{Findings, uncovered};
+use cargo_union::workspace::coverage::Findings;
 use cargo_union::workspace::{
-    Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Method, Place, Reporter, Settings, Snapshot, Workspace, compile,
-    unmoved,
+    AllLearned, Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Method, Place, Reporter, Settings, Snapshot, Workspace,
+    compile, unmoved,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -32,6 +32,8 @@ pub(crate) struct Project {
     /// Binaries that another image of the package carries.
     pub(crate) compiled_too: BTreeSet<String>,
     pub(crate) notes: Notes,
+    /// What compiles have shown.
+    pub(crate) learned: Mutex<AllLearned>,
 }
 
 #[derive(Default)]
@@ -82,6 +84,8 @@ impl Project {
             inputs: Vec::new(),
             exclude: Vec::new(),
             toolchains: Vec::new(),
+            places: vec![Place::Host],
+            tools: BTreeMap::new(),
         };
         let project = Self {
             folder,
@@ -92,6 +96,7 @@ impl Project {
             settings,
             compiled_too: BTreeSet::new(),
             notes: Notes::default(),
+            learned: Mutex::default(),
         };
         files.iter().for_each(|(path, text)| project.write(path, text));
         project
@@ -150,7 +155,7 @@ impl Project {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await?;
         let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
-        snapshot.inputs(workspace.package("app").unwrap(), &self.settings)
+        snapshot.inputs(workspace.package("app").unwrap(), &self.settings, &self.learned.lock().unwrap().clone())
     }
 
     /// Inputs by name, as a plan shows them.
@@ -159,31 +164,64 @@ impl Project {
         found.inputs.iter().map(|(name, value)| (name.to_owned(), format!("{value:?}"))).collect()
     }
 
-    /// Compiles `app` and checks what was read, as a build does.
+    /// This machine's processor, when the flags of `app` choose it.
+    pub(crate) async fn processor(&self) -> Option<String> {
+        let (cargo, cache) = (self.cargo(), self.cache());
+        let workspace = Workspace::load(&cargo, None).await.unwrap();
+        let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await.unwrap();
+        snapshot.processor(&self.settings.compile, &self.settings.targets).await.unwrap()
+    }
+
+    /// Compiles `app` until nothing more is learned, as a build does.
     pub(crate) async fn build(&self) -> Result<(Compiled, Findings)> {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await?;
         let package = workspace.package("app").unwrap();
         let snapshot = Snapshot::take(&cargo, &workspace, &cache, &self.notes).await?;
-        let before = snapshot.inputs(package, &self.settings)?;
-        let job = Job {
-            package,
-            target: &self.settings.targets[0],
-            settings: &self.settings.compile,
-            method: &Method::Host,
-            binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
-            source_date_epoch: 0,
-        };
-        let compiled = compile(&snapshot, &job, &Host, &self.notes).await?;
-        let findings = uncovered(&snapshot, package, &before, &compiled)?;
-        unmoved(&before.inputs, &self.inputs().await?.inputs)?;
-        Ok((compiled, findings))
+        loop {
+            let known = self.learned.lock().unwrap().clone();
+            let before = snapshot.inputs(package, &self.settings, &known)?;
+            let job = Job {
+                package,
+                target: &self.settings.targets[0],
+                settings: &self.settings.compile,
+                method: &Method::Host,
+                binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
+                source_date_epoch: 0,
+            };
+            let (compiled, findings) = compile(&snapshot, &job, &[&before], &Host, &self.notes).await?;
+            match findings.beyond(&known, Some("app")) {
+                Some((all, _)) => *self.learned.lock().unwrap() = all,
+                None => {
+                    unmoved(&before.inputs, &self.inputs().await?.inputs)?;
+                    return Ok((compiled, findings));
+                }
+            }
+        }
+    }
+
+    /// What compiles have shown of a package, in words.
+    pub(crate) fn learned(&self, package: &str) -> String {
+        let learned = self.learned.lock().unwrap().get(package).cloned().unwrap_or_default();
+        serde_json::to_string(&learned).unwrap()
+    }
+
+    /// An executable of `app`.
+    pub(crate) async fn executable(&self, compiled: &Compiled, name: &str) -> PathBuf {
+        let workspace = Workspace::load(&self.cargo(), None).await.unwrap();
+        compiled.executables(workspace.package("app").unwrap())[name].clone()
+    }
+
+    /// What the build script of `app` generated from the references.
+    pub(crate) async fn generated_file(&self) -> Option<PathBuf> {
+        let workspace = Workspace::load(&self.cargo(), None).await.unwrap();
+        self.build().await.unwrap().0.generated_file(workspace.package("app").unwrap())
     }
 
     /// What the compiled `app` prints.
     pub(crate) async fn run(&self) -> String {
         let (compiled, _) = self.build().await.unwrap();
-        let output = std::process::Command::new(&compiled.executables["app"]).output().unwrap();
+        let output = std::process::Command::new(self.executable(&compiled, "app").await).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }

@@ -32,7 +32,7 @@ fn panicking(name: &str) -> Project {
 
 async fn executable(project: &Project) -> Vec<u8> {
     let (compiled, _) = project.build().await.unwrap();
-    std::fs::read(&compiled.executables["app"]).unwrap()
+    std::fs::read(project.executable(&compiled, "app").await).unwrap()
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -80,4 +80,19 @@ async fn debug_information_of_an_unstripped_profile_names_no_folder_either() {
         executables.push(bytes);
     }
     assert!(executables[0] == executables[1], "the executables differ");
+}
+
+#[tokio::test]
+async fn lines_of_a_default_profile_and_of_one_that_keeps_them_name_no_folder() {
+    for debug in ["none", "line-tables-only"] {
+        let mut executables = Vec::new();
+        for name in ["ws", "deeper/ws"] {
+            let project = panicking(name);
+            project.edit("Cargo.toml", "debug = 'limited'", &format!("debug = '{debug}'"));
+            let bytes = executable(&project).await;
+            assert!(!holds(&bytes, project.path("").to_str().unwrap()), "{debug}");
+            executables.push(bytes);
+        }
+        assert!(executables[0] == executables[1], "{debug}: the executables differ");
+    }
 }

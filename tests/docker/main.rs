@@ -7,6 +7,7 @@
 mod scene;
 mod starting;
 
+mod answers;
 mod containers;
 
 use std::sync::{Arc, Mutex};

@@ -26,7 +26,7 @@ impl Encrypted {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
         }
         std::fs::copy(authority.certificate(), folder.path().join("ca.pem")).expect("the folder is ours");
-        let encrypted = Some((folder.path().to_owned(), free.to_string()));
+        let encrypted = Some((folder.path().to_owned(), free.port()));
         let engine = Engine::start_with(&Setting { encrypted, ..Setting::default() });
         Self { engine, authority, folder, host: free.to_string() }
     }
@@ -87,10 +87,10 @@ fn an_engine_is_reached_over_tls_by_variables_and_by_a_context() {
 
     let docker = project.temp().join("docker");
     context(&docker, "far", &format!("tcp://{}", encrypted.host), Some(&client));
-    let of_context = hello().env("DOCKER_CONFIG", docker.display().to_string());
+    let of_context = hello().without_env("DOCKER_HOST").env("DOCKER_CONFIG", docker.display().to_string());
     build(&of_context.env("DOCKER_CONTEXT", "far")).succeeds();
     std::fs::write(docker.join("config.json"), r#"{"currentContext":"far"}"#).expect("the folder is ours");
-    build(&hello().env("DOCKER_CONFIG", docker.display().to_string())).succeeds();
+    build(&hello().without_env("DOCKER_HOST").env("DOCKER_CONFIG", docker.display().to_string())).succeeds();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_engine_is_reached_through_ssh_and_what_ssh_says_is_shown() {
 
 #[test]
 fn a_context_that_is_not_there_is_named_and_nothing_else_is_asked() {
-    let project = hello();
+    let project = hello().without_env("DOCKER_HOST");
     let docker = project.temp().join("docker");
     std::fs::create_dir_all(&docker).expect("the folder is ours");
     let outcome = build(&project.env("DOCKER_CONFIG", docker.display().to_string()).env("DOCKER_CONTEXT", "gone"));

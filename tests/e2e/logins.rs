@@ -55,3 +55,22 @@ fn the_right_password_pushes_and_is_left_nowhere() {
     assert!(is_below(&project.home(), ENCODED), "the search would find it");
     project.run(["build"]).succeeds().stderr_has("Unchanged");
 }
+
+#[test]
+fn a_failing_helper_is_named_where_its_login_is_needed() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let project = project(&registry);
+    std::fs::create_dir_all(project.home().join(".docker")).unwrap();
+    let config = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
+    std::fs::write(project.home().join(".docker/config.json"), config.to_string()).unwrap();
+    let outcome = project.run(["build"]).fails_with("U0402").compiles_nothing().stderr_has("warning: the credential helper");
+    outcome.stderr_has("`docker-credential-absent`").stderr_has(".docker/config.json").stderr_has("is not on the PATH");
+}
+
+#[test]
+fn a_login_in_a_variable_pushes() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let config = serde_json::json!({ "auths": { registry.host(): { "auth": ENCODED } } });
+    let project = project(&registry).env("DOCKER_AUTH_CONFIG", config.to_string());
+    project.run(["build", "-v"]).succeeds().stderr_has("the variable DOCKER_AUTH_CONFIG").stderr_lacks(ENCODED);
+}

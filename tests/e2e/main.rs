@@ -3,14 +3,17 @@
 
 mod bad_days;
 mod bases;
+mod beside;
 mod cuda;
 mod disks;
 mod engines;
 mod examples;
+mod foreign_bases;
 mod lines;
 mod lock;
 mod logins;
 mod main_job;
+mod proxies;
 mod runs;
 mod site;
 mod starting;

@@ -71,6 +71,10 @@ fn who_does_not_want_the_check_gets_an_image_that_says_so() {
     assert!(!requests.iter().any(|request| request.starts_with("GET ") && request.contains("base/blobs")), "{requests:?}");
     assert_eq!(config(&pinned)["config"]["Labels"]["union.start-check"], "skipped");
     assert_eq!(manifest(&pinned)["annotations"]["union.start-check"], "skipped");
+    project.run(["build", "--no-check"]).succeeds().stderr_has("Unchanged");
+    // It is not taken for one that was checked.
+    project.run(["build"]).fails_with("U0603");
+    project.run(["plan"]).succeeds().stdout_has("start-check: gone");
 }
 
 #[test]

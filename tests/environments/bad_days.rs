@@ -1,6 +1,7 @@
 //! Engines that are not there, that die, that are full, and users who lose patience.
 
 use union_tests::engine::{Engine, Setting};
+use union_tests::project::tool;
 
 use crate::world::World;
 
@@ -8,6 +9,13 @@ use crate::world::World;
 fn without_an_engine_it_is_said_what_was_tried_and_what_works() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]").without_env("DOCKER_HOST").env("XDG_RUNTIME_DIR", "/nowhere");
+    // The machine's own engines are not there either.
+    let script =
+        format!("#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && exec \"$@\"' sh {} \"$@\"\n", tool().display());
+    let project = project.file("tool", script);
+    std::fs::set_permissions(project.path("tool"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let tool = project.path("tool");
+    let project = project.program(tool);
     let outcome = project.run(["build"]).fails_with("U0414").compiles_nothing();
     for tried in [
         "unix:///var/run/docker.sock",
@@ -55,13 +63,14 @@ fn a_full_engine_says_so() {
 #[test]
 fn an_interrupt_ends_the_build_in_the_engine_as_well() {
     let world = World::new();
-    let project = world.project("commands = [\"echo begun; sleep 601\"]");
+    let asleep = format!("sleep {}", 1_000_000 + std::process::id());
+    let project = world.project(&format!("commands = [\"echo begun; {asleep}\"]"));
     let mut running = project.start(["-vv", "build"]);
     running.until_stderr_has("begun");
     running.interrupt();
     running.wait().exits(130).fails_with("U0007");
     for _ in 0..200 {
-        let sleeping = std::process::Command::new("pgrep").args(["-f", "^sleep 601$"]).output().unwrap();
+        let sleeping = std::process::Command::new("pgrep").args(["-f", &format!("^{asleep}$")]).output().unwrap();
         if !sleeping.status.success() {
             assert_eq!(world.tags("team/hello"), [""; 0]);
             return;

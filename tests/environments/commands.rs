@@ -111,8 +111,8 @@ fn a_changed_file_that_nothing_runs_after_installs_nothing_again() {
 fn a_step_has_the_network_that_the_manifest_gives_it() {
     let world = World::new();
     let podman = Podman::start();
-    let own = std::fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
-    for address in [Engine::with_network().address(), podman.address()] {
+    let docker = Engine::with_network();
+    for (address, own) in [(docker.address(), docker.network_namespace()), (podman.address(), podman.network_namespace())] {
         let made = |name: &str, network: &str| {
             // The engine of these tests remembers what other tests made: no command is like another.
             let command = format!("readlink /proc/self/ns/net >/net; grep -c : /proc/net/dev >>/net # {name}");

@@ -4,6 +4,7 @@ use std::fs;
 
 use union_tests::stub::official_python;
 
+use crate::interfaces::{self, DESCRIPTION, worker};
 use crate::world::{TYPED, World, task};
 
 /// Reads both files with the official messages, requires that they are one, and prints some of it.
@@ -52,4 +53,35 @@ fn a_request_that_is_not_sent_leaves_no_file() {
     assert_eq!(project.files_below("requests").len(), 2);
     project.run(["register", "--dry-run", "--output", "requests"]).succeeds().stderr_has("Unchanged");
     assert_eq!(project.files_below("requests"), [""; 0]);
+}
+
+#[test]
+fn without_a_backend_the_requests_are_written_as_for_one_that_has_nothing() {
+    let world = World::new();
+    let project = world.hello(TYPED);
+    project.run(["register", "--dry-run", "--output", "requests"]).succeeds();
+    let known = fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap();
+    let project = project.without_env("FLYTE_ADMIN_ENDPOINT");
+    let dry = project.run(["register", "--dry-run", "--output", "alone", "--format", "json"]).succeeds();
+    let told = task(&dry.stderr_has("no backend is known").stderr_has("Would send hello "));
+    assert_eq!((&told["state"], told["console"].is_null(), told["problem"].is_null()), (&"new".into(), true, true));
+    assert_eq!(fs::read(project.path("alone/flytesnacks/development/hello.pb")).unwrap(), known);
+    // Only a dry run can do without.
+    project.run(["register"]).fails_with("U0754");
+}
+
+#[test]
+fn names_that_would_leave_the_directory_are_refused() {
+    let world = World::new();
+    let project = world.hello(TYPED);
+    for flag in ["--project", "--domain"] {
+        let outcome = project.run(["register", "--dry-run", "--output", "requests", flag, "../../outside"]);
+        outcome.exits(2).fails_with("U0104").stderr_has("../../outside");
+    }
+    // A binary tells its name as well.
+    let named = DESCRIPTION.replace("my_task", "../../../outside");
+    let project = interfaces::project(&world, &worker(&named), "");
+    let outcome = project.run(["register", "--dry-run", "--output", "requests"]).fails_with("U0704");
+    outcome.stderr_has("`../../../outside` is no name of a task");
+    assert_eq!((project.files_below("requests"), project.path("outside.pb").exists()), (vec![], false));
 }

@@ -16,7 +16,7 @@ pub(crate) fn worker(description: &str) -> String {
 pub(crate) const DESCRIPTION: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
 
 /// A package `hello` that depends on a crate of the right name.
-fn project(world: &World, main: &str, more: &str) -> Project {
+pub(crate) fn project(world: &World, main: &str, more: &str) -> Project {
     let manifest = format!("[dependencies]\nflyte = {{ path = \"flyte\" }}\n{}{more}", world.settings("package"));
     world.at_home(
         Project::package("hello")

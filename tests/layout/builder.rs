@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use cargo_union::build::inputs::{Environment, environment_inputs};
+use cargo_union::build::{MeasuredFiles, Recipe};
 use cargo_union::image::layer::{Content, media_type};
 use serde_json::json;
 use union_build::diag::Code;
@@ -278,4 +280,33 @@ async fn a_base_for_another_architecture_is_refused() {
     let error = scene.build(&recipe).await.unwrap_err();
     assert_eq!(error.code(), Code::BaseWithoutPlatform);
     assert_eq!(error.chain()[1], "its platforms: `linux/amd64`");
+}
+
+#[tokio::test]
+async fn copied_files_are_those_that_the_key_was_made_of() {
+    let (_folder, scene) = upon_small_base(&json!({}));
+    scene.write("conf/model", "one", 0o644);
+    let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], ..spec("default", reference()) };
+    let recipe = scene.recipe(vec![image], &[]);
+    let key = |files: &MeasuredFiles| {
+        let (chain, workspace, bases) = (&recipe.chain, scene.path("workspace"), [(platform("linux/amd64"), None)]);
+        let environment = Environment { chain, bases: &bases, tools: &[], generations: &[0], workspace: &workspace, files };
+        environment_inputs(&environment).unwrap().key("environment")
+    };
+    let before = key(&recipe.files);
+    // What comes later is of another key.
+    scene.write("conf/late", "late", 0o644);
+    let built = scene.build(&recipe).await.unwrap();
+    assert_eq!(entries(&built.platforms[0].layers[1].blob.content), ["conf/ 755 0", "conf/model 644 0"]);
+    assert_eq!(key(&recipe.files), before);
+    assert_ne!(key(&scene.files()), before);
+    for then in ["two", "longer", ""] {
+        scene.write("conf/model", then, 0o644);
+        let moved = Recipe { source_date_epoch: 1, ..recipe.clone() };
+        let error = scene.build(&moved).await.unwrap_err();
+        assert_eq!(error.code(), Code::InputsMoved, "{then}");
+        assert!(error.to_string().contains("conf/model"), "{error}");
+    }
+    std::fs::remove_file(scene.path("workspace/conf/model")).unwrap();
+    assert_eq!(scene.build(&Recipe { source_date_epoch: 1, ..recipe }).await.unwrap_err().code(), Code::FileUnreadable);
 }

@@ -12,11 +12,19 @@ fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)];
     let generations = vec![0; chain.len()];
     let workspace = scene.path("workspace");
-    environment_inputs(&Environment { chain, bases: &bases, tools: &[], generations: &generations, workspace: &workspace }).unwrap()
+    environment_inputs(&Environment {
+        chain,
+        bases: &bases,
+        tools: &[],
+        generations: &generations,
+        workspace: &workspace,
+        files: &scene.files(),
+    })
+    .unwrap()
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
-    config_inputs(chain, &[platform("linux/amd64")], &["hello"]).unwrap()
+    config_inputs(chain, &[platform("linux/amd64")], &["hello"], &Scene::new().files()).unwrap()
 }
 
 fn names(inputs: &Inputs) -> Vec<&str> {
@@ -123,7 +131,17 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     let mut inputs = Vec::new();
     for bases in &bases {
         for generations in [&[0], &[1]] {
-            inputs.push(environment_inputs(&Environment { chain: &chain, bases, tools: &[], generations, workspace: &workspace }).unwrap());
+            inputs.push(
+                environment_inputs(&Environment {
+                    chain: &chain,
+                    bases,
+                    tools: &[],
+                    generations,
+                    workspace: &workspace,
+                    files: &scene.files(),
+                })
+                .unwrap(),
+            );
         }
     }
     all_differ(&inputs);
@@ -137,7 +155,8 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
     let tool = |text: &str| vec![(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())];
     let (one, two) = (tool("1"), tool("2"));
     let inputs = |tools, generations| {
-        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, workspace: &workspace }).unwrap()
+        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, workspace: &workspace, files: &scene.files() })
+            .unwrap()
     };
     all_differ(&[inputs(&[], &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&[], &[1, 0]), inputs(&[], &[0, 1])]);
 }
@@ -163,8 +182,8 @@ fn every_part_of_a_config_is_part_of_its_key() {
     ];
     let mut inputs: Vec<_> = edited(edits).into_iter().map(|spec| config(&[spec])).collect();
     let chain = [spec("default", scratch())];
-    inputs.push(config_inputs(&chain, &[platform("linux/arm64")], &["hello"]).unwrap());
-    inputs.push(config_inputs(&chain, &[platform("linux/amd64")], &["hello", "world"]).unwrap());
+    inputs.push(config_inputs(&chain, &[platform("linux/arm64")], &["hello"], &Scene::new().files()).unwrap());
+    inputs.push(config_inputs(&chain, &[platform("linux/amd64")], &["hello", "world"], &Scene::new().files()).unwrap());
     all_differ(&inputs);
 }
 

@@ -10,7 +10,7 @@ use cargo_union::base::cache::Cache;
 use cargo_union::base::error::{Error, Result};
 use cargo_union::base::fs::Draft;
 use cargo_union::build::native::NativeBuilder;
-use cargo_union::build::{self, Builder, Executable, LockedBase, PlatformRecipe, Recipe, Start};
+use cargo_union::build::{self, Builder, Executable, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Start};
 use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Blob, Content, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -77,12 +77,18 @@ impl Scene {
             steps: chain.clone(),
             chain,
             workspace: self.path("workspace"),
+            files: Arc::new(self.files()),
             key: key("a"),
             platforms,
             told: BTreeMap::new(),
             source_date_epoch: 0,
             check: false,
         }
+    }
+
+    /// What the workspace's files hold from the first look at each.
+    pub(crate) fn files(&self) -> MeasuredFiles {
+        MeasuredFiles::new(&self.cache)
     }
 
     pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {

@@ -1,5 +1,6 @@
 //! Who the user is: passwords, tokens, helpers, and that nothing of them shows.
 
+use cargo_union::base::secret::Secret;
 use cargo_union::image::layer::{Blob, Content, Layer};
 use cargo_union::publish::{Existence, Publisher as _, Way};
 use union_build::diag::Code;
@@ -90,16 +91,168 @@ async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
 async fn a_helper_serves_its_host() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let config = serde_json::json!({ "credHelpers": { registry.host(): "test" } });
-    let mut world = World::new().config(&config.to_string());
-    let helper = world.folder.path().join("docker-credential-test");
-    let script =
-        format!(r#"printf '#!/bin/sh\necho "{{\\"Username\\":\\"me\\",\\"Secret\\":\\"{PASSWORD}\\"}}"\n' > "$1" && chmod +x "$1""#);
-    let written = tokio::process::Command::new("sh").args(["-c", &script, "sh"]).arg(&helper).status().await.unwrap();
-    assert!(written.success());
-    world.settings.surroundings.helper_path = Some(format!("{}:/usr/bin:/bin", world.folder.path().display()).into());
+    let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
+    let world = World::new().config(&config.to_string()).helper("test", &answer).await;
     let target = target(registry.host(), "acme/app", &images::key("a"));
     assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
     assert!(world.told.lines()[0].contains("docker-credential-test"), "{:?}", world.told.lines());
+}
+
+/// A registry that wants a token even for what everybody may read, and gives it to everybody.
+fn public() -> Hostile {
+    Hostile::start(|request, _| match (request.path.as_str(), request.header("authorization")) {
+        ("/v2/", _) => None,
+        ("/token", None) => Some(Reply::status(200).body(r#"{"token":"for-everybody"}"#).into()),
+        ("/token", Some(_)) => Some(Reply::status(401).into()),
+        (_, Some("Bearer for-everybody")) => None,
+        _ => {
+            let realm = format!(r#"Bearer realm="http://{}/token""#, request.header("host").unwrap_or_default());
+            Some(Reply::status(401).with("WWW-Authenticate", realm).into())
+        }
+    })
+}
+
+/// Configs that give no login for a host, and a word of the warning about each, when there is one.
+fn without_login(host: &str) -> Vec<(String, Option<&'static str>)> {
+    vec![
+        (format!(r#"{{"credHelpers": {{"{host}": "absent"}}}}"#), Some("docker-credential-absent")),
+        (format!(r#"{{"credHelpers": {{"{host}": "locked"}}}}"#), Some("log in with gcloud first")),
+        (format!(r#"{{"credHelpers": {{"{host}": "../sh"}}}}"#), Some("has a name that no helper has")),
+        (r#"{"credsStore": "desktop.exe"}"#.to_owned(), Some("docker-credential-desktop.exe")),
+        (format!(r#"{{"auths": {{"{host}": {{"auth": "?"}}}}}}"#), Some("is not base64")),
+        (r#"{"auths": []}"#.to_owned(), Some("`auths` is not an object")),
+        ("{".to_owned(), Some("is not a Docker config.json")),
+        (r#"{"auths": null, "credHelpers": null, "credsStore": null}"#.to_owned(), None),
+        (format!(r#"{{"auths": {{"{host}": null}}}}"#), None),
+        (format!(r#"{{"credHelpers": {{"{host}": "empty"}}}}"#), None),
+    ]
+}
+
+async fn world_with(config: &str) -> World {
+    let world = World::new().config(config).helper("locked", "echo log in with gcloud first; exit 1").await;
+    world.helper("empty", "echo credentials not found in native keychain; exit 1").await
+}
+
+#[tokio::test]
+async fn what_everybody_may_read_needs_no_helper_and_no_valid_config() {
+    let registry = public();
+    for (config, warning) in without_login(&registry.host()) {
+        let world = world_with(&config).await;
+        let client = world.client();
+        for repository in ["acme/app", "acme/other"] {
+            let target = target(&registry.host(), repository, &images::key("a"));
+            assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing, "{config}");
+        }
+        let warnings = world.told.warnings();
+        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{config}: {warnings:?}");
+        for warned in &warnings {
+            assert!(warned.contains(warning.unwrap()) && warned.contains(".docker/config.json"), "{config}: {warned}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_login_is_needed_the_error_says_why_there_is_none() {
+    let (registry, tokens) = (Registry::htpasswd("me", PASSWORD), Registry::token("me", PASSWORD));
+    for host in [registry.host(), tokens.host()] {
+        for (config, warning) in without_login(host) {
+            let world = world_with(&config).await;
+            let target = target(host, "acme/app", &images::key("a"));
+            let words = [warning.unwrap_or("No login"), if warning.is_some() { ".docker/config.json" } else { host }, "docker login"];
+            assert_error(world.client().existence(&target).await, Code::RegistryDenied, &words);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_helper_is_told_of_once_for_all_registries() {
+    let registries = [public(), public(), public()];
+    let world = World::new().config(r#"{"credsStore": "desktop.exe"}"#);
+    let client = world.client();
+    for registry in &registries {
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        assert_eq!(client.existence(&target).await.unwrap(), Existence::Missing);
+    }
+    assert_eq!(world.told.warnings().len(), 1, "{:?}", world.told.lines());
+}
+
+#[tokio::test]
+async fn a_login_beside_a_broken_helper_is_used() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let world = World::new().login(registry.host(), "me", PASSWORD);
+    let home = world.folder.path().join("config");
+    std::fs::create_dir_all(home.join("containers")).unwrap();
+    let broken = serde_json::json!({ "credHelpers": { registry.host(): "absent" } });
+    std::fs::write(home.join("containers/auth.json"), broken.to_string()).unwrap();
+    let mut settings = world.settings.clone();
+    settings.surroundings.xdg_config = Some(home);
+    let world = World { settings, ..world };
+    let target = target(registry.host(), "acme/app", &images::key("a"));
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert!(matches!(&world.told.warnings()[..], [one] if one.contains("containers/auth.json")), "{:?}", world.told.lines());
+}
+
+#[tokio::test]
+async fn a_helper_is_asked_once_however_many_repositories_there_are() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let world = World::new().config(r#"{"credsStore": "test"}"#);
+    let asked = world.folder.path().join("asked");
+    let script = format!(r#"cat >>'{}'; echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#, asked.display());
+    let world = world.helper("test", &script).await;
+    let client = world.client();
+    for repository in ["acme/app", "acme/other", "third"] {
+        client.existence(&target(registry.host(), repository, &images::key("a"))).await.unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(asked).unwrap(), registry.host());
+}
+
+#[tokio::test]
+async fn a_variable_holds_logins_as_a_config_would() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let target = target(registry.host(), "acme/app", &images::key("a"));
+    let other = World::new().login(registry.host(), "me", PASSWORD);
+    let text = std::fs::read_to_string(other.folder.path().join(".docker/config.json")).unwrap();
+    // It comes before the files.
+    let mut world = World::new().login(registry.host(), "me", "hunter2");
+    world.settings.surroundings.docker_auth_config = Some(Secret::new(text));
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert!(world.told.lines()[0].contains("DOCKER_AUTH_CONFIG"), "{:?}", world.told.lines());
+    assert!(!format!("{:?}", world.settings).contains("auths"));
+    // What it does not know is looked for in the files, as when it cannot be read.
+    for text in [r#"{"auths": {"other.io": {"auth": "dTpw"}}}"#, "{hunter2"] {
+        let mut world = World::new().login(registry.host(), "me", PASSWORD);
+        world.settings.surroundings.docker_auth_config = Some(Secret::new(text.to_owned()));
+        assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing, "{text}");
+        assert_eq!(world.told.warnings().len(), usize::from(text.starts_with("{h")), "{:?}", world.told.lines());
+        assert!(!world.told.lines().concat().contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn a_named_file_of_podman_has_to_be_valid_once_it_is_there() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let target = target(registry.host(), "acme/app", &images::key("a"));
+    let mut world = World::new().login(registry.host(), "me", PASSWORD);
+    let named = world.folder.path().join("auth.json");
+    world.settings.surroundings.registry_auth_file = Some(named.clone());
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    assert!(matches!(&world.told.warnings()[..], [one] if one.contains("REGISTRY_AUTH_FILE")), "{:?}", world.told.lines());
+    std::fs::write(&named, "{").unwrap();
+    assert_error(world.client().existence(&target).await, Code::CredentialsInvalid, &["auth.json", "is not a Docker config.json"]);
+    std::fs::write(&named, serde_json::json!({ "auths": { registry.host(): { "auth": "?" } } }).to_string()).unwrap();
+    assert_error(world.client().existence(&target).await, Code::CredentialsInvalid, &["auth.json", "is not base64", registry.host()]);
+}
+
+#[tokio::test]
+async fn a_token_for_the_registry_is_sent_to_it_as_it_is() {
+    let registry = Hostile::start(|request, _| match (request.path.as_str(), request.header("authorization")) {
+        ("/v2/", _) | (_, Some("Bearer from-the-file")) => None,
+        _ => Some(Reply::status(401).with("WWW-Authenticate", r#"Bearer realm="http://127.0.0.1:1/token""#).into()),
+    });
+    let config = serde_json::json!({ "auths": { registry.host(): { "registrytoken": "from-the-file" } } });
+    let world = World::new().config(&config.to_string());
+    let target = target(&registry.host(), "acme/app", &images::key("a"));
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
 }
 
 #[tokio::test]
@@ -154,4 +307,58 @@ async fn no_secret_is_in_any_error_any_report_or_any_debug_print() {
         registry.seen().iter().any(|seen| seen.request.header("authorization") == Some(&format!("Basic {encoded}"))),
         "it was never sent"
     );
+}
+
+/// A registry behind a token server that always gives this answer.
+fn with_token_answer(status: u16, body: &'static str) -> Hostile {
+    Hostile::start(move |request, _| {
+        if request.path == "/token" {
+            return Some(Reply::status(status).body(body).into());
+        }
+        let challenge = format!(r#"Bearer realm="http://{}/token",service="",scope="""#, request.header("host").unwrap_or_default());
+        let allowed = request.header("authorization") == Some("Bearer T");
+        (request.path != "/v2/" && !allowed).then(|| Reply::status(401).with("WWW-Authenticate", challenge).into())
+    })
+}
+
+#[tokio::test]
+async fn a_token_is_taken_from_every_form_of_answer_that_docker_takes() {
+    for body in [
+        r#"{"token":"","access_token":"T"}"#,
+        r#"{"token":null,"access_token":"T","expires_in":null,"issued_at":null}"#,
+        r#"{"token":"T","expires_in":-5}"#,
+        r#"{"token":"T","expires_in":"300"}"#,
+        r#"{"token":"T","expires_in":299.5,"refresh_token":7}"#,
+        "{\"Token\":\"T\\n\"}\n",
+    ] {
+        let registry = with_token_answer(200, body);
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        assert_eq!(World::new().client().existence(&target).await.unwrap(), Existence::Missing, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_usable_token_is_an_error_that_shows_nothing_of_it() {
+    for (status, body, code) in [
+        (200, r#"{"token":"","access_token":""}"#, Code::RegistryInvalid),
+        (200, r#"{"token":7,"password":"correct-horse-battery"}"#, Code::RegistryInvalid),
+        (200, r#"{"token":"correct-horse-battery\u0000"}"#, Code::RegistryInvalid),
+        (200, r#"["correct-horse-battery"]"#, Code::RegistryInvalid),
+        (200, r#"{"token":"correct-horse-battery"#, Code::RegistryInvalid),
+        (200, "<html>correct-horse-battery</html>", Code::RegistryInvalid),
+        (200, "", Code::RegistryInvalid),
+        (204, "", Code::RegistryInvalid),
+        (404, r#"{"token":"T"}"#, Code::RegistryInvalid),
+        (401, r#"{"details":"correct-horse-battery"}"#, Code::RegistryDenied),
+        (500, "correct-horse-battery", Code::RegistryFailed),
+    ] {
+        let registry = with_token_answer(status, body);
+        let world = World::new().login(&registry.host(), "me", PASSWORD);
+        let target = target(&registry.host(), "acme/app", &images::key("a"));
+        let error = world.client().existence(&target).await.unwrap_err();
+        let text = format!("{error:?} {} {} {:?}", error.chain().join(": "), error.advice(), world.told.lines());
+        assert_eq!(error.code(), code, "{status} {body}: {text}");
+        assert!(text.contains(&registry.host()) && text.contains("token server"), "{status} {body}: {text}");
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
 }

@@ -4,10 +4,13 @@
 
 mod bad_answers;
 mod bad_lines;
+mod front;
 mod images;
 mod logins;
 mod many;
+mod proxies;
 mod pulling;
 mod pushing;
+mod resolving;
 mod secure;
 mod world;

@@ -2,7 +2,7 @@
 
 use cargo_union::image::BaseSource as _;
 use cargo_union::image::digest::Digest;
-use cargo_union::image::layer::media_type;
+use cargo_union::image::layer::{Descriptor, media_type};
 use cargo_union::image::reference::BaseRef;
 use cargo_union::publish::Publisher as _;
 use union_build::diag::Code;
@@ -97,4 +97,62 @@ async fn what_is_no_image_is_unsupported() {
     });
     let old = World::new().client().manifest(&repository(&registry.host(), "debian"), "v1").await;
     assert_error(old, Code::BaseUnsupported, &[&registry.host(), "debian", "prettyjws"]);
+}
+
+#[tokio::test]
+async fn a_pinned_manifest_or_blob_that_is_gone_names_the_command_that_pins_anew() {
+    let registry = Hostile::obedient();
+    let digest = push_base(&registry.host(), "debian", "debian").await;
+    registry.memory().manifests.clear();
+    let (client, repository) = (World::new().client(), repository(&registry.host(), "debian"));
+    let gone = client.manifest(&repository, &digest.to_string()).await;
+    assert_error(gone, Code::BaseMissing, &[&registry.host(), &digest.to_string(), "removed", "cargo union update"]);
+    let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("gone"), size: 4 };
+    let gone = client.blob(&repository, &descriptor).await;
+    assert_error(gone, Code::BaseMissing, &[&descriptor.digest.to_string(), "cargo union update"]);
+    let missing = client.manifest(&repository, "v2").await.unwrap_err();
+    assert!(!missing.advice().contains("update"), "{}", missing.advice());
+}
+
+#[tokio::test]
+async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
+    let registry = Hostile::obedient();
+    let digest = push_base(&registry.host(), "debian", "debian").await;
+    registry.memory().put_blob("debian", b"a layer");
+    let (world, repository) = (World::new(), repository(&registry.host(), "debian"));
+    let layer = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of("a layer"), size: 7 };
+    let manifest = world.client().manifest(&repository, &digest.to_string()).await.unwrap();
+    let path = world.client().blob(&repository, &layer).await.unwrap();
+    for damaged in ["", "a la", "A LAYER", "a layer and more"] {
+        for (path, digest) in [(&path, layer.digest), (&world.cache().blob_path(&digest), digest)] {
+            std::fs::write(path, damaged).unwrap();
+            assert!(world.cache().whole(&digest).is_none() && !path.exists(), "{damaged}: it is still there");
+            std::fs::write(path, damaged).unwrap();
+        }
+        let before = registry.seen().len();
+        assert_eq!(std::fs::read(world.client().blob(&repository, &layer).await.unwrap()).unwrap(), b"a layer");
+        assert_eq!(world.client().manifest(&repository, &digest.to_string()).await.unwrap().bytes, manifest.bytes);
+        assert!(registry.seen().len() > before, "nothing was fetched");
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_list_of_tags_are_followed_by_their_links() {
+    let registry = Hostile::start(|request, _| {
+        let page =
+            |tags: &str| Reply::status(200).with("Content-Type", "application/json").body(format!(r#"{{"name":"debian","tags":{tags}}}"#));
+        let link = |target: &str| format!("<{target}>; rel=\"next\"");
+        match (request.path.as_str(), request.asks("page"), request.asks("last")) {
+            ("/v2/debian/tags/list", None, None) => {
+                Some(page(r#"["a","b"]"#).with("Link", link("/v2/debian/tags/list?page=opaque")).into())
+            }
+            // A page without an end to it, and one of another host.
+            ("/v2/debian/tags/list", Some("opaque"), None) => {
+                Some(page(r#"["c"]"#).with("Link", link("http://127.0.0.1:1/v2/debian/tags/list")).into())
+            }
+            _ => None,
+        }
+    });
+    let tags = World::new().client().tags(&repository(&registry.host(), "debian")).await.unwrap();
+    assert_eq!(tags, ["a", "b", "c"]);
 }

@@ -1,8 +1,11 @@
 //! TLS: private authorities, and which hosts go without.
 
+use std::path::{Path, PathBuf};
+
 use cargo_union::publish::{Existence, Publisher as _};
 use union_build::diag::Code;
 use union_tests::registry::Registry;
+use union_tests::tls::Authority;
 
 use crate::images;
 use crate::world::{World, assert_error, target};
@@ -36,7 +39,7 @@ async fn an_authority_in_dockers_folder_serves_its_registry_only() {
     let folder = certs.join(registry.host());
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
-    world.settings.surroundings.docker_certs = Some(certs.clone());
+    world.settings.surroundings.certs = vec![certs.clone()];
     let target = target(registry.host(), "acme/app", &key);
     assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
     std::fs::rename(folder, certs.join("127.0.0.1:1")).unwrap();
@@ -57,6 +60,82 @@ async fn a_file_of_authorities_that_is_not_there_is_named() {
     world.settings.surroundings.ssl_cert_file = Some("/no/such/file".into());
     let target = target(registry.host(), "acme/app", &key);
     assert_error(world.client().existence(&target).await, Code::FileUnreadable, &["/no/such/file", "SSL_CERT_FILE"]);
+}
+
+/// A registry that wants to know its clients, its authority, and the folder for it in a list of such folders.
+fn mutual(world: &mut World) -> (Registry, Authority, PathBuf) {
+    let authority = Authority::named("Clients");
+    let registry = Registry::mutual_tls(&authority);
+    let certs = world.folder.path().join(".config/containers/certs.d");
+    let folder = certs.join(registry.host());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(authority.certificate(), folder.join("ca.crt")).unwrap();
+    // The other one is not there, as on most machines.
+    world.settings.surroundings.certs = vec![certs, world.folder.path().join("etc/docker/certs.d")];
+    (registry, authority, folder)
+}
+
+fn write_pair(folder: &Path, name: &str, (certificate, key): (String, String)) {
+    std::fs::write(folder.join(format!("{name}.cert")), certificate).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), key).unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_a_clients_certificate_gets_the_one_of_its_folder() {
+    let (mut world, key) = (World::new(), images::key("a"));
+    let (registry, authority, folder) = mutual(&mut world);
+    let target = target(registry.host(), "acme/app", &key);
+    let words = [registry.host(), "certs.d", "client.cert"];
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &words);
+    write_pair(&folder, "client", authority.client());
+    let client = world.client();
+    let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+    assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+}
+
+#[tokio::test]
+async fn of_several_certificates_the_one_that_the_registry_knows_is_shown() {
+    let (mut world, key) = (World::new(), images::key("a"));
+    let (registry, authority, folder) = mutual(&mut world);
+    write_pair(&folder, "a", Authority::named("Somebody else").client());
+    write_pair(&folder, "b", authority.client());
+    let target = target(registry.host(), "acme/app", &key);
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+    std::fs::remove_file(folder.join("b.cert")).unwrap();
+    std::fs::remove_file(folder.join("b.key")).unwrap();
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &[registry.host()]);
+}
+
+#[tokio::test]
+async fn a_clients_certificate_that_cannot_be_used_is_named() {
+    let (mut world, key) = (World::new(), images::key("a"));
+    let (registry, authority, folder) = mutual(&mut world);
+    let target = target(registry.host(), "acme/app", &key);
+    let (certificate, secret) = authority.client();
+    let (_, other) = authority.client();
+    for (certificate, key, words) in [
+        (Some(&*certificate), None, ["client.cert", "client.key", "does not exist"]),
+        (None, Some(&*secret), ["client.key", "client.cert", "does not exist"]),
+        (Some(&*certificate), Some(&*other), ["client.key", "client.cert", "does not belong to"]),
+        (Some(&*certificate), Some("hunter2"), ["client.key", "no key", "encrypted"]),
+        (Some("hunter2"), Some(&*secret), ["client.cert", "no certificate", "client"]),
+        (Some(&*certificate), Some("-----BEGIN PRIVATE KEY-----\nhunter2"), ["client.key", "is not PEM", "no end"]),
+        (
+            Some(&*certificate),
+            Some("-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n"),
+            ["client.key", "kind", "supported"],
+        ),
+    ] {
+        for (name, text) in [("client.cert", certificate), ("client.key", key)] {
+            match text {
+                Some(text) => std::fs::write(folder.join(name), text).unwrap(),
+                None => drop(std::fs::remove_file(folder.join(name))),
+            }
+        }
+        let failed = world.client().existence(&target).await;
+        assert!(!format!("{failed:?}").contains("hunter2"), "{failed:?}");
+        assert_error(failed, Code::CredentialsInvalid, &words);
+    }
 }
 
 /// A registry's host under a name that is not seen to be loopback, although it is.

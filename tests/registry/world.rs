@@ -23,6 +23,11 @@ impl Told {
         self.0.lock().unwrap().clone()
     }
 
+    /// What it was warned of.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.lines().into_iter().filter_map(|line| line.strip_prefix("warning: ").map(str::to_owned)).collect()
+    }
+
     /// Whether a blob got there in this way.
     pub(crate) fn has(&self, way: Way, digest: Digest) -> bool {
         self.lines().contains(&format!("{way:?} {digest} done"))
@@ -36,6 +41,10 @@ impl Told {
 impl Reporter for Told {
     fn credentials(&self, host: &str, source: &str) {
         self.note(format!("{host} is served by {source}"));
+    }
+
+    fn warning(&self, text: &str) {
+        self.note(format!("warning: {text}"));
     }
 
     fn retrying(&self, what: &str, why: &str, after: Duration) {
@@ -76,6 +85,18 @@ impl World {
         let folder = self.folder.path().join(".docker");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.json"), text).unwrap();
+        self
+    }
+
+    /// Puts a credential helper, which is a script, on the path of helpers.
+    pub(crate) async fn helper(mut self, name: &str, script: &str) -> Self {
+        let helper = self.folder.path().join(format!("docker-credential-{name}"));
+        // Written by another process: a file that this one has had open for writing cannot be started
+        // while a test beside this one is just starting something else.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
+        let written = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&helper).status().await.unwrap();
+        assert!(written.success());
+        self.settings.surroundings.helpers.search_path = Some(format!("{}:/usr/bin:/bin", self.folder.path().display()).into());
         self
     }
 

@@ -1,21 +1,24 @@
 //! Container engines of our own, on private sockets, with their data in temporary folders.
+//!
+//! None of them touches what this machine has: each lives in [`Namespaces`] of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A running `dockerd`.
-///
-/// A shell stands between: it holds the read end of a pipe of this process, so the engine is stopped
-/// by its id and its data removed however this process ends, also when the value is never dropped.
+use crate::namespaces::{Inside, Namespaces};
+
+/// How long an engine may take to start. Nothing is timed by it: it only ends what hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A running `dockerd`, which ends with its containers when it is dropped or this process ends.
 pub struct Engine {
-    shell: Child,
-    folder: PathBuf,
+    namespaces: Namespaces,
 }
 
 impl Engine {
-    /// The engine of this test program, without any network, started by the first test that asks for it.
+    /// The engine of this test program, whose containers have no network, started by the first test that asks for it.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
@@ -33,7 +36,7 @@ impl Engine {
         ENGINE.get_or_init(|| Self::start_with(&Setting { network: true, ..Setting::default() }))
     }
 
-    /// Starts an engine without any network and waits until it answers.
+    /// Starts an engine whose containers have no network and waits until it answers.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
@@ -46,56 +49,46 @@ impl Engine {
     /// # Panics
     /// When `dockerd` is not installed or does not start.
     pub fn start_with(setting: &Setting) -> Self {
-        const SCRIPT: &str = r#"
-            if [ -n "$2" ]; then
-                mkdir "$0/data" && mount -t tmpfs -o "size=$2" tmpfs "$0/data"
-            fi
-            network="--iptables=false --ip-forward=false --ip-masq=false --bridge=none"
-            if [ -n "$1" ]; then
-                bridge="union$$"
-                ip link add "$bridge" type bridge && ip addr add "10.213.$(($$ % 250)).1/24" dev "$bridge" && ip link set "$bridge" up
-                network="--bridge=$bridge"
-            fi
-            hide() { [ -n "$hidden" ] && set -- unshare --mount sh -c 'mount -t tmpfs tmpfs "$0" && exec "$@"' "$hidden" "$@"; exec "$@"; }
-            encrypted=
-            if [ -n "$4" ]; then
-                encrypted="--host tcp://$5 --tlsverify --tlscacert $4/ca.pem --tlscert $4/server.pem --tlskey $4/server-key.pem"
-            fi
-            hidden="$3"
-            hide dockerd --host "unix://$0/socket" --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" $network $encrypted >"$0/log" 2>&1 &
-            engine=$!
-            cat >/dev/null
-            kill "$engine"; wait "$engine"
-            [ -z "$1" ] || ip link del "$bridge"
-            [ -z "$2" ] || umount "$0/data"
-            umount "$0"/exec/netns/*
-            rm -rf "$0"
-        "#;
-        // A socket's path must be short, so this does not follow TMPDIR into deep folders.
-        let folder = tempfile::Builder::new().prefix("engine-").tempdir().expect("a temporary folder can be made").keep();
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(SCRIPT).arg(&folder).arg(if setting.network { "network" } else { "" }).arg(setting.disk.unwrap_or(""));
-        shell.arg(setting.hides.as_deref().unwrap_or(Path::new("")));
-        let (certificates, address) = setting.encrypted.clone().unwrap_or_default();
-        shell.arg(certificates).arg(address);
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Engines that make their rules for packets at the same time trip over one another.
-        let rules = std::fs::File::create(std::env::temp_dir().join("union-engine-rules.lock")).expect("a temporary file can be made");
-        if setting.network {
-            rules.lock().expect("a lock can be had");
-        }
-        let engine = Self { shell: shell.spawn().expect("`sh` starts"), folder };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // Its own port, whatever the one is at which it is reached from outside.
+        const PORT: u16 = 2376;
+        let inside = Inside { disk: setting.disk, hidden: setting.hides.as_deref() };
+        let namespaces = Namespaces::start("engine", inside, |folder| {
+            let below = |name: &str| folder.join(name).display().to_string();
+            let mut words = vec!["dockerd".to_owned(), "--host".to_owned(), format!("unix://{}", below("socket"))];
+            for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
+                words.extend([flag.to_owned(), below(name)]);
+            }
+            // What systemd manages would be outside of the namespaces.
+            words.extend(["--exec-opt", "native.cgroupdriver=cgroupfs"].map(str::to_owned));
+            words.extend(["--cgroup-parent".to_owned(), format!("/{}", folder.file_name().unwrap_or_default().display())]);
+            if !setting.network {
+                words.extend(["--iptables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"].map(str::to_owned));
+            }
+            if let Some((certificates, _)) = &setting.encrypted {
+                let pem = |name: &str| certificates.join(name).display().to_string();
+                words.extend(["--host".to_owned(), format!("tcp://0.0.0.0:{PORT}"), "--tlsverify".to_owned()]);
+                for (flag, name) in [("--tlscacert", "ca.pem"), ("--tlscert", "server.pem"), ("--tlskey", "server-key.pem")] {
+                    words.extend([flag.to_owned(), pem(name)]);
+                }
+            }
+            words
+        });
+        let mut engine = Self { namespaces };
+        let deadline = Instant::now() + LIMIT;
         while !engine.try_docker(&["version"]).status.success() {
-            assert!(Instant::now() < deadline, "dockerd does not answer; its log:\n{}", engine.log());
+            let waits = Instant::now() < deadline && !engine.namespaces.ended();
+            assert!(waits, "dockerd does not answer; its log:\n{}", engine.namespaces.log());
             std::thread::sleep(Duration::from_millis(100));
+        }
+        if let Some((_, port)) = setting.encrypted {
+            engine.namespaces.forward(port, PORT);
         }
         engine
     }
 
     /// Its address, as `DOCKER_HOST` has it.
     pub fn address(&self) -> String {
-        format!("unix://{}/socket", self.folder.display())
+        format!("unix://{}/socket", self.namespaces.folder().display())
     }
 
     /// Runs the `docker` client and returns what it prints.
@@ -120,17 +113,13 @@ impl Engine {
     }
 
     /// Kills it at once, as a crash would.
-    ///
-    /// # Panics
-    /// When it is not there any more.
     pub fn kill(&self) {
-        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("a running engine has a pid file");
-        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("`kill` is installed");
-        assert!(killed.success(), "the engine could not be killed");
+        self.namespaces.signal("KILL");
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    /// Its network namespace, as `/proc/self/ns/net` names it.
+    pub fn network_namespace(&self) -> String {
+        self.namespaces.network()
     }
 }
 
@@ -143,22 +132,14 @@ pub struct Setting {
     pub disk: Option<&'static str>,
     /// A folder of this machine that it does not see, as if it ran on another one.
     pub hides: Option<PathBuf>,
-    /// A folder with `ca.pem`, `server.pem` and `server-key.pem`, and the `host:port` at which it listens with
+    /// A folder with `ca.pem`, `server.pem` and `server-key.pem`, and the port of loopback at which it listens with
     /// them, to those whom the authority has signed.
-    pub encrypted: Option<(PathBuf, String)>,
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
-    }
+    pub encrypted: Option<(PathBuf, u16)>,
 }
 
 /// podman's service with storage of its own, stopped when it is dropped.
 pub struct Podman {
-    service: Child,
-    folder: tempfile::TempDir,
+    namespaces: Namespaces,
 }
 
 impl Podman {
@@ -167,24 +148,38 @@ impl Podman {
     /// # Panics
     /// When `podman` is not installed or does not listen.
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("podman-").tempdir().expect("a temporary folder can be made");
-        let mut podman = podman(folder.path());
-        let address = format!("unix://{}", folder.path().join("socket").display());
-        podman.args(["system", "service", "--time", "0", &address]).stdout(Stdio::null()).stderr(Stdio::null());
-        // From here on it is stopped whatever happens.
-        let podman = Self { service: podman.spawn().expect("`podman` is installed"), folder };
-        for _ in 0..600 {
-            if podman.folder.path().join("socket").exists() {
-                return podman;
-            }
+        let namespaces = Namespaces::start("podman", Inside::default(), |folder| {
+            // What podman asks for by itself may be more than this machine's limits allow, and what systemd manages
+            // would be outside of the namespaces.
+            let config = folder.join("containers.conf");
+            let text = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
+                        [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+            std::fs::write(&config, text).expect("the folder is ours");
+            let below = |name: &str| folder.join(name).display().to_string();
+            let mut words = vec!["env".to_owned(), format!("CONTAINERS_CONF={}", config.display()), "podman".to_owned()];
+            words.extend(["--root".to_owned(), below("data"), "--runroot".to_owned(), below("run")]);
+            words.extend(["--storage-driver", "overlay", "system", "service", "--time", "0"].map(str::to_owned));
+            words.push(format!("unix://{}", below("socket")));
+            words
+        });
+        let mut podman = Self { namespaces };
+        let deadline = Instant::now() + LIMIT;
+        while !podman.try_podman(&["version"]).status.success() {
+            let waits = Instant::now() < deadline && !podman.namespaces.ended();
+            assert!(waits, "podman does not answer; its log:\n{}", podman.namespaces.log());
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("podman does not listen");
+        podman
     }
 
     /// Its address, as `DOCKER_HOST` has it.
     pub fn address(&self) -> String {
-        format!("unix://{}", self.folder.path().join("socket").display())
+        format!("unix://{}/socket", self.namespaces.folder().display())
+    }
+
+    /// Its network namespace, as `/proc/self/ns/net` names it.
+    pub fn network_namespace(&self) -> String {
+        self.namespaces.network()
     }
 
     /// Runs the `podman` client and returns what it prints.
@@ -192,31 +187,47 @@ impl Podman {
     /// # Panics
     /// When it fails, with its words.
     pub fn podman(&self, arguments: &[&str]) -> String {
-        let output = podman(self.folder.path()).args(arguments).output().expect("`podman` is installed");
+        let output = self.try_podman(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         assert!(output.status.success(), "podman {arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
-}
 
-impl Drop for Podman {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
+    fn try_podman(&self, arguments: &[&str]) -> Output {
+        let mut podman = Command::new("podman");
+        podman.args(["--remote", "--url", &self.address()]).args(arguments).env_remove("CONTAINER_HOST");
+        podman.output().expect("`podman` is installed")
     }
 }
 
-fn podman(folder: &Path) -> Command {
-    // What podman asks for by itself may be more than this machine's limits allow.
-    let config = folder.join("containers.conf");
-    std::fs::write(&config, "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n").expect("the folder is ours");
-    let mut podman = Command::new("podman");
-    podman
-        .env("CONTAINERS_CONF", config)
-        .arg("--root")
-        .arg(folder.join("root"))
-        .arg("--runroot")
-        .arg(folder.join("run"))
-        .args(["--storage-driver", "overlay"]);
-    podman
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_share_neither_network_nor_mounts_nor_processes_with_this_machine() {
+        let own = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
+        let (docker, podman) = (Engine::start_with(&Setting { network: true, ..Setting::default() }), Podman::start());
+        assert!(docker.docker(&["network", "ls", "--format", "{{.Name}}"]).contains("bridge"));
+        assert!(![docker.network_namespace(), podman.network_namespace()].contains(&own));
+        let folders = [docker.namespaces.folder().to_owned(), podman.namespaces.folder().to_owned()];
+        let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a process has mounts");
+        drop((docker, podman));
+        for folder in folders {
+            assert!(!mounts.contains(&folder.display().to_string()), "{mounts}");
+            assert!(!folder.exists(), "{} is left", folder.display());
+        }
+    }
+
+    #[test]
+    fn an_engine_that_was_killed_leaves_nothing() {
+        let engine = Engine::start();
+        let folder = engine.namespaces.folder().to_owned();
+        engine.kill();
+        while engine.try_docker(&["version"]).status.success() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(engine);
+        assert!(!folder.exists());
+    }
 }

@@ -35,6 +35,8 @@ pub struct Memory {
     pub blobs: BTreeMap<(String, String), Vec<u8>>,
     /// Media type and bytes by repository and reference.
     pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    /// The least size of a chunk that is asked for; nothing is asked for with 0.
+    pub least_chunk: usize,
     uploads: BTreeMap<String, Vec<u8>>,
     seen: Vec<Seen>,
 }
@@ -170,7 +172,8 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
         "POST" if is_new => {
             let id = format!("{id}{}", memory.uploads.len());
             memory.uploads.insert(id.clone(), Vec::new());
-            Reply::status(202).with("Location", id)
+            let reply = Reply::status(202).with("Location", id);
+            if memory.least_chunk > 0 { reply.with("OCI-Chunk-Min-Length", memory.least_chunk.to_string()) } else { reply }
         }
         _ if !memory.uploads.contains_key(&id) => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
         "GET" => {

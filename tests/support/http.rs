@@ -16,6 +16,10 @@ use crate::tls::{Authority, Line};
 pub struct Request {
     /// `GET`, …
     pub method: String,
+    /// Path and query, as they came.
+    pub target: String,
+    /// `1.1`.
+    pub version: String,
     /// Path, without the query.
     pub path: String,
     /// The query, decoded.
@@ -235,15 +239,16 @@ fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
         Some(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
     let Some(first) = line() else { return Ok(None) };
-    let words = first.split_once(' ').and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?.0)));
-    let (method, target) = words.ok_or(NotHttp)?;
+    let words = first.split_once(' ').and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?)));
+    let (method, (target, version)) = words.ok_or(NotHttp)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers = BTreeMap::new();
     while let Some(line) = line().filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or(NotHttp)?;
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), query: parse_query(query), headers }))
+    let (method, path, query) = (method.to_owned(), path.to_owned(), parse_query(query));
+    Ok(Some(Request { method, target: target.to_owned(), version: version.to_owned(), path, query, headers }))
 }
 
 /// Reads `name=value&name=value`.

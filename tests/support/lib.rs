@@ -11,13 +11,17 @@
 //! Nothing here knows how the tool works inside: tests see what a user sees. Everything that is
 //! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
 
+pub mod arbitrary;
 pub mod backend;
 pub mod base;
 pub mod c;
 pub mod engine;
+pub mod front;
 pub mod hostile;
 pub mod http;
+mod namespaces;
 pub mod project;
+pub mod proxy;
 pub mod registry;
 pub mod run;
 pub mod stub;

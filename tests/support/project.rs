@@ -1,7 +1,7 @@
 //! A user's project in a temporary folder, and the environment in which programs are run in it.
 //!
 //! The environment is made from nothing: no variable of whoever runs the tests reaches the tool, save
-//! where the Rust toolchain is. Home, cache and temporary files are the project's own.
+//! where the Rust toolchain is. Home, cache and temporary files are the project's own, and no engine is found.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -307,7 +307,9 @@ impl Project {
             .env("CARGO_TERM_COLOR", "never")
             .env("CARGO_NET_OFFLINE", "true")
             .env("RUSTC_WRAPPER", self.compilations().wrapper())
-            .env("UNION_CACHE_DIR", self.cache());
+            .env("UNION_CACHE_DIR", self.cache())
+            // Not the engine of whoever runs the tests.
+            .env("DOCKER_HOST", format!("unix://{}/no-engine", self.root.path().display()));
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -434,14 +436,7 @@ mod tests {
         running.until_stderr_has("ready");
         let pid = project.read("pid");
         drop(running);
-        let gone = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "));
-        for _ in 0..2000 {
-            if gone() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("process {pid} is still there");
+        crate::run::until_ended(&pid);
     }
 
     #[test]
@@ -456,9 +451,9 @@ mod tests {
     #[test]
     fn nothing_of_our_own_environment_reaches_a_run() {
         let names = "env | sed 's/=.*//' | grep -v -e '^_$' -e PWD -e SHLVL -e RUSTUP_TOOLCHAIN | sort | tr '\\n' ' '";
-        shell()
-            .run(["-c", names])
-            .stdout_is("CARGO_HOME CARGO_NET_OFFLINE CARGO_TERM_COLOR HOME LC_ALL PATH RUSTC_WRAPPER RUSTUP_HOME TMPDIR UNION_CACHE_DIR ");
+        shell().run(["-c", names]).stdout_is(
+            "CARGO_HOME CARGO_NET_OFFLINE CARGO_TERM_COLOR DOCKER_HOST HOME LC_ALL PATH RUSTC_WRAPPER RUSTUP_HOME TMPDIR UNION_CACHE_DIR ",
+        );
         shell().env("A", "b").without_env("LC_ALL").run(["-c", "echo $A${LC_ALL-none}"]).stdout_is("bnone\n");
     }
 

@@ -40,15 +40,23 @@ impl Registry {
 
     /// Over TLS, with a certificate of a private authority.
     pub fn tls() -> Self {
+        Self::start_tls(&Authority::new(), "")
+    }
+
+    /// Over TLS, for clients with a certificate of this authority only. Its own is of the same one.
+    pub fn mutual_tls(authority: &Authority) -> Self {
+        Self::start_tls(authority, &format!("    clientcas:\n      - {}\n", authority.certificate().display()))
+    }
+
+    fn start_tls(authority: &Authority, clients: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let authority = Authority::new();
         let (certificate, key) = authority.leaf();
         let root = std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
         for (name, text) in [("ca.crt", root), ("leaf.crt", certificate), ("leaf.key", key)] {
             std::fs::write(folder.path().join(name), text).expect("the folder is ours");
         }
         let path = folder.path().display();
-        let tls = format!("  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n");
+        let tls = format!("  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n{clients}");
         Self::start(folder, &tls, "", None)
     }
 

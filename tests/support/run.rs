@@ -291,6 +291,20 @@ fn shown(command: &Command) -> String {
     format!("`{}`", words.join(" "))
 }
 
+/// Waits until a process has ended; whoever started it may not have asked for its status yet.
+///
+/// # Panics
+/// When it goes on for minutes.
+#[track_caller]
+pub fn until_ended(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let stat = format!("/proc/{}/stat", pid.trim());
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Signals a whole process group. There is no door to it in std, so the shell's own `kill` does it.
 fn signal_group(signal: &str, group: u32) -> bool {
     let command = format!("kill -{signal} -{group}");

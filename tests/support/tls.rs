@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -17,16 +17,22 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What a server shows: certificate and key, for `localhost` and `127.0.0.1`.
+/// What a server shows: certificate and key, for `localhost`, `127.0.0.1` and `registry.corp.test`.
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
 impl Authority {
     /// Makes an authority, and writes its certificate.
     pub fn new() -> Self {
+        Self::named("Test")
+    }
+
+    /// Makes an authority of a name of its own.
+    pub fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let root = parameters.self_signed(&key).expect("a certificate");
         std::fs::write(folder.path().join("ca.crt"), root.pem()).expect("the folder is ours");
@@ -44,6 +50,15 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Certificate and key of a client, as PEM.
+    pub fn client(&self) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        parameters.distinguished_name.push(DnType::CommonName, "client");
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+
     /// A server's identity.
     pub fn identity(&self) -> Identity {
         let (certificate, key) = self.sign();
@@ -58,7 +73,7 @@ impl Authority {
     }
 
     fn sign(&self) -> (rcgen::Certificate, KeyPair) {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
         let key = KeyPair::generate().expect("a key");
         let parameters = CertificateParams::new(names).expect("valid names");
         (parameters.signed_by(&key, &self.issuer).expect("a certificate"), key)

@@ -50,9 +50,8 @@ const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
 /// `settings` asks whether stderr is a terminal, which decides about colours.
 const ASKERS: &[&str] = &["cargo-union/src/ui/", "cargo-union/src/settings/", "union-build/src/emit.rs"];
 
-/// `union-build` cannot see `base`: it asks cargo for the target folder by itself. A credential helper is
-/// asked on its standard input, and both what it says and how it ends are its answer.
-const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "cargo-union/src/publish/auth/helper.rs", "union-build/src/"];
+/// `union-build` cannot see `base`: it asks cargo for the target folder by itself.
+const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "union-build/src/"];
 
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 

@@ -159,7 +159,28 @@ fn fnv1a(bytes: &[u8]) -> u128 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const VALID: &str =
+        r#"{"format":1,"package":"a","images":[{"key":"k","name":"n","repository":null,"tag":"t","id":"i"}],"tasks":{"t":"k"}}"#;
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(any in any::<String>(), from in 0..VALID.len(), count in 0..40_usize, with in "[0-9a-z\"{}\\[\\]:,]{0,8}") {
+            drop(References::from_json(&any));
+            let to = VALID.len().min(from + count);
+            drop(References::from_json(&format!("{}{with}{}", &VALID[..from], &VALID[to..])));
+        }
+
+        #[test]
+        fn any_references_come_back(package in any::<String>(), key in any::<String>(), tag in any::<Option<String>>()) {
+            let image = Reference { key: key.clone(), name: package.clone(), tag, ..Reference::default() };
+            let written = References { package: package.clone(), images: vec![image], tasks: [(package, key)].into() };
+            prop_assert_eq!(References::from_json(&written.to_json()), Ok(Some(written)));
+        }
+    }
 
     fn references() -> References {
         let gpu = Reference {

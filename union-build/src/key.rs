@@ -5,6 +5,7 @@
 //! The known-answer test below fixes it: whoever changes the bytes raises [`FORMAT`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -173,14 +174,17 @@ impl Inputs {
         Self::default()
     }
 
-    /// Adds an input.
-    ///
-    /// # Panics
-    /// When the name was given before with another value: two inputs must not hide one another.
+    /// Adds an input. A second value of one name does not replace the first: both count, in their order.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        let (name, value) = (name.into(), value.into());
-        if let Some(before) = self.0.insert(name.clone(), value) {
-            assert!(before == self.0[&name], "the input `{name}` was given twice");
+        match self.0.entry(name.into()) {
+            Entry::Vacant(entry) => drop(entry.insert(value.into())),
+            Entry::Occupied(mut entry) => {
+                let value = value.into();
+                if *entry.get() != value {
+                    let both = Value::List(vec![entry.get().clone(), value]);
+                    entry.insert(both);
+                }
+            }
         }
     }
 

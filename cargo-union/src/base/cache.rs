@@ -1,50 +1,157 @@
 //! The user's cache of blobs and of packed layers, shared by all workspaces and processes.
 //!
-//! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`:
-//! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>.json` what was learned about
-//! them. Every entry is put in place whole by one rename, so several processes may share it; a
+//! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`; where none of the last
+//! two is known or can be written, a folder below the workspace's target folder:
+//! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>` what was learned about
+//! them, with a hash before it. Every entry is put in place whole by one rename, so several processes may share it; a
 //! missing or removed entry only costs time.
 //!
 //! Whoever takes a path of a blob may open it until the process ends: a process that uses blobs holds
 //! a shared lock, and [`Cache::sweep`] removes nothing while another process holds one.
 
+use std::collections::HashSet;
 use std::fs::{File, FileTimes};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::error::Result;
-use super::fs::{self, Draft};
+use super::fs::{self, Draft, Measured};
+use super::stat_cache::StatCache;
 use crate::image::digest::Digest;
 
 /// The size that the cache is swept down to when the user names no other.
 pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
+/// The length of the hash before each note, by which a note that was damaged is known.
+const HASH: usize = 64;
 /// A blob that was used so recently is not marked again.
 const RECENT: Duration = Duration::from_secs(3600);
+/// Where the hashes of files are. Raise the number when what is kept of a file changes.
+const FILES: &str = "notes/files-1";
 /// Notes that are older are forgotten: what they tell can be learned again.
 const OLD_NOTE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The cache's folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    folder: PathBuf,
+    /// Where it is to be; `None` when nothing says so.
+    wanted: Option<PathBuf>,
+    /// Whether the user named it, so that no other folder stands in for it.
+    is_named: bool,
+    /// Where it is.
+    folder: Arc<OnceLock<PathBuf>>,
     /// The lock of this process, once it uses blobs; `None` where no lock can be had.
     used: Arc<OnceLock<Option<File>>>,
+    /// What large files of the user's hold.
+    files: Arc<OnceLock<StatCache>>,
+    /// Whether nothing is taken from an earlier process.
+    rehashes: bool,
+    /// The blobs that this process has written or read to their ends.
+    checked: Arc<Mutex<HashSet<Digest>>>,
+}
+
+/// The kind of notes on blobs whose bytes were read.
+const CHECKED: &str = "checked-1";
+
+/// By what a file is known to be the one that was read.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    size: u64,
+    modified: Duration,
+    inode: u64,
+    /// The run of the machine: what it had not yet written when power was lost is not there in the next one.
+    boot: String,
+}
+
+impl Seen {
+    /// `None` where the runs of the machine cannot be told apart.
+    fn of(path: &Path) -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let data = path.metadata().ok()?;
+        let modified = data.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self { size: data.len(), modified, inode: inode(&data), boot: boot.trim().to_owned() })
+    }
 }
 
 impl Cache {
     /// A cache in a folder, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), used: Arc::default() }
+        Self {
+            wanted: Some(folder.into()),
+            is_named: true,
+            folder: Arc::default(),
+            used: Arc::default(),
+            files: Arc::default(),
+            rehashes: false,
+            checked: Arc::default(),
+        }
+    }
+
+    /// The same cache, which takes no file's hash from an earlier process.
+    #[must_use]
+    pub fn rehashing(self) -> Self {
+        Self { files: Arc::default(), rehashes: true, ..self }
+    }
+
+    /// Size and hash of a file's content. A large one is read only when it may have changed since an earlier run.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub fn measure(&self, path: &Path) -> Result<Measured> {
+        self.files().measure(path)
+    }
+
+    /// Keeps what was learned of files for the next run.
+    pub fn keep_measured(&self) {
+        self.files().save();
+    }
+
+    fn files(&self) -> &StatCache {
+        self.files.get_or_init(|| {
+            let files = StatCache::new(self.folder().join(FILES));
+            if self.rehashes { files.distrusting() } else { files }
+        })
+    }
+
+    /// A cache at its usual place, when there is one; [`settle`](Self::settle) finds out whether it can be used.
+    pub fn usual(folder: Option<PathBuf>) -> Self {
+        Self {
+            wanted: folder,
+            is_named: false,
+            folder: Arc::default(),
+            used: Arc::default(),
+            files: Arc::default(),
+            rehashes: false,
+            checked: Arc::default(),
+        }
+    }
+
+    /// Lets another folder stand in for a usual one that is not known or cannot be written, and says why.
+    /// A full disk is no reason: another folder would fill it as well.
+    pub fn settle(&self, otherwise: &Path) -> Option<String> {
+        if self.is_named || self.folder.get().is_some() {
+            return None;
+        }
+        let why = match &self.wanted {
+            None => "no folder for the cache is known, for HOME is not set".to_owned(),
+            Some(folder) => {
+                let written = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+                let cause = written.err().filter(|cause| !fs::is_full(cause))?;
+                format!("the cache `{}` cannot be written: {cause}", folder.display())
+            }
+        };
+        let settled = self.folder.set(otherwise.to_owned()).is_ok();
+        settled
+            .then(|| format!("{why}; using `{}`. Set UNION_CACHE_DIR to a folder that can be written and that stays.", otherwise.display()))
     }
 
     /// Where a blob is or would be.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join("blobs/sha256").join(digest.hex())
+        self.folder().join("blobs/sha256").join(digest.hex())
     }
 
     /// A blob's path, when it is there.
@@ -60,13 +167,35 @@ impl Cache {
         Some(path)
     }
 
+    /// A blob's path, when it is there and has its digest. One that was truncated or changed, as after a loss of power, is
+    /// removed, so that it is made or fetched again. Its bytes are read once: as long as the file and the run of the
+    /// machine are the same, they stay as they were.
+    pub fn whole(&self, digest: &Digest) -> Option<PathBuf> {
+        let path = self.blob(digest)?;
+        if self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
+            return Some(path);
+        }
+        let seen = Seen::of(&path);
+        if seen.is_none() || self.note(CHECKED, &digest.hex()) != seen {
+            if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
+                let _ = fs::remove(&path);
+                return None;
+            }
+            if let Some(seen) = &seen {
+                let _ = self.put_note(CHECKED, &digest.hex(), seen);
+            }
+        }
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        Some(path)
+    }
+
     /// A file to write a new blob into; [`keep`](Self::keep) gives it its name.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<Draft> {
         self.hold();
-        Draft::beside(&self.folder.join("blobs/sha256/draft"))
+        Draft::beside(&self.folder().join("blobs/sha256/draft"))
     }
 
     /// Puts a blob whose digest was computed while it was written into its place.
@@ -76,12 +205,18 @@ impl Cache {
     pub fn keep(&self, draft: Draft, digest: &Digest) -> Result<PathBuf> {
         let path = self.blob_path(digest);
         draft.keep(&path)?;
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
         Ok(path)
     }
 
     /// What was learned about something; `None` when nothing was, or it cannot be read.
     pub fn note<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
-        serde_json::from_slice(&std::fs::read(self.note_path(kind, name)).ok()?).ok()
+        let note = std::fs::read(self.note_path(kind, name)).ok()?;
+        let (hash, json) = note.split_at_checked(HASH)?;
+        if Digest::of(json).hex().as_bytes() != hash {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
     }
 
     /// Keeps what was learned about something.
@@ -89,13 +224,13 @@ impl Cache {
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn put_note<T: Serialize>(&self, kind: &str, name: &str, note: &T) -> Result<()> {
-        let bytes = serde_json::to_vec(note).expect("notes are plain values, which always serialize");
-        fs::replace(&self.note_path(kind, name), &bytes)
+        let json = serde_json::to_vec(note).expect("notes are plain values, which always serialize");
+        fs::replace(&self.note_path(kind, name), &[Digest::of(&json).hex().as_bytes(), &json].concat())
     }
 
     /// The cache's folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.get_or_init(|| self.wanted.clone().unwrap_or_else(|| PathBuf::from("target/union/cache")))
     }
 
     /// Removes the blobs that were not used for the longest time until the rest has at most `cap` bytes,
@@ -118,7 +253,7 @@ impl Cache {
     fn sweep_locked(&self, cap: u64) -> Result<u64> {
         let mut freed = 0;
         let mut blobs = Vec::new();
-        for entry in entries(&self.folder.join("blobs/sha256")) {
+        for entry in entries(&self.folder().join("blobs/sha256")) {
             if entry.is_draft {
                 freed += remove(&entry)?;
             } else if !entry.is_linked {
@@ -134,7 +269,7 @@ impl Cache {
             size -= blob.size;
             freed += remove(blob)?;
         }
-        for kind in std::fs::read_dir(self.folder.join("notes")).into_iter().flatten().flatten() {
+        for kind in std::fs::read_dir(self.folder().join("notes")).into_iter().flatten().flatten() {
             for note in entries(&kind.path()).filter(|note| note.is_draft || note.used.elapsed().is_ok_and(|age| age > OLD_NOTE)) {
                 freed += remove(&note)?;
             }
@@ -145,8 +280,8 @@ impl Cache {
     /// Keeps other processes from sweeping as long as this one runs. A cache that cannot be written is not swept either.
     fn hold(&self) -> Option<&File> {
         let locked = || {
-            std::fs::create_dir_all(&self.folder).ok()?;
-            let file = File::options().create(true).truncate(false).write(true).open(self.folder.join("used.lock")).ok()?;
+            std::fs::create_dir_all(self.folder()).ok()?;
+            let file = File::options().create(true).truncate(false).write(true).open(self.folder().join("used.lock")).ok()?;
             file.lock_shared().ok()?;
             Some(file)
         };
@@ -154,7 +289,7 @@ impl Cache {
     }
 
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
-        self.folder.join("notes").join(kind).join(format!("{name}.json"))
+        self.folder().join("notes").join(kind).join(name)
     }
 }
 
@@ -195,6 +330,16 @@ fn links(data: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(data)
 }
 
+#[cfg(unix)]
+fn inode(data: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(data)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &std::fs::Metadata) -> u64 {
+    0
+}
+
 #[cfg(not(unix))]
 fn links(_: &std::fs::Metadata) -> u64 {
     1
@@ -221,6 +366,25 @@ mod tests {
 
     fn is_there(cache: &Cache, digest: &Digest) -> bool {
         cache.blob_path(digest).exists()
+    }
+
+    #[test]
+    fn a_usual_folder_that_cannot_be_used_is_replaced_once_and_a_named_one_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, otherwise) = (folder.path().join("file"), folder.path().join("target/union/cache"));
+        std::fs::write(&file, "").unwrap();
+        for (usual, word) in [(None, "HOME"), (Some(file.join("cargo-union")), "cannot be written")] {
+            let cache = Cache::usual(usual);
+            let told = cache.settle(&otherwise).unwrap();
+            assert!(told.contains(word) && told.contains("target/union/cache"), "{told}");
+            assert_eq!((cache.folder(), cache.clone().settle(&otherwise)), (&*otherwise, None));
+            let digest = put(&cache, "blob", 0);
+            assert!(cache.blob(&digest).unwrap().starts_with(&otherwise));
+        }
+        let good = Cache::usual(Some(folder.path().join("good")));
+        assert_eq!((good.settle(&otherwise), good.folder()), (None, &*folder.path().join("good")));
+        let named = Cache::new(file.join("cargo-union"));
+        assert_eq!((named.settle(&otherwise), named.draft().is_err()), (None, true));
     }
 
     #[test]
@@ -268,12 +432,45 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_blob_is_removed_and_a_whole_one_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = put(&Cache::new(folder.path()), "blob", 0);
+        let path = Cache::new(folder.path()).blob_path(&digest);
+        for _ in 0..2 {
+            assert_eq!(Cache::new(folder.path()).whole(&digest).as_ref(), Some(&path));
+        }
+        for bytes in [&b"blo"[..], b"", b"BLOB      ", b"blob       and more"] {
+            std::fs::write(&path, bytes).unwrap();
+            let cache = Cache::new(folder.path());
+            assert_eq!(cache.whole(&digest), None);
+            assert!(!path.exists());
+            put(&cache, "blob", 0);
+            assert_eq!(cache.whole(&digest).as_ref(), Some(&path), "it was put there again");
+        }
+    }
+
+    #[test]
+    fn a_damaged_note_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        cache.put_note("layers", "one", &1234).unwrap();
+        let path = folder.path().join("notes/layers/one");
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], b"", b"1234", &[&whole[..whole.len() - 1], b"5"].concat()] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(cache.note::<u32>("layers", "one"), None);
+        }
+        std::fs::write(&path, whole).unwrap();
+        assert_eq!(cache.note::<u32>("layers", "one"), Some(1234));
+    }
+
+    #[test]
     fn old_notes_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path());
         cache.put_note("layers", "new", &1).unwrap();
         cache.put_note("layers", "old", &2).unwrap();
-        let old = File::options().write(true).open(folder.path().join("notes/layers/old.json")).unwrap();
+        let old = File::options().write(true).open(folder.path().join("notes/layers/old")).unwrap();
         old.set_modified(SystemTime::now() - OLD_NOTE * 2).unwrap();
         cache.sweep(DEFAULT_CAP).unwrap();
         assert_eq!((cache.note::<u32>("layers", "new"), cache.note::<u32>("layers", "old")), (Some(1), None));

@@ -1,9 +1,10 @@
 //! The door to files: whole or not at all, and errors that name the path.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
@@ -32,7 +33,8 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Below a file nothing exists: `HOME=/dev/null` is a home without files.
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(cause) => Err(unreadable(path, cause)),
     }
 }
@@ -240,9 +242,13 @@ pub fn unreadable(path: &Path, cause: io::Error) -> Error {
 
 /// The error of a file or folder that cannot be written; a full disk has a code of its own.
 pub fn unwritable(path: &Path, cause: io::Error) -> Error {
-    let full = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let code = if full { Code::DiskFull } else { Code::FileUnwritable };
+    let code = if is_full(&cause) { Code::DiskFull } else { Code::FileUnwritable };
     Error::new(code, format!("could not write `{}`", path.display())).because(cause)
+}
+
+/// Whether a disk is full, or what a user may have of it.
+pub fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// An exclusive lock on a file, released when it is dropped or the process ends.
@@ -250,18 +256,48 @@ pub fn unwritable(path: &Path, cause: io::Error) -> Error {
 pub struct Lock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Waits for the lock; `waiting` is called once when somebody else holds it.
+    /// Waits for the lock; `waiting` is called once when somebody else holds it. Where the file system has
+    /// no locks it goes on without one, as cargo does.
     ///
     /// # Errors
     /// `FileUnwritable`.
     pub fn exclusive(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
         let file = open_lock(path)?;
-        if file.try_lock().is_err() {
-            waiting();
-            file.lock().map_err(|cause| unwritable(path, cause))?;
+        let locked = match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::Error(cause)) => Err(cause),
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                file.lock()
+            }
+        };
+        match locked {
+            Err(cause) if !has_no_locks(&cause) => Err(unwritable(path, cause)),
+            _ => Ok(Self(file)),
         }
-        Ok(Self(file))
     }
+}
+
+impl Lock {
+    /// The lock, if nobody else holds it.
+    ///
+    /// # Errors
+    /// `FileUnwritable`, also where the file system has no locks.
+    pub fn available(path: &Path) -> Result<Option<Self>> {
+        let file = open_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(cause)) => Err(unwritable(path, cause)),
+        }
+    }
+}
+
+/// Whether a file system has no locks: some network and user space file systems do not, nor does NFS without
+/// its lock server.
+fn has_no_locks(cause: &io::Error) -> bool {
+    let without = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK];
+    cause.kind() == io::ErrorKind::Unsupported || Errno::from_io_error(cause).is_some_and(|errno| without.contains(&errno))
 }
 
 fn open_lock(path: &Path) -> Result<File> {
@@ -280,4 +316,32 @@ pub fn absolute(folder: &Path, path: &Path) -> PathBuf {
         }
     }
     result
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_told_from_a_failure() {
+        for errno in [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK] {
+            assert!(has_no_locks(&errno.into()), "{errno:?}");
+        }
+        for errno in [Errno::INTR, Errno::BADF, Errno::ACCESS, Errno::IO] {
+            assert!(!has_no_locks(&errno.into()), "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/lock");
+        let held = Lock::exclusive(&path, || panic!("nobody holds it")).unwrap();
+        let (told, waiting) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || Lock::exclusive(&path, || told.send(()).unwrap()).unwrap());
+        waiting.recv().unwrap();
+        drop(held);
+        other.join().unwrap();
+    }
 }

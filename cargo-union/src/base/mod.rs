@@ -8,3 +8,4 @@ pub mod process;
 pub mod random;
 pub mod secret;
 pub mod signal;
+pub mod stat_cache;

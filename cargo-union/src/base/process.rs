@@ -21,8 +21,10 @@ use union_build::diag::Code;
 
 use super::error::{Error, Result};
 
+mod bounded;
 mod streams;
 
+pub use bounded::Bounded;
 pub use streams::Stream;
 
 /// Environment variables as a value, so that what a child or a key sees can be said by a test.
@@ -288,6 +290,7 @@ impl Failed {
     }
 
     fn new(program: &OsStr, status: ExitStatus, stderr: &[u8]) -> Self {
+        super::signal::note_failure(status.code(), signal(status));
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.trim_end().lines().collect();
         let stderr = lines[lines.len().saturating_sub(Self::LINES_KEPT)..].join("\n");
@@ -320,7 +323,12 @@ fn signal(_: ExitStatus) -> Option<i32> {
 
 /// Who we are, as `user:group` in numbers.
 pub fn user() -> String {
-    format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
+    format!("{}:{}", user_id(), rustix::process::getgid().as_raw())
+}
+
+/// Our user's number.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 fn missing(program: &OsStr, cause: io::Error) -> Error {

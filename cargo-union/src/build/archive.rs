@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::sources::{Item, ItemKind};
+use super::verified::VerifiedFile;
 use crate::base::error::Result;
-use crate::base::fs::{self, measure};
+use crate::base::fs::{self, Measured};
 
 /// An archive that is being written.
 pub(super) struct Archive<W: Write> {
@@ -38,10 +39,7 @@ impl<W: Write> Archive<W> {
     pub(super) fn item(&mut self, place: &str, item: &Item) -> Result<()> {
         match &item.what {
             ItemKind::Folder => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
-            ItemKind::File { from, mode, measured } => {
-                let file = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-                self.entry(place, EntryType::Regular, *mode, measured.size, BufReader::with_capacity(1 << 18, file))
-            }
+            ItemKind::File { from, mode, measured } => self.file(place, from, *measured, *mode),
             ItemKind::Link(target) => {
                 let mut header = self.header(EntryType::Symlink, 0o777, 0);
                 self.tar.append_link(&mut header, place, target).map_err(|cause| fs::unwritable(&self.path, cause))
@@ -49,10 +47,12 @@ impl<W: Write> Archive<W> {
         }
     }
 
-    pub(super) fn file(&mut self, place: &str, from: &Path, mode: u32) -> Result<()> {
-        let size = measure(from)?.size;
-        let file = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-        self.entry(place, EntryType::Regular, mode, size, file)
+    /// Adds a file, which must hold what it held when it was measured.
+    pub(super) fn file(&mut self, place: &str, from: &Path, measured: Measured, mode: u32) -> Result<()> {
+        let mut source = VerifiedFile::open(from, measured)?;
+        let added = self.entry(place, EntryType::Regular, mode, measured.size, BufReader::with_capacity(1 << 18, &mut source));
+        source.finish()?;
+        added
     }
 
     pub(super) fn bytes(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
@@ -67,8 +67,6 @@ impl<W: Write> Archive<W> {
 
     fn entry(&mut self, place: &str, kind: EntryType, mode: u32, size: u64, content: impl io::Read) -> Result<()> {
         let mut header = self.header(kind, mode, size);
-        // A file that grows meanwhile must not run into the next entry.
-        let content = io::Read::take(content, size);
         self.tar.append_data(&mut header, place, content).map_err(|cause| fs::unwritable(&self.path, cause))
     }
 
@@ -81,5 +79,35 @@ impl<W: Write> Archive<W> {
         header.set_mtime(self.epoch);
         header.set_size(size);
         header
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use union_build::diag::Code;
+
+    use super::*;
+    use crate::base::fs::measure;
+
+    #[test]
+    fn a_file_that_is_not_what_it_was_ends_an_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "before").unwrap();
+        let measured = measure(&path).unwrap();
+        let add = || {
+            let mut archive = Archive::new(Vec::new(), PathBuf::from("archive"), 0);
+            archive.file("file", &path, measured, 0o644).and_then(|()| archive.finish())
+        };
+        let whole = add().unwrap();
+        assert_eq!(tar::Archive::new(&whole[..]).entries().unwrap().count(), 1);
+        for then in ["behind", "short", "much longer", ""] {
+            std::fs::write(&path, then).unwrap();
+            let Err(error) = add() else { panic!("{then}") };
+            assert_eq!(error.code(), Code::InputsMoved, "{then}");
+        }
+        std::fs::write(&path, "before").unwrap();
+        add().unwrap();
     }
 }

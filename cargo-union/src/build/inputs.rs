@@ -13,10 +13,10 @@ use union_build::spec::{self, Compression, Placed};
 use super::chain::{Settings, is_scratch};
 use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
+use super::measured::MeasuredFiles;
 use super::native::ca_bundle_hash;
-use super::sources::{Item, ItemKind, items};
+use super::sources::{Item, ItemKind, Measure};
 use crate::base::error::Result;
-use crate::base::fs::measure;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 
@@ -33,6 +33,8 @@ pub struct Environment<'a> {
     pub generations: &'a [u32],
     /// Root of the workspace.
     pub workspace: &'a Path,
+    /// What the files of the workspace hold.
+    pub files: &'a MeasuredFiles,
 }
 
 /// The inputs of an environment: everything of an image but its code and its config.
@@ -59,9 +61,9 @@ pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
         inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
     }
     for spec in extended {
-        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key) }.add(spec, environment.workspace)?;
+        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key), files: environment.files }.add(spec, environment.workspace)?;
     }
-    SpecInputs { inputs: &mut inputs, prefix: String::new() }.add(own, environment.workspace)?;
+    SpecInputs { inputs: &mut inputs, prefix: String::new(), files: environment.files }.add(own, environment.workspace)?;
     Ok(inputs)
 }
 
@@ -70,7 +72,7 @@ pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
 ///
 /// # Errors
 /// When the file of `ca-certificates` cannot be read.
-pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str]) -> Result<Inputs> {
+pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
     let settings = Settings::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in settings.env {
@@ -91,7 +93,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
     add("user", settings.user.map(Value::from));
     add("workdir", settings.workdir.map(Value::from));
     let bundle = match settings.ca_certificates {
-        Some(path) => Some(measure(path)?.hash),
+        Some(path) => Some(files.measure(path)?.hash),
         None => is_scratch(chain).then(ca_bundle_hash),
     };
     add("ca-certificates", bundle.map(Value::Hash));
@@ -111,6 +113,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
 struct SpecInputs<'a> {
     inputs: &'a mut Inputs,
     prefix: String,
+    files: &'a MeasuredFiles,
 }
 
 impl SpecInputs<'_> {
@@ -128,9 +131,11 @@ impl SpecInputs<'_> {
         }
         self.python(&spec.python);
         if let Some(dockerfile) = &spec.dockerfile {
-            self.insert("dockerfile", Value::Hash(measure(dockerfile)?.hash));
-            let context = dockerfile_items(dockerfile, &context_of(spec, dockerfile), workspace)?;
-            self.insert("dockerfile context", Value::List(context.into_iter().map(item).collect()));
+            self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
+            let folder = context_of(spec, dockerfile);
+            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &folder, workspace, measure);
+            let context = self.files.context(dockerfile, &folder, list)?;
+            self.insert("dockerfile context", Value::List(context.iter().map(item).collect()));
         }
         if !spec.secrets.is_empty() {
             // Which ones a command may see, never what they hold.
@@ -140,10 +145,10 @@ impl SpecInputs<'_> {
         // Cargo.lock feeds the key through the packages of the code that it pins.
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(workspace).unwrap_or(path).display());
-            self.insert(&name(path), Value::Hash(measure(path)?.hash));
+            self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
-                self.insert(&name(&project), Value::Hash(measure(&project)?.hash));
+                self.insert(&name(&project), Value::Hash(self.files.measure(&project)?.hash));
             }
         }
         self.copies(&spec.copy, workspace)
@@ -158,7 +163,8 @@ impl SpecInputs<'_> {
             if *times > 1 {
                 name = format!("{name} ({times})");
             }
-            self.insert(&name, Value::List(items(copy, workspace)?.into_iter().map(item).collect()));
+            let items = self.files.copied(copy, workspace)?;
+            self.insert(&name, Value::List(items.iter().map(item).collect()));
             names.push(name);
         }
         // Two may write to one place, and whether they do is known only with the base's links.
@@ -204,11 +210,11 @@ impl SpecInputs<'_> {
 }
 
 /// One thing that is copied.
-fn item(item: Item) -> Value {
-    let what = match item.what {
+fn item(item: &Item) -> Value {
+    let what = match &item.what {
         ItemKind::Folder => vec!["folder".into()],
-        ItemKind::Link(target) => vec!["link".into(), target.into()],
-        ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number(mode.into()), Value::Hash(measured.hash)],
+        ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
+        ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
-    Value::List([vec![item.to.into()], what].concat())
+    Value::List([vec![item.to.as_str().into()], what].concat())
 }

@@ -10,13 +10,17 @@ mod check;
 pub mod docker;
 pub mod environment;
 pub mod inputs;
+mod measured;
 pub mod native;
 mod remembered;
 pub mod remote;
 mod sources;
 mod variables;
+mod verified;
 
+pub use base::{Lookup, Resolved};
 pub use chain::Settings;
+pub use measured::MeasuredFiles;
 pub use remembered::{Remembered, is_remembered};
 pub use variables::{Variables, base_variables, refers_to_base, unanswered};
 
@@ -47,6 +51,8 @@ pub struct Recipe {
     pub steps: Vec<spec::Image>,
     /// Root of the workspace; nothing outside of it is copied.
     pub workspace: PathBuf,
+    /// What the copied files held when the key was made.
+    pub files: Arc<MeasuredFiles>,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
     pub key: Key,
     /// One per platform, in the order declared.
@@ -102,7 +108,7 @@ pub struct BaseFacts {
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
-    let base = base::Base::open(cache, &**source, &Start::Locked(at.clone()), platform).await?;
+    let base = base::Base::open(&**source, &Start::Locked(at.clone()), platform).await?;
     let files = base::Contents::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
     Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
 }

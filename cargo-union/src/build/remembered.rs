@@ -105,11 +105,7 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
         let layers = platform.layers.into_iter().map(|layer| {
             let content = match layer.remote {
                 Some(repository) => Content::Remote(repository),
-                None => {
-                    let path = cache.blob(&layer.blob.digest)?;
-                    let whole = std::fs::metadata(&path).is_ok_and(|file| file.len() == layer.blob.size);
-                    whole.then_some(Content::File(path))?
-                }
+                None => Content::File(cache.whole(&layer.blob.digest)?),
             };
             Some(Layer { blob: Blob { descriptor: layer.blob, content }, diff_id: layer.diff_id })
         });
@@ -130,6 +126,6 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
 
 /// A manifest or config, with its bytes in memory and checked.
 fn small(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
-    let bytes = std::fs::read(cache.blob(&descriptor.digest)?).ok()?;
+    let bytes = std::fs::read(cache.whole(&descriptor.digest)?).ok()?;
     (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: Content::Bytes(bytes.into()) })
 }

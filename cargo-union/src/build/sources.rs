@@ -10,7 +10,7 @@ use union_build::diag::Code;
 use union_build::spec;
 
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Measured, measure};
+use crate::base::fs::{self, Measured};
 
 /// One thing to be placed into the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,26 +33,29 @@ pub(super) enum ItemKind {
     Link(String),
 }
 
+/// Tells size and hash of a file.
+pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<Measured> + 'a;
+
 /// Lists what one `copy` brings, folders before what is in them.
-pub(super) fn items(copy: &spec::Copy, workspace: &Path) -> Result<Vec<Item>> {
+pub(super) fn items(copy: &spec::Copy, workspace: &Path, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let real = inside(copy, workspace)?;
     let to = copy.to.value.trim_start_matches("./").trim_matches('/');
     let mode = copy.mode.as_ref().map(|mode| mode.value);
     let mut items = Vec::new();
     if real.is_dir() {
-        walk(&Walk { root: &real, mode, left_out: &|_| false }, &real, to, &mut items)?;
+        walk(&Walk { root: &real, mode, left_out: &|_| false, measure }, &real, to, &mut items)?;
     } else {
         let to = if copy.to.value.ends_with('/') { join(to, name_of(&copy.from.value)?) } else { to.to_owned() };
-        items.push(Item { to, what: file(&real, mode)? });
+        items.push(Item { to, what: file(&real, mode, measure)? });
     }
     Ok(items)
 }
 
 /// Lists a whole folder from its root, without what is left out, by its path below the folder. What
 /// is in a folder that is left out may still be taken.
-pub(super) fn folder_items(folder: &Path, left_out: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
+pub(super) fn folder_items(folder: &Path, left_out: &dyn Fn(&str) -> bool, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    walk(&Walk { root: folder, mode: None, left_out }, folder, "", &mut items)?;
+    walk(&Walk { root: folder, mode: None, left_out, measure }, folder, "", &mut items)?;
     Ok(items)
 }
 
@@ -77,6 +80,7 @@ struct Walk<'a> {
     root: &'a Path,
     mode: Option<u32>,
     left_out: &'a dyn Fn(&str) -> bool,
+    measure: &'a Measure<'a>,
 }
 
 fn walk(walk_: &Walk<'_>, folder: &Path, to: &str, items: &mut Vec<Item>) -> Result<()> {
@@ -97,13 +101,13 @@ fn walk(walk_: &Walk<'_>, folder: &Path, to: &str, items: &mut Vec<Item>) -> Res
         } else if kind.is_symlink() {
             items.push(Item { to, what: link(walk_.root, &path)? });
         } else {
-            items.push(Item { to, what: file(&path, walk_.mode)? });
+            items.push(Item { to, what: file(&path, walk_.mode, walk_.measure)? });
         }
     }
     Ok(())
 }
 
-fn file(path: &Path, mode: Option<u32>) -> Result<ItemKind> {
+fn file(path: &Path, mode: Option<u32>, measure: &Measure<'_>) -> Result<ItemKind> {
     let metadata = std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?;
     if !metadata.is_file() {
         // Opening a pipe would wait for ever.
@@ -162,6 +166,7 @@ mod tests {
     use union_build::diag::Origin;
 
     use super::*;
+    use crate::base::fs::measure;
 
     fn copy(from: &Path, to: &str) -> spec::Copy {
         let origin = Origin::Default;
@@ -186,7 +191,7 @@ mod tests {
         let project = project();
         let workspace = project.path().join("workspace");
         symlink("../run.sh", workspace.join("conf/nested/link")).unwrap();
-        let items = items(&copy(&workspace.join("conf"), "/etc/app/"), &workspace).unwrap();
+        let items = items(&copy(&workspace.join("conf"), "/etc/app/"), &workspace, &measure).unwrap();
         let seen: Vec<_> = items
             .iter()
             .map(|item| match &item.what {
@@ -206,7 +211,7 @@ mod tests {
         let project = project();
         let workspace = project.path().join("workspace");
         for (to, place) in [("/opt/", "opt/run.sh"), ("/opt/other", "opt/other"), ("/", "run.sh")] {
-            assert_eq!(items(&copy(&workspace.join("conf/run.sh"), to), &workspace).unwrap()[0].to, place);
+            assert_eq!(items(&copy(&workspace.join("conf/run.sh"), to), &workspace, &measure).unwrap()[0].to, place);
         }
     }
 
@@ -220,7 +225,7 @@ mod tests {
             (workspace.join("through"), Code::CopyThroughSymlink),
             (workspace.join("absent"), Code::CopyMissing),
         ] {
-            assert_eq!(items(&copy(&from, "/x"), &workspace).unwrap_err().code(), code, "{}", from.display());
+            assert_eq!(items(&copy(&from, "/x"), &workspace, &measure).unwrap_err().code(), code, "{}", from.display());
         }
     }
 
@@ -231,7 +236,11 @@ mod tests {
         for target in ["../../secret", "/etc/passwd", "nested/../../x"] {
             let link = workspace.join("conf/link");
             symlink(target, &link).unwrap();
-            assert_eq!(items(&copy(&workspace.join("conf"), "/x"), &workspace).unwrap_err().code(), Code::CopyThroughSymlink, "{target}");
+            assert_eq!(
+                items(&copy(&workspace.join("conf"), "/x"), &workspace, &measure).unwrap_err().code(),
+                Code::CopyThroughSymlink,
+                "{target}"
+            );
             std::fs::remove_file(link).unwrap();
         }
     }
@@ -241,7 +250,7 @@ mod tests {
         let project = project();
         let workspace = project.path().join("workspace");
         let _listener = std::os::unix::net::UnixListener::bind(workspace.join("conf/socket")).unwrap();
-        let error = items(&copy(&workspace.join("conf"), "/x"), &workspace).unwrap_err();
+        let error = items(&copy(&workspace.join("conf"), "/x"), &workspace, &measure).unwrap_err();
         assert_eq!(error.code(), Code::FileUnreadable);
     }
 }

@@ -1,7 +1,6 @@
 //! The variables of an image, whose values may refer to those of its base.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use union_build::diag::Code;
 use union_build::spec::variables::{DEFAULT_PATH, PATH, expand, names};
@@ -9,7 +8,6 @@ use union_build::spec::{self, Placed};
 
 use super::base::Base;
 use super::{LockedBase, Start};
-use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::image::BaseSource;
 use crate::image::config::BaseConfig;
@@ -64,7 +62,7 @@ pub fn unanswered<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, 
 ///
 /// # Errors
 /// When the base cannot be had or read.
-pub async fn base_variables(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<Variables> {
-    let base = Base::open(cache, &**source, &Start::Locked(at.clone()), platform).await?;
+pub async fn base_variables(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Variables> {
+    let base = Base::open(source, &Start::Locked(at.clone()), platform).await?;
     Ok(of_base(Some(&base.config)))
 }

@@ -279,6 +279,10 @@ pub struct Work {
     #[arg(long)]
     pub rebuild: bool,
 
+    /// Read every file again, also those whose inode, size and times have not changed
+    #[arg(long)]
+    pub rehash: bool,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scope: Scope,

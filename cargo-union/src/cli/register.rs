@@ -45,6 +45,10 @@ pub struct Register {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
+    /// Read every file again, also those whose inode, size and times have not changed
+    #[arg(long)]
+    pub rehash: bool,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scope: Scope,

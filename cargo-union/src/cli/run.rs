@@ -36,6 +36,10 @@ pub struct Run {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
+    /// Read every file again, also those whose inode, size and times have not changed
+    #[arg(long)]
+    pub rehash: bool,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub remote: Remote,

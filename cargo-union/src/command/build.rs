@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = Session::open(&work.scope, ui).await?;
+    let session = Session::open_with_cache(&work.scope, ui).await?;
     report(&make(work, &session, ui).await?, ui)?;
     Ok(Exit::Success)
 }

@@ -19,7 +19,7 @@ struct Document<'a> {
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = Session::open(&work.scope, ui).await?;
+    let session = Session::open_with_cache(&work.scope, ui).await?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = Planning::compute(work, &session, &snapshot, ui).await?;
     let images: Vec<&Planned> = planning.images().collect();

@@ -25,7 +25,7 @@ use crate::flyte::client::Client;
 use crate::flyte::console;
 use crate::flyte::convert::Scope;
 use crate::flyte::place;
-use crate::flyte::register::{Decision, State, carry_out, decide};
+use crate::flyte::register::{Decision, State, carry_out, decide, unseen};
 use crate::flyte::version::Version;
 use crate::image::plan::Action;
 use crate::image::reference::PinnedRef;
@@ -53,22 +53,32 @@ struct Told<'a> {
     /// The latest version before this run.
     latest: Option<&'a str>,
     state: &'static str,
-    console: String,
+    /// Its page; `None` when no backend is known.
+    console: Option<String>,
     problem: Option<Problem>,
 }
 
 pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
     let work = &register.work;
     let version = register.version.as_deref().map(Version::chosen).transpose()?;
-    let session = Session::open(&work.scope, ui).await?;
+    let session = Session::open_with_cache(&work.scope, ui).await?;
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
     }
-    let client = backend::client(&work.scope.backend, &session.backend, false, ui)?;
-    let (built, tasks) = prepare(register, &session, version.as_ref(), &client, ui).await?;
-    let registering = tasks.iter().map(|task| async { one(register, &client, task, ui).await });
+    let client = client(register, &session, ui)?;
+    let (built, tasks) = prepare(register, &session, version.as_ref(), client.as_ref(), ui).await?;
+    let registering = tasks.iter().map(|task| async { one(register, client.as_ref(), task, ui).await });
     let outcomes: Vec<Result<Decision, Error>> = stream::iter(registering).buffered(work.jobs).collect().await;
-    report(register, &client, &built, &tasks, &outcomes, ui)
+    report(register, client.as_ref(), &built, &tasks, &outcomes, ui)
+}
+
+/// The backend; `None` in a dry run when there is none to ask.
+fn client(register: &Register, session: &Session, ui: &Arc<Ui>) -> Result<Option<Client>> {
+    if register.work.dry && session.backend.endpoint.is_none() {
+        ui.note("no backend is known, so the requests are those for one that has none of the tasks");
+        return Ok(None);
+    }
+    Ok(Some(backend::client(&register.work.scope.backend, &session.backend, false, ui)?))
 }
 
 /// Builds and publishes images, up to everything that the chosen tasks are registered from.
@@ -79,7 +89,7 @@ pub(super) async fn prepare<'a>(
     register: &'a Register,
     session: &'a Session,
     version: Option<&Version>,
-    client: &Client,
+    client: Option<&Client>,
     ui: &Arc<Ui>,
 ) -> Result<(Vec<Built>, Vec<Registrable<'a>>)> {
     let work = &register.work;
@@ -87,7 +97,8 @@ pub(super) async fn prepare<'a>(
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     // Whoever has to wait for a compile should not hear only then that there is no such project.
     let places: BTreeSet<&Scope> = scopes.iter().collect();
-    let places = async { Ok(try_join_all(places.into_iter().map(|scope| place::check(client, scope))).await?) };
+    let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
+    let places = async { Ok(try_join_all(places).await?) };
     let (planning, _) = futures_util::future::try_join(Planning::compute(work, session, &snapshot, ui), places).await?;
     let built = building::build(work, session, &snapshot, planning, ui).await?;
     let mut tasks = Vec::new();
@@ -146,35 +157,44 @@ async fn check_clean(register: &Register, root: &Path) -> Result<()> {
 }
 
 /// Registers one task; what it fails with is its own.
-pub(super) async fn one(register: &Register, client: &Client, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
-    let decision = decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?;
+pub(super) async fn one(register: &Register, client: Option<&Client>, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
     let dry = register.work.dry;
-    if !dry {
+    let decision = match client {
+        Some(client) => decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
+        None => unseen(&task.parts.subject(), &task.scope, &task.version),
+    };
+    if let Some(client) = client.filter(|_| !dry) {
         carry_out(client, &decision).await?;
     }
     if let Some(folder) = &register.requests {
         write(folder, task, &decision)?;
     }
-    let page = console::task(&client.endpoint(), &task.scope, &task.parts.name);
+    let page = page(client, task);
     let verb = match (decision.state, dry) {
         (State::Unchanged, _) => "Unchanged",
         (_, true) => "Would send",
         (State::Replaced, false) => "Replaced",
         (_, false) => "Registered",
     };
-    ui.status(verb, format!("{} {} {page}", task.parts.name, decision.version));
+    let shown = page.as_ref().map(|page| format!(" {page}")).unwrap_or_default();
+    ui.status(verb, format!("{} {}{shown}", task.parts.name, decision.version));
     if let (State::Unchanged | State::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
         && *latest != decision.version
     {
         ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.parts.name));
     }
-    if decision.leaves_triggers {
+    if let Some(page) = page.filter(|_| decision.leaves_triggers) {
         ui.warning(format!(
             "`{}` declares no triggers, and those of an earlier version may stay active\n  = help: look at {page} and switch them off there",
             task.parts.name
         ));
     }
     Ok(decision)
+}
+
+/// Where a task is looked at in a browser.
+fn page(client: Option<&Client>, task: &Registrable<'_>) -> Option<String> {
+    client.map(|client| console::task(&client.endpoint(), &task.scope, &task.parts.name))
 }
 
 /// The request that is sent; none stays from an earlier run when nothing is.
@@ -193,7 +213,7 @@ fn write(folder: &Path, task: &Registrable<'_>, decision: &Decision) -> Result<(
 
 fn report(
     register: &Register,
-    client: &Client,
+    client: Option<&Client>,
     built: &[Built],
     tasks: &[Registrable<'_>],
     outcomes: &[Result<Decision, Error>],
@@ -213,7 +233,7 @@ fn report(
     Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-fn told<'a>(client: &Client, task: &'a Registrable<'_>, outcome: &'a Result<Decision, Error>) -> Told<'a> {
+fn told<'a>(client: Option<&Client>, task: &'a Registrable<'_>, outcome: &'a Result<Decision, Error>) -> Told<'a> {
     let decision = outcome.as_ref().ok();
     Told {
         package: task.package,
@@ -233,7 +253,7 @@ fn told<'a>(client: &Client, task: &'a Registrable<'_>, outcome: &'a Result<Deci
             Some(State::Unchanged) => "unchanged",
             None => "failed",
         },
-        console: console::task(&client.endpoint(), &task.scope, &task.parts.name),
+        console: page(client, task),
         problem: outcome.as_ref().err().map(Problem::of_error),
     }
 }

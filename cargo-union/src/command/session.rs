@@ -39,6 +39,19 @@ pub(super) struct Declared {
 }
 
 impl Session {
+    /// Like [`open`](Self::open), for what needs a cache: where its usual folder cannot be used, one below the
+    /// target folder stands in, with a warning.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub(super) async fn open_with_cache(scope: &Scope, ui: &Ui) -> Result<Self> {
+        let session = Self::open(scope, ui).await?;
+        if let Some(warning) = scope.cache.settle(&session.workspace.target_directory.join("union/cache")) {
+            ui.warning(warning);
+        }
+        Ok(session)
+    }
+
     /// Loads the workspace, chooses packages as cargo does, and validates their manifests.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ struct Moved {
 }
 
 pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
-    let session = Session::open(&update.scope, ui).await?;
+    let session = Session::open_with_cache(&update.scope, ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
     if update.environments.is_empty() {
@@ -49,12 +49,12 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
             None => ui.status("Locking", format!("{} {}", moved.base, moved.new)),
         }
     }
-    if lock == before {
+    if !lock.is_changed() {
         ui.status("Unchanged", "Union.lock");
     } else if update.dry_run {
         ui.note("not writing Union.lock because of `--dry-run`");
     } else {
-        lock.save(false)?;
+        lock.save(false, &session.workspace.target_directory)?;
     }
     if ui.talk().json {
         ui.document("update", &document)?;

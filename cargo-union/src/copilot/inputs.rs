@@ -1,6 +1,7 @@
 //! Which files make up the inputs of a task.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,6 +10,9 @@ use union_build::spec::task::{Data, DataFormat, FileLayout};
 use super::Value;
 use crate::base::error::Result;
 use crate::base::fs;
+
+/// How much goes into a container: links that lead to folders with links soon make more than anybody has.
+const MOST_ENTRIES: usize = 1_000_000;
 
 /// Something that has a place in a container, or in a folder of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,10 +134,24 @@ impl Laying {
         Ok(listed.into())
     }
 
-    /// A folder of this machine with all that is in it. Links are followed, as an upload follows them.
+    /// A folder of this machine with all that is in it. Links are followed, as an upload follows them, but not one that
+    /// leads back to a folder which it is in.
     fn tree(&mut self, from: &Path, path: &str) -> Result<()> {
-        self.entries.push(Entry::folder(path));
+        self.below(from, path, &mut Vec::new())
+    }
+
+    fn below(&mut self, from: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<()> {
         let unreadable = |cause| fs::unreadable(from, cause);
+        let real = from.canonicalize().map_err(unreadable)?;
+        if above.contains(&real) {
+            return Ok(());
+        }
+        above.push(real);
+        if self.entries.len() > MOST_ENTRIES {
+            let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
+            return Err(fs::unreadable(from, io::Error::other(why)));
+        }
+        self.entries.push(Entry::folder(path));
         let mut entries: Vec<PathBuf> = std::fs::read_dir(from)
             .map_err(unreadable)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -143,10 +161,11 @@ impl Laying {
         for entry in entries {
             let place = format!("{path}/{}", base_name(&entry));
             match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
-                true => self.tree(&entry, &place)?,
+                true => self.below(&entry, &place, above)?,
                 false => self.entries.push(Entry::file(&place, What::File(entry))),
             }
         }
+        above.pop();
         Ok(())
     }
 }
@@ -228,5 +247,54 @@ mod tests {
             laid(&[("d", Value::Folder(folder.path().into()))], &data(DataFormat::Json, FileLayout::Direct)),
             ["/in/", "/in/d/", "/in/d/deep/", "/in/d/deep/a < a", "/in/d/link < link", r#"/in/inputs.json = {"d":"/in/d"}"#]
         );
+    }
+
+    #[test]
+    fn links_that_lead_back_are_left_out_and_others_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(below("v1/deep")).unwrap();
+        std::fs::write(below("v1/deep/a"), "1").unwrap();
+        for (to, name) in [("v1", "latest"), (".", "itself"), ("..", "v1/up"), ("../..", "v1/deep/top"), ("../deep", "v1/deep/own")] {
+            std::os::unix::fs::symlink(to, below(name)).unwrap();
+        }
+        let laid = laid(&[("d", Value::Folder(folder.path().into()))], &data(DataFormat::Proto, FileLayout::Direct));
+        assert_eq!(
+            laid,
+            [
+                "/in/",
+                "/in/d/",
+                "/in/d/latest/",
+                "/in/d/latest/deep/",
+                "/in/d/latest/deep/a < a",
+                "/in/d/v1/",
+                "/in/d/v1/deep/",
+                "/in/d/v1/deep/a < a"
+            ]
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
+            fn given(value: serde_json::Value) -> union_build::spec::given::Given {
+                use union_build::spec::given::Given;
+                match value {
+                    serde_json::Value::Null => Given::Nothing,
+                    serde_json::Value::Bool(value) => Given::Bool(value),
+                    serde_json::Value::String(text) => Given::Text(text),
+                    serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Given::Float(number.as_f64().unwrap()), Given::Integer),
+                    serde_json::Value::Array(values) => Given::List(values.into_iter().map(given).collect()),
+                    serde_json::Value::Object(values) => Given::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+                }
+            }
+            let given = given(value);
+            for ty in ["integer", "float", "string", "boolean", "datetime", "duration", "struct", "file", "list[struct]", "map[duration]", "optional[float]"] {
+                let Ok(value) = Value::of(&union_build::spec::types::Type::parse(ty).unwrap(), &given) else { continue };
+                let inputs = BTreeMap::from([("x".to_owned(), value)]);
+                drop(lay_out(&inputs, &data(DataFormat::Json, FileLayout::NamedDir), "/in"));
+                crate::copilot::filled(&["{{.inputs.x}}".to_owned()], &inputs);
+            }
+        }
     }
 }

@@ -275,4 +275,22 @@ mod tests {
         }
         assert!(!is_carried(&Type::Enum(vec!["a".to_owned()])));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_output_or_refused(text in union_tests::arbitrary::text()) {
+            for ty in ["integer", "float", "boolean", "datetime", "duration", "struct", "string"] {
+                let (ty, text) = (Type::parse(ty).unwrap(), text.trim_matches([' ', '\n', '\t']));
+                drop((read(&ty, text), quoted(text), number::parse_span(text)));
+            }
+        }
+
+        #[test]
+        fn any_files_are_outputs_or_refused(name in "n(\\.[a-z]{0,2})?|[a-z]{1,2}", bytes in union_tests::arbitrary::bytes(40), ty in proptest::sample::select(&["integer", "file", "directory", "struct"][..])) {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(&name), bytes).unwrap();
+            let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
+            drop(outputs(&Written::found(folder.path()).unwrap(), &declared, "/var/outputs"));
+        }
+    }
 }

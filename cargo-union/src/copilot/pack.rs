@@ -1,7 +1,7 @@
 //! Entries on their way: into an archive for a container, or into a folder of this machine.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
@@ -36,9 +36,13 @@ pub fn pack(entries: &[Entry], to: impl Write) -> io::Result<()> {
                 let named = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
                 let file = File::open(from).map_err(named)?;
                 let size = file.metadata().map_err(named)?.len();
-                // A file that grows meanwhile must not run into the next entry.
-                let content = io::Read::take(io::BufReader::with_capacity(1 << 18, file), size);
-                archive.append_data(&mut header(EntryType::Regular, size), path, content)?;
+                // The header promises a size, at which the next entry begins: a file that grows meanwhile must not run into
+                // that, and one that becomes shorter would make it unreadable.
+                let mut content = file.take(size);
+                archive.append_data(&mut header(EntryType::Regular, size), path, io::BufReader::with_capacity(1 << 18, &mut content))?;
+                if content.limit() > 0 {
+                    return Err(named(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")));
+                }
             }
         }
     }
@@ -65,4 +69,20 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
     let copied = File::create(to).and_then(|mut file| io::copy(&mut source, &mut file));
     copied.map(drop).map_err(|cause| fs::unwritable(to, cause))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Files of the kernel hold less than their size says, as one does that becomes shorter while it is read.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_is_shorter_than_it_was_ends_an_archive() {
+        let from = Path::new("/sys/devices/system/cpu/online").to_owned();
+        let entry = Entry { path: "/input".to_owned(), mode: 0o644, what: What::File(from) };
+        let error = pack(&[entry], io::sink()).unwrap_err();
+        assert!(error.to_string().contains("/sys/devices/system/cpu/online"), "{error}");
+    }
 }

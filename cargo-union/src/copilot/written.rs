@@ -163,4 +163,17 @@ mod tests {
         assert_eq!(error.code(), Code::EngineFailed);
         assert!(error.chain()[1].contains("leads out of the folder"), "{:?}", error.chain());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_archive_is_unpacked_or_refused(bytes in union_tests::arbitrary::bytes(1500), at in 0..1024_usize, with in union_tests::arbitrary::bytes(20)) {
+            let folder = tempfile::tempdir().unwrap();
+            drop(Written::unpack(&bytes[..], &folder.path().join("a")));
+            let mut valid = archive(EntryType::Regular, "outputs/n", "");
+            let end = (at + with.len()).min(valid.len());
+            valid[at..end].copy_from_slice(&with[..end - at]);
+            drop(Written::unpack(&valid[..], &folder.path().join("b")));
+            proptest::prop_assert!(std::fs::read_dir(folder.path()).unwrap().all(|entry| ["a", "b"].contains(&entry.unwrap().file_name().to_str().unwrap())));
+        }
+    }
 }

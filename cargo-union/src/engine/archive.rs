@@ -3,11 +3,13 @@
 //! What says which image it is comes first, so that a reader can tell without going through it all.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::image::PlatformImage;
+use crate::image::digest::Digest;
 use crate::image::layer::{Descriptor, Local, Place};
 
 /// Writes an image for one platform. Layers that are not among the blobs are only named.
@@ -48,11 +50,16 @@ impl<W: Write> Archive<W> {
             Place::Memory(bytes) => self.bytes(&path, bytes),
             Place::File(file) => {
                 let file = File::open(file)?;
+                let not_whole = || io::Error::new(io::ErrorKind::InvalidData, format!("blob {} is not whole", blob.descriptor.digest));
                 // The header is written first; a file of another size would make what follows unreadable.
                 if file.metadata()?.len() != blob.descriptor.size {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, format!("blob {} is not whole", blob.descriptor.digest)));
+                    return Err(not_whole());
                 }
-                self.0.append_data(&mut header(blob.descriptor.size), path, io::BufReader::with_capacity(1 << 18, file))
+                let mut content = Hashed { file: file.take(blob.descriptor.size), hash: Sha256::new() };
+                let buffered = io::BufReader::with_capacity(1 << 18, &mut content);
+                self.0.append_data(&mut header(blob.descriptor.size), path, buffered)?;
+                // Whoever reads it learns that it is not complete, for its end is missing.
+                if Digest::from_hasher(content.hash) == blob.descriptor.digest { Ok(()) } else { Err(not_whole()) }
             }
         }
     }
@@ -74,6 +81,20 @@ impl<W: Write> Archive<W> {
     }
 }
 
+/// A file whose content is hashed while it is read.
+struct Hashed {
+    file: io::Take<File>,
+    hash: Sha256,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
 fn header(size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o644);
@@ -82,4 +103,22 @@ fn header(size: u64) -> tar::Header {
     header.set_mtime(0);
     header.set_size(size);
     header
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_that_is_not_what_its_digest_says_ends_an_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        let descriptor = Descriptor { media_type: String::new(), digest: Digest::of("layer"), size: 5 };
+        let blob = Local { descriptor, bytes: Place::File(path.clone()) };
+        for (content, is_whole) in [("layer", true), ("later", false), ("lay", false), ("layers", false)] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(Archive::new(Vec::new()).blob(&blob).is_ok(), is_whole, "{content}");
+        }
+    }
 }

@@ -194,4 +194,30 @@ mod tests {
         }
         assert_eq!(seen, [(".union.secret.0".to_owned(), 3), (".union.secret.1".to_owned(), 512), ("file".to_owned(), 2)]);
     }
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn step(&self, _: &str) {}
+
+        fn remembered(&self, _: &str) {}
+
+        fn line(&self, _: &str) {}
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_news_of_buildah_is_heard(pieces in proptest::collection::vec(proptest::prop_oneof![
+            union_tests::arbitrary::bytes(40),
+            proptest::strategy::Strategy::prop_map(union_tests::arbitrary::spoiled("{\"stream\":\"STEP 1/2: RUN x\\n\",\"error\":\"no\"}\n"), String::into_bytes),
+            proptest::strategy::Strategy::prop_map(union_tests::arbitrary::object(&[("stream", "\"--> Using cache\""), ("message", "\"m\"")]), |value| format!("{value}\n").into_bytes()),
+        ], 0..4)) {
+            let mut story = Story { listener: &Deaf, step: None, lines: Lines::default(), error: None };
+            let mut news = Lines::default();
+            for piece in pieces {
+                news.push(&piece, |line| story.take(line));
+            }
+            news.finish(|line| story.take(line));
+        }
+    }
 }

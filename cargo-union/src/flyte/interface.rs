@@ -4,6 +4,7 @@ use serde::Deserialize;
 use union_build::diag::Code;
 use union_build::spec;
 use union_build::spec::types::Type;
+use union_build::spec::validate::is_task_name;
 
 use super::convert::declared;
 use super::idl::core;
@@ -79,6 +80,10 @@ impl Description {
                 .because(format!("it speaks version {theirs} of the description, and this tool version {VERSION}")));
         }
         let told: Told = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        if !is_task_name(&told.task) {
+            let why = format!("`{}` is no name of a task: it needs letters, digits, `-`, `_` or `.`", told.task.escape_debug());
+            return Err(invalid().because(why).help("Correct the name that the binary gives its task."));
+        }
         let interface = Interface { inputs: variables(binary, &told.inputs)?, outputs: variables(binary, &told.outputs)? };
         Ok(Self { line: line.to_owned(), task: told.task, interface })
     }
@@ -174,6 +179,16 @@ mod tests {
             let error = Description::read("hello", &with(variable)).unwrap_err();
             assert_eq!(error.code(), Code::InterfaceUnsupported);
             assert!(error.chain()[1].starts_with(why), "{:?}", error.chain());
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_task_can_have_is_refused() {
+        for name in ["", "..", "../../../tmp/x", "a/b", "a b", "a\\u0000", "é"] {
+            let printed = format!(r#"{{"flyte_interface_version":1,"task":"{name}","inputs":[],"outputs":[]}}"#);
+            let error = Description::read("hello", &printed).unwrap_err();
+            assert_eq!(error.code(), Code::DescriptionInvalid, "{name}");
+            assert!(error.chain()[1].contains("is no name of a task"), "{:?}", error.chain());
         }
     }
 

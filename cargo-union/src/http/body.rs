@@ -55,6 +55,15 @@ pub(super) enum SendError {
 }
 
 impl Body {
+    /// Whether there is not one byte to send.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Stream(stream) => stream.start >= stream.end,
+        }
+    }
+
     /// Sends a request with this body and waits for the head of the answer, so long at most.
     pub(super) async fn send(&self, request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
         match self {
@@ -62,7 +71,9 @@ impl Body {
             Self::Bytes(bytes) => answer(request.body(bytes.clone()), silence).await,
             Self::Stream(stream) => {
                 stream.done.store(stream.start, Ordering::Relaxed);
-                let request = request.header(CONTENT_LENGTH, stream.end - stream.start).body(stream.body());
+                let length = stream.end.saturating_sub(stream.start);
+                // The length of nothing is in the request already.
+                let request = if length == 0 { request } else { request.header(CONTENT_LENGTH, length).body(stream.body()) };
                 stream.watched(request).await
             }
         }

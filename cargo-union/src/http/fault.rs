@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     NoConnection,
     /// Nobody answers, or the line was cut; the request may have been heard. It may pass by itself.
     Unreachable,
+    /// A proxy refuses to pass anything on: nobody else has heard the request, and it does not pass by itself.
+    Refused,
     /// A host, `host[:port]`, speaks without encryption where it should not.
     Plain(String),
     /// The host cannot prove who it is, or speaks TLS in a way that is not safe.

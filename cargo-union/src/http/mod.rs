@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as StdError;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -18,18 +19,22 @@ pub(crate) mod answer;
 mod anybody;
 pub(crate) mod body;
 pub(crate) mod fault;
+mod identity;
 mod outgoing;
+mod proxy;
 pub mod retry;
 mod tls;
 
 pub(crate) use outgoing::{Outgoing, credential};
+pub use proxy::Proxies;
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
 use crate::base::error::Error;
 use answer::Answer;
 use fault::{Fault, Kind, below, causes};
-use header::LOCATION;
+use header::{CONTENT_LENGTH, LOCATION};
+use proxy::Proxy;
 use tls::Trust;
 
 /// How long a connection may take to come about.
@@ -42,29 +47,30 @@ const SILENCE: Duration = Duration::from_secs(60);
 const REDIRECTS: usize = 5;
 
 /// Connections to servers.
-#[derive(Debug)]
 pub(crate) struct Transport {
     insecure: BTreeSet<String>,
     trust: Trust,
+    proxies: Proxies,
     clients: Mutex<HashMap<ClientKind, Client>>,
 }
 
 /// What one client is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ClientKind {
-    loopback: bool,
     secure: bool,
-    authorities: Option<PathBuf>,
+    proxy: Option<Proxy>,
+    certificates: Vec<PathBuf>,
 }
 
 impl Transport {
-    pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities) -> Self {
-        Self { insecure, trust: Trust::new(authorities), clients: Mutex::default() }
+    pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities, proxies: Proxies) -> Self {
+        let insecure = insecure.iter().map(|host| canonical(host)).collect();
+        Self { insecure, trust: Trust::new(authorities), proxies, clients: Mutex::default() }
     }
 
     /// Whether a host may be spoken to without encryption.
     pub(crate) fn may_be_plain(&self, host: &str) -> bool {
-        self.insecure.contains(host) || is_loopback(host)
+        self.insecure.contains(&canonical(host)) || is_loopback(host)
     }
 
     /// Sends a request and follows redirects. Credentials stay with the host that they are for.
@@ -105,14 +111,29 @@ impl Transport {
     }
 
     async fn send_to(&self, outgoing: &Outgoing, url: &Url) -> Result<Answer, Fault> {
-        let client = self.client(url)?;
+        let proxy = self.proxies.for_url(url);
+        let client = self.client(url, proxy)?;
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
         if same_origin(&outgoing.url, url) {
             request = request.headers(outgoing.private.clone());
         }
+        // Strict front ends answer 411 to a request that may have a body and tells no length (RFC 9110, 8.6); hyper tells
+        // none where there is no body.
+        if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
+            request = request.header(CONTENT_LENGTH, 0);
+        }
         let silence = if outgoing.patient { None } else { Some(SILENCE) };
         let response = outgoing.body.send(request, silence).await;
-        response.map(Answer::new).map_err(|error| failed(&authority(url), error))
+        let response = response.map_err(|error| {
+            let help = self.trust.client_help(&authority(url)).filter(|_| is_refused_client(&error));
+            let fault = failed(&authority(url), proxy, error);
+            Fault { help: fault.help.or(help), ..fault }
+        })?;
+        match proxy {
+            // Without encryption, it is the proxy that answers so.
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
+            _ => Ok(Answer::new(response)),
+        }
     }
 
     fn redirected(&self, outgoing: &Outgoing, url: &Url, answer: &Answer) -> Result<Option<Url>, Fault> {
@@ -127,16 +148,17 @@ impl Transport {
         Ok(follow.then_some(next))
     }
 
-    fn client(&self, url: &Url) -> Result<Client, Fault> {
-        let host = authority(url);
+    fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, Fault> {
         let secure = url.scheme() == "https";
-        let authorities = if secure { self.trust.folder_of(&host) } else { None };
-        let kind = ClientKind { loopback: is_loopback(&host), secure, authorities };
+        let certificates = if secure { self.trust.folders_of(url) } else { Vec::new() };
+        let kind = ClientKind { secure, proxy: proxy.cloned(), certificates };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
-        let tls = if secure { self.trust.config(kind.authorities.as_deref())? } else { tls::trusting_nobody() };
+        let tls = if secure { self.trust.config(&kind.certificates)? } else { tls::trusting_nobody() };
+        let unusable =
+            |cause: reqwest::Error| Error::new(Code::SettingInvalid, "could not make an HTTP client").because(causes(&cause.without_url()));
         let mut builder = Client::builder()
             .user_agent(concat!("cargo-union/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -144,14 +166,22 @@ impl Transport {
             // Whoever waits for hours has to notice that the line is gone.
             .tcp_keepalive(KEEPALIVE)
             .http1_only()
-            .tls_backend_preconfigured(tls);
-        if kind.loopback {
-            builder = builder.no_proxy();
+            .tls_backend_preconfigured(tls)
+            // Which proxy it is has been decided.
+            .no_proxy();
+        if let Some(proxy) = &kind.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.address()?.clone()).map_err(unusable)?);
         }
-        let client =
-            builder.build().map_err(|error| Error::new(Code::SettingInvalid, "could not make an HTTP client").because(causes(&error)))?;
+        let client = builder.build().map_err(unusable)?;
         clients.insert(kind, client.clone());
         Ok(client)
+    }
+}
+
+impl fmt::Debug for Transport {
+    /// Without the clients, which would show the logins of proxies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("insecure", &self.insecure).field("proxies", &self.proxies).finish_non_exhaustive()
     }
 }
 
@@ -159,6 +189,21 @@ impl Transport {
 pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// `host[:port]` in the form that URLs give it: lower case, IP addresses in their shortest form, no default port. A text
+/// that is no host stays as it is.
+fn canonical(host: &str) -> String {
+    match Url::parse(&format!("http://{host}/")) {
+        Ok(url) if url.port() == Some(443) => url.host_str().unwrap_or(host).to_owned(),
+        Ok(url) => authority(&url),
+        Err(_) => host.to_owned(),
+    }
+}
+
+/// Whether a URL is of the machine that `host[:port]` names, at whatever port.
+pub(crate) fn is_of_host(url: &Url, host: &str) -> bool {
+    Url::parse(&format!("https://{host}/")).is_ok_and(|named| named.host().is_some() && named.host() == url.host())
 }
 
 /// Whether two URLs lead to the same server.
@@ -176,24 +221,64 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 /// What it means that no answer came.
-fn failed(host: &str, error: body::SendError) -> Fault {
+fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Fault {
+    let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     let error = match error {
         body::SendError::Silent(silence) => {
-            return Fault::unreachable(format!("{host} said nothing for {} seconds", silence.as_secs()));
+            return Fault::unreachable(format!("{host} said nothing{through} for {} seconds", silence.as_secs()));
         }
         body::SendError::Http(error) => error.without_url(),
     };
     let why = causes(&error);
+    if let Some(fault) = proxy.and_then(|proxy| failed_at(proxy, host, &error, &why)) {
+        return fault;
+    }
     match tls_cause(&error) {
-        Some(rustls::Error::InvalidMessage(_)) => Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS: {why}")),
-        Some(_) => Fault::new(Kind::Untrusted, format!("{host}: {why}")),
+        Some(rustls::Error::InvalidMessage(_)) => {
+            Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS{through}: {why}"))
+        }
+        Some(_) => Fault::new(Kind::Untrusted, format!("{host}{through}: {why}")),
         None if error.is_connect() && error.is_timeout() => {
             Fault::new(Kind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
         }
         None if error.is_connect() => Fault::new(Kind::NoConnection, format!("{host}: {why}")),
-        None if error.is_timeout() => Fault::unreachable(format!("{host} did not answer in time")),
-        None => Fault::unreachable(format!("{host}: {why}")),
+        None if error.is_timeout() => Fault::unreachable(format!("{host} did not answer{through} in time")),
+        None => Fault::unreachable(format!("{host}{through}: {why}")),
     }
+}
+
+/// The fault of a connection that did not come about through a proxy; `None` when the host behind it is at fault.
+fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Option<Fault> {
+    if !error.is_connect() {
+        return None;
+    }
+    // The words of hyper's own errors, which have no public types.
+    if why.contains("proxy authorization required") {
+        return Some(login_wanted(host, proxy));
+    }
+    // A proxy may itself be spoken to in TLS.
+    if tls_cause(error).is_some() && !why.contains("failed to create underlying connection") {
+        return None;
+    }
+    let why = match why {
+        _ if error.is_timeout() => format!("no connection in {} seconds", CONNECT.as_secs()),
+        "tunnel error: unsuccessful" => "it refuses to connect".to_owned(),
+        // The library does not say why.
+        why if why.contains("SOCKS error: failed to create underlying connection") => "the proxy does not answer".to_owned(),
+        why => why.replace("tunnel error: failed to create underlying connection: ", ""),
+    };
+    Some(Fault { help: Some(proxy.cure(host)), ..Fault::new(Kind::NoConnection, format!("{host} through the proxy {proxy}: {why}")) })
+}
+
+fn login_wanted(host: &str, proxy: &Proxy) -> Fault {
+    let cause = format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
+    Fault { help: Some(proxy.cure(host)), ..Fault::new(Kind::Refused, cause) }
+}
+
+/// Whether a server has ended the handshake, as those do that want a certificate of their clients.
+fn is_refused_client(error: &body::SendError) -> bool {
+    let body::SendError::Http(error) = error else { return false };
+    matches!(tls_cause(error), Some(rustls::Error::AlertReceived(_)))
 }
 
 fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
@@ -220,8 +305,42 @@ mod tests {
     }
 
     #[test]
+    fn a_host_without_encryption_is_known_however_it_is_written() {
+        let hosts = ["lan:80", "[2001:DB8:0::1]:5000", "Registry.lan:5000"].map(str::to_owned);
+        let transport = Transport::new(BTreeSet::from(hosts), Authorities::default(), Proxies::default());
+        for host in ["lan", "lan:80", "[2001:db8::1]:5000", "registry.lan:5000"] {
+            assert!(transport.may_be_plain(host), "{host}");
+            let named = url(&format!("http://{host}/x"));
+            assert_eq!(transport.checked(&url("https://ghcr.io/"), named.clone()).unwrap(), named);
+        }
+        for host in ["lan:5000", "[2001:db8::1]", "[2001:db8::2]:5000", "registry.lan", "", "[", "a b"] {
+            assert!(!transport.may_be_plain(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_of_a_host_whatever_its_port() {
+        for (named, host) in [
+            ("http://[2001:db8::1]:5001/token", "[2001:db8::1]:5000"),
+            ("http://[2001:db8:0::1]/token", "[2001:DB8::1]:5000"),
+            ("https://reg.lan/token", "REG.lan:443"),
+            ("http://10.0.0.1:80/token", "10.0.0.1:5000"),
+        ] {
+            assert!(is_of_host(&url(named), host), "{named} {host}");
+        }
+        for (named, host) in [
+            ("http://[2001:db8::2]:5000/token", "[2001:db8::1]:5000"),
+            ("http://[2001:db8::1]:5000/token", "[2001"),
+            ("http://reg.lan.example.com/token", "reg.lan"),
+            ("http://reg.lan/token", ""),
+        ] {
+            assert!(!is_of_host(&url(named), host), "{named} {host}");
+        }
+    }
+
+    #[test]
     fn nobody_is_sent_on_to_a_host_without_encryption() {
-        let transport = Transport::new(BTreeSet::from(["lan:5000".to_owned()]), Authorities::default());
+        let transport = Transport::new(BTreeSet::from(["lan:5000".to_owned()]), Authorities::default(), Proxies::default());
         let from = url("https://ghcr.io/v2/");
         for (named, becomes) in [
             ("https://cdn.example.com/x", Some("https://cdn.example.com/x")),

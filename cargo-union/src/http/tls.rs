@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use reqwest::Url;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -13,7 +14,9 @@ use union_build::diag::Code;
 
 use super::anybody;
 use super::fault::clean;
+use super::identity::{self, Identities};
 use crate::base::error::Error;
+use crate::base::fs;
 
 /// Where Linux distributions and macOS keep the machine's authorities.
 const BUNDLES: [&str; 4] =
@@ -26,8 +29,9 @@ pub struct Authorities {
     pub file: Option<PathBuf>,
     /// `SSL_CERT_DIR`: folders.
     pub folders: Vec<PathBuf>,
-    /// Docker's `/etc/docker/certs.d`, with a folder of `*.crt` per registry.
-    pub docker: Option<PathBuf>,
+    /// Folders such as `/etc/docker/certs.d`, with a folder per registry: `*.crt` are authorities, `*.cert`
+    /// with `*.key` what is shown to a registry that wants to know its clients.
+    pub registries: Vec<PathBuf>,
     /// A file whose authorities stand in for all others.
     pub only: Option<PathBuf>,
     /// Whether every certificate will do, when no file stands in.
@@ -46,21 +50,40 @@ impl Trust {
         Self { named, common: OnceLock::new() }
     }
 
-    /// The folder of authorities for one registry, when there is one.
-    pub(super) fn folder_of(&self, host: &str) -> Option<PathBuf> {
-        self.named.docker.as_ref().map(|folder| folder.join(host)).filter(|folder| folder.is_dir())
+    /// The folders of one registry, those that are there.
+    pub(super) fn folders_of(&self, url: &Url) -> Vec<PathBuf> {
+        let host = url.host_str().unwrap_or_default();
+        let names = match url.port() {
+            Some(port) => vec![format!("{host}:{port}")],
+            None => vec![host.to_owned(), format!("{host}:443")],
+        };
+        let is_name = |name: &&String| !name.starts_with('.') && !name.contains('/');
+        let folders = self.named.registries.iter().flat_map(|folder| names.iter().filter(is_name).map(|name| folder.join(name)));
+        folders.filter(|folder| folder.is_dir()).collect()
     }
 
-    /// A configuration that trusts the common authorities and those of one folder.
-    pub(super) fn config(&self, folder: Option<&Path>) -> Result<ClientConfig, Error> {
+    /// Where a certificate for one registry would be read, when there are folders for them.
+    pub(super) fn client_help(&self, host: &str) -> Option<String> {
+        let folder = self.named.registries.first()?.join(host);
+        Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{}`.", folder.display()))
+    }
+
+    /// A configuration that trusts the common authorities and those of some folders, and has the
+    /// certificates of clients that are in these.
+    pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
         if self.named.anybody && self.named.only.is_none() {
             return Ok(anybody::config());
         }
         let mut roots = self.common()?;
-        if let Some(folder) = folder {
-            add_folder(Arc::make_mut(&mut roots), folder);
+        for folder in folders {
+            let files = identity::files(folder)?;
+            for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "crt")) {
+                // As for Docker, one without a certificate in it has no say.
+                let text = fs::read(file)?;
+                add(Arc::make_mut(&mut roots), CertificateDer::pem_slice_iter(&text));
+            }
         }
-        Ok(config(roots))
+        Ok(config(roots, Identities::of(folders)?))
     }
 
     fn common(&self) -> Result<Arc<RootCertStore>, Error> {
@@ -89,27 +112,34 @@ impl Trust {
 
 /// A configuration that trusts nobody, for connections without encryption: it costs nothing.
 pub(super) fn trusting_nobody() -> ClientConfig {
-    config(Arc::new(RootCertStore::empty()))
+    config(Arc::new(RootCertStore::empty()), None)
 }
 
 fn unusable(file: &Path) -> Error {
     Error::new(Code::FileUnreadable, format!("could not read the authorities in `{}`", file.display()))
 }
 
-fn config(roots: Arc<RootCertStore>) -> ClientConfig {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+fn config(roots: Arc<RootCertStore>, identities: Option<Arc<Identities>>) -> ClientConfig {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the protocol versions that rustls has")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identities {
+        Some(identities) => config.with_client_cert_resolver(identities),
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     let certificates = CertificateDer::pem_file_iter(file).map_err(|cause| clean(&cause.to_string()))?;
-    let (added, _) = roots.add_parsable_certificates(certificates.filter_map(Result::ok));
-    if added == 0 { Err("it holds no certificate".to_owned()) } else { Ok(()) }
+    if add(roots, certificates) == 0 { Err("it holds no certificate".to_owned()) } else { Ok(()) }
+}
+
+/// Adds what is a certificate, and says how many these are.
+fn add<E>(roots: &mut RootCertStore, certificates: impl Iterator<Item = Result<CertificateDer<'static>, E>>) -> usize {
+    roots.add_parsable_certificates(certificates.filter_map(Result::ok)).0
 }
 
 /// Adds every certificate of a folder. Its other files, and one that cannot be read, have no say.
@@ -127,4 +157,31 @@ fn add_folder(roots: &mut RootCertStore, folder: &Path) {
 fn is_certificate(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "crt" || extension == "pem" || extension.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_has_folders_by_host_and_port() {
+        let root = tempfile::tempdir().unwrap();
+        let (docker, podman) = (root.path().join("docker"), root.path().join("podman"));
+        for folder in ["docker/reg.test", "docker/reg.test:443", "podman/reg.test", "podman/reg.test:5000", "docker/[2001:db8::1]:5000"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let trust = Trust::new(Authorities { registries: vec![podman, docker], ..Authorities::default() });
+        for (url, expected) in [
+            ("https://reg.test/v2/", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"][..]),
+            ("https://REG.test:443", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"]),
+            ("https://reg.test:5000", &["podman/reg.test:5000"]),
+            ("https://[2001:db8::1]:5000", &["docker/[2001:db8::1]:5000"]),
+            ("https://other.test", &[]),
+            ("https://../", &[]),
+        ] {
+            let Ok(url) = Url::parse(url) else { continue };
+            assert_eq!(trust.folders_of(&url), expected.iter().map(|folder| root.path().join(folder)).collect::<Vec<_>>(), "{url}");
+        }
+    }
 }

@@ -51,10 +51,22 @@ impl BaseConfig {
         &self.diff_ids
     }
 
-    /// The platform it was made for.
+    /// The platform it was made for; without a name where it says none.
     pub fn platform(&self) -> Platform {
         let text = |field: &str| self.value[field].as_str().unwrap_or_default();
         Platform::new(text("os"), text("architecture"), self.value["variant"].as_str())
+    }
+
+    /// The same config for a platform, as a blob: whoever runs it asks the config, and not the index.
+    pub fn with_platform(&self, platform: &Platform) -> Blob {
+        let mut value = self.value.clone();
+        value["os"] = json!(platform.os);
+        value["architecture"] = json!(platform.architecture);
+        match &platform.variant {
+            Some(variant) => value["variant"] = json!(variant),
+            None => drop(value.as_object_mut().map(|fields| fields.remove("variant"))),
+        }
+        Blob::of_bytes(media_type::OCI_CONFIG, sorted(value).to_string())
     }
 
     /// Its user, when it names one.
@@ -354,5 +366,53 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds), text);
         }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_config_is_a_panic(text in "\\PC{0,60}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+            let pieces: String = parts.into_iter().map(|part| PIECES[part]).collect();
+            let whole = format!(r#"{{"rootfs":{{"diff_ids":[]}},{pieces}}}"#);
+            for text in [text, pieces, whole] {
+                labels_of(text.as_bytes());
+                if let Ok(base) = BaseConfig::read("any", text.as_bytes(), 0) {
+                    let platform = base.platform();
+                    base.with_platform(&platform);
+                    written(Some(&base), &wanted(&platform));
+                }
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        r#""config":"#,
+        r#""history":"#,
+        r#""Env":"#,
+        r#""Labels":"#,
+        r#""os":"#,
+        r#""variant":7"#,
+        r#""WorkingDir":"#,
+        "null",
+        "7",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        r#""A=b""#,
+        r#""UNION_TOLD=?""#,
+    ];
+
+    #[test]
+    fn a_config_is_rewritten_for_the_platform_of_its_index() {
+        let mut base = base(json!({ "Env": ["A=b"] }));
+        base.value["variant"] = json!("v8");
+        let written = base.with_platform(&"linux/s390x".parse().unwrap());
+        let Content::Bytes(bytes) = &written.content else { panic!() };
+        let again = BaseConfig::read("base", bytes, 1).unwrap();
+        assert_eq!(
+            (again.platform().to_string(), again.variable("A"), again.diff_ids()),
+            ("linux/s390x".to_owned(), Some("b"), base.diff_ids())
+        );
     }
 }

@@ -32,6 +32,11 @@ macro_rules! digest {
                 Self(hasher.finalize().into())
             }
 
+            /// Takes the bytes of a hash that was computed elsewhere.
+            pub fn from_hash(hash: [u8; 32]) -> Self {
+                Self(hash)
+            }
+
             /// The 64 hexadecimal digits without the algorithm.
             pub fn hex(&self) -> String {
                 union_build::key::hex(&self.0)

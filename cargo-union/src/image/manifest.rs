@@ -25,18 +25,18 @@ pub const START_CHECK: &str = "union.start-check";
 /// What a base's name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaseManifest {
-    /// Several platforms.
+    /// What an index lists.
     Index(Vec<Variant>),
     /// One platform, which only its config names.
     Image(BaseImage),
 }
 
-/// One platform of an index.
+/// One entry of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// Which platform.
-    pub platform: Platform,
-    /// Its manifest.
+    /// Which platform, where the index says it.
+    pub platform: Option<Platform>,
+    /// Its manifest, or another index.
     pub descriptor: Descriptor,
 }
 
@@ -61,7 +61,8 @@ pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
     }
     match (wire.manifests, wire.config, wire.layers) {
         (Some(manifests), None, None) => Ok(BaseManifest::Index(manifests.into_iter().filter_map(WireVariant::into_variant).collect())),
-        (None, Some(config), Some(layers)) => read_image(name, config, layers).map(BaseManifest::Image),
+        // Tools in Go write `null` for no layers.
+        (None, Some(config), layers) => read_image(name, config, layers.unwrap_or_default()).map(BaseManifest::Image),
         _ => Err(unsupported(name, "its manifest is neither an image nor an index")),
     }
 }
@@ -81,15 +82,13 @@ fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result
     Ok(BaseImage { layers: layers.collect::<Result<_>>()?, config })
 }
 
-/// Chooses the manifest for a platform.
-///
-/// # Errors
-/// `BaseWithoutPlatform`, with the platforms that there are.
-pub fn choose<'a>(name: &str, variants: &'a [Variant], platform: &Platform) -> Result<&'a Descriptor> {
-    variants.iter().find(|variant| variant.platform == *platform).map(|variant| &variant.descriptor).ok_or_else(|| {
-        let platforms: Vec<_> = variants.iter().map(|variant| &variant.platform).collect();
-        without_platform(name, platform, &platforms)
-    })
+/// The entries of an index that may be for a platform, best first: the platform itself, lesser variants of it, and those
+/// of which the index says no platform.
+pub fn candidates<'a>(variants: &'a [Variant], platform: &Platform) -> Vec<&'a Variant> {
+    let rank = |variant: &Variant| variant.platform.as_ref().map_or(Some(u32::MAX), |other| platform.distance(other));
+    let mut candidates: Vec<_> = variants.iter().filter_map(|variant| Some((rank(variant)?, variant))).collect();
+    candidates.sort_by_key(|(rank, _)| *rank);
+    candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
 /// The error of a base that is not made for a platform, but for others.
@@ -130,11 +129,11 @@ pub struct Summary {
 /// Reads an index or a manifest as one of ours; `None` when it is not even JSON of that shape.
 pub fn summary(bytes: &[u8]) -> Option<Summary> {
     let wire: Wire = serde_json::from_slice(bytes).ok()?;
-    let key = wire.annotations.and_then(|mut annotations| annotations.remove(KEY));
+    let key = wire.annotations.and_then(|annotations| annotations.get(KEY)?.as_str().map(str::to_owned));
     let manifests = wire.manifests.into_iter().flatten().filter_map(WireVariant::into_variant);
     Some(Summary {
         key,
-        manifests: manifests.map(|variant| (variant.descriptor, variant.platform)).collect(),
+        manifests: manifests.filter_map(|variant| Some((variant.descriptor, variant.platform?))).collect(),
         blobs: wire.config.into_iter().chain(wire.layers.into_iter().flatten()).collect(),
     })
 }
@@ -193,22 +192,35 @@ struct Wire {
     manifests: Option<Vec<WireVariant>>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
 struct WireVariant {
     #[serde(flatten)]
     descriptor: Descriptor,
-    platform: Option<Platform>,
+    platform: Option<WirePlatform>,
+}
+
+/// A platform as others write it: any part may be absent or null.
+#[derive(Deserialize)]
+struct WirePlatform {
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
 }
 
 impl WireVariant {
     /// Attestations stand in an index under `unknown/unknown`: they are no images.
     fn into_variant(self) -> Option<Variant> {
-        let platform = self.platform.filter(|platform| platform.os != "unknown" && platform.architecture != "unknown")?;
-        let platform = Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref());
-        Some(Variant { platform, descriptor: self.descriptor })
+        let platform = self.platform.map(|platform| {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            Platform::new(&text(&platform.os), &text(&platform.architecture), platform.variant.as_deref())
+        });
+        if platform.as_ref().is_some_and(|platform| platform.os == "unknown" || platform.architecture == "unknown") {
+            return None;
+        }
+        Some(Variant { platform: platform.filter(Platform::is_whole), descriptor: self.descriptor })
     }
 }
 
@@ -277,11 +289,80 @@ mod tests {
             entry(r#"{"os":"unknown","architecture":"unknown"}"#)
         );
         let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
-        assert!(choose("debian", &variants, &"linux/arm64".parse().unwrap()).is_ok());
-        let error = choose("debian", &variants, &"linux/s390x".parse().unwrap()).unwrap_err();
-        assert_eq!(error.code(), Code::BaseWithoutPlatform);
-        assert_eq!(error.chain()[1], "its platforms: `linux/amd64`, `linux/arm64`");
+        let platforms: Vec<_> = variants.iter().map(|variant| variant.platform.as_ref().unwrap().to_string()).collect();
+        assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+        assert_eq!(candidates(&variants, &"linux/arm64".parse().unwrap()), [&variants[1]]);
+        assert_eq!(candidates(&variants, &"linux/s390x".parse().unwrap()), [&variants[0]; 0]);
     }
+
+    #[test]
+    fn the_best_entries_of_an_index_come_first() {
+        let entry = |platform: &str| {
+            let descriptor = descriptor(media_type::OCI_MANIFEST);
+            let Some(open) = descriptor.strip_suffix('}') else { panic!() };
+            format!(r#"{open},"platform":{platform}}}"#)
+        };
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{},{},{},{},{}]}}"#,
+            entry("null"),
+            entry(r#"{"os":"linux","architecture":"arm","variant":"v5"}"#),
+            entry(r#"{"os":"linux","architecture":"arm","variant":"v6"}"#),
+            entry(r#"{"os":"linux","architecture":"arm"}"#),
+            entry(r#"{"os":null,"architecture":""}"#)
+        );
+        let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
+        let chosen = |platform: &str| {
+            let found = candidates(&variants, &platform.parse().unwrap());
+            found.iter().map(|variant| variants.iter().position(|other| std::ptr::eq(other, *variant)).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen("linux/arm/v7"), [3, 2, 1, 0, 4]);
+        assert_eq!(chosen("linux/arm/v6"), [2, 1, 0, 4]);
+        assert_eq!(chosen("linux/amd64"), [0, 4]);
+    }
+
+    #[test]
+    fn an_image_without_layers_may_say_null() {
+        let config = descriptor(media_type::OCI_CONFIG);
+        for layers in ["null", "[]"] {
+            let json = format!(r#"{{"schemaVersion":2,"config":{config},"layers":{layers},"annotations":{{"a":null}}}}"#);
+            assert!(matches!(read("empty", &raw(&json)).unwrap(), BaseManifest::Image(image) if image.layers.is_empty()), "{layers}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_manifest_is_a_panic(text in "\\PC{0,200}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+            let pieces: String = parts.into_iter().map(|part| PIECES[part]).collect();
+            for text in [text, format!("{{{pieces}}}"), format!(r#"{{"schemaVersion":2,{pieces}}}"#)] {
+                let _ = summary(text.as_bytes());
+                if let Ok(BaseManifest::Index(variants)) = read("any", &raw(&text)) {
+                    let _ = candidates(&variants, &Platform::new("linux", "arm", None));
+                }
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        r#""manifests":"#,
+        r#""layers":"#,
+        r#""config":"#,
+        r#""annotations":"#,
+        r#""platform":"#,
+        r#""size":-1"#,
+        r#""size":18446744073709551616"#,
+        r#""digest":"sha256:""#,
+        r#""digest":"sha512:0""#,
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "null",
+        "{}",
+        "[]",
+        r#""mediaType":7"#,
+        r#""os":"linux""#,
+    ];
 
     #[test]
     fn what_is_written_says_its_key_and_blobs_when_it_is_read_again() {

@@ -88,6 +88,11 @@ pub trait BaseSource: Send + Sync {
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`, `BaseCorrupt`, `DiskFull`.
     async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<std::path::PathBuf>;
 
+    /// Tells the user what is odd about a base that is used all the same.
+    fn warn(&self, warning: &str) {
+        let _ = warning;
+    }
+
     /// Brings a blob here if it is still in a base's registry.
     ///
     /// # Errors

@@ -73,6 +73,21 @@ impl Repository {
     }
 }
 
+/// Whether a text is `host[:port]`, where an IPv6 address stands in brackets.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            (address.parse::<std::net::Ipv6Addr>().is_ok(), port.strip_prefix(':').or((!port.is_empty()).then_some("x")))
+        }
+        None => {
+            let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            (!name.is_empty() && name.bytes().all(known), port)
+        }
+    };
+    host && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.path)
@@ -123,6 +138,9 @@ impl FromStr for BaseRef {
             Some(_) => ("docker.io", name.to_owned()),
             None => ("docker.io", format!("library/{name}")),
         };
+        if !is_host(registry) {
+            return Err(invalid("the registry is not `host[:port]`"));
+        }
         let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
         if !path.split('/').all(union_build::spec::validate::is_path_component) {
             return Err(invalid("a name has lower-case letters, digits, and single `.`, `_` or `-` between them"));
@@ -144,6 +162,8 @@ mod tests {
             ("gcr.io/distroless/cc-debian13", "gcr.io/distroless/cc-debian13:latest"),
             ("localhost:5000/base:v1", "localhost:5000/base:v1"),
             ("localhost/base", "localhost/base:latest"),
+            ("[2001:db8::1]:5000/base", "[2001:db8::1]:5000/base:latest"),
+            ("[::1]/team/base:v1", "[::1]/team/base:v1"),
         ] {
             assert_eq!(typed.parse::<BaseRef>().map(|reference| reference.to_string()).ok().as_deref(), Some(meant));
         }
@@ -151,8 +171,42 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for text in ["", "Debian", "debian:", "debian@sha256:12", "a//b", "a/-b", "https://ghcr.io/a", "debian:a b"] {
+        for text in [
+            "",
+            "Debian",
+            "debian:",
+            "debian@sha256:12",
+            "a//b",
+            "a/-b",
+            "https://ghcr.io/a",
+            "debian:a b",
+            "a.io?x/b",
+            "a.io#x/b",
+            "a.io:99999/b",
+            "a.io:+5/b",
+            "a b.io/c",
+            "u:p.io/c",
+            "[::1]5/b",
+            "[::g]:5/b",
+            "[a.io]/b",
+            "a.io\\b/c",
+            ".io/\u{e9}",
+            ":5000/a",
+        ] {
             assert!(text.parse::<BaseRef>().is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_reference_that_is_read_is_written_in_one_form(text in "[a-z0-9.:/@_\\[\\]-]{0,40}|\\PC{0,20}") {
+            if let Ok(reference) = text.parse::<BaseRef>() {
+                let written = reference.to_string();
+                let again = written.parse::<BaseRef>().expect("what was written can be read");
+                proptest::prop_assert_eq!(again.to_string(), written);
+                let url = format!("https://{}/v2/", reference.repository.registry);
+                proptest::prop_assert!(url::Url::parse(&url).is_ok(), "{}", url);
+            }
         }
     }
 }

@@ -65,8 +65,9 @@ impl Failure {
 /// A fault of the line, in the words of registries.
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
+        let again = matches!(fault.kind, Kind::NoConnection | Kind::Unreachable);
         let (code, help) = match fault.kind {
-            Kind::NoConnection | Kind::Unreachable => (Code::RegistryUnreachable, None),
+            Kind::NoConnection | Kind::Unreachable | Kind::Refused => (Code::RegistryUnreachable, None),
             Kind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.");
                 (Code::TlsFailed, Some(help))
@@ -75,7 +76,7 @@ impl From<Fault> for Failure {
             Kind::Misleading => (Code::RegistryInvalid, None),
             Kind::Machine(code) => (code, None),
         };
-        Self { again: code == Code::RegistryUnreachable, help: fault.help.or(help), ..Self::new(code, fault.cause) }
+        Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
     }
 }
 

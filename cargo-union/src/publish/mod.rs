@@ -97,6 +97,11 @@ pub trait Reporter: Send + Sync {
         let _ = (host, source);
     }
 
+    /// Something cannot be used, and the work goes on without it.
+    fn warning(&self, text: &str) {
+        let _ = text;
+    }
+
     /// Something failed and is tried again.
     fn retrying(&self, what: &str, why: &str, after: Duration) {
         let _ = (what, why, after);

@@ -265,6 +265,12 @@ impl Reader<'_> {
         };
         let mut scope = self.scope(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
+        if let Output::Oci(path) | Output::Tar(path) = &output {
+            scope.cargo.written.push(fs::absolute(&scope.cargo.folder, path));
+        }
+        if work.rehash {
+            scope.cache = scope.cache.rehashing();
+        }
         Ok(Work {
             scope,
             tasks: work.task,
@@ -313,12 +319,12 @@ impl Reader<'_> {
 
     fn cache(&self) -> Result<Cache> {
         let env = |name| set(self.environment, name).map(PathBuf::from);
-        let folder = env("UNION_CACHE_DIR")
-            .or_else(|| env("XDG_CACHE_HOME").map(|cache| cache.join("cargo-union")))
-            .or_else(|| env("HOME").map(|home| home.join(".cache/cargo-union")));
-        let folder = folder
-            .ok_or_else(|| Error::new(Code::SettingInvalid, "no folder for the cache is known").help("Set UNION_CACHE_DIR or HOME."))?;
-        Ok(Cache::new(fs::absolute(&current_folder()?, &folder)))
+        if let Some(folder) = env("UNION_CACHE_DIR") {
+            return Ok(Cache::new(fs::absolute(&current_folder()?, &folder)));
+        }
+        let usual = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("cargo-union"));
+        let folder = current_folder()?;
+        Ok(Cache::usual(usual.map(|usual| fs::absolute(&folder, &usual))))
     }
 
     fn cache_limit(&self) -> Result<u64> {

@@ -28,8 +28,16 @@ impl Reader<'_> {
     /// Images go to the registry and nowhere else: a cluster has to find them.
     pub(super) fn register(&self, register: cli::Register) -> Result<Register> {
         let backend = self.backend(register.backend)?;
-        let (task, jobs, scope, cargo) = (register.task, register.jobs, register.scope, register.cargo);
-        let work = self.work(cli::Work { task, output: None, no_push: false, jobs, rebuild: false, scope, cargo })?;
+        let work = self.work(cli::Work {
+            task: register.task,
+            output: None,
+            no_push: false,
+            jobs: register.jobs,
+            rebuild: false,
+            rehash: register.rehash,
+            scope: register.scope,
+            cargo: register.cargo,
+        })?;
         let folder = current_folder()?;
         Ok(Register {
             work: Work {

@@ -47,6 +47,7 @@ impl Reader<'_> {
         let register = self.register(cli::Register {
             task: run.task.iter().cloned().collect(),
             jobs: run.jobs,
+            rehash: run.rehash,
             scope: run.scope,
             backend: run.backend,
             cargo: run.cargo,

@@ -40,6 +40,7 @@ impl Reader<'_> {
             no_push: false,
             jobs: run.jobs,
             rebuild: false,
+            rehash: run.rehash,
             scope: run.scope,
             cargo: run.cargo,
         })?;

@@ -1,5 +1,6 @@
 //! Manifest problems in rustc's look.
 
+use std::ops::Range;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Level, Patch, Renderer, Snippet};
@@ -22,7 +23,9 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
             report.push(group);
             if let Origin::File(file, span) = &suggestion.origin {
                 let title = help.as_deref().unwrap_or("this would be valid");
-                let patch = Snippet::source(&file.text).path(shown(&file.path)).patch(Patch::new(span.clone(), &suggestion.replacement));
+                let patch = Snippet::source(&file.text)
+                    .path(shown(&file.path))
+                    .patch(Patch::new(within(&file.text, span), &suggestion.replacement));
                 report.push(Level::HELP.secondary_title(title).element(patch));
             }
         }
@@ -32,6 +35,13 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let text = renderer.render(&report).to_string();
     text + "\n"
+}
+
+/// A place as it can be marked: a parser that counts in another way may point behind the text or into a character.
+fn within(text: &str, span: &Range<usize>) -> Range<usize> {
+    let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let start = boundary(span.start);
+    start..boundary(span.end).max(start)
 }
 
 /// One snippet for each file that is marked, the first label's file first.
@@ -44,7 +54,7 @@ fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'
             files.push(file);
         }
     }
-    let annotate = |(position, label): (usize, &'_ Label), span: &std::ops::Range<usize>| {
+    let annotate = |(position, label): (usize, &'_ Label), span: &Range<usize>| {
         let kind = if position == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         (kind, span.clone(), label.text.clone())
     };
@@ -53,7 +63,7 @@ fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'
         .map(|file| {
             let marks = labels.iter().enumerate().filter_map(|(position, label)| match &label.origin {
                 Origin::File(of, span) if of == file => {
-                    let (kind, span, text) = annotate((position, label), span);
+                    let (kind, span, text) = annotate((position, label), &within(&file.text, span));
                     Some(if text.is_empty() { kind.span(span) } else { kind.span(span).label(text) })
                 }
                 _ => None,
@@ -78,3 +88,6 @@ fn shown(path: &Path) -> String {
     let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
     relative.unwrap_or(path).display().to_string()
 }
+
+#[cfg(test)]
+mod tests;

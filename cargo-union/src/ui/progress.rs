@@ -71,6 +71,10 @@ impl publish::Reporter for Ui {
         self.detail("Credentials", format!("for {host} from {source}"));
     }
 
+    fn warning(&self, text: &str) {
+        Ui::warning(self, text);
+    }
+
     fn retrying(&self, what: &str, why: &str, after: Duration) {
         self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
     }

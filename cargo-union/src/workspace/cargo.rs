@@ -29,6 +29,8 @@ pub struct Cargo {
     pub jobs: Option<String>,
     /// `--target-dir DIR`, absolute.
     pub target_dir: Option<PathBuf>,
+    /// Files and directories that this run writes besides, absolute: they are no sources, wherever they are.
+    pub written: Vec<PathBuf>,
 }
 
 impl Cargo {
@@ -45,6 +47,7 @@ impl Cargo {
             color: None,
             jobs: None,
             target_dir: None,
+            written: Vec::new(),
         }
     }
 

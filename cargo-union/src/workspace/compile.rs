@@ -8,16 +8,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
+use super::config;
+use super::coverage::{self, Findings};
+use super::freshness::{Checked, Freshness};
 use super::linker::Linker;
 use super::linking::LinkFailure;
-use super::method::linker_variable;
-use super::{Call, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
+use super::{Call, CodeInputs, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Environment, Failed};
 
@@ -38,38 +40,123 @@ pub struct Job<'a> {
     pub source_date_epoch: u64,
 }
 
-/// What cargo has made.
+/// What cargo has made, or found to be there.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
-    /// The executables by name.
-    pub executables: BTreeMap<String, PathBuf>,
-    /// `OUT_DIR` of the package's own build script.
-    out_dir: Option<PathBuf>,
-    /// Every build script that was run: its package and its `OUT_DIR`.
-    pub(super) build_scripts: Vec<(String, PathBuf)>,
-    /// Every library that was made or is fresh, and the package of each.
-    pub(super) libraries: Vec<(String, PathBuf)>,
+    pub(super) units: Vec<Unit>,
+    pub(super) scripts: Vec<Script>,
+    /// Where cargo puts executables, and what it links them from.
+    directories: (PathBuf, PathBuf),
+}
+
+/// One result of the compiler.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// The package id.
+    pub(super) package: String,
+    /// Name of the target.
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// The file.
+    pub(super) path: PathBuf,
+    /// The directory of what it was linked from, and of the compiler's notes on it.
+    pub(super) linked_in: PathBuf,
+    /// Whether cargo left it as it was.
+    pub(super) fresh: bool,
+}
+
+/// What a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Binary,
+    /// A library, or a procedural macro.
+    Library,
+    /// A build script.
+    Script,
+}
+
+/// A build script that was run, in this compile or in an earlier one.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    /// The package id.
+    pub(super) package: String,
+    /// Its `OUT_DIR`.
+    pub(super) out_dir: PathBuf,
+    /// The variables that it sets for the compile of its package.
+    pub(super) sets: BTreeSet<String>,
 }
 
 impl Compiled {
+    /// The executables of a package, by name.
+    pub fn executables(&self, package: &Package) -> BTreeMap<String, PathBuf> {
+        let of = self.units.iter().filter(|unit| unit.kind == Kind::Binary && unit.package == package.id);
+        of.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
+    }
+
     /// The file that the package's build script generated from the hand-over, when there is one.
-    pub fn generated_file(&self) -> Option<PathBuf> {
-        let file = self.out_dir.as_ref()?.join("union_images.rs");
+    pub fn generated_file(&self, package: &Package) -> Option<PathBuf> {
+        let script = self.scripts.iter().find(|script| script.package == package.id)?;
+        let file = script.out_dir.join("union_images.rs");
         file.is_file().then_some(file)
     }
 }
 
-/// Runs cargo.
+/// Compiles, and looks at what the compiler has read. `inputs` are those of all images of the job.
+///
+/// What cargo takes for fresh although it was made from other inputs is compiled again, and so are packages whose
+/// build script must run to show what it writes.
 ///
 /// # Errors
-/// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`,
-/// `ToolMissing`.
-pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Workshop, reporter: &dyn Reporter) -> Result<Compiled> {
-    let workspace = snapshot.workspace;
+/// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`, `ArtifactStale`,
+/// `InputNotCovered`, `ToolMissing`.
+pub async fn compile(
+    snapshot: &Snapshot<'_>,
+    job: &Job<'_>,
+    inputs: &[&CodeInputs],
+    workshop: &dyn Workshop,
+    reporter: &dyn Reporter,
+) -> Result<(Compiled, Findings)> {
     for outside in &snapshot.outside {
         let (name, folder) = (&outside.name, outside.folder.display());
         reporter.note(&format!("`{name}` at `{folder}` is outside of the workspace: equal bytes in another checkout are not promised"));
     }
+    let checked = Checked::new(job.settings, inputs);
+    let mut freshness = Freshness::load(snapshot.target_directory());
+    let mut forgotten: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let (compiled, result) = run_cargo(snapshot, job, workshop, reporter).await?;
+        if let Err(error) = result {
+            freshness.record(snapshot, &checked, &compiled, &BTreeSet::new())?;
+            return Err(error);
+        }
+        let stale = freshness.stale(snapshot, &checked, &compiled)?;
+        freshness.record(snapshot, &checked, &compiled, &stale)?;
+        let (findings, unclear) = coverage::examine(snapshot, job.package, inputs, &compiled, &freshness)?;
+        let again: BTreeSet<String> = stale.into_iter().chain(unclear).collect();
+        if again.is_empty() {
+            return Ok((compiled, findings));
+        }
+        if let Some(package) = again.iter().find(|package| forgotten.contains(*package)) {
+            let error = format!("cargo does not compile `{package}` again, which was made from other inputs");
+            return Err(Error::new(Code::ArtifactStale, error));
+        }
+        forget(snapshot, job, &again, workshop).await?;
+        forgotten.extend(again);
+    }
+}
+
+/// Runs cargo once. What was made before it failed is given too.
+///
+/// # Errors
+/// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`,
+/// `ToolMissing`.
+pub(super) async fn run_cargo(
+    snapshot: &Snapshot<'_>,
+    job: &Job<'_>,
+    workshop: &dyn Workshop,
+    reporter: &dyn Reporter,
+) -> Result<(Compiled, Result<()>)> {
+    let workspace = snapshot.workspace;
     reporter.compiling(&job.package.name, job.target);
     let call = Call {
         program: snapshot.cargo.program.clone(),
@@ -77,36 +164,62 @@ pub async fn compile(snapshot: &Snapshot<'_>, job: &Job<'_>, workshop: &dyn Work
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = Compiled::default();
+    let mut compiled = Compiled { directories: snapshot.directories(job.method), ..Compiled::default() };
     let began = SystemTime::now();
-    let ended = workshop.cargo(&call, &mut |line| compiled.read(line, &job.package.id)).await?;
-    ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)))?;
-    if let Some(missing) = job.binaries.iter().find(|name| !compiled.executables.contains_key(*name)) {
-        return Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)));
-    }
-    compiled.executables.retain(|name, _| job.binaries.contains(name));
-    Ok(compiled)
+    let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
+    let made = compiled.executables(job.package);
+    let ended = ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)));
+    let result = ended.and_then(|()| match job.binaries.iter().find(|name| !made.contains_key(*name)) {
+        Some(missing) => {
+            Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)))
+        }
+        None => Ok(()),
+    });
+    Ok((compiled, result))
+}
+
+/// Makes cargo forget what it has compiled of packages, by their ids, for the target and profile of a job.
+///
+/// # Errors
+/// `CompileFailed` with cargo's own words; `ToolMissing`.
+pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BTreeSet<String>, workshop: &dyn Workshop) -> Result<()> {
+    let cargo = snapshot.cargo;
+    let mut arguments: Vec<OsString> = vec!["clean".into(), "--quiet".into()];
+    arguments.push(if cargo.frozen { "--frozen" } else { "--locked" }.into());
+    arguments.extend((cargo.offline && !cargo.frozen).then(|| "--offline".into()));
+    packages.iter().for_each(|package| arguments.extend(["--package".into(), package.into()]));
+    arguments.extend(["--target".into(), job.target.into(), "--profile".into(), job.settings.profile.as_str().into()]);
+    let directory = job.method.folder(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());
+    arguments.extend(["--target-dir".into(), directory.into()]);
+    let call = Call {
+        program: cargo.program.clone(),
+        folder: snapshot.workspace.root.clone(),
+        environment: environment(snapshot, job).await?,
+        arguments,
+    };
+    let ended = workshop.cargo(&call, &mut |_| {}).await?;
+    ended.map_err(|failed| {
+        Error::new(Code::CompileFailed, format!("could not remove what was compiled of `{}`", job.package.name)).because(failed)
+    })
 }
 
 async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environment> {
-    let (cargo, config) = (snapshot.cargo, &snapshot.config);
-    let mut environment = cargo.environment.clone();
-    let mut flags = if config.has_cfg_rustflags() {
-        let applies = snapshot.toolchain.cfg(cargo, &snapshot.workspace.root, job.target).await?;
-        config.rustflags(&environment, job.target, applies)
-    } else {
-        config.rustflags(&environment, job.target, |_| false)
-    };
+    let mut environment = snapshot.environment(job.settings);
+    let mut flags = snapshot.user_rustflags(&environment, job.target).await?;
     flags.extend(snapshot.own_rustflags(job.target, job.settings.linkage));
     environment.set("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    if !job.settings.env.contains_key("SOURCE_DATE_EPOCH") {
+        environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
+    }
+    // How a crate is cut into parts is another with it, and so are the bytes.
+    environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    if let (Method::Host, Linker::Cross(program)) = (job.method, snapshot.linker(job.target)) {
-        environment.set(linker_variable(job.target), program);
+    if let (Method::Host, Linker::Cross(program)) = (job.method, snapshot.linker(&environment, job.target)) {
+        environment.set(config::variable(job.target, "LINKER"), program);
     }
-    for (name, value) in &job.settings.env {
-        environment.set(name, value);
+    if let Some(folder) = snapshot.build_directory(job.method) {
+        environment.set("CARGO_BUILD_BUILD_DIR", folder);
     }
     Ok(environment)
 }
@@ -121,50 +234,54 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     add("--profile", profile);
     job.binaries.iter().for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
-    let sets_strip = snapshot.config.profile_sets(&snapshot.root_manifest, &snapshot.cargo.environment, profile, "strip");
-    if !sets_strip {
-        add("--config", &format!("profile.{profile}.strip=\"symbols\""));
-    }
     if !settings.default_features {
         arguments.push("--no-default-features".into());
     }
     arguments.push("--message-format=json-render-diagnostics".into());
-    let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
     let mut all = vec![job.method.subcommand().into()];
-    all.extend(snapshot.cargo.compile_flags(job.method.folder(target).as_deref()));
+    all.extend(snapshot.cargo.compile_flags(job.method.folder(snapshot.target_directory()).as_deref()));
     all.extend(arguments);
     all
 }
 
 impl Compiled {
-    fn read(&mut self, line: &str, package: &str) {
+    fn read(&mut self, line: &str) {
         // Lines of programs that cargo starts may stand between its own.
         match serde_json::from_str(line) {
-            Ok(Message::CompilerArtifact(artifact)) => self.add_artifact(artifact, package),
-            Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, .. })) => {
-                let out_dir = out_dir.into_std_path_buf();
-                if package_id.repr == package {
-                    self.out_dir = Some(out_dir.clone());
-                }
-                self.build_scripts.push((package_id.repr, out_dir));
+            Ok(Message::CompilerArtifact(artifact)) => self.units.extend(unit(artifact, &self.directories)),
+            Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
+                let sets = env.into_iter().map(|(name, _)| name).collect();
+                self.scripts.push(Script { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
             }
             _ => {}
         }
     }
+}
 
-    fn add_artifact(&mut self, artifact: Artifact, package: &str) {
-        let is_binary = artifact.target.kind.contains(&TargetKind::Bin);
-        match artifact.executable {
-            Some(path) if is_binary && artifact.package_id.repr == package => {
-                self.executables.insert(artifact.target.name, path.into_std_path_buf());
-            }
-            _ => {
-                let is_library = |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() == Some("rlib");
-                let library = artifact.filenames.iter().find(is_library);
-                self.libraries.extend(library.map(|path| (artifact.package_id.repr, path.clone().into_std_path_buf())));
-            }
+fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit> {
+    let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
+    let kind = match () {
+        () if of(TargetKind::Bin) => Kind::Binary,
+        () if of(TargetKind::CustomBuild) => Kind::Script,
+        () => Kind::Library,
+    };
+    let path = match artifact.executable {
+        Some(path) => path,
+        None => {
+            // What is linked from: metadata alone stands beside it under the same name.
+            let is_linked = |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
+            let files = &artifact.filenames;
+            files.iter().find(is_linked).or_else(|| files.first())?.clone()
         }
-    }
+    };
+    let package = artifact.package_id.repr;
+    let path = path.into_std_path_buf();
+    let profile = path.parent()?;
+    let linked_in = match kind {
+        Kind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
+        Kind::Library | Kind::Script => profile.to_owned(),
+    };
+    Some(Unit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
 }
 
 /// An error with advice that fits what failed.
@@ -190,8 +307,16 @@ fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkF
     }
 }
 
-/// The compiler's own notes about a library: `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it.
-pub(super) fn notes_of_library(library: &Path) -> Option<PathBuf> {
-    let stem = library.file_stem()?.to_str()?;
-    Some(library.with_file_name(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
+impl Snapshot<'_> {
+    /// Where cargo puts what lies between, when that is not below the target directory. What one method has made is
+    /// nothing for another.
+    fn build_directory(&self, method: &Method) -> Option<PathBuf> {
+        let directory = &self.workspace.build_directory;
+        (*directory != self.workspace.target_directory).then(|| method.folder(directory).unwrap_or_else(|| directory.clone()))
+    }
+
+    fn directories(&self, method: &Method) -> (PathBuf, PathBuf) {
+        let target = method.folder(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
+        (target.clone(), self.build_directory(method).unwrap_or(target))
+    }
 }

@@ -4,6 +4,7 @@
 //! them; cargo is always run in the workspace root, so that a member's own `.cargo` folder and the
 //! user's working folder change nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value as Toml};
@@ -11,10 +12,22 @@ use union_build::diag::Code;
 use union_build::key::Value;
 
 use super::Cargo;
-use super::manifest::{canonical, hash};
+use super::manifest::{canonical, hash, patched_folders};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::base::process::Environment;
+
+/// For what the configuration is read.
+pub(super) struct Reading<'a> {
+    /// The targets that are compiled for.
+    pub(super) triples: &'a [&'a str],
+    /// Takes from a text what differs from checkout to checkout.
+    pub(super) portable: &'a dyn Fn(&str) -> String,
+    /// Variables of `build.env`.
+    pub(super) declared: &'a BTreeMap<String, String>,
+    /// Whether all of it is compiled in containers.
+    pub(super) in_container: bool,
+}
 
 /// The merged configuration.
 #[derive(Debug, Default)]
@@ -106,20 +119,15 @@ impl Config {
     }
 
     /// Everything else that reaches the compiler, by the name a user would call it. Paths are made
-    /// portable by `portable`; values of environment variables are only hashed.
-    pub(super) fn inputs(&self, environment: &Environment, triples: &[&str], portable: &dyn Fn(&str) -> String) -> Vec<(String, Value)> {
+    /// portable by `portable`; values of environment variables are only hashed. A container sees the
+    /// files, but neither the linkers nor the wrappers that this machine's variables name.
+    pub(super) fn inputs(&self, environment: &Environment, from: &Reading<'_>) -> Vec<(String, Value)> {
+        let Reading { triples, portable, declared, in_container } = from;
         let mut inputs = Vec::new();
         let mut add =
             |name: String, value: &Toml| inputs.push((format!("cargo config: {name}"), hash(&canonical(&portable_toml(value, portable)))));
-        for key in ["env", "profile", "patch", "unstable"] {
+        for key in ["env", "profile", "patch", "paths", "unstable"] {
             self.get(&[key]).into_iter().for_each(|value| add(key.to_owned(), value));
-        }
-        let build = self.get(&["build"]).and_then(Toml::as_table);
-        for (key, value) in build.into_iter().flatten().filter(|(key, _)| key.starts_with("rustc")) {
-            // Which rustc it is says the toolchain, and a compile cache changes no bytes.
-            if key != "rustc" && !is_compile_cache(value.as_str().unwrap_or_default()) {
-                add(format!("build.{key}"), value);
-            }
         }
         let concerns = |name: &str| triples.contains(&name) || name.starts_with("cfg(");
         let targets = self.get(&["target"]).and_then(Toml::as_table);
@@ -137,37 +145,70 @@ impl Config {
                 add(format!("target.{name}"), &value);
             }
         }
+        for (key, program) in self.wrappers(environment, *in_container) {
+            let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+            inputs.push((key.to_owned(), Value::from(name)));
+        }
         let linkers: Vec<String> = triples.iter().map(|triple| variable(triple, "LINKER")).collect();
         let reaches = |name: &str| {
             name.starts_with("CARGO_PROFILE_")
                 || name.starts_with("CARGO_UNSTABLE_")
-                || matches!(name, "CARGO_BUILD_RUSTC_WRAPPER" | "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER")
-                || matches!(name, "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "RUSTC_BOOTSTRAP")
-                || linkers.iter().any(|linker| linker == name)
+                || name == "RUSTC_BOOTSTRAP"
+                || (!in_container && linkers.iter().any(|linker| linker == name))
         };
-        let variables = environment.iter().filter(|(name, value)| reaches(name) && !is_compile_cache(value));
+        // What the manifest declares is an input already.
+        let variables = environment.iter().filter(|(name, _)| reaches(name) && !declared.contains_key(*name));
         inputs.extend(variables.map(|(name, value)| (name.to_owned(), Value::hash_of(portable(value)))));
         inputs
     }
 
-    /// Whether a profile, or one that it inherits, has a setting: in a manifest's `[profile]`, in
-    /// the configuration or in the environment.
-    pub(super) fn profile_sets(&self, manifest: &Table, environment: &Environment, profile: &str, setting: &str) -> bool {
-        let mut name = profile.to_owned();
-        // A circle of profiles is cargo's to refuse; the bound only keeps us from following it.
-        for _ in 0..16 {
-            let variable = format!("CARGO_PROFILE_{}_{}", screaming(&name), screaming(setting));
-            let declared = |table: Option<&Toml>| table.and_then(|table| table.get(&name)).cloned();
-            let tables = [declared(manifest.get("profile")), declared(self.get(&["profile"]))];
-            if environment.has(&variable) || tables.iter().flatten().any(|table| table.get(setting).is_some()) {
-                return true;
-            }
-            match tables.iter().flatten().find_map(|table| table.get("inherits")?.as_str()) {
-                Some(parent) => name = parent.to_owned(),
-                None => return false,
-            }
-        }
-        false
+    /// The programs that cargo starts in place of rustc, by cargo's key. One that only caches changes no bytes, and an
+    /// empty variable means none, whatever a file says.
+    pub(super) fn wrappers(&self, environment: &Environment, in_container: bool) -> Vec<(&'static str, PathBuf)> {
+        let find = |key: &'static str| {
+            let variable = screaming(key);
+            let set = [variable.clone(), format!("CARGO_BUILD_{variable}")];
+            let set = set.iter().filter(|_| !in_container).find_map(|name| environment.get(name)).map(PathBuf::from);
+            let program = set.or_else(|| self.program(&["build", key]))?;
+            (!program.as_os_str().is_empty() && !is_compile_cache(&program)).then_some((key, program))
+        };
+        ["rustc-wrapper", "rustc-workspace-wrapper"].into_iter().filter_map(find).collect()
+    }
+
+    /// The linker of a target, when one is set.
+    pub(super) fn linker(&self, environment: &Environment, triple: &str, in_container: bool) -> Option<PathBuf> {
+        let set = environment.get(&variable(triple, "LINKER")).filter(|linker| !in_container && !linker.is_empty()).map(PathBuf::from);
+        set.or_else(|| self.program(&["target", triple, "linker"]))
+    }
+
+    /// Flags of profiles, an unstable feature of cargo.
+    pub(super) fn profile_rustflags(&self, manifest: &Table) -> Vec<String> {
+        let profiles = [manifest.get("profile"), self.get(&["profile"])].into_iter().flatten().filter_map(Toml::as_table);
+        profiles.flat_map(Table::values).flat_map(|profile| list(profile.get("rustflags"))).collect()
+    }
+
+    /// The files that were read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// Folders that `[patch]` names, and those of `paths`; a relative one starts where its file's `.cargo` folder stands.
+    pub(super) fn patched_folders(&self) -> Vec<PathBuf> {
+        self.from_files(patched_folders)
+    }
+
+    /// Folders whose packages are taken in place of those that Cargo.lock has.
+    pub(super) fn overriding_folders(&self) -> Vec<PathBuf> {
+        self.from_files(|table| list(table.get("paths")).into_iter().map(PathBuf::from).collect())
+    }
+
+    fn from_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
+        let start = |file: &Path| file.parent().and_then(Path::parent).map(Path::to_owned);
+        let of = |(file, table): &(PathBuf, Table)| {
+            let start = start(file)?;
+            Some(named(table).into_iter().map(|folder| fs::absolute(&start, &folder)).collect::<Vec<_>>())
+        };
+        self.files.iter().filter_map(of).flatten().collect()
     }
 
     fn cfg_tables(&self) -> impl Iterator<Item = (&str, &Toml)> {
@@ -177,12 +218,13 @@ impl Config {
 }
 
 /// The variable that cargo reads for a target: `CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER`.
-fn variable(triple: &str, key: &str) -> String {
+pub(super) fn variable(triple: &str, key: &str) -> String {
     format!("CARGO_TARGET_{}_{key}", screaming(triple))
 }
 
-fn is_compile_cache(wrapper: &str) -> bool {
-    Path::new(wrapper).file_stem().is_some_and(|name| name == "sccache")
+fn is_compile_cache(wrapper: &Path) -> bool {
+    const CACHES: [&str; 5] = ["sccache", "sccache-dist", "ccache", "cachepot", "kache"];
+    wrapper.file_stem().is_some_and(|name| CACHES.iter().any(|cache| name == *cache))
 }
 
 fn screaming(name: &str) -> String {
@@ -286,8 +328,8 @@ mod tests {
 
     #[test]
     fn values_of_variables_never_show() {
-        let inputs =
-            config("").inputs(&environment(&[("CARGO_PROFILE_RELEASE_LTO", "hunter2"), ("HOME", "x")]), &[TRIPLE], &|text| text.to_owned());
+        let variables = environment(&[("CARGO_PROFILE_RELEASE_LTO", "hunter2"), ("HOME", "x")]);
+        let inputs = config("").inputs(&variables, &reading());
         assert_eq!(inputs, [("CARGO_PROFILE_RELEASE_LTO".to_owned(), Value::hash_of("hunter2"))]);
     }
 
@@ -296,17 +338,36 @@ mod tests {
         let config = config(
             "[target.other]\nlinker = 'a'\n[target.x86_64-unknown-linux-gnu]\nlinker = 'b'\n[build]\nrustc-wrapper = 'c'\njobs = 2\n",
         );
-        let names: Vec<String> =
-            config.inputs(&Environment::default(), &[TRIPLE], &|text| text.to_owned()).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["cargo config: build.rustc-wrapper", "cargo config: target.x86_64-unknown-linux-gnu"]);
+        assert_eq!(names(&config, &[]), ["cargo config: target.x86_64-unknown-linux-gnu", "rustc-wrapper = c"]);
+    }
+
+    fn reading() -> Reading<'static> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        Reading { triples: &[TRIPLE], portable: &|text| text.to_owned(), declared: &NONE, in_container: false }
+    }
+
+    /// The names of the inputs, and of programs the values.
+    fn names(config: &Config, variables: &[(&str, &str)]) -> Vec<String> {
+        let inputs = config.inputs(&environment(variables), &reading()).into_iter();
+        inputs
+            .map(|(name, value)| match value {
+                Value::Text(text) => format!("{name} = {text}"),
+                _ => name,
+            })
+            .collect()
     }
 
     #[test]
-    fn a_profile_inherits_what_its_parent_sets() {
-        let manifest: Table = "[profile.release]\nstrip = 'none'\n[profile.dist]\ninherits = 'release'\n".parse().unwrap();
-        let sets =
-            |profile: &str, variables: &[(&str, &str)]| config("").profile_sets(&manifest, &environment(variables), profile, "strip");
-        assert!(sets("dist", &[]) && sets("release", &[]) && !sets("dev", &[]));
-        assert!(sets("dev", &[("CARGO_PROFILE_DEV_STRIP", "true")]));
+    fn a_wrapper_that_only_caches_or_is_empty_is_no_input() {
+        for cache in ["", "sccache", "/opt/bin/sccache", "ccache", "kache", "cachepot", "sccache-dist", "sccache.exe"] {
+            assert_eq!(names(&config(""), &[("RUSTC_WRAPPER", cache), ("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", cache)]), [""; 0], "{cache}");
+        }
+        let wrapped = config("build.rustc-wrapper = '/opt/one/wrap'");
+        assert_eq!(names(&wrapped, &[]), ["rustc-wrapper = wrap"]);
+        assert_eq!(names(&wrapped, &[("RUSTC_WRAPPER", "")]), [""; 0]);
+        assert_eq!(
+            names(&wrapped, &[("RUSTC_WRAPPER", "/home/me/other"), ("CARGO_BUILD_RUSTC_WRAPPER", "third")]),
+            ["rustc-wrapper = other"]
+        );
     }
 }

@@ -1,180 +1,290 @@
-//! After the compile: did the compiler read only what the key holds?
+//! After the compile: what the compiler and the build scripts read, beside what the key holds.
+//!
+//! Files in the repository that the key lacks, and variables, are learned. Files that the build itself writes are
+//! outputs, and no inputs. Files elsewhere, such as headers of the system, are only told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use union_build::diag::Code;
 
-use super::compile::{Compiled, notes_of_library};
-use super::sources::relative;
-use super::{CodeInputs, Package, Snapshot, depinfo};
+use super::compile::{Compiled, Kind, Script, Unit};
+use super::freshness::Freshness;
+use super::inputs::PackageInputs;
+use super::sources::{Sources, relative};
+use super::{AllLearned, CodeInputs, Learned, Package, Snapshot, depinfo};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
-/// What is to be said about a compile that is otherwise in order.
+mod variables;
+
+/// What a compile that is otherwise in order has shown.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Variables that reached the code and are not in the key, as `EnvNotCovered`.
-    pub warnings: Vec<Error>,
-    /// Files outside of the workspace that the compiler read.
-    pub outside: Vec<PathBuf>,
+    /// Everything that the local packages depend on beyond their own files, by package.
+    pub learned: AllLearned,
+    /// Files outside of the repository that the compiler read.
+    pub outside: BTreeSet<PathBuf>,
 }
 
-/// Compares what was read for an image's binaries with what its key holds.
+impl Findings {
+    /// Adds what another compile has shown.
+    pub fn merge(&mut self, other: Self) {
+        for (name, learned) in other.learned {
+            self.learned.entry(name).or_default().merge(&learned);
+        }
+        self.outside.extend(other.outside);
+    }
+
+    /// What Union.lock shall hold from now on, with what it lacks in words; `None` when it lacks nothing.
+    ///
+    /// When it is written, files and variables of `complete` that no compile names any more are left out. Other
+    /// packages may be read in another way by the binaries of somebody else.
+    pub fn beyond(&self, known: &AllLearned, complete: Option<&str>) -> Option<(AllLearned, Vec<String>)> {
+        let (mut all, mut words, nothing) = (known.clone(), Vec::new(), Learned::default());
+        for (name, learned) in &self.learned {
+            let before = known.get(name).unwrap_or(&nothing);
+            let new = learned.beyond(before);
+            if new.is_empty() {
+                continue;
+            }
+            words.extend(new.into_iter().map(|what| format!("{what} of `{name}`")));
+            let entry = all.entry(name.clone()).or_default();
+            if complete == Some(name.as_str()) {
+                let outputs = std::mem::take(&mut entry.outputs);
+                *entry = learned.clone();
+                entry.outputs.extend(outputs);
+            } else {
+                entry.merge(learned);
+            }
+        }
+        (!words.is_empty()).then_some((all, words))
+    }
+}
+
+/// Compares what was read with what the keys of some images hold. Also gives the ids of packages whose build script
+/// has to run before anybody can say whether a file is its output.
 ///
 /// # Errors
-/// `InputNotCovered`, with the line to add; `FileUnreadable`.
-pub fn uncovered(snapshot: &Snapshot<'_>, package: &Package, inputs: &CodeInputs, compiled: &Compiled) -> Result<Findings> {
-    let read = read_files(snapshot, inputs, compiled)?;
-    let mut covered = inputs.files.clone();
-    covered.extend(inputs.folders.iter().map(|folder| folder.join("Cargo.toml")));
-    covered.extend(["Cargo.toml", "Cargo.lock"].map(|name| snapshot.workspace.root.join(name)));
-    let missing: Vec<PathBuf> = read.into_iter().filter(|file| !covered.contains(file)).collect();
-    // A link may have given a file a second name.
-    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    let real_covered: BTreeSet<PathBuf> = if missing.is_empty() { BTreeSet::new() } else { covered.iter().map(real).collect() };
-    let missing = missing.into_iter().filter(|file| !real_covered.contains(&real(file)));
-    let is_ours =
-        |file: &PathBuf| file.starts_with(&snapshot.workspace.root) || inputs.folders.iter().any(|folder| file.starts_with(folder));
-    let (ours, outside): (Vec<PathBuf>, Vec<PathBuf>) = missing.partition(is_ours);
-    if !ours.is_empty() {
-        return Err(not_covered(package, inputs, &ours)?);
+/// `InputNotCovered` for a file that an image excludes; `FileUnreadable`.
+pub(super) fn examine(
+    snapshot: &Snapshot<'_>,
+    package: &Package,
+    inputs: &[&CodeInputs],
+    compiled: &Compiled,
+    freshness: &Freshness,
+) -> Result<(Findings, BTreeSet<String>)> {
+    let Some(first) = inputs.first() else { return Ok(Default::default()) };
+    let mut examination = Examination {
+        snapshot,
+        inputs,
+        covered: covered(snapshot, inputs),
+        exempt: snapshot.not_inputs(),
+        findings: Findings::default(),
+        unclear: BTreeSet::new(),
+    };
+    let is_local = |id: &str| first.packages.iter().any(|local| local.package.id == id);
+    let mut attributed = BTreeSet::new();
+    for local in &first.packages {
+        let read = Read::of(snapshot, local, compiled, freshness)?;
+        examination.package(local, &read)?;
+        attributed.extend(read.files);
     }
-    Ok(Findings { warnings: watched(snapshot, inputs, compiled)?, outside })
+    if let Some(built) = first.packages.iter().find(|local| local.package.id == package.id) {
+        // What cargo names for the executables, and nobody above has: it belongs to the package that is built.
+        let mut files = executables_files(snapshot, inputs, compiled, package)?;
+        files.retain(|file| !attributed.contains(file));
+        examination.package(built, &Read { files, ..Read::default() })?;
+        let names = variables::of_others(snapshot, compiled, &is_local)?;
+        examination.findings.learned.entry(package.name.clone()).or_default().variables.extend(names);
+    }
+    Ok((examination.findings, examination.unclear))
 }
 
-/// Every file that cargo names as read for the image's executables, less what is nobody's input. A
-/// folder, which only a build script can watch, stands for all files in it.
-fn read_files(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) -> Result<BTreeSet<PathBuf>> {
-    let exempt = snapshot.not_inputs();
+/// What was read for one package.
+#[derive(Default)]
+struct Read {
+    /// Files and directories, absolute.
+    files: BTreeSet<PathBuf>,
+    variables: BTreeSet<String>,
+    /// Whether it has a build script that watches no file.
+    is_watched_whole: bool,
+    /// When its build script last ran, and whether that was in this compile.
+    script: Option<(SystemTime, bool)>,
+}
+
+impl Read {
+    fn of(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &Compiled, freshness: &Freshness) -> Result<Self> {
+        let mut read = Self::default();
+        let package = &local.package;
+        let scripts: Vec<&Script> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
+        let set: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
+        let root = &snapshot.workspace.root;
+        for unit in compiled.units.iter().filter(|unit| unit.package == package.id) {
+            let notes = notes_of(unit)?;
+            read.files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(root, Path::new(file))));
+            let is_script = unit.kind == Kind::Script;
+            let names = depinfo::variables(&notes).filter(|name| !set.contains(name) && !variables::is_none_of_ours(name, is_script));
+            read.variables.extend(names.map(str::to_owned));
+        }
+        for script in scripts {
+            let output = output_of(script)?;
+            let mut paths = depinfo::watched_paths(&output).peekable();
+            read.is_watched_whole |= paths.peek().is_none();
+            read.files.extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
+            let names = depinfo::watched_variables(&output).filter(|name| !variables::is_none_of_ours(name, true));
+            read.variables.extend(names.map(str::to_owned));
+            let at =
+                script.out_dir.parent().and_then(|directory| std::fs::metadata(directory.join("invoked.timestamp")).ok()?.modified().ok());
+            read.script = at.map(|at| (at, freshness.has_run(script))).max(read.script);
+        }
+        Ok(read)
+    }
+}
+
+/// One look at a compile.
+struct Examination<'a> {
+    snapshot: &'a Snapshot<'a>,
+    inputs: &'a [&'a CodeInputs],
+    /// The files that the keys hold, under every name.
+    covered: BTreeSet<PathBuf>,
+    exempt: Vec<PathBuf>,
+    findings: Findings,
+    unclear: BTreeSet<String>,
+}
+
+impl Examination<'_> {
+    fn package(&mut self, local: &Arc<PackageInputs>, read: &Read) -> Result<()> {
+        let mut learned = Learned { variables: read.variables.clone(), whole: read.is_watched_whole, ..Learned::default() };
+        for file in &read.files {
+            self.file(local, read, file, &mut learned)?;
+        }
+        if let Some((at, true)) = read.script {
+            learned.outputs.extend(self.written(local, at)?);
+        }
+        self.findings.learned.entry(local.package.name.clone()).or_default().merge(&learned);
+        Ok(())
+    }
+
+    fn file(&mut self, local: &Arc<PackageInputs>, read: &Read, file: &Path, learned: &mut Learned) -> Result<()> {
+        let (snapshot, folder) = (self.snapshot, &local.package.folder);
+        let repository = snapshot.sources.repository_of(&local.package);
+        if self.exempt.iter().any(|directory| file.starts_with(directory)) {
+            return Ok(());
+        }
+        if repository.is_git_file(file) {
+            learned.revision = true;
+            return Ok(());
+        }
+        let name = relative(folder, file)?;
+        if !file.exists() {
+            return Ok(());
+        }
+        let ignored = file.starts_with(&repository.root) && repository.ignores(file, file.is_dir()) && !repository.tracks(file);
+        if self.inputs.iter().any(|inputs| inputs.excluded.has(file)) {
+            // What a build script writes is not its input, when the user says so too.
+            return if ignored && read.script.is_some() { Ok(()) } else { Err(self.excluded(local, &name)) };
+        }
+        if local.learned.inputs.contains(&name) {
+            learned.inputs.insert(name);
+            return Ok(());
+        }
+        if file.is_dir() {
+            let watched = snapshot.sources.watched(file, &repository)?;
+            if watched.iter().all(|file| self.is_covered(file) || self.is_output(local, file)) {
+                return Ok(());
+            }
+        } else if !file.is_file() || self.is_covered(file) {
+            return Ok(());
+        }
+        let is_ours = [&repository.root, &snapshot.workspace.root, folder].into_iter().any(|directory| file.starts_with(directory));
+        if !is_ours {
+            self.findings.outside.insert(file.to_owned());
+            return Ok(());
+        }
+        if self.is_output(local, file) {
+            learned.outputs.insert(name);
+            return Ok(());
+        }
+        if let (true, Some((at, in_this_compile))) = (ignored && file.is_file() && file.starts_with(folder), read.script)
+            && modified(file).is_some_and(|modified| modified >= at)
+        {
+            if in_this_compile {
+                learned.outputs.insert(name);
+            } else {
+                self.unclear.insert(local.package.id.clone());
+            }
+            return Ok(());
+        }
+        learned.inputs.insert(name);
+        Ok(())
+    }
+
+    /// Files of a package that did not exist before its build script ran in this compile.
+    fn written(&self, local: &PackageInputs, at: SystemTime) -> Result<BTreeSet<String>> {
+        let now = Sources::new(self.exempt.clone()).of_package(&local.package, local.learned.whole)?;
+        let new = now.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
+        let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= at));
+        new.map(|file| relative(&local.package.folder, &file)).collect()
+    }
+
+    fn is_covered(&self, file: &Path) -> bool {
+        // A link may have given a file a second name.
+        self.covered.contains(file) || file.canonicalize().is_ok_and(|real| self.covered.contains(&real))
+    }
+
+    /// Whether a file is known as something that the package's build script writes.
+    fn is_output(&self, local: &PackageInputs, file: &Path) -> bool {
+        let known = relative(&local.package.folder, file).is_ok_and(|name| local.learned.outputs.contains(&name));
+        known && !self.snapshot.sources.repository_of(&local.package).tracks(file)
+    }
+
+    fn excluded(&self, local: &PackageInputs, name: &str) -> Error {
+        let tried = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
+        Error::new(Code::InputNotCovered, tried).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
+    }
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).ok()?.modified().ok()
+}
+
+/// The files that keys hold, by the names that they have and by those behind links. Manifests, lock files and the
+/// choice of a toolchain are held by their values.
+fn covered(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs]) -> BTreeSet<PathBuf> {
+    let mut covered: BTreeSet<PathBuf> = inputs.iter().flat_map(|inputs| inputs.files.iter().cloned()).collect();
+    let by_value =
+        ["Cargo.toml", "Cargo.lock", "Union.lock", "rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml"];
+    let packages = inputs.iter().flat_map(|inputs| &inputs.packages).map(|local| &local.package);
+    for directory in packages.flat_map(|package| [&package.folder, &package.root]).chain([&snapshot.workspace.root]) {
+        covered.extend(by_value.map(|name| directory.join(name)));
+    }
+    let real: Vec<PathBuf> = covered.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    covered.extend(real);
+    covered
+}
+
+/// Every file that cargo names as read for the images' executables.
+fn executables_files(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs], compiled: &Compiled, package: &Package) -> Result<BTreeSet<PathBuf>> {
     // cargo writes relative paths when it was told from where.
     let base = snapshot.config.program(&["build", "dep-info-basedir"]).unwrap_or_else(|| snapshot.workspace.root.clone());
     let mut files = BTreeSet::new();
-    for (_, executable) in compiled.executables.iter().filter(|(name, _)| inputs.binaries.contains(*name)) {
-        for file in depinfo::files(&fs::read_to_string(&executable.with_extension("d"))?) {
-            let path = fs::absolute(&base, Path::new(&file));
-            if exempt.iter().any(|folder| path.starts_with(folder)) {
-                continue;
-            }
-            if path.is_dir() {
-                files.extend(snapshot.sources.below(&path)?.iter().cloned());
-            } else if path.exists() {
-                files.insert(path);
-            }
+    for (name, executable) in compiled.executables(package) {
+        if inputs.iter().any(|inputs| inputs.binaries.contains(&name)) {
+            let notes = fs::read_if_exists(&executable.with_extension("d"))?.unwrap_or_default();
+            files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(&base, Path::new(file))));
         }
     }
     Ok(files)
 }
 
-fn not_covered(package: &Package, inputs: &CodeInputs, files: &[PathBuf]) -> Result<Error> {
-    let names = files.iter().map(|file| relative(&package.folder, file)).collect::<Result<Vec<_>>>()?;
-    let list = |quote: char| names.iter().map(|name| format!("{quote}{name}{quote}")).collect::<Vec<_>>().join(", ");
-    let error =
-        Error::new(Code::InputNotCovered, format!("the code of `{}` contains {}, which the key does not cover", package.name, list('`')));
-    Ok(if files.iter().any(|file| inputs.excluded.has(file)) {
-        error.help("It is left out by `exclude`: narrow the pattern.")
-    } else {
-        error.help(format!("Add `inputs = [{}]` to the image in `{}`.", list('"'), package.manifest.path.display()))
-    })
+fn notes_of(unit: &Unit) -> Result<String> {
+    Ok(depinfo::notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }
 
-/// Variables that are set, that a build script watches or code embeds, and that the key lacks.
-fn watched(snapshot: &Snapshot<'_>, inputs: &CodeInputs, compiled: &Compiled) -> Result<Vec<Error>> {
-    let environment = &snapshot.cargo.environment;
-    let matters = |name: &str| environment.has(name) && !is_cargo_s_own(name) && !inputs.variables.contains(name);
-    let mut found: BTreeMap<String, (String, &str)> = BTreeMap::new();
-    for (package, out_dir) in &compiled.build_scripts {
-        let output = out_dir.parent().map(|folder| fs::read_if_exists(&folder.join("output"))).transpose()?.flatten().unwrap_or_default();
-        for name in depinfo::watched(&output).filter(|name| matters(name)) {
-            found.entry(name.to_owned()).or_insert_with(|| (short_name(package), "the build script of"));
-        }
-    }
-    let libraries = compiled.libraries.iter().filter_map(|(package, path)| Some((short_name(package), notes_of_library(path)?)));
-    let binaries = compiled.executables.iter().filter(|(name, _)| inputs.binaries.contains(*name));
-    let binaries = binaries.filter_map(|(name, path)| Some((name.clone(), notes_of_binary(path)?)));
-    for (package, notes) in libraries.chain(binaries) {
-        let text = fs::read_if_exists(&notes)?.unwrap_or_default();
-        for name in depinfo::variables(&text).filter(|name| matters(name)) {
-            found.entry(name.to_owned()).or_insert_with(|| (package.clone(), "the code of"));
-        }
-    }
-    let warning = |(name, (package, who)): (String, (String, &str))| {
-        let tried = format!("{who} `{package}` depends on the variable `{name}`, which is set and which the key does not hold");
-        Error::new(Code::EnvNotCovered, tried).help(format!("Set `{name}` under `build.env`, or unset it."))
-    };
-    Ok(found.into_iter().map(warning).collect())
-}
-
-/// The compiler's notes about an executable stand beside the file that cargo linked it from.
-fn notes_of_binary(executable: &Path) -> Option<PathBuf> {
-    let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
-    let linked = std::fs::read_dir(executable.parent()?.join("deps")).ok()?;
-    let mut candidates: Vec<PathBuf> = linked.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    candidates
-        .retain(|path| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
-    let found = candidates.into_iter().find(|path| is_same_file(path, executable))?;
-    Some(found.with_extension("d"))
-}
-
-#[cfg(unix)]
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    identity(a).is_some() && identity(a) == identity(b)
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &Path, _: &Path) -> bool {
-    false
-}
-
-/// Variables that cargo sets for what it runs, and those that belong to the machine.
-fn is_cargo_s_own(name: &str) -> bool {
-    const OWN: &[&str] = &[
-        "DEBUG",
-        "HOME",
-        "HOST",
-        "NUM_JOBS",
-        "OPT_LEVEL",
-        "OUT_DIR",
-        "PATH",
-        "PROFILE",
-        "RUSTC",
-        "RUSTC_LINKER",
-        "RUSTDOC",
-        "SOURCE_DATE_EPOCH",
-        "TARGET",
-    ];
-    name == "CARGO" || name.starts_with("CARGO_") || name.starts_with("DEP_") || OWN.contains(&name)
-}
-
-/// `helper` of `path+file:///ws/helper#0.1.0` and of `registry+https://…#helper@0.1.0`.
-fn short_name(id: &str) -> String {
-    let (place, fragment) = id.split_once('#').unwrap_or(("", id));
-    match fragment.split_once('@') {
-        Some((name, _)) => name.to_owned(),
-        None => place.rsplit('/').next().unwrap_or(fragment).to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_package_is_called_by_its_name() {
-        for (id, name) in [
-            ("path+file:///ws/helper#0.1.0", "helper"),
-            ("path+file:///ws/folder#helper@0.1.0", "helper"),
-            ("registry+https://example.com/index#serde@1.0.0", "serde"),
-        ] {
-            assert_eq!(short_name(id), name);
-        }
-    }
-
-    #[test]
-    fn what_cargo_sets_itself_is_nobody_s_input() {
-        assert!(["OUT_DIR", "CARGO_PKG_VERSION", "DEP_Z_ROOT", "CARGO"].iter().all(|name| is_cargo_s_own(name)));
-        assert!(!["OPENSSL_DIR", "CC", "CARGOES"].iter().any(|name| is_cargo_s_own(name)));
-    }
+fn output_of(script: &Script) -> Result<String> {
+    let path = script.out_dir.parent().map(|directory| directory.join("output"));
+    Ok(path.map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }

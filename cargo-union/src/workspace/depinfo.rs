@@ -1,5 +1,9 @@
 //! The notes of cargo and rustc about what was read, in the language of make.
 
+use std::path::{Path, PathBuf};
+
+use super::compile::{Kind, Unit};
+
 /// The files that the first rule names after its colon; a backslash stands before a space.
 pub(super) fn files(text: &str) -> Vec<String> {
     let line = text.lines().next().unwrap_or_default();
@@ -18,6 +22,50 @@ pub(super) fn files(text: &str) -> Vec<String> {
     found
 }
 
+/// The compiler's notes about a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script
+/// the only such file of its directory, and an executable one beside the file that cargo linked it from.
+pub(super) fn notes(unit: &Unit) -> Option<PathBuf> {
+    match unit.kind {
+        Kind::Library => {
+            let stem = unit.path.file_stem()?.to_str()?;
+            Some(unit.linked_in.join(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
+        }
+        Kind::Script => {
+            let mut files = std::fs::read_dir(&unit.linked_in).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+            files.find(|path| path.extension().is_some_and(|extension| extension == "d"))
+        }
+        Kind::Binary => notes_of_executable(&unit.path, &unit.linked_in),
+    }
+}
+
+fn notes_of_executable(executable: &Path, linked_in: &Path) -> Option<PathBuf> {
+    let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
+    let linked = std::fs::read_dir(linked_in).ok()?;
+    let mut candidates: Vec<PathBuf> = linked.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    candidates
+        .retain(|path| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
+    let found = candidates.iter().find(|path| is_same_file(path, executable)).cloned();
+    // Where cargo copies instead of linking, the executable that was linked last is the one.
+    let size = std::fs::metadata(executable).ok()?.len();
+    let last = || {
+        let alike = candidates.iter().filter_map(|path| Some((path, std::fs::metadata(path).ok()?)));
+        alike.filter(|(_, file)| file.len() == size).max_by_key(|(_, file)| file.modified().ok()).map(|(path, _)| path.clone())
+    };
+    Some(found.or_else(last)?.with_extension("d"))
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    identity(a).is_some() && identity(a) == identity(b)
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// The variables that `env!` and `option_env!` asked for.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
     let named = text.lines().filter_map(|line| line.strip_prefix("# env-dep:"));
@@ -25,10 +73,19 @@ pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The variables that a build script asked cargo to watch, from what it printed.
-pub(super) fn watched(output: &str) -> impl Iterator<Item = &str> {
-    output.lines().filter_map(|line| {
+pub(super) fn watched_variables(output: &str) -> impl Iterator<Item = &str> {
+    printed(output, "rerun-if-env-changed=")
+}
+
+/// The files and directories that a build script asked cargo to watch, from what it printed.
+pub(super) fn watched_paths(output: &str) -> impl Iterator<Item = &str> {
+    printed(output, "rerun-if-changed=")
+}
+
+fn printed<'a>(output: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
+    output.lines().filter_map(move |line| {
         let line = line.strip_prefix("cargo::").or_else(|| line.strip_prefix("cargo:"))?;
-        line.strip_prefix("rerun-if-env-changed=").map(str::trim)
+        line.strip_prefix(key).map(str::trim)
     })
 }
 
@@ -53,6 +110,7 @@ mod tests {
     #[test]
     fn both_ways_to_talk_to_cargo_are_understood() {
         let text = "cargo:rerun-if-env-changed=OLD\ncargo::rerun-if-env-changed=NEW\ncargo::rerun-if-changed=build.rs\nhello\n";
-        assert_eq!(watched(text).collect::<Vec<_>>(), ["OLD", "NEW"]);
+        assert_eq!(watched_variables(text).collect::<Vec<_>>(), ["OLD", "NEW"]);
+        assert_eq!(watched_paths(text).collect::<Vec<_>>(), ["build.rs"]);
     }
 }

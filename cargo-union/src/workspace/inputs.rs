@@ -4,16 +4,19 @@
 //! wherever it stands. Inputs are named as a user would name them, for a plan shows their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec::Pattern;
 
+use super::config::Reading;
+use super::learned::{AllLearned, Learned};
 use super::sources::{Excluded, relative};
-use super::{CompileSettings, Linkage, Package, Snapshot, manifest};
+use super::{CompileSettings, Linkage, Package, Place, Snapshot, manifest};
 use crate::base::error::{Error, Result};
+use crate::base::fs;
 
 /// What an image says about its code.
 #[derive(Clone, Debug)]
@@ -30,17 +33,23 @@ pub struct Settings {
     pub exclude: Vec<Pattern>,
     /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
     pub toolchains: Vec<(String, String)>,
+    /// Where each target is compiled, once `auto` has been decided.
+    pub places: Vec<Place>,
+    /// What else has a part in it, by the name that an input has: zig's release, this machine's processor.
+    pub tools: BTreeMap<String, String>,
 }
 
 /// The inputs of an image's code, and what they cover.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CodeInputs {
     /// The named inputs.
     pub inputs: Inputs,
-    /// The files behind them, absolute.
+    /// Patterns of the image's `inputs` that match no file, with their places.
+    pub unmatched: Vec<String>,
+    /// The local packages that the code is made from.
+    pub(super) packages: Vec<Arc<PackageInputs>>,
+    /// The files behind the inputs, absolute.
     pub(super) files: BTreeSet<PathBuf>,
-    /// Folders of the local packages in the closure.
-    pub(super) folders: BTreeSet<PathBuf>,
     /// The environment variables behind them.
     pub(super) variables: BTreeSet<String>,
     /// The binaries that the image carries; others are none of its business.
@@ -48,34 +57,62 @@ pub struct CodeInputs {
     pub(super) excluded: Excluded,
 }
 
+/// What one local package is made from, by itself.
+#[derive(Debug)]
+pub(super) struct PackageInputs {
+    /// The package.
+    pub(super) package: Package,
+    /// What of it is known beyond its directory.
+    pub(super) learned: Learned,
+    /// What of its manifest counts, and of the one that it inherits from.
+    pub(super) manifests: Vec<(String, Value)>,
+    /// Its files, with what each is called.
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// The revision of its repository, when it depends on it.
+    pub(super) revision: Option<String>,
+}
+
 /// What all images of a package share.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     inputs: Inputs,
-    /// Its own files and those of the local packages that it needs, with what each is called.
-    sources: BTreeMap<PathBuf, String>,
-    folders: BTreeSet<PathBuf>,
+    packages: Vec<Arc<PackageInputs>>,
+    /// What it was found with.
+    learned: AllLearned,
 }
 
 impl Snapshot<'_> {
-    /// The inputs of one image's code.
+    /// The inputs of one image's code. `learned` is what earlier compiles have shown.
     ///
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
-    pub fn inputs(&self, package: &Package, settings: &Settings) -> Result<CodeInputs> {
-        let part = self.part(package)?;
+    pub fn inputs(&self, package: &Package, settings: &Settings, learned: &AllLearned) -> Result<CodeInputs> {
+        let part = self.part(package, learned)?;
         let mut found = CodeInputs {
             inputs: part.inputs.clone(),
+            unmatched: Vec::new(),
+            packages: part.packages.clone(),
             files: BTreeSet::new(),
-            folders: part.folders.clone(),
             variables: BTreeSet::new(),
             binaries: settings.binaries.clone(),
             excluded: Excluded::new(&settings.exclude)?,
         };
-        self.settings(package, settings, &mut found);
-        let mut sources = part.sources.clone();
+        self.settings(package, settings, &mut found)?;
+        let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for local in &part.packages {
+            sources.extend(local.files.iter().map(|(file, name)| (file.clone(), name.clone())));
+            for variable in &local.learned.variables {
+                if found.variables.insert(variable.clone()) {
+                    found.inputs.insert(format!("variable {variable}"), self.variable(variable));
+                }
+            }
+        }
         for pattern in &settings.inputs {
-            for file in self.sources.matching(pattern)? {
+            let matching = self.sources.matching(pattern)?;
+            if matching.is_empty() {
+                found.unmatched.push(format!("`{}` of `inputs` at {} matches no file", pattern.glob.value, pattern.glob.origin));
+            }
+            for file in matching {
                 let name = file_name(relative(&self.workspace.root, &file)?);
                 sources.insert(file, name);
             }
@@ -87,20 +124,25 @@ impl Snapshot<'_> {
         Ok(found)
     }
 
+    /// The value of an environment variable as a key holds it: never in clear.
+    pub(super) fn variable(&self, name: &str) -> Value {
+        self.cargo.environment.get(name).map_or_else(|| Value::from("unset"), |value| Value::hash_of(self.portable(value)))
+    }
+
     /// What all images of a package share, found once.
-    fn part(&self, package: &Package) -> Result<Arc<Part>> {
+    fn part(&self, package: &Package, learned: &AllLearned) -> Result<Arc<Part>> {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(part) = parts.get(&package.id) {
+        if let Some(part) = parts.get(&package.id).filter(|part| part.learned == *learned) {
             return Ok(part.clone());
         }
-        let part = Arc::new(self.find_part(package)?);
+        let part = Arc::new(self.find_part(package, learned)?);
         parts.insert(package.id.clone(), part.clone());
         Ok(part)
     }
 
-    fn find_part(&self, package: &Package) -> Result<Part> {
+    fn find_part(&self, package: &Package, learned: &AllLearned) -> Result<Part> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
-        let mut part = Part::default();
+        let mut part = Part { learned: learned.clone(), ..Part::default() };
         part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
         for (name, version) in closure.versions() {
             part.inputs.insert(format!("Cargo.lock: {name}"), version);
@@ -113,25 +155,79 @@ impl Snapshot<'_> {
                 let tried = format!("Cargo.lock takes `{} {}` from this disk, but no manifest names its folder", entry.name, entry.version);
                 Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
-            let name = relative(&self.workspace.root, &local.manifest.path)?;
-            part.inputs.insert(name, self.sources.manifest(local)?);
-            part.folders.insert(local.folder.clone());
-            // What a package inherits from another workspace is all of that manifest: it changes seldom.
-            let root = local.root.join("Cargo.toml");
-            if local.root != self.workspace.root && root != local.manifest.path {
-                part.inputs.insert(relative(&self.workspace.root, &root)?, self.sources.hash(&root)?);
+            let found = self.package(local, learned.get(&local.name).cloned().unwrap_or_default())?;
+            for (name, value) in &found.manifests {
+                part.inputs.insert(name.clone(), value.clone());
             }
-            for file in self.sources.of_package(local)? {
-                let name = file_name(relative(&self.workspace.root, &file)?);
-                part.sources.insert(file, name);
+            if let Some(revision) = &found.revision {
+                part.inputs.insert(format!("revision of {}", local.name), revision.as_str());
             }
+            part.packages.push(Arc::new(found));
         }
         Ok(part)
     }
 
-    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) {
+    /// What one local package is made from.
+    fn package(&self, local: &Package, learned: Learned) -> Result<PackageInputs> {
+        let named = |path: &Path| relative(&self.workspace.root, path);
+        let mut manifests = vec![(named(&local.manifest.path)?, self.sources.manifest(local, self.tests_reach_code())?)];
+        // What a package inherits from another workspace is all of that manifest: it changes seldom.
+        let root = local.root.join("Cargo.toml");
+        if local.root != self.workspace.root && root != local.manifest.path {
+            manifests.push((format!("{}: workspace", named(&root)?), self.sources.hash(&root)?));
+        }
+        let mut files = BTreeMap::new();
+        for file in self.files(local, &learned)? {
+            let name = file_name(named(&file)?);
+            files.insert(file, name);
+        }
+        let revision = learned.revision.then(|| self.sources.repository_of(local).revision().unwrap_or_else(|| "none".to_owned()));
+        Ok(PackageInputs { package: local.clone(), learned, manifests, files, revision })
+    }
+
+    /// Its own files, less what it makes itself, and those that it reads elsewhere.
+    fn files(&self, local: &Package, learned: &Learned) -> Result<BTreeSet<PathBuf>> {
+        let repository = self.sources.repository_of(local);
+        let mut files = self.sources.of_package(local, learned.whole)?;
+        for output in &learned.outputs {
+            let output = fs::absolute(&local.folder, Path::new(output));
+            // Whoever commits a file makes it an input.
+            if !repository.tracks(&output) {
+                files.remove(&output);
+            }
+        }
+        for input in &learned.inputs {
+            let input = fs::absolute(&local.folder, Path::new(input));
+            if input.is_dir() {
+                files.extend(self.sources.watched(&input, &repository)?.iter().cloned());
+            } else if input.is_file() {
+                if !input.starts_with(&local.folder) && input.parent() != Some(repository.root.as_path()) {
+                    files.extend(self.sources.siblings(&input, &repository));
+                }
+                files.insert(input);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Whether features of dependencies that serve only tests reach the code: cargo's first resolver joins them.
+    fn tests_reach_code(&self) -> bool {
+        let of = |table: &str, key: &str| self.root_manifest.get(table)?.get(key)?.as_str().map(str::to_owned);
+        let resolver = of("workspace", "resolver").or_else(|| of("package", "resolver"));
+        let edition = || {
+            of("package", "edition").or_else(|| {
+                let workspace = self.root_manifest.get("workspace")?;
+                workspace.get("package")?.get("edition")?.as_str().map(str::to_owned)
+            })
+        };
+        let is_package = self.root_manifest.contains_key("package");
+        resolver.map_or_else(|| !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"), |resolver| resolver == "1")
+    }
+
+    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) -> Result<()> {
         let compile = &settings.compile;
-        let environment = &self.cargo.environment;
+        let environment = &self.environment(compile);
+        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == Place::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
         let inputs = &mut found.inputs;
         inputs.insert("package", package.name.as_str());
@@ -141,10 +237,15 @@ impl Snapshot<'_> {
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
         inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
-        inputs.insert("compile", compile.place.word());
+        // Where it is compiled, which may be different places for different targets.
+        let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
+        inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
         // The host's compiler has no part in what a container is told to compile.
-        if settings.toolchains.is_empty() {
+        if !in_container {
             inputs.insert("rustc", self.toolchain.value());
+        }
+        for (name, value) in &settings.tools {
+            inputs.insert(name.as_str(), value.as_str());
         }
         for (platform, digest) in &settings.toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
@@ -159,13 +260,20 @@ impl Snapshot<'_> {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
             found.variables.insert(name.clone());
         }
-        for (name, value) in self.config.inputs(environment, &triples, &|text| self.portable(text)) {
+        for (name, file) in self.named_files(environment, &triples, in_container) {
+            found.inputs.insert(name, self.sources.hash(&file)?);
+            found.files.insert(file);
+        }
+        let portable = |text: &str| self.portable(text);
+        let reading = Reading { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        for (name, value) in self.config.inputs(environment, &reading) {
             found.inputs.insert(name.clone(), value);
             found.variables.insert(name);
         }
         let set = self.config.get(&["env"]).and_then(toml::Value::as_table);
         found.variables.extend(set.into_iter().flatten().map(|(name, _)| name.clone()));
         found.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toml::Table;
 use union_build::diag::Code;
 
+use super::config::Config;
 use super::lockfile::Lockfile;
 use super::metadata::outside_package;
 use super::{Cargo, DependencyKind, Package, Reporter, Workspace, manifest};
@@ -46,17 +47,69 @@ pub(super) async fn lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dy
     Lockfile::parse(&path, &fs::read_to_string(&path)?)
 }
 
+/// Where packages outside of the workspace may be, besides where members say.
+pub(super) struct Named {
+    /// Folders that `[patch]` and `[replace]` name.
+    patched: Vec<PathBuf>,
+    /// Packages that cargo's configuration puts in the place of others.
+    overriding: Vec<Package>,
+}
+
+impl Named {
+    pub(super) fn of(root: &Table, config: &Config, overriding: Vec<Package>) -> Self {
+        let mut patched = manifest::patched_folders(root);
+        patched.extend(config.patched_folders());
+        Self { patched, overriding }
+    }
+}
+
+/// The packages in the folders of `paths` in cargo's configuration that stand for packages of Cargo.lock, which is told so:
+/// they are on this disk, whatever the file says.
+///
+/// # Errors
+/// What asking cargo about them ends with.
+pub(super) async fn overriding_packages(
+    cargo: &Cargo,
+    workspace: &Workspace,
+    config: &Config,
+    lockfile: &mut Lockfile,
+) -> Result<Vec<Package>> {
+    let mut packages = Vec::new();
+    let mut open: Vec<(PathBuf, usize)> = config.overriding_folders().into_iter().map(|folder| (folder, 0)).collect();
+    let mut asked = BTreeSet::new();
+    while let Some((folder, depth)) = open.pop() {
+        if !asked.insert(folder.clone()) {
+            continue;
+        }
+        if let Some(package) = outside_package(cargo, &workspace.root, &folder).await?
+            && lockfile.take_from_disk(&package.name)
+        {
+            packages.push(package);
+        }
+        // cargo looks below as well. Nobody nests packages deeper than this.
+        const DEEPEST: usize = 8;
+        let below = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_looked_into = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            depth < DEEPEST && path.is_dir() && !name.starts_with(b".") && name != b"target"
+        };
+        open.extend(below.filter(is_looked_into).map(|path| (path, depth + 1)));
+    }
+    Ok(packages)
+}
+
 /// The packages outside of the workspace that Cargo.lock takes from this disk.
 ///
 /// # Errors
 /// What asking cargo about them ends with.
-pub(super) async fn outside_packages(cargo: &Cargo, workspace: &Workspace, root: &Table, lockfile: &Lockfile) -> Result<Vec<Package>> {
+pub(super) async fn outside_packages(cargo: &Cargo, workspace: &Workspace, named: Named, lockfile: &Lockfile) -> Result<Vec<Package>> {
+    let Named { patched, overriding: mut packages } = named;
     let is_member = |name: &str| workspace.package(name).is_some();
     let missing: BTreeSet<&str> = lockfile.local().map(|entry| entry.name.as_str()).filter(|name| !is_member(name)).collect();
     if missing.is_empty() {
-        return Ok(Vec::new());
+        return Ok(packages);
     }
-    let named = |package: &Package| -> Vec<PathBuf> {
+    let by_path = |package: &Package| -> Vec<PathBuf> {
         let wanted = package
             .dependencies
             .iter()
@@ -64,15 +117,15 @@ pub(super) async fn outside_packages(cargo: &Cargo, workspace: &Workspace, root:
         wanted.filter_map(|dependency| dependency.path.clone()).collect()
     };
     let absolute = |path: &PathBuf| fs::absolute(&workspace.root, path);
-    let mut open: Vec<PathBuf> = manifest::patched_folders(root).iter().map(absolute).collect();
-    open.extend(workspace.packages.iter().flat_map(named));
-    let mut asked: BTreeSet<PathBuf> = workspace.packages.iter().map(|package| package.folder.clone()).collect();
-    let mut packages = Vec::new();
+    let mut open: Vec<PathBuf> = patched.iter().map(absolute).collect();
+    open.extend(workspace.packages.iter().chain(&packages).flat_map(by_path));
+    let known = workspace.packages.iter().chain(&packages);
+    let mut asked: BTreeSet<PathBuf> = known.map(|package| package.folder.clone()).collect();
     while let Some(folder) = open.pop() {
         if asked.insert(folder.clone())
             && let Some(package) = outside_package(cargo, &workspace.root, &folder).await?
         {
-            open.extend(named(&package));
+            open.extend(by_path(&package));
             packages.push(package);
         }
     }

@@ -29,6 +29,9 @@ pub(super) struct Locked {
     checksum: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
+    /// Whether cargo's configuration puts a package of this disk in its place.
+    #[serde(skip)]
+    overridden: bool,
 }
 
 #[derive(Deserialize)]
@@ -38,9 +41,14 @@ struct File {
 }
 
 impl Locked {
-    /// Whether it has no source of its own: a member, or a path dependency.
+    /// Whether it comes from this disk: a member, a path dependency, or what stands in for another package.
     pub(super) fn is_local(&self) -> bool {
-        self.source.is_none()
+        self.source.is_none() || self.overridden
+    }
+
+    /// Whether a package of that name is taken from this disk whatever its version.
+    pub(super) fn is_overridden(&self) -> bool {
+        self.overridden
     }
 
     /// Whether it has a source; a commit, which an entry names, is left out where others need it.
@@ -68,6 +76,18 @@ impl Lockfile {
     /// All entries without a source.
     pub(super) fn local(&self) -> impl Iterator<Item = &Locked> {
         self.packages.iter().filter(|package| package.is_local())
+    }
+
+    /// Lets a package of this disk stand for all those of its name that have a source. Says whether there are any.
+    pub(super) fn take_from_disk(&mut self, name: &str) -> bool {
+        let mut found = false;
+        for index in self.by_name.get(name).into_iter().flatten() {
+            if let Some(package) = self.packages.get_mut(*index).filter(|package| package.source.is_some()) {
+                package.overridden = true;
+                found = true;
+            }
+        }
+        found
     }
 
     /// What no longer fits between this file and a member's manifest, in words.

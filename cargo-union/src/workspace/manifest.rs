@@ -29,21 +29,47 @@ pub(super) fn parse(file: &SourceFile) -> Result<Table> {
     })
 }
 
+/// Keys of `[package]` that no compile sees: they serve registries, readers and `cargo run`.
+const NOT_COMPILED: &[&str] = &[
+    "autobenches",
+    "autoexamples",
+    "autotests",
+    "categories",
+    "default-run",
+    "documentation",
+    "exclude",
+    "include",
+    "keywords",
+    "publish",
+];
+
 /// What of a package's manifest feeds its key: not `metadata.union`, since a changed `retries` or
-/// `registry` compiles nothing anew, and not the root tables, which are inputs of their own.
-pub(super) fn of_package(mut manifest: Table) -> Value {
-    for table in ["workspace", "profile", "patch", "replace"] {
+/// `registry` compiles nothing again, and not the root tables, which are inputs of their own. What serves only
+/// tests counts `with_dev`.
+pub(super) fn of_package(mut manifest: Table, with_dev: bool) -> Value {
+    for table in ["workspace", "profile", "patch", "replace", "badges", "test", "bench", "example"] {
         manifest.remove(table);
     }
-    if let Some(package) = manifest.get_mut("package").and_then(Toml::as_table_mut)
-        && let Some(metadata) = package.get_mut("metadata").and_then(Toml::as_table_mut)
-    {
-        metadata.remove("union");
-        if metadata.is_empty() {
-            package.remove("metadata");
+    if !with_dev {
+        remove_dev(&mut manifest);
+        let targets = manifest.get_mut("target").and_then(Toml::as_table_mut);
+        targets.into_iter().flatten().filter_map(|(_, target)| target.as_table_mut()).for_each(remove_dev);
+    }
+    if let Some(package) = manifest.get_mut("package").and_then(Toml::as_table_mut) {
+        NOT_COMPILED.iter().for_each(|key| drop(package.remove(*key)));
+        if let Some(metadata) = package.get_mut("metadata").and_then(Toml::as_table_mut) {
+            metadata.remove("union");
+            if metadata.is_empty() {
+                package.remove("metadata");
+            }
         }
     }
     hash(&canonical(&Toml::Table(manifest)))
+}
+
+fn remove_dev(table: &mut Table) {
+    table.remove("dev-dependencies");
+    table.remove("dev_dependencies");
 }
 
 /// What of a root manifest feeds the keys of all packages, by name.
@@ -91,7 +117,7 @@ mod tests {
     use super::*;
 
     fn package(text: &str) -> Value {
-        of_package(text.parse().unwrap())
+        of_package(text.parse().unwrap(), false)
     }
 
     const MANIFEST: &str = "[package]\nname = 'a'\nversion = '1.0.0'\n[dependencies]\nserde = '1'\n";
@@ -102,6 +128,10 @@ mod tests {
             "# hi\n[dependencies]\nserde = \"1\" # why\n[package]\nversion = '1.0.0'\nname = 'a'\n".to_owned(),
             format!("{MANIFEST}[package.metadata.union.tasks.train]\nretries = 3\n"),
             format!("{MANIFEST}[workspace.metadata.union]\nregistry = 'ghcr.io/acme'\n"),
+            MANIFEST.replace("version", "keywords = ['k']\ncategories = ['c']\nversion"),
+            format!("{MANIFEST}[dev-dependencies]\nproptest = '1'\n[target.'cfg(unix)'.dev-dependencies]\nlibc = '1'\n")
+                .replace("[target.'cfg(unix)'.dev-dependencies]\nlibc = '1'\n", ""),
+            format!("{MANIFEST}[[test]]\nname = 'a'\n[[bench]]\nname = 'b'\n[[example]]\nname = 'c'\n"),
         ];
         for text in same {
             assert_eq!(package(&text), package(MANIFEST), "{text}");

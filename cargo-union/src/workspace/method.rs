@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use union_build::diag::Code;
 
 use super::linker::{Linker, Machine};
-use super::{Cargo, Snapshot};
+use super::{Cargo, CompileSettings, Snapshot};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Command, Environment, Failed, Output};
 use crate::image::glibc::Glibc;
@@ -128,16 +128,17 @@ impl Workshop for Host {
 
 impl Snapshot<'_> {
     /// Whether the host's cargo can make a binary for a target: it has the standard library, and can link.
-    pub fn can_make(&self, triple: &str) -> bool {
-        self.toolchain.has_target(triple) && !matches!(self.linker(triple), Linker::Missing(_))
+    pub fn can_make(&self, triple: &str, compile: &CompileSettings) -> bool {
+        let linker = || self.linker(&self.environment(compile), triple);
+        self.toolchain.has_target(triple) && !matches!(linker(), Linker::Missing(_))
     }
 
     /// Refuses to compile for a target on the host when that has no linker for it.
     ///
     /// # Errors
     /// `TargetMissing`, which says what is missing and what else compiles.
-    pub fn check_linker(&self, triple: &str) -> Result<()> {
-        let Linker::Missing(tried) = self.linker(triple) else { return Ok(()) };
+    pub fn check_linker(&self, triple: &str, compile: &CompileSettings) -> Result<()> {
+        let Linker::Missing(tried) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
         let tried: Vec<String> = tried.iter().map(|name| format!("`{name}`")).collect();
         let package = debian_package(triple).map(|package| format!(" (on Debian, the package `{package}`)")).unwrap_or_default();
         let what = format!(
@@ -151,12 +152,10 @@ impl Snapshot<'_> {
         )))
     }
 
-    /// The linker for a target on the host.
-    pub(super) fn linker(&self, triple: &str) -> Linker {
-        let environment = &self.cargo.environment;
+    /// The linker for a target on the host, where cargo sees these variables.
+    pub(super) fn linker(&self, environment: &Environment, triple: &str) -> Linker {
         let flags = self.config.rustflags(environment, triple, |_| false);
-        let is_named = environment.has(&linker_variable(triple))
-            || self.config.program(&["target", triple, "linker"]).is_some()
+        let is_named = self.config.linker(environment, triple, false).is_some()
             || flags.iter().any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("linker="));
         let variable = |name: &str| environment.get(name).map(str::to_owned);
         let has = |name: &str| environment.find_program(Path::new(name)).is_some();
@@ -165,14 +164,45 @@ impl Snapshot<'_> {
 
     /// Whether cargo-zigbuild can make a binary for a target: it links with zig, but needs the standard library.
     pub fn can_make_with_zig(&self, triple: &str) -> bool {
-        self.toolchain.has_target(triple) && has_zigbuild(self.cargo)
+        self.toolchain.has_target(triple) && zigbuild(self.cargo).is_some()
+    }
+
+    /// The C library of this machine, which what is linked here will ask for.
+    pub async fn host_glibc(&self) -> Option<Glibc> {
+        let printed = self.printed(Path::new("getconf"), &["GNU_LIBC_VERSION"]).await?;
+        printed.strip_prefix("glibc ")?.parse().ok()
+    }
+
+    /// The releases of cargo-zigbuild and of the zig that it takes, which is that of Python before that of the PATH.
+    ///
+    /// # Errors
+    /// `ToolMissing`.
+    pub async fn zig(&self) -> Result<String> {
+        check_zig(self.cargo)?;
+        let program = |variable: &str, name: &str| PathBuf::from(self.cargo.environment.get(variable).unwrap_or(name));
+        let python = program("CARGO_ZIGBUILD_PYTHON_PATH", "python3");
+        let zig = match self.printed(&python, &["-m", "ziglang", "version"]).await {
+            Some(zig) => Some(zig),
+            None => self.printed(&program("CARGO_ZIGBUILD_ZIG_PATH", "zig"), &["version"]).await,
+        };
+        let missing = || Error::new(Code::ToolMissing, "could not ask zig for its version").help(INSTALL_ZIG);
+        let zig = zig.filter(|zig| !zig.is_empty()).ok_or_else(missing)?;
+        let zigbuild = zigbuild(self.cargo).unwrap_or_else(|| PathBuf::from(ZIGBUILD));
+        let own = self.printed(&zigbuild, &["--version"]).await.unwrap_or_default();
+        Ok(format!("{zig} {own}"))
+    }
+
+    /// What a program prints, when it can be started and ends well.
+    async fn printed(&self, program: &Path, arguments: &[&str]) -> Option<String> {
+        let mut command = Command::new(program, &self.workspace.root, &self.cargo.environment);
+        command.args(arguments);
+        let printed = command.output().await.ok()?.success().ok()?;
+        Some(String::from_utf8_lossy(&printed).trim().to_owned())
     }
 }
 
-/// The variable by which cargo is told a linker.
-pub(super) fn linker_variable(triple: &str) -> String {
-    format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase().replace(['-', '.'], "_"))
-}
+const ZIGBUILD: &str = "cargo-zigbuild";
+const INSTALL_ZIG: &str = "Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`.";
 
 /// The package of Debian that has the C compiler for a target.
 fn debian_package(triple: &str) -> Option<&'static str> {
@@ -192,16 +222,13 @@ fn debian_package(triple: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// `ToolMissing`.
-pub fn check_zig(cargo: &Cargo) -> Result<()> {
-    if has_zigbuild(cargo) {
-        return Ok(());
-    }
-    let error = Error::new(Code::ToolMissing, "could not find `cargo-zigbuild` on the PATH");
-    Err(error.help("Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`."))
+fn check_zig(cargo: &Cargo) -> Result<()> {
+    let missing = || Error::new(Code::ToolMissing, "could not find `cargo-zigbuild` on the PATH").help(INSTALL_ZIG);
+    zigbuild(cargo).map(drop).ok_or_else(missing)
 }
 
-fn has_zigbuild(cargo: &Cargo) -> bool {
-    let name = Path::new("cargo-zigbuild");
+fn zigbuild(cargo: &Cargo) -> Option<PathBuf> {
+    let name = Path::new(ZIGBUILD);
     let at_home = || cargo.home().map(|home| home.join("bin").join(name)).filter(|path| path.is_file());
-    cargo.environment.find_program(name).or_else(at_home).is_some()
+    cargo.environment.find_program(name).or_else(at_home)
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::{Linkage, Snapshot};
 
+/// The flag that keeps paths in messages as they are, for compilers that have it.
+pub const SCOPE: &str = "--remap-path-scope=object";
+
 impl Snapshot<'_> {
     /// Our own flags for the compiler: the folders' fixed names, and how to link.
     pub(super) fn own_rustflags(&self, triple: &str, linkage: Linkage) -> Vec<String> {
@@ -19,6 +22,10 @@ impl Snapshot<'_> {
         folders.sort_by_key(|(folder, _)| folder.components().count());
         let mut flags: Vec<String> =
             folders.iter().map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())).collect();
+        if self.toolchain.remaps_by_scope {
+            // What is made names no folder; errors and warnings name the files that the user can open.
+            flags.push(SCOPE.to_owned());
+        }
         let is_musl = triple.contains("-musl");
         match linkage {
             Linkage::Static => flags.push("-Ctarget-feature=+crt-static".to_owned()),

@@ -39,10 +39,17 @@ impl<'a> Snapshot<'a> {
         let config = Config::load(cargo, &workspace.root)?;
         let root_manifest = manifest::parse(&workspace.root_manifest)?;
         let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
-        let lockfile = local::lockfile(cargo, workspace, reporter).await?;
-        let outside = local::outside_packages(cargo, workspace, &root_manifest, &lockfile).await?;
+        let mut lockfile = local::lockfile(cargo, workspace, reporter).await?;
+        let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
+        let outside = local::outside_packages(cargo, workspace, local::Named::of(&root_manifest, &config, overriding), &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
-        let skipped = made.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok()).collect();
+        // They may not exist yet.
+        let skipped = made
+            .into_iter()
+            .flatten()
+            .chain(&cargo.written)
+            .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+            .collect();
         Ok(Self {
             workspace,
             cargo,
@@ -51,7 +58,7 @@ impl<'a> Snapshot<'a> {
             lockfile,
             root_manifest,
             outside,
-            sources: Sources::new(skipped),
+            sources: Sources::new(skipped).remembered_in(cache),
             parts: Mutex::default(),
         })
     }
@@ -71,15 +78,23 @@ impl<'a> Snapshot<'a> {
     /// The package of a local entry of Cargo.lock.
     pub(super) fn local(&self, entry: &Locked) -> Option<&Package> {
         let is_it = |package: &&Package| package.name == entry.name && package.version == entry.version.to_string();
-        self.workspace.packages.iter().chain(&self.outside).find(is_it)
+        let stands_for_it = |package: &&Package| entry.is_overridden() && package.name == entry.name;
+        let outside = self.outside.iter();
+        self.workspace.packages.iter().chain(outside.clone()).find(is_it).or_else(|| outside.clone().find(stands_for_it))
     }
 
     /// Folders that hold what cargo makes or what never changes: nobody's inputs.
     pub(super) fn not_inputs(&self) -> Vec<PathBuf> {
         let mut folders = self.made();
-        folders.extend(self.cargo.home());
-        folders.push(self.toolchain.sysroot.clone());
+        // Only what cargo and the toolchain keep for themselves: a project may stand anywhere else below.
+        folders.extend(self.cargo.home().into_iter().flat_map(|home| ["registry", "git"].map(|name| home.join(name))));
+        folders.push(self.toolchain.sysroot.join("lib/rustlib"));
         folders
+    }
+
+    /// Where cargo puts what it makes in this run.
+    pub(super) fn target_directory(&self) -> &Path {
+        self.cargo.target_dir.as_ref().unwrap_or(&self.workspace.target_directory)
     }
 
     /// Folders that cargo writes into.

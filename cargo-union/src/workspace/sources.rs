@@ -1,35 +1,64 @@
 //! The files that feed a key: which they are, and their hashes.
 //!
-//! Each file is read once per snapshot, however many images share it. Hidden files are nobody's
-//! sources; ignored ones are, for the compiler does not read `.gitignore`.
+//! Each file is read once per snapshot, however many images share it.
+//!
+//! Three sets of files are listed here. [`of_package`](Sources::of_package) is what git would track in a package's
+//! directory, less what never reaches code. [`watched`](Sources::watched) is what git would track below a directory
+//! that a build script watches. [`below`](Sources::below) is everything in a directory that the user named.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use union_build::diag::Code;
 use union_build::key::Value;
 use union_build::spec::Pattern;
 
+use super::repository::Repository;
 use super::{Package, manifest};
+use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
+mod patterns;
+mod walk;
+
+pub(super) use patterns::Excluded;
+use patterns::{globbed, is_glob, matcher, matches};
+use walk::{Rules, Walk};
+
 /// What was read so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sources {
     hashes: Mutex<HashMap<PathBuf, Value>>,
     manifests: Mutex<HashMap<PathBuf, Value>>,
-    listings: Mutex<HashMap<PathBuf, Arc<Vec<PathBuf>>>>,
-    /// Folders that never hold sources: where cargo puts what it makes.
+    listings: Mutex<HashMap<(PathBuf, Rules), Files>>,
+    repositories: Mutex<BTreeMap<PathBuf, Arc<Repository>>>,
+    /// Knows what large files held in earlier runs.
+    cache: Option<Cache>,
+    /// Directories that never hold sources: where cargo puts what it makes.
     skipped: Vec<PathBuf>,
 }
 
+/// Files in order.
+type Files = Arc<Vec<PathBuf>>;
+
 impl Sources {
+    /// `skipped` are the directories that cargo writes into.
     pub(super) fn new(skipped: Vec<PathBuf>) -> Self {
-        Self { skipped, ..Self::default() }
+        Self {
+            hashes: Mutex::default(),
+            manifests: Mutex::default(),
+            listings: Mutex::default(),
+            repositories: Mutex::default(),
+            cache: None,
+            skipped,
+        }
+    }
+
+    /// The same, with a cache that knows what large files held in earlier runs.
+    pub(super) fn remembered_in(self, cache: &Cache) -> Self {
+        Self { cache: Some(cache.clone()), ..self }
     }
 
     /// The hash of a file.
@@ -40,36 +69,63 @@ impl Sources {
         if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(hash.clone());
         }
-        let hash = Value::Hash(fs::measure(path)?.hash);
+        let hash = self.hash_again(path)?;
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
     }
 
-    /// What a package's manifest is to a key: parsed once, however many images share it.
+    /// The hash of what a file holds by now.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub(super) fn hash_again(&self, path: &Path) -> Result<Value> {
+        let measured = self.cache.as_ref().map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
+        Ok(Value::Hash(measured.hash))
+    }
+
+    /// What a package's manifest is to a key: parsed once, however many images share it. `with_dev` keeps what
+    /// serves only tests.
     ///
     /// # Errors
     /// `ManifestSyntax`.
-    pub(super) fn manifest(&self, package: &Package) -> Result<Value> {
+    pub(super) fn manifest(&self, package: &Package, with_dev: bool) -> Result<Value> {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = manifests.get(&package.manifest.path) {
             return Ok(value.clone());
         }
-        let value = manifest::of_package(manifest::parse(&package.manifest)?);
+        let value = manifest::of_package(manifest::parse(&package.manifest)?, with_dev);
         manifests.insert(package.manifest.path.clone(), value.clone());
         Ok(value)
     }
 
-    /// A package's own files: the roots of its targets, its build script and all of `src`.
+    /// The repository of a directory, which is `otherwise` where there is no git.
+    pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<Repository> {
+        let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(Repository::of(otherwise)));
+        if directory.starts_with(&found.root) {
+            return found.clone();
+        }
+        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(Repository::of(directory))).clone()
+    }
+
+    /// The repository of a package.
+    pub(super) fn repository_of(&self, package: &Package) -> Arc<Repository> {
+        self.repository(&package.folder, &package.root)
+    }
+
+    /// A package's own files: the roots of its targets, and what git would track in its directory. `whole` keeps
+    /// tests, benchmarks, examples, Markdown and licence files.
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn of_package(&self, package: &Package) -> Result<BTreeSet<PathBuf>> {
+    pub(super) fn of_package(&self, package: &Package, whole: bool) -> Result<BTreeSet<PathBuf>> {
         let mut files: BTreeSet<PathBuf> = package.sources.iter().filter(|path| path.is_file()).cloned().collect();
-        files.extend(self.below(&package.folder.join("src"))?.iter().cloned());
+        let repository = self.repository_of(package);
+        files.extend(self.list(&package.folder, Rules::Package { whole }, &repository)?.iter().cloned());
         Ok(files)
     }
 
-    /// The files that an `inputs` pattern means: a path as it stands, all of a folder, or a glob.
+    /// The files that an `inputs` pattern means: a path as it stands, all of a directory, or a glob.
     ///
     /// # Errors
     /// `InvalidValue` when it cannot be read, or names a path that is not there.
@@ -82,7 +138,7 @@ impl Sources {
         if literal.is_dir() {
             return Ok(self.below(&literal)?.to_vec());
         }
-        if !typed.contains(['*', '?', '[', '{']) {
+        if !is_glob(typed) {
             let error =
                 Error::new(Code::InvalidValue, format!("`inputs` at {} names `{typed}`, which does not exist", pattern.glob.origin));
             return Err(error.help("Correct the path; it is relative to the manifest."));
@@ -93,92 +149,41 @@ impl Sources {
         Ok(files.iter().filter(|file| matches(&matcher, &folder, file)).cloned().collect())
     }
 
-    /// All files below a folder, sorted; links are followed, a folder is never entered twice on the
-    /// way down. A folder that is not there has none.
-    pub(super) fn below(&self, folder: &Path) -> Result<Arc<Vec<PathBuf>>> {
-        if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(folder) {
+    /// All files below a directory, sorted, hidden and ignored ones too. A directory that does not exist has none.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub(super) fn below(&self, directory: &Path) -> Result<Files> {
+        let repository = self.repository(directory, directory);
+        self.list(directory, Rules::All, &repository)
+    }
+
+    /// What git would track below a directory, sorted.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub(super) fn watched(&self, directory: &Path, repository: &Repository) -> Result<Files> {
+        self.list(directory, Rules::Tracked, repository)
+    }
+
+    /// The files of a directory itself that have the extension of one of them and that git would track.
+    pub(super) fn siblings(&self, file: &Path, repository: &Repository) -> Vec<PathBuf> {
+        let (Some(directory), Some(extension)) = (file.parent(), file.extension()) else { return Vec::new() };
+        let entries = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_one = |path: &PathBuf| path.extension() == Some(extension) && path.is_file();
+        entries.filter(is_one).filter(|path| !repository.ignores(path, false) || repository.tracks(path)).collect()
+    }
+
+    fn list(&self, directory: &Path, rules: Rules, repository: &Repository) -> Result<Files> {
+        let name = (directory.to_owned(), rules);
+        if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(files.clone());
         }
-        let mut files = Vec::new();
-        self.walk(folder, &mut Vec::new(), &mut files)?;
-        files.sort();
+        let files = Walk::new(repository, rules, &self.skipped).files(directory)?;
         let files = Arc::new(files);
-        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), files.clone());
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(name, files.clone());
         Ok(files)
     }
-
-    fn walk(&self, folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> Result<()> {
-        let real = match folder.canonicalize() {
-            Ok(real) if !above.contains(&real) && !self.skipped.contains(&real) => real,
-            Ok(_) => return Ok(()),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(cause) => return Err(fs::unreadable(folder, cause)),
-        };
-        above.push(real);
-        for entry in folder.read_dir().map_err(|cause| fs::unreadable(folder, cause))? {
-            let entry = entry.map_err(|cause| fs::unreadable(folder, cause))?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let path = entry.path();
-            let kind = entry.file_type().map_err(|cause| fs::unreadable(&path, cause))?;
-            // A link that leads nowhere is something that the compiler cannot read either.
-            let (is_folder, is_file) = if kind.is_symlink() { (path.is_dir(), path.is_file()) } else { (kind.is_dir(), kind.is_file()) };
-            if is_folder {
-                self.walk(&path, above, files)?;
-            } else if is_file {
-                files.push(path);
-            }
-        }
-        above.pop();
-        Ok(())
-    }
-}
-
-/// The `exclude` patterns of an image.
-#[derive(Clone, Debug)]
-pub(super) struct Excluded(Vec<(PathBuf, Gitignore)>);
-
-impl Excluded {
-    /// # Errors
-    /// `InvalidValue`.
-    pub(super) fn new(patterns: &[Pattern]) -> Result<Self> {
-        let matcher = |pattern: &Pattern| {
-            let (folder, glob) = globbed(pattern);
-            Ok((folder.clone(), matcher(pattern, &folder, &glob)?))
-        };
-        Ok(Self(patterns.iter().map(matcher).collect::<Result<_>>()?))
-    }
-
-    pub(super) fn has(&self, file: &Path) -> bool {
-        self.0.iter().any(|(folder, matcher)| matches(matcher, folder, file))
-    }
-}
-
-/// A pattern's plain leading folders, which may be `..`, and its glob below them. As in `.gitignore`
-/// a glob without a slash holds at any depth.
-fn globbed(pattern: &Pattern) -> (PathBuf, String) {
-    let typed = pattern.glob.value.strip_prefix("./").unwrap_or(&pattern.glob.value);
-    let parts: Vec<&str> = typed.split('/').collect();
-    let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{']);
-    let plain = parts[..parts.len() - 1].iter().take_while(|part| is_plain(part)).count();
-    let folder = fs::absolute(&pattern.folder, Path::new(&parts[..plain].join("/")));
-    let glob = parts[plain..].join("/");
-    (folder, if plain == 0 { glob } else { format!("/{glob}") })
-}
-
-fn matcher(pattern: &Pattern, folder: &Path, glob: &str) -> Result<Gitignore> {
-    let invalid = |cause: ignore::Error| {
-        let tried = format!("the pattern `{}` at {} is not valid", pattern.glob.value, pattern.glob.origin);
-        Error::new(Code::InvalidValue, tried).because(cause)
-    };
-    let mut builder = GitignoreBuilder::new(folder);
-    builder.add_line(None, glob).map_err(invalid)?;
-    builder.build().map_err(invalid)
-}
-
-fn matches(matcher: &Gitignore, folder: &Path, file: &Path) -> bool {
-    file.starts_with(folder) && matcher.matched_path_or_any_parents(file, false).is_ignore()
 }
 
 /// A path as an input is called: from the workspace root, with `/`, upward with `..`.
@@ -220,12 +225,112 @@ mod tests {
         files.iter().map(|file| relative(root.path(), file).unwrap()).collect()
     }
 
+    fn package(folder: &Path) -> Package {
+        Package {
+            id: "app".to_owned(),
+            name: "app".to_owned(),
+            version: "0.1.0".to_owned(),
+            manifest: union_build::diag::SourceFile::new(folder.join("Cargo.toml"), ""),
+            folder: folder.to_owned(),
+            root: folder.to_owned(),
+            binaries: Vec::new(),
+            default_run: None,
+            dependencies: Vec::new(),
+            declares_union: false,
+            sources: vec![folder.join("src/main.rs"), folder.join("build.rs")],
+        }
+    }
+
+    fn of_package(root: &TempDir, whole: bool) -> Vec<String> {
+        let files = Sources::new(Vec::new()).of_package(&package(root.path()), whole).unwrap();
+        names(root, &files.into_iter().collect::<Vec<_>>())
+    }
+
     #[test]
-    fn ignored_files_are_sources_and_hidden_ones_are_not() {
-        let root = tree(&["src/main.rs", "src/gen/table.rs", "src/.main.rs.swp", "src/.hidden/x", ".gitignore"]);
+    fn a_package_s_files_are_those_that_git_would_track() {
+        let root = tree(&["src/main.rs", "src/gen/table.rs", "assets/logo.svg", ".sqlx/query-1.json", "build.rs", ".gitignore", "x.log"]);
+        fs::replace(&root.path().join(".gitignore"), b"gen\n*.log\n").unwrap();
+        assert_eq!(of_package(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
+    }
+
+    #[test]
+    fn version_control_ci_editors_and_leftovers_are_no_inputs() {
+        let none = [
+            ".git/HEAD",
+            ".github/workflows/ci.yml",
+            ".gitlab-ci.yml",
+            ".vscode/settings.json",
+            ".idea/x",
+            ".cargo/config.toml",
+            "src/.main.rs.swp",
+            "src/main.rs~",
+            "src/.#main.rs",
+            "src/#main.rs#",
+            "src/4913",
+            ".DS_Store",
+            "src/main.rs.orig",
+            "Cargo.toml",
+            "Cargo.lock",
+            "Union.lock",
+        ];
+        let root = tree(&[&["src/main.rs", ".env.default"], &none[..]].concat());
+        assert_eq!(of_package(&root, true), [".env.default", "src/main.rs"]);
+    }
+
+    #[test]
+    fn tests_documents_and_other_packages_are_left_out_unless_the_package_counts_as_a_whole() {
+        let code = ["src/main.rs", "src/examples/one.rs", "data/t.txt"];
+        let rest = ["README.md", "LICENSE-MIT", "tests/a.rs", "benches/b.rs", "examples/c.rs", "docs/x.md"];
+        let other = ["crates/helper/Cargo.toml", "crates/helper/src/lib.rs", "out/CACHEDIR.TAG", "out/release/app"];
+        let root = tree(&[&code[..], &rest[..], &other[..]].concat());
+        assert_eq!(of_package(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
+        let mut all: Vec<&str> = code.into_iter().chain(rest).collect();
+        all.sort_unstable();
+        assert_eq!(of_package(&root, true), all);
+    }
+
+    #[test]
+    fn a_tracked_file_counts_although_it_is_ignored() {
+        let root = tree(&["src/main.rs", "gen/a.rs", "gen/b.rs", "gen/deep/c.rs", ".gitignore"]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n").unwrap();
-        let files = Sources::default().below(&root.path().join("src")).unwrap();
-        assert_eq!(names(&root, &files), ["src/gen/table.rs", "src/main.rs"]);
+        for arguments in [&["init", "-q"][..], &["add", "-f", "gen/a.rs", "gen/deep/c.rs"]] {
+            assert!(std::process::Command::new("git").args(arguments).current_dir(root.path()).status().unwrap().success());
+        }
+        assert_eq!(of_package(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
+    }
+
+    #[test]
+    fn a_package_in_an_ignored_directory_has_its_files() {
+        let root = tree(&[".gitignore", "made/src/main.rs", "made/data.txt"]);
+        fs::replace(&root.path().join(".gitignore"), b"made\n").unwrap();
+        std::fs::create_dir(root.path().join(".git")).unwrap();
+        fs::replace(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n").unwrap();
+        let files = Sources::new(Vec::new()).of_package(&package(&root.path().join("made")), false).unwrap();
+        assert_eq!(names(&root, &files.into_iter().collect::<Vec<_>>()), ["made/data.txt", "made/src/main.rs"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_out_of_the_repository_and_what_is_no_file_are_passed_over() {
+        use std::os::unix::fs::symlink;
+        let outside = tree(&["secret.txt"]);
+        let root = tree(&["src/main.rs"]);
+        symlink(outside.path(), root.path().join("elsewhere")).unwrap();
+        symlink("nowhere", root.path().join("dangling")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status().unwrap().success());
+        assert_eq!(of_package(&root, false), ["src/main.rs"]);
+    }
+
+    #[test]
+    fn a_named_directory_means_all_of_it() {
+        let root = tree(&["data/a.txt", "data/.hidden", "data/ignored.log", "data/.git/x", ".gitignore"]);
+        fs::replace(&root.path().join(".gitignore"), b"*.log\n").unwrap();
+        let sources = Sources::new(Vec::new());
+        let files = sources.below(&root.path().join("data")).unwrap();
+        assert_eq!(names(&root, &files), ["data/.hidden", "data/a.txt", "data/ignored.log"]);
+        let repository = sources.repository(root.path(), root.path());
+        let files = sources.watched(&root.path().join("data"), &repository).unwrap();
+        assert_eq!(names(&root, &files), ["data/.hidden", "data/a.txt"]);
     }
 
     #[cfg(unix)]
@@ -237,7 +342,7 @@ mod tests {
         symlink("../b", root.path().join("shared/b")).unwrap();
         symlink("../shared", root.path().join("b/shared")).unwrap();
         symlink("nowhere", root.path().join("src/dangling")).unwrap();
-        let files = Sources::default().below(&root.path().join("src")).unwrap();
+        let files = Sources::new(Vec::new()).below(&root.path().join("src")).unwrap();
         assert_eq!(names(&root, &files), ["src/main.rs", "src/shared/a.rs", "src/shared/b/c.rs"]);
     }
 

@@ -15,7 +15,6 @@ const TARGETS: &[Row] = &[
     ("amd64", None, "x86_64", "gnu", Some("musl")),
     ("arm", Some("v6"), "arm", "gnueabihf", Some("musleabihf")),
     ("arm", Some("v7"), "armv7", "gnueabihf", Some("musleabihf")),
-    ("arm", None, "armv7", "gnueabihf", Some("musleabihf")),
     ("arm64", None, "aarch64", "gnu", Some("musl")),
     ("loong64", None, "loongarch64", "gnu", Some("musl")),
     ("ppc64le", None, "powerpc64le", "gnu", Some("musl")),

@@ -3,12 +3,15 @@
 //! Asking it takes as long as a whole run that has nothing to do, so the answer is kept and taken
 //! again while everything that chooses a compiler is as it was.
 
+use std::fs::{File, Metadata};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::UNIX_EPOCH;
 
 use cargo_metadata::cargo_platform::{Cfg, Platform};
 use serde::{Deserialize, Serialize};
+use toml::Table;
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 
@@ -32,6 +35,8 @@ pub struct Toolchain {
     pub host: String,
     /// Its folder.
     pub sysroot: PathBuf,
+    /// Whether paths in its messages can stay while those in what it makes are replaced.
+    pub(super) remaps_by_scope: bool,
     /// The program that cargo calls, which may be rustup's.
     program: PathBuf,
 }
@@ -39,8 +44,8 @@ pub struct Toolchain {
 #[derive(Serialize, Deserialize)]
 struct Note {
     toolchain: Toolchain,
-    /// When the compiler behind rustup's program was installed.
-    installed: Option<u64>,
+    /// What the files of the compiler behind rustup's program were.
+    installed: Vec<String>,
 }
 
 impl Toolchain {
@@ -51,14 +56,18 @@ impl Toolchain {
         let named = set.or_else(|| config.program(&["build", "rustc"])).unwrap_or_else(|| PathBuf::from("rustc"));
         let program = environment.find_program(&from_root(root, &named));
         let program = program.ok_or_else(|| Error::new(Code::ToolMissing, format!("could not find `{}` on the PATH", named.display())))?;
+        if is_script(&program) {
+            // What a script starts, it alone knows.
+            return ask(cargo, root, program).await;
+        }
         let name = chosen_by(cargo, root, &program).key("rustc").to_string();
         if let Some(note) = cache.note::<Note>("rustc", &name)
-            && note.installed == modified(&note.toolchain.compiler())
+            && note.installed == note.toolchain.installed()
         {
             return Ok(note.toolchain);
         }
         let toolchain = ask(cargo, root, program).await?;
-        let installed = modified(&toolchain.compiler());
+        let installed = toolchain.installed();
         // An answer that cannot be kept is asked for again; that is no reason to stop.
         let _ = cache.put_note("rustc", &name, &Note { toolchain: toolchain.clone(), installed });
         Ok(toolchain)
@@ -84,16 +93,35 @@ impl Toolchain {
         Ok(move |name: &str| Platform::from_str(name).is_ok_and(|platform| platform.matches(&triple, &known)))
     }
 
+    /// This machine's processor: its name, and what it can do.
+    pub(super) async fn processor(&self, cargo: &Cargo, root: &Path, triple: &str) -> Result<String> {
+        let run = |args: &[&str]| {
+            let mut command = Command::new(&self.program, root, &cargo.environment);
+            command.args(args).args(["--target", triple]);
+            text(command)
+        };
+        let (cfg, names) = tokio::try_join!(run(&["--print", "cfg", "-Ctarget-cpu=native"]), run(&["--print", "target-cpus"]))?;
+        let features = cfg.lines().filter(|line| line.starts_with("target_feature"));
+        let name = names.lines().map(str::trim).find(|line| line.starts_with("native"));
+        Ok(name.into_iter().chain(features).collect::<Vec<_>>().join("\n"))
+    }
+
     /// A toolchain of a release that does not exist, in a folder.
     #[cfg(test)]
     pub(super) fn for_test(sysroot: &Path) -> Self {
         let word = |text: &str| text.to_owned();
         let (release, commit, llvm, host) = (word("1.0.0"), word("c0ffee"), word("1.0"), word("x86_64-unknown-linux-gnu"));
-        Self { release, commit, llvm, host, sysroot: sysroot.to_owned(), program: PathBuf::from("rustc") }
+        let program = PathBuf::from("rustc");
+        Self { release, commit, llvm, host, sysroot: sysroot.to_owned(), remaps_by_scope: false, program }
     }
 
-    fn compiler(&self) -> PathBuf {
-        self.sysroot.join("bin/rustc")
+    /// What its files are now. A compiler that is built again on this machine has a new driver beside the same program.
+    fn installed(&self) -> Vec<String> {
+        let library = self.sysroot.join("lib");
+        let is_driver = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("librustc_driver"));
+        let mut files: Vec<PathBuf> = entries(&library).into_iter().filter(is_driver).collect();
+        files.push(self.sysroot.join("bin/rustc"));
+        files.iter().map(|path| stamp(path)).collect()
     }
 }
 
@@ -101,16 +129,23 @@ impl Toolchain {
 fn chosen_by(cargo: &Cargo, root: &Path, program: &Path) -> Inputs {
     let get = |name| cargo.environment.get(name);
     let rustup = get("RUSTUP_HOME").map(PathBuf::from).or_else(|| Some(Path::new(get("HOME")?).join(".rustup")));
-    let stamp = |path: &Path| Value::from(modified(path).map(|time| time.to_string()).unwrap_or_default());
     let mut inputs = Inputs::new();
     inputs.insert("program", program.to_string_lossy().into_owned());
     inputs.insert("installed", stamp(program));
     inputs.insert("RUSTUP_TOOLCHAIN", get("RUSTUP_TOOLCHAIN").unwrap_or_default());
-    inputs.insert("settings", rustup.map_or(Value::from(""), |folder| stamp(&folder.join("settings.toml"))));
+    inputs.insert("settings", rustup.as_ref().map(|folder| stamp(&folder.join("settings.toml"))).unwrap_or_default());
     inputs.insert("rustup", get("RUSTUP_HOME").unwrap_or_default());
+    // A toolchain's name may be a link, which `rustup toolchain link` turns elsewhere.
+    let linked = rustup.map(|folder| entries(&folder.join("toolchains"))).unwrap_or_default().into_iter();
+    let linked = linked.filter_map(|path| Some(format!("{} {}", path.display(), path.read_link().ok()?.display())));
+    inputs.insert("linked", Value::texts(linked));
     for (depth, folder) in root.ancestors().enumerate() {
         for name in ["rust-toolchain", "rust-toolchain.toml"] {
             if let Ok(text) = std::fs::read(folder.join(name)) {
+                let named = String::from_utf8_lossy(&text).parse::<Table>().ok();
+                let named = named.as_ref().and_then(|table| table.get("toolchain")?.get("path")?.as_str());
+                let named = named.and_then(|path| folder.join(path).canonicalize().ok());
+                inputs.insert(format!("{name} path {depth}"), named.map(|path| path.display().to_string()).unwrap_or_default());
                 inputs.insert(format!("{name} {depth}"), Value::hash_of(text));
             }
         }
@@ -126,7 +161,7 @@ async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> 
         command.args(args);
         text(command)
     };
-    let (verbose, sysroot) = tokio::try_join!(run(&["-vV"]), run(&["--print", "sysroot"]))?;
+    let (verbose, sysroot, help) = tokio::try_join!(run(&["-vV"]), run(&["--print", "sysroot"]), run(&["--help", "-v"]))?;
     let field = |name: &str| {
         let line = verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map(str::to_owned).ok_or_else(|| Error::new(Code::ToolMissing, format!("`{} -vV` did not say its {name}", program.display())))
@@ -137,6 +172,7 @@ async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> 
         llvm: field("LLVM version")?,
         host: field("host")?,
         sysroot: PathBuf::from(sysroot.trim()),
+        remaps_by_scope: help.contains("--remap-path-scope"),
         program: program.clone(),
     })
 }
@@ -155,7 +191,32 @@ fn from_root(root: &Path, program: &Path) -> PathBuf {
     if program.components().count() > 1 { fs::absolute(root, program) } else { program.to_owned() }
 }
 
-fn modified(path: &Path) -> Option<u64> {
-    let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_nanos()).ok()
+/// Whether a program is text for another one.
+fn is_script(program: &Path) -> bool {
+    let mut start = [0; 2];
+    File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    entries
+}
+
+/// What differs when a file is another one than it was.
+fn stamp(path: &Path) -> String {
+    let Ok(file) = std::fs::metadata(path) else { return String::new() };
+    let modified = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{} {} {}", file.len(), modified.as_nanos(), place(&file))
+}
+
+#[cfg(unix)]
+fn place(file: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    format!("{} {} {} {}", file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn place(_: &Metadata) -> String {
+    String::new()
 }

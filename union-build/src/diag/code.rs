@@ -79,9 +79,8 @@ codes! {
     LockfileMissing = "U0205", "There is no Cargo.lock", "Run `cargo generate-lockfile` and commit the file.";
     CompileFailed = "U0206", "cargo failed to compile", "Correct what cargo reports.";
     TargetMissing = "U0207", "The toolchain cannot compile for the platform", "Install the target, or drop the platform.";
-    InputNotCovered = "U0208", "The compiler read a file that the key does not cover", "Add the line that the message shows.";
+    InputNotCovered = "U0208", "The compiler read a file that `exclude` leaves out of the key", "Narrow the pattern that the message names.";
     InputsMoved = "U0209", "The sources changed while they were compiled", "Run the command again.";
-    EnvNotCovered = "U0210", "A build script watches a variable that the key does not hold", "Set it under `build.env`.";
     UnionLockStale = "U0211", "Union.lock has no fitting entry and `--locked` was given", "Run `cargo union update` and commit Union.lock.";
     UnionLockInvalid = "U0212", "Union.lock cannot be read", "Restore it from git, or remove it and run `cargo union update`.";
     StaticImpossible = "U0213", "A static binary cannot be linked here", "Follow the message, or choose `link = \"dynamic\"` with a base image.";
@@ -89,6 +88,8 @@ codes! {
     ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
     WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
     RustImageUnknown = "U0218", "There is no image to compile in that would fit the environment", "Set `build.rust-image`.";
+    ArtifactStale = "U0219", "cargo does not compile again what was made from other sources", "Run `cargo clean` and the command again.";
+    NativeProcessor = "U0220", "The code is compiled for the processor of this machine", "Name what all nodes have, as in `-Ctarget-cpu=x86-64-v3`.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -71,12 +71,19 @@ const ALIASES: &[(&str, &str)] = &[
     ("folder", "directory"),
 ];
 
+/// How deep types may be in one another: deeper ones would be too much for whoever goes through them.
+const DEEPEST: usize = 32;
+
 impl Type {
     /// Reads a type such as `list[optional[integer]]`.
     ///
     /// # Errors
     /// What is wrong with it, and what may have been meant.
     pub fn parse(text: &str) -> Result<Self, NotAType> {
+        Self::parse_within(text, DEEPEST)
+    }
+
+    fn parse_within(text: &str, levels: usize) -> Result<Self, NotAType> {
         let text = text.trim();
         if let Some((_, plain)) = WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(plain.clone());
@@ -96,7 +103,10 @@ impl Type {
         };
         // The keys of a map are always strings, and so are left out.
         let inner = if word == "map" { inner.trim().strip_prefix("string,").unwrap_or(inner) } else { inner };
-        let inner = Box::new(Self::parse(inner)?);
+        let Some(levels) = levels.checked_sub(1) else {
+            return Err(NotAType { why: format!("more than {DEEPEST} types are in one another"), instead: None });
+        };
+        let inner = Box::new(Self::parse_within(inner, levels)?);
         match word {
             "list" => Ok(Self::List(inner)),
             "map" => Ok(Self::Map(inner)),
@@ -205,6 +215,7 @@ mod tests {
             ("", "`` is not a type", None),
             ("optional[optional[file]]", "it is optional twice", Some("optional[file]")),
             ("integer]", "`integer]` is not a type", Some("integer")),
+            (&("list[".repeat(99) + &"]".repeat(99)), "more than 32 types are in one another", None),
         ] {
             let wrong = Type::parse(text).unwrap_err();
             assert_eq!((wrong.why.as_str(), wrong.instead.as_ref().map(|(_, meant)| meant.as_str())), (why, instead), "{text}");

@@ -46,8 +46,8 @@ pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diag
     let _ = reader.text("registry", &grammar::REGISTRY);
     Spec {
         package: ground.facts.package.clone(),
-        project: reader.text("project", &grammar::WORD),
-        domain: reader.text("domain", &grammar::WORD),
+        project: reader.text("project", &grammar::PROJECT),
+        domain: reader.text("domain", &grammar::DOMAIN),
         insecure_registries: reader.texts("insecure-registries", &grammar::HOST).into_iter().map(|host| host.value).collect(),
         mirrors: reader
             .text_map("mirrors", &grammar::HOST, &grammar::REGISTRY)
@@ -126,6 +126,11 @@ pub fn is_tag(text: &str) -> bool {
     bytes.first().is_some_and(|first| word(*first))
         && bytes.len() <= 128
         && bytes.iter().all(|byte| word(*byte) || matches!(byte, b'.' | b'-'))
+}
+
+/// Whether a text is a name that a task can have at the backend. It is also the name of a file.
+pub fn is_task_name(text: &str) -> bool {
+    grammar::TASK_NAME.fits(text)
 }
 
 /// Whether a text is one component of a repository's path by the distribution specification:

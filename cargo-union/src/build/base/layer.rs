@@ -159,4 +159,19 @@ mod tests {
         });
         assert_eq!(names.collect::<Vec<_>>(), ["liblarge.so.1"; 2]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_layer_is_a_panic(changes in proptest::collection::vec((0..2048_usize, proptest::prelude::any::<u8>()), 0..20), end in 0..4096_usize) {
+            let mut tar = layer();
+            for (at, byte) in changes {
+                let at = at % tar.len();
+                tar[at] = byte;
+            }
+            tar.truncate(end);
+            for bytes in [gzip(&tar), tar] {
+                let _ = read_tar(bytes.clone(), DiffId::of(&bytes));
+            }
+        }
+    }
 }

@@ -6,26 +6,23 @@
 mod contents;
 mod file;
 mod layer;
+mod resolve;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
-
-use union_build::diag::Code;
 
 use super::{LockedBase, Start};
 use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::base::error::Result;
 use crate::image::config::BaseConfig;
-use crate::image::digest::Digest;
 use crate::image::layer::{Blob, Content, Layer};
-use crate::image::manifest::{self, BaseManifest};
+use crate::image::manifest;
 use crate::image::platform::Platform;
-use crate::image::{BaseSource, PlatformImage, RawManifest};
+use crate::image::{BaseSource, PlatformImage};
 pub(super) use contents::Contents;
 pub(super) use file::of_file;
 pub(super) use layer::plain;
+pub use resolve::{Lookup, Resolved};
 
 /// A base for one platform.
 pub(super) struct Base {
@@ -39,9 +36,9 @@ pub(super) struct Base {
 
 impl Base {
     /// Gets at manifest and config, both small.
-    pub(super) async fn open(cache: &Cache, source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+    pub(super) async fn open(source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
         match start {
-            Start::Locked(at) => Self::fetch(cache, source, at, platform).await,
+            Start::Locked(at) => Self::fetch(source, at, platform).await,
             Start::Made(image) => {
                 let name = "the environment".to_owned();
                 let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
@@ -51,27 +48,17 @@ impl Base {
         }
     }
 
-    async fn fetch(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
+    async fn fetch(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Self> {
         let name = at.repository.pinned(at.digest).to_string();
-        let image = match manifest::read(&name, &manifest(cache, source, at, at.digest).await?)? {
-            BaseManifest::Image(image) => image,
-            BaseManifest::Index(variants) => {
-                let digest = manifest::choose(&name, &variants, platform)?.digest;
-                match manifest::read(&name, &manifest(cache, source, at, digest).await?)? {
-                    BaseManifest::Image(image) => image,
-                    BaseManifest::Index(_) => {
-                        return Err(Error::new(Code::BaseUnsupported, format!("cannot build upon base image `{name}`"))
-                            .because("its index leads to another index"));
-                    }
-                }
-            }
-        };
+        let lookup = Lookup { source, name: &name, repository: &at.repository, platform };
+        let image = lookup.locked(at.digest).await?.image;
+        let config = lookup.config(&image).await?;
         let mut config_blob = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
-        let path = file(cache, source, &config_blob).await?;
-        let config = BaseConfig::read(&name, &fs::read(&path)?, image.layers.len())?;
-        config_blob.content = Content::File(path);
-        if config.platform() != *platform {
-            return Err(manifest::without_platform(&name, platform, &[&config.platform()]));
+        let own = config.platform();
+        if platform.distance(&own).is_none() {
+            let says = if own.is_whole() { format!("says that it is for `{own}`") } else { "names no platform".to_owned() };
+            source.warn(&format!("the config of base image `{name}` {says}; it is taken for `{platform}`, as its index has it"));
+            config_blob = config.with_platform(platform);
         }
         let layers = image.layers.into_iter().zip(config.diff_ids()).map(|(descriptor, diff_id)| {
             let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
@@ -87,25 +74,12 @@ impl Base {
     }
 }
 
-/// A manifest by its digest never changes, so it is asked for once.
-async fn manifest(cache: &Cache, source: &dyn BaseSource, at: &LockedBase, digest: Digest) -> Result<RawManifest> {
-    if let Some(bytes) = cache.blob(&digest).and_then(|path| std::fs::read(path).ok()).filter(|bytes| Digest::of(bytes) == digest) {
-        let blob = Blob::of_bytes("", bytes.clone());
-        return Ok(RawManifest { descriptor: blob.descriptor, bytes: bytes.into() });
-    }
-    let manifest = source.manifest(&at.repository, &digest.to_string()).await?;
-    let mut draft = cache.draft()?;
-    io::Write::write_all(&mut draft, &manifest.bytes).map_err(|cause| fs::unwritable(cache.folder(), cause))?;
-    cache.keep(draft, &digest)?;
-    Ok(manifest)
-}
-
 /// The file that a blob is in on this machine.
 async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
     if let Content::File(path) = &blob.content {
         return Ok(path.clone());
     }
-    match (cache.blob(&blob.descriptor.digest), &blob.content) {
+    match (cache.whole(&blob.descriptor.digest), &blob.content) {
         (Some(path), _) => Ok(path),
         (None, Content::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
         (None, Content::Bytes(_) | Content::File(_)) => unreachable!("layers and the configs of registries are never in memory"),

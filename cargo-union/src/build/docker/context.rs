@@ -12,25 +12,26 @@ use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::build::archive::Archive;
-use crate::build::sources::{Item, folder_items};
+use crate::build::measured::MeasuredFiles;
+use crate::build::sources::{Item, Measure, folder_items};
 
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// Writes the context of a Dockerfile of ours, which has this text.
-pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, text: &str, epoch: u64) -> Result<Draft> {
+pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, text: &str, files: &MeasuredFiles, epoch: u64) -> Result<Draft> {
     let mut context = archive(cache, epoch)?;
     context.bytes(DOCKERFILE, text.as_bytes())?;
     context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
-    let (mut copied, mut files) = (0, 0);
+    let (mut copied, mut lock_files) = (0, 0);
     for step in ground.steps {
-        for (file, project) in python::files(step.spec, files) {
-            context.file(&file.place, file.from, 0o644)?;
+        for (file, project) in python::files(step.spec, lock_files) {
+            context.file(&file.place, file.from, files.measure(file.from)?, 0o644)?;
             if let Some(project) = project {
-                context.file(&file.place.replace("uv.lock", "pyproject.toml"), &project, 0o644)?;
+                context.file(&file.place.replace("uv.lock", "pyproject.toml"), &project, files.measure(&project)?, 0o644)?;
             }
         }
-        files += step.spec.python.requirements.len();
+        lock_files += step.spec.python.requirements.len();
         for items in &step.copies {
             context.copied(&format!("copy/{copied}"), items)?;
             copied += 1;
@@ -52,7 +53,7 @@ pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result
 ///
 /// # Errors
 /// When the folder is outside of the workspace or something in it cannot be read.
-pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, workspace: &Path) -> Result<Vec<Item>> {
+pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, workspace: &Path, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let outside = |code, path: &Path| {
         let error = Error::new(code, format!("the build context `{}` leaves the workspace", path.display()));
         error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`.")
@@ -68,7 +69,7 @@ pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, works
     })?;
     let ignored = ignore::Ignored::read(&real, dockerfile)?;
     // Builders need the Dockerfile itself, whatever a rule says.
-    folder_items(&real, &|path| path != name && ignored.has(path)).map_err(|error| match error.code() {
+    folder_items(&real, &|path| path != name && ignored.has(path), measure).map_err(|error| match error.code() {
         Code::CopyThroughSymlink => outside(Code::CopyThroughSymlink, folder).because(error),
         _ => error,
     })

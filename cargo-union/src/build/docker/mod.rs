@@ -23,11 +23,12 @@ use union_build::spec;
 use super::base::Base;
 use super::chain::Settings;
 use super::environment::without_steps;
+use super::sources::{self, Item, Measure};
 use super::variables::{self, Variables};
-use super::{Builder, LockedBase, PlatformRecipe, Recipe, Reporter, Start, sources};
+use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, Start};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, Draft, Measured};
 use crate::base::process::Environment;
 use crate::engine::{Engine, Engines, Failed, Request};
 use crate::image::config::{self, Wanted};
@@ -94,6 +95,7 @@ impl DockerBuilder {
             chain: vec![step.clone()],
             steps: vec![step],
             workspace: PathBuf::new(),
+            files: Arc::new(MeasuredFiles::new(&self.cache)),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
             told: BTreeMap::new(),
@@ -109,7 +111,7 @@ impl DockerBuilder {
         if packages.is_empty() {
             return Ok(ready.name);
         }
-        building.of_steps(with_copies(&recipe.steps, &recipe.workspace)?, &ready).await
+        building.of_steps(with_copies(&recipe.steps, |_| Ok(Vec::new()))?, &ready).await
     }
 
     async fn platform(&self, recipe: &Recipe, wanted: &PlatformRecipe, several: bool) -> Result<PlatformImage> {
@@ -161,7 +163,9 @@ impl Builder for DockerBuilder {
 /// # Errors
 /// When a copied file cannot be read.
 pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
-    let steps = with_copies(steps, workspace)?;
+    // Its text names files, and does not say what they hold.
+    let unread = |_: &Path| Ok(Measured { size: 0, hash: [0; 32] });
+    let steps = with_copies(steps, |copy| sources::items(copy, workspace, &unread))?;
     let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
     let note = if refers { "# ${NAME} stands for a variable of the base image, whose value an engine is given.\n" } else { "" };
     let dockerfile = dockerfile::write(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
@@ -180,9 +184,9 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
 }
 
-fn with_copies<'a>(steps: &'a [spec::Image], workspace: &Path) -> Result<Vec<Step<'a>>> {
+fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copies = spec.copy.iter().map(|copy| sources::items(copy, workspace)).collect::<Result<Vec<_>>>()?;
+        let copies = spec.copy.iter().map(&list).collect::<Result<Vec<_>>>()?;
         // As they are typed: whoever knows the base expands them.
         let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
         Ok(Step { spec, copies, variables })
@@ -210,7 +214,8 @@ struct Ready {
 
 impl Building<'_> {
     async fn build(&self) -> Result<PlatformImage> {
-        let mut steps = with_copies(&self.recipe.steps, &self.recipe.workspace)?;
+        let recipe = self.recipe;
+        let mut steps = with_copies(&recipe.steps, |copy| Ok(recipe.files.copied(copy, &recipe.workspace)?.to_vec()))?;
         let mut made = None;
         let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
             (_, Some(dockerfile)) => {
@@ -238,7 +243,8 @@ impl Building<'_> {
     /// Builds what a user's own Dockerfile says.
     async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
         let folder = context_of(spec, path);
-        let items = dockerfile_items(path, &folder, &self.recipe.workspace)?;
+        let list = |measure: &Measure<'_>| dockerfile_items(path, &folder, &self.recipe.workspace, measure);
+        let items = self.recipe.files.context(path, &folder, list)?;
         let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
         let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
@@ -256,14 +262,14 @@ impl Building<'_> {
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let Dockerfile { text, instructions } = dockerfile::write(&ground);
-        let context = context::of_steps(&self.builder.cache, &ground, &text, self.recipe.source_date_epoch)?;
+        let context = context::of_steps(&self.builder.cache, &ground, &text, &self.recipe.files, self.recipe.source_date_epoch)?;
         self.log.expect(Steps::of(instructions, &ready.name));
         self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
     }
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
     async fn bring(&self, start: &Start) -> Result<Ready> {
-        let base = Base::open(&self.builder.cache, &*self.builder.source, start, &self.wanted.platform).await?;
+        let base = Base::open(&*self.builder.source, start, &self.wanted.platform).await?;
         let id = base.config_blob.descriptor.digest;
         let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
         let name = format!("{repository}:{tag}");

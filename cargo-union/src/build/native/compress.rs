@@ -3,6 +3,9 @@
 //! A gzip file is a row of members (a zstd file of frames) that can be made independently. Each holds
 //! the same number of uncompressed bytes whatever the machine, so the bytes do not depend on how many
 //! workers there are. What is in flight is bounded: memory does not grow with the file.
+//!
+//! A gzip member that would hardly become smaller is stored: weights and archives would take fifteen seconds for each
+//! gigabyte, here and once more wherever the image is pulled. zstd notices by itself what does not compress.
 
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -20,7 +23,7 @@ use crate::image::digest::{DiffId, Digest};
 
 /// Version of the encoders and of what is written with them. Raise it when the same input gives
 /// other bytes: what was packed by an older one is then not taken for what this one would pack.
-pub(super) const ENCODER: i64 = 1;
+pub(super) const ENCODER: i64 = 2;
 
 /// A compressed stream: takes plain bytes, writes a blob, and knows the digests of both.
 pub(super) struct Compressor {
@@ -127,6 +130,9 @@ fn work(queue: &Mutex<Receiver<Job>>, compression: Compression) {
 fn compress(plain: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     match compression {
         Compression::Gzip => {
+            if !is_worthwhile(plain)? {
+                return Ok(stored(plain));
+            }
             // Neither the time nor the operating system goes into the header: 255 is "unknown".
             let buffer = Vec::with_capacity(plain.len() / 2);
             let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(buffer, flate2::Compression::new(6));
@@ -135,6 +141,65 @@ fn compress(plain: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
         }
         Compression::Zstd => zstd::bulk::compress(plain, 3),
     }
+}
+
+/// Whether a member becomes at least a tenth smaller, judged by pieces of it. Only whole numbers decide, and an encoder
+/// that is pinned: every machine judges alike.
+fn is_worthwhile(plain: &[u8]) -> io::Result<bool> {
+    let sample = sample(plain);
+    if repeats_bytes(&sample) {
+        return Ok(true);
+    }
+    // Level 2 is the fastest one with codes of its own for each block: what is made of few letters becomes smaller as well.
+    let buffer = Vec::with_capacity(sample.len() * 2);
+    let mut encoder = flate2::write::DeflateEncoder::new(buffer, flate2::Compression::new(2));
+    encoder.write_all(&sample)?;
+    Ok(encoder.finish()?.len() <= sample.len() - sample.len() / 10)
+}
+
+/// Eight pieces of a member, evenly spread; all of a small one.
+fn sample(plain: &[u8]) -> Vec<u8> {
+    const PIECES: usize = 8;
+    const PIECE: usize = 1 << 13;
+    let Some(rest) = plain.len().checked_sub(PIECES * PIECE) else { return plain.to_vec() };
+    let begins = (0..PIECES).map(|piece| piece * PIECE + rest * piece / (PIECES - 1));
+    begins.flat_map(|begin| &plain[begin..begin + PIECE]).copied().collect()
+}
+
+/// Whether two bytes chosen at random are alike eight times as often as in noise. Programs and texts are far above that,
+/// and need no trial.
+fn repeats_bytes(sample: &[u8]) -> bool {
+    let mut counts = [0_u64; 256];
+    for byte in sample {
+        counts[usize::from(*byte)] += 1;
+    }
+    let alike: u64 = counts.iter().map(|count| count * count).sum();
+    alike * 32 >= (sample.len() as u64).pow(2)
+}
+
+/// A gzip member of stored blocks, with the header that [`compress`] writes.
+fn stored(plain: &[u8]) -> Vec<u8> {
+    const LONGEST: usize = u16::MAX as usize;
+    let mut member = Vec::with_capacity(plain.len() + 5 * plain.len().div_ceil(LONGEST) + 18);
+    member.extend([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    let mut rest = plain;
+    loop {
+        let (block, after) = rest.split_at(rest.len().min(LONGEST));
+        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        member.push(u8::from(after.is_empty()));
+        member.extend(length.to_le_bytes());
+        member.extend((!length).to_le_bytes());
+        member.extend(block);
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let mut crc = flate2::Crc::new();
+    crc.update(plain);
+    member.extend(crc.sum().to_le_bytes());
+    member.extend(crc.amount().to_le_bytes());
+    member
 }
 
 fn write(mut draft: Draft, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) -> Written {
@@ -203,15 +268,76 @@ mod tests {
         }
     }
 
+    /// Bytes that nothing makes smaller.
+    fn weights(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
+    }
+
     /// When this fails, the encoder has changed: raise `ENCODER`.
     #[test]
     fn the_bytes_are_those_of_this_version_of_the_encoder() {
-        let plain = noise(2_500_000);
-        for (compression, known) in [
-            (Compression::Gzip, "sha256:a4d5bd97e0a41d445e22341455ded8b88f24167737f934ff676b57834469fba5"),
-            (Compression::Zstd, "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5"),
+        let (compressible, weights) = (noise(2_500_000), weights(2_500_000));
+        for (plain, compression, known) in [
+            (&compressible, Compression::Gzip, "sha256:a4d5bd97e0a41d445e22341455ded8b88f24167737f934ff676b57834469fba5"),
+            (&compressible, Compression::Zstd, "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5"),
+            (&weights, Compression::Gzip, "sha256:ea8c59c960e9f2388fb923b1a895e84c1f9b4920825ad831b074cbf4553bea70"),
+            (&weights, Compression::Zstd, "sha256:255f5679591fa87b77e1d2a35096fa1ccbfae60eda94a4bcef27a0f77860a348"),
         ] {
-            assert_eq!(compressed(&plain, compression, 1 << 20).0.digest.to_string(), known, "{compression:?}");
+            assert_eq!(compressed(plain, compression, 1 << 20).0.digest.to_string(), known, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_compress_is_stored_member_by_member() {
+        let plain = [weights(1 << 20), noise(1 << 20), weights((1 << 20) + 70_000)].concat();
+        let (blob, bytes) = compressed(&plain, Compression::Gzip, 1 << 16);
+        let mut back = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut back).unwrap();
+        assert!(back == plain);
+        assert_eq!(blob.diff_id, DiffId::of(&plain));
+        // A block that is stored begins with 0, or with 1 when it is the last.
+        let mut rest = &bytes[..];
+        let mut firsts = Vec::new();
+        while !rest.is_empty() {
+            firsts.push(rest[10]);
+            let mut decoder = flate2::bufread::GzDecoder::new(rest);
+            io::copy(&mut decoder, &mut io::sink()).unwrap();
+            rest = decoder.into_inner();
+        }
+        assert_eq!((firsts[0], firsts[1] & 6 != 0, firsts[2], firsts[3]), (0, true, 0, 0));
+        assert!(bytes.len() < plain.len() && stored(&weights(1 << 20)).len() < (1 << 20) + 200);
+    }
+
+    #[test]
+    fn a_stored_member_is_read_whatever_its_length() {
+        for length in [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071] {
+            let plain = weights(length);
+            let mut back = Vec::new();
+            flate2::read::GzDecoder::new(&stored(&plain)[..]).read_to_end(&mut back).unwrap();
+            assert!(back == plain, "{length}");
+        }
+    }
+
+    #[test]
+    fn texts_programs_and_what_is_made_of_few_letters_are_compressed() {
+        use base64::Engine as _;
+        let letters = base64::engine::general_purpose::STANDARD.encode(weights(700_000));
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let repeated = weights(5_000).repeat(200);
+        let text = include_str!("compress.rs").repeat(50);
+        for (name, plain) in [("letters", letters.as_bytes()), ("program", &program), ("repeated", &repeated), ("text", text.as_bytes())] {
+            let worthwhile = plain.chunks(1 << 20).filter(|member| is_worthwhile(member).unwrap()).count();
+            assert!(worthwhile * 10 >= plain.len().div_ceil(1 << 20) * 9, "{name}: {worthwhile}");
+        }
+        for length in [100, 4_096, 65_536, 1 << 20] {
+            assert!(!is_worthwhile(&weights(length)).unwrap(), "{length}");
         }
     }
 

@@ -61,7 +61,7 @@ impl NativeBuilder {
         let mut checked = recipe.check;
         for (index, wanted) in recipe.platforms.iter().enumerate() {
             let base = match &wanted.base {
-                Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
+                Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
                 None => None,
             };
             let check = StartCheck::of(&recipe, wanted, base.as_ref().map(|base| &base.config))?;
@@ -85,7 +85,7 @@ impl NativeBuilder {
     async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(start) => Some(Base::open(&self.cache, &*self.source, start, &wanted.platform).await?),
+            Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
@@ -211,16 +211,16 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, workdir: &str, mut file
     let settings = Settings::of(&recipe.chain);
     let mut layers = Vec::new();
     if wanted.base.is_none() {
-        let entries = scratch::entries(settings.ca_certificates)?;
+        let entries = scratch::entries(settings.ca_certificates, &recipe.files)?;
         files.apply(&entries.iter().map(change).collect::<Vec<_>>());
         layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.copy, &recipe.workspace, workdir, &mut files)?, "cargo union: copy"));
+        layers.push((place::copies(&spec.copy, (&recipe.workspace, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates"));
+        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
     }
     layers.push((code(&wanted.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());

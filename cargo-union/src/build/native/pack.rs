@@ -3,12 +3,10 @@
 //! No time, owner, mode or order of the host gets in. A layer that was packed before from the same
 //! content is taken from the cache instead of being packed again.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
@@ -19,6 +17,7 @@ use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::base::fs::Measured;
+use crate::build::verified::VerifiedFile;
 use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Blob, Content, Descriptor, Layer, media_type};
 
@@ -141,7 +140,7 @@ impl Packed {
 /// A layer that was packed before, if its blob is still there and whole.
 fn known(cache: &Cache, name: &str) -> Option<Packed> {
     let packed: Packed = cache.note(NOTES, name)?;
-    let blob = std::fs::metadata(cache.blob(&packed.digest)?).ok()?;
+    let blob = std::fs::metadata(cache.whole(&packed.digest)?).ok()?;
     (blob.len() == packed.size).then_some(packed)
 }
 
@@ -207,7 +206,7 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
             }
             What::File(path, measured) => {
                 header.set_size(measured.size);
-                let mut source = Source::open(path, *measured).map_err(Fault::Source)?;
+                let mut source = VerifiedFile::open(path, *measured).map_err(Fault::Source)?;
                 let appended = tar.append_data(&mut header, &entry.path, BufReader::with_capacity(1 << 18, &mut source));
                 source.finish().map_err(Fault::Source)?;
                 appended.map_err(Fault::Output)?;
@@ -217,66 +216,11 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
     tar.finish().map_err(Fault::Output)
 }
 
-/// A file that must hold exactly what it held when it was measured: the tar's header promises its
-/// size before the content is read, and the cache knows the layer by its content.
-struct Source<'a> {
-    path: &'a Path,
-    file: File,
-    left: u64,
-    measured: Measured,
-    hash: Sha256,
-    fault: Option<io::Error>,
-}
-
-impl<'a> Source<'a> {
-    fn open(path: &'a Path, measured: Measured) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
-        Ok(Self { path, file, left: measured.size, measured, hash: Sha256::new(), fault: None })
-    }
-
-    /// Says what went wrong with the file, if it was the file.
-    fn finish(self) -> Result<()> {
-        if let Some(cause) = self.fault {
-            return Err(fs::unreadable(self.path, cause));
-        }
-        let unread = self.left > 0;
-        // What was not read yet, because writing failed, cannot be compared.
-        if unread || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(changed(self.path)) }
-    }
-
-    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read(&mut buffer[..wanted])?;
-        if count == 0 && wanted > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
-        }
-        self.hash.update(&buffer[..count]);
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
-impl Read for Source<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_some(buffer).map_err(|cause| {
-            let kind = cause.kind();
-            if kind != io::ErrorKind::Interrupted {
-                self.fault = Some(cause);
-            }
-            io::Error::from(kind)
-        })
-    }
-}
-
-fn changed(path: &Path) -> Error {
-    Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display()))
-        .because("it changed while it was read")
-        .help("Run the command again when nothing writes to the file.")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs::File;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -333,7 +277,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
         std::fs::remove_file(cache.blob_path(&first.blob.descriptor.digest)).unwrap();
-        assert_eq!(layer(&cache, entries(), PACKING).unwrap_err().code(), Code::FileUnreadable);
+        assert_eq!(layer(&cache, entries(), PACKING).unwrap_err().code(), Code::InputsMoved);
         std::fs::write(&path, "binary").unwrap();
         assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
     }
@@ -342,13 +286,13 @@ mod tests {
     fn a_file_that_changes_while_it_is_packed_is_an_error() {
         let (folder, cache) = cache();
         let path = folder.path().join("binary");
-        for (then, why) in [("shorter", "it became shorter while it was read"), ("other content, longer", "it changed while it was read")] {
+        for (then, why) in [("shorter", "it became shorter"), ("other content, longer", "its content is another")] {
             std::fs::write(&path, "what it was before").unwrap();
             let measured = measure(&path).unwrap();
             std::fs::write(&path, then).unwrap();
             let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
-            assert_eq!(error.chain()[1], why);
+            assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
         assert!(!cache.folder().join("notes/layers").exists(), "nothing is remembered of a layer that failed");
     }

@@ -8,20 +8,25 @@ use union_build::spec;
 
 use super::pack::{Entry, What};
 use crate::base::error::{Error, Result};
-use crate::base::fs;
 use crate::build::base::of_file;
+use crate::build::measured::MeasuredFiles;
 use crate::build::sources::{self, Item, ItemKind};
 use crate::image::index::{Conflict, FileIndex, Node};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
 /// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
-pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, workdir: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
+pub(super) fn copies(
+    copies: &[spec::Copy],
+    (workspace, files): (&Path, &MeasuredFiles),
+    workdir: &str,
+    index: &mut FileIndex,
+) -> Result<Vec<Entry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
         let start = if copy.to.value.starts_with('/') { "" } else { workdir };
-        for item in sources::items(copy, workspace)? {
-            let item = Item { to: sources::join(start, &item.to), ..item };
-            let to = item.to.clone();
+        for item in files.copied(copy, workspace)?.iter() {
+            let to = sources::join(start, &item.to);
+            let item = Item { to: to.clone(), what: item.what.clone() };
             place(item, index, &mut placed).map_err(|fault| match fault {
                 Fault::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
@@ -34,8 +39,8 @@ pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, workdir: &str, ind
 }
 
 /// A file at a path, placed like a copy.
-pub(super) fn file(from: &Path, to: &str, index: &mut FileIndex) -> Result<Vec<Entry>> {
-    let measured = fs::measure(from)?;
+pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
+    let measured = files.measure(from)?;
     let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
     place(Item { to: to.to_owned(), what }, index, &mut placed).map_err(|fault| match fault {
@@ -133,7 +138,8 @@ mod tests {
                 to: placed((*to).to_owned()),
                 mode: None,
             });
-            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), "srv/app", &mut self.index)?;
+            let files = MeasuredFiles::new(&crate::base::cache::Cache::new(self.folder.path().join("cache")));
+            let entries = super::copies(&copies.collect::<Vec<_>>(), (self.folder.path(), &files), "srv/app", &mut self.index)?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {

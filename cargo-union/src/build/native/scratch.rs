@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::pack::{Entry, What};
 use crate::base::error::Result;
-use crate::base::fs::measure;
+use crate::build::measured::MeasuredFiles;
 
 /// Where TLS clients look for the authorities they trust.
 pub(super) const CA_CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -25,9 +25,9 @@ pub(super) const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:
 pub(super) const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 
 /// The entries of the layer; `bundle` replaces the compiled-in authorities.
-pub(super) fn entries(bundle: Option<&Path>) -> Result<Vec<Entry>> {
+pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Vec<Entry>> {
     let authorities = match bundle {
-        Some(path) => What::File(path.to_owned(), measure(path)?),
+        Some(path) => What::File(path.to_owned(), files.measure(path)?),
         None => What::Bytes(ca_bundle().into_bytes()),
     };
     let file = |path: &str, what| Entry { path: path.to_owned(), mode: 0o644, owner: 0, what };

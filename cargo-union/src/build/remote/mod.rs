@@ -80,7 +80,7 @@ impl RemoteBuilder {
         let Some((platform, start)) = recipe.platforms.iter().find_map(|wanted| Some((&wanted.platform, wanted.base.as_ref()?))) else {
             return Ok(BaseSettings { variables: variables::of_base(None), workdir: String::new() });
         };
-        let config = Base::open(&self.cache, &*self.source, start, platform).await?.config;
+        let config = Base::open(&*self.source, start, platform).await?.config;
         Ok(BaseSettings { variables: variables::of_base(Some(&config)), workdir: config.workdir() })
     }
 }
@@ -89,7 +89,7 @@ fn pack(cache: &Cache, recipe: &Recipe, base: String, facts: &BaseSettings, chec
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     let archive = Archive::new(GzBuilder::new().mtime(0).write(draft, Compression::default()), path.clone(), recipe.source_date_epoch);
-    let mut steps = Steps::new(archive, &recipe.workspace, facts);
+    let mut steps = Steps::new(archive, recipe, facts);
     steps.add(recipe)?;
     steps.steps.push(Step::Env(all_variables(recipe, facts, checked)?));
     let Steps { steps, archive, has_files, .. } = steps;

@@ -7,12 +7,13 @@ use union_build::spec;
 
 use super::shell::with_secrets;
 use crate::base::error::Result;
+use crate::base::fs::{Measured, measure};
 use crate::build::archive::Archive;
 use crate::build::chain::Settings;
 use crate::build::native::BINARIES;
-use crate::build::sources::{items, join};
+use crate::build::sources::join;
 use crate::build::variables::{Variables, expanded};
-use crate::build::{Executable, Recipe};
+use crate::build::{Executable, MeasuredFiles, Recipe};
 use crate::image::order::{PipOptions, Step};
 
 /// Where TLS clients look for the authorities that they trust.
@@ -26,6 +27,7 @@ pub(super) struct Steps<'a, W: Write> {
     /// Whether there is anything in the archive.
     pub(super) has_files: bool,
     pub(super) workspace: &'a Path,
+    files: &'a MeasuredFiles,
     base: &'a BaseSettings,
     /// The working directory of the last step.
     workdir: Option<String>,
@@ -41,8 +43,9 @@ pub(super) struct BaseSettings {
 
 impl<'a, W: Write> Steps<'a, W> {
     /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, workspace: &'a Path, base: &'a BaseSettings) -> Self {
-        Self { steps: Vec::new(), archive, has_files: false, workspace, base, workdir: None, copied: 0 }
+    pub(super) fn new(archive: Archive<W>, recipe: &'a Recipe, base: &'a BaseSettings) -> Self {
+        let (workspace, files) = (&recipe.workspace, &*recipe.files);
+        Self { steps: Vec::new(), archive, has_files: false, workspace, files, base, workdir: None, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
@@ -53,7 +56,7 @@ impl<'a, W: Write> Steps<'a, W> {
         }
         let settings = Settings::of(&recipe.chain);
         if let Some(bundle) = settings.ca_certificates {
-            self.file("ca-certificates.crt", bundle, 0o644)?;
+            self.input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
         self.binaries(&recipe.platforms[0].executables)?;
@@ -76,7 +79,7 @@ impl<'a, W: Write> Steps<'a, W> {
         for copy in &spec.copy {
             let place = format!("copy/{}", self.copied);
             self.copied += 1;
-            let items = items(copy, self.workspace)?;
+            let items = self.files.copied(copy, self.workspace)?;
             let start = if copy.to.value.starts_with('/') { "" } else { &self.base.workdir };
             let to = join(start, items.first().map_or("", |item| &item.to));
             self.archive.copied(&place, &items)?;
@@ -106,16 +109,16 @@ impl<'a, W: Write> Steps<'a, W> {
             self.copied += 1;
             if file.file_name().is_some_and(|name| name == "uv.lock") {
                 let lock = format!("{folder}/uv.lock");
-                self.file(&lock, file, 0o644)?;
+                self.input(&lock, file)?;
                 // uv reads a lock file together with the project that it locks.
-                self.file(&format!("{folder}/pyproject.toml"), &file.with_file_name("pyproject.toml"), 0o644)?;
+                self.input(&format!("{folder}/pyproject.toml"), &file.with_file_name("pyproject.toml"))?;
                 let own = options.arguments.iter().map(String::as_str);
                 let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"].into_iter().chain(own).collect();
                 let options = PipOptions { arguments: Some(arguments.join(" ")), ..options.clone() };
                 self.steps.push(Step::UvProject { folder, lock, options });
             } else {
                 let place = format!("{folder}/requirements.txt");
-                self.file(&place, file, 0o644)?;
+                self.input(&place, file)?;
                 self.steps.push(Step::Requirements { file: place, options: options.clone() });
             }
         }
@@ -127,7 +130,7 @@ impl<'a, W: Write> Steps<'a, W> {
 
     fn binaries(&mut self, executables: &[Executable]) -> Result<()> {
         for executable in executables {
-            self.file(&format!("bin/{}", executable.name), &executable.path, 0o755)?;
+            self.file(&format!("bin/{}", executable.name), &executable.path, measure(&executable.path)?, 0o755)?;
         }
         if !executables.is_empty() {
             self.copy("bin", BINARIES);
@@ -135,9 +138,14 @@ impl<'a, W: Write> Steps<'a, W> {
         Ok(())
     }
 
-    fn file(&mut self, place: &str, from: &Path, mode: u32) -> Result<()> {
+    /// Adds a file that is an input of the key.
+    fn input(&mut self, place: &str, from: &Path) -> Result<()> {
+        self.file(place, from, self.files.measure(from)?, 0o644)
+    }
+
+    fn file(&mut self, place: &str, from: &Path, measured: Measured, mode: u32) -> Result<()> {
         self.has_files = true;
-        self.archive.file(place, from, mode)
+        self.archive.file(place, from, measured, mode)
     }
 
     fn copy(&mut self, from: &str, to: &str) {

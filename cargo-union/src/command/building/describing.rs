@@ -10,8 +10,8 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Kind, Spec};
 
-use super::Package;
 use super::compiling::Executables;
+use super::ready::Package;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::Environment;
@@ -41,7 +41,7 @@ pub(in crate::command) fn can_ask(keyed: &Keyed) -> bool {
 ///
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
-pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables<'_>) -> Result<Descriptions> {
+pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables) -> Result<Descriptions> {
     let Package { work, declared, ui, .. } = package;
     let machine = &work.scope.cargo.environment;
     let (wanted, mut descriptions) = (wanted(&declared.spec, &keyed.name), Descriptions::new());
@@ -53,7 +53,7 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
         return Ok(descriptions);
     };
     for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let workshop = executables.workshop(keyed, position);
+        let Some(workshop) = executables.workshop(keyed, position) else { continue };
         let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
         let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);

@@ -140,6 +140,7 @@ impl<'a> Environments<'a> {
             chain: vec![made.spec().clone()],
             steps: made.steps.clone(),
             workspace: self.workspace.root.clone(),
+            files: keyed.files(),
             key: made.key,
             platforms: platforms.collect(),
             told: BTreeMap::new(),

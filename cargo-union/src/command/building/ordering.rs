@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::Package;
 use super::environments::logs;
 use super::publishing::Fresh;
+use super::ready::Package;
 use crate::base::error::Error;
 use crate::base::log::Log;
 use crate::build::remote::Ordered;

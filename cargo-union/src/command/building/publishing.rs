@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::ordering;
+use super::ready::Package;
 use super::recording::{built, ordered};
-use super::{Package, ordering};
 use crate::base::error::Error;
 use crate::build::native::NativeBuilder;
 use crate::build::remote::{Ordered, RemoteBuilder};

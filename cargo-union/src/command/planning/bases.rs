@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use union_build::diag::Code;
 
 use crate::base::error::{Error, Result};
-use crate::build::LockedBase;
+use crate::build::{LockedBase, Lookup};
 use crate::image::BaseSource;
-use crate::image::config::BaseConfig;
 use crate::image::digest::Digest;
-use crate::image::manifest::{self, BaseManifest};
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
 use crate::settings::Work;
@@ -63,8 +61,11 @@ pub(in crate::command) async fn locked(
 }
 
 fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> Vec<(Platform, Option<LockedBase>)> {
-    let base = |platform: &Platform| LockedBase { repository: repository.clone(), digest: locked.platforms[&platform.to_string()] };
-    platforms.iter().map(|platform| (platform.clone(), Some(base(platform)))).collect()
+    let base = |platform: &Platform| {
+        let digest = *locked.platforms.get(&platform.to_string())?;
+        Some(LockedBase { repository: repository.clone(), digest })
+    };
+    platforms.iter().map(|platform| (platform.clone(), base(platform))).collect()
 }
 
 /// Asks the registry. A digest that is known already stays: only its platforms are read anew.
@@ -79,23 +80,9 @@ async fn fetch(
     let wanted = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
     let raw = source.manifest(&reference.repository, &wanted).await?;
     let mut locked = LockedReference { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
-    match manifest::read(base, &raw)? {
-        BaseManifest::Index(variants) => {
-            for platform in platforms {
-                let chosen = manifest::choose(base, &variants, platform)?;
-                locked.platforms.insert(platform.to_string(), chosen.digest);
-            }
-        }
-        BaseManifest::Image(image) => {
-            let path = source.blob(&reference.repository, &image.config).await?;
-            let config = BaseConfig::read(base, &crate::base::fs::read(&path)?, image.layers.len())?;
-            for platform in platforms {
-                if *platform != config.platform() {
-                    return Err(manifest::without_platform(base, platform, &[&config.platform()]));
-                }
-                locked.platforms.insert(platform.to_string(), raw.descriptor.digest);
-            }
-        }
+    for platform in platforms {
+        let resolved = Lookup { source, name: base, repository: &reference.repository, platform }.resolve(&raw).await?;
+        locked.platforms.insert(platform.to_string(), resolved.digest);
     }
     Ok(locked)
 }

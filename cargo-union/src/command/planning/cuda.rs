@@ -7,11 +7,9 @@ use union_build::diag::{Code, Diagnostic, Origin};
 use union_build::spec::{Base, Image, Placed, Spec};
 
 use super::bases::{self, Policy};
-use crate::base::fs;
+use crate::build::Lookup;
 use crate::command::session::Problems;
-use crate::image::BaseSource as _;
 use crate::image::config::BaseConfig;
-use crate::image::manifest::{self, BaseManifest};
 use crate::image::reference::{BaseRef, Repository};
 use crate::publish::registry::Registry;
 use crate::ui;
@@ -52,12 +50,9 @@ async fn config(image: &Image, base: &Placed<String>, lock: &mut UnionLock, regi
     let platforms = super::keys::platforms(image)?;
     let locked = bases::locked(&base.value, &platforms[..1], lock, registry, policy).await?;
     let at = locked.into_iter().find_map(|(_, base)| base).expect("a reference has a digest for each platform");
-    let raw = registry.manifest(&at.repository, &at.digest.to_string()).await?;
-    let BaseManifest::Image(found) = manifest::read(&base.value, &raw)? else {
-        unreachable!("Union.lock holds the digests of images, not of indexes")
-    };
-    let path = registry.blob(&at.repository, &found.config).await?;
-    Ok(BaseConfig::read(&base.value, &fs::read(&path)?, found.layers.len())?)
+    let lookup = Lookup { source: registry, name: &base.value, repository: &at.repository, platform: &platforms[0] };
+    let found = lookup.locked(at.digest).await?;
+    Ok(lookup.config(&found.image).await?)
 }
 
 fn misfit(wanted: &Placed<String>, variable: &str, base: &Placed<String>, config: &BaseConfig) -> Option<Diagnostic> {

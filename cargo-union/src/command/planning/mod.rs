@@ -3,6 +3,7 @@
 //! `plan` shows the value that is made here; `build` acts on it.
 
 pub(super) mod bases;
+pub(super) mod compilers;
 mod cuda;
 pub(super) mod destination;
 pub(super) mod keys;
@@ -12,7 +13,7 @@ pub(super) mod rust_image;
 pub(super) mod sources;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -92,17 +93,11 @@ impl Planning {
     pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
-        let policy = Policy::of(work);
         let mut packages = Vec::new();
         for declared in &session.packages {
-            let destinations = Destinations::new(work, session, declared, ui)?;
-            cuda::check(&declared.spec, &mut lock, &destinations.registry, policy).await?;
-            let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy };
-            let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
-            let keyed = keys::compute(declared, &session.workspace, snapshot, &mut lock, &ask).await?;
-            drop(hashing);
-            packages.push(package(declared, &session.workspace, keyed, destinations, work, ui).await?);
+            packages.push(plan(work, session, declared, snapshot, &mut lock, ui).await?);
         }
+        work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
 
@@ -110,6 +105,33 @@ impl Planning {
     pub(super) fn images(&self) -> impl Iterator<Item = &Planned> {
         self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
     }
+}
+
+/// Computes the plan of one package with what the lock holds.
+///
+/// # Errors
+/// Problems of manifests; what a registry says; `UnionLockStale`.
+pub(super) async fn plan(
+    work: &Work,
+    session: &Session,
+    declared: &Declared,
+    snapshot: &Snapshot<'_>,
+    lock: &mut UnionLock,
+    ui: &Arc<Ui>,
+) -> Result<PackagePlan> {
+    let destinations = Destinations::new(work, session, declared, ui)?;
+    let policy = Policy::of(work);
+    cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
+    let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
+    let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
+    let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+    drop(hashing);
+    let unmatched: BTreeSet<&String> =
+        keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+    for pattern in unmatched {
+        ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
+    }
+    package(declared, &session.workspace, keyed, destinations, work, ui).await
 }
 
 async fn package(
@@ -163,7 +185,7 @@ async fn image(
         _ => Action::BuildEnvironment,
     };
     if action != Action::Reuse {
-        variables::check(keyed, &destinations.source, &work.scope.cache).await?;
+        variables::check(keyed, &*destinations.source).await?;
     }
     let (digest, standing) = match found {
         There::Nothing => (None, None),
@@ -222,7 +244,7 @@ async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &
     for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
-            base += image.layers.iter().map(|layer| layer.size).sum::<u64>();
+            base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));
         }
     }
     Ok(Moves { base_at_most: Some(base), code_about })

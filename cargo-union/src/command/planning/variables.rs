@@ -2,13 +2,10 @@
 //!
 //! What a user's own Dockerfile sets is known only when an engine has built it, and is looked up then.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic};
 
 use super::keys::Keyed;
-use crate::base::cache::Cache;
 use crate::build::{base_variables, refers_to_base, unanswered};
 use crate::command::session::Problems;
 use crate::image::BaseSource;
@@ -17,7 +14,7 @@ use crate::image::BaseSource;
 ///
 /// # Errors
 /// [`Problems`] with each of them at its place; when the base cannot be had.
-pub(super) async fn check(keyed: &Keyed, source: &Arc<dyn BaseSource>, cache: &Cache) -> Result<()> {
+pub(super) async fn check(keyed: &Keyed, source: &dyn BaseSource) -> Result<()> {
     let spec = keyed.spec();
     if !refers_to_base(spec) {
         return Ok(());
@@ -25,7 +22,7 @@ pub(super) async fn check(keyed: &Keyed, source: &Arc<dyn BaseSource>, cache: &C
     let mut problems: Vec<Diagnostic> = Vec::new();
     for (platform, base) in &keyed.bases {
         let Some(base) = base else { continue };
-        let known = base_variables(cache, source, base, platform).await?;
+        let known = base_variables(source, base, platform).await?;
         for (name, value) in unanswered(spec, &known) {
             let message = format!("the base of image `{}` does not set the variable `{name}`", spec.key);
             let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");

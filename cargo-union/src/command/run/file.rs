@@ -5,6 +5,9 @@ use std::path::Path;
 
 use union_build::spec::given::Given;
 
+/// The largest file that is read: a backend takes no larger message.
+const LARGEST: u64 = 64 << 20;
+
 /// The values of a file by name.
 ///
 /// # Errors
@@ -14,6 +17,10 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Given>, String> {
     let kind = path.extension().and_then(std::ffi::OsStr::to_str);
     if !matches!(kind, Some("json" | "toml")) {
         return Err(format!("`{shown}` should be a JSON object and end in `.json`, or TOML and end in `.toml`"));
+    }
+    let size = std::fs::metadata(path).map_err(|cause| format!("`{shown}` cannot be read: {cause}"))?.len();
+    if size > LARGEST {
+        return Err(format!("`{shown}` has {size} bytes, where {LARGEST} are the most: put large values into files of their own"));
     }
     let text = std::fs::read_to_string(path).map_err(|cause| format!("`{shown}` cannot be read: {cause}"))?;
     let table = match kind {

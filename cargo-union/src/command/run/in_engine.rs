@@ -81,7 +81,7 @@ pub(super) fn job(ready: &Ready<'_>, image: &Record, words: Vec<String>) -> engi
     env.extend(secrets::variables(&ready.secrets).map(|(name, value)| (name.to_owned(), value.clone())));
     engine::Run {
         name: format!("union-{}", task.key),
-        image: image.digest.expect("an image in an engine was made here").to_string(),
+        image: image.digest.map_or_else(|| image.location.trim_start_matches("docker:").to_owned(), |digest| digest.to_string()),
         // Said here as well, as it is when the task is registered: the image's own arguments are then left out.
         entrypoint,
         command: (!words.is_empty()).then_some(words),

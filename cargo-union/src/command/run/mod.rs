@@ -78,11 +78,12 @@ struct Done {
 }
 
 pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
-    let mut session = Session::open(&run.work.scope, ui).await?;
+    let mut session = Session::open_with_cache(&run.work.scope, ui).await?;
     choose(&mut session, &run.task)?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];
-    let obstacles = obstacles::of(task, run.place);
+    let has_entrypoint = image::Started::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
+    let obstacles = obstacles::of(task, has_entrypoint, run.place);
     if !obstacles.is_empty() {
         return Err(Problems(obstacles).into());
     }

@@ -7,8 +7,9 @@ use union_build::spec::template::{Piece, pieces};
 use crate::copilot::{is_carried, is_fillable};
 use crate::settings::Place;
 
-/// Everything that is in the way; nothing has been done then.
-pub(super) fn of(task: &Task, place: Place) -> Vec<Diagnostic> {
+/// Everything that is in the way; nothing has been done then. `has_entrypoint` is whether the manifest names one for
+/// the task's image.
+pub(super) fn of(task: &Task, has_entrypoint: bool, place: Place) -> Vec<Diagnostic> {
     let mut obstacles = Vec::new();
     obstacles.extend(outputs(task));
     obstacles.extend(command(task));
@@ -19,6 +20,7 @@ pub(super) fn of(task: &Task, place: Place) -> Vec<Diagnostic> {
     }
     if place == Place::Host {
         obstacles.extend(host(task));
+        obstacles.extend(no_words(task).into_iter().filter(|_| !has_entrypoint));
     }
     obstacles
 }
@@ -54,6 +56,14 @@ fn command(task: &Task) -> Vec<Diagnostic> {
     let mut obstacles: Vec<Diagnostic> = command.value.iter().flat_map(|word| pieces(word)).filter_map(obstacle).collect();
     obstacles.dedup();
     obstacles
+}
+
+/// An empty command line leaves it to the image what runs.
+fn no_words(task: &Task) -> Option<Diagnostic> {
+    let command = task.command.as_ref().filter(|command| command.value.is_empty())?;
+    let message = format!("task `{}` runs the entrypoint of its image, and `--host` has no image", task.key);
+    let obstacle = Diagnostic::error(Code::NotRunHere, message, &command.origin, "an empty command");
+    Some(obstacle.help("run it without `--host`, or leave `command` out"))
 }
 
 /// What a process of this machine cannot be given.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use union_build::diag::Code;
 use union_build::spec::variables::expand;
 
 use super::ended::{Listening, exit_code};
@@ -15,7 +16,7 @@ use crate::build::native::BINARIES;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
-use crate::workspace::{Host, Job, Method, Snapshot, compile};
+use crate::workspace::{self, Host, Job, Method, Settings, Snapshot, UnionLock, compile};
 
 /// Runs the binary.
 ///
@@ -84,10 +85,25 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
         binaries: BTreeSet::from([bin.to_owned()]),
         source_date_epoch: work.source_date_epoch,
     };
+    let lock = UnionLock::load(&ready.session.workspace.root)?;
+    let image = &ready.declared.spec.images[&ready.task.image.value];
+    let inputs = Settings {
+        compile: settings.clone(),
+        targets: vec![target.clone()],
+        binaries: job.binaries.clone(),
+        inputs: image.inputs.clone(),
+        exclude: image.exclude.clone(),
+        toolchains: Vec::new(),
+        places: vec![workspace::Place::Host],
+        tools: BTreeMap::new(),
+    };
+    let inputs = snapshot.inputs(job.package, &inputs, lock.packages())?;
     let lent = ready.ui.lend_terminal();
-    let mut compiled = compile(&snapshot, &job, &Host, &**ready.ui).await?;
+    let (compiled, _) = compile(&snapshot, &job, &[&inputs], &Host, &**ready.ui).await?;
     drop(lent);
-    Ok(compiled.executables.remove(bin).expect("cargo has made what was asked for"))
+    compiled.executables(job.package).remove(bin).ok_or_else(|| {
+        Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{bin}` of `{}`", job.package.name)).into()
+    })
 }
 
 impl Ready<'_> {

@@ -217,4 +217,14 @@ mod tests {
         assert_eq!(code.await.unwrap().unwrap().reveal(), "good");
         assert!(TcpStream::connect(address).await.is_err(), "it still listens");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_request_is_judged(line in proptest::prop_oneof![
+            union_tests::arbitrary::text(),
+            union_tests::arbitrary::spoiled("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1"),
+        ]) {
+            judge(&line, &expected());
+        }
+    }
 }

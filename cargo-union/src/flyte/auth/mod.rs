@@ -36,7 +36,11 @@ use browser::Browser;
 use discovery::Authority;
 pub(crate) use keep::Keep;
 use oauth::Form;
+use pkce::Renewal;
 use tokens::Tokens;
+
+/// How often refresh tokens that others have stored in the meantime are tried.
+const MOST_REFRESHES: usize = 3;
 
 /// Everything that a login needs to know.
 pub(crate) struct Setting {
@@ -172,18 +176,18 @@ impl Login {
     /// Tokens of the user: those that another process has got in the meantime, else by a refresh token, else
     /// by asking.
     async fn by_user(&self, state: &State, authority: &Authority, proxy: &HeaderMap, anew: bool) -> Result<Tokens, Failure> {
-        let Setting { line, keep, reporter, attended, .. } = &self.setting;
+        let Setting { line, reporter, attended, .. } = &self.setting;
         let known = if anew { None } else { state.tokens.clone() };
-        if let Some(known) = known {
-            let kept = keep.read().await?.filter(|kept| kept.access != known.access && !kept.access.reveal().is_empty());
-            if let Some(kept) = kept {
-                return Ok(kept);
-            }
-            match pkce::refresh(line, authority, proxy, &known).await? {
-                Some(fresh) => return self.kept(fresh).await,
-                // What cannot be renewed would be in everybody's way.
-                None => drop(keep.forget().await?),
-            }
+        let denied = match known {
+            Some(known) => match self.renewed(known, authority, proxy).await? {
+                Renewal::Fresh(tokens) => return Ok(tokens),
+                Renewal::Ended => None,
+                Renewal::Denied(failure) => Some(failure),
+            },
+            None => None,
+        };
+        if let (false, Some(failure)) = (attended, denied) {
+            return Err(failure);
         }
         if !attended {
             let cause = format!("{} wants a login, and nobody is there to log in", authority.told_by);
@@ -194,6 +198,38 @@ impl Login {
             _ => pkce::log_in(line, authority, proxy, &self.browser, &**reporter).await?,
         };
         self.kept(tokens).await
+    }
+
+    /// Renews what was refused, or takes what another process has got in the meantime. A refresh token is often good
+    /// for one use, so processes wait for one another; those of the Python SDK do not, so what is kept is looked at
+    /// again before it is forgotten.
+    async fn renewed(&self, refused: Tokens, authority: &Authority, proxy: &HeaderMap) -> Result<Renewal, Failure> {
+        let Setting { line, keep, .. } = &self.setting;
+        let _lock = keep.lock().await;
+        let mut tokens = refused.clone();
+        for _ in 0..MOST_REFRESHES {
+            let kept = keep.read().await?;
+            if let Some(kept) = kept.as_ref().filter(|kept| kept.access != refused.access && !kept.access.reveal().is_empty()) {
+                return Ok(Renewal::Fresh(kept.clone()));
+            }
+            let newer = kept.filter(|kept| kept.refresh.is_some() && kept.refresh != tokens.refresh);
+            tokens = newer.unwrap_or(tokens);
+            match pkce::refresh(line, authority, proxy, &tokens).await? {
+                Renewal::Fresh(fresh) => return Ok(Renewal::Fresh(self.kept(fresh).await?)),
+                Renewal::Ended => match keep.read().await? {
+                    Some(kept) if kept.refresh.is_some() && kept.refresh != tokens.refresh => {}
+                    kept => {
+                        // What cannot be renewed would be in everybody's way.
+                        if kept.is_some_and(|kept| kept.refresh == tokens.refresh) {
+                            keep.forget().await?;
+                        }
+                        return Ok(Renewal::Ended);
+                    }
+                },
+                denied @ Renewal::Denied(_) => return Ok(denied),
+            }
+        }
+        Ok(Renewal::Ended)
     }
 
     async fn kept(&self, tokens: Tokens) -> Result<Tokens, Failure> {

@@ -57,16 +57,31 @@ fn parameters<'a>(authority: &'a Authority, state: &'a str, challenge: &'a str) 
     parameters
 }
 
-/// Gets new tokens without the user; `None` when the server does not want that any more.
-pub(super) async fn refresh(line: &Line, authority: &Authority, proxy: &HeaderMap, tokens: &Tokens) -> Result<Option<Tokens>, Failure> {
-    let Some(refresh) = &tokens.refresh else { return Ok(None) };
+/// What comes of an attempt to get new tokens without the user.
+pub(super) enum Renewal {
+    /// New ones.
+    Fresh(Tokens),
+    /// The server does not take this refresh token, now or later.
+    Ended,
+    /// It does not give any now, or there is no refresh token.
+    Denied(Failure),
+}
+
+/// Gets new tokens without the user.
+pub(super) async fn refresh(line: &Line, authority: &Authority, proxy: &HeaderMap, tokens: &Tokens) -> Result<Renewal, Failure> {
+    let Some(refresh) = &tokens.refresh else {
+        let cause = format!("{} refuses the access token, and there is no refresh token", authority.told_by);
+        return Ok(Renewal::Denied(Failure::new(Code::LoginNeeded, cause)));
+    };
     let form = Form::grant(line, authority, proxy, "refresh_token").once();
     let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
     match form.tokens().await {
         // A server that gives no new refresh token lets the old one live.
-        Ok(Ok(fresh)) => Ok(Some(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
-        Ok(Err(_)) => Ok(None),
+        Ok(Ok(fresh)) => Ok(Renewal::Fresh(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
+        // RFC 6749, section 5.2: invalid, expired, revoked, or of another client.
+        Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(Renewal::Ended),
+        Ok(Err(denied)) => Ok(Renewal::Denied(denied.into_failure(&authority.token))),
         Err(failure) if failure.may_pass() || failure.code != Code::LoginFailed => Err(failure),
-        Err(_) => Ok(None),
+        Err(failure) => Ok(Renewal::Denied(failure)),
     }
 }

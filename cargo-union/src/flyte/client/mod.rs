@@ -18,7 +18,7 @@ use super::rpc::{Failure, Line, Stamp, Status, Streaming, Unary};
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::http::retry::Retry;
-use crate::http::{Authorities, Transport, Url, authority};
+use crate::http::{Authorities, Proxies, Transport, Url, authority};
 
 mod cluster;
 mod identity;
@@ -75,9 +75,10 @@ impl Client {
         let Surroundings { environment, folder, attended, retry, reporter } = surroundings;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
         let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
-        let transport = Arc::new(Transport::new(plain, authorities(config, &environment)));
+        let proxies = Proxies::of(|name| environment.get(name));
+        let transport = Arc::new(Transport::new(plain, authorities(config, &environment), proxies.clone()));
         let line = Line::new(transport, base.clone(), retry, reporter.clone());
-        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment)));
+        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
         let storage = Line::new(store, base, retry, reporter.clone());
         let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
         let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
@@ -187,14 +188,42 @@ fn authorities(config: &Config, environment: &Environment) -> Authorities {
     Authorities {
         file: set("SSL_CERT_FILE").map(PathBuf::from),
         folders: set("SSL_CERT_DIR").map(|folders| std::env::split_paths(folders).collect()).unwrap_or_default(),
-        docker: None,
+        registries: Vec::new(),
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
         anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
     }
 }
 
-/// A store may be a cloud's, or behind the authority of the backend: both are trusted.
+/// A store may be a cloud's, or behind the authority of the backend: both are trusted. Whoever names an authority
+/// wants it asked, here as at the backend.
 fn authorities_of_stores(config: &Config, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
-    Authorities { file: backend.only.clone().or(backend.file), only: None, ..backend }
+    let anybody = backend.anybody && backend.only.is_none();
+    Authorities { file: backend.only.clone().or(backend.file), only: None, anybody, ..backend }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::flyte::config::{Request, load};
+
+    /// Whether the backend and its store may be anybody, with these variables.
+    fn anybody(variables: &[&str]) -> [bool; 2] {
+        let folder = PathBuf::from("/");
+        let mut environment = Environment::default();
+        variables.iter().for_each(|name| environment.set(*name, if name.ends_with("PATH") { "/ca.pem" } else { "true" }));
+        let request = Request { environment: &environment, folder: &folder, file: None, endpoint: None, org: None };
+        let (config, problems) = load(&request).unwrap();
+        assert!(problems.is_empty(), "{problems:?}");
+        [authorities(&config, &environment).clone(), authorities_of_stores(&config, &environment)]
+            .map(|authorities| authorities.anybody && authorities.only.is_none())
+    }
+
+    #[test]
+    fn a_named_authority_is_asked_by_backend_and_store_whatever_else_is_said() {
+        let (skip, file) = ("FLYTE_ADMIN_INSECURESKIPVERIFY", "FLYTE_ADMIN_CACERTFILEPATH");
+        assert_eq!([anybody(&[]), anybody(&[file]), anybody(&[skip, file])], [[false; 2]; 3]);
+        assert_eq!(anybody(&[skip]), [true; 2]);
+    }
 }

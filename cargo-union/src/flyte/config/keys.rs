@@ -21,7 +21,7 @@ macro_rules! keys {
 keys! {
     ENDPOINT = "admin.endpoint", ["FLYTE_ADMIN_ENDPOINT"], "The backend: `host[:port]`, also after `dns:///`, `https://` or `http://`.";
     INSECURE = "admin.insecure", ["FLYTE_ADMIN_INSECURE"], "Speak without encryption, and so without a login; the same as `http://`.";
-    SKIP_VERIFY = "admin.insecureSkipVerify", ["FLYTE_ADMIN_INSECURESKIPVERIFY"], "Take every certificate.";
+    SKIP_VERIFY = "admin.insecureSkipVerify", ["FLYTE_ADMIN_INSECURESKIPVERIFY"], "Take every certificate, unless `admin.caCertFilePath` names an authority.";
     CA_FILE = "admin.caCertFilePath", ["FLYTE_ADMIN_CACERTFILEPATH"], "PEM file of the authorities that are trusted instead of all others, also for logins.";
     AUTH_TYPE = "admin.authType", ["FLYTE_AUTH_TYPE", "FLYTE_ADMIN_AUTHTYPE"], "How to log in: `Pkce` (a browser; the default), `DeviceFlow` (a code for another device), `ClientSecret`, `ExternalCommand`.";
     CLIENT_ID = "admin.clientId", ["FLYTE_ADMIN_CLIENTID"], "The client of a login with a secret.";

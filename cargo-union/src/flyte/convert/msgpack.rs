@@ -204,4 +204,17 @@ mod tests {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_value_or_none(bytes in union_tests::arbitrary::bytes(128)) {
+            decode(&bytes);
+        }
+
+        #[test]
+        fn any_value_that_was_written_is_read(value in union_tests::arbitrary::value()) {
+            let given = super::super::tests::given(value);
+            proptest::prop_assert!(decode(&encode(&given)).is_some(), "{given:?}");
+        }
+    }
 }

@@ -266,3 +266,84 @@ fn a_value_that_does_not_fit_says_why() {
     assert_eq!(literal(&list, &nested, Form::Json).unwrap_err(), "`\"a\"` is not a whole number");
     assert_eq!(literal(&Type::Struct, &nested, Form::Json).unwrap_err(), "a list is not a table");
 }
+
+/// A value as a file of inputs has it.
+pub(super) fn given(value: serde_json::Value) -> Given {
+    match value {
+        serde_json::Value::Null => Given::Nothing,
+        serde_json::Value::Bool(value) => Given::Bool(value),
+        serde_json::Value::String(text) => Given::Text(text),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Given::Integer(whole),
+            None => Given::Float(number.as_f64().unwrap()),
+        },
+        serde_json::Value::Array(values) => Given::List(values.into_iter().map(given).collect()),
+        serde_json::Value::Object(values) => Given::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_value_of_any_type_is_sent_or_refused(
+        ty in proptest::sample::select(TYPES),
+        value in union_tests::arbitrary::value(),
+    ) {
+        let (ty, given) = (Type::parse(ty).unwrap(), given(value));
+        for form in [Form::Json, Form::MessagePack] {
+            if let Ok(literal) = literal(&ty, &given, form) {
+                value::json(&literal);
+            }
+        }
+    }
+
+    #[test]
+    fn any_literal_and_any_type_of_the_backend_are_shown(bytes in literal_bytes(), from in 0..64_usize, with in union_tests::arbitrary::bytes(6)) {
+        for bytes in [with.clone(), spliced(&bytes, from, &with)] {
+            if let Ok(literal) = core::Literal::decode(&bytes[..]) {
+                value::json(&literal).to_string();
+            }
+            if let Ok(ty) = core::LiteralType::decode(&bytes[..]) {
+                drop(types::declared(&ty));
+            }
+        }
+    }
+}
+
+const TYPES: &[&str] = &[
+    "integer",
+    "float",
+    "string",
+    "boolean",
+    "datetime",
+    "duration",
+    "struct",
+    "file",
+    "directory",
+    "list[duration]",
+    "map[datetime]",
+    "optional[list[float]]",
+];
+
+fn literal_bytes() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::strategy::Strategy as _;
+    let text = |text: &str| Given::Text(text.to_owned());
+    let fields = Given::Map([("a".to_owned(), Given::List(vec![Given::Integer(-1), text("x")]))].into());
+    let literals = [
+        ("duration", text("1h30m")),
+        ("datetime", text("2030-01-31T12:00:00.5+02:00")),
+        ("optional[struct]", fields),
+        ("list[file]", Given::List(vec![text("s3://a/b")])),
+        ("map[float]", Given::Map([("k".to_owned(), Given::Float(0.5))].into())),
+    ]
+    .map(|(ty, given)| {
+        [Form::Json, Form::MessagePack].map(|form| literal(&Type::parse(ty).unwrap(), &given, form).unwrap().encode_to_vec())
+    });
+    let types = TYPES.iter().map(|ty| types::literal_type(&Type::parse(ty).unwrap()).encode_to_vec());
+    proptest::sample::select(literals.into_iter().flatten().chain(types).collect::<Vec<_>>()).prop_map(|bytes| bytes)
+}
+
+fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
+    let from = from.min(bytes.len());
+    let to = (from + with.len()).min(bytes.len());
+    [&bytes[..from], with, &bytes[to..]].concat()
+}

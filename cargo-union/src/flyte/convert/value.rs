@@ -28,7 +28,7 @@ fn any(given: &Given) -> Result<idl::Value, String> {
         Given::Nothing => Kind::NullValue(0),
         Given::Text(text) => Kind::StringValue(text.clone()),
         Given::Bool(value) => Kind::BoolValue(*value),
-        Given::Integer(number) if number.abs() > EXACT => {
+        Given::Integer(number) if number.unsigned_abs() > EXACT.unsigned_abs() => {
             return Err(format!("`{number}` is too large for a number in a struct; write it as text"));
         }
         Given::Integer(number) => Kind::NumberValue(*number as f64),
@@ -160,6 +160,10 @@ mod tests {
 
     #[test]
     fn a_number_that_would_become_another_one_is_refused() {
+        for number in [i64::MIN, i64::MAX] {
+            let odd = Given::Map([("n".to_owned(), Given::Integer(number))].into());
+            assert!(literal(&Type::Struct, &odd, Form::Json).unwrap_err().contains("too large"));
+        }
         let large = Given::Map([("n".to_owned(), Given::Integer(EXACT + 1))].into());
         assert!(literal(&Type::Struct, &large, Form::Json).unwrap_err().contains("9007199254740993"));
         assert_eq!(shown("struct", &large, Form::MessagePack), r#"{"n":9007199254740993}"#);

@@ -68,6 +68,12 @@ pub async fn decide(backend: &dyn Backend, subject: &Subject<'_>, scope: &Scope,
     look.decide(latest.as_ref(), exact).await
 }
 
+/// What is sent to a backend that has nothing of a task, when none can be asked.
+pub fn unseen(subject: &Subject<'_>, scope: &Scope, version: &Version) -> Decision {
+    let (version, request) = (version.text.clone(), deploy_task(subject, scope, &version.text));
+    Decision { state: State::New, version, latest: None, leaves_triggers: false, request }
+}
+
 /// Sends what was decided.
 ///
 /// # Errors

@@ -131,4 +131,24 @@ mod tests {
     fn a_request_is_one_frame() {
         assert_eq!(&wrap(b"abc")[..], frame(0, b"abc"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_frames_or_refused(
+            bytes in union_tests::arbitrary::bytes(64),
+            framed in proptest::collection::vec((proptest::prelude::any::<u8>(), union_tests::arbitrary::bytes(16)), 0..4),
+            size in 1..9_usize,
+        ) {
+            let framed: Vec<u8> = framed.iter().flat_map(|(flags, payload)| frame(*flags, payload)).collect();
+            for line in [bytes, framed] {
+                let mut frames = Frames::default();
+                for chunk in line.chunks(size) {
+                    frames.feed(chunk);
+                    while let Ok(Some(Frame::Message(payload) | Frame::End(payload))) = frames.next() {
+                        drop((super::super::status::end(&payload), super::super::status::error(&payload)));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -90,6 +90,7 @@ impl From<Fault> for Failure {
         let (code, again, help) = match fault.kind {
             Kind::NoConnection => (Code::BackendUnreachable, Again::Unheard, None),
             Kind::Unreachable => (Code::BackendUnreachable, Again::Perhaps, None),
+            Kind::Refused => (Code::BackendUnreachable, Again::Never, None),
             Kind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.");
                 (Code::BackendUntrusted, Again::Never, Some(help))

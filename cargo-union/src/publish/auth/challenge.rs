@@ -79,6 +79,7 @@ fn value_of(text: &str) -> (String, &str) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+
     use super::*;
 
     fn of(values: &[&str]) -> Option<Challenge> {
@@ -109,4 +110,17 @@ mod tests {
             assert_eq!(of(&[header]), None, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_challenge_is_a_panic(text in "\\PC{0,60}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+            parse(&text);
+            let text: String = parts.into_iter().map(|part| PIECES[part]).collect();
+            for (scheme, parameters) in parse(&text) {
+                proptest::prop_assert!(!scheme.is_empty() && !parameters.contains_key(""));
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &["Bearer", "basic", " ", ",", "=", "\"", "\\", "realm", "scope=", "\u{e9}", "\"a\"", "\t"];
 }

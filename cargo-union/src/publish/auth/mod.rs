@@ -1,11 +1,10 @@
 //! Who the user is to a registry: logins from where Docker and podman keep them, and tokens.
 //!
 //! A login is looked for only when a registry asks, goes to that registry or to its token server
-//! and to nobody else, and is never printed.
+//! and to nobody else, and is never printed. A source or a helper that cannot be used is a warning, for
+//! much can be read without a login; it is part of the error once the registry denies access.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::header::{HeaderMap, HeaderValue};
@@ -15,6 +14,7 @@ use union_build::diag::Code;
 use super::Reporter;
 use super::failure::Failure;
 use crate::base::secret::Secret;
+use crate::http::fault::clean;
 use crate::http::{Transport, credential};
 
 mod challenge;
@@ -22,19 +22,20 @@ mod files;
 mod helper;
 mod token;
 
+pub use files::Source;
+pub use helper::Helpers;
+
 use challenge::Challenge;
-use files::{Entry, File};
+use files::{Config, Entry};
 use token::Token;
 
-/// Where logins may be, in the order in which they are looked for.
+/// Where logins may be.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// A file that the user named (`registry-config`): it must be there.
-    pub named: Option<PathBuf>,
-    /// Files that may be there.
-    pub files: Vec<PathBuf>,
-    /// Where credential helpers are looked for instead of the PATH.
-    pub search_path: Option<OsString>,
+    /// In the order in which they are looked into.
+    pub list: Vec<Source>,
+    /// The helpers that they name.
+    pub helpers: Helpers,
 }
 
 /// A login.
@@ -44,6 +45,8 @@ pub(crate) enum Login {
     Password { user: String, password: Secret<String> },
     /// A refresh token.
     Identity(Secret<String>),
+    /// A token for the registry itself, which no token server has to give.
+    Bearer(Secret<String>),
 }
 
 /// What a token has to allow.
@@ -79,19 +82,40 @@ impl Scopes {
 pub(crate) struct Authenticator {
     sources: Sources,
     reporter: Arc<dyn Reporter>,
-    files: OnceCell<Vec<File>>,
+    configs: OnceCell<Configs>,
     /// By registry.
     challenges: Mutex<HashMap<String, Challenge>>,
     /// By registry and repository.
     logins: Mutex<HashMap<(String, String), Search>>,
+    /// By program and server.
+    answers: Mutex<HashMap<(String, String), Answer>>,
     /// By registry.
     tokens: Mutex<HashMap<(String, Scopes), Slot>>,
+    /// What was warned of.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 /// The search for a login: done once, however many wait for it.
-type Search = Arc<OnceCell<Option<Found>>>;
+type Search = Arc<OnceCell<Looked>>;
+/// What a helper says of a server: asked once, however many repositories the server has.
+type Answer = Arc<OnceCell<Result<Option<Login>, String>>>;
 /// A token; locked while it is fetched.
 type Slot = Arc<AsyncMutex<Option<Token>>>;
+
+/// The sources that could be read, and what is wrong with the others.
+#[derive(Default)]
+struct Configs {
+    read: Vec<(Source, Config)>,
+    troubles: Vec<String>,
+}
+
+/// The end of a search.
+#[derive(Clone, Debug, Default)]
+struct Looked {
+    found: Option<Found>,
+    /// What could not be used on the way.
+    troubles: Vec<String>,
+}
 
 /// A login and where it was found.
 #[derive(Clone, Debug)]
@@ -102,8 +126,16 @@ struct Found {
 
 impl Authenticator {
     pub(crate) fn new(sources: Sources, reporter: Arc<dyn Reporter>) -> Self {
-        let (challenges, logins, tokens) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { sources, reporter, files: OnceCell::new(), challenges, logins, tokens }
+        Self {
+            sources,
+            reporter,
+            configs: OnceCell::new(),
+            challenges: Mutex::default(),
+            logins: Mutex::default(),
+            answers: Mutex::default(),
+            tokens: Mutex::default(),
+            warned: Mutex::default(),
+        }
     }
 
     /// The header for a request, when it is known what this registry wants.
@@ -136,11 +168,32 @@ impl Authenticator {
         Ok(header.filter(|header| Some(header) != sent))
     }
 
-    /// Where the login for a repository was found, once somebody has asked for it.
-    pub(crate) fn source(&self, registry: &str, path: &str) -> Option<String> {
+    /// Whether a login for a repository was found, once somebody has asked for it.
+    pub(crate) fn has_login(&self, registry: &str, path: &str) -> bool {
+        self.looked(registry, path).found.is_some()
+    }
+
+    /// Adds to a denial which login was used, or why there was none.
+    pub(crate) fn explained(&self, mut denial: Failure, registry: &str, path: &str) -> Failure {
+        let Looked { found, troubles } = self.looked(registry, path);
+        let command = if registry == "docker.io" { "docker login".to_owned() } else { format!("docker login {registry}") };
+        for trouble in &troubles {
+            denial.cause.push_str("; ");
+            denial.cause.push_str(trouble);
+        }
+        denial.help(match found {
+            Some(Found { source, .. }) => {
+                format!("The login from {source} was not enough: ask for access, or log in again with `{command}`.")
+            }
+            None if troubles.is_empty() => format!("No login for {registry} was found: log in with `{command}`."),
+            None => format!("No login for {registry} could be used: correct what the message names, or log in with `{command}`."),
+        })
+    }
+
+    fn looked(&self, registry: &str, path: &str) -> Looked {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = logins.get(&(registry.to_owned(), path.to_owned()))?.get()?.as_ref()?;
-        Some(found.source.clone())
+        let search = logins.get(&(registry.to_owned(), path.to_owned()));
+        search.and_then(|search| search.get()).cloned().unwrap_or_default()
     }
 
     async fn meet(
@@ -152,8 +205,11 @@ impl Authenticator {
         challenge: &Challenge,
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Failure> {
-        let found = self.login(registry, path).await?;
-        let login = found.as_ref().map(|found| &found.login);
+        let looked = self.login(registry, path).await?;
+        let login = looked.found.as_ref().map(|found| &found.login);
+        if let Some(Login::Bearer(token)) = login {
+            return Ok(credential("Bearer", token.reveal()));
+        }
         let Challenge::Bearer { realm, service, scopes: asked } = challenge else { return Ok(login.and_then(token::basic)) };
         let key = (registry.to_owned(), scopes.clone());
         let place = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
@@ -166,64 +222,81 @@ impl Authenticator {
         }
         let scopes = &scopes.with(asked);
         let request = token::Request { registry, realm, service: service.as_deref(), scopes, login };
-        let fresh = request.fetch(transport).await.map_err(|failure| denied_help(failure, registry, found.as_ref()))?;
+        let fresh = request.fetch(transport).await.map_err(|failure| match failure.code {
+            Code::RegistryDenied => self.explained(failure, registry, path),
+            _ => failure,
+        })?;
         let header = bearer(&fresh);
         *token = Some(fresh);
         Ok(header)
     }
 
     /// The login for a repository; looked for once.
-    async fn login(&self, registry: &str, path: &str) -> Result<Option<Found>, Failure> {
+    async fn login(&self, registry: &str, path: &str) -> Result<Looked, Failure> {
         let key = (registry.to_owned(), path.to_owned());
         let cell = self.logins.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         cell.get_or_try_init(|| self.find(registry, path)).await.cloned()
     }
 
-    async fn find(&self, registry: &str, path: &str) -> Result<Option<Found>, Failure> {
-        for file in self.files.get_or_try_init(|| async { self.read() }).await? {
-            for entry in file.entries(registry, path)? {
+    async fn find(&self, registry: &str, path: &str) -> Result<Looked, Failure> {
+        let configs = self.configs.get_or_try_init(|| async { self.read() }).await?;
+        let mut troubles = configs.troubles.clone();
+        for (place, config) in &configs.read {
+            for entry in config.entries(registry, path) {
                 let (login, source) = match entry {
-                    Entry::Login(login) => (Some(login), format!("`{}`", file.path().display())),
+                    Entry::Login(login) => (Some(login), place.to_string()),
                     Entry::Helper { program, server } => {
-                        let login = helper::ask(&program, &server, self.sources.search_path.as_deref()).await?;
-                        (login, format!("`docker-credential-{program}`, which `{}` names", file.path().display()))
+                        let source = format!("`{}`, which {place} names", clean(&helper::program(&program)));
+                        let login = self.ask(&program, &server).await.unwrap_or_else(|why| {
+                            // One that is missing is missing for every registry.
+                            let once = format!("the credential helper {source}, {why}");
+                            let trouble = format!("the credential helper {source} for `{}`, {why}", clean(&server));
+                            self.note(&mut troubles, &once, trouble);
+                            None
+                        });
+                        (login, source)
+                    }
+                    Entry::Unusable(why) => {
+                        let trouble = format!("{why}, in {place}");
+                        if place.is_named() {
+                            return Err(Failure::new(Code::CredentialsInvalid, trouble));
+                        }
+                        self.note(&mut troubles, &trouble.clone(), trouble);
+                        continue;
                     }
                 };
                 if let Some(login) = login {
                     self.reporter.credentials(registry, &source);
-                    return Ok(Some(Found { login, source }));
+                    return Ok(Looked { found: Some(Found { login, source }), troubles });
                 }
             }
         }
-        Ok(None)
+        Ok(Looked { found: None, troubles })
     }
 
-    fn read(&self) -> Result<Vec<File>, Failure> {
-        let mut files = Vec::new();
-        if let Some(path) = &self.sources.named {
-            let absent =
-                || Failure::new(Code::CredentialsInvalid, format!("`{}`, which `registry-config` names, does not exist", path.display()));
-            files.push(File::read(path)?.ok_or_else(absent)?);
+    async fn ask(&self, program: &str, server: &str) -> Result<Option<Login>, String> {
+        let key = (program.to_owned(), server.to_owned());
+        let cell = self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        cell.get_or_init(|| self.sources.helpers.ask(program, server)).await.clone()
+    }
+
+    fn read(&self) -> Result<Configs, Failure> {
+        let mut configs = Configs::default();
+        for source in &self.sources.list {
+            match source.read() {
+                Ok(config) => configs.read.extend(config.map(|config| (source.clone(), config))),
+                Err(unread) if unread.is_error => return Err(unread.failure),
+                Err(unread) => self.note(&mut configs.troubles, &unread.failure.cause.clone(), unread.failure.cause),
+            }
         }
-        for path in &self.sources.files {
-            files.extend(File::read(path)?);
+        Ok(configs)
+    }
+
+    /// Keeps what cannot be used for the error that may follow, and warns of it unless the same was said before.
+    fn note(&self, troubles: &mut Vec<String>, said: &str, trouble: String) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(said.to_owned()) {
+            self.reporter.warning(&format!("{trouble}; going on without it"));
         }
-        Ok(files)
-    }
-}
-
-fn denied_help(failure: Failure, registry: &str, found: Option<&Found>) -> Failure {
-    if failure.code != Code::RegistryDenied {
-        return failure;
-    }
-    failure.help(login_help(registry, found.map(|found| found.source.as_str())))
-}
-
-/// What to do when a registry does not let the user in.
-pub(crate) fn login_help(registry: &str, source: Option<&str>) -> String {
-    let command = if registry == "docker.io" { "docker login".to_owned() } else { format!("docker login {registry}") };
-    match source {
-        Some(source) => format!("The login from {source} was not enough: ask for access, or log in again with `{command}`."),
-        None => format!("No login for {registry} was found: log in with `{command}`."),
+        troubles.push(trouble);
     }
 }

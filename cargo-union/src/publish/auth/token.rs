@@ -6,18 +6,21 @@ use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use crate::http::{Method, Url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use union_build::diag::Code;
 
 use super::{Login, Scopes};
 use crate::base::secret::Secret;
 use crate::http::body::Body;
 use crate::http::retry;
-use crate::http::{Outgoing, Transport, authority, credential, is_loopback};
+use crate::http::{Outgoing, Transport, authority, credential, is_loopback, is_of_host};
 use crate::publish::failure::Failure;
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
+/// The bounds of a token's lifetime, in seconds. The lower one is the token specification's for what says nothing.
+const SHORTEST_LIFE: f64 = 60.0;
+const LONGEST_LIFE: f64 = 86_400.0;
 
 /// A token, usable until shortly before it expires.
 #[derive(Clone, Debug)]
@@ -32,12 +35,32 @@ impl Token {
     }
 }
 
-/// No `Debug`: it holds a secret.
-#[derive(Deserialize)]
+/// What a token server gave. No `Debug`: it holds a secret.
 struct Answer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
+    bearer: String,
+    life: Duration,
+}
+
+impl Answer {
+    /// Reads an answer as Docker's client does: names in any case, an empty `token` beside an `access_token`, whatever
+    /// stands behind the JSON. Of a lifetime that is no number, or shorter than a minute, a minute is taken.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let first = serde_json::Deserializer::from_slice(bytes.trim_ascii_start()).into_iter::<Map<String, Value>>().next();
+        let fields = first?.ok()?;
+        let field = |name: &str| {
+            let named = || fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+            fields.get(name).or_else(|| named().map(|(_, value)| value).next())
+        };
+        let text = |name| field(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+        let bearer = text("access_token").or_else(|| text("token"))?.to_owned();
+        let seconds = match field("expires_in") {
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let seconds = seconds.filter(|seconds| seconds.is_finite()).unwrap_or(SHORTEST_LIFE);
+        Some(Self { bearer, life: Duration::from_secs_f64(seconds.clamp(SHORTEST_LIFE, LONGEST_LIFE)) })
+    }
 }
 
 /// Asks a token server, for one registry.
@@ -70,11 +93,12 @@ impl Request<'_> {
             .bytes(LONGEST)
             .await
             .map_err(|_| Failure::passing(Code::RegistryUnreachable, format!("the token server {server} hung up")))?;
-        let answer: Answer = serde_json::from_slice(&bytes).ok().filter(|_| status.is_success()).ok_or_else(invalid)?;
-        let bearer = answer.token.or(answer.access_token).filter(|token| !token.is_empty()).ok_or_else(invalid)?;
-        // A minute is what the protocol takes when nothing is said; the margin is for the way to the registry.
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(60).clamp(1, 86_400));
-        Ok(Token { bearer: Secret::new(bearer), until: asked + life - (life / 5).min(Duration::from_secs(15)) })
+        let answer = Answer::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
+        // What no header can hold is no token either.
+        credential("Bearer", &answer.bearer).ok_or_else(invalid)?;
+        // The margin is for the time until the registry reads it.
+        let life = answer.life - (answer.life / 5).min(Duration::from_secs(15));
+        Ok(Token { bearer: Secret::new(answer.bearer), until: asked + life })
     }
 
     /// The realm, if a login may be sent there: with encryption, or to a host that needs none.
@@ -84,7 +108,7 @@ impl Request<'_> {
         let host = authority(&realm);
         // Only a registry on this machine may send us to a token server on this machine.
         let trusted = transport.may_be_plain(&host) && (!is_loopback(&host) || is_loopback(self.registry));
-        let same_host = host.split(':').next() == self.registry.split(':').next() && transport.may_be_plain(self.registry);
+        let same_host = is_of_host(&realm, self.registry) && transport.may_be_plain(self.registry);
         match realm.scheme() {
             "https" => Ok(realm),
             "http" if trusted || same_host => Ok(realm),
@@ -96,7 +120,7 @@ impl Request<'_> {
 
     fn outgoing(&self, realm: &Url) -> Outgoing {
         let mut url = realm.clone();
-        let service = self.service.map(|service| ("service", service));
+        let service = self.service.filter(|service| !service.is_empty()).map(|service| ("service", service));
         let mut outgoing = Outgoing::new(Method::GET, url.clone());
         if let Some(Login::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -120,4 +144,58 @@ impl Request<'_> {
 pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
     let Login::Password { user, password } = login else { return None };
     credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<(String, u64)> {
+        Answer::read(text.as_bytes()).map(|answer| (answer.bearer, answer.life.as_secs()))
+    }
+
+    #[test]
+    fn tokens_are_read_in_every_form_that_servers_give_them() {
+        for (text, token, seconds) in [
+            (r#"{"token":"T"}"#, "T", 60),
+            (r#"{"access_token":"T","expires_in":300}"#, "T", 300),
+            (r#"{"token":"","access_token":"T"}"#, "T", 60),
+            (r#"{"token":null,"access_token":"T","expires_in":null}"#, "T", 60),
+            (r#"{"token":"T","access_token":"","expires_in":"600"}"#, "T", 600),
+            (r#"{"token":"T","access_token":7}"#, "T", 60),
+            (r#"{"Token":"T","Expires_In":120}"#, "T", 120),
+            (r#"{"token":"T\n","expires_in":3599.9,"issued_at":"once upon a time","scope":[]}"#, "T", 3599),
+            (r#"{"token":"T","expires_in":-1}"#, "T", 60),
+            (r#"{"token":"T","expires_in":0}"#, "T", 60),
+            (r#"{"token":"T","expires_in":18446744073709551615}"#, "T", 86_400),
+            (r#"{"token":"T","expires_in":1e300}"#, "T", 86_400),
+            (r#"{"token":"T","expires_in":"NaN"}"#, "T", 60),
+            (r#"{"token":"T","expires_in":{"seconds":1}}"#, "T", 60),
+            (" \n{\"token\":\"T\"}\n{\"more\":1}", "T", 60),
+        ] {
+            assert_eq!(read(text), Some((token.to_owned(), seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_token_is_none() {
+        for text in
+            ["", "null", "[]", "\"T\"", "{}", r#"{"token":""}"#, r#"{"token":7}"#, r#"{"token":["T"]}"#, "<html>", "{\"token\":\"T\""]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_of_a_token_server_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), seconds in any::<f64>()) {
+            let _ = Answer::read(&bytes);
+            let text = serde_json::json!({ "token": "T", "expires_in": seconds }).to_string();
+            let life = Answer::read(text.as_bytes()).unwrap().life;
+            prop_assert!((60..=86_400).contains(&life.as_secs()));
+        }
+    }
 }

@@ -3,7 +3,6 @@
 //! Only what is certain counts: a registry that cannot say is an error, for "missing" starts a build
 //! and "found" skips one.
 
-use crate::http::Method;
 use union_build::diag::Code;
 
 use super::Registry;
@@ -14,7 +13,6 @@ use crate::image::digest::Digest;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef};
-use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
 use crate::publish::{Existence, Target};
 
@@ -55,18 +53,10 @@ impl Registry {
         Ok(Existence::Found(digest))
     }
 
-    /// Starts an upload and cancels it: that is refused exactly when a real one would be.
-    pub(super) async fn try_upload(&self, place: &Place) -> Result<(), Failure> {
-        let url = self.start_upload(place).await?;
-        // A registry that keeps the empty upload removes it some day.
-        let _ = self.wire.send_once(&self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, url)).await;
-        Ok(())
-    }
-
     /// Whether "denied" may mean "missing": to a user with a login.
     pub(super) fn is_ambiguous(&self, place: &Place, refusal: &Refusal) -> bool {
         let denied = refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403));
-        denied && self.wire.auth.source(&place.registry, &place.path).is_some()
+        denied && self.wire.auth.has_login(&place.registry, &place.path)
     }
 
     /// Requires that what a tag holds has the target's key and all its platforms.

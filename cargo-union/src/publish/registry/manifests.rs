@@ -6,6 +6,7 @@ use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
+use super::parts::{is_too_large, too_large};
 use super::place::Place;
 use super::wire::{Answer, Refusal};
 use crate::http::body::Body;
@@ -69,7 +70,9 @@ impl Registry {
         let call = call.header(CONTENT_TYPE, &manifest.descriptor.media_type).body(Body::Bytes(bytes.clone()));
         let answer = self.wire.send(&call).await?;
         if !answer.status().is_success() {
-            return Err(self.wire.refusal(place, answer).await);
+            let refusal = self.wire.refusal(place, answer).await;
+            let size = manifest.descriptor.size;
+            return Err(if is_too_large(&refusal) { Refusal { failure: too_large(refusal.clone(), size), ..refusal } } else { refusal });
         }
         match promised(&answer) {
             Some(kept) if kept != manifest.descriptor.digest => Err(mismatch(place, reference, manifest.descriptor.digest, kept).into()),

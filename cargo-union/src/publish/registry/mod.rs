@@ -8,7 +8,7 @@
 //! image is there, `upload` moves blobs, `push` puts images together out of these; all of them
 //! speak through `wire`, which asks `origin` how a host is spoken to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ use crate::image::reference::ImageRef;
 mod existence;
 mod manifests;
 mod origin;
+mod parts;
 mod place;
 mod pull;
 mod push;
@@ -36,6 +37,7 @@ mod wire;
 
 pub use settings::{RegistrySettings, Surroundings};
 
+use parts::Parts;
 use place::Place;
 use upload::Holders;
 use wire::Wire;
@@ -49,13 +51,25 @@ pub struct Registry {
     /// Downloads under way; whoever wants the same blob waits for it.
     downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
     holders: Holders,
+    parts: Parts,
+    /// What was told of bases, each once.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Registry {
     /// A client. Nothing is read, and nobody is called, before it is used.
     pub fn new(settings: RegistrySettings, cache: Cache, reporter: Arc<dyn Reporter>) -> Self {
         let wire = Wire::new(&settings, reporter.clone());
-        Self { wire, mirrors: settings.mirrors, cache, reporter, downloads: Mutex::default(), holders: Holders::default() }
+        Self {
+            wire,
+            mirrors: settings.mirrors,
+            cache,
+            reporter,
+            downloads: Mutex::default(),
+            holders: Holders::default(),
+            parts: Parts::default(),
+            warned: Mutex::default(),
+        }
     }
 }
 

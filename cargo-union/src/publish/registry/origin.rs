@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
+use crate::http::fault::{Fault, Kind};
 use crate::http::{Method, Outgoing, StatusCode, Transport, Url, is_loopback};
 use crate::publish::failure::Failure;
 
@@ -36,23 +37,29 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
         return match probe(transport, &plain).await {
             Ok(true) => Ok(plain),
             Ok(false) => Ok(secure),
-            Err(failure) => {
+            Err(fault) => {
                 let asked = probe(transport, &secure).await.map(|_| secure);
-                asked.map_err(|other| if other.code == Code::TlsFailed { other } else { failure })
+                asked.map_err(|other| if matches!(other.kind, Kind::Plain(_) | Kind::Untrusted) { other } else { fault }.into())
             }
         };
     }
     match probe(transport, &secure).await {
         Ok(_) => Ok(secure),
-        Err(failure) => match probe(transport, &plain).await {
+        Err(fault) => match probe(transport, &plain).await {
             Ok(true) => Ok(plain),
-            _ => Err(failure),
+            // That it speaks no TLS is what the user has said.
+            Err(other) if matches!(fault.kind, Kind::Plain(_)) => Err(other.into()),
+            Err(other) if fault.kind == Kind::NoConnection && fault.cause != other.cause => {
+                let cause = format!("{}; without encryption: {}", fault.cause, other.cause);
+                Err(Fault { cause, help: fault.help.or(other.help), ..fault }.into())
+            }
+            _ => Err(fault.into()),
         },
     }
 }
 
 /// Whether the host answers at this URL; `false` when it says that it wants encryption.
-async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Failure> {
+async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Fault> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
     let mut answer = transport.send_once(&Outgoing::new(Method::GET, url)).await?;
     if origin.scheme() == "https" || answer.status() != StatusCode::BAD_REQUEST {

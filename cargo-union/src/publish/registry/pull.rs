@@ -45,6 +45,12 @@ impl BaseSource for Registry {
         Ok(manifest)
     }
 
+    fn warn(&self, warning: &str) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned()) {
+            self.reporter.warning(warning);
+        }
+    }
+
     async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<PathBuf> {
         let turn = self.downloads.lock().unwrap_or_else(PoisonError::into_inner).entry(descriptor.digest).or_default().clone();
         let _turn = turn.lock().await;
@@ -66,14 +72,14 @@ impl BaseSource for Registry {
 
 impl Registry {
     fn kept_manifest(&self, digest: Digest) -> Option<RawManifest> {
-        let bytes = bytes::Bytes::from(std::fs::read(self.cache.blob(&digest)?).ok()?);
+        let bytes = bytes::Bytes::from(std::fs::read(self.cache.whole(&digest)?).ok()?);
         let media_type = kind_of(&bytes).filter(|_| Digest::of(&bytes) == digest)?;
         Some(RawManifest { descriptor: Descriptor { media_type, digest, size: bytes.len() as u64 }, bytes })
     }
 
-    /// A blob in the cache. One of another length was damaged, and is fetched again.
+    /// A blob in the cache. One that was damaged is fetched again.
     pub(super) fn kept_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
-        self.cache.blob(&descriptor.digest).filter(|path| path.metadata().is_ok_and(|file| file.len() == descriptor.size))
+        self.cache.whole(&descriptor.digest)
     }
 
     async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, Failure> {
@@ -182,8 +188,15 @@ impl Partial {
     }
 }
 
+/// The failure of what is not there. Only what was there once is asked for by digest.
 fn missing(place: &Place, reference: &str) -> Failure {
-    Failure::new(Code::BaseMissing, format!("{place} has no `{reference}`"))
+    let missing = Failure::new(Code::BaseMissing, format!("{place} has no `{reference}`"));
+    if !reference.starts_with("sha256:") {
+        return missing;
+    }
+    let cause = format!("{}, and it may have been removed after it was pinned", missing.cause);
+    let help = "Run `cargo union update` when Union.lock pins it, and name another digest when `base-image` does.";
+    Failure { cause, ..missing }.help(help)
 }
 
 /// Whether the registry itself may be asked after its mirror failed like this. A mirror that denies

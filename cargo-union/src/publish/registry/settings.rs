@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::http::Authorities;
+use crate::base::process::{Environment, user_id};
+use crate::base::secret::Secret;
 use crate::http::retry::Retry;
-use crate::publish::auth::Sources;
+use crate::http::{Authorities, Proxies};
+use crate::publish::auth::{Helpers, Source, Sources};
 
 /// Everything that the registry client has to know.
 #[derive(Clone, Debug)]
@@ -43,40 +44,48 @@ impl Default for RegistrySettings {
 /// What the user's folders and variables say about logins and authorities.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// `HOME`.
+    /// `HOME`, or what the machine knows of the user.
     pub home: Option<PathBuf>,
+    /// `DOCKER_AUTH_CONFIG`: what a config.json would hold.
+    pub docker_auth_config: Option<Secret<String>>,
     /// `DOCKER_CONFIG`: the folder of Docker's config.json.
     pub docker_config: Option<PathBuf>,
     /// `REGISTRY_AUTH_FILE`: podman's name for the file of logins.
     pub registry_auth_file: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`.
-    pub xdg_runtime: Option<PathBuf>,
+    /// Where podman keeps the logins of a session: below `XDG_RUNTIME_DIR`, else in a folder of the user's number.
+    pub podman_session: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config: Option<PathBuf>,
     /// `SSL_CERT_FILE`.
     pub ssl_cert_file: Option<PathBuf>,
     /// `SSL_CERT_DIR`.
     pub ssl_cert_folders: Vec<PathBuf>,
-    /// Docker's folder of authorities per registry.
-    pub docker_certs: Option<PathBuf>,
-    /// Where credential helpers are looked for instead of the PATH.
-    pub helper_path: Option<OsString>,
+    /// Folders with a folder of certificates per registry, as Docker and podman have them.
+    pub certs: Vec<PathBuf>,
+    /// `HTTPS_PROXY` and its siblings.
+    pub proxies: Proxies,
+    /// Credential helpers.
+    pub helpers: Helpers,
 }
 
 impl Surroundings {
     /// Those of this process.
     pub fn of_process() -> Self {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = path("HOME").or_else(env::home_dir).filter(|home| !home.as_os_str().is_empty());
+        let environment = Environment::of_process();
         Self {
-            home: path("HOME"),
+            docker_auth_config: env::var("DOCKER_AUTH_CONFIG").ok().filter(|text| !text.is_empty()).map(Secret::new),
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
-            xdg_runtime: path("XDG_RUNTIME_DIR"),
+            podman_session: path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(without_session),
             xdg_config: path("XDG_CONFIG_HOME"),
             ssl_cert_file: path("SSL_CERT_FILE"),
             ssl_cert_folders: env::var_os("SSL_CERT_DIR").map(|folders| env::split_paths(&folders).collect()).unwrap_or_default(),
-            docker_certs: Some(PathBuf::from("/etc/docker/certs.d")),
-            helper_path: None,
+            certs: certs(home.as_deref()),
+            proxies: Proxies::of(|name| environment.get(name)),
+            home,
+            helpers: Helpers::default(),
         }
     }
 
@@ -86,7 +95,8 @@ impl Surroundings {
         Self {
             ssl_cert_file: self.ssl_cert_file,
             ssl_cert_folders: self.ssl_cert_folders,
-            docker_certs: self.docker_certs,
+            certs: self.certs,
+            proxies: self.proxies,
             ..Self::default()
         }
     }
@@ -95,35 +105,83 @@ impl Surroundings {
         Authorities {
             file: self.ssl_cert_file.clone(),
             folders: self.ssl_cert_folders.clone(),
-            docker: self.docker_certs.clone(),
+            registries: self.certs.clone(),
             ..Authorities::default()
         }
     }
 
+    /// Where logins are looked for: what names a login for this run first, then podman's files in podman's
+    /// order, in which Docker's are the last.
     pub(super) fn sources(&self, named: Option<&Path>) -> Sources {
         let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
+        let named = named.map(|path| Source::Named { path: path.to_owned(), setting: "registry-config", required: true });
+        let variable = self.docker_auth_config.clone().map(|text| Source::Variable { name: "DOCKER_AUTH_CONFIG", text });
+        // `podman login` writes the file that it names, so it may not be there yet.
+        let podmans = |path: &PathBuf| Source::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
+        let user = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
         let docker = below(&self.docker_config, "config.json").or_else(|| below(&self.home, ".docker/config.json"));
-        let podman = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
-        let files = [self.registry_auth_file.clone(), docker, below(&self.xdg_runtime, "containers/auth.json"), podman];
-        Sources { named: named.map(Path::to_owned), files: files.into_iter().flatten().collect(), search_path: self.helper_path.clone() }
+        let list = [
+            named,
+            variable,
+            self.registry_auth_file.as_ref().map(podmans),
+            self.podman_session.clone().map(Source::Podman),
+            user.map(Source::Podman),
+            docker.map(Source::Docker),
+            below(&self.home, ".dockercfg").map(Source::Legacy),
+        ];
+        Sources { list: list.into_iter().flatten().collect(), helpers: self.helpers.clone() }
     }
+}
+
+/// Where podman and Docker look for certificates per registry, in podman's order; the last is for a Docker without root.
+fn certs(home: Option<&Path>) -> Vec<PathBuf> {
+    let of_user = |path| home.map(|home| home.join(path));
+    let of_machine = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(|path| Some(PathBuf::from(path)));
+    [of_user(".config/containers/certs.d")].into_iter().chain(of_machine).chain([of_user(".config/docker/certs.d")]).flatten().collect()
+}
+
+/// Where podman keeps logins on Linux when there is no `XDG_RUNTIME_DIR`.
+fn without_session() -> Option<PathBuf> {
+    cfg!(target_os = "linux").then(|| PathBuf::from(format!("/run/containers/{}/auth.json", user_id())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown(surroundings: &Surroundings, named: Option<&Path>) -> Vec<String> {
+        surroundings.sources(named).list.iter().map(|source| source.to_string().replace('`', "")).collect()
+    }
+
+    #[test]
+    fn certificates_are_looked_for_where_podman_and_docker_keep_them() {
+        let expected =
+            ["/home/u/.config/containers/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d", "/home/u/.config/docker/certs.d"];
+        assert_eq!(certs(Some(Path::new("/home/u"))), expected.map(PathBuf::from));
+        assert_eq!(certs(None), expected[1..3].iter().map(PathBuf::from).collect::<Vec<_>>());
+    }
+
     #[test]
     fn logins_are_looked_for_where_docker_and_podman_keep_them() {
         let surroundings = Surroundings {
             home: Some("/home/u".into()),
             registry_auth_file: Some("/auth.json".into()),
-            xdg_runtime: Some("/run/u".into()),
+            podman_session: Some("/run/u/containers/auth.json".into()),
+            docker_auth_config: Some(Secret::new("{}".to_owned())),
             ..Surroundings::default()
         };
-        let expected = ["/auth.json", "/home/u/.docker/config.json", "/run/u/containers/auth.json", "/home/u/.config/containers/auth.json"];
-        assert_eq!(surroundings.sources(None).files, expected.map(PathBuf::from));
-        let moved = Surroundings { docker_config: Some("/docker".into()), ..surroundings };
-        assert_eq!(moved.sources(None).files[1], PathBuf::from("/docker/config.json"));
+        let expected = [
+            "/other.json",
+            "the variable DOCKER_AUTH_CONFIG",
+            "/auth.json",
+            "/run/u/containers/auth.json",
+            "/home/u/.config/containers/auth.json",
+            "/home/u/.docker/config.json",
+            "/home/u/.dockercfg",
+        ];
+        assert_eq!(shown(&surroundings, Some(Path::new("/other.json"))), expected);
+        let moved = Surroundings { docker_config: Some("/docker".into()), xdg_config: Some("/config".into()), ..surroundings };
+        assert_eq!(shown(&moved, None)[3..5], ["/config/containers/auth.json", "/docker/config.json"]);
+        assert_eq!(shown(&moved.without_logins(), None), [""; 0]);
     }
 }

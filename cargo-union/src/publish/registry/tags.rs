@@ -6,11 +6,24 @@ use union_build::diag::Code;
 use super::Registry;
 use super::place::Place;
 use crate::base::error::Result;
-use crate::http::Method;
 use crate::http::header::LINK;
+use crate::http::{Method, same_origin};
 use crate::image::reference::Repository;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::Failure;
+
+/// Where the next page is, by a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
+fn next(link: &str) -> Option<&str> {
+    link.split(",").find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or_default();
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.trim().trim_matches('"').split(' ').any(|word| word.eq_ignore_ascii_case("next"))
+        };
+        parameters.split(';').any(is_next).then_some(target)
+    })
+}
 
 /// A page of a list of tags.
 #[derive(Deserialize)]
@@ -32,29 +45,47 @@ impl Registry {
         // More than any repository has; a registry that always says there is more must not hold us.
         const PAGES: usize = 100;
         let mut tags: Vec<String> = Vec::new();
+        let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, "tags/list").await?;
+        call.url.query_pairs_mut().append_pair("n", "1000");
         for _ in 0..PAGES {
-            let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, "tags/list").await?;
-            call.url.query_pairs_mut().append_pair("n", "1000");
-            if let Some(last) = tags.last() {
-                call.url.query_pairs_mut().append_pair("last", last);
-            }
             let answer = self.wire.send(&call).await?;
             match answer.status().as_u16() {
                 200 => {}
                 404 if !answer.is_web_page() => return Err(Failure::new(Code::BaseMissing, format!("{place} does not exist"))),
                 _ => return Err(self.wire.refusal(place, answer).await.failure),
             }
-            let has_more = answer.header(LINK).is_some_and(|link| link.contains("rel=\"next\""));
+            let next = answer.header(LINK).and_then(next).and_then(|link| call.url.join(link).ok());
             let page: Page = serde_json::from_slice(&answer.bytes().await?).map_err(|_| {
                 Failure::new(Code::RegistryInvalid, format!("{} answered with something that is no list of tags", place.registry))
             })?;
             let page = page.tags.unwrap_or_default();
-            let ended = !has_more || page.is_empty();
+            let ended = page.is_empty();
             tags.extend(page);
-            if ended {
-                break;
+            match next.filter(|next| !ended && same_origin(next, &call.url)) {
+                Some(next) => call = self.wire.call_to(place, Scopes::pull(&place.path), Method::GET, next),
+                None => break,
             }
         }
         Ok(tags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_where_the_link_says() {
+        for (link, target) in [
+            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
+            ("<?last=b>;rel=next", Some("?last=b")),
+            (r#"</first>; rel="first", <https://a.io/next>; title="x"; REL="last next""#, Some("https://a.io/next")),
+            (r#"</v2/a>; rel="prev""#, None),
+            ("</v2/a", None),
+            ("", None),
+            ("rel=next", None),
+        ] {
+            assert_eq!(next(link), target, "{link}");
+        }
     }
 }

@@ -1,22 +1,24 @@
 //! Blobs on their way to a repository: found there, mounted from another repository, or sent.
 //!
-//! A blob is sent in one request. When the line is cut, the registry is asked how far it got; where
-//! it does not say, the blob starts again. Each blob is sent once per registry by this process:
+//! A blob is sent in one request, or in parts where that was refused for its size. When the connection is
+//! cut, the registry is asked how far it got; where it does not say, the blob starts again. Each blob is sent once per registry by this process:
 //! images that need one which is on its way wait for it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use crate::http::{Method, Url};
 use tokio::sync::Mutex as AsyncMutex;
 use union_build::diag::Code;
 
 use super::Registry;
+use super::parts::{self, is_too_large};
 use super::place::Place;
 use super::pull::PROGRESS;
-use super::wire::{Answer, Refusal};
+use super::wire::{Answer, Call, Refusal};
 use crate::http::body::{Body, Source, Stream};
 use crate::image::BaseSource as _;
 use crate::image::digest::Digest;
@@ -38,7 +40,53 @@ enum Start {
     /// The registry took the blob from another repository.
     Mounted,
     /// Send it there.
-    At(Url),
+    At(Session),
+}
+
+/// An upload that the registry knows.
+struct Session {
+    /// Where its next request goes.
+    url: Url,
+    /// How many bytes have arrived.
+    start: u64,
+    /// The registry takes no smaller part, save the last.
+    least: u64,
+}
+
+/// Whether a blob goes in parts.
+#[derive(Clone, Copy)]
+enum Part {
+    /// This host refuses longer requests.
+    Known(u64),
+    /// It may be so.
+    Tried,
+    /// It is not so.
+    Never,
+}
+
+/// A blob on its way.
+struct Sending<'a> {
+    place: &'a Place,
+    descriptor: &'a Descriptor,
+    source: &'a Source,
+    part: Option<u64>,
+    sent: &'a AtomicU64,
+}
+
+/// A refusal, and how many bytes the refused request had.
+struct Refused {
+    refusal: Refusal,
+    size: u64,
+}
+
+impl Part {
+    fn size(self) -> Option<u64> {
+        match self {
+            Self::Known(size) => Some(size),
+            Self::Tried => Some(parts::LARGEST),
+            Self::Never => None,
+        }
+    }
 }
 
 impl Holders {
@@ -69,21 +117,34 @@ impl Registry {
         };
         match start {
             Start::Mounted => self.told(place, descriptor, Way::Mount, descriptor.size),
-            Start::At(url) => self.upload(place, blob, url, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
+            Start::At(session) => self.upload(place, blob, session, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
         }
         paths.insert(place.path.clone());
         Ok(())
     }
 
-    /// Starts an upload, and says where it goes.
-    pub(super) async fn start_upload(&self, place: &Place) -> Result<Url, Failure> {
+    /// Starts an upload.
+    async fn start_upload(&self, place: &Place) -> Result<Session, Failure> {
         let call = self.wire.call(place, Scopes::push(&place.path), Method::POST, "blobs/uploads/").await?;
         let answer = self.wire.send(&call).await?;
         if answer.status().as_u16() == 202 {
-            return answer.location(&self.wire.transport);
+            return Ok(Session { url: answer.location(&self.wire.transport)?, start: 0, least: least_part(&answer) });
         }
         let refusal = self.wire.refusal(place, answer).await;
         Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) { must_create(place, refusal) } else { refusal.failure })
+    }
+
+    /// Starts an upload and cancels it: that is refused exactly when a real one would be.
+    pub(super) async fn try_upload(&self, place: &Place) -> Result<(), Failure> {
+        let session = self.start_upload(place).await?;
+        self.cancel(place, &session).await;
+        Ok(())
+    }
+
+    /// Releases what a registry holds for an upload. One that does not do it removes the upload some day.
+    async fn cancel(&self, place: &Place, session: &Session) {
+        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, session.url.clone());
+        let _ = self.wire.send_once(&call).await;
     }
 
     async fn has_blob(&self, place: &Place, digest: Digest) -> Result<bool, Failure> {
@@ -108,12 +169,15 @@ impl Registry {
         let answer = self.wire.send_once(&call).await.ok()?;
         match answer.status().as_u16() {
             201 => Some(Start::Mounted),
-            202 => answer.location(&self.wire.transport).ok().map(Start::At),
+            202 => {
+                let url = answer.location(&self.wire.transport).ok()?;
+                Some(Start::At(Session { url, start: 0, least: least_part(&answer) }))
+            }
             _ => None,
         }
     }
 
-    async fn upload(&self, place: &Place, blob: &Blob, mut url: Url, sent: &AtomicU64) -> Result<(), Failure> {
+    async fn upload(&self, place: &Place, blob: &Blob, mut session: Session, sent: &AtomicU64) -> Result<(), Failure> {
         let descriptor = &blob.descriptor;
         let source = match &blob.content {
             Content::Bytes(bytes) => Source::Bytes(bytes.clone()),
@@ -122,55 +186,87 @@ impl Registry {
         };
         check_length(&source, descriptor)?;
         self.told(place, descriptor, Way::Upload, 0);
-        let (mut start, mut failed) = (0, 0);
+        let (mut failed, mut part) = (0, self.parts.of(place).map(Part::Known));
         loop {
-            let stream = self.stream(place, descriptor, source.clone(), start);
-            let refusal = match self.send_rest(place, descriptor, &url, &stream).await {
-                Ok(()) => break,
-                Err(refusal) => refusal,
-            };
-            sent.fetch_add(stream.done.load(Ordering::Relaxed).saturating_sub(start), Ordering::Relaxed);
-            failed += 1;
-            self.wire.pause(place, failed, judged(refusal, descriptor)).await?;
-            // The line may have been cut after the last byte.
-            if self.has_blob(place, descriptor.digest).await? {
-                start = descriptor.size;
-                break;
-            }
-            match self.received(place, &url).await {
-                Some((next, received)) if received <= descriptor.size => {
-                    failed = if received >= start + PROGRESS { 0 } else { failed };
-                    (url, start) = (next, received);
+            let before = session.start;
+            let sending = Sending { place, descriptor, source: &source, part: part.and_then(Part::size), sent };
+            let Err(Refused { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
+            if is_too_large(&refusal) {
+                let Some(next) = parts::smaller(size, session.least) else {
+                    self.cancel(place, &session).await;
+                    return Err(parts::too_large(refusal, size));
+                };
+                self.parts.learn(place, next);
+                part = Some(Part::Known(next));
+            } else if matches!(part, Some(Part::Tried))
+                && refusal.status.is_some_and(|status| status.is_client_error() || status.as_u16() == 501)
+            {
+                // This registry takes no parts, and nobody said that it wants them.
+                part = Some(Part::Never);
+            } else {
+                // A host that only hangs up may mean the size.
+                if part.is_none() && refusal.status.is_none() && size > parts::LARGEST {
+                    part = Some(Part::Tried);
                 }
-                _ => (url, start) = (self.start_upload(place).await?, 0),
+                failed = if session.start >= before + PROGRESS { 1 } else { failed + 1 };
+                self.wire.pause(place, failed, judged(refusal, descriptor)).await?;
+                // The line may have been cut after the last byte.
+                if self.has_blob(place, descriptor.digest).await? {
+                    break;
+                }
             }
+            let at = session.start;
+            session = match self.received(place, &session).await {
+                Some(next) if next.start <= descriptor.size && !matches!(part, Some(Part::Never)) => next,
+                _ => {
+                    self.cancel(place, &session).await;
+                    self.start_upload(place).await?
+                }
+            };
+            failed = if session.start >= at + PROGRESS { 0 } else { failed };
         }
-        sent.fetch_add(descriptor.size - start, Ordering::Relaxed);
         self.told(place, descriptor, Way::Upload, descriptor.size);
         Ok(())
     }
 
-    /// Sends a blob from `stream.start` to its end, and closes the upload.
-    async fn send_rest(&self, place: &Place, descriptor: &Descriptor, url: &Url, stream: &Arc<Stream>) -> Result<(), Refusal> {
-        let scopes = || Scopes::push(&place.path);
-        let (mut last, mut body) = (url.clone(), Body::Stream(stream.clone()));
-        if stream.start > 0 && stream.start < stream.end {
-            let range = format!("{}-{}", stream.start, stream.end - 1);
-            let call = self
-                .wire
-                .call_to(place, scopes(), Method::PATCH, last)
-                .header(CONTENT_RANGE, &range)
-                .header(CONTENT_TYPE, OCTETS)
-                .body(body);
-            let answer = self.accepted(place, self.wire.send_once(&call).await?).await?;
-            last = answer.location(&self.wire.transport)?;
-            body = Body::Empty;
-        } else if stream.start > 0 {
-            body = Body::Empty;
+    /// Sends a blob from where its upload is to its end, and closes the upload.
+    async fn send_rest(&self, sending: &Sending<'_>, session: &mut Session) -> Result<(), Refused> {
+        let size = sending.descriptor.size;
+        let part = sending.part.map_or(u64::MAX, |part| part.max(session.least));
+        let mut last = 0..0;
+        if session.start == 0 && size <= part {
+            last = 0..size;
+        } else {
+            while session.start < size {
+                let range = session.start..session.start.saturating_add(part).min(size);
+                let call = self.wire.call_to(sending.place, Scopes::push(&sending.place.path), Method::PATCH, session.url.clone());
+                let call = call.header(CONTENT_RANGE, &format!("{}-{}", range.start, range.end - 1));
+                let answer = self.send_range(sending, call, range.clone()).await?;
+                if answer.header(LOCATION).is_some() {
+                    session.url = answer.location(&self.wire.transport).map_err(|failure| Refused { refusal: failure.into(), size: 0 })?;
+                }
+                session.start = range.end;
+            }
         }
-        last.query_pairs_mut().append_pair("digest", &descriptor.digest.to_string());
-        let call = self.wire.call_to(place, scopes(), Method::PUT, last).header(CONTENT_TYPE, OCTETS).body(body);
-        self.accepted(place, self.wire.send_once(&call).await?).await.map(drop)
+        let mut url = session.url.clone();
+        url.query_pairs_mut().append_pair("digest", &sending.descriptor.digest.to_string());
+        let call = self.wire.call_to(sending.place, Scopes::push(&sending.place.path), Method::PUT, url);
+        self.send_range(sending, call, last).await.map(drop)
+    }
+
+    /// Sends a range of a blob in one request.
+    async fn send_range(&self, sending: &Sending<'_>, call: Call<'_>, range: Range<u64>) -> Result<Answer, Refused> {
+        let size = range.end - range.start;
+        let stream = self.stream(sending, range.clone());
+        let body = if size == 0 { Body::Empty } else { Body::Stream(stream.clone()) };
+        let call = call.header(CONTENT_TYPE, OCTETS).body(body);
+        let answered = match self.wire.send_once(&call).await {
+            Ok(answer) => self.accepted(sending.place, answer).await,
+            Err(failure) => Err(failure.into()),
+        };
+        let went = if answered.is_ok() { size } else { stream.done.load(Ordering::Relaxed).saturating_sub(range.start) };
+        sending.sent.fetch_add(went, Ordering::Relaxed);
+        answered.map_err(|refusal| Refused { refusal, size })
     }
 
     async fn accepted(&self, place: &Place, answer: Answer) -> Result<Answer, Refusal> {
@@ -178,25 +274,33 @@ impl Registry {
     }
 
     /// How much of an upload has arrived, and where it goes on; `None` when it has to start again.
-    async fn received(&self, place: &Place, url: &Url) -> Option<(Url, u64)> {
-        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::GET, url.clone());
+    async fn received(&self, place: &Place, session: &Session) -> Option<Session> {
+        let call = self.wire.call_to(place, Scopes::push(&place.path), Method::GET, session.url.clone());
         let answer = self.wire.send_once(&call).await.ok().filter(|answer| answer.status().is_success())?;
-        let last: u64 = answer.header(RANGE)?.trim_start_matches("bytes=").split_once('-')?.1.parse().ok()?;
+        let last: u64 = answer.header(RANGE)?.trim_start_matches("bytes=").split_once('-')?.1.trim().parse().ok()?;
         // `0-0` is said of one byte and of none.
-        let next = answer.location(&self.wire.transport).unwrap_or_else(|_| url.clone());
-        (last > 0).then_some((next, last + 1))
+        let start = last.checked_add(1).filter(|start| *start > 1)?;
+        let url = answer.location(&self.wire.transport).unwrap_or_else(|_| session.url.clone());
+        Some(Session { url, start, least: session.least })
     }
 
-    fn stream(&self, place: &Place, descriptor: &Descriptor, from: Source, start: u64) -> Arc<Stream> {
-        let (reporter, place, digest, total) = (self.reporter.clone(), place.to_string(), descriptor.digest, descriptor.size);
+    fn stream(&self, sending: &Sending<'_>, range: Range<u64>) -> Arc<Stream> {
+        let (place, digest, total) = (sending.place.to_string(), sending.descriptor.digest, sending.descriptor.size);
+        let reporter = self.reporter.clone();
         let tell = move |done| {
             // The end is told when the registry has confirmed it.
             if done < total {
                 reporter.transfer(&Transfer { digest, place: &place, way: Way::Upload, done, total });
             }
         };
-        Arc::new(Stream { from, start, end: total, done: AtomicU64::new(start), tell: Box::new(tell) })
+        let Range { start, end } = range;
+        Arc::new(Stream { from: sending.source.clone(), start, end, done: AtomicU64::new(start), tell: Box::new(tell) })
     }
+}
+
+/// The least size of a part but the last, as the registry says when an upload begins; nothing for what is no number.
+fn least_part(answer: &Answer) -> u64 {
+    answer.header("oci-chunk-min-length").and_then(|least| least.trim().parse().ok()).unwrap_or(0)
 }
 
 fn check_length(source: &Source, descriptor: &Descriptor) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use union_build::diag::Code;
 
@@ -17,7 +17,7 @@ use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, He
 use crate::http::retry::{self, Retry};
 use crate::http::{self, Method, Outgoing, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
-use crate::publish::auth::{Authenticator, Scopes, login_help};
+use crate::publish::auth::{Authenticator, Scopes};
 use crate::publish::failure::Failure;
 
 /// How often a call may come back with a new token: one to begin with, one when that was refused.
@@ -79,7 +79,11 @@ impl Wire {
     pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
         let sources = settings.surroundings.sources(settings.registry_config.as_deref());
         Self {
-            transport: Transport::new(settings.insecure.clone(), settings.surroundings.authorities()),
+            transport: Transport::new(
+                settings.insecure.clone(),
+                settings.surroundings.authorities(),
+                settings.surroundings.proxies.clone(),
+            ),
             auth: Authenticator::new(sources, reporter.clone()),
             retry: settings.retry,
             origins: Origins::default(),
@@ -166,8 +170,8 @@ impl Wire {
     pub(crate) async fn refusal(&self, place: &Place, answer: Answer) -> Refusal {
         let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
         let body = answer.bytes().await.unwrap_or_default();
-        let errors: Vec<RegistryError> = serde_json::from_slice(&body).map(|errors: RegistryErrors| errors.errors).unwrap_or_default();
-        let told: Vec<String> = errors.iter().map(RegistryError::text).collect();
+        let errors = RegistryError::all(&body);
+        let told: Vec<String> = errors.iter().map(RegistryError::text).filter(|text| !text.is_empty()).collect();
         let page = if web_page { ", and a web page instead of a registry's answer" } else { "" };
         let cause = match told.is_empty() {
             true => format!("{} answered {status}{page}", place.registry),
@@ -181,8 +185,7 @@ impl Wire {
         };
         let mut failure = Failure { again: retry::is_transient(status), pause: said, ..Failure::new(code, cause) };
         if matches!(status.as_u16(), 401 | 403) {
-            let source = self.auth.source(&place.registry, &place.path);
-            failure = failure.help(login_help(&place.registry, source.as_deref()));
+            failure = self.auth.explained(failure, &place.registry, &place.path);
         }
         Refusal { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
     }
@@ -242,24 +245,23 @@ impl From<Failure> for Refusal {
     }
 }
 
-#[derive(Deserialize)]
-struct RegistryErrors {
-    errors: Vec<RegistryError>,
-}
-
-#[derive(Deserialize)]
+/// One of the errors that a registry's answer lists.
 struct RegistryError {
-    #[serde(default)]
     code: String,
-    #[serde(default)]
     message: String,
 }
 
 impl RegistryError {
+    /// Reads `{"errors": [{"code": …, "message": …}]}`. What is left out, null or of another type is empty.
+    fn all(body: &[u8]) -> Vec<Self> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let errors = body["errors"].as_array().into_iter().flatten().filter(|error| error.is_object());
+        errors.map(|error| Self { code: text(&error["code"]), message: text(&error["message"]) }).collect()
+    }
+
     fn text(&self) -> String {
-        match self.message.is_empty() {
-            true => self.code.clone(),
-            false => format!("{}: {}", self.code, self.message),
-        }
+        let parts = [&self.code, &self.message];
+        parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(": ")
     }
 }

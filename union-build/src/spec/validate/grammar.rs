@@ -26,6 +26,11 @@ pub(super) struct Wrong {
 }
 
 impl Rule {
+    /// Whether a text follows the rule.
+    pub(super) fn fits(&self, text: &str) -> bool {
+        (self.check)(text).is_ok()
+    }
+
     /// The problem of a text that breaks the rule.
     pub(super) fn problem(&self, text: &str, origin: &Origin) -> Option<Diagnostic> {
         let wrong = (self.check)(text).err()?;
@@ -89,6 +94,8 @@ pub(super) const GPU: Rule = rule(Code::InvalidValue, "a number of accelerators"
 pub(super) const SHARED_MEMORY: Rule = rule(Code::InvalidValue, "a quantity", |text| if text == "auto" { Ok(()) } else { quantity(text) });
 
 pub(super) const TASK_NAME: Rule = rule(Code::InvalidValue, "a name of a task", task_name);
+pub(super) const PROJECT: Rule = rule(Code::InvalidValue, "a name of a project", task_name);
+pub(super) const DOMAIN: Rule = rule(Code::InvalidValue, "a name of a domain", task_name);
 pub(super) const ENVIRONMENT: Rule = rule(Code::InvalidValue, "a name of an environment", environment);
 pub(super) const SHORT: Rule = rule(Code::InvalidValue, "a short text", short);
 pub(super) const LONG: Rule = rule(Code::InvalidValue, "a text for the backend", long);

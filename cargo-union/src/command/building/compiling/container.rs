@@ -24,19 +24,27 @@ use crate::build::docker::DockerBuilder;
 use crate::engine::{Bind, Engine, Run};
 use crate::image::platform::Platform;
 use crate::ui::Ui;
-use crate::workspace::{Answer, Call, CompileSettings, Line, PATIENCE, Workshop};
+use crate::workspace::{Answer, Call, CompileSettings, Line, PATIENCE, SCOPE, Workshop};
 
 /// What runs in the container: cargo, with the toolchain that the image has, whatever a
-/// `rust-toolchain.toml` says. The marker shows that its folders are this machine's.
+/// `rust-toolchain.toml` says. The marker shows that its folders are this machine's. What its rustc
+/// understands is asked there: it may be of another release than the host's.
 const SCRIPT: &str = r#"
 [ -e "$UNION_MARKER" ] || exit 97
 toolchain=$(cd / && rustup default 2>/dev/null | cut -d' ' -f1)
 [ -z "$toolchain" ] || export RUSTUP_TOOLCHAIN="$toolchain"
+case $(rustc --help -v 2>/dev/null) in
+*--remap-path-scope*) export CARGO_ENCODED_RUSTFLAGS="$CARGO_ENCODED_RUSTFLAGS$UNION_SCOPE" ;;
+esac
+unset UNION_SCOPE UNION_MARKER
 exec cargo "$@"
 "#;
 
 /// The exit code by which the script says that it does not see the marker.
 const UNSEEN: i64 = 97;
+
+/// What stands between flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: &str = "\x1f";
 
 /// Where the authority is that cargo and its children trust.
 const AUTHORITY: &str = "/run/union/ca.crt";
@@ -61,6 +69,7 @@ impl Container {
     pub(super) fn new(
         choosing: &Choosing<'_>,
         settings: &CompileSettings,
+        target: &str,
         image: &spec::Image,
         platform: &Platform,
         toolchain: &LockedBase,
@@ -68,6 +77,9 @@ impl Container {
         let (workspace, cargo) = (&choosing.session.workspace, &choosing.work.scope.cargo);
         let mut reads = vec![workspace.root.clone()];
         reads.extend(choosing.snapshot.outside_paths());
+        // Below cargo's home everything is there already.
+        let configured = choosing.snapshot.configured_paths(settings, target).into_iter();
+        reads.extend(configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))));
         let mut writes = vec![workspace.target_directory.clone(), workspace.build_directory.clone()];
         writes.extend(cargo.target_dir.clone());
         writes.extend(cargo.home());
@@ -116,6 +128,10 @@ impl Container {
             .collect();
         let mut set = |name: &str, value: String| drop(env.insert(name.to_owned(), Secret::new(value)));
         set("UNION_MARKER", marker.display().to_string());
+        let flags = call.environment.get("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+        let flags: Vec<&str> = flags.split(SEPARATOR).filter(|flag| !flag.is_empty() && *flag != SCOPE).collect();
+        set("UNION_SCOPE", format!("{}{SCOPE}", if flags.is_empty() { "" } else { SEPARATOR }));
+        set("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
         set("HOME", "/tmp".to_owned());
         // There is no terminal in there.
         set("CARGO_TERM_PROGRESS_WHEN", "never".to_owned());
@@ -231,8 +247,18 @@ async fn owner(engine: &Engine) -> Result<Option<String>> {
 fn passes(name: &str) -> bool {
     const HOST_S_OWN: [&str; 5] =
         ["CARGO", "CARGO_HOME", "CARGO_BUILD_RUSTC", "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"];
-    const OTHERS: [&str; 9] =
-        ["SOURCE_DATE_EPOCH", "RUST_BACKTRACE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TERM"];
+    const OTHERS: [&str; 10] = [
+        "SOURCE_DATE_EPOCH",
+        "RUSTC_BOOTSTRAP",
+        "RUST_BACKTRACE",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "TERM",
+    ];
     let of_cargo = name.starts_with("CARGO_") && !HOST_S_OWN.contains(&name);
     (of_cargo && !name.ends_with("_LINKER") && !name.ends_with("_RUNNER")) || OTHERS.contains(&name)
 }
@@ -249,9 +275,14 @@ mod tests {
 
     #[test]
     fn what_cargo_is_told_goes_along_and_where_the_host_has_its_tools_does_not() {
-        for name in
-            ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_PROFILE_RELEASE_LTO", "CARGO_REGISTRIES_MY_TOKEN", "SOURCE_DATE_EPOCH"]
-        {
+        for name in [
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_TARGET_DIR",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_REGISTRIES_MY_TOKEN",
+            "SOURCE_DATE_EPOCH",
+            "RUSTC_BOOTSTRAP",
+        ] {
             assert!(passes(name), "{name}");
         }
         for name in

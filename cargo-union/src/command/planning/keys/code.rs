@@ -1,15 +1,16 @@
 //! The code that an image carries: which binaries, how they are compiled, and from what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use union_build::diag::Code;
 use union_build::spec::{self, Base, Compile, Link};
 
 use super::Ask;
 use crate::base::error::Error;
 use crate::build::LockedBase;
-use crate::command::planning::bases;
-use crate::command::planning::rust_image;
+use crate::command::planning::compilers::{self, Compiler};
+use crate::command::planning::{bases, rust_image};
 use crate::command::session::Declared;
 use crate::image::platform::Platform;
 use crate::workspace::targets::target_for;
@@ -24,8 +25,12 @@ pub(in crate::command) struct Crate {
     pub(in crate::command) compile: CompileSettings,
     /// The target for each platform, in the order of the platforms.
     pub(in crate::command) targets: Vec<String>,
-    /// The image whose toolchain compiles them, for each platform; none unless that was asked for.
+    /// With what it is compiled for each target.
+    pub(in crate::command) compilers: Vec<Compiler>,
+    /// The image whose toolchain compiles them, for each platform that is compiled for in a container.
     pub(in crate::command) toolchains: Vec<(Platform, LockedBase)>,
+    /// What else has a part in the compile, by the name of its input.
+    pub(in crate::command) tools: BTreeMap<String, String>,
     /// What they are compiled from.
     pub(in crate::command) inputs: CodeInputs,
 }
@@ -33,9 +38,27 @@ pub(in crate::command) struct Crate {
 impl Crate {
     /// What decides its inputs, for whoever looks at them again.
     pub(super) fn settings(&self, spec: &spec::Image) -> Settings {
-        settings(spec, &self.binaries, &self.compile, &self.targets, &self.toolchains)
+        let Self { binaries, compile, targets, compilers, toolchains, tools, inputs: _ } = self;
+        Settings {
+            compile: compile.clone(),
+            targets: targets.clone(),
+            binaries: binaries.clone(),
+            inputs: spec.inputs.clone(),
+            exclude: spec.exclude.clone(),
+            toolchains: toolchains.iter().map(|(platform, image)| (platform.to_string(), image.digest.to_string())).collect(),
+            places: compilers.iter().map(|compiler| compiler.place).collect(),
+            tools: tools.clone(),
+        }
+    }
+
+    /// Whether it is compiled for the processor of this machine.
+    pub(in crate::command) fn is_native(&self) -> bool {
+        self.tools.contains_key(PROCESSOR)
     }
 }
+
+/// The name of the input that says which processor this machine has.
+const PROCESSOR: &str = "processor";
 
 /// The code of an image; `None` for an environment. `bases` is its base for each platform.
 pub(super) async fn code(
@@ -54,17 +77,58 @@ pub(super) async fn code(
     let mut compile = compile_settings(spec, linkage(spec, &chain[0].base));
     let target = |(platform, _): &(Platform, _)| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place);
     let targets = bases.iter().map(target).collect::<Result<Vec<String>, Error>>()?;
+    let mut compilers = Vec::new();
+    for (target, base) in targets.iter().zip(bases) {
+        compilers.push(compilers::choose(&compile, target, base, snapshot, ask).await?);
+    }
+    let in_containers: Vec<&(Platform, Option<LockedBase>)> =
+        bases.iter().zip(&compilers).filter(|(_, compiler)| compiler.place == Place::Container).map(|(base, _)| base).collect();
     let mut toolchains = Vec::new();
-    if compile.place == Place::Container {
-        let (platform, base) = &bases[0];
-        let reference = rust_image::of(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
-        let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
-        let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
+    if let Some((platform, base)) = in_containers.first() {
+        let platforms: Vec<Platform> = in_containers.iter().map(|(platform, _)| platform.clone()).collect();
+        let found = async {
+            let reference = rust_image::of(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
+            let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
+            Ok((reference, locked))
+        };
+        let found: Result<_> = found.await;
+        let (reference, locked) = found.map_err(|error| unasked(error, &compile, platform, snapshot))?;
         toolchains.extend(locked.into_iter().filter_map(|(platform, image)| Some((platform, image?))));
         compile.rust_image = Some(reference);
     }
-    let inputs = snapshot.inputs(&declared.package, &settings(spec, &binaries, &compile, &targets, &toolchains))?;
-    Ok(Some(Crate { binaries, compile, targets, toolchains, inputs }))
+    let mut tools = BTreeMap::new();
+    if compilers.iter().any(|compiler| compiler.place == Place::Zig) {
+        tools.insert("zig".to_owned(), snapshot.zig().await?);
+    }
+    if let Some(processor) = snapshot.processor(&compile, &targets).await? {
+        tools.insert(PROCESSOR.to_owned(), processor);
+    }
+    let mut code = Crate { binaries, compile, targets, compilers, toolchains, tools, inputs: CodeInputs::default() };
+    code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
+    Ok(Some(code))
+}
+
+/// When nobody asked for a container, what the host lacks is as much the cause as what stands in the way of one.
+pub(in crate::command) fn unasked(
+    error: anyhow::Error,
+    compile: &CompileSettings,
+    platform: &Platform,
+    snapshot: &Snapshot<'_>,
+) -> anyhow::Error {
+    if compile.place != Place::Auto {
+        return error;
+    }
+    let chain = match error.downcast_ref::<Error>() {
+        // The user ended it.
+        Some(error) if error.code() == Code::Interrupted => None,
+        Some(error) => Some(error.chain().join(": ")),
+        None => None,
+    };
+    let target = target_for(platform, compile.linkage, snapshot.toolchain(), Place::Host);
+    match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
+        (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
+        _ => error,
+    }
 }
 
 /// How the binaries of an image are linked; `base` is what its chain starts from.
@@ -92,22 +156,5 @@ pub(in crate::command) fn compile_settings(spec: &spec::Image, linkage: Linkage)
         },
         rust_image: build.rust_image.as_ref().map(|image| image.value.clone()),
         apt_packages: build.apt_packages.iter().map(|package| package.value.clone()).collect(),
-    }
-}
-
-fn settings(
-    spec: &spec::Image,
-    binaries: &BTreeSet<String>,
-    compile: &CompileSettings,
-    targets: &[String],
-    toolchains: &[(Platform, LockedBase)],
-) -> Settings {
-    Settings {
-        compile: compile.clone(),
-        targets: targets.to_vec(),
-        binaries: binaries.clone(),
-        inputs: spec.inputs.clone(),
-        exclude: spec.exclude.clone(),
-        toolchains: toolchains.iter().map(|(platform, image)| (platform.to_string(), image.digest.to_string())).collect(),
     }
 }

@@ -1,20 +1,21 @@
 //! Environments that an engine has to make, each with a key of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::key::{Inputs, Key};
 use union_build::spec;
 
 use super::Ask;
-use crate::build::LockedBase;
 use crate::build::environment::{self, tools};
 use crate::build::inputs::{Environment, environment_inputs};
+use crate::build::{LockedBase, MeasuredFiles};
 use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
-use crate::workspace::{UnionLock, Workspace};
+use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// An environment that an engine has to make, and those that it starts from.
 #[derive(Clone, Debug)]
@@ -50,11 +51,17 @@ pub(super) struct Ground {
     tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
     /// Generations in Union.lock by spec.
     generations: BTreeMap<String, u32>,
+    /// Whether the binaries upon it are checked.
+    pub(super) checks: bool,
+    /// What the files of the workspace held when the keys were made.
+    pub(super) files: Arc<MeasuredFiles>,
+    /// Which time the files of layers get, when that is not 1970.
+    epoch: Option<String>,
 }
 
 impl Ground {
-    /// The inputs of what some specs make.
-    pub(super) fn inputs(&self, steps: &[spec::Image], workspace: &Workspace) -> Result<Inputs> {
+    /// The inputs of what some specs make of files.
+    pub(super) fn inputs(&self, steps: &[spec::Image], workspace: &Workspace, files: &MeasuredFiles) -> Result<Inputs> {
         let needed = tools(steps);
         let tools = self.tools.iter().map(|(platform, tools)| {
             let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
@@ -62,13 +69,17 @@ impl Ground {
         });
         let tools: Vec<_> = tools.collect();
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
-        let environment =
-            Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
-        Ok(environment_inputs(&environment)?)
+        let (bases, workspace) = (&self.bases, &workspace.root);
+        let environment = Environment { chain: steps, bases, tools: &tools, generations: &generations, workspace, files };
+        let mut inputs = environment_inputs(&environment)?;
+        if let Some(epoch) = &self.epoch {
+            inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
+        }
+        Ok(inputs)
     }
 
     pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
-        let key = self.inputs(&environment.all_steps(), workspace)?.key("environment");
+        let key = self.inputs(&environment.all_steps(), workspace, &self.files)?.key("environment");
         let needed = environment.tools();
         let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
             tools
@@ -88,8 +99,10 @@ pub(super) async fn ground(
     declared: &Declared,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
+    snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &Ask<'_>,
+    files: Arc<MeasuredFiles>,
 ) -> Result<Ground> {
     let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
     let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
@@ -105,5 +118,8 @@ pub(super) async fn ground(
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,
         generations: chain.iter().map(generation).collect(),
+        checks: ask.checks,
+        files,
+        epoch: snapshot.source_date_epoch().map(str::to_owned),
     })
 }

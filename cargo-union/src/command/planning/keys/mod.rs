@@ -11,19 +11,19 @@ use union_build::spec::{self, Base, Spec};
 use super::bases::{self, Policy};
 use crate::base::cache::Cache;
 use crate::base::error::Error;
-use crate::build::LockedBase;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
+use crate::build::{LockedBase, MeasuredFiles};
 use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
-use crate::workspace::{Package, Snapshot, UnionLock, Workspace, unmoved};
+use crate::workspace::{AllLearned, Package, Snapshot, UnionLock, Workspace, unmoved};
 
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage};
+pub(in crate::command) use code::{Crate, compile_settings, linkage, unasked};
 use made::Ground;
 pub(in crate::command) use made::Made;
 
@@ -35,6 +35,9 @@ pub(in crate::command) struct Ask<'a> {
     pub(in crate::command) cache: &'a Cache,
     /// Whether they may be asked for at all.
     pub(in crate::command) policy: Policy,
+    /// Whether binaries are checked against what is in the image. One that is not has another tag, so that nobody
+    /// takes it for one that was.
+    pub(in crate::command) checks: bool,
 }
 
 /// An image spec with everything that its tag is made from.
@@ -85,6 +88,11 @@ impl Keyed {
         spec.registry.as_ref().map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
     }
 
+    /// What the copied files held when its key was made.
+    pub(in crate::command) fn files(&self) -> Arc<MeasuredFiles> {
+        self.ground.files.clone()
+    }
+
     /// Its binaries, sorted; none for an environment.
     pub(in crate::command) fn binaries(&self) -> Vec<String> {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
@@ -114,9 +122,16 @@ impl Keyed {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(in crate::command) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
-        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec())));
+    pub(in crate::command) fn check_unmoved(
+        &self,
+        package: &Package,
+        workspace: &Workspace,
+        again: &Snapshot<'_>,
+        files: &MeasuredFiles,
+        learned: &AllLearned,
+    ) -> Result<()> {
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace, files)?;
+        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
@@ -150,8 +165,9 @@ pub(in crate::command) async fn compute(
     ask: &Ask<'_>,
 ) -> Result<Vec<Keyed>> {
     let mut images = Vec::new();
+    let files = Arc::new(MeasuredFiles::new(ask.cache));
     for spec in declared.spec.images.values() {
-        images.push(image(declared, workspace, spec, snapshot, lock, ask).await?);
+        images.push(image(declared, workspace, spec, snapshot, lock, ask, &files).await?);
     }
     let own: BTreeMap<String, Key> = images.iter().map(|keyed| (keyed.name.clone(), keyed.key)).collect();
     for keyed in &mut images {
@@ -172,6 +188,7 @@ async fn image(
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &Ask<'_>,
+    files: &Arc<MeasuredFiles>,
 ) -> Result<Keyed> {
     let chain = chain(&declared.spec, spec);
     let platforms = platforms(spec)?;
@@ -180,12 +197,12 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
+    let ground = made::ground(declared, &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made, workspace)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, workspace)?;
+    let own = own_inputs(&chain, &ground, &binaries, workspace, files)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -221,14 +238,17 @@ fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace) -> Result<Own> {
+fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace, files: &MeasuredFiles) -> Result<Own> {
     let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
-    let mut config = config_inputs(chain, &platforms, &binaries)?;
+    let mut config = config_inputs(chain, &platforms, &binaries, files)?;
     let spec = chain.last().expect("a chain ends with the image's own spec");
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
-    Ok(Own { environment: ground.inputs(chain, workspace)?, config })
+    if !ground.checks && !binaries.is_empty() {
+        config.insert("start-check", "skipped");
+    }
+    Ok(Own { environment: ground.inputs(chain, workspace, files)?, config })
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.

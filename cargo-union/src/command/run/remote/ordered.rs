@@ -51,7 +51,7 @@ pub(super) struct Known {
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
 pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<Ordered> {
     let scope = &remote.register.work.scope;
-    let mut session = Session::open(scope, ui).await?;
+    let mut session = Session::open_with_cache(scope, ui).await?;
     choose(&mut session, &wanted.task)?;
     let client = backend::client(&scope.backend, &session.backend, false, ui)?;
     let declared = &session.packages[0];
@@ -87,13 +87,13 @@ async fn latest(
     let read = |interface: &Interface| inputs::read(wanted, interface, form, folder);
     // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
     let early = (task.kind.value == Kind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
-    let (_, tasks) = register::prepare(register, session, None, client, ui).await?;
+    let (_, tasks) = register::prepare(register, session, None, Some(client), ui).await?;
     let task: &Registrable<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
         Some(inputs) => inputs,
         None => read(&task.parts.interface)?,
     };
-    let decision = register::one(register, client, task, ui).await?;
+    let decision = register::one(register, Some(client), task, ui).await?;
     let version = TaskVersion { scope: task.scope.clone(), name: task.parts.name.clone(), version: decision.version };
     Ok((version, inputs, task.parts.image.clone()))
 }

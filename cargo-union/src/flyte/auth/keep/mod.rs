@@ -4,11 +4,11 @@
 //! A keyring that is not there, or does not answer, never stops anybody: the file stands in.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::tokens::Tokens;
 use crate::base::error::Result;
-use crate::base::fs;
+use crate::base::fs::{self, Lock};
 use crate::base::process::{Command, Environment};
 
 mod keychain;
@@ -76,6 +76,21 @@ impl Keep {
         }
         let Some(file) = &self.file else { return Ok(None) };
         Ok(fs::read_if_exists(file)?.as_deref().and_then(Tokens::of_json))
+    }
+
+    /// Waits until no other process renews what is kept. Where no lock can be had, and after a minute, nobody is
+    /// waited for: whoever renews looks at what is kept again.
+    pub(super) async fn lock(&self) -> Option<Lock> {
+        let path = self.file.as_ref()?.with_extension("lock");
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            match Lock::available(&path) {
+                Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Ok(held) => return held,
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Keeps tokens, in one place only.

@@ -3,7 +3,7 @@
 use super::{Wrong, ensure, wrong};
 use crate::spec::time;
 
-/// A task at the backend.
+/// A task, or a project or a domain of tasks, at the backend; also a name of a file or a directory.
 pub(super) fn task_name(text: &str) -> Result<(), Wrong> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_') && text.chars().all(letters);

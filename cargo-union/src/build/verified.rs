@@ -1,0 +1,85 @@
+//! Files that are read into an image, an archive or a build context, and compared with what they held before.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use union_build::diag::Code;
+
+use crate::base::error::{Error, Result};
+use crate::base::fs::{self, Measured};
+
+/// A file that must hold exactly what it held when it was measured: a key was made of its hash, and the header of an
+/// archive promises its size before the content is read.
+pub(super) struct VerifiedFile<'a> {
+    path: &'a Path,
+    file: File,
+    left: u64,
+    measured: Measured,
+    hash: Sha256,
+    fault: Option<io::Error>,
+}
+
+impl<'a> VerifiedFile<'a> {
+    /// Opens a file that was measured before.
+    ///
+    /// # Errors
+    /// `InputsMoved` when there is no such file any more, `FileUnreadable`.
+    pub(super) fn open(path: &'a Path, measured: Measured) -> Result<Self> {
+        let opened = std::fs::metadata(path).and_then(|data| match data.is_file() {
+            true => File::open(path),
+            // Opening a pipe would wait for ever.
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "it is no file any more")),
+        });
+        let file = opened.map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => moved(path, cause),
+            _ => fs::unreadable(path, cause),
+        })?;
+        Ok(Self { path, file, left: measured.size, measured, hash: Sha256::new(), fault: None })
+    }
+
+    /// Says what went wrong with the file, if it was the file.
+    ///
+    /// # Errors
+    /// `InputsMoved` when it does not hold what it held, `FileUnreadable`.
+    pub(super) fn finish(self) -> Result<()> {
+        match self.fault {
+            Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Err(moved(self.path, cause)),
+            Some(cause) => return Err(fs::unreadable(self.path, cause)),
+            None => {}
+        }
+        let unread = self.left > 0;
+        // What was not read yet, because writing failed, cannot be compared.
+        if unread || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(moved(self.path, "its content is another")) }
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+        }
+        self.hash.update(&buffer[..count]);
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+impl Read for VerifiedFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(|cause| {
+            let kind = cause.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.fault = Some(cause);
+            }
+            io::Error::from(kind)
+        })
+    }
+}
+
+fn moved(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Code::InputsMoved, format!("`{}` changed while the image was built", path.display()))
+        .because(cause)
+        .help("Run the command again when nothing writes to the file.")
+}

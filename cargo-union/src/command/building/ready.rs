@@ -1,0 +1,256 @@
+//! One package on its way from its plan to images that are at their places.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::compiling::{Choosing, Executables, Methods};
+use super::describing::{self, Descriptions};
+use super::environments::{Environments, docker_builder};
+use super::publishing::{Builders, Content, Fresh, prepare, pullable};
+use super::recording::found;
+use super::{Built, Compiled, Made, ordering};
+use crate::base::error::Error;
+use crate::build::{LockedBase, PlatformRecipe, Recipe, Start};
+use crate::command::planning::keys::Keyed;
+use crate::command::planning::{self, ImagePlan, PackagePlan};
+use crate::command::session::{Declared, Session};
+use crate::image::plan::Action;
+use crate::image::platform::Platform;
+use crate::settings::Work;
+use crate::ui::Ui;
+use crate::workspace::{Handover, Snapshot, UnionLock};
+
+/// What is known of the interfaces of images, by their names.
+pub(super) type Kept = BTreeMap<String, Descriptions>;
+
+/// One package and all that its build needs.
+pub(in crate::command) struct Package<'a> {
+    pub(super) work: &'a Work,
+    pub(super) session: &'a Session,
+    pub(super) snapshot: &'a Snapshot<'a>,
+    pub(super) declared: &'a Declared,
+    pub(super) revision: Option<&'a str>,
+    pub(super) ui: &'a Arc<Ui>,
+}
+
+/// A package on its way, with what is known before its compile.
+pub(super) struct Ready<'a> {
+    pub(super) package: Package<'a>,
+    pub(super) plan: PackagePlan,
+    kept: Kept,
+    pub(super) methods: Methods,
+}
+
+/// What is ready to leave this machine: one content for each missing image.
+pub(super) struct Packed {
+    contents: Vec<Content>,
+    /// What binaries say of themselves, by image.
+    described: BTreeMap<String, Descriptions>,
+}
+
+/// What was published, and what is known of it.
+pub(super) struct Outcome {
+    published: BTreeMap<String, Fresh>,
+    described: BTreeMap<String, Descriptions>,
+}
+
+impl<'a> Ready<'a> {
+    /// Finds out what a plan needs before anything is compiled.
+    ///
+    /// # Errors
+    /// What reading labels and choosing a toolchain end with.
+    pub(super) async fn new(package: Package<'a>, plan: PackagePlan) -> Result<Self> {
+        let kept = package.kept(&plan).await?;
+        let methods = package.choose(&plan, &kept).await?;
+        Ok(Self { package, plan, kept, methods })
+    }
+
+    /// Plans again, when what is in the lock makes other keys.
+    pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
+        let Package { work, session, snapshot, declared, ui, .. } = self.package;
+        let plan = planning::plan(work, session, declared, snapshot, lock, ui).await?;
+        self.kept = self.package.kept(&plan).await?;
+        self.methods = self.package.choose(&plan, &self.kept).await?;
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
+    fn silent(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.package.silent(&self.plan, &self.kept)
+    }
+
+    /// Images whose binaries are compiled.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.plan.missing().chain(self.silent())
+    }
+
+    /// Whether everything that any image of the package carries is compiled.
+    pub(super) fn is_complete(&self) -> bool {
+        let needed: Vec<&str> = self.needed().map(|image| image.keyed.name.as_str()).collect();
+        self.plan.keyed.iter().all(|keyed| keyed.code.is_none() || needed.contains(&keyed.name.as_str()))
+    }
+
+    /// Finds out, before anything is compiled, what would keep environments from being made and images from getting
+    /// to their places.
+    ///
+    /// # Errors
+    /// `SecretMissing`, `EngineUnreachable`, and what publishers say.
+    pub(super) async fn prepare(&self) -> Result<()> {
+        let environments = self.package.environments(&self.plan);
+        let to_make = self.plan.missing().filter(|image| image.planned.action == Action::BuildEnvironment && image.keyed.made.is_some());
+        try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
+        if !self.package.work.dry {
+            try_join_all(self.plan.missing().map(prepare)).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the references where the crate's build script finds them.
+    pub(super) fn hand_over(&self, handover: &mut Handover) -> Result<()> {
+        let (workspace, package) = (&self.package.session.workspace, &self.package.declared.package);
+        let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
+        Ok(handover.write(&path, self.plan.references.to_json().as_bytes())?)
+    }
+
+    /// Packs what is missing.
+    pub(super) async fn pack(&self, compiled: &Compiled) -> Result<Packed> {
+        let mut described = BTreeMap::new();
+        for image in self.needed() {
+            let said = describing::ask(&self.package, &image.keyed, &compiled.executables).await?;
+            described.insert(image.keyed.name.clone(), said);
+        }
+        let builders = Builders::new(&self.package, &self.plan);
+        let recipe = |(image, starts): (&ImagePlan, &Option<Vec<Start>>)| {
+            let (keyed, described) = (&image.keyed, &described[&image.keyed.name]);
+            self.package.recipe(keyed, starts.clone(), &compiled.executables, described)
+        };
+        let recipes: Vec<Recipe> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
+        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.keyed, recipe));
+        let contents = stream::iter(packing).buffered(self.package.work.jobs).try_collect::<Vec<Content>>().await?;
+        Ok(Packed { contents, described })
+    }
+
+    /// Brings what was packed to its places.
+    pub(super) async fn publish(&self, packed: Packed) -> Result<Outcome> {
+        let publishing = self.plan.missing().zip(packed.contents).map(|(image, content)| self.package.publish(image, content));
+        let published: Vec<(&str, Fresh)> = stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
+        let published = published.into_iter().map(|(name, fresh)| (name.to_owned(), fresh)).collect();
+        Ok(Outcome { published, described: packed.described })
+    }
+
+    /// Remembers what is there now.
+    ///
+    /// # Errors
+    /// `ImageUnpinned`; when the results cannot be written.
+    pub(super) fn finish(self, outcome: Outcome) -> Result<Built> {
+        let Self { package, plan, kept, .. } = self;
+        let Outcome { mut published, mut described } = outcome;
+        let mut results = plan.results.clone();
+        let (mut made, mut without_digest) = (Vec::new(), Vec::new());
+        for image in &plan.images {
+            let name = &image.keyed.name;
+            let known = plan.results.images.get(name);
+            let Fresh { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
+                package.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
+                let unpinned = image.standing.as_ref().and_then(|standing| ordering::unpinned(name, standing));
+                Fresh { record: found(image, known), sent: 0, adopted: false, unpinned }
+            });
+            without_digest.extend(unpinned);
+            let said = [described.remove(name.as_str()), kept.get(name).cloned()];
+            record.interfaces.extend(said.into_iter().flatten().flatten());
+            // A copy in a file or an engine does not make one forget where the image can be pulled.
+            let pullable = known.filter(|known| record.pinned.is_none() && known.pinned.is_some() && known.key == record.key);
+            results.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
+            made.push(Made { planned: image.planned.clone(), record, sent, adopted });
+        }
+        results.images.retain(|name, _| package.declared.spec.images.contains_key(name));
+        if results != plan.results && !package.work.dry {
+            results.save()?;
+        }
+        package.check_pinned(without_digest)?;
+        Ok(Built { plan, images: made })
+    }
+}
+
+impl Package<'_> {
+    /// Refuses images without a digest, for a tag may be moved by others; or warns of them, as the user wants it.
+    fn check_pinned(&self, without_digest: Vec<Error>) -> Result<()> {
+        for error in without_digest {
+            if !self.work.allow_unpinned {
+                return Err(error.into());
+            }
+            self.ui.warning(format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
+        }
+        Ok(())
+    }
+
+    /// What is known of the interfaces of images that are there: from the last results, or from their
+    /// labels. Nobody asks unless tasks are registered.
+    async fn kept(&self, plan: &PackagePlan) -> Result<Kept> {
+        let mut kept = Kept::new();
+        for image in plan.there().filter(|_| self.work.describe) {
+            let name = &image.keyed.name;
+            let known = plan.results.images.get(name).map(|record| found(image, Some(record)).interfaces);
+            kept.insert(name.clone(), known.unwrap_or_default());
+            if let (false, Some(pinned)) = (self.is_described(image, &kept), pullable(image)) {
+                kept.insert(name.clone(), describing::kept(&*plan.destinations.source, &pinned).await?);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Whether all that has to be known of an image's interfaces is known.
+    fn is_described(&self, image: &ImagePlan, kept: &Kept) -> bool {
+        let wanted = describing::wanted(&self.declared.spec, &image.keyed.name);
+        let known = kept.get(&image.keyed.name);
+        !self.work.describe || wanted.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
+    }
+
+    /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
+    fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a Kept) -> impl Iterator<Item = &'a ImagePlan> {
+        plan.there().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.keyed))
+    }
+
+    /// With what the code of the package is compiled.
+    async fn choose(&self, plan: &PackagePlan, kept: &Kept) -> Result<Methods> {
+        let Package { work, session, snapshot, ui, .. } = *self;
+        let needed: Vec<&Keyed> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
+        let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
+        let choosing = Choosing { work, session, snapshot, builder: Arc::new(builder), ui };
+        choosing.choose(&plan.keyed, &needed).await
+    }
+
+    pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> Environments<'a> {
+        let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
+        Environments::new(self.work, workspace, package, &plan.destinations, &plan.keyed, self.ui)
+    }
+
+    fn recipe(&self, keyed: &Keyed, starts: Option<Vec<Start>>, executables: &Executables, described: &Descriptions) -> Recipe {
+        let base = |position: usize, base: &Option<LockedBase>| match &starts {
+            Some(starts) => Some(starts[position].clone()),
+            None => base.clone().map(Start::Locked),
+        };
+        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
+            platform: platform.clone(),
+            base: base(position, locked),
+            tools: BTreeMap::new(),
+            executables: executables.of(keyed, position),
+        };
+        Recipe {
+            chain: keyed.chain.clone(),
+            steps: keyed.left.clone(),
+            workspace: self.session.workspace.root.clone(),
+            files: keyed.files(),
+            key: keyed.key,
+            platforms: keyed.bases.iter().enumerate().map(platform).collect(),
+            told: describing::labels(described),
+            source_date_epoch: self.work.source_date_epoch,
+            check: self.work.check,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How large a request a host takes: a blob that is refused for its size is sent in parts.
+//!
+//! Nobody says a limit in advance. Proxies answer 413 with a web page, GitHub's registry answers a PATCH of more than
+//! 4 MiB with 416, and some hosts close the connection. What a host has refused is remembered for its other blobs.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::place::Place;
+use super::wire::Refusal;
+use crate::publish::failure::Failure;
+
+/// The sizes that are tried one after the other. The last one is nginx's own limit where nobody has set one.
+const SIZES: [u64; 3] = [16 << 20, 4 << 20, 1 << 20];
+
+/// The largest part, for a host of which nothing is known but that it closes the connection.
+pub(super) const LARGEST: u64 = SIZES[0];
+
+/// The size of parts by host, where a whole blob was refused.
+#[derive(Debug, Default)]
+pub(super) struct Parts(Mutex<HashMap<String, u64>>);
+
+impl Parts {
+    /// The size of the parts that a host takes; `None` when it takes blobs in one piece as far as is known.
+    pub(super) fn of(&self, place: &Place) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place.host).copied()
+    }
+
+    /// Remembers that a host takes no larger parts.
+    pub(super) fn learn(&self, place: &Place, size: u64) {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.entry(place.host.clone()).and_modify(|known| *known = size.min(*known)).or_insert(size);
+    }
+}
+
+/// The next size after one that was refused, from the least that the registry takes; `None` when there is none.
+pub(super) fn smaller(refused: u64, least: u64) -> Option<u64> {
+    SIZES.into_iter().map(|size| size.max(least)).find(|size| *size < refused)
+}
+
+/// Whether a request was refused for its size.
+pub(super) fn is_too_large(refusal: &Refusal) -> bool {
+    let Some(status) = refusal.status else { return false };
+    let words = refusal.failure.cause.to_ascii_lowercase();
+    status.as_u16() == 413
+        || (matches!(status.as_u16(), 400 | 416) && ["too large", "exceeds the maximum"].iter().any(|word| words.contains(word)))
+}
+
+/// The failure of a request that no part was small enough for, or that cannot be sent in parts.
+pub(super) fn too_large(refusal: Refusal, size: u64) -> Failure {
+    let cause = format!("{}; the request had {size} bytes", refusal.failure.cause);
+    let help = "Raise the limit for request bodies at the registry or at the proxy before it (nginx: `client_max_body_size`).";
+    Failure { cause, again: false, ..refusal.failure }.help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_get_smaller_until_the_least_that_the_registry_takes() {
+        for (refused, least, next) in [
+            (80 << 20, 0, Some(16 << 20)),
+            (16 << 20, 0, Some(4 << 20)),
+            (4 << 20, 0, Some(1 << 20)),
+            (1 << 20, 0, None),
+            (3 << 20, 0, Some(1 << 20)),
+            (80 << 20, 20 << 20, Some(20 << 20)),
+            (16 << 20, 5 << 20, Some(5 << 20)),
+            (5 << 20, 5 << 20, None),
+            (1, u64::MAX, None),
+        ] {
+            assert_eq!(smaller(refused, least), next, "{refused} {least}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use toml::Value;
+use union_build::diag::{Code, SourceFile};
+use union_build::spec::schema::{Kind, Level, keys};
+use union_build::spec::{Facts, Overrides, load};
+use union_tests::arbitrary::{spoiled, text};
+
+use super::*;
+
+/// Any TOML.
+fn anything() -> BoxedStrategy<Value> {
+    let time = "1979-05-27T07:32:00Z".parse::<toml::value::Datetime>().unwrap();
+    let leaf = prop_oneof![
+        text().prop_map(Value::String),
+        any::<i64>().prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Float),
+        any::<bool>().prop_map(Value::Boolean),
+        Just(Value::Datetime(time)),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![vec(inner.clone(), 0..4).prop_map(Value::Array), btree_map(text(), inner, 0..4).prop_map(table)]
+    })
+    .boxed()
+}
+
+fn table(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
+    Value::Table(entries.into_iter().collect())
+}
+
+/// Names that the user chooses, some of which meet one another.
+fn name() -> BoxedStrategy<String> {
+    prop_oneof![4 => "[ab]{1,2}(-[ab])?", 2 => Just("default".to_owned()), 1 => Just("app".to_owned()), 1 => text()].boxed()
+}
+
+fn texts() -> BoxedStrategy<Value> {
+    prop_oneof![3 => text(), 2 => name()].prop_map(Value::String).boxed()
+}
+
+fn list(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    vec(of, 0..4).prop_map(Value::Array).boxed()
+}
+
+fn tables(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    btree_map(name(), of, 0..3).prop_map(table).boxed()
+}
+
+/// A value that a key may have, as far as its kind goes, or any other.
+fn of_kind(kind: Kind) -> BoxedStrategy<Value> {
+    let fitting = match kind {
+        Kind::Word(words) => proptest::sample::select(words.to_vec()).prop_map(|word| Value::String(word.to_owned())).boxed(),
+        Kind::Bool => any::<bool>().prop_map(Value::Boolean).boxed(),
+        Kind::Integer | Kind::Number => prop_oneof![any::<i64>().prop_map(Value::Integer), any::<f64>().prop_map(Value::Float)].boxed(),
+        Kind::Texts | Kind::Paths => list(texts()),
+        Kind::TextMap => tables(texts()),
+        Kind::Types => {
+            const WORDS: &[&str] = &["integer", "list[file]", "map[optional[float]]", "directory", "duration", "struct"];
+            tables(prop_oneof![proptest::sample::select(WORDS).prop_map(|word| Value::String(word.to_owned())), list(texts())].boxed())
+        }
+        Kind::Any => anything(),
+        Kind::Values => tables(anything()),
+        Kind::Table(level) => of_level(level),
+        Kind::Tables(level) => tables(of_level(level)),
+        Kind::Entries(level) => list(of_level(level)),
+        Kind::PathsOrEntries(level) | Kind::NamesOrEntries(level) => list(prop_oneof![texts(), of_level(level)].boxed()),
+        Kind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(of_kind).boxed(),
+        Kind::Text | Kind::Quantity | Kind::Amount | Kind::Duration | Kind::Path => texts(),
+    };
+    prop_oneof![9 => fitting, 1 => anything()].boxed()
+}
+
+/// A table with some of its keys.
+fn of_level(level: &'static Level) -> BoxedStrategy<Value> {
+    let some = proptest::sample::subsequence(level.keys.to_vec(), 0..=level.keys.len().min(5));
+    let known = some.prop_flat_map(|keys| {
+        keys.into_iter().map(|key| of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value))).collect::<Vec<_>>()
+    });
+    (known, btree_map(text(), anything(), 0..2)).prop_map(|(known, others)| table(others.into_iter().chain(known))).boxed()
+}
+
+/// Reads a manifest and shows everything that is wrong with it.
+fn read(package: &str, workspace: Option<&str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let facts = Facts {
+        package: "app".to_owned(),
+        folder: folder.path().join("app"),
+        workspace_root: folder.path().to_owned(),
+        binaries: vec!["app".to_owned(), "a".to_owned()],
+        ..Facts::default()
+    };
+    let workspace = workspace.map(|text| SourceFile::new(folder.path().join("Cargo.toml"), text));
+    let package = SourceFile::new(facts.folder.join("Cargo.toml"), package);
+    let overrides = Overrides::new(folder.path());
+    let (_, problems, _) = load(workspace.as_ref(), &package, &overrides, &facts);
+    problems.iter().for_each(|problem| drop((render(problem, true), render(problem, false))));
+}
+
+fn manifest(section: &str, union: Value) -> String {
+    let metadata = table([("metadata".to_owned(), table([("union".to_owned(), union)]))]);
+    toml::to_string(&table([(section.to_owned(), metadata)])).unwrap_or_default()
+}
+
+const VALID: &str = r#"
+[package]
+name = "app"
+
+[package.metadata.union]
+registry = "ghcr.io/acme" # é
+project = "p"
+domain = "d"
+
+[package.metadata.union.images.default]
+base-image = "debian:12"
+apt-packages = ["libpq5"]
+copy = [{ from = "conf", to = "/etc/app", mode = "0644" }]
+env = { A = "1", "B" = """
+two
+lines""" }
+
+[package.metadata.union.images.child]
+extends = "default"
+platforms = ["linux/amd64", "linux/arm64/v8"]
+
+[package.metadata.union.tasks.train]
+image = "child"
+command = ["app", "--x={{.inputs.x}}"]
+inputs = { x = "integer", w = ["fast", "slow"], l = "list[optional[file]]" }
+resources = { cpu = ["500m", 2], memory = "1Gi" }
+timeout = "1h30m"
+triggers.t = { cron = "0 3 * * 1", inputs = { x = 1 } }
+"#;
+
+proptest! {
+    #[test]
+    fn any_tables_of_a_manifest_are_read_and_their_problems_shown(package in of_level(&keys::UNION), workspace in of_level(&keys::UNION)) {
+        read(&manifest("package", package), Some(&manifest("workspace", workspace)));
+    }
+
+    #[test]
+    fn any_values_in_place_of_the_tables_of_a_manifest_are_read(union in anything()) {
+        read(&manifest("package", union.clone()), Some(&manifest("workspace", union)));
+    }
+
+    #[test]
+    fn any_spoiled_manifest_is_read_and_its_problems_shown(text in spoiled(VALID)) {
+        read(&text, None);
+        read(VALID, Some(&text.replace("[package", "[workspace")));
+    }
+
+    #[test]
+    fn any_place_of_any_text_is_shown(text in text(), start in 0..400_usize, end in 0..400_usize) {
+        let file: Arc<SourceFile> = SourceFile::new("Cargo.toml", text);
+        let origin = Origin::File(file, std::ops::Range { start, end });
+        let problem = Diagnostic::error(Code::ManifestSyntax, "message", &origin, "label").help("help").suggest(&origin, "other".to_owned());
+        render(&problem, false);
+    }
+}
+
+#[test]
+fn what_is_deep_in_itself_is_an_error_and_no_crash() {
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(20_000), close.repeat(20_000));
+    for value in [deep("[", "]"), deep("{a=", "}"), format!("\"{}\"", deep("list[", "]")), format!("1{}", ".1".repeat(20_000))] {
+        read(&format!("[package.metadata.union.tasks.a.inputs]\nx = {value}\n"), None);
+    }
+    read(&format!("[package.metadata.union.images{}]\n", ".a".repeat(20_000)), None);
+    read(&format!("package.metadata.union{} = 1\n", ".a".repeat(20_000)), None);
+}

@@ -1,0 +1,121 @@
+//! Environment variables that reach code, less those that cargo sets and those that belong to the machine.
+
+use std::collections::BTreeSet;
+
+use super::{notes_of, output_of};
+use crate::base::error::Result;
+use crate::workspace::compile::{Compiled, Kind};
+use crate::workspace::{Snapshot, depinfo};
+
+/// Variables of the machine and of the user's session. Source: what build scripts of the crates index report that
+/// says where tools are, and no more. `docs/keys.md` lists them.
+const MACHINE: &[&str] = &[
+    "CONDA_DEFAULT_ENV",
+    "CONDA_PREFIX",
+    "DISPLAY",
+    "EDITOR",
+    "HOME",
+    "HOSTNAME",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "OLDPWD",
+    "PATH",
+    "PWD",
+    "SHELL",
+    "SHLVL",
+    "TEMP",
+    "TERM",
+    "TMP",
+    "TMPDIR",
+    "USER",
+    "VIRTUAL_ENV",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+];
+
+/// What cargo sets for the code that it compiles, besides `CARGO_PKG_…` and `CARGO_BIN_EXE_…`. Source: the cargo
+/// book, "Environment variables Cargo sets for crates".
+const OF_CODE: &[&str] = &[
+    "CARGO",
+    "CARGO_BIN_NAME",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "OUT_DIR",
+];
+
+/// What cargo sets for the build scripts that it runs, besides whole families. Source: the cargo book, "Environment
+/// variables Cargo sets for build scripts".
+const OF_SCRIPTS: &[&str] = &[
+    "CARGO",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MAKEFLAGS",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "DEBUG",
+    "HOST",
+    "NUM_JOBS",
+    "OPT_LEVEL",
+    "OUT_DIR",
+    "PROFILE",
+    "RUSTC",
+    "RUSTC_LINKER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOC",
+    "TARGET",
+];
+
+/// Inputs of their own: flags by their values, and the time.
+const KEYED: &[&str] = &["RUSTFLAGS", "SOURCE_DATE_EPOCH", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"];
+
+/// Whether a variable is no input of its own, in code or in a build script.
+pub(super) fn is_none_of_ours(name: &str, in_script: bool) -> bool {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let by_cargo = if in_script {
+        OF_SCRIPTS.contains(&name) || begins(&["CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "DEP_"])
+    } else {
+        OF_CODE.contains(&name) || begins(&["CARGO_PKG_", "CARGO_BIN_EXE_"])
+    };
+    name.is_empty() || by_cargo || KEYED.contains(&name) || MACHINE.contains(&name) || begins(&["LC_"])
+}
+
+/// Variables that are set and that packages from elsewhere depend on. What they would read and is not set is not
+/// learned: one build script of the index asks for dozens.
+pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &Compiled, is_local: &dyn Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+    let environment = &snapshot.cargo.environment;
+    let is_one = |name: &&str, in_script: bool| environment.has(name) && !is_none_of_ours(name, in_script);
+    let mut names = BTreeSet::new();
+    for script in compiled.scripts.iter().filter(|script| !is_local(&script.package)) {
+        let output = output_of(script)?;
+        names.extend(depinfo::watched_variables(&output).filter(|name| is_one(name, true)).map(str::to_owned));
+    }
+    let libraries = compiled.units.iter().filter(|unit| unit.kind == Kind::Library && !is_local(&unit.package));
+    for library in libraries {
+        let notes = notes_of(library)?;
+        names.extend(depinfo::variables(&notes).filter(|name| is_one(name, false)).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_sets_is_no_input_where_it_sets_it() {
+        for name in ["OUT_DIR", "CARGO_PKG_VERSION", "CARGO", "CARGO_MANIFEST_DIR", "HOME", "LC_ALL", "RUSTFLAGS"] {
+            assert!(is_none_of_ours(name, true) && is_none_of_ours(name, false), "{name}");
+        }
+        for name in ["PROFILE", "DEBUG", "TARGET", "CARGO_FEATURE_X", "CARGO_CFG_UNIX", "DEP_Z_ROOT"] {
+            assert!(is_none_of_ours(name, true) && !is_none_of_ours(name, false), "{name}");
+        }
+        for name in ["CARGO_X", "OPENSSL_DIR", "CC", "CARGOES", "GIT_HASH"] {
+            assert!(!is_none_of_ours(name, true) && !is_none_of_ours(name, false), "{name}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The user's flags for the compiler: what they are in all, and which files and processors they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{CompileSettings, Snapshot};
+use crate::base::error::Result;
+use crate::base::fs;
+use crate::base::process::Environment;
+
+impl Snapshot<'_> {
+    /// What cargo sees when it compiles: the user's variables, and those of `build.env` over them. Everything that
+    /// depends on variables, in a key as in a compile, is read from here.
+    pub(super) fn environment(&self, compile: &CompileSettings) -> Environment {
+        let mut environment = self.cargo.environment.clone();
+        for (name, value) in &compile.env {
+            environment.set(name, value);
+        }
+        environment
+    }
+
+    /// Which time files get and build scripts take for now, when the user has set one. 0 is what it is otherwise.
+    pub fn source_date_epoch(&self) -> Option<&str> {
+        self.cargo.environment.get("SOURCE_DATE_EPOCH").map(str::trim).filter(|epoch| !matches!(*epoch, "" | "0"))
+    }
+
+    /// The user's flags for a target, as cargo would find them.
+    pub(super) async fn user_rustflags(&self, environment: &Environment, triple: &str) -> Result<Vec<String>> {
+        if !self.config.has_cfg_rustflags() {
+            return Ok(self.config.rustflags(environment, triple, |_| false));
+        }
+        let applies = self.toolchain.cfg(self.cargo, &self.workspace.root, triple).await?;
+        Ok(self.config.rustflags(environment, triple, applies))
+    }
+
+    /// The processor of this machine as the compiler sees it, when flags choose it: what is compiled for it may not
+    /// start on another one.
+    ///
+    /// # Errors
+    /// `ToolMissing`.
+    pub async fn processor(&self, compile: &CompileSettings, triples: &[String]) -> Result<Option<String>> {
+        let environment = self.environment(compile);
+        let mut found = BTreeSet::new();
+        for triple in triples {
+            let mut flags = self.user_rustflags(&environment, triple).await?;
+            flags.extend(self.config.profile_rustflags(&self.root_manifest));
+            if is_native(&self.expanded(flags)) {
+                found.insert(self.toolchain.processor(self.cargo, &self.workspace.root, triple).await?);
+            }
+        }
+        Ok((!found.is_empty()).then(|| found.into_iter().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// The files that flags, linkers and wrappers name and that are there, by what they are called in a key. A program
+    /// outside of the workspace is one of the machine's, and not looked into.
+    pub(super) fn named_files(&self, environment: &Environment, triples: &[&str], in_container: bool) -> BTreeMap<String, PathBuf> {
+        let mut files = BTreeMap::new();
+        let root = &self.workspace.root;
+        let mut add = |what: &str, typed: &Path| {
+            let path = fs::absolute(root, typed);
+            if path.is_file() {
+                files.insert(format!("{what}: {}", self.portable(&typed.to_string_lossy())), path);
+            }
+        };
+        let mut programs: Vec<PathBuf> = self.config.wrappers(environment, in_container).into_iter().map(|(_, path)| path).collect();
+        for triple in triples {
+            programs.extend(self.config.linker(environment, triple, in_container));
+            // Whether a `cfg(…)` applies decides between two lists; the files of both count.
+            let mut flags = [true, false].map(|applies| self.config.rustflags(environment, triple, |_| applies)).concat();
+            flags.extend(self.config.profile_rustflags(&self.root_manifest));
+            let named = Named::of(&flags, &|path| self.text(path));
+            named.files.iter().for_each(|typed| add("file of rustflags", Path::new(typed)));
+            programs.extend(named.programs.into_iter().map(PathBuf::from));
+        }
+        let is_ours = |program: &PathBuf| program.components().count() > 1 && fs::absolute(root, program).starts_with(root);
+        programs.iter().filter(|program| is_ours(program)).for_each(|program| add("program", program));
+        files
+    }
+
+    /// What a compile elsewhere has to see besides packages: the files of the configuration, and what flags name.
+    pub fn configured_paths(&self, compile: &CompileSettings, triple: &str) -> BTreeSet<PathBuf> {
+        let named = self.named_files(&self.environment(compile), &[triple], true).into_values();
+        named.chain(self.config.files().map(Path::to_owned)).filter(|path| !path.starts_with(&self.workspace.root)).collect()
+    }
+
+    /// Flags with those of the files that `@file` names.
+    fn expanded(&self, flags: Vec<String>) -> Vec<String> {
+        let mut all = Vec::new();
+        for flag in flags {
+            match flag.strip_prefix('@').and_then(|path| self.text(path)) {
+                Some(text) => all.extend(text.lines().map(str::to_owned)),
+                None => all.push(flag),
+            }
+        }
+        all
+    }
+
+    /// The text of a file that a flag names; `None` when there is no such file, or no text in it.
+    fn text(&self, typed: &str) -> Option<String> {
+        fs::read_to_string(&fs::absolute(&self.workspace.root, Path::new(typed))).ok()
+    }
+}
+
+/// Whether the last word on the processor is the one of this machine.
+fn is_native(flags: &[String]) -> bool {
+    let options = codegen_options(flags);
+    let chosen = options.iter().filter_map(|option| option.strip_prefix("target-cpu").or_else(|| option.strip_prefix("target_cpu")));
+    chosen.last().is_some_and(|value| value.trim_start_matches(['=', ' ']) == "native")
+}
+
+/// The options after `-C` and `--codegen`, joined or apart.
+fn codegen_options(flags: &[String]) -> Vec<&str> {
+    let mut options = Vec::new();
+    let mut flags = flags.iter().map(String::as_str);
+    while let Some(flag) = flags.next() {
+        match flag {
+            "-C" | "-Z" | "--codegen" => options.extend(flags.next()),
+            _ => options.extend(["-C", "-Z", "--codegen="].into_iter().find_map(|start| flag.strip_prefix(start))),
+        }
+    }
+    options
+}
+
+/// What flags name, as typed.
+#[derive(Default)]
+struct Named {
+    files: BTreeSet<String>,
+    programs: BTreeSet<String>,
+}
+
+impl Named {
+    /// `read` gives the text of a file that holds more flags.
+    fn of(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
+        let mut named = Self::default();
+        named.add(flags, read);
+        named
+    }
+
+    fn add(&mut self, flags: &[String], read: &dyn Fn(&str) -> Option<String>) {
+        for file in flags.iter().filter_map(|flag| flag.strip_prefix('@')) {
+            if self.files.insert(file.to_owned())
+                && let Some(text) = read(file)
+            {
+                self.add(&text.lines().map(str::to_owned).collect::<Vec<_>>(), read);
+            }
+        }
+        let externs = flags.iter().zip(flags.iter().skip(1)).filter(|(flag, _)| *flag == "--extern").map(|(_, value)| value.as_str());
+        let externs = externs.chain(flags.iter().filter_map(|flag| flag.strip_prefix("--extern=")));
+        self.files.extend(externs.filter_map(|value| Some(value.split_once('=')?.1.to_owned())));
+        for option in codegen_options(flags) {
+            let Some((key, value)) = option.split_once('=') else { continue };
+            match key.replace('_', "-").as_str() {
+                "linker" => drop(self.programs.insert(value.to_owned())),
+                "link-arg" | "pre-link-arg" | "post-link-arg" => self.add_linker_word(value, read),
+                "link-args" | "pre-link-args" | "post-link-args" => {
+                    value.split_whitespace().for_each(|word| self.add_linker_word(word, read));
+                }
+                _ => drop(self.files.insert(value.to_owned())),
+            }
+        }
+    }
+
+    /// A linker takes a file as a word, behind `-T`, after `=`, and from a list of words behind `@`.
+    fn add_linker_word(&mut self, word: &str, read: &dyn Fn(&str) -> Option<String>) {
+        for part in word.strip_prefix("-Wl,").map_or(vec![word], |parts| parts.split(',').collect()) {
+            if let Some(list) = part.strip_prefix('@') {
+                if self.files.insert(list.to_owned())
+                    && let Some(text) = read(list)
+                {
+                    text.split_whitespace().for_each(|word| self.add_linker_word(word.trim_matches(['"', '\'']), read));
+                }
+                continue;
+            }
+            let behind = [part.strip_prefix("-T"), part.split_once('=').map(|(_, value)| value)];
+            self.files.extend(behind.into_iter().flatten().chain([part]).map(|file| file.trim_start_matches('=').to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(flags: &str) -> Vec<String> {
+        flags.split(' ').map(str::to_owned).collect()
+    }
+
+    fn files(flags: &str) -> String {
+        let read = |path: &str| match path {
+            "more.args" => Some("-Clink-arg=-Tinner.ld\n@more.args\n".to_owned()),
+            "link.args" => Some("-Wl,--version-script=inner.map 'quoted.o' @link.args".to_owned()),
+            _ => None,
+        };
+        Named::of(&words(flags), &read).files.into_iter().filter(|file| !file.starts_with(['-', '@'])).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn files_are_found_wherever_a_flag_names_one() {
+        for (flags, expected) in [
+            ("-Clink-arg=@link.args", "inner.map link.args quoted.o"),
+            ("@more.args", "inner.ld more.args"),
+            ("-C link-arg=-Tmemory.x", "memory.x"),
+            ("-Clink-arg=-T -Clink-arg=memory.x", " memory.x"),
+            ("--codegen=link-args=-Wl,-T,memory.x", " memory.x"),
+            ("--codegen link_arg=-Wl,--version-script,a.map", "a.map"),
+            ("-Clink-arg=-Wl,--version-script=a.map", "a.map"),
+            ("-Cprofile-use=app.profdata", "app.profdata"),
+            ("--extern helper=libhelper.rlib", "libhelper.rlib"),
+            ("--cfg fast -Awarnings", ""),
+        ] {
+            assert_eq!(files(flags), expected, "{flags}");
+        }
+        assert_eq!(Named::of(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
+    }
+
+    #[test]
+    fn this_machine_s_processor_is_noticed_however_it_is_written() {
+        for flags in ["-Ctarget-cpu=native", "-C target-cpu=native", "--codegen target-cpu=native", "--codegen=target_cpu=native"] {
+            assert!(is_native(&words(flags)), "{flags}");
+        }
+        for flags in ["-Ctarget-cpu=x86-64-v3", "-Ctarget-cpu=native -Ctarget-cpu=x86-64", "--cfg native", "-Ctarget-feature=+avx2"] {
+            assert!(!is_native(&words(flags)), "{flags}");
+        }
+    }
+}

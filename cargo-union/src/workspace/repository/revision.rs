@@ -1,0 +1,40 @@
+//! The commit that is checked out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Symbolic references may name one another; git itself follows five.
+const DEPTH: usize = 5;
+
+/// The commit of a git directory's `HEAD`, in hexadecimal digits.
+pub(super) fn of(git: &Path) -> Option<String> {
+    let shared = common_directory(git);
+    let mut name = "HEAD".to_owned();
+    for _ in 0..=DEPTH {
+        let loose = [git, &shared].into_iter().find_map(|directory| fs::read_to_string(directory.join(&name)).ok());
+        let Some(text) = loose else { return packed(&shared, &name) };
+        match text.trim().strip_prefix("ref:") {
+            Some(target) => name = target.trim().to_owned(),
+            None => return Some(text.trim().to_owned()).filter(|commit| is_commit(commit)),
+        }
+    }
+    None
+}
+
+/// Where branches are: of a linked work tree, the main one's directory.
+pub(super) fn common_directory(git: &Path) -> PathBuf {
+    match fs::read_to_string(git.join("commondir")) {
+        Ok(text) => crate::base::fs::absolute(git, Path::new(text.trim())),
+        Err(_) => git.to_owned(),
+    }
+}
+
+fn packed(shared: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(shared.join("packed-refs")).ok()?;
+    let found = text.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| *of == name))?;
+    Some(found.0.to_owned()).filter(|commit| is_commit(commit))
+}
+
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,60 @@
+//! Large files are read again only when they may have changed.
+
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use union_tests::Project;
+
+const SIZE: usize = 200_000;
+
+fn project() -> Project {
+    Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncopy = [\"weights\"]\n")
+        .file("weights", vec![b'a'; SIZE])
+        .locked()
+}
+
+/// Gives the file another hash in the cache: a plan shows whether that was believed.
+fn forge(project: &Project) {
+    let folder = project.cache().join("notes/files-1");
+    let mut forged = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let mut entries: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        if let Some(entry) = entries.get_mut("weights") {
+            entry["hash"] = json!(vec![7; 32]);
+            forged += 1;
+        }
+        std::fs::write(path, entries.to_string()).unwrap();
+    }
+    assert_eq!(forged, 1);
+}
+
+#[test]
+fn a_large_file_that_looks_as_it_did_is_not_read_unless_that_is_asked_for() {
+    let project = project();
+    project.run(["build"]).succeeds();
+    project.run(["plan"]).succeeds().stdout_has("unchanged");
+    forge(&project);
+    project.run(["plan"]).succeeds().stdout_has("copy weights");
+    project.run(["plan", "--rehash"]).succeeds().stdout_has("unchanged");
+    // What was read again is known again.
+    project.run(["plan"]).succeeds().stdout_has("unchanged");
+    forge(&project);
+    project.run(["build", "--rehash"]).succeeds().stderr_has("Unchanged");
+}
+
+#[test]
+fn a_changed_file_with_an_old_time_and_the_same_size_is_a_change() {
+    let project = project();
+    let old = SystemTime::now() - Duration::from_secs(86_400 * 1000);
+    let set_back = || File::options().append(true).open(project.path("weights")).unwrap().set_modified(old).unwrap();
+    set_back();
+    project.run(["build"]).succeeds();
+    project.write("weights", vec![b'b'; SIZE]);
+    set_back();
+    project.run(["plan"]).succeeds().stdout_has("copy weights");
+    project.run(["build"]).succeeds();
+    project.run(["plan"]).succeeds().stdout_has("unchanged");
+}

@@ -1,0 +1,212 @@
+//! The same logins and certificates for docker, podman, skopeo and us: what one of them accepts, we accept.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use union_tests::Project;
+use union_tests::registry::Registry;
+use union_tests::tls::Authority;
+
+const PASSWORD: &str = "correct-horse-battery";
+/// `me:correct-horse-battery`, and a login that is none any more.
+const GOOD: &str = "bWU6Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5";
+const STALE: &str = "bWU6aHVudGVyMjI=";
+
+/// Where logins are, and which tools are known to find them there.
+struct Row {
+    what: &'static str,
+    /// Path in the user's home and content; `HOST` is the registry.
+    files: &'static [(&'static str, &'static str)],
+    variables: &'static str,
+    found_by: &'static [&'static str],
+}
+
+const ALL: &[&str] = &["docker", "podman", "skopeo"];
+const CONTAINERS: &[&str] = &["podman", "skopeo"];
+const DOCKER: &[&str] = &["docker"];
+const CONFIG: &str = ".docker/config.json";
+const AUTH: &str = r#"{"auths": {"HOST": {"auth": "GOOD"}}}"#;
+
+const ROWS: &[Row] = &[
+    Row { what: "Docker's file", files: &[(CONFIG, AUTH)], variables: "", found_by: ALL },
+    Row { what: "DOCKER_CONFIG", files: &[("d/config.json", AUTH)], variables: "DOCKER_CONFIG=$HOME/d", found_by: DOCKER },
+    Row { what: "a session's file", files: &[("run/containers/auth.json", AUTH)], variables: "", found_by: CONTAINERS },
+    Row { what: "podman's file", files: &[(".config/containers/auth.json", AUTH)], variables: "", found_by: CONTAINERS },
+    Row { what: "XDG_CONFIG_HOME", files: &[("c/containers/auth.json", AUTH)], variables: "XDG_CONFIG_HOME=$HOME/c", found_by: CONTAINERS },
+    Row { what: "REGISTRY_AUTH_FILE", files: &[("a.json", AUTH)], variables: "REGISTRY_AUTH_FILE=$HOME/a.json", found_by: CONTAINERS },
+    Row { what: "an old file", files: &[(".dockercfg", r#"{"HOST": {"auth": "GOOD"}}"#)], variables: "", found_by: CONTAINERS },
+    // Of Docker from 28.3 on.
+    Row { what: "DOCKER_AUTH_CONFIG", files: &[("a.json", AUTH)], variables: "DOCKER_AUTH_CONFIG=\"$(cat $HOME/a.json)\"", found_by: &[] },
+    Row {
+        what: "an address of old",
+        files: &[(CONFIG, r#"{"auths": {"https://HOST/v1/": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row { what: "an address", files: &[(CONFIG, r#"{"auths": {"http://HOST": {"auth": "GOOD"}}}"#)], variables: "", found_by: ALL },
+    Row { what: "a path", files: &[(CONFIG, r#"{"auths": {"HOST/team": {"auth": "GOOD"}}}"#)], variables: "", found_by: ALL },
+    Row {
+        what: "a longer path",
+        files: &[(CONFIG, r#"{"auths": {"HOST/team/hello": {"auth": "GOOD"}, "HOST/team": {"auth": "STALE"}}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row { what: "another path", files: &[(CONFIG, r#"{"auths": {"HOST/other": {"auth": "GOOD"}}}"#)], variables: "", found_by: DOCKER },
+    Row { what: "line ends", files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD\n"}}}"#)], variables: "", found_by: ALL },
+    Row { what: "keys in capitals", files: &[(CONFIG, r#"{"Auths": {"HOST": {"AUTH": "GOOD"}}}"#)], variables: "", found_by: ALL },
+    Row { what: "more than one value", files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "GOOD"}}} x"#)], variables: "", found_by: DOCKER },
+    Row {
+        what: "a password in the clear",
+        files: &[(CONFIG, r#"{"auths": {"HOST": {"username": "me", "password": "correct-horse-battery"}}}"#)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row { what: "a helper of the host", files: &[(CONFIG, r#"{"credHelpers": {"HOST": "good"}}"#)], variables: "", found_by: ALL },
+    Row { what: "a helper of everything", files: &[(CONFIG, r#"{"credsStore": "good"}"#)], variables: "", found_by: DOCKER },
+    Row {
+        what: "a helper before a login",
+        files: &[(CONFIG, r#"{"auths": {"HOST": {"auth": "STALE"}, "HOST/team": {"auth": "STALE"}}, "credHelpers": {"HOST": "good"}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row { what: "a talkative helper", files: &[(CONFIG, r#"{"credsStore": "talkative"}"#)], variables: "", found_by: DOCKER },
+    Row {
+        what: "nothing in the first file",
+        files: &[(CONFIG, AUTH), (".config/containers/auth.json", r#"{"auths": {"HOST": {}}, "credHelpers": null}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "null in the first file",
+        files: &[(CONFIG, AUTH), (".config/containers/auth.json", r#"{"auths": null}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a broken file that is not reached",
+        files: &[(CONFIG, "{"), (".config/containers/auth.json", AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a broken file of another tool",
+        files: &[(CONFIG, AUTH), (".config/containers/auth.json", "{")],
+        variables: "",
+        found_by: DOCKER,
+    },
+];
+
+/// A project whose image goes to `HOST/team/hello`.
+fn project(host: &str) -> Project {
+    let project = Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\n").locked();
+    let run = project.home().join("run").display().to_string();
+    fs::create_dir_all(&run).unwrap();
+    project.env("UNION_REGISTRY", format!("{host}/team")).env("XDG_RUNTIME_DIR", run)
+}
+
+fn write(project: &Project, path: &str, text: &str, mode: u32) {
+    let path = project.home().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn removed(path: &Path) {
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+}
+
+/// What a tool does to read from the registry; `TLS` is its word for whether certificates count.
+fn command(tool: &str, host: &str) -> String {
+    match tool {
+        "docker" => format!("docker manifest inspect --insecure {host}/team/hello:v1"),
+        "podman" => format!(
+            "podman --root $HOME/storage --runroot $HOME/run/storage --storage-driver vfs search --list-tags --tls-verify=false {host}/team/hello"
+        ),
+        "skopeo" => format!("skopeo inspect --tls-verify=false docker://{host}/team/hello:v1"),
+        _ => "cargo-union plan".to_owned(),
+    }
+}
+
+/// Whether a line succeeds, and what was printed.
+fn accepts(project: &Project, variables: &str, line: &str) -> (bool, String) {
+    let outcome = project.shell(&format!("export PATH=$HOME/bin:$PATH {variables}; {line} && echo accepted"));
+    (outcome.stdout().ends_with("accepted\n"), format!("{}{}", outcome.stdout(), outcome.stderr()))
+}
+
+#[test]
+fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let host = registry.host();
+    let project = project(host);
+    let push = "umoci init --layout $HOME/l && umoci new --image $HOME/l:v1 && skopeo copy --dest-creds me:correct-horse-battery \
+                --dest-tls-verify=false oci:$HOME/l:v1 docker://HOST/team/hello:v1";
+    project.shell(&push.replace("HOST", host)).succeeds();
+    let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
+    write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
+    let talkative = answer.replace("Username", "username");
+    write(
+        &project,
+        "bin/docker-credential-talkative",
+        &format!("#!/bin/sh\necho an update is available >&2\n{talkative}\necho bye\n"),
+        0o755,
+    );
+    for row in ROWS {
+        for (path, text) in row.files {
+            write(&project, path, &text.replace("HOST", host).replace("GOOD", GOOD).replace("STALE", STALE), 0o600);
+        }
+        let found_by: Vec<&str> = ALL.iter().copied().filter(|tool| accepts(&project, row.variables, &command(tool, host)).0).collect();
+        for tool in row.found_by {
+            assert!(found_by.contains(tool), "{}: {tool} should find it, and only {found_by:?} do", row.what);
+        }
+        let (ours, printed) = accepts(&project, row.variables, &command("cargo union", host));
+        assert!(ours, "{}: found by {found_by:?} and not by us:\n{printed}", row.what);
+        assert!(!printed.contains(PASSWORD) && !printed.contains(GOOD), "{}: {printed}", row.what);
+        row.files.iter().for_each(|(path, _)| removed(&project.home().join(path)));
+        let (without, printed) = accepts(&project, "", &command("cargo union", host));
+        assert!(!without && printed.contains("U0402"), "{}: {printed}", row.what);
+    }
+}
+
+#[test]
+fn a_registry_that_wants_a_clients_certificate_is_read_as_skopeo_reads_it() {
+    let authority = Authority::named("Clients");
+    let registry = Registry::mutual_tls(&authority);
+    let project = project(registry.host());
+    let folder = format!(".config/containers/certs.d/{}", registry.host());
+    let (certificate, key) = authority.client();
+    write(&project, &format!("{folder}/ca.crt"), &fs::read_to_string(authority.certificate()).unwrap(), 0o644);
+    let lines = [format!("skopeo list-tags docker://{}/team/hello", registry.host()), "cargo-union plan".to_owned()];
+    for line in &lines {
+        let (accepted, printed) = accepts(&project, "", line);
+        assert!(!accepted && printed.contains("certificate"), "{line}: {printed}");
+    }
+    write(&project, &format!("{folder}/client.cert"), &certificate, 0o644);
+    for line in &lines {
+        let (accepted, printed) = accepts(&project, "", line);
+        assert!(!accepted && printed.contains("client.key"), "{line}: {printed}");
+    }
+    write(&project, &format!("{folder}/client.key"), &key, 0o600);
+    project.run(["build"]).succeeds();
+    for line in &lines {
+        let (accepted, printed) = accepts(&project, "", line);
+        assert!(accepted, "{line}: {printed}");
+    }
+    // The same in the folders of the machine, which is one only for the time of a line.
+    for machine in ["docker", "containers"] {
+        let certs = project.home().join("etc").join(machine).join("certs.d");
+        fs::create_dir_all(&certs).unwrap();
+        fs::rename(project.home().join(&folder), certs.join(registry.host())).unwrap();
+        let lines = lines.iter().map(|line| {
+            let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
+            (line, format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+        });
+        for (line, in_its_own_etc) in lines {
+            let (accepted, printed) = accepts(&project, "", line);
+            assert!(!accepted, "{line}: {printed}");
+            let (accepted, printed) = accepts(&project, "", &in_its_own_etc);
+            assert!(accepted, "{machine}: {line}: {printed}");
+        }
+        fs::rename(certs.join(registry.host()), project.home().join(&folder)).unwrap();
+    }
+}

@@ -1,0 +1,68 @@
+//! Copied files that change after the key was made of them.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::world::{World, shell};
+
+/// A pipe in a secret's place: whoever reads it waits until it is written to.
+struct Pipe(PathBuf);
+
+impl Pipe {
+    fn at(path: PathBuf) -> Self {
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Self(path)
+    }
+
+    /// Lets the first reader go on.
+    fn write(&self) {
+        std::fs::write(&self.0, "secret").unwrap();
+    }
+
+    /// Lets every further reader go on while something runs.
+    fn written_while<T>(&self, runs: impl FnOnce() -> T) -> T {
+        let (path, ended) = (self.0.clone(), Arc::new(AtomicBool::new(false)));
+        let seen = ended.clone();
+        let writer = thread::spawn(move || {
+            while !seen.load(Ordering::SeqCst) {
+                // A reader that has not closed the pipe yet reads this as well, and sees its end in the pause.
+                let _ = std::fs::write(&path, "secret");
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let result = runs();
+        ended.store(true, Ordering::SeqCst);
+        while !writer.is_finished() {
+            // A writer waits for a reader, too.
+            drop(File::options().read(true).write(true).open(&self.0).unwrap());
+        }
+        result
+    }
+}
+
+#[test]
+fn a_file_that_changes_before_the_engine_gets_it_is_neither_remembered_nor_pushed() {
+    let world = World::new();
+    // The run stops where it reads the secret: once before anything is done, when the key is known, and once more for the
+    // engine, just before the build context is written.
+    let lines = "copy = [{ from = \"conf\", to = \"/conf\" }]\ncommands = [\"cp /conf/model /seen\"]\n\
+                 secrets = [{ id = \"token\", file = \"token\" }]";
+    let project = world.project(lines).file("conf/model", "one");
+    let pipe = Pipe::at(project.path("token"));
+    let running = project.start(["build"]);
+    pipe.write();
+    project.write("conf/model", "two");
+    pipe.written_while(|| running.wait()).fails_with("U0209").stderr_has("conf/model");
+    assert_eq!(world.tags("team/hello"), [""; 0]);
+    // The same key again: what is in the image is what it was made of.
+    std::fs::remove_file(pipe.0).unwrap();
+    project.write("token", "secret");
+    project.write("conf/model", "one");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, "cat /seen /conf/model"), "oneone");
+}

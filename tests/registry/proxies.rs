@@ -1,0 +1,161 @@
+//! Proxies: which one is asked for whom, and who is at fault when that fails.
+
+use cargo_union::http::Proxies;
+use cargo_union::publish::{Existence, Publisher as _};
+use union_build::diag::Code;
+use union_tests::proxy::Proxy;
+use union_tests::registry::Registry;
+
+use crate::images;
+use crate::world::{World, assert_error, target};
+
+/// A registry's host under a name that only proxies know.
+fn named(registry: &Registry) -> String {
+    registry.host().replace("127.0.0.1", "registry.corp.test")
+}
+
+/// A registry's host under an address that is this machine, and not seen to be.
+fn disguised(registry: &Registry) -> String {
+    registry.host().replace("127.0.0.1", "0.0.0.0")
+}
+
+fn proxies(variables: &[(&str, &str)]) -> Proxies {
+    Proxies::of(|name| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value))
+}
+
+/// A client that takes a registry for insecure, with some variables.
+fn world(host: &str, variables: &[(&str, &str)]) -> World {
+    let mut world = World::new();
+    world.settings.insecure.insert(host.to_owned());
+    world.settings.surroundings.proxies = proxies(variables);
+    world
+}
+
+#[tokio::test]
+async fn a_registry_is_pushed_to_through_proxies_of_http_and_of_socks() {
+    let (proxy, key) = (Proxy::open(), images::key("a"));
+    let (plain, secure) = (Registry::open(), Registry::tls());
+    for (variables, word) in [
+        (&[("HTTPS_PROXY", format!("http://{}", proxy.host())), ("http_proxy", proxy.host())][..], "CONNECT"),
+        (&[("ALL_PROXY", format!("socks5h://{}", proxy.host()))], "SOCKS"),
+    ] {
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for registry in [&plain, &secure] {
+            let host = named(registry);
+            let mut world = world(&host, &variables);
+            if host == named(&secure) {
+                world.settings.insecure.clear();
+                world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+            }
+            let (client, target) = (world.client(), target(&host, "acme/app", &key));
+            let published = client.publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
+            assert_eq!(client.existence(&target).await.unwrap(), Existence::Found(published.digest));
+            assert!(proxy.seen().contains(&format!("{word} {host}")), "{:?}", proxy.seen());
+        }
+    }
+    let asked = format!("GET http://{}/v2/", named(&plain));
+    assert!(proxy.seen().contains(&asked), "{:?}", proxy.seen());
+}
+
+#[tokio::test]
+async fn exceptions_are_reached_without_a_proxy() {
+    let (registry, proxy) = (Registry::open(), Proxy::open());
+    let (host, url) = (disguised(&registry), format!("http://{}", proxy.host()));
+    let port = host.rsplit(':').next().unwrap();
+    let with_port = format!("0.0.0.0:{port}");
+    for exceptions in ["0.0.0.0", "0.0.0.0/8", &*with_port, "a.test,*"] {
+        for name in ["NO_PROXY", "no_proxy"] {
+            let variables = [("HTTP_PROXY", &*url), ("HTTPS_PROXY", &url), ("NO_PROXY", ""), (name, exceptions)];
+            let variables = if name == "NO_PROXY" { [variables[0], variables[1], variables[3], variables[3]] } else { variables };
+            let target = target(&host, "acme/app", &images::key("a"));
+            assert_eq!(world(&host, &variables).client().existence(&target).await.unwrap(), Existence::Missing);
+            assert_eq!(proxy.seen(), [""; 0], "{name}={exceptions}");
+        }
+    }
+    let target = target(&host, "acme/app", &images::key("a"));
+    world(&host, &[("HTTP_PROXY", &url), ("NO_PROXY", "0.0.0.1")]).client().existence(&target).await.unwrap();
+    assert!(!proxy.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_dead_proxy_is_named_and_the_registry_behind_it_is_not_to_blame() {
+    let (registry, dead) = (Registry::open(), Proxy::dead());
+    let (http, socks) = (format!("http://{dead}"), format!("socks5h://{dead}"));
+    for (name, url) in [("HTTP_PROXY", &http), ("HTTPS_PROXY", &http), ("ALL_PROXY", &http), ("ALL_PROXY", &socks)] {
+        // What is listed may go without encryption, which it does; the other one is asked with it only.
+        for (host, variables) in [(disguised(&registry), vec![(name, &**url)]), (named(&registry), vec![(name, &**url)])] {
+            let mut world = world(&host, &variables);
+            if host == named(&registry) {
+                world.settings.insecure.clear();
+                world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", url)]);
+            }
+            let failed = world.client().existence(&target(&host, "acme/app", &images::key("a"))).await;
+            if host == disguised(&registry) && name == "HTTPS_PROXY" {
+                assert_eq!(failed.unwrap(), Existence::Missing, "it is reached without encryption and without a proxy");
+                continue;
+            }
+            let text = format!("{failed:?}");
+            assert!(!text.contains("does not speak TLS"), "{text}");
+            assert_error(failed, Code::RegistryUnreachable, &[&host, &dead, "PROXY", "NO_PROXY", "through the proxy"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_a_login_is_named_at_once_and_gets_the_one_of_its_address() {
+    let (registry, proxy) = (Registry::open(), Proxy::with_login("me", "hunter2"));
+    let host = disguised(&registry);
+    let target = target(&host, "acme/app", &images::key("a"));
+    for login in ["", "me:hunter3@"] {
+        let url = format!("http://{login}{}", proxy.host());
+        for variables in [&[("HTTP_PROXY", &*url)][..], &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]] {
+            let world = world(&host, variables);
+            let refused = world.client().existence(&target).await;
+            assert!(!format!("{refused:?}").contains("hunter3"), "{refused:?}");
+            assert_error(refused, Code::RegistryUnreachable, &[&host, &proxy.host(), "407", "_PROXY"]);
+            assert_eq!(world.told.lines(), [""; 0], "it does not help to try again");
+        }
+    }
+    let url = format!("http://me:hunter2@{}", proxy.host());
+    let world = world(&host, &[("HTTP_PROXY", &url), ("HTTPS_PROXY", &url)]);
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_to_connect_is_named() {
+    let proxy = Proxy::refusing();
+    let target = target("registry.corp.test", "acme/app", &images::key("a"));
+    for scheme in ["http", "socks5h"] {
+        let mut world = World::new();
+        world.settings.surroundings.proxies = proxies(&[("https_proxy", &format!("{scheme}://{}", proxy.host()))]);
+        let refused = world.client().existence(&target).await;
+        assert_error(refused, Code::RegistryUnreachable, &["registry.corp.test", &proxy.host(), "https_proxy"]);
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_proxy_that_is_not_encrypted_is_named() {
+    let proxy = Proxy::open();
+    let mut world = World::new();
+    world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", &format!("https://{}", proxy.host()))]);
+    let failed = world.client().existence(&target("registry.corp.test", "acme/app", &images::key("a"))).await;
+    assert_error(failed, Code::RegistryUnreachable, &["registry.corp.test", &proxy.host(), "HTTPS_PROXY"]);
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_speak_tls_is_named_with_the_proxy_before_it() {
+    let (registry, proxy) = (Registry::open(), Proxy::open());
+    let mut world = World::new();
+    world.settings.surroundings.proxies = proxies(&[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]);
+    let failed = world.client().existence(&target(&named(&registry), "acme/app", &images::key("a"))).await;
+    assert_error(failed, Code::TlsFailed, &[&named(&registry), "does not speak TLS", &proxy.host(), "insecure-registries"]);
+}
+
+#[tokio::test]
+async fn a_variable_that_names_no_proxy_is_named() {
+    let mut world = World::new();
+    world.settings.surroundings.proxies = proxies(&[("ALL_PROXY", "gopher://me:hunter2@proxy")]);
+    let failed = world.client().existence(&target("registry.corp.test", "acme/app", &images::key("a"))).await;
+    assert!(!format!("{failed:?}").contains("hunter2"), "{failed:?}");
+    assert_error(failed, Code::SettingInvalid, &["ALL_PROXY", "gopher", "socks5h"]);
+}

@@ -1,0 +1,112 @@
+//! Values that nobody expects, for property tests: whatever a server, a file or a user can say.
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// So many cases where each takes long, or as many as PROPTEST_CASES says.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig::with_cases(asked.unwrap_or(usual))
+}
+
+/// Texts: any, and those that trip over lengths, signs, paths and units.
+pub fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => any::<String>(),
+        3 => "[a-z0-9._:/@{}\\[\\]=, -]{0,24}",
+        2 => proptest::sample::select(ODD).prop_map(str::to_owned),
+        1 => "[a-zé\u{0}-\u{1f}\u{7f}\u{feff}\u{1f600}]{0,300}",
+    ]
+}
+
+const ODD: &[&str] = &[
+    "",
+    " ",
+    ".",
+    "..",
+    "../../x",
+    "/",
+    "//",
+    "~",
+    "-",
+    "--",
+    "-1",
+    "+",
+    "0",
+    "00",
+    "1e400",
+    "NaN",
+    "inf",
+    "18446744073709551616",
+    "-9223372036854775808",
+    "9999999999999999999999h",
+    "1.5.5s",
+    "é\u{301}",
+    "\u{0}",
+    "\r\n",
+    "{{",
+    "{{.inputs.",
+    "{{.inputs.x}}",
+    "${A}",
+    "$",
+    "list[",
+    "list[]",
+    "optional[optional[x]]",
+    "linux/arm/v99",
+    "localhost:5000/a:b@sha256:00",
+    "[::1]:5000/x",
+    "https://",
+    "0000-00-00T00:00:00Z",
+    "9999-12-31T23:59:59.999999999-23:59",
+    "* * * * * *",
+    "0/0 0 0 0 0",
+    "true",
+];
+
+/// Any JSON, a few levels deep.
+pub fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![vec(inner.clone(), 0..5).prop_map(Value::from), btree_map(text(), inner, 0..5).prop_map(|map| json!(map))]
+    })
+}
+
+/// An object with some of these fields, of any values or of a fitting one, and perhaps others.
+pub fn object(fields: &'static [(&'static str, &'static str)]) -> impl Strategy<Value = Value> {
+    let field = |&(name, fitting): &(&'static str, &'static str)| {
+        let fitting: Value = serde_json::from_str(fitting).expect("a test writes JSON");
+        prop_oneof![4 => Just(Some(fitting)), 2 => value().prop_map(Some), 1 => Just(None)].prop_map(move |value| (name, value))
+    };
+    let known: Vec<_> = fields.iter().map(field).collect();
+    (known, btree_map(text(), value(), 0..2)).prop_map(|(known, others)| {
+        let mut object = json!(others);
+        for (name, value) in known {
+            if let Some(value) = value {
+                object[name] = value;
+            }
+        }
+        object
+    })
+}
+
+/// A text that was valid, with a piece of it replaced.
+pub fn spoiled(valid: &'static str) -> impl Strategy<Value = String> {
+    (0..=valid.len(), 0..40_usize, text()).prop_map(move |(from, count, with)| {
+        let boundary = |at: usize| (0..=at.min(valid.len())).rev().find(|at| valid.is_char_boundary(*at)).unwrap_or_default();
+        let (from, to) = (boundary(from), boundary(from.saturating_add(count)));
+        format!("{}{with}{}", &valid[..from], &valid[to.max(from)..])
+    })
+}
+
+/// Bytes: any, and such as a length or a tag before them would announce.
+pub fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![vec(any::<u8>(), 0..most), vec(proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0x90, 0xc1, 0xdb, 0xff]), 0..most)]
+}
