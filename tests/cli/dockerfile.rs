@@ -35,3 +35,12 @@ fn the_dockerfile_of_an_environment_is_printed() {
     );
     project.run(["images", "--dockerfile", "default"]).succeeds().stdout_has(&format!("FROM debian:bookworm-slim@sha256:{digest}\n"));
 }
+
+#[test]
+fn references_to_variables_of_the_base_are_explained() {
+    let image = "[package.metadata.union.images.default]\nenv = { PATH = \"/opt/bin:$PATH\" }\nworkdir = \"/srv\"\ncommands = [\"true\"]\n";
+    let project = Project::package("hello").union(image);
+    let printed = project.run(["images", "--dockerfile", "default"]).succeeds();
+    let printed = printed.stdout_has("# ${NAME} stands for a variable of the base image").stdout_has("WORKDIR /srv\n");
+    printed.stdout_has("RUN [\"/usr/bin/env\",\"PATH=/opt/bin:${PATH}\",\"/bin/sh\",\"-c\",\"true\"]\n");
+}

@@ -6,6 +6,7 @@ mod check;
 mod dockerfile;
 mod flyte_config;
 mod inputs;
+mod linking;
 mod machine;
 mod output;
 mod pages;

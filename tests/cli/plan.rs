@@ -68,3 +68,20 @@ fn what_is_gone_is_pushed_again() {
     project.run(["build"]).succeeds().compiles_nothing();
     assert!(project.path("target/union/oci/app/index.json").exists());
 }
+
+#[test]
+fn values_of_the_manifest_are_shown_as_they_are() {
+    let project = Project::package("hello")
+        .union(
+            "[package.metadata.union.build]\nenv = { LEVEL = \"low\" }\n[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
+             env = { A = \"1\", COST = \"5$$\" }\nlabels = { note = \"a, b\" }\nentrypoint = [\"one\", \"two\", \"three\", \"four\", \"five\"]\n",
+        )
+        .locked();
+    project.run(["build"]).succeeds();
+    project.edit("Cargo.toml", "A = \"1\"", "A = \"2\"");
+    project.edit("Cargo.toml", "LEVEL = \"low\"", "LEVEL = \"high\"");
+    project.edit("Cargo.toml", "\"five\"", "\"5, six\"");
+    let planned = project.run(["plan"]).succeeds().stdout_has("  env A: 1 → 2\n").stdout_has("  build.env.LEVEL: low → high\n");
+    let planned = planned.stdout_has("  entrypoint: one, two, three, four, five → one, two, three, four, \"5, six\"\n");
+    planned.stdout_lacks("COST");
+}

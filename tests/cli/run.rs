@@ -99,6 +99,15 @@ fn on_the_host_folders_take_the_place_of_the_container_s() {
 }
 
 #[test]
+fn on_the_host_references_of_an_image_s_variables_are_to_this_machine_s() {
+    let main = "fn main() { eprintln!(\"{:?} {:?}\", std::env::var(\"PATH\"), std::env::var(\"COST\")); }";
+    let project = task("[package.metadata.union.images.default.env]\nPATH = \"/opt/bin:$PATH\"\nCOST = \"5$$\"");
+    let outcome = project.file("src/main.rs", main).locked().run(["run", "train", "--host"]).succeeds();
+    let seen = outcome.stderr().lines().find(|line| line.contains("/opt/bin:")).unwrap().to_owned();
+    assert!(seen.contains("/opt/bin:/") && seen.contains("Ok(\"5$\")"), "{seen}");
+}
+
+#[test]
 fn a_process_that_fails_says_its_exit_code() {
     let outcome = double().run(["run", "train", "--host", "--", "--x", "0", "--label", "last words"]).exits(1).fails_with("U0804");
     outcome.stdout_is("").stderr_has("its program ended with exit code 7; its last lines:\n  --label=last words yes");

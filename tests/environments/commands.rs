@@ -57,6 +57,35 @@ fn a_failing_command_says_how_it_ended_and_its_last_lines() {
 }
 
 #[test]
+fn a_failing_step_is_shown_as_it_was_written_with_either_engine() {
+    let world = World::new();
+    let podman = Podman::start();
+    let long = format!("echo {} >/dev/null; echo \\\"last words\\\"; exit 7", "long ".repeat(40));
+    for (address, ended) in [(Engine::with_network().address(), "exit code: 7"), (podman.address(), "exit status 7")] {
+        let lines = format!(
+            "copy = [{{ from = \"file\", to = \"/srv/\" }}]\nenv = {{ A = \"b\" }}\nworkdir = \"/srv\"\n\
+             secrets = [{{ id = \"token\", env = \"TOKEN\" }}]\ncommands = [\"true\", \"{long}\"]"
+        );
+        let project = world.project(&lines).file("file", "x").env("DOCKER_HOST", address).env("TOKEN", "twelve chars");
+        let failed = project.run(["build"]).fails_with("U0501");
+        let caused = failed.stderr().split("Caused by:\n").nth(1).unwrap().split("\n\nhelp").next().unwrap().trim_end().to_owned();
+        assert_eq!(caused, format!("  `{}` failed: {ended}; its last lines:\n  last words", long.replace('\\', "")), "{}", failed.stderr());
+        let log = project.read("target/union/logs/hello/default.log");
+        assert!(!failed.stderr().contains("--mount") && !log.contains("--mount"), "{}\n{log}", failed.stderr());
+    }
+}
+
+#[test]
+fn a_failing_command_of_several_lines_is_shown_whole() {
+    let world = World::new();
+    let project = world.project("commands = [\"\"\"\nset -e\nfor word in one two; do\n  echo $word\ndone\nfalse\n\"\"\"]");
+    let failed = project.run(["build"]).fails_with("U0501").stderr_has("RUN set -e…\n");
+    failed.stderr_has(
+        "  `set -e\n  for word in one two; do\n    echo $word\n  done\n  false` failed: exit code: 1; its last lines:\n  one\n  two",
+    );
+}
+
+#[test]
 fn a_copy_to_bin_goes_through_the_link_and_keeps_its_mode() {
     let world = World::new();
     let project = world

@@ -13,5 +13,6 @@ mod python;
 mod secrets;
 mod shared;
 mod starting;
+mod variables;
 mod weights;
 mod world;

@@ -76,6 +76,16 @@ fn a_package_that_does_not_exist_ends_in_apt_s_own_line() {
 }
 
 #[test]
+fn a_package_can_be_pinned_by_a_pattern_and_by_a_release() {
+    let world = World::new();
+    let project = world.project("apt-packages = [\"tree=2.*\", \"tini/bookworm\"]");
+    let built = project.run(["build"]).succeeds().stderr_has("apt-get install --yes --no-install-recommends 'tree=2.*' tini/bookworm");
+    assert!(shell(&built, "tree --version").starts_with("tree v2."));
+    let refused = world.project("apt-packages = [\"tree=99.*\"]").run(["build"]).fails_with("U0501");
+    refused.stderr_has("E: Version '99.*' for 'tree' was not found");
+}
+
+#[test]
 fn renewing_an_environment_installs_its_packages_anew() {
     let world = World::new();
     let project = world.project("apt-packages = [\"tree\"]");

@@ -95,16 +95,42 @@ fn the_order_holds_what_the_manifest_says() {
             json!({ "aptPackages": { "packages": ["curl"] } }),
             json!({ "pipPackages": { "packages": ["numpy==2.3.*"], "options": { "indexUrl": "https://index.test/simple" } } }),
             json!({ "copyConfig": { "src": "copy/0", "dst": "/etc/app" } }),
+            json!({ "workdir": { "workdir": "/work" } }),
+            json!({ "env": { "envVariables": { "A": "b" } } }),
             json!({ "commands": { "cmd": ["one"] } }),
             json!({ "commands": { "cmd": ["/bin/sh -c \"$(printf %b 'two\\nthree')\""] } }),
             json!({ "copyConfig": { "src": "bin", "dst": "/union/bin" } }),
-            json!({ "workdir": { "workdir": "/work" } }),
         ]
     );
     let env = &layers[layers.len() - 1]["env"]["envVariables"];
     assert_eq!((&env["A"], &env["UNION_START_CHECK"]), (&"b".into(), &"skipped".into()));
     assert_eq!(env["UNION_IMAGE_ID"].as_str().unwrap().len(), 64);
     assert_eq!(made["context"], json!(["copy/0 755 0:0 0", "copy/0/a 644 0:0 0", "bin/hello 755 0:0 0"]));
+}
+
+#[test]
+fn references_and_relative_copies_of_an_order_are_resolved_by_the_base() {
+    let world = world("");
+    let folder = tempfile::tempdir().unwrap();
+    let tar = folder.path().join("empty.tar");
+    assert!(std::process::Command::new("tar").arg("-cf").arg(&tar).args(["-T", "/dev/null"]).status().unwrap().success());
+    let layout = folder.path().join("layout");
+    layout_of(&[&tar], &json!({ "Env": ["PATH=/base/bin", "ODD=a b"], "WorkingDir": "/srv/app" }), &layout);
+    push(&layout, &format!("{}/library/base:1", world.registry.host()));
+    let project = hello(&world, "copy = [\"conf/a\"]\nenv = { PATH = \"/opt/bin:$PATH\" }\ncommands = [\"one\"]").file("conf/a", "a");
+    project.run(["build", "--no-check"]).succeeds();
+    let layers = layers(&world.backend.made()[0]);
+    assert_eq!(
+        layers[..3],
+        [
+            json!({ "copyConfig": { "src": "copy/0", "dst": "/srv/app/conf/a" } }),
+            json!({ "env": { "envVariables": { "PATH": "/opt/bin:/base/bin" } } }),
+            json!({ "commands": { "cmd": ["one"] } }),
+        ]
+    );
+    assert_eq!(layers[layers.len() - 1]["env"]["envVariables"]["PATH"], "/opt/bin:/base/bin");
+    project.edit("Cargo.toml", "/opt/bin:$PATH", "$ODD");
+    project.run(["build", "--no-check"]).exits(1).fails_with("U0117").stderr_has("it is `a b`").stderr_has("`env` of the tasks");
 }
 
 #[test]

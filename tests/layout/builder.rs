@@ -101,6 +101,40 @@ async fn a_copy_to_bin_follows_the_link_of_the_base() {
 }
 
 #[tokio::test]
+async fn relative_copies_start_at_the_working_directory_of_the_base() {
+    for (config, placed) in [
+        (json!({ "WorkingDir": "/srv/app/" }), ["srv/ 755 0", "srv/app/ 755 0", "srv/app/conf/ 755 0", "srv/app/conf/a 644 0"].as_slice()),
+        (json!({}), ["conf/ 755 0", "conf/a 644 0"].as_slice()),
+    ] {
+        let (_folder, scene) = upon_small_base(&config);
+        scene.write("conf/a", "a", 0o644);
+        let image = spec::Image { copy: vec![scene.copy("conf/a", "conf/a")], ..spec("default", reference()) };
+        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        assert_eq!(entries(&image.platforms[0].layers[1].blob.content), placed, "{config}");
+    }
+}
+
+#[tokio::test]
+async fn values_of_variables_refer_to_those_of_the_base() {
+    let built = async |config: serde_json::Value, pairs: &[(&str, &str)]| {
+        let (_folder, scene) = upon_small_base(&config);
+        let image = spec::Image { env: map(pairs), ..spec("default", reference()) };
+        let built = scene.build(&scene.recipe(vec![image], &[])).await;
+        built.map(|image| json(&image.platforms[0].config)["config"]["Env"].clone())
+    };
+    let id = format!("UNION_IMAGE_ID={}", key("a"));
+    let pairs = [("PATH", "/opt/bin:${PATH}"), ("B", "${A}$$")];
+    let expected = json!(["PATH=/opt/bin:/usr/bin", "A=a=b", "B=a=b$", id]);
+    assert_eq!(built(json!({ "Env": ["PATH=/usr/bin", "A=a=b"] }), &pairs).await.unwrap(), expected);
+    // Container runtimes set a path where an image sets none.
+    let expected = json!(["PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", id]);
+    assert_eq!(built(json!({}), &pairs[..1]).await.unwrap(), expected);
+    let error = built(json!({}), &pairs).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidValue);
+    assert!(error.to_string().contains("the variable `B`") && error.chain()[1].contains("refers to `A`"), "{:?}", error.chain());
+}
+
+#[tokio::test]
 async fn users_become_numbers_through_the_files_of_the_base() {
     for (base, own, written) in [
         (json!({ "User": "worker" }), None, Some("7:8")),

@@ -71,7 +71,21 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     let secret = |required| spec::Secret { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let mut edits: Vec<Edit> =
         copies.into_iter().map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit).collect();
-    edits.extend::<[Edit; 18]>([
+    let with_command = |spec: &mut spec::Image| spec.commands = texts(&["c"]);
+    edits.extend::<[Edit; 21]>([
+        // Seen by commands, and so of one environment with them.
+        Box::new(move |spec| {
+            with_command(spec);
+            spec.env = map(&[("A", "1")]);
+        }),
+        Box::new(move |spec| {
+            with_command(spec);
+            spec.env = map(&[("A", "2")]);
+        }),
+        Box::new(move |spec| {
+            with_command(spec);
+            spec.workdir = Some(placed("/1".to_owned()));
+        }),
         // What one peer takes for the same.
         Box::new(|spec| spec.apt_packages = texts(&["a", "bc"])),
         Box::new(|spec| spec.apt_packages = texts(&["ab", "c"])),
@@ -97,6 +111,14 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     ]);
     let inputs: Vec<_> = edited(edits).into_iter().map(|spec| environment(&scene, &[spec])).collect();
     all_differ(&inputs);
+}
+
+#[test]
+fn without_commands_variables_and_the_working_directory_are_no_part_of_an_environment() {
+    let scene = Scene::new();
+    let plain = spec::Image { apt_packages: texts(&["a"]), ..spec("default", scratch()) };
+    let set = spec::Image { env: map(&[("A", "1")]), workdir: Some(placed("/1".to_owned())), ..plain.clone() };
+    assert_eq!(environment(&scene, &[plain]).key("environment"), environment(&scene, &[set]).key("environment"));
 }
 
 #[test]

@@ -119,26 +119,46 @@ impl From<Key> for Value {
 }
 
 impl fmt::Display for Value {
-    /// Short enough for one line of a plan: a long text, a list or a map is shown by its hash.
+    /// One line of a plan: values as they are, and what holds a hash by a hash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) if text.chars().count() <= 72 && !text.contains(char::is_control) => f.write_str(text),
+            Self::Text(text) if text.is_empty() || text.contains(char::is_control) => write!(f, "{text:?}"),
+            Self::Text(text) => f.write_str(text),
             Self::Bool(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
             Self::Hash(hash) => f.write_str(&hex(&hash[..6])),
             Self::List(values) if values.is_empty() => f.write_str("none"),
             Self::Map(values) if values.is_empty() => f.write_str("none"),
-            Self::List(values)
-                if values.len() <= 4 && values.iter().all(|value| matches!(value, Self::Text(text) if text.chars().count() <= 24)) =>
-            {
-                let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join(", "))
-            }
-            _ => {
+            Self::List(_) | Self::Map(_) if self.holds_hash() => {
                 let mut hasher = Sha256::new();
                 self.encode(&mut hasher);
                 f.write_str(&hex(&hasher.finalize()[..6]))
             }
+            Self::List(values) => f.write_str(&values.iter().map(Self::element).collect::<Vec<_>>().join(", ")),
+            Self::Map(values) => {
+                let pairs: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", value.element())).collect();
+                f.write_str(&pairs.join(", "))
+            }
+        }
+    }
+}
+
+impl Value {
+    fn holds_hash(&self) -> bool {
+        match self {
+            Self::Hash(_) => true,
+            Self::List(values) => values.iter().any(Self::holds_hash),
+            Self::Map(values) => values.values().any(Self::holds_hash),
+            Self::Text(_) | Self::Bool(_) | Self::Number(_) => false,
+        }
+    }
+
+    /// A value among others, so that where it ends can be seen.
+    fn element(&self) -> String {
+        match self {
+            Self::Text(text) if text.contains([',', '"', '=']) || text.trim() != text => format!("{text:?}"),
+            Self::List(_) | Self::Map(_) => format!("[{self}]"),
+            _ => self.to_string(),
         }
     }
 }

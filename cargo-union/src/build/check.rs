@@ -3,9 +3,8 @@
 use object::read::ReadCache;
 use union_build::spec::Base;
 
-use super::chain::Settings;
 use super::native::BINARIES;
-use super::{PlatformRecipe, Recipe};
+use super::{PlatformRecipe, Recipe, variables};
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::image::config::BaseConfig;
@@ -30,9 +29,10 @@ impl StartCheck {
             let file = std::fs::File::open(&executable.path).map_err(|cause| fs::unreadable(&executable.path, cause))?;
             Ok((executable.name.clone(), Elf::read(&ReadCache::new(file))))
         });
-        let own = Settings::of(&recipe.chain).env.get(LIBRARY_PATH).copied();
-        let library_path = own.or_else(|| base.and_then(|base| base.variable(LIBRARY_PATH)));
-        Ok(Self { programs: programs.collect::<Result<_>>()?, library_path: library_path.unwrap_or_default().to_owned() })
+        let mut variables = variables::of_base(base);
+        variables.extend(variables::expanded(&recipe.chain, &variables)?);
+        let library_path = variables.remove(LIBRARY_PATH).unwrap_or_default();
+        Ok(Self { programs: programs.collect::<Result<_>>()?, library_path })
     }
 
     /// Whether the files of the image decide; for static binaries they do not.

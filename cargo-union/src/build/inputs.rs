@@ -122,6 +122,13 @@ impl SpecInputs<'_> {
         self.texts("commands", &spec.commands);
         self.text("builder-options.network", spec.builder_options.network.as_ref());
         self.text("builder-options.target", spec.builder_options.target.as_ref());
+        // What commands see; else both belong to the config alone.
+        if !spec.commands.is_empty() {
+            for (name, value) in &spec.env {
+                self.insert(&format!("env {name}"), Value::hash_of(&value.value));
+            }
+            self.text("workdir", spec.workdir.as_ref());
+        }
         self.python(&spec.python);
         if let Some(dockerfile) = &spec.dockerfile {
             self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));

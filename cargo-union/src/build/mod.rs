@@ -15,12 +15,14 @@ pub mod native;
 mod remembered;
 pub mod remote;
 mod sources;
+mod variables;
 mod verified;
 
 pub use base::{Lookup, Resolved};
 pub use chain::Settings;
 pub use measured::MeasuredFiles;
 pub use remembered::{Remembered, is_remembered};
+pub use variables::{Variables, base_variables, refers_to_base, unanswered};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -146,6 +148,11 @@ pub trait Reporter: Send + Sync {
         let _ = (image, step);
     }
 
+    /// The last step of an image has ended.
+    fn ended(&self, image: &str) {
+        let _ = image;
+    }
+
     /// Something begins to run in an environment, which may take long: `[2/4] RUN apt-get …`.
     fn runs(&self, image: &str, step: &str) {
         let _ = (image, step);
@@ -154,6 +161,15 @@ pub trait Reporter: Send + Sync {
     /// What runs in an environment has written a line.
     fn line(&self, image: &str, line: &str) {
         let _ = (image, line);
+    }
+}
+
+/// The steps of an image, which end with this value however they end.
+struct Steps<'a>(&'a dyn Reporter, &'a str);
+
+impl Drop for Steps<'_> {
+    fn drop(&mut self) {
+        self.0.ended(self.1);
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<Measured> + 'a;
 /// Lists what one `copy` brings, folders before what is in them.
 pub(super) fn items(copy: &spec::Copy, workspace: &Path, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let real = inside(copy, workspace)?;
-    let to = copy.to.value.trim_matches('/');
+    let to = copy.to.value.trim_start_matches("./").trim_matches('/');
     let mode = copy.mode.as_ref().map(|mode| mode.value);
     let mut items = Vec::new();
     if real.is_dir() {
@@ -153,8 +153,9 @@ fn name_of(path: &Path) -> Result<&str> {
     })
 }
 
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+/// A path below another one; either may be empty.
+pub(super) fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() || name.is_empty() { format!("{folder}{name}") } else { format!("{folder}/{name}") }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Story<'_> {
         let Ok(news) = serde_json::from_str::<News>(line) else { return };
         if let Some(text) = news.stream {
             let Self { listener, step, lines, .. } = self;
-            lines.push(text.as_bytes(), |line| match line.strip_prefix("STEP ") {
+            lines.push(text.as_bytes(), |line| match step_of(line) {
                 Some(name) => {
                     listener.step(name);
                     *step = Some(name.to_owned());
@@ -153,12 +153,29 @@ impl Story<'_> {
     }
 }
 
+/// What a line calls a step: `STEP 2/4: RUN …`, behind `[2/3] ` when there are several stages.
+fn step_of(line: &str) -> Option<&str> {
+    let line = match line.strip_prefix('[').and_then(|stage| stage.split_once("] ")) {
+        Some((stage, rest)) if stage.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/') => rest,
+        _ => line,
+    };
+    line.strip_prefix("STEP ")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Read as _;
 
     use super::*;
+
+    #[test]
+    fn a_step_is_told_by_its_line_with_one_stage_and_with_several() {
+        assert_eq!(step_of("STEP 2/4: RUN x"), Some("2/4: RUN x"));
+        assert_eq!(step_of("[2/3] STEP 2/4: RUN x"), Some("2/4: RUN x"));
+        assert_eq!(step_of("[a] STEP 2/4: RUN x"), None);
+        assert_eq!(step_of("[2/3] COMMIT"), None);
+    }
 
     #[test]
     fn secrets_and_context_are_one_archive_for_who_reads_it() {

@@ -27,6 +27,8 @@ pub struct Held {
     pub layers: Vec<DiffId>,
     /// The user that its config names.
     pub user: Option<String>,
+    /// The variables that its config sets, `NAME=value`.
+    pub env: Vec<String>,
 }
 
 /// An image that was sent.
@@ -59,6 +61,7 @@ impl Engine {
             digest: id.parse().map_err(|cause| failed().because(cause))?,
             key: config.labels.and_then(|mut labels| labels.remove(KEY)),
             user: config.user.filter(|user| !user.is_empty()),
+            env: config.env.unwrap_or_default(),
             layers: layers.iter().map(|layer| layer.parse()).collect::<Result<_, _>>().map_err(|cause| failed().because(cause))?,
         }))
     }

@@ -74,10 +74,28 @@ impl BaseConfig {
         self.value["config"]["User"].as_str().filter(|user| !user.is_empty())
     }
 
+    /// Its environment variables.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let variables = self.value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        variables.filter_map(|variable| variable.split_once('='))
+    }
+
     /// The value of one of its environment variables.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        let mut variables = self.value["config"]["Env"].as_array()?.iter().filter_map(Value::as_str);
-        variables.find_map(|variable| variable.split_once('=').filter(|(own, _)| *own == name)).map(|(_, value)| value)
+        self.variables().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// Its working directory, without a leading slash; empty is the root.
+    pub fn workdir(&self) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.value["config"]["WorkingDir"].as_str().unwrap_or_default().split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
     }
 
     /// Its history, when that agrees with its layers: a builder may leave it out.
@@ -292,6 +310,14 @@ mod tests {
         let wanted = Wanted { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..wanted(&platform) };
         let env = written(Some(&base), &wanted)["config"]["Env"].clone();
         assert_eq!(env, json!(["PATH=/usr/bin", "LANG=C.UTF-8", "A==b=", "UNION_IMAGE_ID=k"]));
+    }
+
+    #[test]
+    fn the_working_directory_of_the_base_is_a_path_from_the_root() {
+        for (written, read) in [("", ""), ("/", ""), ("/app", "app"), ("app/./x/", "app/x"), ("/a/../../b", "b")] {
+            assert_eq!(base(json!({ "WorkingDir": written })).workdir(), read, "{written}");
+        }
+        assert_eq!(base(json!({})).workdir(), "");
     }
 
     #[test]

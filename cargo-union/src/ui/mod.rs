@@ -3,6 +3,7 @@
 //! The rooms report through their `Reporter` traits, which [`Ui`] implements; nobody else prints.
 
 mod backend;
+mod busy;
 mod diagnostics;
 mod problem;
 mod progress;
@@ -10,6 +11,7 @@ mod words;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap_cargo::style;
@@ -17,6 +19,7 @@ use serde::Serialize;
 use union_build::diag::Diagnostic;
 
 use crate::base::error::Error;
+use busy::Busy;
 pub use problem::Problem;
 use progress::Bars;
 pub use words::{bytes, list, table};
@@ -35,19 +38,27 @@ pub struct Talk {
 }
 
 /// The user interface.
-#[derive(Debug)]
 pub struct Ui {
     talk: Talk,
     bars: Bars,
     /// Another program, cargo, has the terminal: bars would tear its lines.
-    lent: AtomicBool,
+    lent: Arc<AtomicBool>,
+    busy: Busy,
+}
+
+impl std::fmt::Debug for Ui {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ui").field("talk", &self.talk).finish_non_exhaustive()
+    }
 }
 
 impl Ui {
     /// An interface to the standard streams.
     pub fn new(talk: Talk) -> Self {
-        let bars = Bars::new(!talk.quiet && io::stderr().is_terminal());
-        Self { talk, bars, lent: AtomicBool::new(false) }
+        let terminal = !talk.quiet && io::stderr().is_terminal();
+        let (bars, lent) = (Bars::new(terminal), Arc::<AtomicBool>::default());
+        let busy = Busy::new(bars.shown(), terminal, lent.clone());
+        Self { talk, bars, lent, busy }
     }
 
     /// How it talks.
@@ -66,6 +77,27 @@ impl Ui {
     pub fn detail(&self, verb: &str, about: impl Display) {
         if self.talk.verbosity > 0 {
             self.status(verb, about);
+        }
+    }
+
+    /// Work begins that is told of when it takes long; it ends with the guard.
+    pub fn busy(&self, verb: &'static str, about: impl Display) -> impl Drop + '_ {
+        struct Work<'a>(&'a Ui, String);
+        impl Drop for Work<'_> {
+            fn drop(&mut self) {
+                self.0.busy.end(&self.1);
+            }
+        }
+        let about = about.to_string();
+        self.begin(&about, verb, &about);
+        Work(self, about)
+    }
+
+    /// Work for something begins, and what was done for it before has ended.
+    fn begin(&self, subject: &str, verb: &'static str, about: &str) {
+        if !self.talk.quiet {
+            let line = format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}")));
+            self.busy.begin(subject, verb, about, line);
         }
     }
 

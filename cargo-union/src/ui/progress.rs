@@ -28,6 +28,11 @@ impl Bars {
         Self { shown: MultiProgress::with_draw_target(target), terminal, moving: Mutex::default() }
     }
 
+    /// What is drawn, for whoever draws as well.
+    pub(super) fn shown(&self) -> MultiProgress {
+        self.shown.clone()
+    }
+
     /// Runs something that writes lines while no bar is drawn.
     pub(super) fn suspended(&self, write: impl FnOnce()) {
         if self.terminal { self.shown.suspend(write) } else { write() }
@@ -45,7 +50,7 @@ impl Bars {
         let bar = moving.entry(key).or_insert_with(|| {
             let bar = self.shown.add(ProgressBar::new(transfer.total));
             let verb = if transfer.way == Way::Download { "Fetching" } else { "Pushing" };
-            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {bytes}/{total_bytes} {msg}");
+            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}");
             bar.set_style(style.expect("the template is valid").progress_chars("=> "));
             bar.set_prefix(verb);
             bar.set_message(format!("{} {}", &transfer.digest.hex()[..12], transfer.place));
@@ -98,10 +103,17 @@ impl publish::Reporter for Ui {
 
 impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
-        self.detail("Building", format!("{image}: {step}"));
+        let about = format!("{image}: {step}");
+        // Whoever wants more hears of every step at once.
+        if self.talk().verbosity > 0 { self.status("Building", about) } else { self.begin(image, "Building", &about) }
+    }
+
+    fn ended(&self, image: &str) {
+        self.busy.end(image);
     }
 
     fn runs(&self, image: &str, step: &str) {
+        self.busy.end(image);
         self.status("Building", format!("{image}: {step}"));
     }
 

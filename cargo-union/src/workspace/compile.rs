@@ -9,12 +9,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
+use super::config;
 use super::coverage::{self, Findings};
 use super::freshness::{Checked, Freshness};
+use super::linker::Linker;
+use super::linking::LinkFailure;
 use super::{Call, CodeInputs, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Environment, Failed};
@@ -161,15 +165,16 @@ pub(super) async fn run_cargo(
         arguments: arguments(snapshot, job),
     };
     let mut compiled = Compiled { directories: snapshot.directories(job.method), ..Compiled::default() };
+    let began = SystemTime::now();
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
     let made = compiled.executables(job.package);
-    let result =
-        ended.map_err(|failed| failure(failed, job)).and_then(|()| match job.binaries.iter().find(|name| !made.contains_key(*name)) {
-            Some(missing) => {
-                Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)))
-            }
-            None => Ok(()),
-        });
+    let ended = ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)));
+    let result = ended.and_then(|()| match job.binaries.iter().find(|name| !made.contains_key(*name)) {
+        Some(missing) => {
+            Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)))
+        }
+        None => Ok(()),
+    });
     Ok((compiled, result))
 }
 
@@ -210,6 +215,9 @@ async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environme
     environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
+    if let (Method::Host, Linker::Cross(program)) = (job.method, snapshot.linker(&environment, job.target)) {
+        environment.set(config::variable(job.target, "LINKER"), program);
+    }
     if let Some(folder) = snapshot.build_directory(job.method) {
         environment.set("CARGO_BUILD_BUILD_DIR", folder);
     }
@@ -276,7 +284,8 @@ fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit
     Some(Unit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
 }
 
-fn failure(failed: Failed, job: &Job<'_>) -> Error {
+/// An error with advice that fits what failed.
+fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
     let what = format!("`{}` for {}", job.package.name, job.target);
@@ -284,9 +293,17 @@ fn failure(failed: Failed, job: &Job<'_>) -> Error {
         return Error::new(Code::Interrupted, format!("the compile of {what} was interrupted")).because(failed);
     }
     let error = Error::new(Code::CompileFailed, format!("could not compile {what}")).because(failed);
-    match job.settings.linkage {
-        Linkage::Dynamic => error,
-        Linkage::Static => error.help("Correct what cargo reports. It was linked statically: a library that has no static form needs `link = \"dynamic\"` and a base image."),
+    match (linking(), job.settings.linkage) {
+        (None, _) => error,
+        (Some(LinkFailure::Missing(linker)), _) => error.help(format!(
+            "Install the linker `{linker}`; or install zig and cargo-zigbuild; or set `compile = \"container\"`."
+        )),
+        (Some(LinkFailure::Failed(_)), Linkage::Static) => error.help("Correct what the linker reports. It linked statically: a library that has no static form needs `link = \"dynamic\"` and a base image."),
+        (Some(LinkFailure::Failed(missing)), Linkage::Dynamic) if !missing.is_empty() => error.help(format!(
+            "The linker did not find {}: install what brings the library with its development files, or set `compile = \"container\"` and name that package under `build.apt-packages`.",
+            missing.iter().map(|name| format!("`lib{name}`")).collect::<Vec<_>>().join(", "),
+        )),
+        (Some(LinkFailure::Failed(_)), Linkage::Dynamic) => error.help("Correct what the linker reports."),
     }
 }
 

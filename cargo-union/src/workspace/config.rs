@@ -218,7 +218,7 @@ impl Config {
 }
 
 /// The variable that cargo reads for a target: `CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER`.
-fn variable(triple: &str, key: &str) -> String {
+pub(super) fn variable(triple: &str, key: &str) -> String {
     format!("CARGO_TARGET_{}_{key}", screaming(triple))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use union_build::diag::Code;
 
+use super::linker::{Linker, Machine};
 use super::{Cargo, CompileSettings, Snapshot};
 use crate::base::error::{Error, Result};
 use crate::base::process::{Command, Environment, Failed, Output};
@@ -128,9 +129,37 @@ impl Workshop for Host {
 impl Snapshot<'_> {
     /// Whether the host's cargo can make a binary for a target: it has the standard library, and can link.
     pub fn can_make(&self, triple: &str, compile: &CompileSettings) -> bool {
-        let machine = |triple: &str| triple.split('-').next().map(str::to_owned);
-        let has_linker = || self.config.linker(&self.environment(compile), triple, false).is_some();
-        self.toolchain.has_target(triple) && (machine(triple) == machine(&self.toolchain.host) || has_linker())
+        let linker = || self.linker(&self.environment(compile), triple);
+        self.toolchain.has_target(triple) && !matches!(linker(), Linker::Missing(_))
+    }
+
+    /// Refuses to compile for a target on the host when that has no linker for it.
+    ///
+    /// # Errors
+    /// `TargetMissing`, which says what is missing and what else compiles.
+    pub fn check_linker(&self, triple: &str, compile: &CompileSettings) -> Result<()> {
+        let Linker::Missing(tried) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
+        let tried: Vec<String> = tried.iter().map(|name| format!("`{name}`")).collect();
+        let package = debian_package(triple).map(|package| format!(" (on Debian, the package `{package}`)")).unwrap_or_default();
+        let what = format!(
+            "this machine ({}) has no linker for `{triple}`: cargo's configuration names none, and {} is not on the PATH",
+            self.toolchain.host,
+            tried.join(" or "),
+        );
+        Err(Error::new(Code::TargetMissing, what).help(format!(
+            "Install the linker{package} or name it as `target.{triple}.linker` in cargo's configuration; or install zig and \
+                 cargo-zigbuild; or start Docker or podman, and the crate is compiled in a container."
+        )))
+    }
+
+    /// The linker for a target on the host, where cargo sees these variables.
+    pub(super) fn linker(&self, environment: &Environment, triple: &str) -> Linker {
+        let flags = self.config.rustflags(environment, triple, |_| false);
+        let is_named = self.config.linker(environment, triple, false).is_some()
+            || flags.iter().any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("linker="));
+        let variable = |name: &str| environment.get(name).map(str::to_owned);
+        let has = |name: &str| environment.find_program(Path::new(name)).is_some();
+        Linker::choose(triple, &Machine { host: &self.toolchain.host, is_named, variable: &variable, has: &has })
     }
 
     /// Whether cargo-zigbuild can make a binary for a target: it links with zig, but needs the standard library.
@@ -174,6 +203,20 @@ impl Snapshot<'_> {
 
 const ZIGBUILD: &str = "cargo-zigbuild";
 const INSTALL_ZIG: &str = "Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`.";
+
+/// The package of Debian that has the C compiler for a target.
+fn debian_package(triple: &str) -> Option<&'static str> {
+    let known = [
+        ("x86_64-unknown-linux-gnu", "gcc-x86-64-linux-gnu"),
+        ("aarch64-unknown-linux-gnu", "gcc-aarch64-linux-gnu"),
+        ("armv7-unknown-linux-gnueabihf", "gcc-arm-linux-gnueabihf"),
+        ("i686-unknown-linux-gnu", "gcc-i686-linux-gnu"),
+        ("powerpc64le-unknown-linux-gnu", "gcc-powerpc64le-linux-gnu"),
+        ("riscv64gc-unknown-linux-gnu", "gcc-riscv64-linux-gnu"),
+        ("s390x-unknown-linux-gnu", "gcc-s390x-linux-gnu"),
+    ];
+    known.into_iter().find(|(target, _)| *target == triple).map(|(_, package)| package)
+}
 
 /// Refuses cargo-zigbuild where it is not installed.
 ///

@@ -27,6 +27,8 @@ mod freshness;
 mod handover;
 mod inputs;
 mod learned;
+mod linker;
+mod linking;
 mod local;
 mod lockfile;
 mod manifest;

@@ -120,6 +120,28 @@ fn two_values_of_one_name_both_count() {
     assert!(both("a", "b") != one && both("a", "b") != both("a", "c") && both("a", "b") != both("b", "b"));
 }
 
+#[test]
+fn a_plan_shows_values_as_they_are_and_hashes_by_their_beginning() {
+    let long = "apt-get update && apt-get install --yes ".repeat(4);
+    let pair = Value::List(vec![Value::from("token"), Value::Bool(true)]);
+    for (value, shown) in [
+        (Value::from("1"), "1".to_owned()),
+        (Value::from(""), "\"\"".to_owned()),
+        (Value::from(long.clone()), long),
+        (Value::from("two\nlines"), "\"two\\nlines\"".to_owned()),
+        (Value::texts(["a", "b c", "d", "e", "f"]), "a, b c, d, e, f".to_owned()),
+        (Value::texts(["a, b"]), "\"a, b\"".to_owned()),
+        (Value::texts([""; 0]), "none".to_owned()),
+        (Value::List(vec![pair]), "[token, true]".to_owned()),
+        (Value::Map([("a".to_owned(), Value::from("/b"))].into()), "a = /b".to_owned()),
+        (Value::hash_of("1"), "6b86b273ff34".to_owned()),
+    ] {
+        assert_eq!(value.to_string(), shown);
+    }
+    let hashed = Value::List(vec![Value::from("a"), Value::hash_of("1")]).to_string();
+    assert!(hashed.len() == 12 && hashed.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hashed}");
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         // `t` is also what the encoding begins a text with.

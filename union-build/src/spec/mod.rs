@@ -25,6 +25,7 @@ pub mod time;
 mod toml_text;
 pub mod types;
 pub mod validate;
+pub mod variables;
 
 pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};
 pub use load::{Facts, load};
@@ -125,13 +126,14 @@ pub struct Image {
     /// Images that the docker builder works with.
     pub builder_config: BuilderConfig,
 
-    /// Environment variables of the image.
+    /// Environment variables of the image, with those of extended images. A value may refer to variables of
+    /// the base image, as [`variables`] says.
     pub env: BTreeMap<String, Placed<String>>,
     /// Entrypoint; becomes the container's command when registered.
     pub entrypoint: Option<Placed<Vec<String>>>,
     /// `user[:group]`, names or numbers.
     pub user: Option<Placed<String>>,
-    /// Absolute working folder.
+    /// Absolute working directory, the image's own or that of an extended image.
     pub workdir: Option<Placed<String>>,
     /// Labels of the config.
     pub labels: BTreeMap<String, Placed<String>>,
@@ -257,8 +259,9 @@ pub struct Copy {
     pub from: Placed<PathBuf>,
     /// The source as typed.
     pub typed: String,
-    /// Absolute destination in the image. For a source that is a file, a trailing `/` means "into
-    /// this folder"; for a folder its content is placed below the destination.
+    /// Destination in the image, absolute, or relative to the working directory of the base image. For a
+    /// source that is a file, a trailing `/` means "into this folder"; for a folder its content is placed
+    /// below the destination.
     pub to: Placed<String>,
     /// Permission bits of files; `None` keeps whether the source is executable (0755 or 0644).
     pub mode: Option<Placed<u32>>,

@@ -10,6 +10,7 @@ use reader::Reader;
 mod copy;
 mod grammar;
 mod image;
+mod inherit;
 mod python;
 mod reader;
 mod relations;
@@ -29,8 +30,9 @@ pub(super) struct Ground<'a> {
 pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
     let Value::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
     relations::check(tree, table, ground.facts, problems);
-    let images: Vec<Image> =
+    let mut images: Vec<Image> =
         tables(table, "images").map(|(name, node, image)| image::read(name, node, Reader::new(image, ground, problems))).collect();
+    inherit::fill_in(&mut images, problems);
     relations::builders(&images, problems);
     let declared = declared(table);
     let tasks: Vec<Task> = tables(table, "tasks")

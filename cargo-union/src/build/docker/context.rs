@@ -18,10 +18,10 @@ use crate::build::sources::{Item, Measure, folder_items};
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
-/// Writes the context of a Dockerfile of ours.
-pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, files: &MeasuredFiles, epoch: u64) -> Result<Draft> {
+/// Writes the context of a Dockerfile of ours, which has this text.
+pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, text: &str, files: &MeasuredFiles, epoch: u64) -> Result<Draft> {
     let mut context = archive(cache, epoch)?;
-    context.bytes(DOCKERFILE, dockerfile::text(ground).as_bytes())?;
+    context.bytes(DOCKERFILE, text.as_bytes())?;
     context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
     let (mut copied, mut lock_files) = (0, 0);
     for step in ground.steps {

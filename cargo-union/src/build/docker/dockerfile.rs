@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use union_build::spec;
+use union_build::spec::variables::PATH;
 
 use super::python;
+use super::steps::Instruction;
+use crate::base::error::Result;
 use crate::build::sources::{Item, ItemKind};
+use crate::build::variables::{self, Variables};
 
 /// Where the authority of `build-ca` is while something runs.
 pub(super) const AUTHORITY: &str = "/run/union/ca.crt";
@@ -49,14 +53,41 @@ pub(super) enum Caches {
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
     pub(super) copies: Vec<Vec<Item>>,
+    /// The variables that its commands see.
+    pub(super) variables: Variables,
 }
 
-/// Writes the text.
-pub(super) fn text(ground: &Ground<'_>) -> String {
-    let mut writer = Writer { text: String::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
+impl Step<'_> {
+    /// Replaces the references to variables of the base, and lets later steps find what this one installs.
+    ///
+    /// # Errors
+    /// `InvalidValue` when the base does not set one.
+    pub(super) fn expand_upon(&mut self, base: &mut Variables) -> Result<()> {
+        if self.spec.python.needs_micromamba() {
+            base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
+        }
+        if !self.spec.commands.is_empty() {
+            self.variables = variables::expanded(std::slice::from_ref(self.spec), base)?;
+        }
+        Ok(())
+    }
+}
+
+/// A Dockerfile of ours, and what its instructions are to whoever wrote the manifest.
+pub(super) struct Dockerfile {
+    pub(super) text: String,
+    /// Those of the last stage, in order.
+    pub(super) instructions: Vec<Instruction>,
+}
+
+/// Writes a Dockerfile.
+pub(super) fn write(ground: &Ground<'_>) -> Dockerfile {
+    let mut writer =
+        Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
     for (position, name) in ground.tools.values().enumerate() {
         writer.line(&format!("FROM {} AS union-tool-{position}", word(name)));
     }
+    writer.instructions.clear();
     writer.line(&format!("FROM {}", word(ground.from)));
     if ground.user.is_some() {
         writer.line("USER 0:0");
@@ -65,17 +96,15 @@ pub(super) fn text(ground: &Ground<'_>) -> String {
         writer.apt(&step.spec.apt_packages);
         let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
-        for items in &step.copies {
-            writer.copy(items);
+        for (copy, items) in step.spec.copy.iter().zip(&step.copies) {
+            writer.copy(copy, items);
         }
-        for command in &step.spec.commands {
-            writer.run(&secrets(step.spec), &[], &command.value);
-        }
+        writer.commands(step);
     }
     if let Some(user) = ground.user {
         writer.line(&format!("USER {}", word(user)));
     }
-    writer.text
+    Dockerfile { text: writer.text, instructions: writer.instructions }
 }
 
 /// The configuration of apt while it runs: its caches stay out of the image.
@@ -92,6 +121,7 @@ fn secrets(spec: &spec::Image) -> Vec<String> {
 /// A Dockerfile that is being written.
 pub(super) struct Writer {
     text: String,
+    instructions: Vec<Instruction>,
     copied: usize,
     /// How many files of Python's have been used.
     pub(super) files: usize,
@@ -100,9 +130,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Adds a line.
+    /// Adds a line that users know as it is.
     pub(super) fn line(&mut self, line: &str) {
+        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.instruction(line, name, rest);
+    }
+
+    /// Adds a line, and how users know the instruction.
+    fn instruction(&mut self, line: &str, name: &str, shown: &str) {
         let _ = writeln!(self.text, "{line}");
+        self.instructions.push(Instruction { name: name.to_owned(), shown: shown.to_owned() });
     }
 
     /// Adds a shell command that runs as root, with mounts and variables that end with it.
@@ -124,14 +161,15 @@ impl Writer {
         // Behind a blank, what begins with a dash is no option of the shell.
         let guard = if command.starts_with(['-', '+']) { " " } else { "" };
         words.extend(["/bin/sh".to_owned(), "-c".to_owned(), format!("{guard}{command}")]);
-        self.line(&format!("{line} {}", json(&words)));
+        self.instruction(&format!("{line} {}", json(&words)), "RUN", command.trim());
     }
 
     fn apt(&mut self, packages: &[spec::Placed<String>]) {
         if packages.is_empty() {
             return;
         }
-        let packages: Vec<&str> = packages.iter().map(|package| package.value.as_str()).collect();
+        // In quotes, for a shell would look for files that a pattern fits.
+        let packages: Vec<String> = packages.iter().map(|package| python::quoted(&package.value)).collect();
         // Lists and packages stay with the engine, for the next environment, and out of the image.
         let kept = |folder: &str| match self.caches {
             Caches::Locked => format!("type=cache,target={folder},sharing=locked"),
@@ -144,15 +182,33 @@ impl Writer {
         self.run(&mounts, &variables, &command);
     }
 
-    fn copy(&mut self, items: &[Item]) {
+    /// Adds a copy; its place starts at the root, or at the working directory of the base.
+    fn copy(&mut self, copy: &spec::Copy, items: &[Item]) {
         let Some(first) = items.first() else { return };
+        let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
+        let to = word(&format!("{start}{}", first.to));
         let pair = match first.what {
-            ItemKind::Folder => [format!("{source}/"), format!("{}/", word(&format!("/{}", first.to)))],
-            ItemKind::File { .. } | ItemKind::Link(_) => [source, word(&format!("/{}", first.to))],
+            ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
+            ItemKind::File { .. } | ItemKind::Link(_) => [source, to],
         };
-        self.line(&format!("COPY {}", json(&pair)));
+        self.instruction(&format!("COPY {}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
+    }
+
+    /// Adds the commands of a spec, in its working directory and with its variables. These end with each command:
+    /// the config of the image gets them in the end, with the same values.
+    fn commands(&mut self, step: &Step<'_>) {
+        if step.spec.commands.is_empty() {
+            return;
+        }
+        if let Some(workdir) = &step.spec.workdir {
+            self.line(&format!("WORKDIR {}", word(&workdir.value)));
+        }
+        let variables: Vec<(&str, &str)> = step.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        for command in &step.spec.commands {
+            self.run(&secrets(step.spec), &variables, &command.value);
+        }
     }
 }
 

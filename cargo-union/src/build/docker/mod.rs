@@ -10,6 +10,7 @@ mod layers;
 mod log;
 mod python;
 mod secrets;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::base::Base;
 use super::chain::Settings;
 use super::environment::without_steps;
 use super::sources::{self, Item, Measure};
+use super::variables::{self, Variables};
 use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, Start};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
@@ -35,9 +37,10 @@ use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, PlatformImage};
-use dockerfile::{Caches, Ground, Step};
+use dockerfile::{Caches, Dockerfile, Ground, Step};
 use log::Log;
 use secrets::Secrets;
+use steps::Steps;
 
 pub(super) use context::dockerfile_items;
 
@@ -108,8 +111,7 @@ impl DockerBuilder {
         if packages.is_empty() {
             return Ok(ready.name);
         }
-        let steps = with_copies(&recipe.steps, |_| Ok(Vec::new()))?;
-        building.of_steps(&steps, &ready).await
+        building.of_steps(with_copies(&recipe.steps, |_| Ok(Vec::new()))?, &ready).await
     }
 
     async fn platform(&self, recipe: &Recipe, wanted: &PlatformRecipe, several: bool) -> Result<PlatformImage> {
@@ -146,6 +148,7 @@ impl DockerBuilder {
 #[async_trait::async_trait]
 impl Builder for DockerBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
+        let _steps = super::Steps(&*self.reporter, recipe.image());
         let mut platforms = Vec::new();
         for wanted in &recipe.platforms {
             platforms.push(self.platform(recipe, wanted, recipe.platforms.len() > 1).await?);
@@ -163,7 +166,10 @@ pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, St
     // Its text names files, and does not say what they hold.
     let unread = |_: &Path| Ok(Measured { size: 0, hash: [0; 32] });
     let steps = with_copies(steps, |copy| sources::items(copy, workspace, &unread))?;
-    Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked }))
+    let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
+    let note = if refers { "# ${NAME} stands for a variable of the base image, whose value an engine is given.\n" } else { "" };
+    let dockerfile = dockerfile::write(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
+    Ok(format!("{note}{}", dockerfile.text))
 }
 
 /// Reads every secret that steps need, so that one that is missing is known before anything is done.
@@ -181,7 +187,9 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
 fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
         let copies = spec.copy.iter().map(&list).collect::<Result<Vec<_>>>()?;
-        Ok(Step { spec, copies })
+        // As they are typed: whoever knows the base expands them.
+        let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        Ok(Step { spec, copies, variables })
     };
     steps.iter().map(step).collect()
 }
@@ -200,6 +208,7 @@ struct Building<'a> {
 struct Ready {
     name: String,
     user: Option<String>,
+    variables: Variables,
     layers: Vec<Layer>,
 }
 
@@ -211,19 +220,22 @@ impl Building<'_> {
         let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
             (_, Some(dockerfile)) => {
                 let id = self.of_dockerfile(steps[0].spec, &dockerfile.value).await?;
-                let user = self.engine.inspect(&id).await?.and_then(|held| held.user);
+                let held = self.engine.inspect(&id).await?;
                 made = Some(id);
-                Ready { name: self.name("dockerfile"), user, layers: Vec::new() }
+                let (user, env) = held.map(|held| (held.user, held.env)).unwrap_or_default();
+                let set = env.iter().filter_map(|variable| variable.split_once('='));
+                let variables = set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                Ready { name: self.name("dockerfile"), user, variables: variables::with_path(variables), layers: Vec::new() }
             }
             (Some(start), None) => self.bring(start).await?,
-            (None, None) => Ready { name: "scratch".to_owned(), user: None, layers: Vec::new() },
+            (None, None) => Ready { name: "scratch".to_owned(), user: None, variables: variables::of_base(None), layers: Vec::new() },
         };
         if made.is_some() && steps.iter().all(|step| nothing_more(step)) {
             steps.clear();
         }
         let id = match made {
             Some(id) if steps.is_empty() => id,
-            _ => self.of_steps(&steps, &ready).await?,
+            _ => self.of_steps(steps, &ready).await?,
         };
         self.take_out(&id, ready.layers).await
     }
@@ -239,15 +251,19 @@ impl Building<'_> {
         self.solve(context, dockerfile, self.name("dockerfile"), stage).await
     }
 
-    async fn of_steps(&self, steps: &[Step<'_>], ready: &Ready) -> Result<String> {
+    async fn of_steps(&self, mut steps: Vec<Step<'_>>, ready: &Ready) -> Result<String> {
+        let mut variables = ready.variables.clone();
+        steps.iter_mut().try_for_each(|step| step.expand_upon(&mut variables))?;
         let mut tools = BTreeMap::new();
         for (reference, tool) in &self.wanted.tools {
             tools.insert(reference.clone(), self.bring(&Start::Locked(tool.clone())).await?.name);
         }
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
-        let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
-        let context = context::of_steps(&self.builder.cache, &ground, &self.recipe.files, self.recipe.source_date_epoch)?;
+        let ground = Ground { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
+        let Dockerfile { text, instructions } = dockerfile::write(&ground);
+        let context = context::of_steps(&self.builder.cache, &ground, &text, &self.recipe.files, self.recipe.source_date_epoch)?;
+        self.log.expect(Steps::of(instructions, &ready.name));
         self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
     }
 
@@ -257,7 +273,8 @@ impl Building<'_> {
         let id = base.config_blob.descriptor.digest;
         let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
         let name = format!("{repository}:{tag}");
-        let ready = Ready { name: name.clone(), user: base.config.user().map(str::to_owned), layers: base.layers.clone() };
+        let user = base.config.user().map(str::to_owned);
+        let ready = Ready { name: name.clone(), user, variables: variables::of_base(Some(&base.config)), layers: base.layers.clone() };
         let diff_ids: Vec<DiffId> = base.layers.iter().map(|layer| layer.diff_id).collect();
         let is_it = |held: &crate::engine::Held| held.layers == diff_ids;
         if self.engine.inspect(&name).await?.is_some_and(|held| is_it(&held)) {
@@ -298,7 +315,7 @@ impl Building<'_> {
             Failed::Step { step, why } => {
                 let why = self.log.scrub(&why);
                 let said = match step {
-                    Some(step) => format!("`{}` failed: {}", log::shown(&self.log.scrub(&step)), outcome(&why)),
+                    Some(step) => format!("`{}` failed: {}", self.log.shown(&step).what, steps::outcome(&why)),
                     None => why.clone(),
                 };
                 let last = self.log.last();
@@ -367,9 +384,4 @@ fn nothing_more(step: &Step<'_>) -> bool {
     let spec = step.spec;
     let python = spec.python.needs_uv() || spec.python.needs_micromamba();
     spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
-}
-
-/// How a step ended, without the command that is shown already: `exit code: 100`.
-fn outcome(why: &str) -> &str {
-    why.rfind("exit code: ").map_or(why, |start| &why[start..])
 }

@@ -9,6 +9,9 @@ use super::dockerfile::Writer;
 /// Where Python is, when it is not the base's own.
 const PREFIX: &str = "/opt/union/python";
 
+/// Where its programs are, and so those of the packages.
+pub(super) const BINARIES: &str = "/opt/union/python/bin";
+
 /// A lock file of Python's in the build context: where it comes from, and its place there.
 pub(super) struct LockFile<'a> {
     pub(super) from: &'a Path,
@@ -60,7 +63,7 @@ fn micromamba(writer: &mut Writer, python: &spec::Python, stage: usize) {
         command.push_str(&format!(" {}", quoted(package)));
     }
     writer.run(&[mount, cache], &[("MAMBA_ROOT_PREFIX", "/run/union/mamba")], &command);
-    writer.line(&format!("ENV PATH={PREFIX}/bin:$PATH"));
+    writer.line(&format!("ENV PATH={BINARIES}:$PATH"));
 }
 
 fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
@@ -121,7 +124,7 @@ fn texts(texts: &[spec::Placed<String>]) -> Vec<&str> {
 }
 
 /// A word for the shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@=+,".contains(letter);
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

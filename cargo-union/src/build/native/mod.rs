@@ -19,7 +19,7 @@ use union_build::spec;
 use super::base::{Base, Contents};
 use super::chain::Settings;
 use super::check::StartCheck;
-use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter};
+use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter, Steps, variables};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::measure;
@@ -56,6 +56,7 @@ impl NativeBuilder {
     /// Refuses binaries that could not start in an image that somebody else makes. Says whether all were
     /// checked: while the files of that image are not known, only static ones can be.
     pub(super) async fn check_start(&self, recipe: &Recipe, known: bool) -> Result<bool> {
+        let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
         let mut checked = recipe.check;
         for (index, wanted) in recipe.platforms.iter().enumerate() {
@@ -68,10 +69,10 @@ impl NativeBuilder {
                 checked = false;
             } else if !check.is_empty() {
                 let files = if known { self.files(&recipe, base.as_ref(), None, &check).await? } else { FileIndex::default() };
-                let (shared, reporter) = (Arc::clone(&recipe), self.reporter.clone());
+                let (shared, reporter, workdir) = (Arc::clone(&recipe), self.reporter.clone(), workdir(base.as_ref()));
                 let refused = tokio::task::spawn_blocking(move || {
                     let wanted = &shared.platforms[index];
-                    let (_, files) = plan_layers(&shared, wanted, files)?;
+                    let (_, files) = plan_layers(&shared, wanted, &workdir, files)?;
                     reporter.step(shared.image(), &check_step(wanted));
                     check.refuse(&shared, wanted, &files)
                 });
@@ -92,10 +93,11 @@ impl NativeBuilder {
         let files = self.files(recipe, base.as_ref(), user.as_deref(), &check).await?;
         // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
         let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
+        let workdir = workdir(base.as_ref());
         let packed = tokio::task::spawn_blocking(move || {
             let wanted = &shared.platforms[index];
             let step = |step: &str| reporter.step(shared.image(), step);
-            let (planned, files) = plan_layers(&shared, wanted, files)?;
+            let (planned, files) = plan_layers(&shared, wanted, &workdir, files)?;
             if !check.is_empty() {
                 step(&check_step(wanted));
                 check.refuse(&shared, wanted, &files)?;
@@ -105,7 +107,7 @@ impl NativeBuilder {
         });
         let (own, files) = packed.await.expect("packing does not panic")?;
         let user = user.map(|user| numeric(&user, &files, recipe, base.as_ref())).transpose()?;
-        Ok(assemble(recipe, wanted, base, own, user))
+        assemble(recipe, wanted, base, own, user)
     }
 
     /// What has to be known of the base's files.
@@ -132,6 +134,7 @@ impl NativeBuilder {
 impl Builder for NativeBuilder {
     async fn build(&self, recipe: &Recipe) -> Result<Image> {
         refuse_what_must_run(&recipe.steps)?;
+        let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
         let mut platforms = Vec::new();
         for index in 0..recipe.platforms.len() {
@@ -181,6 +184,11 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
     Settings::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
+/// Where relative copies go: the working directory of the base.
+fn workdir(base: Option<&Base>) -> String {
+    base.map(|base| base.config.workdir()).unwrap_or_default()
+}
+
 fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
     let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
     let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
@@ -199,7 +207,7 @@ fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) 
 type PlannedLayer = (Vec<Entry>, &'static str);
 
 /// Decides what is in our layers, lowest first, and what stands where at their end.
-fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -> Result<(Vec<PlannedLayer>, FileIndex)> {
+fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, workdir: &str, mut files: FileIndex) -> Result<(Vec<PlannedLayer>, FileIndex)> {
     let settings = Settings::of(&recipe.chain);
     let mut layers = Vec::new();
     if wanted.base.is_none() {
@@ -209,7 +217,7 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.copy, &recipe.workspace, &recipe.files, &mut files)?, "cargo union: copy"));
+        layers.push((place::copies(&spec.copy, (&recipe.workspace, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
         layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
@@ -254,8 +262,15 @@ fn told(recipe: &Recipe) -> impl Iterator<Item = (&str, &str)> {
     recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: Vec<OwnLayer>, user: Option<String>) -> PlatformImage {
+fn assemble(
+    recipe: &Recipe,
+    wanted: &PlatformRecipe,
+    base: Option<Base>,
+    own: Vec<OwnLayer>,
+    user: Option<String>,
+) -> Result<PlatformImage> {
     let settings = Settings::of(&recipe.chain);
+    let variables = variables::expanded(&recipe.chain, &variables::of_base(base.as_ref().map(|base| &base.config)))?;
     // With several binaries none of them is *the* command; whoever runs the image names one.
     let command = match &wanted.executables[..] {
         [one] => Some(format!("{BINARIES}/{}", one.name)),
@@ -264,7 +279,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: V
     let wanted_config = Wanted {
         platform: &wanted.platform,
         key: recipe.key.to_string(),
-        env: settings.env,
+        env: variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         labels: settings.labels.into_iter().chain(told(recipe)).chain(unchecked(recipe)).collect(),
         entrypoint: settings.entrypoint,
         command,
@@ -277,7 +292,7 @@ fn assemble(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<Base>, own: V
     let mut layers = base.map_or_else(Vec::new, |base| base.layers);
     layers.extend(own.into_iter().map(|(layer, _)| layer));
     let manifest = manifest::manifest(&config.descriptor, &layers, &annotations(recipe));
-    PlatformImage { platform: wanted.platform.clone(), manifest, config, layers }
+    Ok(PlatformImage { platform: wanted.platform.clone(), manifest, config, layers })
 }
 
 fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {

@@ -10,17 +10,24 @@ use super::pack::{Entry, What};
 use crate::base::error::{Error, Result};
 use crate::build::base::of_file;
 use crate::build::measured::MeasuredFiles;
-use crate::build::sources::{Item, ItemKind};
+use crate::build::sources::{self, Item, ItemKind};
 use crate::image::index::{Conflict, FileIndex, Node};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
-/// later copy sees the earlier ones.
-pub(super) fn copies(copies: &[spec::Copy], workspace: &Path, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
+/// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
+pub(super) fn copies(
+    copies: &[spec::Copy],
+    (workspace, files): (&Path, &MeasuredFiles),
+    workdir: &str,
+    index: &mut FileIndex,
+) -> Result<Vec<Entry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
+        let start = if copy.to.value.starts_with('/') { "" } else { workdir };
         for item in files.copied(copy, workspace)?.iter() {
-            let to = &item.to;
-            place(item.clone(), index, &mut placed).map_err(|fault| match fault {
+            let to = sources::join(start, &item.to);
+            let item = Item { to: to.clone(), what: item.what.clone() };
+            place(item, index, &mut placed).map_err(|fault| match fault {
                 Fault::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
                 }
@@ -132,7 +139,7 @@ mod tests {
                 mode: None,
             });
             let files = MeasuredFiles::new(&crate::base::cache::Cache::new(self.folder.path().join("cache")));
-            let entries = super::copies(&copies.collect::<Vec<_>>(), self.folder.path(), &files, &mut self.index)?;
+            let entries = super::copies(&copies.collect::<Vec<_>>(), (self.folder.path(), &files), "srv/app", &mut self.index)?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {
@@ -147,6 +154,12 @@ mod tests {
     fn a_copy_to_bin_goes_to_usr_bin_and_leaves_the_link_alone() {
         assert_eq!(Scene::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
         assert_eq!(Scene::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
+    }
+
+    #[test]
+    fn a_relative_copy_goes_below_the_working_directory_of_the_base() {
+        assert_eq!(Scene::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
+        assert_eq!(Scene::new().copy(&[("tree", "./")]).unwrap()[2..], ["srv/app/bin/", "srv/app/bin/deep/", "srv/app/bin/tool = tool"]);
     }
 
     #[test]

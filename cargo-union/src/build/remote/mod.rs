@@ -14,19 +14,21 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::{Compression, GzBuilder};
+use union_build::diag::Code;
+use union_build::spec::variables::is_plain;
 
 use super::archive::Archive;
-use super::chain::Settings;
+use super::base::Base;
 use super::native::NativeBuilder;
-use super::{Recipe, Reporter};
+use super::{Recipe, Reporter, variables};
 use crate::base::cache::Cache;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::image::BaseSource;
 use crate::image::config::{IMAGE_ID, TOLD};
 use crate::image::order::{Order, Step};
 use crate::image::reference::PinnedRef;
-use steps::Steps;
+use steps::{BaseSettings, Steps};
 
 /// What the backend gets its Python packages for when the manifest does not say.
 const PYTHON: &str = "3.12";
@@ -37,6 +39,7 @@ const START_CHECK: &str = "UNION_START_CHECK";
 /// Puts orders together.
 pub struct RemoteBuilder {
     cache: Cache,
+    source: Arc<dyn BaseSource>,
     native: NativeBuilder,
 }
 
@@ -52,8 +55,8 @@ pub struct Ordered {
 impl RemoteBuilder {
     /// A builder that keeps archives in a cache and has its bases from a source.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        let native = NativeBuilder::new(cache.clone(), source, reporter);
-        Self { cache, native }
+        let native = NativeBuilder::new(cache.clone(), source.clone(), reporter);
+        Self { cache, source, native }
     }
 
     /// Puts an order together for a recipe upon a base, and checks that its binaries can start as far as
@@ -64,20 +67,31 @@ impl RemoteBuilder {
     pub async fn order(&self, recipe: &Recipe, base: &PinnedRef) -> Result<Ordered> {
         let known = recipe.steps.iter().all(|spec| spec.needs_to_run().is_empty());
         let checked = self.native.check_start(recipe, known).await?;
+        let facts = self.facts(recipe).await?;
         let (cache, recipe, base) = (self.cache.clone(), recipe.clone(), base.to_string());
         // Reading and compressing keep a core busy: they stay off the threads that talk to others.
-        let packed = tokio::task::spawn_blocking(move || pack(&cache, &recipe, base, checked));
+        let packed = tokio::task::spawn_blocking(move || pack(&cache, &recipe, base, &facts, checked));
         packed.await.expect("packing does not panic")
+    }
+
+    /// What the base says of variables and of the working directory. The same is taken for every platform, for an
+    /// order has one text for all of them.
+    async fn facts(&self, recipe: &Recipe) -> Result<BaseSettings> {
+        let Some((platform, start)) = recipe.platforms.iter().find_map(|wanted| Some((&wanted.platform, wanted.base.as_ref()?))) else {
+            return Ok(BaseSettings { variables: variables::of_base(None), workdir: String::new() });
+        };
+        let config = Base::open(&*self.source, start, platform).await?.config;
+        Ok(BaseSettings { variables: variables::of_base(Some(&config)), workdir: config.workdir() })
     }
 }
 
-fn pack(cache: &Cache, recipe: &Recipe, base: String, checked: bool) -> Result<Ordered> {
+fn pack(cache: &Cache, recipe: &Recipe, base: String, facts: &BaseSettings, checked: bool) -> Result<Ordered> {
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     let archive = Archive::new(GzBuilder::new().mtime(0).write(draft, Compression::default()), path.clone(), recipe.source_date_epoch);
-    let mut steps = Steps::new(archive, &recipe.workspace, &recipe.files);
+    let mut steps = Steps::new(archive, recipe, facts);
     steps.add(recipe)?;
-    steps.steps.push(Step::Env(variables(recipe, checked)));
+    steps.steps.push(Step::Env(all_variables(recipe, facts, checked)?));
     let Steps { steps, archive, has_files, .. } = steps;
     let mut draft = archive.finish()?.finish().map_err(|cause| fs::unwritable(&path, cause))?;
     draft.flush().map_err(|cause| fs::unwritable(&path, cause))?;
@@ -92,9 +106,20 @@ fn pack(cache: &Cache, recipe: &Recipe, base: String, checked: bool) -> Result<O
 }
 
 /// The variables of the image: the spec's, and what other builders write into labels.
-fn variables(recipe: &Recipe, checked: bool) -> BTreeMap<String, String> {
-    let declared = Settings::of(&recipe.chain).env;
-    let mut variables: BTreeMap<String, String> = declared.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+///
+/// # Errors
+/// `InvalidValue`; `UnsupportedByBuilder` when the base brings a value that may not arrive as it is.
+fn all_variables(recipe: &Recipe, facts: &BaseSettings, checked: bool) -> Result<BTreeMap<String, String>> {
+    let mut variables = variables::expanded(&recipe.chain, &facts.variables)?;
+    if let Some((name, value)) = variables.iter().find(|(_, value)| !is_plain(value)) {
+        let image = recipe.image();
+        return Err(Error::new(
+            Code::UnsupportedByBuilder,
+            format!("the remote builder may change the value of `{name}` of image `{image}`"),
+        )
+        .because(format!("with the variables of the base image it is `{value}`, with a blank, a quote, `\\` or a dollar in it"))
+        .help("Set it in the `env` of the tasks, which arrives as it is."));
+    }
     variables.insert(IMAGE_ID.to_owned(), recipe.key.to_string());
     if !recipe.told.is_empty() {
         // JSON has quotes, and who knows what becomes of those.
@@ -104,5 +129,5 @@ fn variables(recipe: &Recipe, checked: bool) -> BTreeMap<String, String> {
     if !checked {
         variables.insert(START_CHECK.to_owned(), "skipped".to_owned());
     }
-    variables
+    Ok(variables)
 }

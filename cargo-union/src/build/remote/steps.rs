@@ -11,6 +11,8 @@ use crate::base::fs::{Measured, measure};
 use crate::build::archive::Archive;
 use crate::build::chain::Settings;
 use crate::build::native::BINARIES;
+use crate::build::sources::join;
+use crate::build::variables::{Variables, expanded};
 use crate::build::{Executable, MeasuredFiles, Recipe};
 use crate::image::order::{PipOptions, Step};
 
@@ -26,13 +28,24 @@ pub(super) struct Steps<'a, W: Write> {
     pub(super) has_files: bool,
     pub(super) workspace: &'a Path,
     files: &'a MeasuredFiles,
+    base: &'a BaseSettings,
+    /// The working directory of the last step.
+    workdir: Option<String>,
     copied: usize,
+}
+
+/// What of a base decides what steps upon it mean.
+pub(super) struct BaseSettings {
+    pub(super) variables: Variables,
+    /// Without a leading slash.
+    pub(super) workdir: String,
 }
 
 impl<'a, W: Write> Steps<'a, W> {
     /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, workspace: &'a Path, files: &'a MeasuredFiles) -> Self {
-        Self { steps: Vec::new(), archive, has_files: false, workspace, files, copied: 0 }
+    pub(super) fn new(archive: Archive<W>, recipe: &'a Recipe, base: &'a BaseSettings) -> Self {
+        let (workspace, files) = (&recipe.workspace, &*recipe.files);
+        Self { steps: Vec::new(), archive, has_files: false, workspace, files, base, workdir: None, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
@@ -47,8 +60,15 @@ impl<'a, W: Write> Steps<'a, W> {
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
         self.binaries(&recipe.platforms[0].executables)?;
-        self.steps.extend(settings.workdir.map(|workdir| Step::Workdir(workdir.to_owned())));
+        self.workdir(settings.workdir);
         Ok(())
+    }
+
+    fn workdir(&mut self, workdir: Option<&str>) {
+        if let Some(workdir) = workdir.filter(|workdir| self.workdir.as_deref() != Some(*workdir)) {
+            self.workdir = Some(workdir.to_owned());
+            self.steps.push(Step::Workdir(workdir.to_owned()));
+        }
     }
 
     fn spec(&mut self, spec: &spec::Image) -> Result<()> {
@@ -60,10 +80,16 @@ impl<'a, W: Write> Steps<'a, W> {
             let place = format!("copy/{}", self.copied);
             self.copied += 1;
             let items = self.files.copied(copy, self.workspace)?;
-            let to = items.first().map_or("", |item| &item.to).to_owned();
+            let start = if copy.to.value.starts_with('/') { "" } else { &self.base.workdir };
+            let to = join(start, items.first().map_or("", |item| &item.to));
             self.archive.copied(&place, &items)?;
             self.has_files = true;
             self.copy(&place, &format!("/{to}"));
+        }
+        if !spec.commands.is_empty() {
+            self.workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
+            let variables = expanded(std::slice::from_ref(spec), &self.base.variables)?;
+            self.steps.extend((!variables.is_empty()).then_some(Step::Env(variables)));
         }
         for command in &spec.commands {
             let (line, secrets) = with_secrets(&command.value, &spec.secrets);

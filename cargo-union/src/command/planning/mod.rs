@@ -11,6 +11,7 @@ pub(super) mod remote;
 pub(super) mod results;
 pub(super) mod rust_image;
 pub(super) mod sources;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,7 +123,9 @@ pub(super) async fn plan(
     let policy = Policy::of(work);
     cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
     let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
+    let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
     let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+    drop(hashing);
     let unmatched: BTreeSet<&String> =
         keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
     for pattern in unmatched {
@@ -181,6 +184,9 @@ async fn image(
         None if keyed.made.is_some() => Action::Append,
         _ => Action::BuildEnvironment,
     };
+    if action != Action::Reuse {
+        variables::check(keyed, &*destinations.source).await?;
+    }
     let (digest, standing) = match found {
         There::Nothing => (None, None),
         There::Published(digest) => (Some(digest), None),

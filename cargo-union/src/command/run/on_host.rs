@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use union_build::diag::Code;
+use union_build::spec::variables::expand;
 
 use super::ended::{Listening, exit_code};
 use super::image::{self, Started};
@@ -109,7 +110,12 @@ impl Ready<'_> {
     /// The variables of a process: the user's own, those of image and task with their paths in `place`, and secrets.
     pub(super) fn environment(&self, started: &Started, place: impl Fn(&str) -> String) -> Environment {
         let mut environment = self.run.work.scope.cargo.environment.clone();
-        started.env.iter().for_each(|(name, value)| environment.set(name, place(value)));
+        // This machine stands in for the base, and what it does not set is empty.
+        let own = &self.run.work.scope.cargo.environment;
+        let known = |name: &str| Some(own.get(name).unwrap_or_default().to_owned());
+        for (name, value) in &started.env {
+            environment.set(name, expand(&place(value), known).unwrap_or_default());
+        }
         self.task.env.iter().for_each(|(name, value)| environment.set(name, place(&value.value)));
         secrets::variables(&self.secrets).for_each(|(name, value)| environment.set(name, value.reveal()));
         environment

@@ -11,6 +11,7 @@ use crate::diag::Code;
 use crate::spec::{Base, BuilderChoice, Kind, Link, Placed};
 
 mod copying;
+mod inheriting;
 mod layers;
 mod problems;
 mod remote;

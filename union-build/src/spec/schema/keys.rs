@@ -91,7 +91,7 @@ pub static IMAGE: Level = Level {
         Key::new("build", Kind::Table(&BUILD), "How the crate is compiled for this image.").computed("the package's `build`"),
         Key::new("apt-packages", Kind::Texts, "Debian packages to install.").runs().default("[]"),
         Key::new("commands", Kind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
-        Key::new("copy", Kind::PathsOrEntries(&COPY), "Files and folders to copy; a plain path keeps its place below the working folder.")
+        Key::new("copy", Kind::PathsOrEntries(&COPY), "Files and directories to copy; a plain path keeps its place below the working directory.")
             .default("[]"),
         Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
             .default("[]"),
@@ -117,11 +117,11 @@ pub static IMAGE: Level = Level {
         Key::new("builder-options", Kind::Table(&BUILDER_OPTIONS), "Options of the docker builder.").runs(),
         Key::new("builder-config", Kind::Table(&BUILDER_CONFIG), "Images that the docker builder works with; locked by digest in Union.lock.")
             .runs(),
-        Key::new("env", Kind::TextMap, "Environment variables of the image.").default("{}"),
+        Key::new("env", Kind::TextMap, "Environment variables of the image, which `commands` see too; `$NAME` and `${NAME}` stand for a variable of the base image or of an extended image, `$$` for a dollar.").default("{}"),
         Key::new("entrypoint", Kind::Texts, "What runs the task's arguments; becomes the container's command."),
         Key::new("user", Kind::Text, "User that runs the program, `user[:group]`, names or numbers.")
             .computed("the base's; 65532 on `scratch`"),
-        Key::new("workdir", Kind::Text, "Absolute working folder.").computed("the base's"),
+        Key::new("workdir", Kind::Text, "Absolute working directory, in which `commands` run too.").computed("the base's"),
         Key::new("labels", Kind::TextMap, "Labels of the image's config.").default("{}"),
         Key::new("annotations", Kind::TextMap, "Annotations of the image's manifest.").default("{}"),
         Key::new("ca-certificates", Kind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
@@ -153,8 +153,8 @@ pub static COPY: Level = Level {
     doc: "One file or folder to copy.",
     keys: &[
         Key::new("from", Kind::Path, "The file or folder, inside of the workspace."),
-        Key::new("to", Kind::Text, "Absolute destination; `/` at its end means into this folder.")
-            .computed("its place below the working folder"),
+        Key::new("to", Kind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
+            .computed("its place below the working directory"),
         Key::new("mode", Kind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
             .computed("0755 for executables, else 0644"),
     ],

@@ -24,7 +24,7 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
         Value::Text(_) => (Some(node), None, None),
         Value::Table(table) => {
             let reader = &mut reader.inner(table);
-            let to = reader.text("to", &grammar::ABSOLUTE);
+            let to = reader.text("to", &grammar::DESTINATION).map(|to| Placed { value: below(workdir, &to.value), ..to });
             let mode = reader.text("mode", &grammar::MODE);
             if !table.contains_key("from") {
                 let problem = Diagnostic::error(Code::InvalidValue, "an entry of `copy` has no `from`", &node.origin, "copies nothing");
@@ -41,7 +41,7 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
     let has_to = matches!(&node.value, Value::Table(table) if table.contains_key("to"));
     let to = match to.or_else(|| default_destination(typed, workdir, origin)) {
         None if !has_to => {
-            let message = format!("`{typed}` has no place below the working folder");
+            let message = format!("`{typed}` has no place below the working directory");
             let problem = Diagnostic::error(Code::PathInvalid, message, origin, "where shall it go?");
             reader.problems.push(problem.help(format!("write `{{ from = {}, to = \"/…\" }}`", crate::spec::toml_text::string(typed))));
             return None;
@@ -52,7 +52,7 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
     Some(Copy { from: Placed { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode })
 }
 
-/// A path that stays below its manifest keeps its place, below the working folder.
+/// A path that stays below its manifest keeps its place, below the working directory.
 fn default_destination(typed: &str, workdir: Option<&Placed<String>>, origin: &Origin) -> Option<Placed<String>> {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(typed).components() {
@@ -63,8 +63,21 @@ fn default_destination(typed: &str, workdir: Option<&Placed<String>>, origin: &O
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    let folder = workdir.map_or("", |workdir| workdir.value.trim_end_matches('/'));
-    Some(Placed { value: format!("{folder}/{}", parts.join("/")), origin: origin.clone() })
+    Some(Placed { value: below(workdir, &parts.join("/")), origin: origin.clone() })
+}
+
+/// A destination as it is when this is the working directory; without one a relative destination stays relative.
+pub(super) fn below(workdir: Option<&Placed<String>>, to: &str) -> String {
+    if to.starts_with('/') {
+        return to.to_owned();
+    }
+    let parts: Vec<&str> = to.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let into = if to.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    match workdir {
+        Some(workdir) => format!("{}/{}{into}", workdir.value.trim_end_matches('/'), parts.join("/")),
+        None if parts.is_empty() => "./".to_owned(),
+        None => format!("{}{into}", parts.join("/")),
+    }
 }
 
 /// A path without `.` and `..`, by its text alone.

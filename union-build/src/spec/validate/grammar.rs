@@ -2,6 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::toml_text;
+use crate::spec::variables::parts;
 use places::{host, image_name, platform, reference, registry, tag_format};
 pub(super) use tasks::amount;
 use tasks::{address, cron, duration, environment, long, object, secret_env, short, task_name, timezone, variable};
@@ -72,6 +73,7 @@ pub(super) const REFERENCE: Rule = rule(Code::InvalidReference, "an image refere
 pub(super) const PLATFORM: Rule = rule(Code::InvalidValue, "a platform", platform);
 pub(super) const ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", env_name);
 pub(super) const IMAGE_ENV_NAME: Rule = rule(Code::InvalidValue, "a name of an environment variable", image_env_name);
+pub(super) const IMAGE_ENV: Rule = rule(Code::InvalidValue, "a value of an environment variable", image_env);
 pub(super) const LABEL_NAME: Rule = rule(Code::InvalidValue, "a name of a label or an annotation", label_name);
 pub(super) const APT_PACKAGE: Rule = rule(Code::InvalidValue, "a Debian package", apt_package);
 pub(super) const FEATURE: Rule = rule(Code::InvalidValue, "a cargo feature", feature);
@@ -83,6 +85,7 @@ pub(super) const INDEX: Rule = rule(Code::InvalidValue, "an index of Python pack
 pub(super) const PYTHON_VERSION: Rule = rule(Code::InvalidValue, "a version of Python", python_version);
 pub(super) const USER: Rule = rule(Code::InvalidValue, "a user", user);
 pub(super) const ABSOLUTE: Rule = rule(Code::PathInvalid, "a path inside of the image", absolute);
+pub(super) const DESTINATION: Rule = rule(Code::PathInvalid, "a path inside of the image", destination);
 pub(super) const MODE: Rule = rule(Code::InvalidValue, "a file mode", |text| {
     mode(text).map(drop).ok_or_else(|| wrong("not 1 to 4 octal digits").help("write the permission bits in octal, such as \"0644\""))
 });
@@ -158,22 +161,40 @@ fn image_env_name(text: &str) -> Result<(), Wrong> {
     ensure(text != "UNION_IMAGE_ID", "set by the tool").map_err(|wrong| wrong.help("remove it: every image gets its own"))
 }
 
+fn image_env(value: &str) -> Result<(), Wrong> {
+    text(value)?;
+    let refused = |rest: &str| wrong(format!("`{}` is no reference to a variable", shown(rest)));
+    parts(value).map(drop).map_err(|rest| refused(rest).help("write `$NAME` or `${NAME}` for the value of a variable, `$$` for a dollar"))
+}
+
 fn label_name(text: &str) -> Result<(), Wrong> {
     let fitting = !text.is_empty() && !text.contains(|letter: char| letter.is_control() || letter.is_whitespace() || letter == '=');
     ensure(fitting, "empty, or with a space").map_err(|wrong| wrong.help("use letters, digits, `.`, `/`, `_` and `-`"))?;
     ensure(!text.starts_with("union."), "`union.` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union.`"))
 }
 
+/// What `apt-get install` takes: a name, and then a version, which may be a pattern, or a release.
 fn apt_package(text: &str) -> Result<(), Wrong> {
-    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    let (name, version, release) = match (text.split_once('='), text.split_once('/')) {
+        (Some((name, version)), _) => (name, Some(version), None),
+        (None, Some((name, release))) => (name, None, Some(release)),
+        (None, None) => (text, None, None),
+    };
     let (name, architecture) = name.split_once(':').map_or((name, None), |(name, architecture)| (name, Some(architecture)));
     let lower = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     let letters = |text: &str, more: &str| !text.is_empty() && text.chars().all(|letter| lower(letter) || more.contains(letter));
+    // At the end of a name apt reads `+` and `-` as orders to install and to remove.
     let fitting = name.starts_with(lower)
         && letters(name, "+.-")
+        && !name.ends_with('-')
         && architecture.is_none_or(|architecture| letters(architecture, "-"))
-        && version.is_none_or(|version| letters(&version.to_lowercase(), ".+~:-"));
-    ensure(fitting, "not a package name").map_err(|wrong| wrong.help("write `package`, `package:architecture` or `package=version`"))
+        && version.is_none_or(|version| letters(&version.to_lowercase(), ".+~:-*?"))
+        && release.is_none_or(|release| {
+            letters(&release.to_lowercase(), ".-") && release.starts_with(|first: char| first.is_ascii_alphanumeric())
+        });
+    ensure(fitting, "not a package name").map_err(|wrong| {
+        wrong.help("write `package`, `package:architecture`, `package=version`, such as `libpq5=17.*`, or `package/release`, such as `curl/trixie-backports`")
+    })
 }
 
 fn feature(text: &str) -> Result<(), Wrong> {
@@ -206,6 +227,12 @@ fn user(text: &str) -> Result<(), Wrong> {
 
 fn absolute(path: &str) -> Result<(), Wrong> {
     ensure(path.starts_with('/'), "is not absolute")?;
+    destination(path)
+}
+
+/// Relative ones start at the working directory.
+fn destination(path: &str) -> Result<(), Wrong> {
+    ensure(!path.is_empty(), "is empty")?;
     ensure(!path.split('/').any(|part| part == ".."), "has `..` in it")?;
     ensure(!path.contains(char::is_control), "has a control character")
 }

@@ -55,7 +55,7 @@ pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
         build_ca: reader.file("build-ca"),
         builder_options: builder_options(reader),
         builder_config: builder_config(reader),
-        env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
+        env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::IMAGE_ENV),
         entrypoint: reader.list("entrypoint", &grammar::TEXT),
         user: reader.text("user", &grammar::USER),
         workdir,

@@ -79,7 +79,7 @@ fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
+pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
     let mut found: Vec<&Image> = Vec::new();
     let mut current = image;
     while let Base::Extends(name) = &current.base {

@@ -4,6 +4,7 @@
 //! entrypoint, labels or secrets of this machine.
 
 use crate::diag::{Code, Diagnostic, Origin};
+use crate::spec::variables::{Part, is_plain, parts};
 use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
 
 const DOCKER: &str = "use `builder = \"docker\"` for this image";
@@ -72,10 +73,8 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
         let message = format!("the remote builder runs a shell in every image, and `scratch`, the base of image `{}`, has none", image.key);
         problems.push(refused(image, message, origin).help("use a base with a shell, such as `debian:trixie-slim`"));
     }
-    // Whether it quotes a value, and expands what is in it, is nowhere said.
-    let is_odd = |value: &str| value.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter));
-    for (name, value) in image.env.iter().filter(|(_, value)| is_odd(value)) {
-        let message = format!("the remote builder may change the value of `{name}`: it has a blank, a quote, `\\` or `$` in it");
+    for (name, value) in image.env.iter().filter(|(_, value)| parts(&value.value).is_ok_and(|parts| parts.into_iter().any(is_odd))) {
+        let message = format!("the remote builder may change the value of `{name}`: it has a blank, a quote, `\\` or a dollar in it");
         problems.push(refused(image, message, &value.origin).help("set it in the `env` of the tasks, which arrives as it is"));
     }
     for secret in &image.secrets {
@@ -91,6 +90,16 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
             SecretSource::Backend => continue,
         };
         problems.push(refused(image, message, &secret.id.origin).help(help));
+    }
+}
+
+/// Whether the backend's builder quotes a value, and expands what is in it, is nowhere said. References are replaced
+/// before it gets the value.
+fn is_odd(part: Part<'_>) -> bool {
+    match part {
+        Part::Text(text) => !is_plain(text),
+        Part::Dollar => true,
+        Part::Variable(_) => false,
     }
 }
 

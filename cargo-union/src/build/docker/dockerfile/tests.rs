@@ -29,7 +29,18 @@ fn spec(table: &str) -> Image {
 fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&str>) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
-    text(&Ground { steps: &[Step { spec, copies }], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked })
+    let mut spec = spec.clone();
+    // Each has an entry of the manifest.
+    while spec.copy.len() < copies.len() {
+        spec.copy.push(copy("/"));
+    }
+    let mut step = Step { spec: &spec, copies, variables: Variables::new() };
+    step.expand_upon(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
+    write(&Ground { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked }).text
+}
+
+fn copy(to: &str) -> union_build::spec::Copy {
+    union_build::spec::Copy { from: placed(PathBuf::from("x")), typed: "x".to_owned(), to: placed(to.to_owned()), mode: None }
 }
 
 fn file(to: &str) -> Vec<Item> {
@@ -53,17 +64,45 @@ USER app:app
 }
 
 #[test]
+fn commands_have_the_variables_and_the_working_directory_of_their_image() {
+    let table = "env = { A = \"it's $PATH\", PATH = '/opt:$PATH' }\nworkdir = '/a b'\npython-version = '3.12'\ncommands = ['x']";
+    let text = written(&spec(table), Vec::new(), false, None);
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    assert_eq!(last[1], r"WORKDIR /a\ b");
+    let path = "/opt/union/python/bin:/bin";
+    assert_eq!(last[0], format!(r#"RUN ["/usr/bin/env","A=it's {path}","PATH=/opt:{path}","/bin/sh","-c","x"]"#));
+    let without = written(&spec("env = { A = 'b' }\nworkdir = '/w'\napt-packages = ['a']"), Vec::new(), false, None);
+    assert!(!without.contains("WORKDIR") && !without.contains("A=b"), "{without}");
+}
+
+#[test]
+fn relative_copies_are_left_relative() {
+    let mut spec = spec("");
+    spec.copy = vec![copy("conf/x"), copy("./"), copy("/x")];
+    let folder = vec![Item { to: String::new(), what: ItemKind::Folder }];
+    let text = written(&spec, vec![file("conf/x"), folder, file("x")], false, None);
+    let copies: Vec<&str> = text.lines().filter(|line| line.starts_with("COPY")).collect();
+    assert_eq!(copies, [r#"COPY ["copy/0","./conf/x"]"#, r#"COPY ["copy/1/","./"]"#, r#"COPY ["copy/2","/x"]"#]);
+}
+
+#[test]
+fn pins_reach_apt_and_not_the_shell() {
+    let text = written(&spec("apt-packages = ['libpq5=17.*', 'curl/trixie-backports', 'a=1?']"), Vec::new(), false, None);
+    assert!(text.contains("--no-install-recommends 'libpq5=17.*' curl/trixie-backports 'a=1?'\"]"), "{text}");
+}
+
+#[test]
 fn without_locks_nothing_is_kept_for_apt() {
     let spec = spec("apt-packages = ['a']");
     let ground = Ground {
-        steps: &[Step { spec: &spec, copies: Vec::new() }],
+        steps: &[Step { spec: &spec, copies: Vec::new(), variables: Variables::new() }],
         from: "base:1",
         user: None,
         tools: &BTreeMap::new(),
         authority: false,
         caches: Caches::None,
     };
-    let text = text(&ground);
+    let text = write(&ground).text;
     assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");
 }
 
@@ -148,6 +187,7 @@ proptest! {
         let commands: Vec<String> = commands.into_iter().chain([odd.concat()]).collect();
         let spec = Image {
             commands: commands.iter().map(|command| placed(command.clone())).collect(),
+            env: [("A".to_owned(), placed(odd.concat().replace('$', "$$")))].into(),
             builder_options: BuilderOptions::default(),
             builder_config: BuilderConfig::default(),
             ..spec("")
@@ -161,9 +201,9 @@ proptest! {
         prop_assert_eq!(unescaped(&copy[1]), format!("/{path}"));
         for (line, command) in lines[3..].iter().zip(&commands) {
             let words: Vec<String> = serde_json::from_str(line.strip_prefix("RUN ").unwrap()).unwrap();
-            prop_assert_eq!(&words[..2], ["/bin/sh", "-c"]);
-            prop_assert_eq!(words[2].trim_start_matches(' '), command.trim_start_matches(' '));
-            prop_assert!(!words[2].starts_with('-') && !line.contains('<') && !line.ends_with('\\'));
+            prop_assert_eq!(&words[..4], ["/usr/bin/env", &format!("A={}", odd.concat()), "/bin/sh", "-c"]);
+            prop_assert_eq!(words[4].trim_start_matches(' '), command.trim_start_matches(' '));
+            prop_assert!(!words[4].starts_with('-') && !line.contains('<') && !line.ends_with('\\'));
         }
         prop_assert_eq!(unescaped(lines[lines.len() - 2].strip_prefix("USER ").unwrap()), path);
     }

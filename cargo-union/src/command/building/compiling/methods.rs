@@ -59,7 +59,10 @@ impl Choosing<'_> {
                     let method = Method::Zig(compilers().filter_map(|compiler| compiler.glibc).min());
                     Chosen { method, workshop: Arc::new(Host) }
                 }
-                Some(Place::Host | Place::Auto) | None => Chosen { method: Method::Host, workshop: Arc::new(Host) },
+                Some(Place::Host | Place::Auto) | None => {
+                    self.snapshot.check_linker(target, settings)?;
+                    Chosen { method: Method::Host, workshop: Arc::new(Host) }
+                }
             };
             methods.0.insert((settings.clone(), target.to_owned()), chosen);
         }

@@ -124,7 +124,8 @@ pub(in crate::command) fn unasked(
         Some(error) => Some(error.chain().join(": ")),
         None => None,
     };
-    match (target_for(platform, compile.linkage, snapshot.toolchain(), Place::Host), chain) {
+    let target = target_for(platform, compile.linkage, snapshot.toolchain(), Place::Host);
+    match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
         (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
         _ => error,
     }

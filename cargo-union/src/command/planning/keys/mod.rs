@@ -98,11 +98,24 @@ impl Keyed {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
     }
 
-    /// Everything that its tag is made from, as short as a plan shows it.
+    /// Everything that its tag is made from, as a plan shows it. What the manifest says of variables is no secret, and
+    /// stands there as it is; in keys it is a hash, as what a shell says of others.
     pub(in crate::command) fn shown_inputs(&self) -> BTreeMap<String, String> {
         let own = self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
         let others = self.others.iter().map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key).to_string()));
-        own.chain(others).collect()
+        let mut shown: BTreeMap<String, String> = own.chain(others).collect();
+        let own = self.spec();
+        let of_images = self.chain.iter().flat_map(|spec| {
+            let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
+            spec.env.iter().map(move |(name, value)| (format!("{prefix}env {name}"), &value.value))
+        });
+        let of_code = self.code.iter().flat_map(|code| &code.compile.env).map(|(name, value)| (format!("build.env.{name}"), value));
+        for (name, value) in of_images.chain(of_code) {
+            if let Some(known) = shown.get_mut(&name) {
+                *known = Value::from(value.as_str()).to_string();
+            }
+        }
+        shown
     }
 
     /// Looks again at everything the key was made from.

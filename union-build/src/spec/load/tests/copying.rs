@@ -3,16 +3,39 @@
 use super::*;
 
 #[test]
-fn a_copied_path_keeps_its_place_below_the_working_folder() {
+fn a_copied_path_keeps_its_place_below_the_working_directory() {
     let copy = |lines: &str| {
         let project = table(lines).file("app/conf/a.txt").file("shared/b.txt");
         let copy = &project.spec().images["default"].copy[0];
         (copy.from.value.strip_prefix(project.root()).unwrap().to_owned(), copy.to.value.clone(), copy.mode.as_ref().map(|mode| mode.value))
     };
-    assert_eq!(copy("images.default.copy = [\"conf/a.txt\"]"), ("app/conf/a.txt".into(), "/conf/a.txt".into(), None));
+    assert_eq!(copy("images.default.copy = [\"conf/a.txt\"]"), ("app/conf/a.txt".into(), "conf/a.txt".into(), None));
     assert_eq!(copy("images.default = { copy = [\"./conf/\"], workdir = \"/srv/\" }"), ("app/conf".into(), "/srv/conf".into(), None));
     let table = "images.default.copy = [{ from = \"../shared/b.txt\", to = \"/etc/\", mode = \"0640\" }]";
     assert_eq!(copy(table), ("shared/b.txt".into(), "/etc/".into(), Some(0o640)));
+}
+
+#[test]
+fn a_relative_destination_starts_at_the_working_directory() {
+    let to = |lines: &str| table(lines).file("app/conf/a.txt").spec().images["default"].copy[0].to.value.clone();
+    for (typed, with_workdir, without) in [
+        ("etc/a", "/srv/etc/a", "etc/a"),
+        ("./etc/", "/srv/etc/", "etc/"),
+        (".", "/srv/", "./"),
+        ("./", "/srv/", "./"),
+        ("/etc", "/etc", "/etc"),
+    ] {
+        let copy = format!("copy = [{{ from = \"conf/a.txt\", to = {typed:?} }}]");
+        assert_eq!(to(&format!("images.default = {{ {copy}, workdir = \"/srv\" }}")), with_workdir, "{typed}");
+        assert_eq!(to(&format!("images.default = {{ {copy} }}")), without, "{typed}");
+    }
+    assert_eq!(to("images.default.copy = [\".\"]"), "./");
+    let refused = |to: &str, message: &str| {
+        let project = table(&format!("images.default.copy = [{{ from = \"conf/a.txt\", to = {to:?} }}]")).file("app/conf/a.txt");
+        one(&project, Code::PathInvalid, "app/Cargo.toml:2:52", message, "without `..`");
+    };
+    refused("", "`` is not a path inside");
+    refused("a/../../b", "`a/../../b` is not a path inside");
 }
 
 #[test]

@@ -157,7 +157,13 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
         ),
         (Code::InvalidReference, format!("{gpu}base-image = \"Debian\""), "3:14", "is not an image reference", "[registry/]name"),
         (Code::PathInvalid, format!("{gpu}workdir = \"app\""), "3:11", "`app` is not a path inside of the image", "absolute path"),
-        (Code::PathInvalid, format!("{gpu}copy = [\"../Cargo.toml\"]"), "3:9", "has no place below the working folder", "write `{ from = "),
+        (
+            Code::PathInvalid,
+            format!("{gpu}copy = [\"../Cargo.toml\"]"),
+            "3:9",
+            "has no place below the working directory",
+            "write `{ from = ",
+        ),
         (
             Code::PathInvalid,
             format!("{gpu}copy = [{{ from = \"Cargo.toml\", to = \"/a/../b\" }}]"),

@@ -45,7 +45,7 @@ fn every_key_that_it_cannot_carry_is_named_at_its_place() {
 #[test]
 fn what_it_carries_has_a_base_with_a_shell() {
     let all = "apt-packages = [\"a\"]\npip-packages = [\"b\"]\npython-version = \"3.12\"\ncommands = [\"c\"]\nsecrets = [{ id = \"d\" }]\n\
-        copy = [\"Dockerfile\"]\nworkdir = \"/w\"\nenv = { A = \"b=c,d\" }\nruntime-libs = [\"libx.so\"]\nrequirements = [\"Cargo.lock\"]";
+        copy = [\"Dockerfile\"]\nworkdir = \"/w\"\nenv = { A = \"b=c,d\", B = \"/b:$PATH\" }\nruntime-libs = [\"libx.so\"]\nrequirements = [\"Cargo.lock\"]";
     let spec = remote(all).spec();
     assert_eq!(spec.images["default"].secrets[0].source, SecretSource::Backend);
     let Base::Reference(base) = &remote("").spec().images["default"].base else { panic!("it has a base") };
@@ -57,7 +57,7 @@ fn values_that_would_not_arrive_are_refused() {
     for (lines, message, help) in [
         ("base-image = \"scratch\"", "`scratch`, the base of image `default`, has none", "debian:trixie-slim"),
         ("env = { A = \"b c\" }", "may change the value of `A`", "in the `env` of the tasks"),
-        ("env = { A = \"$HOME\" }", "may change the value of `A`", "in the `env` of the tasks"),
+        ("env = { A = \"$$HOME\" }", "may change the value of `A`", "in the `env` of the tasks"),
         ("commands = [\"x\"]\nsecrets = [{ id = \"a\", env = \"A\" }]", "takes the secret `a` from the backend", "flyte create secret a"),
         ("commands = [\"x\"]\nsecrets = [{ id = \"a\", required = false }]", "cannot do without the secret `a`", "required = false"),
         ("platforms = [\"linux/amd64\", \"linux/arm64\"]", "the same binaries for every platform", "keep one platform"),

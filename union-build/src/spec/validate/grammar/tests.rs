@@ -95,7 +95,12 @@ fn environment_variables_and_labels() {
 
 #[test]
 fn packages_features_and_words_cannot_become_options() {
-    judge(&APT_PACKAGE, &["libpq5", "g++", "libc6:arm64", "curl=7.88.1-10+deb12u5"], &["", "-y", "a b", "Curl", "a;b", "a=", "a="]);
+    let pins =
+        ["curl=7.88.1-10+deb12u5", "libpq5=17.*", "libssl3:arm64=3.?.*", "tree=1:2.1~rc1-1", "curl/trixie-backports", "a:amd64/stable"];
+    judge(&APT_PACKAGE, &[&["libpq5", "g++", "libc6:arm64"][..], &pins].concat(), &[]);
+    let refused =
+        ["", "-y", "a b", "Curl", "a;b", "a=", "a/", "a/-t", "a=1/b", "a/b=1", "a=$(x)", "a=[0-9]", "lib*", "a-", "a=1 b", "a/b c"];
+    judge(&APT_PACKAGE, &[], &refused);
     judge(&WORD, &["numpy==2.0", "python>=3,<4"], &["", " ", "-r", "a\nb"]);
     judge(&FEATURE, &["cuda", "dep/feature"], &["", "a,b", "a b", "--all"]);
     judge(&SONAME, &["libpq.so.5"], &["", "/usr/lib/libpq.so.5", "-l"]);
@@ -105,6 +110,8 @@ fn packages_features_and_words_cannot_become_options() {
 #[test]
 fn users_and_paths_inside_of_an_image() {
     judge(&USER, &["0", "1000:1000", "app", "app:1000", "_apt"], &["", ":", "1000:", "a b", "99999999999", "1a", "a:b:c"]);
+    judge(&DESTINATION, &["/app/", "app", "./", "a..b"], &["", "a/..", "/..", "a\nb"]);
+    judge(&IMAGE_ENV, &["", "a", "$A", "/b:${PATH}", "5$$"], &["$", "5$ each", "${A", "${A:-b}", "$1", "a\0"]);
     judge(&ABSOLUTE, &["/", "/app/", "/a..b"], &["", "app", "/a/../b", "/..", "/a\nb"]);
 }
 

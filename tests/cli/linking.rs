@@ -1,0 +1,88 @@
+//! Linkers: which one is taken, what is said when there is none, and when one fails.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use union_tests::Project;
+
+const SCRATCH: &str = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n";
+const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// A program of a project.
+fn program(project: &Project, path: &str, script: &str) {
+    project.write(path, script);
+    fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A project for arm64, and a compiler that has the standard library for it, or says so: what it is asked to compile
+/// for it is written down, and fails.
+fn for_arm(build: &str) -> Project {
+    let tables = format!("{SCRATCH}platforms = [\"linux/arm64\"]\n[package.metadata.union.build]\n{build}\n");
+    let project = Project::package("hello").union(&tables).locked();
+    fs::create_dir_all(project.path(&format!("../sysroot/lib/rustlib/{ARM}/lib"))).unwrap();
+    let sysroot = project.path("../sysroot").display().to_string();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n'--print sysroot') echo {sysroot}; exit;;\n*--crate-name\\ hello*) echo \"$*\" >{sysroot}/asked; exit 1;;\nesac\n\
+         exec rustc \"$@\"\n"
+    );
+    program(&project, "../rustc", &script);
+    let compiler = project.path("../rustc").display().to_string();
+    project.env("RUSTC", compiler).env("DOCKER_HOST", "unix:///nowhere.sock")
+}
+
+#[test]
+fn a_target_without_a_linker_is_refused_with_what_is_missing_and_what_helps() {
+    for build in ["", "compile = \"host\""] {
+        let refused = for_arm(build).run(["build"]).exits(1).fails_with("U0207").compiles_nothing();
+        let refused = refused.stderr_has(&format!("has no linker for `{ARM}`")).stderr_has("`aarch64-linux-gnu-gcc`");
+        refused.stderr_has("`gcc-aarch64-linux-gnu`").stderr_has("zig and cargo-zigbuild").stderr_has("in a container");
+    }
+}
+
+#[test]
+fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
+    let project = for_arm("");
+    program(&project, "../tools/aarch64-linux-gnu-gcc", "#!/bin/sh\n");
+    let path = format!("{}:{}", project.path("../tools").display(), std::env::var("PATH").unwrap());
+    let project = project.env("PATH", path);
+    project.run(["build"]).fails_with("U0206").exits(101);
+    let asked = project.read("../sysroot/asked");
+    assert!(asked.contains("linker=aarch64-linux-gnu-gcc"), "{asked}");
+    // What the user names wins.
+    let project = project.env(&format!("CARGO_TARGET_{}_LINKER", ARM.to_uppercase().replace('-', "_")), "my-linker");
+    project.run(["build"]).fails_with("U0206");
+    let asked = project.read("../sysroot/asked");
+    assert!(asked.contains("linker=my-linker") && !asked.contains("gcc"), "{asked}");
+}
+
+#[test]
+fn advice_about_linking_is_for_a_linker_that_failed() {
+    let project = Project::package("hello").union(SCRATCH).locked();
+    project.write(
+        "src/main.rs",
+        "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
+    );
+    project.run(["build"]).exits(101).fails_with("U0206").stderr_has("a library that has no static form needs `link = \"dynamic\"`");
+    project.write("src/main.rs", "fn main() {\n    let number: i32 = \"text\";\n}\n");
+    project.run(["build"]).exits(101).fails_with("U0206").stderr_has("mismatched types").stderr_lacks("static form");
+    // Nor is it for what failed before, when cargo itself fails now.
+    project.write(
+        "src/main.rs",
+        "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
+    );
+    project.run(["build"]).fails_with("U0206").stderr_has("static form");
+    project.append("Cargo.toml", "\n[profile.release]\ninherits = \"nothing\"\n");
+    project.run(["build"]).stderr_lacks("static form");
+}
+
+#[test]
+fn a_library_that_the_linker_does_not_find_is_named() {
+    let tables = format!("{SCRATCH}[package.metadata.union.build]\nlink = \"dynamic\"\n");
+    let project = Project::package("hello").union(&tables).locked();
+    project.write(
+        "src/main.rs",
+        "#[link(name = \"nowhere\")]\nunsafe extern \"C\" {\n    safe fn nothing();\n}\nfn main() {\n    nothing()\n}\n",
+    );
+    let failed = project.run(["build"]).exits(101).fails_with("U0206").stderr_has("The linker did not find `libnowhere`");
+    failed.stderr_has("build.apt-packages").stderr_lacks("static form");
+}

@@ -1,0 +1,60 @@
+//! What an image has from those that it extends: their variables, their working directory, and what both mean for
+//! its own references to variables and its relative destinations.
+
+use std::collections::BTreeMap;
+
+use super::copy::below;
+use super::relations::ancestors;
+use crate::diag::{Code, Diagnostic};
+use crate::spec::variables::{self, PATH};
+use crate::spec::{Base, Image, Placed};
+
+/// Fills in what images inherit. References that extended images do not answer are left to the base image.
+pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
+    let inherited: Vec<Inherited> = images.iter().map(|image| inherited(image, images, problems)).collect();
+    for (image, inherited) in images.iter_mut().zip(inherited) {
+        for copy in &mut image.copy {
+            copy.to.value = below(inherited.workdir.as_ref(), &copy.to.value);
+        }
+        image.env = inherited.env;
+        image.workdir = inherited.workdir;
+    }
+}
+
+struct Inherited {
+    env: BTreeMap<String, Placed<String>>,
+    workdir: Option<Placed<String>>,
+}
+
+fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> Inherited {
+    // From the image that has the base to this one.
+    let mut chain = ancestors(image, images);
+    chain.reverse();
+    chain.push(image);
+    let mut env: BTreeMap<String, Placed<String>> = BTreeMap::new();
+    for own in &chain {
+        let expanded = |value: &Placed<String>| {
+            let value_of = |name: &str| env.get(name).map(|value| value.value.clone());
+            Placed { value: variables::expand_extended(&value.value, value_of), origin: value.origin.clone() }
+        };
+        // All of one table at once: its values never refer to one another.
+        let values: Vec<_> = own.env.iter().map(|(name, value)| (name.clone(), expanded(value))).collect();
+        env.extend(values);
+    }
+    if chain.first().is_some_and(|first| matches!(first.base, Base::Scratch(_))) {
+        for value in image.env.keys().filter_map(|name| env.get(name)) {
+            problems.extend(variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unknown(name, image, value)));
+        }
+    }
+    let workdir = chain.iter().rev().find_map(|image| image.workdir.clone());
+    Inherited { env, workdir }
+}
+
+/// A value that starts from nothing and refers to a variable.
+fn unknown(name: &str, image: &Image, value: &Placed<String>) -> Diagnostic {
+    let message = format!("no image below `{}` sets the variable `{name}`", image.key);
+    let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
+    problem.help(format!(
+        "`{name}` would be a variable of the base image or of an extended image, never of the same table; write `$$` for a dollar"
+    ))
+}

@@ -1,0 +1,161 @@
+//! References to variables in the values of an image's `env`: `$NAME`, `${NAME}`, and `$$` for a dollar.
+//!
+//! A reference is to a variable of the base image or of an extended image, as `ENV` of a Dockerfile reads it.
+//! Values of a valid spec refer to variables of the base image only, and always as `${NAME}`.
+
+/// The name whose value every container runtime knows when the image sets none.
+pub const PATH: &str = "PATH";
+
+/// What container runtimes set `PATH` to when the image does not.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A part of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Text without a dollar.
+    Text(&'a str),
+    /// `$$`.
+    Dollar,
+    /// The value of a variable.
+    Variable(&'a str),
+}
+
+/// Splits a value into its parts.
+///
+/// # Errors
+/// The rest of the value from a dollar on that is neither a reference nor `$$`.
+pub fn parts(value: &str) -> Result<Vec<Part<'_>>, &str> {
+    let mut parts = Vec::new();
+    let mut rest = value;
+    while let Some(dollar) = rest.find('$') {
+        let (text, from_dollar) = rest.split_at(dollar);
+        if !text.is_empty() {
+            parts.push(Part::Text(text));
+        }
+        let (part, after) = reference(from_dollar).ok_or(from_dollar)?;
+        parts.push(part);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    Ok(parts)
+}
+
+/// The names of the variables that a value refers to; none when it cannot be read.
+pub fn names(value: &str) -> Vec<&str> {
+    let variable = |part| match part {
+        Part::Variable(name) => Some(name),
+        Part::Text(_) | Part::Dollar => None,
+    };
+    parts(value).unwrap_or_default().into_iter().filter_map(variable).collect()
+}
+
+/// A value with every reference replaced.
+///
+/// # Errors
+/// The name of the first variable that `lookup` does not know.
+pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    // A value that cannot be read was refused when the manifest was; it stays as it is.
+    let Ok(parts) = parts(value) else { return Ok(value.to_owned()) };
+    let mut expanded = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => expanded.push_str(text),
+            Part::Dollar => expanded.push('$'),
+            Part::Variable(name) => expanded.push_str(&lookup(name).ok_or_else(|| name.to_owned())?),
+        }
+    }
+    Ok(expanded)
+}
+
+/// Whether a value is the same to a builder that quotes it or expands it again, and to one that does not.
+pub fn is_plain(value: &str) -> bool {
+    !value.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter))
+}
+
+/// The value with those references replaced that `extended` knows, by values of the same form. The others are
+/// left to the base image.
+pub(super) fn expand_extended(value: &str, extended: impl Fn(&str) -> Option<String>) -> String {
+    let Ok(parts) = parts(value) else { return value.to_owned() };
+    parts
+        .into_iter()
+        .map(|part| match part {
+            Part::Text(text) => text.to_owned(),
+            Part::Dollar => "$$".to_owned(),
+            Part::Variable(name) => extended(name).unwrap_or_else(|| format!("${{{name}}}")),
+        })
+        .collect()
+}
+
+/// The reference at the beginning of a text that begins with a dollar, and what follows it.
+fn reference(text: &str) -> Option<(Part<'_>, &str)> {
+    let after = text.strip_prefix('$')?;
+    if let Some(after) = after.strip_prefix('$') {
+        return Some((Part::Dollar, after));
+    }
+    if let Some(braced) = after.strip_prefix('{') {
+        let (name, after) = braced.split_once('}')?;
+        return is_name(name).then_some((Part::Variable(name), after));
+    }
+    let end = after.find(|letter: char| !is_letter(letter)).unwrap_or(after.len());
+    let (name, after) = after.split_at(end);
+    is_name(name).then_some((Part::Variable(name), after))
+}
+
+fn is_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(is_letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn references_are_names_with_and_without_braces_and_two_dollars_are_one() {
+        let lookup = |name: &str| Some(format!("<{name}>"));
+        for (value, expanded) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("/opt/bin:$PATH", "/opt/bin:<PATH>"),
+            ("${A}b$C.d", "<A>b<C>.d"),
+            ("$A$B", "<A><B>"),
+            ("$$A and $${B}", "$A and ${B}"),
+            ("é$_x1é", "é<_x1>é"),
+        ] {
+            assert_eq!(expand(value, lookup), Ok(expanded.to_owned()), "{value}");
+        }
+        assert_eq!(expand("$A", |_| None), Err("A".to_owned()));
+    }
+
+    #[test]
+    fn any_other_dollar_is_refused_with_what_follows_it() {
+        for (value, rest) in
+            [("a$", "$"), ("5$ each", "$ each"), ("$1", "$1"), ("${A", "${A"), ("${A:-b}", "${A:-b}"), ("${}", "${}"), ("$é", "$é")]
+        {
+            assert_eq!(parts(value), Err(rest), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_of_extended_images_are_inserted_and_the_rest_is_left_to_the_base() {
+        let extended = |name: &str| (name == "A").then(|| "$$5:${PATH}".to_owned());
+        assert_eq!(expand_extended("$A:${B}:$$", extended), "$$5:${PATH}:${B}:$$");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_and_dollars_can_always_be_written(text in ".{0,20}") {
+            let written = text.replace('$', "$$");
+            prop_assert_eq!(expand(&written, |_| None), Ok(text.clone()));
+            prop_assert_eq!(expand_extended(&written, |_| None), written);
+            let _ = parts(&text);
+        }
+    }
+}
