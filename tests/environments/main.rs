@@ -5,6 +5,7 @@
 mod bad_days;
 mod commands;
 mod compiling;
+mod contexts;
 mod dockerfile;
 mod packages;
 mod podman;

@@ -8,7 +8,8 @@ use tar::{EntryType, Header};
 
 use super::sources::{Item, ItemKind};
 use crate::base::error::Result;
-use crate::base::fs::{self, measure};
+use crate::base::fs::{self, Measured, measure};
+use crate::build::native::pack::Source;
 
 /// An archive that is being written.
 pub(super) struct Archive<W: Write> {
@@ -38,10 +39,8 @@ impl<W: Write> Archive<W> {
     pub(super) fn item(&mut self, place: &str, item: &Item) -> Result<()> {
         match &item.what {
             ItemKind::Folder => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
-            ItemKind::File { from, mode, measured } => {
-                let file = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-                self.entry(place, EntryType::Regular, *mode, measured.size, BufReader::with_capacity(1 << 18, file))
-            }
+            ItemKind::File { from, mode, measured } => self.measured(place, from, *mode, *measured),
+            ItemKind::Pipe => self.entry(place, EntryType::Fifo, 0o644, 0, io::empty()),
             ItemKind::Link(target) => {
                 let mut header = self.header(EntryType::Symlink, 0o777, 0);
                 self.tar.append_link(&mut header, place, target).map_err(|cause| fs::unwritable(&self.path, cause))
@@ -50,9 +49,15 @@ impl<W: Write> Archive<W> {
     }
 
     pub(super) fn file(&mut self, place: &str, from: &Path, mode: u32) -> Result<()> {
-        let size = measure(from)?.size;
-        let file = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-        self.entry(place, EntryType::Regular, mode, size, file)
+        self.measured(place, from, mode, measure(from)?)
+    }
+
+    /// Adds a file that must hold what it held when it was measured.
+    fn measured(&mut self, place: &str, from: &Path, mode: u32, measured: Measured) -> Result<()> {
+        let mut source = Source::open(from, measured)?;
+        let added = self.entry(place, EntryType::Regular, mode, measured.size, BufReader::with_capacity(1 << 18, &mut source));
+        // A source that cannot be read is the cause, and the archive only knows that something was.
+        source.finish().and(added)
     }
 
     pub(super) fn bytes(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
@@ -67,8 +72,6 @@ impl<W: Write> Archive<W> {
 
     fn entry(&mut self, place: &str, kind: EntryType, mode: u32, size: u64, content: impl io::Read) -> Result<()> {
         let mut header = self.header(kind, mode, size);
-        // A file that grows meanwhile must not run into the next entry.
-        let content = io::Read::take(content, size);
         self.tar.append_data(&mut header, place, content).map_err(|cause| fs::unwritable(&self.path, cause))
     }
 
@@ -81,5 +84,43 @@ impl<W: Write> Archive<W> {
         header.set_mtime(self.epoch);
         header.set_size(size);
         header
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn item(from: &Path) -> Item {
+        Item { to: "x".to_owned(), what: ItemKind::File { from: from.to_owned(), mode: 0o644, measured: measure(from).unwrap() } }
+    }
+
+    #[test]
+    fn a_file_that_changes_before_it_is_archived_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        for (then, why) in [("shorter", "it became shorter"), ("other content, longer", "it changed"), ("what it is, before", "it changed")]
+        {
+            std::fs::write(&file, "what it was before").unwrap();
+            let item = item(&file);
+            std::fs::write(&file, then).unwrap();
+            let error = Archive::new(Vec::new(), PathBuf::from("context"), 0).item("x", &item).unwrap_err();
+            assert!(error.chain().join(": ").contains(why), "{error:?}");
+        }
+        std::fs::write(&file, "here").unwrap();
+        let item = item(&file);
+        std::fs::remove_file(&file).unwrap();
+        assert!(Archive::new(Vec::new(), PathBuf::from("context"), 0).item("x", &item).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_an_entry_without_content() {
+        let mut archive = Archive::new(Vec::new(), PathBuf::from("context"), 7);
+        archive.item("pipe", &Item { to: "pipe".to_owned(), what: ItemKind::Pipe }).unwrap();
+        let bytes = archive.finish().unwrap();
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!((entry.header().entry_type(), entry.header().mtime().unwrap()), (EntryType::Fifo, 7));
     }
 }

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use union_build::key::{Inputs, Value};
+use union_build::key::{Inputs, LongList, Value};
 use union_build::spec::{self, Compression, Placed};
 
 use super::chain::{Settings, is_scratch};
-use super::docker::{context_of, dockerfile_items};
+use super::docker::{context_of, each_of_context};
 use super::environment::is_remote;
 use super::native::ca_bundle_hash;
+use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, items};
 use crate::base::error::Result;
 use crate::base::fs::measure;
@@ -31,8 +32,8 @@ pub struct Environment<'a> {
     pub tools: &'a [(Platform, BTreeMap<String, Digest>)],
     /// The generation of each spec of the chain in Union.lock.
     pub generations: &'a [u32],
-    /// Root of the workspace.
-    pub workspace: &'a Path,
+    /// Where its files come from.
+    pub roots: &'a SourceRoots,
 }
 
 /// The inputs of an environment: everything of an image but its code and its config.
@@ -59,9 +60,9 @@ pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
         inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
     }
     for spec in extended {
-        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key) }.add(spec, environment.workspace)?;
+        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key) }.add(spec, environment.roots)?;
     }
-    SpecInputs { inputs: &mut inputs, prefix: String::new() }.add(own, environment.workspace)?;
+    SpecInputs { inputs: &mut inputs, prefix: String::new() }.add(own, environment.roots)?;
     Ok(inputs)
 }
 
@@ -114,7 +115,7 @@ struct SpecInputs<'a> {
 }
 
 impl SpecInputs<'_> {
-    fn add(&mut self, spec: &spec::Image, workspace: &Path) -> Result<()> {
+    fn add(&mut self, spec: &spec::Image, roots: &SourceRoots) -> Result<()> {
         self.texts("apt-packages", &spec.apt_packages);
         self.texts("commands", &spec.commands);
         self.text("builder-options.network", spec.builder_options.network.as_ref());
@@ -122,8 +123,12 @@ impl SpecInputs<'_> {
         self.python(&spec.python);
         if let Some(dockerfile) = &spec.dockerfile {
             self.insert("dockerfile", Value::Hash(measure(dockerfile)?.hash));
-            let context = dockerfile_items(dockerfile, &context_of(spec, dockerfile), workspace)?;
-            self.insert("dockerfile context", Value::List(context.into_iter().map(item).collect()));
+            let mut context = LongList::default();
+            each_of_context(dockerfile, &context_of(spec, dockerfile), roots, &mut |found| {
+                context.push(&item(found));
+                Ok(())
+            })?;
+            self.insert("dockerfile context", context.finish());
         }
         if !spec.secrets.is_empty() {
             // Which ones a command may see, never what they hold.
@@ -132,17 +137,17 @@ impl SpecInputs<'_> {
         }
         // Cargo.lock feeds the key through the packages of the code that it pins.
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
-            let name = |path: &Path| format!("requirements {}", path.strip_prefix(workspace).unwrap_or(path).display());
+            let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(measure(path)?.hash));
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
                 self.insert(&name(&project), Value::Hash(measure(&project)?.hash));
             }
         }
-        self.copies(&spec.copy, workspace)
+        self.copies(&spec.copy, roots)
     }
 
-    fn copies(&mut self, copies: &[spec::Copy], workspace: &Path) -> Result<()> {
+    fn copies(&mut self, copies: &[spec::Copy], roots: &SourceRoots) -> Result<()> {
         let mut names = Vec::new();
         let mut seen = BTreeMap::new();
         for copy in copies {
@@ -151,7 +156,10 @@ impl SpecInputs<'_> {
             if *times > 1 {
                 name = format!("{name} ({times})");
             }
-            self.insert(&name, Value::List(items(copy, workspace)?.into_iter().map(item).collect()));
+            self.insert(&name, Value::List(items(copy, roots)?.into_iter().map(item).collect()));
+            if let Some(owner) = &copy.owner {
+                self.insert(&format!("{name} owner"), owner.value.as_str().into());
+            }
             names.push(name);
         }
         // Two may write to one place, and whether they do is known only with the base's links.
@@ -201,6 +209,7 @@ fn item(item: Item) -> Value {
     let what = match item.what {
         ItemKind::Folder => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.into()],
+        ItemKind::Pipe => vec!["pipe".into()],
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number(mode.into()), Value::Hash(measured.hash)],
     };
     Value::List([vec![item.to.into()], what].concat())

@@ -11,12 +11,17 @@ pub mod docker;
 pub mod environment;
 pub mod inputs;
 pub mod native;
+mod patterns;
 mod remembered;
 pub mod remote;
+mod roots;
 mod sources;
+mod walk;
 
 pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
+pub use roots::SourceRoots;
+pub use sources::problems as copy_problems;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,8 +48,8 @@ pub struct Recipe {
     /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
     /// base is an environment that was made before.
     pub steps: Vec<spec::Image>,
-    /// Root of the workspace; nothing outside of it is copied.
-    pub workspace: PathBuf,
+    /// Where its files come from.
+    pub roots: SourceRoots,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
     pub key: Key,
     /// One per platform, in the order declared.

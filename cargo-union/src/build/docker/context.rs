@@ -7,12 +7,15 @@ use std::path::Path;
 use union_build::diag::Code;
 
 use super::dockerfile::{self, APT_CONF, Ground};
-use super::{ignore, python};
+use super::python;
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::build::archive::Archive;
-use crate::build::sources::{Item, folder_items};
+use crate::build::patterns::Patterns;
+use crate::build::roots::SourceRoots;
+use crate::build::sources::Item;
+use crate::build::walk::{Filter, Purpose, walk};
 
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
@@ -31,47 +34,65 @@ pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, epoch: u64) -> Result
             }
         }
         files += step.spec.python.requirements.len();
-        for items in &step.copies {
-            context.copied(&format!("copy/{copied}"), items)?;
+        for copy in &step.copies {
+            context.copied(&format!("copy/{copied}"), &copy.items)?;
             copied += 1;
         }
     }
     finish(context)
 }
 
-/// Writes the context of a user's Dockerfile: its folder, without what `.dockerignore` leaves out.
-pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<Draft> {
+/// Writes the context of a user's Dockerfile.
+pub(super) fn of_dockerfile(cache: &Cache, dockerfile: &Path, folder: &Path, roots: &SourceRoots, epoch: u64) -> Result<Draft> {
     let mut context = archive(cache, epoch)?;
-    for item in items.iter().filter(|item| !item.to.is_empty()) {
-        context.item(&item.to, item)?;
-    }
+    each_of_context(dockerfile, folder, roots, &mut |item| match &*item.to {
+        "" => Ok(()),
+        place => context.item(place, &item),
+    })?;
     finish(context)
 }
 
-/// What is in the context of a user's Dockerfile, folders before what is in them.
+/// Goes through the context of a user's Dockerfile, directories before what is in them, as `docker build`
+/// takes it: without what `.dockerignore` leaves out, and with links as they stand. One thing at a time is
+/// in memory, for there may be very many.
 ///
 /// # Errors
-/// When the folder is outside of the workspace or something in it cannot be read.
-pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, workspace: &Path) -> Result<Vec<Item>> {
+/// What the visitor fails with; when the directory is outside of the workspace, or something in it cannot be
+/// read.
+pub(in crate::build) fn each_of_context(
+    dockerfile: &Path,
+    folder: &Path,
+    roots: &SourceRoots,
+    visit: &mut dyn FnMut(Item) -> Result<()>,
+) -> Result<()> {
     let outside = |code, path: &Path| {
         let error = Error::new(code, format!("the build context `{}` leaves the workspace", path.display()));
         error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`.")
     };
-    let root = workspace.canonicalize().map_err(|cause| fs::unreadable(workspace, cause))?;
+    let real_roots = roots.real();
     let real = folder.canonicalize().map_err(|cause| fs::unreadable(folder, cause))?;
-    if !real.starts_with(&root) {
+    if !real_roots.contain(&real) {
         return Err(outside(Code::CopyOutside, folder));
     }
     let name = name_in(dockerfile, folder).ok_or_else(|| {
         let error = Error::new(Code::PathInvalid, format!("`{}` is not in its build context `{}`", dockerfile.display(), folder.display()));
         error.help("Move the Dockerfile into its context, or set `builder-options.context` to a folder that it is in.")
     })?;
-    let ignored = ignore::Ignored::read(&real, dockerfile)?;
-    // Builders need the Dockerfile itself, whatever a rule says.
-    folder_items(&real, &|path| path != name && ignored.has(path)).map_err(|error| match error.code() {
-        Code::CopyThroughSymlink => outside(Code::CopyThroughSymlink, folder).because(error),
-        _ => error,
-    })
+    // Builders need the Dockerfile itself, whatever a pattern says.
+    let filter = Filter { patterns: vec![(ignored(&real, dockerfile)?, String::new())], git: false, keep: Some(name) };
+    walk(&real, &real_roots, Purpose::Context, &filter, &mut |found| visit(Item::of(found, None)?)).map(drop)
+}
+
+/// The patterns for a Dockerfile: a file of its own name beside it, else the context's.
+fn ignored(context: &Path, dockerfile: &Path) -> Result<Patterns> {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    for path in [Path::new(&own), &context.join(".dockerignore")] {
+        if let Some(text) = fs::read_if_exists(path)? {
+            return Patterns::of_file(&text, path);
+        }
+    }
+    Ok(Patterns::default())
 }
 
 /// The path of a Dockerfile in its context.

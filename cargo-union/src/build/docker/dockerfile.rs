@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use union_build::spec;
 
 use super::python;
-use crate::build::sources::{Item, ItemKind};
+use crate::build::sources::{Item, ItemKind, owner_words};
 
 /// Where the authority of `build-ca` is while something runs.
 pub(super) const AUTHORITY: &str = "/run/union/ca.crt";
@@ -48,7 +48,14 @@ pub(super) enum Caches {
 /// One spec, and what its copies bring.
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
-    pub(super) copies: Vec<Vec<Item>>,
+    pub(super) copies: Vec<Copied>,
+}
+
+/// What one `copy` brings.
+pub(super) struct Copied {
+    pub(super) items: Vec<Item>,
+    /// Who owns it, as the manifest says.
+    pub(super) owner: Option<String>,
 }
 
 /// Writes the text.
@@ -65,8 +72,8 @@ pub(super) fn text(ground: &Ground<'_>) -> String {
         writer.apt(&step.spec.apt_packages);
         let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
-        for items in &step.copies {
-            writer.copy(items);
+        for copied in &step.copies {
+            writer.copy(copied);
         }
         for command in &step.spec.commands {
             writer.run(&secrets(step.spec), &[], &command.value);
@@ -144,15 +151,16 @@ impl Writer {
         self.run(&mounts, &variables, &command);
     }
 
-    fn copy(&mut self, items: &[Item]) {
-        let Some(first) = items.first() else { return };
+    fn copy(&mut self, copied: &Copied) {
+        let Some(first) = copied.items.first() else { return };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
         let pair = match first.what {
             ItemKind::Folder => [format!("{source}/"), format!("{}/", word(&format!("/{}", first.to)))],
-            ItemKind::File { .. } | ItemKind::Link(_) => [source, word(&format!("/{}", first.to))],
+            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe => [source, word(&format!("/{}", first.to))],
         };
-        self.line(&format!("COPY {}", json(&pair)));
+        let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner))));
+        self.line(&format!("COPY {}{}", owner.unwrap_or_default(), json(&pair)));
     }
 }
 

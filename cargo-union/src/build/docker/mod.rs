@@ -5,7 +5,6 @@
 
 mod context;
 mod dockerfile;
-mod ignore;
 mod layers;
 mod log;
 mod python;
@@ -22,7 +21,7 @@ use union_build::spec;
 use super::base::Base;
 use super::chain::Settings;
 use super::environment::without_steps;
-use super::{Builder, LockedBase, PlatformRecipe, Recipe, Reporter, Start, sources};
+use super::{Builder, LockedBase, PlatformRecipe, Recipe, Reporter, SourceRoots, Start, sources};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
@@ -34,11 +33,11 @@ use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, PlatformImage};
-use dockerfile::{Caches, Ground, Step};
+use dockerfile::{Caches, Copied, Ground, Step};
 use log::Log;
 use secrets::Secrets;
 
-pub(super) use context::dockerfile_items;
+pub(super) use context::each_of_context;
 
 /// Builds environments in a container engine.
 pub struct DockerBuilder {
@@ -90,7 +89,7 @@ impl DockerBuilder {
         let recipe = Recipe {
             chain: vec![step.clone()],
             steps: vec![step],
-            workspace: PathBuf::new(),
+            roots: SourceRoots::default(),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
             told: BTreeMap::new(),
@@ -106,7 +105,7 @@ impl DockerBuilder {
         if packages.is_empty() {
             return Ok(ready.name);
         }
-        let steps = with_copies(&recipe.steps, &recipe.workspace)?;
+        let steps = with_copies(&recipe.steps, &recipe.roots)?;
         building.of_steps(&steps, &ready).await
     }
 
@@ -157,8 +156,8 @@ impl Builder for DockerBuilder {
 ///
 /// # Errors
 /// When a copied file cannot be read.
-pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
-    let steps = with_copies(steps, workspace)?;
+pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, roots: &SourceRoots) -> Result<String> {
+    let steps = with_copies(steps, roots)?;
     Ok(dockerfile::text(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked }))
 }
 
@@ -174,9 +173,12 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
 }
 
-fn with_copies<'a>(steps: &'a [spec::Image], workspace: &Path) -> Result<Vec<Step<'a>>> {
+fn with_copies<'a>(steps: &'a [spec::Image], roots: &SourceRoots) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copies = spec.copy.iter().map(|copy| sources::items(copy, workspace)).collect::<Result<Vec<_>>>()?;
+        let copied = |copy: &spec::Copy| {
+            Ok(Copied { items: sources::items(copy, roots)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) })
+        };
+        let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
         Ok(Step { spec, copies })
     };
     steps.iter().map(step).collect()
@@ -201,7 +203,7 @@ struct Ready {
 
 impl Building<'_> {
     async fn build(&self) -> Result<PlatformImage> {
-        let mut steps = with_copies(&self.recipe.steps, &self.recipe.workspace)?;
+        let mut steps = with_copies(&self.recipe.steps, &self.recipe.roots)?;
         let mut made = None;
         let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
             (_, Some(dockerfile)) => {
@@ -226,8 +228,7 @@ impl Building<'_> {
     /// Builds what a user's own Dockerfile says.
     async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
         let folder = context_of(spec, path);
-        let items = dockerfile_items(path, &folder, &self.recipe.workspace)?;
-        let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
+        let context = context::of_dockerfile(&self.builder.cache, path, &folder, &self.recipe.roots, self.recipe.source_date_epoch)?;
         let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
         self.solve(context, dockerfile, self.name("dockerfile"), stage).await

@@ -209,7 +209,7 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, mut files: FileIndex) -
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.copy, &recipe.workspace, &mut files)?, "cargo union: copy"));
+        layers.push((place::copies(&spec.key, &spec.copy, &recipe.roots, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
         layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &mut files)?, "cargo union: ca-certificates"));
@@ -244,7 +244,7 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     let mut entries = vec![Entry::folder(parent), Entry::folder(folder)];
     for Executable { name, path } in executables {
         let what = What::File(path.clone(), measure(path)?);
-        entries.push(Entry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, what });
+        entries.push(Entry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, group: 0, what });
     }
     Ok(entries)
 }

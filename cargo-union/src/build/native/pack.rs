@@ -29,8 +29,10 @@ pub(super) struct Entry {
     pub(super) path: String,
     /// Permission bits.
     pub(super) mode: u32,
-    /// User and group.
+    /// Number of the user.
     pub(super) owner: u64,
+    /// Number of the group.
+    pub(super) group: u64,
     pub(super) what: What,
 }
 
@@ -49,7 +51,7 @@ pub(super) enum What {
 impl Entry {
     /// A folder as every system has them.
     pub(super) fn folder(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o755, owner: 0, what: What::Folder }
+        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, what: What::Folder }
     }
 
     fn content(&self) -> Value {
@@ -157,7 +159,8 @@ fn content_key(entries: &[Entry], packing: Packing) -> String {
             What::Link(_) => "link",
         };
         let (mode, owner) = (Value::Number(entry.mode.into()), Value::Number(entry.owner as i64));
-        Value::List(vec![entry.path.as_str().into(), kind.into(), mode, owner, entry.content()])
+        let group = (entry.group != entry.owner).then(|| Value::Text(entry.group.to_string()));
+        Value::List([entry.path.as_str().into(), kind.into(), mode, owner, entry.content()].into_iter().chain(group).collect())
     });
     inputs.insert("entries", Value::List(entries.collect()));
     inputs.key("layer").to_string()
@@ -189,7 +192,7 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
         let mut header = Header::new_gnu();
         header.set_mode(entry.mode);
         header.set_uid(entry.owner);
-        header.set_gid(entry.owner);
+        header.set_gid(entry.group);
         header.set_mtime(epoch);
         header.set_size(0);
         match &entry.what {
@@ -219,7 +222,7 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
 
 /// A file that must hold exactly what it held when it was measured: the tar's header promises its
 /// size before the content is read, and the cache knows the layer by its content.
-struct Source<'a> {
+pub(in crate::build) struct Source<'a> {
     path: &'a Path,
     file: File,
     left: u64,
@@ -229,13 +232,13 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn open(path: &'a Path, measured: Measured) -> Result<Self> {
+    pub(in crate::build) fn open(path: &'a Path, measured: Measured) -> Result<Self> {
         let file = File::open(path).map_err(|cause| fs::unreadable(path, cause))?;
         Ok(Self { path, file, left: measured.size, measured, hash: Sha256::new(), fault: None })
     }
 
     /// Says what went wrong with the file, if it was the file.
-    fn finish(self) -> Result<()> {
+    pub(in crate::build) fn finish(self) -> Result<()> {
         if let Some(cause) = self.fault {
             return Err(fs::unreadable(self.path, cause));
         }
@@ -291,7 +294,7 @@ mod tests {
     }
 
     fn bytes(path: &str, content: &[u8]) -> Entry {
-        Entry { path: path.to_owned(), mode: 0o644, owner: 0, what: What::Bytes(content.to_vec()) }
+        Entry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what: What::Bytes(content.to_vec()) }
     }
 
     fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
@@ -327,7 +330,7 @@ mod tests {
         let path = folder.path().join("binary");
         std::fs::write(&path, "binary").unwrap();
         let measured = measure(&path).unwrap();
-        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) }];
+        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) }];
         let first = layer(&cache, entries(), PACKING).unwrap();
         // Packing would now fail, so what follows comes from the cache.
         std::fs::remove_file(&path).unwrap();
@@ -346,7 +349,7 @@ mod tests {
             std::fs::write(&path, "what it was before").unwrap();
             let measured = measure(&path).unwrap();
             std::fs::write(&path, then).unwrap();
-            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) };
+            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
             assert_eq!(error.chain()[1], why);
         }
@@ -357,7 +360,7 @@ mod tests {
     fn names_and_targets_of_any_length_come_back() {
         let (_folder, cache) = cache();
         let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
-        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, what: What::Link(long.clone()) };
+        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, what: What::Link(long.clone()) };
         let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
         let tar = unpacked(&cache, &layer);
         let mut archive = tar::Archive::new(&tar[..]);

@@ -75,7 +75,7 @@ fn pack(cache: &Cache, recipe: &Recipe, base: String, checked: bool) -> Result<O
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     let archive = Archive::new(GzBuilder::new().mtime(0).write(draft, Compression::default()), path.clone(), recipe.source_date_epoch);
-    let mut steps = Steps::new(archive, &recipe.workspace);
+    let mut steps = Steps::new(archive, &recipe.roots);
     steps.add(recipe)?;
     steps.steps.push(Step::Env(variables(recipe, checked)));
     let Steps { steps, archive, has_files, .. } = steps;

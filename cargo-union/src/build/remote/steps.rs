@@ -11,7 +11,7 @@ use crate::build::archive::Archive;
 use crate::build::chain::Settings;
 use crate::build::native::BINARIES;
 use crate::build::sources::items;
-use crate::build::{Executable, Recipe};
+use crate::build::{Executable, Recipe, SourceRoots};
 use crate::image::order::{PipOptions, Step};
 
 /// Where TLS clients look for the authorities that they trust.
@@ -24,14 +24,14 @@ pub(super) struct Steps<'a, W: Write> {
     pub(super) archive: Archive<W>,
     /// Whether there is anything in the archive.
     pub(super) has_files: bool,
-    pub(super) workspace: &'a Path,
+    pub(super) roots: &'a SourceRoots,
     copied: usize,
 }
 
 impl<'a, W: Write> Steps<'a, W> {
     /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, workspace: &'a Path) -> Self {
-        Self { steps: Vec::new(), archive, has_files: false, workspace, copied: 0 }
+    pub(super) fn new(archive: Archive<W>, roots: &'a SourceRoots) -> Self {
+        Self { steps: Vec::new(), archive, has_files: false, roots, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
@@ -58,7 +58,7 @@ impl<'a, W: Write> Steps<'a, W> {
         for copy in &spec.copy {
             let place = format!("copy/{}", self.copied);
             self.copied += 1;
-            let items = items(copy, self.workspace)?;
+            let items = items(copy, self.roots)?;
             let to = items.first().map_or("", |item| &item.to).to_owned();
             self.archive.copied(&place, &items)?;
             self.has_files = true;

@@ -252,7 +252,7 @@ impl Package<'_> {
         let (contents, now) = try_join(packed, reloaded).await?;
         let again = Snapshot::take(&self.work.scope.cargo, &now, &self.work.scope.cache, &**self.ui).await?;
         let package = now.package(&self.declared.package.name).unwrap_or(&self.declared.package);
-        needed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &now, &again))?;
+        needed.iter().try_for_each(|keyed| keyed.check_unmoved(package, &again))?;
         let publishing = missing.iter().zip(contents).map(|(image, content)| self.publish(image, content));
         let published = stream::iter(publishing).buffer_unordered(self.work.jobs).try_collect().await?;
         Ok(Outcome { published, described })
@@ -272,7 +272,7 @@ impl Package<'_> {
         Recipe {
             chain: keyed.chain.clone(),
             steps: keyed.left.clone(),
-            workspace: self.session.workspace.root.clone(),
+            roots: keyed.roots().clone(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),
             told: describing::labels(described),

@@ -26,30 +26,42 @@ fn spec(table: &str) -> Image {
     spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()
 }
 
-fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&str>) -> String {
+fn written(spec: &Image, copies: Vec<Copied>, authority: bool, user: Option<&str>) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
     text(&Ground { steps: &[Step { spec, copies }], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked })
 }
 
-fn file(to: &str) -> Vec<Item> {
+fn file(to: &str, owner: Option<&str>) -> Copied {
     let measured = crate::base::fs::Measured { size: 0, hash: [0; 32] };
-    vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }]
+    let items = vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
+    Copied { items, owner: owner.map(str::to_owned) }
 }
 
 #[test]
 fn packages_come_first_then_copies_then_commands() {
     let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
-    let folder = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
+    let items = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
+    let folder = Copied { items, owner: None };
     let expected = r#"FROM base:1
 USER 0:0
 RUN --mount=type=bind,source=.union.apt.conf,target=/run/union/apt.conf --mount=type=cache,target=/run/union/apt,sharing=locked --mount=type=cache,target=/run/union/lists,sharing=locked ["/usr/bin/env","APT_CONFIG=/run/union/apt.conf","DEBIAN_FRONTEND=noninteractive","/bin/sh","-c","apt-get update && apt-get install --yes --no-install-recommends libpq5 tini"]
 COPY ["copy/0/","/etc/app/"]
 COPY ["copy/1","/srv/x"]
+COPY --chown=1000:1000 ["copy/2","/srv/y"]
+COPY --chown=app:staff ["copy/3","/srv/z"]
 RUN ["/bin/sh","-c","ldconfig"]
 USER app:app
 "#;
-    assert_eq!(written(&spec, vec![folder, file("srv/x")], false, Some("app:app")), expected);
+    assert_eq!(
+        written(
+            &spec,
+            vec![folder, file("srv/x", None), file("srv/y", Some("1000")), file("srv/z", Some("app:staff"))],
+            false,
+            Some("app:app")
+        ),
+        expected
+    );
 }
 
 #[test]
@@ -152,7 +164,7 @@ proptest! {
             builder_config: BuilderConfig::default(),
             ..spec("")
         };
-        let text = written(&spec, vec![file(&path)], false, Some(&path));
+        let text = written(&spec, vec![file(&path, None)], false, Some(&path));
         let lines: Vec<&str> = text.split('\n').collect();
         // FROM, USER, COPY, one RUN each, USER, and what follows the last line's end.
         prop_assert_eq!(lines.len(), 5 + commands.len());

@@ -7,9 +7,9 @@ use union_build::key::{Inputs, Key};
 use union_build::spec;
 
 use super::Ask;
-use crate::build::LockedBase;
 use crate::build::environment::{self, tools};
 use crate::build::inputs::{Environment, environment_inputs};
+use crate::build::{LockedBase, SourceRoots};
 use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
@@ -44,6 +44,8 @@ impl Made {
 /// What environments are made upon.
 #[derive(Clone, Debug)]
 pub(super) struct Ground {
+    /// Where the files of the package's images come from.
+    pub(in crate::command) roots: SourceRoots,
     /// The base's digest for each platform.
     pub(super) bases: Vec<(Platform, Option<Digest>)>,
     /// Images with tools for each platform.
@@ -54,7 +56,7 @@ pub(super) struct Ground {
 
 impl Ground {
     /// The inputs of what some specs make.
-    pub(super) fn inputs(&self, steps: &[spec::Image], workspace: &Workspace) -> Result<Inputs> {
+    pub(super) fn inputs(&self, steps: &[spec::Image]) -> Result<Inputs> {
         let needed = tools(steps);
         let tools = self.tools.iter().map(|(platform, tools)| {
             let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
@@ -62,13 +64,12 @@ impl Ground {
         });
         let tools: Vec<_> = tools.collect();
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
-        let environment =
-            Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, workspace: &workspace.root };
+        let environment = Environment { chain: steps, bases: &self.bases, tools: &tools, generations: &generations, roots: &self.roots };
         Ok(environment_inputs(&environment)?)
     }
 
-    pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
-        let key = self.inputs(&environment.all_steps(), workspace)?.key("environment");
+    pub(super) fn made(&self, environment: environment::Environment) -> Result<Made> {
+        let key = self.inputs(&environment.all_steps())?.key("environment");
         let needed = environment.tools();
         let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
             tools
@@ -78,7 +79,7 @@ impl Ground {
                 .collect()
         };
         let tools = self.tools.iter().map(of).collect();
-        let start = environment.start.map(|start| self.made(*start, workspace)).transpose()?.map(Box::new);
+        let start = environment.start.map(|start| self.made(*start)).transpose()?.map(Box::new);
         Ok(Made { start, steps: environment.steps, key, tools })
     }
 }
@@ -86,6 +87,7 @@ impl Ground {
 /// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
 pub(super) async fn ground(
     declared: &Declared,
+    workspace: &Workspace,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
     lock: &mut UnionLock,
@@ -102,6 +104,7 @@ pub(super) async fn ground(
     }
     let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
     Ok(Ground {
+        roots: declared.roots(workspace),
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,
         generations: chain.iter().map(generation).collect(),

@@ -11,9 +11,9 @@ use union_build::spec::{self, Base, Spec};
 use super::bases::{self, Policy};
 use crate::base::cache::Cache;
 use crate::base::error::Error;
-use crate::build::LockedBase;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
+use crate::build::{LockedBase, SourceRoots};
 use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
@@ -74,6 +74,11 @@ impl Keyed {
         self.chain.last().expect("a chain ends with the image's own spec")
     }
 
+    /// Where its files come from.
+    pub(in crate::command) fn roots(&self) -> &SourceRoots {
+        &self.ground.roots
+    }
+
     /// Whether the backend makes it.
     pub(in crate::command) fn is_remote(&self) -> bool {
         environment::is_remote(self.spec())
@@ -101,8 +106,8 @@ impl Keyed {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(in crate::command) fn check_unmoved(&self, package: &Package, workspace: &Workspace, again: &Snapshot<'_>) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace)?;
+    pub(in crate::command) fn check_unmoved(&self, package: &Package, again: &Snapshot<'_>) -> Result<()> {
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries())?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec())));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
@@ -167,12 +172,12 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, lock, ask).await?;
+    let ground = made::ground(declared, workspace, &chain, &bases, lock, ask).await?;
     let (made, left) = environment::Environment::of(&chain);
-    let made = made.map(|made| ground.made(made, workspace)).transpose()?;
+    let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, workspace)?;
+    let own = own_inputs(&chain, &ground, &binaries)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -208,14 +213,14 @@ fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace) -> Result<Own> {
+fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String]) -> Result<Own> {
     let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries)?;
     let spec = chain.last().expect("a chain ends with the image's own spec");
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
-    Ok(Own { environment: ground.inputs(chain, workspace)?, config })
+    Ok(Own { environment: ground.inputs(chain)?, config })
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.
