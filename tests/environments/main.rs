@@ -9,6 +9,7 @@ mod contexts;
 mod dockerfile;
 mod packages;
 mod podman;
+mod private;
 mod python;
 mod secrets;
 mod shared;

@@ -8,6 +8,7 @@ mod dockerfile;
 mod layers;
 mod log;
 mod python;
+mod references;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -26,13 +27,13 @@ use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::base::process::Environment;
-use crate::engine::{Engine, Engines, Failed, Request};
+use crate::engine::{Engine, Engines, Failed, Pulls, Request};
 use crate::image::config::{self, Wanted};
 use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
-use crate::image::{BaseSource, Image, PlatformImage};
+use crate::image::{BaseSource, Image, Logins, PlatformImage};
 use dockerfile::{Caches, Copied, Ground, Step};
 use log::Log;
 use secrets::Secrets;
@@ -44,6 +45,8 @@ pub struct DockerBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
     engines: Arc<Engines>,
+    /// The logins for images that the engine pulls by itself.
+    logins: Arc<dyn Logins>,
     /// Where secrets, authorities and proxies are looked for.
     environment: Environment,
     /// The folder of the logs.
@@ -57,11 +60,12 @@ impl DockerBuilder {
         cache: Cache,
         source: Arc<dyn BaseSource>,
         engines: Arc<Engines>,
+        logins: Arc<dyn Logins>,
         environment: Environment,
         logs: PathBuf,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
-        Self { cache, source, engines, environment, logs, reporter }
+        Self { cache, source, engines, logins, environment, logs, reporter }
     }
 
     /// The engine that it works with.
@@ -201,6 +205,15 @@ struct Ready {
     layers: Vec<Layer>,
 }
 
+/// What an engine is to build.
+struct Solve {
+    context: Draft,
+    dockerfile: String,
+    name: String,
+    stage: Option<String>,
+    pulls: Pulls,
+}
+
 impl Building<'_> {
     async fn build(&self) -> Result<PlatformImage> {
         let mut steps = with_copies(&self.recipe.steps, &self.recipe.roots)?;
@@ -231,7 +244,10 @@ impl Building<'_> {
         let context = context::of_dockerfile(&self.builder.cache, path, &folder, &self.recipe.roots, self.recipe.source_date_epoch)?;
         let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
-        self.solve(context, dockerfile, self.name("dockerfile"), stage).await
+        let text = fs::read(path)?;
+        let repositories = references::repositories(&String::from_utf8_lossy(&text));
+        let pulls = Pulls { repositories, logins: Some(self.builder.logins.clone()) };
+        self.solve(Solve { context, dockerfile, name: self.name("dockerfile"), stage, pulls }).await
     }
 
     async fn of_steps(&self, steps: &[Step<'_>], ready: &Ready) -> Result<String> {
@@ -243,7 +259,8 @@ impl Building<'_> {
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
-        self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
+        let (dockerfile, name) = (context::DOCKERFILE.to_owned(), self.name("environment"));
+        self.solve(Solve { context, dockerfile, name, stage: None, pulls: Pulls::default() }).await
     }
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
@@ -269,7 +286,8 @@ impl Building<'_> {
         Ok(ready)
     }
 
-    async fn solve(&self, context: Draft, dockerfile: String, name: String, stage: Option<String>) -> Result<String> {
+    async fn solve(&self, solve: Solve) -> Result<String> {
+        let Solve { context, dockerfile, name, stage, pulls } = solve;
         let network = self.recipe.steps.iter().rev().find_map(|spec| spec.builder_options.network.as_ref());
         let request = Request {
             context: context.path().to_owned(),
@@ -280,6 +298,7 @@ impl Building<'_> {
             network: network.map(|network| network.value.clone()).filter(|network| network != "default"),
             arguments: self.builder.proxies(),
             secrets: self.secrets.values(),
+            pulls,
         };
         let built = self.engine.build(&request, self.log).await;
         built.map(|id| id.to_string()).map_err(|failed| self.failed(failed))
@@ -298,11 +317,14 @@ impl Building<'_> {
                 };
                 let last = self.log.last();
                 let said = if last.is_empty() { said } else { format!("{said}; its last lines:\n{}", last.join("\n")) };
+                let refused = is_refusal(&why);
                 let emulated = *platform != *self.engine.platform() && why.contains("exec format error");
                 let error = Error::new(Code::BuildFailed, what).because(said);
                 error.help(if emulated {
                     let own = self.engine.platform();
                     format!("The engine runs {own}, and {platform} needs emulation: install qemu-user-static with binfmt-support, or drop the platform.")
+                } else if refused {
+                    format!("A registry refused an image of the Dockerfile: log in with `docker login` and its host, or ask for access. The whole log is `{log}`.")
                 } else {
                     format!("Correct the step. The whole log is `{log}`.")
                 })
@@ -362,6 +384,13 @@ fn nothing_more(step: &Step<'_>) -> bool {
     let spec = step.spec;
     let python = spec.python.needs_uv() || spec.python.needs_micromamba();
     spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
+}
+
+/// Whether what an engine says of a step is that a registry did not let it in.
+fn is_refusal(why: &str) -> bool {
+    let why = why.to_lowercase();
+    let words = ["401 unauthorized", "403 forbidden", "authentication required", "authorization failed", "no basic auth credentials"];
+    words.iter().any(|word| why.contains(word)) || why.contains("pull access denied") || why.contains("access to the resource is denied")
 }
 
 /// How a step ended, without the command that is shown already: `exit code: 100`.

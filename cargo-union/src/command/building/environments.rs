@@ -34,7 +34,8 @@ pub(in crate::command) fn docker_builder(
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
     let logs = logs(workspace, package);
-    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), environment, logs, ui.clone())
+    let logins = destinations.registry.clone();
+    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, ui.clone())
 }
 
 /// Where the logs of a package's builds are.
