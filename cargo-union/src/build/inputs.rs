@@ -14,6 +14,7 @@ use super::chain::{Settings, is_scratch};
 use super::docker::{context_of, each_of_context};
 use super::environment::is_remote;
 use super::native::ca_bundle_hash;
+use super::requirements;
 use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, items};
 use crate::base::error::Result;
@@ -139,6 +140,9 @@ impl SpecInputs<'_> {
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(measure(path)?.hash));
+            for named in requirements::named_by(path, roots)? {
+                self.insert(&name(&named), Value::Hash(measure(&named)?.hash));
+            }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
                 self.insert(&name(&project), Value::Hash(measure(&project)?.hash));

@@ -14,12 +14,14 @@ pub mod native;
 mod patterns;
 mod remembered;
 pub mod remote;
+mod requirements;
 mod roots;
 mod sources;
 mod walk;
 
 pub use chain::Settings;
 pub use remembered::{Remembered, is_remembered};
+pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
 pub use sources::problems as copy_problems;
 

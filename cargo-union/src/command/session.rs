@@ -6,7 +6,7 @@ use union_build::spec::{self, Facts, Overrides, Setting, Spec};
 
 use super::backend;
 use crate::base::error::Error;
-use crate::build::{SourceRoots, copy_problems};
+use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::flyte::config::Config as FlyteConfig;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
@@ -86,7 +86,9 @@ fn load(workspace: &Workspace, package: &Package, overrides: &Overrides) -> (Opt
     };
     let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts);
     if let Some(spec) = &spec {
-        problems.extend(copy_problems(spec.images.values(), &roots(workspace, package)));
+        let roots = roots(workspace, package);
+        problems.extend(copy_problems(spec.images.values(), &roots));
+        problems.extend(requirement_problems(spec.images.values(), &roots));
     }
     (spec, problems, settings)
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use union_build::diag::Code;
 
 use super::dockerfile::{self, APT_CONF, Ground};
-use super::python;
+use super::python::{self, LockFile};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::build::archive::Archive;
 use crate::build::patterns::Patterns;
+use crate::build::requirements;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::Item;
 use crate::build::walk::{Filter, Purpose, walk};
@@ -21,13 +22,17 @@ use crate::build::walk::{Filter, Purpose, walk};
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// Writes the context of a Dockerfile of ours.
-pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, epoch: u64) -> Result<Draft> {
+pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, roots: &SourceRoots, epoch: u64) -> Result<Draft> {
     let mut context = archive(cache, epoch)?;
     context.bytes(DOCKERFILE, dockerfile::text(ground).as_bytes())?;
     context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
     let (mut copied, mut files) = (0, 0);
     for step in ground.steps {
         for (file, project) in python::files(step.spec, files) {
+            if project.is_none() {
+                python_list(&mut context, &file, roots)?;
+                continue;
+            }
             context.file(&file.place, file.from, 0o644)?;
             if let Some(project) = project {
                 context.file(&file.place.replace("uv.lock", "pyproject.toml"), &project, 0o644)?;
@@ -40,6 +45,19 @@ pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, epoch: u64) -> Result
         }
     }
     finish(context)
+}
+
+/// Adds a list of Python packages, and what it names.
+fn python_list(context: &mut Archive<Draft>, list: &LockFile<'_>, roots: &SourceRoots) -> Result<()> {
+    let place = list.place.rsplit_once('/').map_or("", |(place, _)| place);
+    for file in requirements::follow(list.from, &list.folder, roots)? {
+        let place = format!("{place}/{}", file.name);
+        match file.text {
+            Some(text) => context.bytes(&place, text.as_bytes())?,
+            None => context.file(&place, &file.path, 0o644)?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes the context of a user's Dockerfile.

@@ -258,7 +258,7 @@ impl Building<'_> {
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
-        let context = context::of_steps(&self.builder.cache, &ground, self.recipe.source_date_epoch)?;
+        let context = context::of_steps(&self.builder.cache, &ground, &self.recipe.roots, self.recipe.source_date_epoch)?;
         let (dockerfile, name) = (context::DOCKERFILE.to_owned(), self.name("environment"));
         self.solve(Solve { context, dockerfile, name, stage: None, pulls: Pulls::default() }).await
     }
