@@ -124,3 +124,33 @@ fn nothing_can_run_on_scratch() {
         Project::package("hello").union("[package.metadata.union.images.default]\nbase-image = \"scratch\"\ncommands = [\"ldconfig\"]\n");
     project.run(["check"]).exits(2).fails_with("U0104").stderr_has("nothing can run on `scratch`").stderr_has("debian:trixie-slim");
 }
+
+#[test]
+fn lists_that_name_other_files_are_followed_and_part_of_the_key() {
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"py/requirements.txt\"]\n")
+        .file("py/requirements.txt", "-r base.txt\n-c ../constraints.txt\n")
+        .file("py/base.txt", "numpy\n")
+        .file("constraints.txt", "numpy<3\n");
+    project.run(["check"]).succeeds();
+    for (line, code, why) in [
+        ("-e ../lib", "U0104", "is a directory on this disk"),
+        ("-r absent.txt", "U0004", "`absent.txt` cannot be read"),
+        ("-r /etc/hosts", "U0113", "outside of the workspace"),
+    ] {
+        project.write("py/base.txt", format!("numpy\n{line}\n"));
+        project.run(["check"]).exits(2).fails_with(code).stderr_has("py/base.txt:2:").stderr_has(why).stderr_has("Cargo.toml:8:17");
+    }
+    project.write("py/base.txt", "numpy\n");
+    project.run(["check", "--builder", "remote"]).exits(2).fails_with("U0117").stderr_has("py/requirements.txt:1:4");
+}
+
+#[test]
+fn a_lock_file_of_uv_with_packages_of_this_disk_is_refused_at_its_line() {
+    let lock = "version = 1\n\n[[package]]\nname = \"lib\"\nsource = { editable = \"../lib\" }\n";
+    let project = Project::package("hello")
+        .union("[package.metadata.union.images.default]\nbase-image = \"python:3.12-slim\"\nrequirements = [\"uv.lock\"]\n")
+        .file("uv.lock", lock)
+        .file("pyproject.toml", "[project]\nname = \"app\"\n");
+    project.run(["check"]).exits(2).fails_with("U0104").stderr_has("uv.lock:5:1").stderr_has("`../lib` is a package on this disk");
+}

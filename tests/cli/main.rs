@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod copies;
 mod dockerfile;
 mod flyte_config;
 mod inputs;

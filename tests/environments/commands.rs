@@ -129,3 +129,22 @@ fn a_step_has_the_network_that_the_manifest_gives_it() {
         assert_eq!(devices, "1", "{kind}: only the loopback device");
     }
 }
+
+#[test]
+fn a_copy_with_an_owner_can_be_written_by_that_user_whoever_copies_it() {
+    let world = World::new();
+    let copies = "copy = [{ from = \"data\", to = \"/srv/app/named\", owner = \"nobody\" },\n\
+        { from = \"data\", to = \"/srv/app/pair\", owner = \"nobody:daemon\" },\n\
+        { from = \"data/file\", to = \"/srv/file\", owner = \"1234\" }]\nuser = \"nobody\"\n";
+    let list = "touch /srv/app/named/new /srv/app/named/deep/new && cd /srv && stat -c '%n %u:%g %a' app app/named app/named/deep app/named/link \
+        app/pair/file file";
+    let mut seen = Vec::new();
+    for more in ["", "commands = [\"true\"]"] {
+        let project = world.project(&format!("{copies}{more}")).file("data/file", "x").file("data/deep/a", "x");
+        std::os::unix::fs::symlink("file", project.path("data/link")).unwrap();
+        seen.push(shell(&project.run(["build"]).succeeds(), list));
+    }
+    let expected = "app 65534:65534 755\napp/named 65534:65534 755\napp/named/deep 65534:65534 755\napp/named/link 65534:65534 777\n\
+        app/pair/file 65534:1 644\nfile 1234:1234 644";
+    assert_eq!(seen, [expected, expected]);
+}

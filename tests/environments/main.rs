@@ -5,10 +5,12 @@
 mod bad_days;
 mod commands;
 mod compiling;
+mod contexts;
 mod dockerfile;
 mod moved;
 mod packages;
 mod podman;
+mod private;
 mod python;
 mod secrets;
 mod shared;

@@ -38,13 +38,15 @@ fn packages_and_lock_files_are_installed_into_the_base_s_python() {
     let python = Python::new();
     let project = python
         .project("pip-packages = [\"six==1.16.0\"]\nrequirements = [\"Cargo.lock\", \"requirements-prod.txt\"]")
-        .file("requirements-prod.txt", "toolz==0.12.1\n");
+        .file("requirements-prod.txt", "-r py/base.txt\n-c py/constraints.txt\n")
+        .file("py/base.txt", "toolz\n")
+        .file("py/constraints.txt", "toolz==0.12.1\n");
     let built = project.run(["build"]).succeeds();
     assert_eq!((version_of(&built, "six"), version_of(&built, "toolz")), ("1.16.0".to_owned(), "0.12.1".to_owned()));
     assert_eq!(shell(&built, "command -v uv pip || true"), "", "what installed them is not in the image");
     assert!(project.read("Union.lock").contains("tools/uv:1"));
-    project.edit("requirements-prod.txt", "0.12.1", "1.0.0");
-    project.run(["plan"]).succeeds().stdout_has("requirements requirements-prod.txt");
+    project.edit("py/constraints.txt", "0.12.1", "1.0.0");
+    project.run(["plan"]).succeeds().stdout_has("requirements py/constraints.txt");
     assert_eq!(version_of(&project.run(["build"]).succeeds(), "toolz"), "1.0.0");
 }
 

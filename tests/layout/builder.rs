@@ -53,6 +53,17 @@ fn entries(content: &Content) -> Vec<String> {
     entries.collect()
 }
 
+/// The same with user and group.
+fn owners(content: &Content) -> Vec<String> {
+    let Content::File(path) = content else { panic!("{content:?} is not ours") };
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
+    let entries = archive.entries().unwrap().map(Result::unwrap).map(|entry| {
+        let header = entry.header();
+        format!("{} {:o} {} {}", entry.path().unwrap().display(), header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap())
+    });
+    entries.collect()
+}
+
 #[tokio::test]
 async fn an_image_from_scratch_has_what_a_tls_client_needs_and_little_more() {
     let scene = Scene::new();
@@ -152,6 +163,46 @@ async fn users_become_numbers_through_the_files_of_the_base() {
     let error = scene.build(&scene.recipe(vec![image], &[])).await.unwrap_err();
     assert_eq!(error.code(), Code::UnknownUser);
     assert!(error.to_string().contains("`nobody`") && error.to_string().contains("library/debian"), "{error}");
+}
+
+#[tokio::test]
+async fn a_copy_may_have_an_owner_by_the_files_of_the_base() {
+    for (owner, written) in [("worker", "7 8"), ("worker:staff", "7 50"), ("1000", "1000 1000"), ("1000:0", "1000 0"), ("root", "0 0")] {
+        let (_folder, scene) = upon_small_base(&json!({}));
+        scene.write("data/deep/file", "x", 0o644);
+        symlink("file", scene.path("workspace/data/deep/link")).unwrap();
+        let copy = spec::Copy { owner: Some(placed(owner.to_owned())), ..scene.copy("data", "/srv/app/data") };
+        let image = spec::Image { copy: vec![copy, scene.copy("data/deep", "/etc")], ..spec("default", reference()) };
+        let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+        let expected = [
+            "etc/file 644 0 0".to_owned(),
+            "etc/link 777 0 0".to_owned(),
+            format!("srv/ 755 {written}"),
+            format!("srv/app/ 755 {written}"),
+            format!("srv/app/data/ 755 {written}"),
+            format!("srv/app/data/deep/ 755 {written}"),
+            format!("srv/app/data/deep/file 644 {written}"),
+            format!("srv/app/data/deep/link 777 {written}"),
+        ];
+        assert_eq!(owners(&image.platforms[0].layers[1].blob.content), expected, "{owner}");
+    }
+    let (_folder, scene) = upon_small_base(&json!({}));
+    scene.write("data", "x", 0o644);
+    let copy = spec::Copy { owner: Some(placed("nobody".to_owned())), ..scene.copy("data", "/data") };
+    let image = spec::Image { copy: vec![copy], ..spec("default", reference()) };
+    let error = scene.build(&scene.recipe(vec![image], &[])).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnknownUser);
+    assert!(error.to_string().contains("owner `nobody` of the copy `data` of image `default`"), "{error}");
+}
+
+#[tokio::test]
+async fn on_scratch_a_copy_may_be_nonroot_s() {
+    let scene = Scene::new();
+    scene.write("data", "x", 0o644);
+    let copy = spec::Copy { owner: Some(placed("nonroot".to_owned())), ..scene.copy("data", "/data") };
+    let image = spec::Image { copy: vec![copy], ..spec("default", scratch()) };
+    let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
+    assert_eq!(owners(&image.platforms[0].layers[1].blob.content), ["data 644 65532 65532"]);
 }
 
 #[tokio::test]

@@ -11,16 +11,9 @@ use crate::scene::{Scene, map, placed, platform, scratch, spec, texts};
 fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)];
     let generations = vec![0; chain.len()];
-    let workspace = scene.path("workspace");
-    environment_inputs(&Environment {
-        chain,
-        bases: &bases,
-        tools: &[],
-        generations: &generations,
-        workspace: &workspace,
-        files: &scene.files(),
-    })
-    .unwrap()
+    let roots = scene.roots();
+    environment_inputs(&Environment { chain, bases: &bases, tools: &[], generations: &generations, roots: &roots, files: &scene.files() })
+        .unwrap()
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
@@ -59,12 +52,14 @@ fn every_part_of_an_environment_is_part_of_its_key() {
     scene.write("program", "1", 0o755);
     let copy = |from: &str, to: &str| scene.copy(from, to);
     let with_mode = spec::Copy { mode: Some(placed(0o600)), ..copy("a", "/a") };
+    let with_owner = spec::Copy { owner: Some(placed("worker".to_owned())), ..copy("a", "/a") };
     let copies = [
         vec![copy("a", "/a")],
         vec![copy("b", "/a")],
         vec![copy("a", "/b")],
         vec![copy("program", "/a")],
         vec![with_mode],
+        vec![with_owner],
         vec![copy("a", "/a"), copy("b", "/a")],
         vec![copy("b", "/a"), copy("a", "/a")],
     ];
@@ -124,7 +119,7 @@ fn without_commands_variables_and_the_working_directory_are_no_part_of_an_enviro
 #[test]
 fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     let scene = Scene::new();
-    let (chain, workspace) = ([spec("default", scratch())], scene.path("workspace"));
+    let chain = [spec("default", scratch())];
     let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
     let (one, two) = (Some(Digest::of("1")), Some(Digest::of("2")));
     let bases = [vec![(amd.clone(), None)], vec![(amd.clone(), one)], vec![(amd.clone(), two)], vec![(arm, one), (amd, two)]];
@@ -137,7 +132,7 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
                     bases,
                     tools: &[],
                     generations,
-                    workspace: &workspace,
+                    roots: &scene.roots(),
                     files: &scene.files(),
                 })
                 .unwrap(),
@@ -150,12 +145,12 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
 #[test]
 fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
     let scene = Scene::new();
-    let (chain, workspace) = ([spec("below", scratch()), spec("default", scratch())], scene.path("workspace"));
+    let chain = [spec("below", scratch()), spec("default", scratch())];
     let bases = [(platform("linux/amd64"), None)];
     let tool = |text: &str| vec![(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())];
     let (one, two) = (tool("1"), tool("2"));
     let inputs = |tools, generations| {
-        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, workspace: &workspace, files: &scene.files() })
+        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, roots: &scene.roots(), files: &scene.files() })
             .unwrap()
     };
     all_differ(&[inputs(&[], &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&[], &[1, 0]), inputs(&[], &[0, 1])]);

@@ -10,7 +10,7 @@ use cargo_union::base::cache::Cache;
 use cargo_union::base::error::{Error, Result};
 use cargo_union::base::fs::Draft;
 use cargo_union::build::native::NativeBuilder;
-use cargo_union::build::{self, Builder, Executable, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Start};
+use cargo_union::build::{self, Builder, Executable, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, SourceRoots, Start};
 use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Blob, Content, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -70,7 +70,12 @@ impl Scene {
     /// One entry of `copy`, from a path in the workspace.
     pub(crate) fn copy(&self, from: &str, to: &str) -> spec::Copy {
         let path = self.path("workspace").join(from);
-        spec::Copy { from: placed(path), typed: from.to_owned(), to: placed(to.to_owned()), mode: None }
+        spec::Copy { from: placed(path), typed: from.to_owned(), to: placed(to.to_owned()), mode: None, owner: None, exclude: Vec::new() }
+    }
+
+    /// Where copies come from.
+    pub(crate) fn roots(&self) -> SourceRoots {
+        SourceRoots { workspace: self.path("workspace"), ..SourceRoots::default() }
     }
 
     /// Everything for one image, linux/amd64, upon the base if there is one. Whether binaries can start is
@@ -82,7 +87,7 @@ impl Scene {
         Recipe {
             steps: chain.clone(),
             chain,
-            workspace: self.path("workspace"),
+            roots: self.roots(),
             files: Arc::new(self.files()),
             key: key("a"),
             platforms,

@@ -209,6 +209,23 @@ impl Inputs {
     }
 }
 
+/// A list of values that may be too long to keep: nothing but its sha256 is left of it.
+#[derive(Clone, Debug, Default)]
+pub struct LongList(Sha256);
+
+impl LongList {
+    /// Adds a value at its end.
+    pub fn push(&mut self, value: &Value) {
+        // Each value says where it ends, so that the whole says where each begins.
+        value.encode(&mut self.0);
+    }
+
+    /// The list as one input.
+    pub fn finish(self) -> Value {
+        Value::Hash(self.0.finalize().into())
+    }
+}
+
 /// The key that an image's tag is made from: its own key and those of all images of its package,
 /// for every binary of the package embeds all their references.
 pub fn tag_key(image: &str, images: &BTreeMap<String, Key>) -> Key {

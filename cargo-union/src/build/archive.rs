@@ -40,6 +40,7 @@ impl<W: Write> Archive<W> {
         match &item.what {
             ItemKind::Folder => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
             ItemKind::File { from, mode, measured } => self.file(place, from, *measured, *mode),
+            ItemKind::Pipe => self.entry(place, EntryType::Fifo, 0o644, 0, io::empty()),
             ItemKind::Link(target) => {
                 let mut header = self.header(EntryType::Symlink, 0o777, 0);
                 self.tar.append_link(&mut header, place, target).map_err(|cause| fs::unwritable(&self.path, cause))
@@ -109,5 +110,15 @@ mod tests {
         }
         std::fs::write(&path, "before").unwrap();
         add().unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_an_entry_without_content() {
+        let mut archive = Archive::new(Vec::new(), PathBuf::from("context"), 7);
+        archive.item("pipe", &Item { to: "pipe".to_owned(), what: ItemKind::Pipe }).unwrap();
+        let bytes = archive.finish().unwrap();
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!((entry.header().entry_type(), entry.header().mtime().unwrap()), (EntryType::Fifo, 7));
     }
 }

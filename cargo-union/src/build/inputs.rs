@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use union_build::key::{Inputs, Value};
+use union_build::key::{Inputs, LongList, Value};
 use union_build::spec::{self, Compression, Placed};
 
 use super::chain::{Settings, is_scratch};
@@ -15,6 +15,8 @@ use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
 use super::measured::MeasuredFiles;
 use super::native::ca_bundle_hash;
+use super::requirements;
+use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, Measure};
 use crate::base::error::Result;
 use crate::image::digest::Digest;
@@ -31,9 +33,9 @@ pub struct Environment<'a> {
     pub tools: &'a [(Platform, BTreeMap<String, Digest>)],
     /// The generation of each spec of the chain in Union.lock.
     pub generations: &'a [u32],
-    /// Root of the workspace.
-    pub workspace: &'a Path,
-    /// What the files of the workspace hold.
+    /// Where its files come from.
+    pub roots: &'a SourceRoots,
+    /// What the files hold.
     pub files: &'a MeasuredFiles,
 }
 
@@ -61,9 +63,9 @@ pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
         inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
     }
     for spec in extended {
-        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key), files: environment.files }.add(spec, environment.workspace)?;
+        SpecInputs { inputs: &mut inputs, prefix: format!("{}: ", spec.key), files: environment.files }.add(spec, environment.roots)?;
     }
-    SpecInputs { inputs: &mut inputs, prefix: String::new(), files: environment.files }.add(own, environment.workspace)?;
+    SpecInputs { inputs: &mut inputs, prefix: String::new(), files: environment.files }.add(own, environment.roots)?;
     Ok(inputs)
 }
 
@@ -117,7 +119,7 @@ struct SpecInputs<'a> {
 }
 
 impl SpecInputs<'_> {
-    fn add(&mut self, spec: &spec::Image, workspace: &Path) -> Result<()> {
+    fn add(&mut self, spec: &spec::Image, roots: &SourceRoots) -> Result<()> {
         self.texts("apt-packages", &spec.apt_packages);
         self.texts("commands", &spec.commands);
         self.text("builder-options.network", spec.builder_options.network.as_ref());
@@ -133,9 +135,11 @@ impl SpecInputs<'_> {
         if let Some(dockerfile) = &spec.dockerfile {
             self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
             let folder = context_of(spec, dockerfile);
-            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &folder, workspace, measure);
+            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &folder, roots, measure);
             let context = self.files.context(dockerfile, &folder, list)?;
-            self.insert("dockerfile context", Value::List(context.iter().map(item).collect()));
+            let mut list = LongList::default();
+            context.iter().for_each(|found| list.push(&item(found)));
+            self.insert("dockerfile context", list.finish());
         }
         if !spec.secrets.is_empty() {
             // Which ones a command may see, never what they hold.
@@ -144,17 +148,20 @@ impl SpecInputs<'_> {
         }
         // Cargo.lock feeds the key through the packages of the code that it pins.
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
-            let name = |path: &Path| format!("requirements {}", path.strip_prefix(workspace).unwrap_or(path).display());
+            let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
+            for named in requirements::named_by(path, roots)? {
+                self.insert(&name(&named), Value::Hash(self.files.measure(&named)?.hash));
+            }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
                 self.insert(&name(&project), Value::Hash(self.files.measure(&project)?.hash));
             }
         }
-        self.copies(&spec.copy, workspace)
+        self.copies(&spec.copy, roots)
     }
 
-    fn copies(&mut self, copies: &[spec::Copy], workspace: &Path) -> Result<()> {
+    fn copies(&mut self, copies: &[spec::Copy], roots: &SourceRoots) -> Result<()> {
         let mut names = Vec::new();
         let mut seen = BTreeMap::new();
         for copy in copies {
@@ -163,8 +170,11 @@ impl SpecInputs<'_> {
             if *times > 1 {
                 name = format!("{name} ({times})");
             }
-            let items = self.files.copied(copy, workspace)?;
+            let items = self.files.copied(copy, roots)?;
             self.insert(&name, Value::List(items.iter().map(item).collect()));
+            if let Some(owner) = &copy.owner {
+                self.insert(&format!("{name} owner"), owner.value.as_str().into());
+            }
             names.push(name);
         }
         // Two may write to one place, and whether they do is known only with the base's links.
@@ -214,6 +224,7 @@ fn item(item: &Item) -> Value {
     let what = match &item.what {
         ItemKind::Folder => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
+        ItemKind::Pipe => vec!["pipe".into()],
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
     Value::List([vec![item.to.as_str().into()], what].concat())

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use union_build::diag::Code;
 use union_build::spec;
 
+use super::roots::SourceRoots;
 use super::sources::{self, Item, Measure};
 use crate::base::cache::Cache;
-use crate::base::error::Result;
-use crate::base::fs::Measured;
+use crate::base::error::{Error, Result};
+use crate::base::fs::{self, Measured};
 
 /// Lists and hashes of everything that is copied. The first answer stays.
 #[derive(Debug)]
@@ -39,17 +41,28 @@ impl MeasuredFiles {
         Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
     }
 
+    /// Compares what a file holds by now with what it held.
+    ///
+    /// # Errors
+    /// `InputsMoved`, `FileUnreadable`.
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        if fs::measure(path)? == self.measure(path)? {
+            return Ok(());
+        }
+        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was looked at"))
+    }
+
     /// What one `copy` brings, folders before what is in them.
     ///
     /// # Errors
     /// What [`sources::items`] fails with.
-    pub(super) fn copied(&self, copy: &spec::Copy, workspace: &Path) -> Result<Arc<Vec<Item>>> {
+    pub(super) fn copied(&self, copy: &spec::Copy, roots: &SourceRoots) -> Result<Arc<Vec<Item>>> {
         let known =
             |copies: &[(spec::Copy, Arc<Vec<Item>>)]| copies.iter().find(|(known, _)| known == copy).map(|(_, items)| items.clone());
         if let Some(items) = known(&self.copies.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(items);
         }
-        let items = Arc::new(sources::items(copy, workspace, &|path| self.measure(path))?);
+        let items = Arc::new(sources::items(copy, roots, &|path| self.measure(path))?);
         let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(known(&copies).unwrap_or_else(|| {
             copies.push((copy.clone(), items.clone()));

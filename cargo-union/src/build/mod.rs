@@ -12,16 +12,23 @@ pub mod environment;
 pub mod inputs;
 mod measured;
 pub mod native;
+mod patterns;
 mod remembered;
 pub mod remote;
+mod requirements;
+mod roots;
 mod sources;
 mod variables;
 mod verified;
+mod walk;
 
 pub use base::{Lookup, Resolved};
 pub use chain::Settings;
 pub use measured::MeasuredFiles;
 pub use remembered::{Remembered, is_remembered};
+pub use requirements::problems as requirement_problems;
+pub use roots::SourceRoots;
+pub use sources::problems as copy_problems;
 pub use variables::{Variables, base_variables, refers_to_base, unanswered};
 
 use std::collections::BTreeMap;
@@ -49,8 +56,8 @@ pub struct Recipe {
     /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
     /// base is an environment that was made before.
     pub steps: Vec<spec::Image>,
-    /// Root of the workspace; nothing outside of it is copied.
-    pub workspace: PathBuf,
+    /// Where its files come from.
+    pub roots: SourceRoots,
     /// What the copied files held when the key was made.
     pub files: Arc<MeasuredFiles>,
     /// The full key: `union.key` and `UNION_IMAGE_ID`.

@@ -1,14 +1,18 @@
-//! What `copy` brings: every file, folder and link of a source, with its content measured.
+//! What `copy` brings: every file, directory and link of a source, with its content measured.
 //!
-//! Used twice, by the key and by the builder, so that both see the same thing. Nothing outside of the
-//! workspace is ever read, not even through a symbolic link.
+//! Used by the check of a manifest, by the key and by every builder, so that all of them see the same thing.
+//! Nothing outside of the workspace and the package is ever read, not even through a symbolic link.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use union_build::diag::Code;
+use union_build::diag::{Code, Diagnostic};
 use union_build::spec;
 
+use super::patterns::Patterns;
+use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
+use super::walk::{Filter, Found, FoundKind, Purpose, join, neither, refuse_whiteout, walk};
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Measured};
 
@@ -29,89 +33,155 @@ pub(super) enum ItemKind {
         mode: u32,
         measured: Measured,
     },
-    /// A symbolic link that stays inside of the copied folder, with its target as it is.
+    /// A symbolic link with its target as it stands.
     Link(String),
+    /// A named pipe, of a build context only.
+    Pipe,
 }
 
 /// Tells size and hash of a file.
 pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<Measured> + 'a;
 
-/// Lists what one `copy` brings, folders before what is in them.
-pub(super) fn items(copy: &spec::Copy, workspace: &Path, measure: &Measure<'_>) -> Result<Vec<Item>> {
-    let real = inside(copy, workspace)?;
-    let to = copy.to.value.trim_start_matches("./").trim_matches('/');
+impl Item {
+    /// Measures what was found.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn of(found: Found, mode: Option<u32>, measure: &Measure<'_>) -> Result<Self> {
+        let what = match found.kind {
+            FoundKind::Folder => ItemKind::Folder,
+            FoundKind::File(from) => file(&from, mode, measure)?,
+            FoundKind::Link(target) => ItemKind::Link(target),
+            FoundKind::Pipe => ItemKind::Pipe,
+        };
+        Ok(Self { to: found.path, what })
+    }
+}
+
+/// Lists what one `copy` brings, directories before what is in them.
+///
+/// # Errors
+/// What [`check`] finds, and when a file cannot be read.
+pub(super) fn items(copy: &spec::Copy, roots: &SourceRoots, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let mode = copy.mode.as_ref().map(|mode| mode.value);
     let mut items = Vec::new();
-    if real.is_dir() {
-        walk(&Walk { root: &real, mode, left_out: &|_| false, measure }, &real, to, &mut items)?;
-    } else {
-        let to = if copy.to.value.ends_with('/') { join(to, name_of(&copy.from.value)?) } else { to.to_owned() };
-        items.push(Item { to, what: file(&real, mode, measure)? });
+    each(copy, roots, &mut |found| {
+        items.push(Item::of(found, mode, measure)?);
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// An owner as every builder reads it alike: a user's number without a group is that of the group too.
+pub(super) fn owner_words(owner: &str) -> String {
+    let is_number = owner.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("{owner}:{owner}") } else { owner.to_owned() }
+}
+
+/// The copies of specs that cannot be made, each at its place in the manifest. No content is read.
+pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &SourceRoots) -> Vec<Diagnostic> {
+    let copies = specs.into_iter().flat_map(|spec| &spec.copy);
+    // Images share what one extends, and a workspace's defaults: each directory is looked at once.
+    let by_place: BTreeMap<String, &spec::Copy> =
+        copies.map(|copy| (format!("{} {} {}", copy.from.origin, copy.typed, copy.to.value), copy)).collect();
+    let problem = |copy: &spec::Copy| {
+        let error = check(copy, roots).err()?;
+        let (mut chain, advice) = (error.chain(), error.advice().to_owned());
+        let why = chain.split_off(1).join(": ");
+        Some(Diagnostic::error(error.code(), format!("{}: {why}", chain.concat()), &copy.from.origin, "copied here").help(advice))
+    };
+    by_place.into_values().filter_map(problem).collect()
+}
+
+/// Looks whether a `copy` can be made, as far as that can be known without reading a file.
+fn check(copy: &spec::Copy, roots: &SourceRoots) -> Result<()> {
+    each(copy, roots, &mut |_| Ok(()))
+}
+
+/// Goes through what a `copy` brings, each thing at its destination.
+fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
+    let refused = |code| Error::new(code, format!("could not copy `{}`", copy.typed));
+    let real = inside(copy, roots)?;
+    let roots = roots.real();
+    let to = copy.to.value.trim_start_matches("./").trim_matches('/');
+    let metadata = std::fs::metadata(&real).map_err(|cause| fs::unreadable(&real, cause))?;
+    let in_git = real.components().rev().any(|part| part.as_os_str() == ".git");
+    let tagged =
+        || (metadata.is_dir() && real.join(CACHE_TAG).exists() && is_tagged_by_cargo(&real)).then_some("cargo puts there what it makes");
+    if let Some(why) = roots.never(&real).or(in_git.then_some("it belongs to version control")).or_else(tagged) {
+        return Err(refused(Code::CopyMissing)
+            .because(format!("{why}, so that it is never copied"))
+            .help("Copy what is in it by its own path."));
     }
-    Ok(items)
+    let exclude = copy.exclude.iter().map(|pattern| pattern.value.as_str());
+    let exclude = Patterns::of_list(exclude).map_err(|(pattern, why)| {
+        refused(Code::InvalidValue).because(format!("the pattern `{pattern}` of `exclude` is not valid: {why}"))
+    })?;
+    if !metadata.is_dir() {
+        let to = if copy.to.value.ends_with('/') { join(to, name_of(&copy.from.value)?) } else { to.to_owned() };
+        refuse_whiteout(to.rsplit('/').next().unwrap_or_default(), &copy.from.value)?;
+        if !copy.exclude.is_empty() {
+            let error = refused(Code::InvalidValue).because("`exclude` is for directories, and this is a file");
+            return Err(error.help("Remove `exclude`."));
+        }
+        if !metadata.is_file() {
+            return Err(neither(&real));
+        }
+        return visit(Found { path: to, kind: FoundKind::File(real) });
+    }
+    let mut filter = Filter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real), keep: None };
+    filter.patterns.extend(docker_ignore(&real, &roots)?);
+    let mut found_any = false;
+    let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |found| {
+        found_any |= !found.path.is_empty();
+        visit(Found { path: join(to, &found.path), kind: found.kind })
+    })?;
+    if left_out && !found_any {
+        let error = refused(Code::CopyMissing).because("everything in it is left out");
+        return Err(error.help("Look into .dockerignore, .gitignore and the `exclude` of this copy."));
+    }
+    Ok(())
 }
 
-/// Lists a whole folder from its root, without what is left out, by its path below the folder. What
-/// is in a folder that is left out may still be taken.
-pub(super) fn folder_items(folder: &Path, left_out: &dyn Fn(&str) -> bool, measure: &Measure<'_>) -> Result<Vec<Item>> {
-    let mut items = Vec::new();
-    walk(&Walk { root: folder, mode: None, left_out, measure }, folder, "", &mut items)?;
-    Ok(items)
+/// The nearest `.dockerignore`: of a copied directory, or of those above it up to the workspace or the
+/// package. Patterns that leave out the directory itself do not count, for it is named.
+fn docker_ignore(directory: &Path, roots: &RealRoots) -> Result<Option<(Patterns, String)>> {
+    for above in directory.ancestors().take_while(|above| roots.contain(above)) {
+        let file = above.join(".dockerignore");
+        if let Some(text) = fs::read_if_exists(&file)? {
+            let below = directory.strip_prefix(above).unwrap_or(Path::new(""));
+            let below = below.to_str().ok_or_else(|| not_utf8(directory))?.to_owned();
+            let patterns = Patterns::of_file(&text, &file)?;
+            return Ok(Some((if below.is_empty() { patterns } else { patterns.without_those_of(&below) }, below)));
+        }
+    }
+    Ok(None)
 }
 
-/// The source's real path, which must be below the workspace's.
-fn inside(copy: &spec::Copy, workspace: &Path) -> Result<PathBuf> {
+/// The source's real path, which must be below a root.
+fn inside(copy: &spec::Copy, roots: &SourceRoots) -> Result<PathBuf> {
     let refused = |code| Error::new(code, format!("could not copy `{}`", copy.typed));
     let from = &copy.from.value;
-    let root = workspace.canonicalize().map_err(|cause| fs::unreadable(workspace, cause))?;
     let real = from.canonicalize().map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => refused(Code::CopyMissing).because(cause),
         _ => fs::unreadable(from, cause),
     })?;
-    if real.starts_with(&root) {
+    let real_roots = roots.real();
+    if real_roots.contain(&real) {
         return Ok(real);
     }
-    let lexically = fs::absolute(&root, from);
-    let code = if lexically.starts_with(&root) || lexically.starts_with(workspace) { Code::CopyThroughSymlink } else { Code::CopyOutside };
-    Err(refused(code).because(format!("it is `{}`, and the workspace is `{}`", real.display(), root.display())))
-}
-
-struct Walk<'a> {
-    root: &'a Path,
-    mode: Option<u32>,
-    left_out: &'a dyn Fn(&str) -> bool,
-    measure: &'a Measure<'a>,
-}
-
-fn walk(walk_: &Walk<'_>, folder: &Path, to: &str, items: &mut Vec<Item>) -> Result<()> {
-    if !(walk_.left_out)(to) {
-        items.push(Item { to: to.to_owned(), what: ItemKind::Folder });
-    }
-    let read = || -> io::Result<Vec<(PathBuf, std::fs::FileType)>> {
-        std::fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))).collect()
-    };
-    let mut entries = read().map_err(|cause| fs::unreadable(folder, cause))?;
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (path, kind) in entries {
-        let to = join(to, name_of(&path)?);
-        if kind.is_dir() {
-            walk(walk_, &path, &to, items)?;
-        } else if (walk_.left_out)(&to) {
-            // Neither measured nor even looked at.
-        } else if kind.is_symlink() {
-            items.push(Item { to, what: link(walk_.root, &path)? });
-        } else {
-            items.push(Item { to, what: file(&path, walk_.mode, walk_.measure)? });
-        }
-    }
-    Ok(())
+    let lexically = fs::absolute(&real_roots.workspace, from);
+    let is_below = |root: &PathBuf| !root.as_os_str().is_empty() && lexically.starts_with(root);
+    let stays = [&roots.workspace, &roots.package, &real_roots.workspace, &real_roots.package].into_iter().any(is_below);
+    let code = if stays { Code::CopyThroughSymlink } else { Code::CopyOutside };
+    Err(refused(code).because(format!("it is `{}`, and {}", real.display(), roots.shown())))
 }
 
 fn file(path: &Path, mode: Option<u32>, measure: &Measure<'_>) -> Result<ItemKind> {
     let metadata = std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?;
     if !metadata.is_file() {
-        // Opening a pipe would wait for ever.
-        return Err(fs::unreadable(path, io::Error::other("it is neither a file, nor a folder, nor a symbolic link")));
+        // It was one when it was listed. Opening a pipe would wait for ever.
+        return Err(neither(path));
     }
     let mode = mode.unwrap_or(if is_executable(&metadata) { 0o755 } else { 0o644 });
     Ok(ItemKind::File { from: path.to_owned(), mode, measured: measure(path)? })
@@ -128,129 +198,13 @@ fn is_executable(_: &std::fs::Metadata) -> bool {
     false
 }
 
-fn link(root: &Path, path: &Path) -> Result<ItemKind> {
-    let target = std::fs::read_link(path).map_err(|cause| fs::unreadable(path, cause))?;
-    let mut depth = path.parent().and_then(|folder| folder.strip_prefix(root).ok()).map_or(0, |folder| folder.components().count());
-    let stays = target.components().all(|part| match part {
-        Component::Normal(_) => {
-            depth += 1;
-            true
-        }
-        Component::CurDir => true,
-        Component::ParentDir => depth.checked_sub(1).map(|less| depth = less).is_some(),
-        Component::RootDir | Component::Prefix(_) => false,
-    });
-    match target.to_str() {
-        Some(target) if stays => Ok(ItemKind::Link(target.to_owned())),
-        _ => Err(Error::new(Code::CopyThroughSymlink, format!("could not copy `{}`", path.display()))
-            .because(format!("the link leads to `{}`, out of the copied folder", target.display()))),
-    }
-}
-
 fn name_of(path: &Path) -> Result<&str> {
-    path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-        Error::new(Code::PathInvalid, format!("could not copy `{}`", path.display())).because("its name is not UTF-8").help("Rename it.")
-    })
+    path.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_utf8(path))
 }
 
-/// A path below another one; either may be empty.
-pub(super) fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() || name.is_empty() { format!("{folder}{name}") } else { format!("{folder}/{name}") }
+fn not_utf8(path: &Path) -> Error {
+    Error::new(Code::PathInvalid, format!("could not copy `{}`", path.display())).because("its name is not UTF-8").help("Rename it.")
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    use union_build::diag::Origin;
-
-    use super::*;
-    use crate::base::fs::measure;
-
-    fn copy(from: &Path, to: &str) -> spec::Copy {
-        let origin = Origin::Default;
-        let (from, typed) = (from.to_owned(), from.file_name().unwrap().to_str().unwrap().to_owned());
-        let to = spec::Placed { value: to.to_owned(), origin: origin.clone() };
-        spec::Copy { from: spec::Placed { value: from, origin }, typed, to, mode: None }
-    }
-
-    fn project() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let conf = folder.path().join("workspace/conf");
-        std::fs::create_dir_all(conf.join("nested")).unwrap();
-        std::fs::write(conf.join("run.sh"), "#!/bin/sh\n").unwrap();
-        std::fs::set_permissions(conf.join("run.sh"), std::fs::Permissions::from_mode(0o700)).unwrap();
-        std::fs::write(conf.join("nested/.hidden"), "x").unwrap();
-        std::fs::write(folder.path().join("secret"), "secret").unwrap();
-        folder
-    }
-
-    #[test]
-    fn a_folder_brings_everything_in_it_with_modes_that_no_umask_touches() {
-        let project = project();
-        let workspace = project.path().join("workspace");
-        symlink("../run.sh", workspace.join("conf/nested/link")).unwrap();
-        let items = items(&copy(&workspace.join("conf"), "/etc/app/"), &workspace, &measure).unwrap();
-        let seen: Vec<_> = items
-            .iter()
-            .map(|item| match &item.what {
-                ItemKind::Folder => format!("{}/", item.to),
-                ItemKind::File { mode, .. } => format!("{} {mode:o}", item.to),
-                ItemKind::Link(target) => format!("{} -> {target}", item.to),
-            })
-            .collect();
-        assert_eq!(
-            seen,
-            ["etc/app/", "etc/app/nested/", "etc/app/nested/.hidden 644", "etc/app/nested/link -> ../run.sh", "etc/app/run.sh 755"]
-        );
-    }
-
-    #[test]
-    fn a_trailing_slash_copies_a_file_into_the_folder() {
-        let project = project();
-        let workspace = project.path().join("workspace");
-        for (to, place) in [("/opt/", "opt/run.sh"), ("/opt/other", "opt/other"), ("/", "run.sh")] {
-            assert_eq!(items(&copy(&workspace.join("conf/run.sh"), to), &workspace, &measure).unwrap()[0].to, place);
-        }
-    }
-
-    #[test]
-    fn nothing_outside_of_the_workspace_is_read() {
-        let project = project();
-        let workspace = project.path().join("workspace");
-        symlink("../secret", workspace.join("through")).unwrap();
-        for (from, code) in [
-            (project.path().join("secret"), Code::CopyOutside),
-            (workspace.join("through"), Code::CopyThroughSymlink),
-            (workspace.join("absent"), Code::CopyMissing),
-        ] {
-            assert_eq!(items(&copy(&from, "/x"), &workspace, &measure).unwrap_err().code(), code, "{}", from.display());
-        }
-    }
-
-    #[test]
-    fn links_that_leave_the_copied_folder_are_refused() {
-        let project = project();
-        let workspace = project.path().join("workspace");
-        for target in ["../../secret", "/etc/passwd", "nested/../../x"] {
-            let link = workspace.join("conf/link");
-            symlink(target, &link).unwrap();
-            assert_eq!(
-                items(&copy(&workspace.join("conf"), "/x"), &workspace, &measure).unwrap_err().code(),
-                Code::CopyThroughSymlink,
-                "{target}"
-            );
-            std::fs::remove_file(link).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_socket_is_refused_and_not_waited_for() {
-        let project = project();
-        let workspace = project.path().join("workspace");
-        let _listener = std::os::unix::net::UnixListener::bind(workspace.join("conf/socket")).unwrap();
-        let error = items(&copy(&workspace.join("conf"), "/x"), &workspace, &measure).unwrap_err();
-        assert_eq!(error.code(), Code::FileUnreadable);
-    }
-}
+mod tests;

@@ -48,7 +48,7 @@ pub(super) async fn run(scope: &Scope, image: &str, ui: &Ui) -> Result<Exit> {
     let from = from(&steps, &lock, &platforms[0]);
     let tools: BTreeMap<String, String> =
         tools(&steps).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
-    let dockerfile = docker::dockerfile(&steps, &from, &tools, &session.workspace.root)?;
+    let dockerfile = docker::dockerfile(&steps, &from, &tools, &declared.roots(&session.workspace))?;
     if ui.talk().json {
         ui.document("dockerfile", &Document { dockerfile })?;
     } else {

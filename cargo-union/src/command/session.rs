@@ -6,6 +6,7 @@ use union_build::spec::{self, Facts, Overrides, Setting, Spec};
 
 use super::backend;
 use crate::base::error::Error;
+use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::flyte::config::Config as FlyteConfig;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
@@ -36,6 +37,13 @@ pub(super) struct Declared {
     pub(super) spec: Spec,
     /// Its resolved configuration, line by line.
     pub(super) settings: Vec<Setting>,
+}
+
+impl Declared {
+    /// Where the files of its images come from.
+    pub(super) fn roots(&self, workspace: &Workspace) -> SourceRoots {
+        roots(workspace, &self.package)
+    }
 }
 
 impl Session {
@@ -89,7 +97,17 @@ fn load(workspace: &Workspace, package: &Package, overrides: &Overrides) -> (Opt
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts)
+    let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts);
+    if let Some(spec) = &spec {
+        let roots = roots(workspace, package);
+        problems.extend(copy_problems(spec.images.values(), &roots));
+        problems.extend(requirement_problems(spec.images.values(), &roots));
+    }
+    (spec, problems, settings)
+}
+
+fn roots(workspace: &Workspace, package: &Package) -> SourceRoots {
+    SourceRoots { workspace: workspace.root.clone(), package: package.folder.clone(), outputs: workspace.output_directories.clone() }
 }
 
 /// The packages that cargo would choose, less those that declare nothing.

@@ -6,35 +6,42 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
-use super::solve::{Failed, Lines, Listener, Request};
+use super::solve::{Failed, Lines, Listener, Pulls, Request};
 use super::wire::{self, Body};
 use super::{Engine, innermost};
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::base::secret::Secret;
+use crate::image::Login;
 use crate::image::digest::Digest;
 
 impl Engine {
     pub(super) async fn build_with_buildah(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
         let failed = || self.failed(&format!("build `{}`", request.name));
+        let logins = logins(&request.pulls).await.map_err(Failed::Engine)?;
         let body = body(&request.context, &request.secrets).await.map_err(Failed::Engine)?;
         let call = hyper::Request::builder()
             .method(Method::POST)
             .uri(format!("{}/build?{}", wire::HOST, query(request)))
             .header(HOST, "engine")
-            .header(CONTENT_TYPE, "application/x-tar")
-            .body(body)
-            .map_err(|cause| Failed::Engine(failed().because(cause)))?;
+            .header(CONTENT_TYPE, "application/x-tar");
+        let call = match logins {
+            Some(logins) => call.header("X-Registry-Config", logins),
+            None => call,
+        };
+        let call = call.body(body).map_err(|cause| Failed::Engine(failed().because(cause)))?;
         let answer = self.wire.send(call).await.map_err(|cause| Failed::Engine(failed().because(innermost(&cause))))?;
         let status = answer.status();
         let mut story = Story { listener, step: None, lines: Lines::default(), error: None };
@@ -77,6 +84,10 @@ fn query(request: &Request) -> String {
     if !request.arguments.is_empty() {
         query.append_pair("buildargs", &to_json(&request.arguments));
     }
+    // As Docker does, and with containers' own registries.conf for all others.
+    if !request.pulls.repositories.is_empty() && request.pulls.registries().into_iter().all(is_loopback) {
+        query.append_pair("tlsVerify", "false");
+    }
     if !request.secrets.is_empty() {
         let sources: Vec<String> =
             request.secrets.keys().enumerate().map(|(position, id)| format!("id={id},src={}", file_of(position))).collect();
@@ -85,8 +96,40 @@ fn query(request: &Request) -> String {
     query.finish()
 }
 
+/// The logins for the registries of images that are pulled, as a header; podman asks for none meanwhile.
+async fn logins(pulls: &Pulls) -> Result<Option<HeaderValue>> {
+    let mut logins = serde_json::Map::new();
+    for registry in pulls.registries() {
+        let login = match pulls.login(registry).await? {
+            Some(Login::Password { user, password }) => serde_json::json!({ "username": user, "password": password.reveal() }),
+            Some(Login::Identity(token)) => serde_json::json!({ "identitytoken": token.reveal() }),
+            Some(Login::Bearer(token)) => serde_json::json!({ "registrytoken": token.reveal() }),
+            None => continue,
+        };
+        logins.insert(registry.to_owned(), login);
+    }
+    if logins.is_empty() {
+        return Ok(None);
+    }
+    let header = HeaderValue::from_str(&URL_SAFE.encode(serde_json::Value::from(logins).to_string()));
+    Ok(header.ok().map(|mut header| {
+        header.set_sensitive(true);
+        header
+    }))
+}
+
 fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("texts always serialize")
+}
+
+/// Whether a registry is on this machine, where encryption is not asked for.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Where a secret stands in the stream.

@@ -11,6 +11,7 @@ use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest, StatusResponse};
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
 use futures_util::StreamExt as _;
 use hyper::header::{CONNECTION, HOST, UPGRADE};
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint, Server};
 use union_build::diag::Code;
 
-use super::session::{Alive, Secrets, Upload};
+use super::session::{Alive, RegistryLogins, Secrets, Upload};
 use super::solve::{Failed, Lines, Listener, Request};
 use super::wire::{self, Line};
 use super::{Engine, innermost};
@@ -136,14 +137,20 @@ struct Session {
 impl Session {
     async fn open(engine: &Engine, request: &Request) -> Result<Self> {
         let (id, key) = (random(), random());
-        let methods = ["/grpc.health.v1.Health/Check", "/moby.upload.v1.Upload/Pull", "/moby.buildkit.secrets.v1.Secrets/GetSecret"];
+        let methods = [
+            "/grpc.health.v1.Health/Check",
+            "/moby.upload.v1.Upload/Pull",
+            "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+            "/moby.filesync.v1.Auth/Credentials",
+        ];
         let mut headers = vec![("X-Docker-Expose-Session-Uuid", id.as_str()), ("X-Docker-Expose-Session-Name", "cargo-union")];
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
         let line = engine.upgrade("/session", &headers).await?;
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
             .add_service(UploadServer::new(Upload::new(&key, &request.context)))
-            .add_service(SecretsServer::new(Secrets(request.secrets.clone())));
+            .add_service(SecretsServer::new(Secrets(request.secrets.clone())))
+            .add_service(AuthServer::new(RegistryLogins(request.pulls.clone())));
         let (closes, closed) = oneshot::channel();
         let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]).chain(futures_util::stream::pending());
         tokio::spawn(server.serve_with_incoming_shutdown(incoming, async { drop(closed.await) }));

@@ -33,7 +33,7 @@ mod wire;
 
 pub use container::{Bind, Container, Run};
 pub use images::{Held, Loaded};
-pub use solve::{Failed, Listener, Request};
+pub use solve::{Failed, Listener, Pulls, Request};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]

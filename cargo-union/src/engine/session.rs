@@ -1,4 +1,5 @@
-//! What BuildKit may ask of us during a build: whether we are alive, the context, and secrets.
+//! What BuildKit may ask of us during a build: whether we are alive, the context, secrets, and logins for the
+//! registries of images that it pulls.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,19 @@ use bollard_buildkit_proto::health::health_server::Health;
 use bollard_buildkit_proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::Auth;
+use bollard_buildkit_proto::moby::filesync::v1::{
+    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest, GetTokenAuthorityResponse,
+    VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
+};
 use bollard_buildkit_proto::moby::upload::v1::{BytesMessage, upload_server};
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::solve::Pulls;
 use crate::base::secret::Secret;
+use crate::image::Login;
 
 type Answer<T> = Result<Response<T>, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -83,3 +91,36 @@ impl secrets_server::Secrets for Secrets {
         }
     }
 }
+
+/// Hands out logins, each for the registry that the engine has to pull from.
+pub(super) struct RegistryLogins(pub(super) Pulls);
+
+#[tonic::async_trait]
+impl Auth for RegistryLogins {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> Answer<CredentialsResponse> {
+        let host = &request.get_ref().host;
+        let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
+        // Without a user, the secret is a refresh token; without both, it is nobody.
+        Ok(Response::new(match login {
+            Some(Login::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },
+            Some(Login::Identity(token)) => CredentialsResponse { username: String::new(), secret: token.reveal().clone() },
+            // The protocol has no place for a token of the registry itself.
+            Some(Login::Bearer(_)) | None => CredentialsResponse::default(),
+        }))
+    }
+
+    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Answer<FetchTokenResponse> {
+        Err(Status::unimplemented(NO_TOKENS))
+    }
+
+    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> Answer<GetTokenAuthorityResponse> {
+        Err(Status::unimplemented(NO_TOKENS))
+    }
+
+    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> Answer<VerifyTokenAuthorityResponse> {
+        Err(Status::unimplemented(NO_TOKENS))
+    }
+}
+
+/// The engine then fetches tokens by itself, with the login.
+const NO_TOKENS: &str = "tokens are not fetched here";

@@ -1,13 +1,16 @@
 //! What an engine is asked to build, and what it says meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Engine, Kind};
 use crate::base::error::{Error, Result};
 use crate::base::secret::Secret;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::image::reference::Repository;
+use crate::image::{Login, Logins};
 
 /// A build.
 #[derive(Clone, Debug)]
@@ -28,6 +31,47 @@ pub struct Request {
     pub arguments: BTreeMap<String, String>,
     /// Secrets by id.
     pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
+    /// The images that the engine pulls by itself.
+    pub pulls: Pulls,
+}
+
+/// The images that an engine pulls during a build, and the logins for them. Only what a registry asks for is
+/// looked up, and only for the registries of these images.
+#[derive(Clone, Default)]
+pub struct Pulls {
+    /// Repositories that the Dockerfile names, as far as that can be told.
+    pub repositories: Vec<Repository>,
+    /// Where the logins are; `None` is nobody's.
+    pub logins: Option<Arc<dyn Logins>>,
+}
+
+impl Pulls {
+    /// The login for a registry, as Docker's messages name it.
+    pub(super) async fn login(&self, host: &str) -> Result<Option<Login>> {
+        let Some(logins) = &self.logins else { return Ok(None) };
+        let registry = match host {
+            "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => "docker.io",
+            host => host,
+        };
+        // A login may be for a path of the registry; who asks says the host only.
+        for repository in self.repositories.iter().filter(|repository| repository.registry == registry) {
+            if let Some(login) = logins.login(repository).await? {
+                return Ok(Some(login));
+            }
+        }
+        logins.login(&Repository { registry: registry.to_owned(), path: String::new() }).await
+    }
+
+    /// The registries of the images, each once.
+    pub(super) fn registries(&self) -> BTreeSet<&str> {
+        self.repositories.iter().map(|repository| repository.registry.as_str()).collect()
+    }
+}
+
+impl std::fmt::Debug for Pulls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pulls").field("repositories", &self.repositories).finish_non_exhaustive()
+    }
 }
 
 /// What is told while an engine builds.

@@ -23,6 +23,7 @@ pub mod user;
 use bytes::Bytes;
 
 use crate::base::error::Result;
+use crate::base::secret::Secret;
 use layer::{Blob, Content, Descriptor, Layer, Local, Place};
 use platform::Platform;
 use reference::Repository;
@@ -71,6 +72,33 @@ pub struct RawManifest {
     pub descriptor: Descriptor,
     /// Its exact bytes.
     pub bytes: Bytes,
+}
+
+/// The user's login at a registry.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// User and password.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: Secret<String>,
+    },
+    /// A refresh token.
+    Identity(Secret<String>),
+    /// A token for the registry itself, which no token server has to give.
+    Bearer(Secret<String>),
+}
+
+/// Where the user's logins are. Implemented by the registry client, handed to builders by `command`: an engine
+/// pulls the images of a user's own Dockerfile by itself.
+#[async_trait::async_trait]
+pub trait Logins: Send + Sync {
+    /// The login for a repository; with an empty path, for its registry. `None` is nobody.
+    ///
+    /// # Errors
+    /// `CredentialsInvalid`, when where logins are kept cannot be read.
+    async fn login(&self, repository: &Repository) -> Result<Option<Login>>;
 }
 
 /// Where bases come from. Implemented by the registry client, handed to builders by `command`.

@@ -31,7 +31,7 @@ pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<
     } else {
         let entry = passwd.and_then(|passwd| entry(passwd, user)).or((user == "root").then(|| ("0".to_owned(), "0".to_owned())));
         let (uid, gid) = entry.ok_or_else(|| UnknownName::User(user.to_owned()))?;
-        (uid, Some(gid))
+        (uid, Some(gid).filter(|gid| is_number(gid)))
     };
     let gid = match group_name {
         Some(name) if !is_number(name) => {

@@ -89,6 +89,7 @@ mod tests {
         let workspace = Workspace {
             root_manifest: SourceFile::new(root.join("Cargo.toml"), ""),
             build_directory: target.clone(),
+            output_directories: Vec::new(),
             target_directory: target,
             root,
             packages: Vec::new(),

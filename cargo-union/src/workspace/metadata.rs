@@ -42,7 +42,8 @@ impl Workspace {
         let default_members = metadata.workspace_default_members.iter().map(|id| id.repr.clone()).collect();
         let target_directory = metadata.target_directory.into_std_path_buf();
         let build_directory = metadata.build_directory.map_or_else(|| target_directory.clone(), |folder| folder.into_std_path_buf());
-        Ok(Self { root, target_directory, build_directory, root_manifest, packages, default_members })
+        let output_directories = [&target_directory, &build_directory].into_iter().chain(&cargo.target_dir).cloned().collect();
+        Ok(Self { root, target_directory, build_directory, output_directories, root_manifest, packages, default_members })
     }
 
     /// A member by name.

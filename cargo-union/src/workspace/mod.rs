@@ -65,6 +65,8 @@ pub struct Workspace {
     pub target_directory: PathBuf,
     /// Where cargo puts what lies between; mostly the target directory.
     pub build_directory: PathBuf,
+    /// All directories that cargo makes something in, those of `--target-dir` too.
+    pub output_directories: Vec<PathBuf>,
     /// The root manifest.
     pub root_manifest: Arc<SourceFile>,
     /// The members, sorted by name.

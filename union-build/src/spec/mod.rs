@@ -255,7 +255,7 @@ pub enum Compile {
 /// One entry of `copy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// Absolute source, inside of the workspace; a file or a folder.
+    /// Absolute source, in the workspace or in the package; a file or a folder.
     pub from: Placed<PathBuf>,
     /// The source as typed.
     pub typed: String,
@@ -265,6 +265,15 @@ pub struct Copy {
     pub to: Placed<String>,
     /// Permission bits of files; `None` keeps whether the source is executable (0755 or 0644).
     pub mode: Option<Placed<u32>>,
+    /// Who owns what is copied, `user[:group]` by names or numbers; `None` is root.
+    pub owner: Option<Placed<String>>,
+    /// Patterns, by the rules of `.dockerignore`, of what of a directory is left out, relative to it.
+    pub exclude: Vec<Placed<String>>,
+}
+
+/// Whether a file of this name would remove another one: so layers say what is gone.
+pub fn is_whiteout(name: &str) -> bool {
+    name.starts_with(".wh.")
 }
 
 /// One entry of `secrets`.

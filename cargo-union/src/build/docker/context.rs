@@ -7,40 +7,73 @@ use std::path::Path;
 use union_build::diag::Code;
 
 use super::dockerfile::{self, APT_CONF, Ground};
-use super::{ignore, python};
+use super::python::{self, LockFile};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft};
 use crate::build::archive::Archive;
 use crate::build::measured::MeasuredFiles;
-use crate::build::sources::{Item, Measure, folder_items};
+use crate::build::patterns::Patterns;
+use crate::build::requirements;
+use crate::build::roots::SourceRoots;
+use crate::build::sources::{Item, Measure};
+use crate::build::walk::{Filter, Purpose, walk};
 
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
-/// Writes the context of a Dockerfile of ours, which has this text.
-pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, text: &str, files: &MeasuredFiles, epoch: u64) -> Result<Draft> {
+/// What the context of a Dockerfile of ours is made from.
+pub(super) struct Contents<'a> {
+    /// The Dockerfile's text.
+    pub(super) text: &'a str,
+    pub(super) files: &'a MeasuredFiles,
+    pub(super) roots: &'a SourceRoots,
+}
+
+/// Writes the context of a Dockerfile of ours.
+pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, contents: &Contents<'_>, epoch: u64) -> Result<Draft> {
+    let Contents { text, files, roots } = *contents;
     let mut context = archive(cache, epoch)?;
     context.bytes(DOCKERFILE, text.as_bytes())?;
     context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
     let (mut copied, mut lock_files) = (0, 0);
     for step in ground.steps {
         for (file, project) in python::files(step.spec, lock_files) {
+            if project.is_none() {
+                python_list(&mut context, &file, files, roots)?;
+                continue;
+            }
             context.file(&file.place, file.from, files.measure(file.from)?, 0o644)?;
             if let Some(project) = project {
                 context.file(&file.place.replace("uv.lock", "pyproject.toml"), &project, files.measure(&project)?, 0o644)?;
             }
         }
         lock_files += step.spec.python.requirements.len();
-        for items in &step.copies {
-            context.copied(&format!("copy/{copied}"), items)?;
+        for copy in &step.copies {
+            context.copied(&format!("copy/{copied}"), &copy.items)?;
             copied += 1;
         }
     }
     finish(context)
 }
 
-/// Writes the context of a user's Dockerfile: its folder, without what `.dockerignore` leaves out.
+/// Adds a list of Python packages, and what it names.
+fn python_list(context: &mut Archive<Draft>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
+    let place = list.place.rsplit_once('/').map_or("", |(place, _)| place);
+    for file in requirements::follow(list.from, &list.folder, roots)? {
+        let place = format!("{place}/{}", file.name);
+        match file.text {
+            Some(text) => {
+                files.check(&file.path)?;
+                context.bytes(&place, text.as_bytes())?;
+            }
+            None => context.file(&place, &file.path, files.measure(&file.path)?, 0o644)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes the context of a user's Dockerfile.
 pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<Draft> {
     let mut context = archive(cache, epoch)?;
     for item in items.iter().filter(|item| !item.to.is_empty()) {
@@ -49,30 +82,50 @@ pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result
     finish(context)
 }
 
-/// What is in the context of a user's Dockerfile, folders before what is in them.
+/// What is in the context of a user's Dockerfile, directories before what is in them, as `docker build` takes it:
+/// without what `.dockerignore` leaves out, and with links as they stand.
 ///
 /// # Errors
-/// When the folder is outside of the workspace or something in it cannot be read.
-pub(in crate::build) fn dockerfile_items(dockerfile: &Path, folder: &Path, workspace: &Path, measure: &Measure<'_>) -> Result<Vec<Item>> {
+/// When the directory is outside of the workspace, or something in it cannot be read.
+pub(in crate::build) fn dockerfile_items(
+    dockerfile: &Path,
+    folder: &Path,
+    roots: &SourceRoots,
+    measure: &Measure<'_>,
+) -> Result<Vec<Item>> {
     let outside = |code, path: &Path| {
         let error = Error::new(code, format!("the build context `{}` leaves the workspace", path.display()));
         error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`.")
     };
-    let root = workspace.canonicalize().map_err(|cause| fs::unreadable(workspace, cause))?;
+    let real_roots = roots.real();
     let real = folder.canonicalize().map_err(|cause| fs::unreadable(folder, cause))?;
-    if !real.starts_with(&root) {
+    if !real_roots.contain(&real) {
         return Err(outside(Code::CopyOutside, folder));
     }
     let name = name_in(dockerfile, folder).ok_or_else(|| {
         let error = Error::new(Code::PathInvalid, format!("`{}` is not in its build context `{}`", dockerfile.display(), folder.display()));
         error.help("Move the Dockerfile into its context, or set `builder-options.context` to a folder that it is in.")
     })?;
-    let ignored = ignore::Ignored::read(&real, dockerfile)?;
-    // Builders need the Dockerfile itself, whatever a rule says.
-    folder_items(&real, &|path| path != name && ignored.has(path), measure).map_err(|error| match error.code() {
-        Code::CopyThroughSymlink => outside(Code::CopyThroughSymlink, folder).because(error),
-        _ => error,
-    })
+    // Builders need the Dockerfile itself, whatever a pattern says.
+    let filter = Filter { patterns: vec![(ignored(&real, dockerfile)?, String::new())], git: false, keep: Some(name) };
+    let mut items = Vec::new();
+    walk(&real, &real_roots, Purpose::Context, &filter, &mut |found| {
+        items.push(Item::of(found, None, measure)?);
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// The patterns for a Dockerfile: a file of its own name beside it, else the context's.
+fn ignored(context: &Path, dockerfile: &Path) -> Result<Patterns> {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    for path in [Path::new(&own), &context.join(".dockerignore")] {
+        if let Some(text) = fs::read_if_exists(path)? {
+            return Patterns::of_file(&text, path);
+        }
+    }
+    Ok(Patterns::default())
 }
 
 /// The path of a Dockerfile in its context.

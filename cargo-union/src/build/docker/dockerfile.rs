@@ -12,7 +12,7 @@ use union_build::spec::variables::PATH;
 use super::python;
 use super::steps::Instruction;
 use crate::base::error::Result;
-use crate::build::sources::{Item, ItemKind};
+use crate::build::sources::{Item, ItemKind, owner_words};
 use crate::build::variables::{self, Variables};
 
 /// Where the authority of `build-ca` is while something runs.
@@ -52,9 +52,16 @@ pub(super) enum Caches {
 /// One spec, and what its copies bring.
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
-    pub(super) copies: Vec<Vec<Item>>,
+    pub(super) copies: Vec<Copied>,
     /// The variables that its commands see.
     pub(super) variables: Variables,
+}
+
+/// What one `copy` brings.
+pub(super) struct Copied {
+    pub(super) items: Vec<Item>,
+    /// Who owns it, as the manifest says.
+    pub(super) owner: Option<String>,
 }
 
 impl Step<'_> {
@@ -96,8 +103,8 @@ pub(super) fn write(ground: &Ground<'_>) -> Dockerfile {
         writer.apt(&step.spec.apt_packages);
         let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
-        for (copy, items) in step.spec.copy.iter().zip(&step.copies) {
-            writer.copy(copy, items);
+        for (copy, copied) in step.spec.copy.iter().zip(&step.copies) {
+            writer.copy(copy, copied);
         }
         writer.commands(step);
     }
@@ -183,17 +190,18 @@ impl Writer {
     }
 
     /// Adds a copy; its place starts at the root, or at the working directory of the base.
-    fn copy(&mut self, copy: &spec::Copy, items: &[Item]) {
-        let Some(first) = items.first() else { return };
+    fn copy(&mut self, copy: &spec::Copy, copied: &Copied) {
+        let Some(first) = copied.items.first() else { return };
         let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
         let to = word(&format!("{start}{}", first.to));
         let pair = match first.what {
             ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
-            ItemKind::File { .. } | ItemKind::Link(_) => [source, to],
+            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe => [source, to],
         };
-        self.instruction(&format!("COPY {}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
+        let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner)))).unwrap_or_default();
+        self.instruction(&format!("COPY {owner}{}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
     }
 
     /// Adds the commands of a spec, in its working directory and with its variables. These end with each command:

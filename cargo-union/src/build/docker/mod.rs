@@ -5,10 +5,10 @@
 
 mod context;
 mod dockerfile;
-mod ignore;
 mod layers;
 mod log;
 mod python;
+mod references;
 mod secrets;
 mod steps;
 
@@ -25,19 +25,19 @@ use super::chain::Settings;
 use super::environment::without_steps;
 use super::sources::{self, Item, Measure};
 use super::variables::{self, Variables};
-use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, Start};
+use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, SourceRoots, Start};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::{self, Draft, Measured};
 use crate::base::process::Environment;
-use crate::engine::{Engine, Engines, Failed, Request};
+use crate::engine::{Engine, Engines, Failed, Pulls, Request};
 use crate::image::config::{self, Wanted};
 use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
-use crate::image::{BaseSource, Image, PlatformImage};
-use dockerfile::{Caches, Dockerfile, Ground, Step};
+use crate::image::{BaseSource, Image, Logins, PlatformImage};
+use dockerfile::{Caches, Copied, Dockerfile, Ground, Step};
 use log::Log;
 use secrets::Secrets;
 use steps::Steps;
@@ -49,6 +49,8 @@ pub struct DockerBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
     engines: Arc<Engines>,
+    /// The logins for images that the engine pulls by itself.
+    logins: Arc<dyn Logins>,
     /// Where secrets, authorities and proxies are looked for.
     environment: Environment,
     /// The folder of the logs.
@@ -62,11 +64,12 @@ impl DockerBuilder {
         cache: Cache,
         source: Arc<dyn BaseSource>,
         engines: Arc<Engines>,
+        logins: Arc<dyn Logins>,
         environment: Environment,
         logs: PathBuf,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
-        Self { cache, source, engines, environment, logs, reporter }
+        Self { cache, source, engines, logins, environment, logs, reporter }
     }
 
     /// The engine that it works with.
@@ -94,7 +97,7 @@ impl DockerBuilder {
         let recipe = Recipe {
             chain: vec![step.clone()],
             steps: vec![step],
-            workspace: PathBuf::new(),
+            roots: SourceRoots::default(),
             files: Arc::new(MeasuredFiles::new(&self.cache)),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
@@ -162,10 +165,10 @@ impl Builder for DockerBuilder {
 ///
 /// # Errors
 /// When a copied file cannot be read.
-pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, workspace: &Path) -> Result<String> {
+pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, roots: &SourceRoots) -> Result<String> {
     // Its text names files, and does not say what they hold.
     let unread = |_: &Path| Ok(Measured { size: 0, hash: [0; 32] });
-    let steps = with_copies(steps, |copy| sources::items(copy, workspace, &unread))?;
+    let steps = with_copies(steps, |copy| sources::items(copy, roots, &unread))?;
     let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
     let note = if refers { "# ${NAME} stands for a variable of the base image, whose value an engine is given.\n" } else { "" };
     let dockerfile = dockerfile::write(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
@@ -186,7 +189,8 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
 
 fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copies = spec.copy.iter().map(&list).collect::<Result<Vec<_>>>()?;
+        let copied = |copy: &spec::Copy| Ok(Copied { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
+        let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
         // As they are typed: whoever knows the base expands them.
         let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
         Ok(Step { spec, copies, variables })
@@ -212,10 +216,19 @@ struct Ready {
     layers: Vec<Layer>,
 }
 
+/// What an engine is to build.
+struct Solve {
+    context: Draft,
+    dockerfile: String,
+    name: String,
+    stage: Option<String>,
+    pulls: Pulls,
+}
+
 impl Building<'_> {
     async fn build(&self) -> Result<PlatformImage> {
         let recipe = self.recipe;
-        let mut steps = with_copies(&recipe.steps, |copy| Ok(recipe.files.copied(copy, &recipe.workspace)?.to_vec()))?;
+        let mut steps = with_copies(&recipe.steps, |copy| Ok(recipe.files.copied(copy, &recipe.roots)?.to_vec()))?;
         let mut made = None;
         let ready = match (&self.wanted.base, steps.first().and_then(|step| step.spec.dockerfile.as_ref())) {
             (_, Some(dockerfile)) => {
@@ -243,12 +256,15 @@ impl Building<'_> {
     /// Builds what a user's own Dockerfile says.
     async fn of_dockerfile(&self, spec: &spec::Image, path: &Path) -> Result<String> {
         let folder = context_of(spec, path);
-        let list = |measure: &Measure<'_>| dockerfile_items(path, &folder, &self.recipe.workspace, measure);
+        let list = |measure: &Measure<'_>| dockerfile_items(path, &folder, &self.recipe.roots, measure);
         let items = self.recipe.files.context(path, &folder, list)?;
         let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
         let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
-        self.solve(context, dockerfile, self.name("dockerfile"), stage).await
+        let text = fs::read(path)?;
+        let repositories = references::repositories(&String::from_utf8_lossy(&text));
+        let pulls = Pulls { repositories, logins: Some(self.builder.logins.clone()) };
+        self.solve(Solve { context, dockerfile, name: self.name("dockerfile"), stage, pulls }).await
     }
 
     async fn of_steps(&self, mut steps: Vec<Step<'_>>, ready: &Ready) -> Result<String> {
@@ -262,9 +278,11 @@ impl Building<'_> {
         let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
         let ground = Ground { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let Dockerfile { text, instructions } = dockerfile::write(&ground);
-        let context = context::of_steps(&self.builder.cache, &ground, &text, &self.recipe.files, self.recipe.source_date_epoch)?;
+        let contents = context::Contents { text: &text, files: &self.recipe.files, roots: &self.recipe.roots };
+        let context = context::of_steps(&self.builder.cache, &ground, &contents, self.recipe.source_date_epoch)?;
         self.log.expect(Steps::of(instructions, &ready.name));
-        self.solve(context, context::DOCKERFILE.to_owned(), self.name("environment"), None).await
+        let (dockerfile, name) = (context::DOCKERFILE.to_owned(), self.name("environment"));
+        self.solve(Solve { context, dockerfile, name, stage: None, pulls: Pulls::default() }).await
     }
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
@@ -291,7 +309,8 @@ impl Building<'_> {
         Ok(ready)
     }
 
-    async fn solve(&self, context: Draft, dockerfile: String, name: String, stage: Option<String>) -> Result<String> {
+    async fn solve(&self, solve: Solve) -> Result<String> {
+        let Solve { context, dockerfile, name, stage, pulls } = solve;
         let network = self.recipe.steps.iter().rev().find_map(|spec| spec.builder_options.network.as_ref());
         let request = Request {
             context: context.path().to_owned(),
@@ -302,6 +321,7 @@ impl Building<'_> {
             network: network.map(|network| network.value.clone()).filter(|network| network != "default"),
             arguments: self.builder.proxies(),
             secrets: self.secrets.values(),
+            pulls,
         };
         let built = self.engine.build(&request, self.log).await;
         built.map(|id| id.to_string()).map_err(|failed| self.failed(failed))
@@ -320,11 +340,14 @@ impl Building<'_> {
                 };
                 let last = self.log.last();
                 let said = if last.is_empty() { said } else { format!("{said}; its last lines:\n{}", last.join("\n")) };
+                let refused = is_refusal(&why);
                 let emulated = *platform != *self.engine.platform() && why.contains("exec format error");
                 let error = Error::new(Code::BuildFailed, what).because(said);
                 error.help(if emulated {
                     let own = self.engine.platform();
                     format!("The engine runs {own}, and {platform} needs emulation: install qemu-user-static with binfmt-support, or drop the platform.")
+                } else if refused {
+                    format!("A registry refused an image of the Dockerfile: log in with `docker login` and its host, or ask for access. The whole log is `{log}`.")
                 } else {
                     format!("Correct the step. The whole log is `{log}`.")
                 })
@@ -384,4 +407,11 @@ fn nothing_more(step: &Step<'_>) -> bool {
     let spec = step.spec;
     let python = spec.python.needs_uv() || spec.python.needs_micromamba();
     spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
+}
+
+/// Whether what an engine says of a step is that a registry did not let it in.
+fn is_refusal(why: &str) -> bool {
+    let why = why.to_lowercase();
+    let words = ["401 unauthorized", "403 forbidden", "authentication required", "authorization failed", "no basic auth credentials"];
+    words.iter().any(|word| why.contains(word)) || why.contains("pull access denied") || why.contains("access to the resource is denied")
 }

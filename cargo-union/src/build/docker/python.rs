@@ -16,6 +16,8 @@ pub(super) const BINARIES: &str = "/opt/union/python/bin";
 pub(super) struct LockFile<'a> {
     pub(super) from: &'a Path,
     pub(super) place: String,
+    /// The directory in which the installer finds it.
+    pub(super) folder: String,
 }
 
 /// The files that the steps of one spec need; `before` are those of earlier specs.
@@ -29,9 +31,14 @@ pub(super) fn files(spec: &spec::Image, before: usize) -> Vec<(LockFile<'_>, Opt
             let name = if is_uv_lock(&file.value) { "uv.lock" } else { "requirements.txt" };
             // uv reads a lock file together with the project that it locks.
             let project = is_uv_lock(&file.value).then(|| file.value.with_file_name("pyproject.toml"));
-            (LockFile { from: &file.value, place: format!("{folder}/{name}") }, project)
+            (LockFile { from: &file.value, place: format!("{folder}/{name}"), folder: mounted(position) }, project)
         })
         .collect()
+}
+
+/// Where a list is while packages are installed.
+fn mounted(position: usize) -> String {
+    format!("/run/union/python/{position}")
 }
 
 /// Writes the steps of one spec, and returns how many files have been used by then. `tool` says
@@ -86,7 +93,7 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     }
     let mut exports = String::new();
     for (position, file) in python.requirements.iter().enumerate() {
-        let folder = format!("/run/union/python/{position}");
+        let folder = mounted(position);
         mounts.push(format!("type=bind,source=python/{},target={folder}", before + position));
         if is_uv_lock(&file.value) {
             let list = format!("/tmp/union-requirements-{position}.txt");

@@ -217,7 +217,7 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, workdir: &str, mut file
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.copy, (&recipe.workspace, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
+        layers.push((place::copies(&spec.key, &spec.copy, (&recipe.roots, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
         layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
@@ -252,7 +252,7 @@ fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
     let mut entries = vec![Entry::folder(parent), Entry::folder(folder)];
     for Executable { name, path } in executables {
         let what = What::File(path.clone(), measure(path)?);
-        entries.push(Entry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, what });
+        entries.push(Entry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, group: 0, what });
     }
     Ok(entries)
 }

@@ -28,8 +28,10 @@ pub(super) struct Entry {
     pub(super) path: String,
     /// Permission bits.
     pub(super) mode: u32,
-    /// User and group.
+    /// Number of the user.
     pub(super) owner: u64,
+    /// Number of the group.
+    pub(super) group: u64,
     pub(super) what: What,
 }
 
@@ -48,7 +50,7 @@ pub(super) enum What {
 impl Entry {
     /// A folder as every system has them.
     pub(super) fn folder(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o755, owner: 0, what: What::Folder }
+        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, what: What::Folder }
     }
 
     fn content(&self) -> Value {
@@ -156,7 +158,8 @@ fn content_key(entries: &[Entry], packing: Packing) -> String {
             What::Link(_) => "link",
         };
         let (mode, owner) = (Value::Number(entry.mode.into()), Value::Number(entry.owner as i64));
-        Value::List(vec![entry.path.as_str().into(), kind.into(), mode, owner, entry.content()])
+        let group = (entry.group != entry.owner).then(|| Value::Text(entry.group.to_string()));
+        Value::List([entry.path.as_str().into(), kind.into(), mode, owner, entry.content()].into_iter().chain(group).collect())
     });
     inputs.insert("entries", Value::List(entries.collect()));
     inputs.key("layer").to_string()
@@ -188,7 +191,7 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
         let mut header = Header::new_gnu();
         header.set_mode(entry.mode);
         header.set_uid(entry.owner);
-        header.set_gid(entry.owner);
+        header.set_gid(entry.group);
         header.set_mtime(epoch);
         header.set_size(0);
         match &entry.what {
@@ -235,7 +238,7 @@ mod tests {
     }
 
     fn bytes(path: &str, content: &[u8]) -> Entry {
-        Entry { path: path.to_owned(), mode: 0o644, owner: 0, what: What::Bytes(content.to_vec()) }
+        Entry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what: What::Bytes(content.to_vec()) }
     }
 
     fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
@@ -271,7 +274,7 @@ mod tests {
         let path = folder.path().join("binary");
         std::fs::write(&path, "binary").unwrap();
         let measured = measure(&path).unwrap();
-        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) }];
+        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) }];
         let first = layer(&cache, entries(), PACKING).unwrap();
         // Packing would now fail, so what follows comes from the cache.
         std::fs::remove_file(&path).unwrap();
@@ -290,7 +293,7 @@ mod tests {
             std::fs::write(&path, "what it was before").unwrap();
             let measured = measure(&path).unwrap();
             std::fs::write(&path, then).unwrap();
-            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, what: What::File(path.clone(), measured) };
+            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
             assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
@@ -301,7 +304,7 @@ mod tests {
     fn names_and_targets_of_any_length_come_back() {
         let (_folder, cache) = cache();
         let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
-        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, what: What::Link(long.clone()) };
+        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, what: What::Link(long.clone()) };
         let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
         let tar = unpacked(&cache, &layer);
         let mut archive = tar::Archive::new(&tar[..]);

@@ -10,24 +10,32 @@ use super::pack::{Entry, What};
 use crate::base::error::{Error, Result};
 use crate::build::base::of_file;
 use crate::build::measured::MeasuredFiles;
+use crate::build::roots::SourceRoots;
 use crate::build::sources::{self, Item, ItemKind};
+use crate::build::walk::{join, neither};
 use crate::image::index::{Conflict, FileIndex, Node};
+use crate::image::user;
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
 /// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
+///
+/// # Errors
+/// When a source cannot be read, a place is taken, or an owner is not known.
 pub(super) fn copies(
+    image: &str,
     copies: &[spec::Copy],
-    (workspace, files): (&Path, &MeasuredFiles),
+    (roots, files): (&SourceRoots, &MeasuredFiles),
     workdir: &str,
     index: &mut FileIndex,
 ) -> Result<Vec<Entry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
+        let owner = owner(image, copy, index)?;
         let start = if copy.to.value.starts_with('/') { "" } else { workdir };
-        for item in files.copied(copy, workspace)?.iter() {
-            let to = sources::join(start, &item.to);
+        for item in files.copied(copy, roots)?.iter() {
+            let to = join(start, &item.to);
             let item = Item { to: to.clone(), what: item.what.clone() };
-            place(item, index, &mut placed).map_err(|fault| match fault {
+            place(item, owner, index, &mut placed).map_err(|fault| match fault {
                 Fault::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
                 }
@@ -38,12 +46,31 @@ pub(super) fn copies(
     Ok(placed.into_values().collect())
 }
 
+/// User and group.
+type Owner = (u64, u64);
+
+const ROOT: Owner = (0, 0);
+
+/// Who owns what a copy brings, by the users and groups that the image has by then.
+fn owner(image: &str, copy: &spec::Copy, index: &FileIndex) -> Result<Owner> {
+    let Some(owner) = &copy.owner else { return Ok(ROOT) };
+    let tried = || format!("could not find owner `{}` of the copy `{}` of image `{}`", owner.value, copy.typed, image);
+    let numeric = user::numeric(&sources::owner_words(&owner.value), index.text("etc/passwd"), index.text("etc/group"))
+        .map_err(|unknown| Error::new(Code::UnknownUser, tried()).because(unknown))?;
+    // What a base says may be any number.
+    let numbers = numeric.split_once(':').and_then(|(user, group)| Some((user.parse::<u32>().ok()?, group.parse::<u32>().ok()?)));
+    let (user, group) = numbers.ok_or_else(|| {
+        Error::new(Code::UnknownUser, tried()).because(format!("`{numeric}` are not a number of a user and one of a group"))
+    })?;
+    Ok((user.into(), group.into()))
+}
+
 /// A file at a path, placed like a copy.
 pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
     let measured = files.measure(from)?;
     let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
-    place(Item { to: to.to_owned(), what }, index, &mut placed).map_err(|fault| match fault {
+    place(Item { to: to.to_owned(), what }, ROOT, index, &mut placed).map_err(|fault| match fault {
         Fault::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
         Fault::Source(error) => error,
     })?;
@@ -61,24 +88,26 @@ impl From<Conflict> for Fault {
     }
 }
 
-fn place(item: Item, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) -> Result<(), Fault> {
+fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) -> Result<(), Fault> {
     let (path, entry, node) = match item.what {
         ItemKind::Folder => {
-            folders(&index.place_folder(&item.to)?, index, placed);
+            folders(&index.place_folder(&item.to)?, (owner, group), index, placed);
             return Ok(());
         }
         ItemKind::File { from, mode, measured } => {
             let path = index.place_file(&item.to)?;
             let node = Node::File(of_file(&path, &from).map_err(Fault::Source)?);
-            (path.clone(), Entry { path, mode, owner: 0, what: What::File(from, measured) }, node)
+            (path.clone(), Entry { path, mode, owner, group, what: What::File(from, measured) }, node)
         }
         ItemKind::Link(target) => {
             let path = index.place_file(&item.to)?;
-            (path.clone(), Entry { path, mode: 0o777, owner: 0, what: What::Link(target.clone()) }, Node::Link(target))
+            (path.clone(), Entry { path, mode: 0o777, owner, group, what: What::Link(target.clone()) }, Node::Link(target))
         }
+        // Copies have none.
+        ItemKind::Pipe => return Err(Fault::Source(neither(Path::new(&item.to)))),
     };
     if let Some((folder, _)) = path.rsplit_once('/') {
-        folders(folder, index, placed);
+        folders(folder, (owner, group), index, placed);
     }
     index.put(&path, node);
     placed.insert(path, entry);
@@ -86,13 +115,13 @@ fn place(item: Item, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>
 }
 
 /// Adds the folders that are absent, and only those: an entry for a folder that is there would give
-/// it another mode and owner.
-fn folders(path: &str, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) {
+/// it another mode and owner. As with BuildKit, all that are made for a copy have its owner.
+fn folders(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) {
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
         if index.get(folder) != Some(&Node::Folder) {
             index.put(folder, Node::Folder);
-            placed.insert(folder.to_owned(), Entry::folder(folder));
+            placed.insert(folder.to_owned(), Entry { owner, group, ..Entry::folder(folder) });
         }
     }
 }
@@ -137,9 +166,12 @@ mod tests {
                 typed: (*name).to_owned(),
                 to: placed((*to).to_owned()),
                 mode: None,
+                owner: None,
+                exclude: Vec::new(),
             });
             let files = MeasuredFiles::new(&crate::base::cache::Cache::new(self.folder.path().join("cache")));
-            let entries = super::copies(&copies.collect::<Vec<_>>(), (self.folder.path(), &files), "srv/app", &mut self.index)?;
+            let roots = SourceRoots { workspace: self.folder.path().to_owned(), ..SourceRoots::default() };
+            let entries = super::copies("default", &copies.collect::<Vec<_>>(), (&roots, &files), "srv/app", &mut self.index)?;
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {

@@ -30,7 +30,7 @@ pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Ve
         Some(path) => What::File(path.to_owned(), files.measure(path)?),
         None => What::Bytes(ca_bundle().into_bytes()),
     };
-    let file = |path: &str, what| Entry { path: path.to_owned(), mode: 0o644, owner: 0, what };
+    let file = |path: &str, what| Entry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what };
     let text = |path, text: &str| file(path, What::Bytes(text.as_bytes().to_vec()));
     Ok(vec![
         Entry::folder("etc"),
@@ -42,7 +42,7 @@ pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Ve
         Entry::folder("etc/ssl/certs"),
         file(CA_CERTIFICATES, authorities),
         Entry::folder("home"),
-        Entry { owner: 65532, ..Entry::folder("home/nonroot") },
+        Entry { owner: 65532, group: 65532, ..Entry::folder("home/nonroot") },
         Entry { mode: 0o700, ..Entry::folder("root") },
         Entry { mode: 0o1777, ..Entry::folder("tmp") },
     ])

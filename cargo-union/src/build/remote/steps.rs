@@ -11,9 +11,9 @@ use crate::base::fs::{Measured, measure};
 use crate::build::archive::Archive;
 use crate::build::chain::Settings;
 use crate::build::native::BINARIES;
-use crate::build::sources::join;
 use crate::build::variables::{Variables, expanded};
-use crate::build::{Executable, MeasuredFiles, Recipe};
+use crate::build::walk::join;
+use crate::build::{Executable, MeasuredFiles, Recipe, SourceRoots};
 use crate::image::order::{PipOptions, Step};
 
 /// Where TLS clients look for the authorities that they trust.
@@ -26,7 +26,7 @@ pub(super) struct Steps<'a, W: Write> {
     pub(super) archive: Archive<W>,
     /// Whether there is anything in the archive.
     pub(super) has_files: bool,
-    pub(super) workspace: &'a Path,
+    pub(super) roots: &'a SourceRoots,
     files: &'a MeasuredFiles,
     base: &'a BaseSettings,
     /// The working directory of the last step.
@@ -44,8 +44,8 @@ pub(super) struct BaseSettings {
 impl<'a, W: Write> Steps<'a, W> {
     /// No steps yet.
     pub(super) fn new(archive: Archive<W>, recipe: &'a Recipe, base: &'a BaseSettings) -> Self {
-        let (workspace, files) = (&recipe.workspace, &*recipe.files);
-        Self { steps: Vec::new(), archive, has_files: false, workspace, files, base, workdir: None, copied: 0 }
+        let (roots, files) = (&recipe.roots, &*recipe.files);
+        Self { steps: Vec::new(), archive, has_files: false, roots, files, base, workdir: None, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
@@ -79,7 +79,7 @@ impl<'a, W: Write> Steps<'a, W> {
         for copy in &spec.copy {
             let place = format!("copy/{}", self.copied);
             self.copied += 1;
-            let items = self.files.copied(copy, self.workspace)?;
+            let items = self.files.copied(copy, self.roots)?;
             let start = if copy.to.value.starts_with('/') { "" } else { &self.base.workdir };
             let to = join(start, items.first().map_or("", |item| &item.to));
             self.archive.copied(&place, &items)?;

@@ -34,7 +34,8 @@ pub(in crate::command) fn docker_builder(
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
     let logs = logs(workspace, package);
-    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), environment, logs, ui.clone())
+    let logins = destinations.registry.clone();
+    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, ui.clone())
 }
 
 /// Where the logs of a package's builds are.
@@ -45,7 +46,6 @@ pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
 /// The environments of one package.
 pub(in crate::command) struct Environments<'a> {
     work: &'a Work,
-    workspace: &'a Workspace,
     destinations: &'a Destinations,
     /// All images of the package: an environment belongs to one of them.
     keyed: &'a [Keyed],
@@ -69,7 +69,7 @@ impl<'a> Environments<'a> {
         ui: &'a Arc<Ui>,
     ) -> Self {
         let builder = Remembered::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
-        Self { work, workspace, destinations, keyed, builder, ui, ready: Mutex::default() }
+        Self { work, destinations, keyed, builder, ui, ready: Mutex::default() }
     }
 
     /// Whether everything that an image needs of an engine is there.
@@ -139,7 +139,7 @@ impl<'a> Environments<'a> {
         Recipe {
             chain: vec![made.spec().clone()],
             steps: made.steps.clone(),
-            workspace: self.workspace.root.clone(),
+            roots: keyed.roots().clone(),
             files: keyed.files(),
             key: made.key,
             platforms: platforms.collect(),

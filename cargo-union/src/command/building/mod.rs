@@ -167,7 +167,7 @@ async fn check_unmoved(ready: &[Ready<'_>], lock: &UnionLock, packed: impl Futur
     for ready in ready {
         let declared = &ready.package.declared.package;
         let package = now.package(&declared.name).unwrap_or(declared);
-        ready.needed().try_for_each(|image| image.keyed.check_unmoved(package, &now, &again, &files, lock.packages()))?;
+        ready.needed().try_for_each(|image| image.keyed.check_unmoved(package, &again, &files, lock.packages()))?;
     }
     work.scope.cache.keep_measured();
     Ok(packed)

@@ -244,7 +244,7 @@ impl Package<'_> {
         Recipe {
             chain: keyed.chain.clone(),
             steps: keyed.left.clone(),
-            workspace: self.session.workspace.root.clone(),
+            roots: keyed.roots().clone(),
             files: keyed.files(),
             key: keyed.key,
             platforms: keyed.bases.iter().enumerate().map(platform).collect(),

@@ -13,9 +13,9 @@ use union_build::diag::Code;
 
 use super::Reporter;
 use super::failure::Failure;
-use crate::base::secret::Secret;
 use crate::http::fault::clean;
 use crate::http::{Transport, credential};
+use crate::image::Login;
 
 mod challenge;
 mod files;
@@ -36,17 +36,6 @@ pub struct Sources {
     pub list: Vec<Source>,
     /// The helpers that they name.
     pub helpers: Helpers,
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub(crate) enum Login {
-    /// User and password.
-    Password { user: String, password: Secret<String> },
-    /// A refresh token.
-    Identity(Secret<String>),
-    /// A token for the registry itself, which no token server has to give.
-    Bearer(Secret<String>),
 }
 
 /// What a token has to allow.
@@ -166,6 +155,11 @@ impl Authenticator {
         self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), challenge.clone());
         let header = self.meet(transport, registry, path, scopes, &challenge, sent).await?;
         Ok(header.filter(|header| Some(header) != sent))
+    }
+
+    /// The login for a repository, for somebody who asks its registry in our place.
+    pub(crate) async fn login_for(&self, registry: &str, path: &str) -> Result<Option<Login>, Failure> {
+        Ok(self.login(registry, path).await?.found.map(|found| found.login))
     }
 
     /// Whether a login for a repository was found, once somebody has asked for it.

@@ -24,6 +24,7 @@ use crate::image::digest::Digest;
 use crate::image::reference::ImageRef;
 
 mod existence;
+mod logins;
 mod manifests;
 mod origin;
 mod parts;

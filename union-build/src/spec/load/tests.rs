@@ -81,6 +81,13 @@ impl Project {
         self
     }
 
+    /// The package stands beside the workspace's root, `ws`.
+    fn beside(mut self) -> Self {
+        self.facts.workspace_root.push("ws");
+        fs::create_dir(&self.facts.workspace_root).unwrap();
+        self
+    }
+
     /// A file below the workspace's root.
     fn file(self, path: &str) -> Self {
         let path = self.facts.workspace_root.join(path);
@@ -103,7 +110,7 @@ impl Project {
 
     fn load(&self) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
         let workspace = self.workspace.as_ref().map(|text| SourceFile::new(self.root().join("Cargo.toml"), text.clone()));
-        let package = SourceFile::new(self.root().join("app/Cargo.toml"), self.union.clone());
+        let package = SourceFile::new(self.facts.folder.join("Cargo.toml"), self.union.clone());
         let lookup = |name: &str| self.env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let overrides = Overrides::new(self.root().join("elsewhere")).env(lookup);
         let overrides = self.last_resorts.iter().fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value.clone()));

@@ -152,13 +152,29 @@ pub static COPY: Level = Level {
     path: "images.NAME.copy",
     doc: "One file or folder to copy.",
     keys: &[
-        Key::new("from", Kind::Path, "The file or folder, inside of the workspace."),
+        Key::new(
+            "from",
+            Kind::Path,
+            "The file or folder, in the workspace or in the package. Of a folder, what `.dockerignore` names is left out; of the package's or the workspace's own also what `.gitignore` names. `.git`, Union.lock and what cargo makes are never copied.",
+        ),
         Key::new("to", Kind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
             .computed("its place below the working directory"),
         Key::new("mode", Kind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
             .computed("0755 for executables, else 0644"),
+        Key::new("owner", Kind::Text, "Who owns what is copied and the folders that are made for it, and so may write there: `user[:group]`, names of the base or numbers.")
+            .computed("root"),
+        Key::new("exclude", Kind::Texts, "What of a folder is left out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
+            .default("[]"),
     ],
-    aliases: &[("source", "from"), ("src", "from"), ("destination", "to"), ("dest", "to"), ("dst", "to"), ("chmod", "mode")],
+    aliases: &[
+        ("source", "from"),
+        ("src", "from"),
+        ("destination", "to"),
+        ("dest", "to"),
+        ("dst", "to"),
+        ("chmod", "mode"),
+        ("chown", "owner"),
+    ],
     refused: &[],
 };
 

@@ -103,7 +103,12 @@ fn meaning(level: &Level, key: &Key) -> String {
     if !overrides.is_empty() {
         let _ = write!(text, " Overridden by {}.", overrides.join(" and "));
     }
-    let carried = level.path != keys::IMAGE.path || !UNCARRIED.iter().any(|(name, _)| *name == key.name);
+    let name = match level.path {
+        path if path == keys::IMAGE.path => Some(key.name.to_owned()),
+        path if path == keys::COPY.path => Some(format!("copy.{}", key.name)),
+        _ => None,
+    };
+    let carried = !name.is_some_and(|name| UNCARRIED.iter().any(|(uncarried, _)| *uncarried == name));
     match (key.runs, carried) {
         (true, true) => text.push_str(" Needs the docker or the remote builder."),
         (true, false) => text.push_str(" Needs the docker builder."),

@@ -1,9 +1,8 @@
 //! `copy`: where files come from and where they go.
 //!
-//! A source must be inside of the workspace, and must stay there whichever symbolic link is followed:
-//! what an image holds is what the repository holds.
+//! A source must be in the workspace or in the package, and must stay there whichever symbolic link leads to
+//! it. What is in a directory is looked at by whoever copies it, for there ignore rules count.
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,7 +10,7 @@ use super::grammar;
 use super::reader::Reader;
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::raw::{Node, Value};
-use crate::spec::{Copy, Placed};
+use crate::spec::{Copy, Placed, is_whiteout};
 
 /// Reads the entries of an image's `copy`.
 pub(super) fn read(reader: &mut Reader<'_>, workdir: Option<&Placed<String>>) -> Vec<Copy> {
@@ -20,23 +19,27 @@ pub(super) fn read(reader: &mut Reader<'_>, workdir: Option<&Placed<String>>) ->
 }
 
 fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>) -> Option<Copy> {
-    let (from, to, mode) = match &node.value {
-        Value::Text(_) => (Some(node), None, None),
+    let (mut mode, mut owner, mut exclude) = (None, None, Vec::new());
+    let (from, to) = match &node.value {
+        Value::Text(_) => (Some(node), None),
         Value::Table(table) => {
             let reader = &mut reader.inner(table);
             let to = reader.text("to", &grammar::DESTINATION).map(|to| Placed { value: below(workdir, &to.value), ..to });
-            let mode = reader.text("mode", &grammar::MODE);
+            mode = reader.text("mode", &grammar::MODE);
+            owner = reader.text("owner", &grammar::USER);
+            exclude = reader.texts("exclude", &grammar::TEXT);
             if !table.contains_key("from") {
                 let problem = Diagnostic::error(Code::InvalidValue, "an entry of `copy` has no `from`", &node.origin, "copies nothing");
                 reader.problems.push(problem.help("write `from = \"PATH\"`"));
             }
-            (table.get("from"), to, mode)
+            (table.get("from"), to)
         }
         _ => return None,
     };
     let Node { origin, value: Value::Text(typed), .. } = from? else { return None };
     let path = normal(&reader.folder(origin).join(typed));
-    let source = Source { typed, origin, root: &reader.ground.facts.workspace_root };
+    let facts = reader.ground.facts;
+    let source = Source { typed, origin, roots: [&facts.workspace_root, &facts.folder] };
     reader.problems.extend(source.check(&path));
     let has_to = matches!(&node.value, Value::Table(table) if table.contains_key("to"));
     let to = match to.or_else(|| default_destination(typed, workdir, origin)) {
@@ -48,8 +51,13 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
         }
         to => to?,
     };
+    if let Some(part) = to.value.split('/').find(|part| is_whiteout(part)) {
+        let message = format!("the destination `{}` of a copy would remove another file", to.value);
+        let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is no name for a file in a layer"));
+        reader.problems.push(problem.help("in a layer, a name that begins with `.wh.` removes the file of the rest of the name"));
+    }
     let mode = mode.and_then(|mode| Some(Placed { value: grammar::mode(&mode.value)?, origin: mode.origin }));
-    Some(Copy { from: Placed { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode })
+    Some(Copy { from: Placed { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode, owner, exclude })
 }
 
 /// A path that stays below its manifest keeps its place, below the working directory.
@@ -97,59 +105,50 @@ pub(super) fn normal(path: &Path) -> PathBuf {
 struct Source<'a> {
     typed: &'a str,
     origin: &'a Origin,
-    root: &'a Path,
+    /// The workspace's root and the package's directory, which may stand beside it.
+    roots: [&'a PathBuf; 2],
 }
 
 impl Source<'_> {
     /// What is wrong with it, if anything.
     fn check(&self, path: &Path) -> Option<Diagnostic> {
-        let Ok(below) = path.strip_prefix(normal(self.root)) else {
-            return Some(self.problem(Code::CopyOutside, "is outside of the workspace", format!("leaves {}", self.root.display())));
+        let above = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normal(root)).ok()?)));
+        let Some((root, below)) = above else {
+            return Some(self.problem(Code::CopyOutside, "is outside of the workspace", format!("leaves {}", self.roots[0].display())));
         };
-        let Ok(root) = self.root.canonicalize() else { return Some(self.missing()) };
-        let mut walked = root.clone();
+        let Ok(mut walked) = root.canonicalize() else { return Some(self.missing()) };
         for component in below.components() {
             walked.push(component);
             match walked.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() && leaves(&walked, &root) => return Some(self.through(&walked)),
+                Ok(metadata) if metadata.is_symlink() && self.leaves(&walked) => return Some(self.through(&walked)),
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Some(self.missing()),
                 Err(error) => return Some(self.unreadable(&walked, &error)),
             }
         }
-        match walked.canonicalize() {
-            Ok(real) if real.is_dir() => self.check_folder(&real, &root, &mut BTreeSet::new()),
-            Ok(_) => None,
-            // Even without leaving, a link may lead nowhere.
-            Err(_) => Some(self.missing()),
-        }
+        // Even without leaving, a link may lead nowhere.
+        if walked.canonicalize().is_ok() { None } else { Some(self.missing()) }
     }
 
-    /// Looks at everything below a folder, also behind links that stay inside of the workspace.
-    fn check_folder(&self, folder: &Path, root: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<Diagnostic> {
-        if !seen.insert(folder.to_owned()) {
-            return None;
+    /// Whether a symbolic link leads out of the workspace and the package, be it to something or to nothing.
+    fn leaves(&self, link: &Path) -> bool {
+        let is_inside = |path: &Path| self.roots.iter().any(|root| root.canonicalize().is_ok_and(|root| path.starts_with(root)));
+        match link.canonicalize() {
+            Ok(real) => !is_inside(&real),
+            Err(_) => match (link.read_link(), link.parent()) {
+                (Ok(target), Some(folder)) => !is_inside(&normal(&folder.join(target))),
+                _ => true,
+            },
         }
-        let mut entries: Vec<PathBuf> = match folder.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-            Ok(entries) => entries.iter().map(std::fs::DirEntry::path).collect(),
-            Err(error) => return Some(self.unreadable(folder, &error)),
-        };
-        entries.sort();
-        entries.iter().find_map(|path| {
-            let real = if !path.is_symlink() {
-                Some(path.clone())
-            } else if leaves(path, root) {
-                return Some(self.through(path));
-            } else {
-                path.canonicalize().ok()
-            };
-            real.filter(|real| real.is_dir()).and_then(|folder| self.check_folder(&folder, root, seen))
-        })
     }
 
     fn missing(&self) -> Diagnostic {
         let problem = self.problem(Code::CopyMissing, "does not exist", "nothing is here");
-        if self.typed.contains(['*', '?']) { problem.help("patterns are not expanded: name the folder") } else { problem }
+        if self.typed.contains(['*', '?']) {
+            problem.help("patterns are not expanded: name the folder, and use `exclude`")
+        } else {
+            problem
+        }
     }
 
     fn through(&self, link: &Path) -> Diagnostic {
@@ -164,16 +163,5 @@ impl Source<'_> {
 
     fn problem(&self, code: Code, what: impl std::fmt::Display, label: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, format!("the `copy` source `{}` {what}", self.typed), self.origin, label).help(code.cure())
-    }
-}
-
-/// Whether a symbolic link leads out of the workspace, be it to something or to nothing.
-fn leaves(link: &Path, root: &Path) -> bool {
-    match link.canonicalize() {
-        Ok(real) => !real.starts_with(root),
-        Err(_) => match (link.read_link(), link.parent()) {
-            (Ok(target), Some(folder)) => !normal(&folder.join(target)).starts_with(root),
-            _ => true,
-        },
     }
 }

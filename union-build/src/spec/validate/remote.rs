@@ -24,6 +24,7 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("conda-packages", DOCKER),
     ("conda-channels", DOCKER),
     ("pip-secret-mounts", DOCKER),
+    ("copy.owner", "remove it, and give it away with `chown` in `commands`; or use `builder = \"docker\"`"),
 ];
 
 /// Checks the images that the backend makes.
@@ -64,6 +65,7 @@ fn place(image: &Image, key: &str) -> Option<Origin> {
         "build-ca" => image.build_ca.as_ref().map(|file| file.origin.clone()),
         "builder-options" => image.builder_options.origin().cloned(),
         "builder-config" => image.builder_config.origin().cloned(),
+        "copy.owner" => image.copy.iter().find_map(|copy| copy.owner.as_ref()).map(|owner| owner.origin.clone()),
         python => image.python.used.iter().find(|(used, _)| *used == python).map(|(_, origin)| origin.clone()),
     }
 }

@@ -26,7 +26,7 @@ fn spec(table: &str) -> Image {
     spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()
 }
 
-fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&str>) -> String {
+fn written(spec: &Image, copies: Vec<Copied>, authority: bool, user: Option<&str>) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
     let mut spec = spec.clone();
@@ -40,27 +40,40 @@ fn written(spec: &Image, copies: Vec<Vec<Item>>, authority: bool, user: Option<&
 }
 
 fn copy(to: &str) -> union_build::spec::Copy {
-    union_build::spec::Copy { from: placed(PathBuf::from("x")), typed: "x".to_owned(), to: placed(to.to_owned()), mode: None }
+    let (from, typed, to) = (placed(PathBuf::from("x")), "x".to_owned(), placed(to.to_owned()));
+    union_build::spec::Copy { from, typed, to, mode: None, owner: None, exclude: Vec::new() }
 }
 
-fn file(to: &str) -> Vec<Item> {
+fn file(to: &str, owner: Option<&str>) -> Copied {
     let measured = crate::base::fs::Measured { size: 0, hash: [0; 32] };
-    vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }]
+    let items = vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
+    Copied { items, owner: owner.map(str::to_owned) }
 }
 
 #[test]
 fn packages_come_first_then_copies_then_commands() {
     let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
-    let folder = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
+    let items = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
+    let folder = Copied { items, owner: None };
     let expected = r#"FROM base:1
 USER 0:0
 RUN --mount=type=bind,source=.union.apt.conf,target=/run/union/apt.conf --mount=type=cache,target=/run/union/apt,sharing=locked --mount=type=cache,target=/run/union/lists,sharing=locked ["/usr/bin/env","APT_CONFIG=/run/union/apt.conf","DEBIAN_FRONTEND=noninteractive","/bin/sh","-c","apt-get update && apt-get install --yes --no-install-recommends libpq5 tini"]
 COPY ["copy/0/","/etc/app/"]
 COPY ["copy/1","/srv/x"]
+COPY --chown=1000:1000 ["copy/2","/srv/y"]
+COPY --chown=app:staff ["copy/3","/srv/z"]
 RUN ["/bin/sh","-c","ldconfig"]
 USER app:app
 "#;
-    assert_eq!(written(&spec, vec![folder, file("srv/x")], false, Some("app:app")), expected);
+    assert_eq!(
+        written(
+            &spec,
+            vec![folder, file("srv/x", None), file("srv/y", Some("1000")), file("srv/z", Some("app:staff"))],
+            false,
+            Some("app:app")
+        ),
+        expected
+    );
 }
 
 #[test]
@@ -79,8 +92,8 @@ fn commands_have_the_variables_and_the_working_directory_of_their_image() {
 fn relative_copies_are_left_relative() {
     let mut spec = spec("");
     spec.copy = vec![copy("conf/x"), copy("./"), copy("/x")];
-    let folder = vec![Item { to: String::new(), what: ItemKind::Folder }];
-    let text = written(&spec, vec![file("conf/x"), folder, file("x")], false, None);
+    let folder = Copied { items: vec![Item { to: String::new(), what: ItemKind::Folder }], owner: None };
+    let text = written(&spec, vec![file("conf/x", None), folder, file("x", None)], false, None);
     let copies: Vec<&str> = text.lines().filter(|line| line.starts_with("COPY")).collect();
     assert_eq!(copies, [r#"COPY ["copy/0","./conf/x"]"#, r#"COPY ["copy/1/","./"]"#, r#"COPY ["copy/2","/x"]"#]);
 }
@@ -192,7 +205,7 @@ proptest! {
             builder_config: BuilderConfig::default(),
             ..spec("")
         };
-        let text = written(&spec, vec![file(&path)], false, Some(&path));
+        let text = written(&spec, vec![file(&path, None)], false, Some(&path));
         let lines: Vec<&str> = text.split('\n').collect();
         // FROM, USER, COPY, one RUN each, USER, and what follows the last line's end.
         prop_assert_eq!(lines.len(), 5 + commands.len());

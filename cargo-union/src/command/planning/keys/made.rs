@@ -10,7 +10,7 @@ use union_build::spec;
 use super::Ask;
 use crate::build::environment::{self, tools};
 use crate::build::inputs::{Environment, environment_inputs};
-use crate::build::{LockedBase, MeasuredFiles};
+use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
 use crate::command::planning::bases;
 use crate::command::session::Declared;
 use crate::image::digest::Digest;
@@ -45,6 +45,8 @@ impl Made {
 /// What environments are made upon.
 #[derive(Clone, Debug)]
 pub(super) struct Ground {
+    /// Where the files of the package's images come from.
+    pub(in crate::command) roots: SourceRoots,
     /// The base's digest for each platform.
     pub(super) bases: Vec<(Platform, Option<Digest>)>,
     /// Images with tools for each platform.
@@ -61,7 +63,7 @@ pub(super) struct Ground {
 
 impl Ground {
     /// The inputs of what some specs make of files.
-    pub(super) fn inputs(&self, steps: &[spec::Image], workspace: &Workspace, files: &MeasuredFiles) -> Result<Inputs> {
+    pub(super) fn inputs(&self, steps: &[spec::Image], files: &MeasuredFiles) -> Result<Inputs> {
         let needed = tools(steps);
         let tools = self.tools.iter().map(|(platform, tools)| {
             let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
@@ -69,8 +71,8 @@ impl Ground {
         });
         let tools: Vec<_> = tools.collect();
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
-        let (bases, workspace) = (&self.bases, &workspace.root);
-        let environment = Environment { chain: steps, bases, tools: &tools, generations: &generations, workspace, files };
+        let (bases, roots) = (&self.bases, &self.roots);
+        let environment = Environment { chain: steps, bases, tools: &tools, generations: &generations, roots, files };
         let mut inputs = environment_inputs(&environment)?;
         if let Some(epoch) = &self.epoch {
             inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
@@ -78,8 +80,8 @@ impl Ground {
         Ok(inputs)
     }
 
-    pub(super) fn made(&self, environment: environment::Environment, workspace: &Workspace) -> Result<Made> {
-        let key = self.inputs(&environment.all_steps(), workspace, &self.files)?.key("environment");
+    pub(super) fn made(&self, environment: environment::Environment) -> Result<Made> {
+        let key = self.inputs(&environment.all_steps(), &self.files)?.key("environment");
         let needed = environment.tools();
         let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
             tools
@@ -89,7 +91,7 @@ impl Ground {
                 .collect()
         };
         let tools = self.tools.iter().map(of).collect();
-        let start = environment.start.map(|start| self.made(*start, workspace)).transpose()?.map(Box::new);
+        let start = environment.start.map(|start| self.made(*start)).transpose()?.map(Box::new);
         Ok(Made { start, steps: environment.steps, key, tools })
     }
 }
@@ -97,6 +99,7 @@ impl Ground {
 /// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
 pub(super) async fn ground(
     declared: &Declared,
+    workspace: &Workspace,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
     snapshot: &Snapshot<'_>,
@@ -115,6 +118,7 @@ pub(super) async fn ground(
     }
     let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
     Ok(Ground {
+        roots: declared.roots(workspace),
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,
         generations: chain.iter().map(generation).collect(),

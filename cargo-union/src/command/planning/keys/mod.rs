@@ -13,7 +13,7 @@ use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
-use crate::build::{LockedBase, MeasuredFiles};
+use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
 use crate::command::session::Declared;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
@@ -77,6 +77,11 @@ impl Keyed {
         self.chain.last().expect("a chain ends with the image's own spec")
     }
 
+    /// Where its files come from.
+    pub(in crate::command) fn roots(&self) -> &SourceRoots {
+        &self.ground.roots
+    }
+
     /// Whether the backend makes it.
     pub(in crate::command) fn is_remote(&self) -> bool {
         environment::is_remote(self.spec())
@@ -125,12 +130,11 @@ impl Keyed {
     pub(in crate::command) fn check_unmoved(
         &self,
         package: &Package,
-        workspace: &Workspace,
         again: &Snapshot<'_>,
         files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), workspace, files)?;
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), files)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
@@ -197,12 +201,12 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, &chain, &bases, snapshot, lock, ask, files.clone()).await?;
+    let ground = made::ground(declared, workspace, &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::Environment::of(&chain);
-    let made = made.map(|made| ground.made(made, workspace)).transpose()?;
+    let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, workspace, files)?;
+    let own = own_inputs(&chain, &ground, &binaries, files)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -238,7 +242,7 @@ fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], workspace: &Workspace, files: &MeasuredFiles) -> Result<Own> {
+fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], files: &MeasuredFiles) -> Result<Own> {
     let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries, files)?;
@@ -248,7 +252,7 @@ fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], works
     if !ground.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }
-    Ok(Own { environment: ground.inputs(chain, workspace, files)?, config })
+    Ok(Own { environment: ground.inputs(chain, files)?, config })
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.

@@ -35,10 +35,12 @@ fn every_key_that_it_cannot_carry_is_named_at_its_place() {
             "python-exec" => ("\"/usr/bin/python3\"", "pip-packages = [\"a\"]"),
             "conda-channels" => ("[\"a\"]", "python-version = \"3.12\""),
             "pip-secret-mounts" => ("{ a = \"/b\" }", "secrets = [{ id = \"a\" }]\npip-packages = [\"a\"]"),
+            "copy.owner" => ("[{ from = \"Dockerfile\", owner = \"1000\" }]", ""),
             _ => ("[\"a\"]", ""),
         };
+        let table = key.split('.').next().unwrap_or(key);
         let message = format!("the remote builder cannot carry `{key}` of image `default`");
-        refused(&remote(&format!("{key} = {value}\n{beside}")), 4, &message, help);
+        refused(&remote(&format!("{table} = {value}\n{beside}")), 4, &message, help);
     }
 }
 

@@ -1,0 +1,105 @@
+//! Build contexts: what a user's own Dockerfile sees of the project's files, beside what `docker build` shows it.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use union_tests::Project;
+use union_tests::engine::Engine;
+
+use crate::world::{World, shell};
+
+/// A package with a Dockerfile beside its Cargo.toml that copies the whole context to `/context`.
+fn beside_the_manifest(world: &World, images: &str) -> Project {
+    let images = format!("[package.metadata.union.images.default]\ndockerfile = \"Dockerfile\"\n{images}");
+    world.project_of(&images).file("Dockerfile", format!("FROM {}\nCOPY . /context\n", world.debian()))
+}
+
+const LIST: &str = "cd /context && find . | sort";
+
+/// What `docker build` itself makes of the project, without what the tool never takes.
+fn by_docker(project: &Project) -> Vec<String> {
+    let engine = Engine::with_network();
+    let mut docker = Command::new("docker");
+    docker.args(["--host", &engine.address(), "build", "--quiet", "."]).current_dir(project.folder()).env("DOCKER_BUILDKIT", "0");
+    let output = docker.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let image = String::from_utf8(output.stdout).unwrap();
+    let image = image.lines().last().unwrap().trim();
+    let listed = engine.docker(&["run", "--rm", "--network", "none", image, "/bin/sh", "-c", LIST]);
+    let never = |line: &&str| ["./target", "./Union.lock"].iter().all(|never| !line.starts_with(never));
+    listed.lines().filter(never).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_dockerfile_beside_the_manifest_sees_the_package_without_what_cargo_and_the_tool_make() {
+    let world = World::new();
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "**/*.log\n!keep.log\nsrc\n");
+    for file in ["a.log", "keep.log", "deep/b.log", "deep/c"] {
+        project.write(file, "x");
+    }
+    let built = project.run(["build"]).succeeds();
+    let seen = shell(&built, LIST);
+    assert_eq!(seen.lines().collect::<Vec<_>>(), by_docker(&project));
+    assert_eq!(seen, ".\n./.dockerignore\n./Cargo.lock\n./Cargo.toml\n./Dockerfile\n./deep\n./deep/c\n./keep.log");
+    project.run(["build"]).succeeds().compiles_nothing().stderr_has("Unchanged default");
+    project.write("deep/c", "y");
+    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+}
+
+#[test]
+fn links_and_special_files_are_taken_as_docker_takes_them() {
+    let world = World::new();
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "private\nsrc\n").file("sub/a", "1");
+    std::fs::create_dir_all(project.path(".venv/bin")).unwrap();
+    symlink("/usr/bin/python3", project.path(".venv/bin/python")).unwrap();
+    symlink("nowhere", project.path("dangling")).unwrap();
+    symlink("../../outside", project.path("sub/outside")).unwrap();
+    assert!(Command::new("mkfifo").arg(project.path("sub/pipe")).status().unwrap().success());
+    let _listener = UnixListener::bind(project.path("sub/socket")).unwrap();
+    project.write("private/key", "x");
+    std::fs::set_permissions(project.path("private"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let built = project.run(["build"]).succeeds();
+    let seen = shell(&built, LIST);
+    // Not every version of BuildKit copies a pipe that it is given.
+    let without_pipe = |lines: Vec<String>| lines.into_iter().filter(|line| line != "./sub/pipe").collect::<Vec<_>>();
+    assert_eq!(without_pipe(seen.lines().map(str::to_owned).collect()), without_pipe(by_docker(&project)));
+    assert_eq!(shell(&built, "cd /context && readlink .venv/bin/python dangling sub/outside"), "/usr/bin/python3\nnowhere\n../../outside");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    std::fs::remove_file(project.path("dangling")).unwrap();
+    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+}
+
+#[test]
+fn a_dockerfile_may_be_a_link() {
+    let world = World::new();
+    for target in ["docker/Real", "../root.Dockerfile"] {
+        let tables = "[package.metadata.union.images.default]\ndockerfile = \"app/Dockerfile\"\n";
+        let text = format!("FROM {}\nCOPY . /context\nRUN echo {target} >/which\n", world.debian());
+        let project = world.project_of(tables).file("app/x", "x");
+        std::fs::create_dir_all(project.path("app/docker")).unwrap();
+        std::fs::write(project.path("app").join(target), text).unwrap();
+        symlink(target, project.path("app/Dockerfile")).unwrap();
+        let built = project.run(["build"]).succeeds();
+        assert_eq!(shell(&built, "cat /which"), target);
+    }
+    let project = beside_the_manifest(&world, "");
+    std::fs::remove_file(project.path("Dockerfile")).unwrap();
+    symlink("/etc/hosts", project.path("Dockerfile")).unwrap();
+    project.run(["build"]).fails_with("U0114").stderr_has("out of the workspace").compiles_nothing();
+}
+
+#[test]
+fn a_dockerfile_has_a_dockerignore_of_its_own() {
+    let world = World::new();
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "kept\n").file("Dockerfile.dockerignore", "*\n!kept\n");
+    let built = project.file("kept", "x").file("other", "x").run(["build"]).succeeds();
+    assert_eq!(shell(&built, LIST), ".\n./Dockerfile\n./kept");
+}
+
+#[test]
+fn a_pattern_that_is_none_is_named_with_its_line() {
+    let world = World::new();
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "a\n[b\n");
+    project.run(["build"]).fails_with("U0104").stderr_has(".dockerignore:2").compiles_nothing();
+}
