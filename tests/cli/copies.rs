@@ -68,6 +68,8 @@ fn what_exclude_names_is_left_out_and_no_input() {
         .file("conf/a", "1")
         .file("conf/deep/a.bak", "1")
         .file("conf/deep/b", "1");
+    // What is in the package is a source as well, unless the image says otherwise.
+    project.append("Cargo.toml", "exclude = [\"conf\"]\n");
     project.run(["build"]).succeeds();
     assert_eq!(copied(&project.path("target/union/oci/hello")), ["etc/app/a", "etc/app/deep/b"]);
     project.write("conf/deep/a.bak", "2");

@@ -345,8 +345,8 @@ async fn copied_files_are_those_that_the_key_was_made_of() {
     let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], ..spec("default", reference()) };
     let recipe = scene.recipe(vec![image], &[]);
     let key = |files: &MeasuredFiles| {
-        let (chain, workspace, bases) = (&recipe.chain, scene.path("workspace"), [(platform("linux/amd64"), None)]);
-        let environment = Environment { chain, bases: &bases, tools: &[], generations: &[0], workspace: &workspace, files };
+        let (chain, roots, bases) = (&recipe.chain, scene.roots(), [(platform("linux/amd64"), None)]);
+        let environment = Environment { chain, bases: &bases, tools: &[], generations: &[0], roots: &roots, files };
         environment_inputs(&environment).unwrap().key("environment")
     };
     let before = key(&recipe.files);

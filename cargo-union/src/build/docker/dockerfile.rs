@@ -64,6 +64,21 @@ pub(super) struct Copied {
     pub(super) owner: Option<String>,
 }
 
+/// The steps of specs; `list` says what each copy brings.
+///
+/// # Errors
+/// What `list` fails with.
+pub(super) fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
+    let step = |spec: &'a spec::Image| {
+        let copied = |copy: &spec::Copy| Ok(Copied { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
+        let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
+        // As they are typed: whoever knows the base expands them.
+        let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        Ok(Step { spec, copies, variables })
+    };
+    steps.iter().map(step).collect()
+}
+
 impl Step<'_> {
     /// Replaces the references to variables of the base, and lets later steps find what this one installs.
     ///

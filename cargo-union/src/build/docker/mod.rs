@@ -23,7 +23,7 @@ use union_build::spec;
 use super::base::Base;
 use super::chain::Settings;
 use super::environment::without_steps;
-use super::sources::{self, Item, Measure};
+use super::sources::{self, Measure};
 use super::variables::{self, Variables};
 use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, SourceRoots, Start};
 use crate::base::cache::Cache;
@@ -37,10 +37,10 @@ use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, Logins, PlatformImage};
-use dockerfile::{Caches, Copied, Dockerfile, Ground, Step};
+use dockerfile::{Caches, Dockerfile, Ground, Step, with_copies};
 use log::Log;
 use secrets::Secrets;
-use steps::Steps;
+use steps::{Steps, is_refusal};
 
 pub(super) use context::dockerfile_items;
 
@@ -185,17 +185,6 @@ pub fn check_secrets(steps: &[spec::Image], environment: &Environment) -> Result
 
 fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
     BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
-}
-
-fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
-    let step = |spec: &'a spec::Image| {
-        let copied = |copy: &spec::Copy| Ok(Copied { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
-        let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
-        // As they are typed: whoever knows the base expands them.
-        let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
-        Ok(Step { spec, copies, variables })
-    };
-    steps.iter().map(step).collect()
 }
 
 /// One environment for one platform, on its way.
@@ -407,11 +396,4 @@ fn nothing_more(step: &Step<'_>) -> bool {
     let spec = step.spec;
     let python = spec.python.needs_uv() || spec.python.needs_micromamba();
     spec.apt_packages.is_empty() && !python && step.copies.is_empty() && spec.commands.is_empty()
-}
-
-/// Whether what an engine says of a step is that a registry did not let it in.
-fn is_refusal(why: &str) -> bool {
-    let why = why.to_lowercase();
-    let words = ["401 unauthorized", "403 forbidden", "authentication required", "authorization failed", "no basic auth credentials"];
-    words.iter().any(|word| why.contains(word)) || why.contains("pull access denied") || why.contains("access to the resource is denied")
 }

@@ -112,6 +112,13 @@ pub(super) fn outcome(why: &str) -> &str {
     why
 }
 
+/// Whether what an engine says of a step is that a registry did not let it in.
+pub(super) fn is_refusal(why: &str) -> bool {
+    let why = why.to_lowercase();
+    let words = ["401 unauthorized", "403 forbidden", "authentication required", "authorization failed", "no basic auth credentials"];
+    words.iter().any(|word| why.contains(word)) || why.contains("pull access denied") || why.contains("access to the resource is denied")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
