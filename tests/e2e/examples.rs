@@ -226,10 +226,12 @@ fn a_private_file_is_fetched_with_a_token_that_is_nowhere_afterwards() {
 
     // The image as it is in the registry, with its layers unpacked, and all that the build has written.
     let reference = line(&built);
-    project.shell(&format!("skopeo copy --quiet --src-tls-verify=false --dest-decompress docker://{reference} dir:image")).succeeds();
-    assert!(is_below(&project.path("image"), "a threshold of 0.87"), "its layers are not unpacked");
+    project
+        .shell(&format!("skopeo copy --quiet --src-tls-verify=false --dest-decompress docker://{reference} dir:target/image"))
+        .succeeds();
+    assert!(is_below(&project.path("target/image"), "a threshold of 0.87"), "its layers are not unpacked");
     assert!(project.read("target/union/logs/secrets/default.log").contains("curl --fail"));
-    for folder in [project.path("image"), project.path("target"), project.cache(), project.temp(), site.registry.data()] {
+    for folder in [project.path("target"), project.cache(), project.temp(), site.registry.data()] {
         assert!(!is_below(&folder, TOKEN), "{}", folder.display());
     }
     let history = Engine::with_network().docker(&["history", "--no-trunc", &reference]);

@@ -20,7 +20,7 @@ fn with_dockerfile(world: &World, more: &str) -> union_tests::Project {
 #[test]
 fn a_dockerfile_makes_the_environment_and_the_code_goes_on_top() {
     let world = World::new();
-    let project = with_dockerfile(&world, "");
+    let project = with_dockerfile(&world, "exclude = [\"docker\"]");
     let built = project.run(["build"]).succeeds();
     assert_eq!(crate::world::in_container(&built, &[]), "hello");
     assert_eq!(

@@ -13,6 +13,7 @@ use super::{Kept, Ran, Ready, secrets};
 use crate::base::error::Error;
 use crate::base::process::{Command, Environment, Failed};
 use crate::build::native::BINARIES;
+use crate::command::planning::keys::secret_files;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
@@ -92,7 +93,7 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
         targets: vec![target.clone()],
         binaries: job.binaries.clone(),
         inputs: image.inputs.clone(),
-        exclude: image.exclude.clone(),
+        exclude: image.exclude.iter().cloned().chain(secret_files(&ready.declared.spec)).collect(),
         toolchains: Vec::new(),
         places: vec![workspace::Place::Host],
         tools: BTreeMap::new(),

@@ -1,10 +1,11 @@
 //! The code that an image carries: which binaries, how they are compiled, and from what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use union_build::diag::Code;
-use union_build::spec::{self, Base, Compile, Link};
+use union_build::diag::{Code, Origin};
+use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
 
 use super::Ask;
 use crate::base::error::Error;
@@ -31,6 +32,8 @@ pub(in crate::command) struct Crate {
     pub(in crate::command) toolchains: Vec<(Platform, LockedBase)>,
     /// What else has a part in the compile, by the name of its input.
     pub(in crate::command) tools: BTreeMap<String, String>,
+    /// The files of the package's secrets: never inputs.
+    secrets: Vec<Pattern>,
     /// What they are compiled from.
     pub(in crate::command) inputs: CodeInputs,
 }
@@ -38,13 +41,13 @@ pub(in crate::command) struct Crate {
 impl Crate {
     /// What decides its inputs, for whoever looks at them again.
     pub(super) fn settings(&self, spec: &spec::Image) -> Settings {
-        let Self { binaries, compile, targets, compilers, toolchains, tools, inputs: _ } = self;
+        let Self { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: _ } = self;
         Settings {
             compile: compile.clone(),
             targets: targets.clone(),
             binaries: binaries.clone(),
             inputs: spec.inputs.clone(),
-            exclude: spec.exclude.clone(),
+            exclude: spec.exclude.iter().chain(secrets).cloned().collect(),
             toolchains: toolchains.iter().map(|(platform, image)| (platform.to_string(), image.digest.to_string())).collect(),
             places: compilers.iter().map(|compiler| compiler.place).collect(),
             tools: tools.clone(),
@@ -103,7 +106,8 @@ pub(super) async fn code(
     if let Some(processor) = snapshot.processor(&compile, &targets).await? {
         tools.insert(PROCESSOR.to_owned(), processor);
     }
-    let mut code = Crate { binaries, compile, targets, compilers, toolchains, tools, inputs: CodeInputs::default() };
+    let secrets = secret_files(&declared.spec);
+    let mut code = Crate { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: CodeInputs::default() };
     code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
     Ok(Some(code))
 }
@@ -129,6 +133,20 @@ pub(in crate::command) fn unasked(
         (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
         _ => error,
     }
+}
+
+/// The files of all secrets of a package, as patterns that leave them out of the code: what they hold is in no key.
+pub(in crate::command) fn secret_files(spec: &Spec) -> Vec<Pattern> {
+    let secrets = spec.images.values().flat_map(|image| &image.secrets);
+    let file = |secret: &spec::Secret| match &secret.source {
+        SecretSource::File(path) => Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned(), secret.id.origin.clone())),
+        SecretSource::Env(_) | SecretSource::Backend => None,
+    };
+    let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
+        let escaped = |letter: char| if "\\*?[]{}!# ".contains(letter) { vec!['\\', letter] } else { vec![letter] };
+        Pattern { glob: spec::Placed { value: name.chars().flat_map(escaped).collect(), origin }, folder }
+    };
+    secrets.filter_map(file).map(pattern).collect()
 }
 
 /// How the binaries of an image are linked; `base` is what its chain starts from.

@@ -23,7 +23,7 @@ use crate::workspace::{AllLearned, Package, Snapshot, UnionLock, Workspace, unmo
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage, unasked};
+pub(in crate::command) use code::{Crate, compile_settings, linkage, secret_files, unasked};
 use made::Ground;
 pub(in crate::command) use made::Made;
 
