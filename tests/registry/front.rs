@@ -27,7 +27,7 @@ async fn every_upload_request_has_a_content_length() {
 }
 
 #[tokio::test]
-async fn a_mount_and_a_resumed_upload_have_a_content_length() {
+async fn a_mount_a_resumed_and_a_cancelled_upload_have_a_content_length() {
     let cut = Hostile::start(|request, memory| {
         let large = request.header("content-length").is_some_and(|length| length.parse() == Ok(3 * MIB));
         let first = large && request.method == "PUT" && memory.times("PATCH", "/uploads/") == 0;
@@ -35,10 +35,14 @@ async fn a_mount_and_a_resumed_upload_have_a_content_length() {
     });
     let (world, key) = (World::new(), images::key("a"));
     let image = images::single(&key, "linux/amd64", vec![images::file_layer(world.folder.path(), 3 * MIB)]);
+    let client = world.client();
     for path in ["acme/app", "acme/other"] {
-        world.client().publish(&target(&cut.host(), path, &key), &image, false).await.unwrap();
+        let target = target(&cut.host(), path, &key);
+        client.prepare(&target).await.unwrap();
+        client.publish(&target, &image, false).await.unwrap();
     }
-    assert!(cut.count("PATCH", "/uploads/") > 0);
+    assert!(cut.count("PATCH", "/uploads/") > 0 && cut.count("DELETE", "/uploads/") > 0);
+    assert!(cut.seen().iter().any(|seen| seen.request.asks("mount").is_some()), "nothing was mounted");
     for seen in cut.seen().iter().filter(|seen| ["POST", "PUT", "PATCH", "DELETE"].contains(&seen.request.method.as_str())) {
         assert!(seen.request.header("content-length").is_some(), "{} {}", seen.request.method, seen.request.path);
     }

@@ -98,8 +98,7 @@ impl Ground {
 
 /// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
 pub(super) async fn ground(
-    declared: &Declared,
-    workspace: &Workspace,
+    (declared, workspace): (&Declared, &Workspace),
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
     snapshot: &Snapshot<'_>,

@@ -201,7 +201,7 @@ async fn image(
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = whole(&chain[0].base, &bases, lock);
-    let ground = made::ground(declared, workspace, &chain, &bases, snapshot, lock, ask, files.clone()).await?;
+    let ground = made::ground((declared, workspace), &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::Environment::of(&chain);
     let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
