@@ -1,6 +1,6 @@
 //! Container engines of our own, on private sockets, with their data in temporary folders.
 //!
-//! None of them touches what this machine has: each lives in [`Namespaces`] of its own.
+//! None of them touches what this machine has: each lives in `Namespaces` of its own.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
