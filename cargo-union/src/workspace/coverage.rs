@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use union_build::diag::Code;
 
-use super::compile::{Compiled, Kind, Script, Unit};
+use super::compile::{Compiled, Kind, Script};
 use super::freshness::Freshness;
 use super::inputs::PackageInputs;
 use super::sources::{Sources, relative};
@@ -123,14 +123,14 @@ impl Read {
         let set: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
         let root = &snapshot.workspace.root;
         for unit in compiled.units.iter().filter(|unit| unit.package == package.id) {
-            let notes = notes_of(unit)?;
+            let notes = depinfo::notes_of(unit)?;
             read.files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(root, Path::new(file))));
             let is_script = unit.kind == Kind::Script;
             let names = depinfo::variables(&notes).filter(|name| !set.contains(name) && !variables::is_none_of_ours(name, is_script));
             read.variables.extend(names.map(str::to_owned));
         }
         for script in scripts {
-            let output = output_of(script)?;
+            let output = depinfo::output_of(script)?;
             let mut paths = depinfo::watched_paths(&output).peekable();
             read.is_watched_whole |= paths.peek().is_none();
             read.files.extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
@@ -278,13 +278,4 @@ fn executables_files(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs], compiled: 
         }
     }
     Ok(files)
-}
-
-fn notes_of(unit: &Unit) -> Result<String> {
-    Ok(depinfo::notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
-}
-
-fn output_of(script: &Script) -> Result<String> {
-    let path = script.out_dir.parent().map(|directory| directory.join("output"));
-    Ok(path.map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }

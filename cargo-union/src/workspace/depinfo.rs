@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compile::{Kind, Unit};
+use super::compile::{Kind, Script, Unit};
+use crate::base::error::Result;
+use crate::base::fs;
 
 /// The files that the first rule names after its colon; a backslash stands before a space.
 pub(super) fn files(text: &str) -> Vec<String> {
@@ -22,9 +24,26 @@ pub(super) fn files(text: &str) -> Vec<String> {
     found
 }
 
-/// The compiler's notes about a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script
+/// What the compiler noted about a unit; nothing where there is no such file.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub(super) fn notes_of(unit: &Unit) -> Result<String> {
+    Ok(notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// What a build script printed when it last ran.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub(super) fn output_of(script: &Script) -> Result<String> {
+    let path = script.out_dir.parent().map(|directory| directory.join("output"));
+    Ok(path.map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// The file of the compiler's notes about a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script
 /// the only such file of its directory, and an executable one beside the file that cargo linked it from.
-pub(super) fn notes(unit: &Unit) -> Option<PathBuf> {
+fn notes(unit: &Unit) -> Option<PathBuf> {
     match unit.kind {
         Kind::Library => {
             let stem = unit.path.file_stem()?.to_str()?;

@@ -211,15 +211,14 @@ impl<'a> Checked<'a> {
 
 /// The files that the compiler names for a unit, relative to the workspace.
 fn named_sources(snapshot: &Snapshot<'_>, unit: &Unit) -> Result<BTreeSet<String>> {
-    let notes = depinfo::notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default();
+    let notes = depinfo::notes_of(unit)?;
     let root = &snapshot.workspace.root;
     depinfo::files(&notes).iter().map(|file| relative(root, &fs::absolute(root, Path::new(file)))).collect()
 }
 
 /// The paths that a build script watches, relative to the workspace.
 fn watched(snapshot: &Snapshot<'_>, script: &Script) -> Result<Vec<String>> {
-    let output = script.out_dir.parent().map(|directory| fs::read_if_exists(&directory.join("output"))).transpose()?.flatten();
-    let output = output.unwrap_or_default();
+    let output = depinfo::output_of(script)?;
     let package = snapshot.workspace.packages.iter().chain(&snapshot.outside).find(|package| package.id == script.package);
     let from = package.map_or(&snapshot.workspace.root, |package| &package.folder);
     depinfo::watched_paths(&output).map(|path| relative(&snapshot.workspace.root, &fs::absolute(from, Path::new(path)))).collect()

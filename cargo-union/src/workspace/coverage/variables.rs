@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::{notes_of, output_of};
 use crate::base::error::Result;
 use crate::workspace::compile::{Compiled, Kind};
 use crate::workspace::{Snapshot, depinfo};
@@ -91,12 +90,12 @@ pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &Compiled, is_local: 
     let is_one = |name: &&str, in_script: bool| environment.has(name) && !is_none_of_ours(name, in_script);
     let mut names = BTreeSet::new();
     for script in compiled.scripts.iter().filter(|script| !is_local(&script.package)) {
-        let output = output_of(script)?;
+        let output = depinfo::output_of(script)?;
         names.extend(depinfo::watched_variables(&output).filter(|name| is_one(name, true)).map(str::to_owned));
     }
     let libraries = compiled.units.iter().filter(|unit| unit.kind == Kind::Library && !is_local(&unit.package));
     for library in libraries {
-        let notes = notes_of(library)?;
+        let notes = depinfo::notes_of(library)?;
         names.extend(depinfo::variables(&notes).filter(|name| is_one(name, false)).map(str::to_owned));
     }
     Ok(names)
