@@ -43,6 +43,12 @@ pub(super) fn advise(way: &Way, why: String) -> String {
         Way::Tls { .. } if has(&["CertificateRequired", "BadCertificate", "UnknownCA"]) => {
             "it wants to know who asks: `cert.pem` and `key.pem` beside `ca.pem`, of an authority that it trusts"
         }
+        // In TLS 1.3 the engine judges our certificate after our side of the handshake has ended: what reaches us first, its
+        // alert or the end of the line, is chance.
+        Way::Tls { .. } if has(&["was not ready", "closed before", "reset by peer", "Broken pipe"]) => {
+            "it ended the connection before it was asked anything, as an engine does that wants to know who asks: `cert.pem` \
+             and `key.pem` beside `ca.pem`, of an authority that it trusts"
+        }
         Way::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => "its certificate is of another authority than `ca.pem`",
         _ => return why,
     };
@@ -56,4 +62,26 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn of(path: &Path, cause: &dyn Display) -> String {
     format!("`{}`: {cause}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_ends_without_an_alert_is_explained_as_one_with_it() {
+        let encrypted = way("127.0.0.1:2376", None).expect("the public authorities are there");
+        for why in [
+            "received fatal alert: CertificateRequired",
+            "connection was not ready",
+            "connection closed before message completed",
+            "Connection reset by peer (os error 104)",
+            "Broken pipe (os error 32)",
+        ] {
+            let advice = advise(&encrypted, why.to_owned());
+            assert!(advice.starts_with(why) && advice.contains("`cert.pem` and `key.pem` beside `ca.pem`"), "{advice}");
+            let plain = Way::Tcp("127.0.0.1:2375".to_owned());
+            assert_eq!(advise(&plain, why.to_owned()), why);
+        }
+    }
 }
