@@ -18,7 +18,8 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
-use super::solve::{Failed, Lines, Listener, Pulls, Request};
+use super::lines::{Lines, each_line};
+use super::solve::{Failed, Listener, Pulls, Request};
 use super::wire::{self, Body};
 use super::{Engine, innermost};
 use crate::base::error::Result;
@@ -45,15 +46,8 @@ impl Engine {
         let answer = self.wire.send(call).await.map_err(|cause| Failed::Engine(failed().because(innermost(&cause))))?;
         let status = answer.status();
         let mut story = Story { listener, step: None, lines: Lines::default(), error: None };
-        let mut news = Lines::default();
-        let mut body = answer.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|cause| Failed::Engine(failed().because(format!("the line to it broke: {}", innermost(&cause)))))?;
-            if let Ok(bytes) = frame.into_data() {
-                news.push(&bytes, |line| story.take(line));
-            }
-        }
-        news.finish(|line| story.take(line));
+        let read = each_line(answer.into_body(), |line| story.take(line)).await;
+        read.map_err(|why| Failed::Engine(failed().because(why)))?;
         if let Some(why) = story.error {
             return Err(Failed::Step { step: story.step, why });
         }

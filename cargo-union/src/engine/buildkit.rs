@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint, Server};
 use union_build::diag::Code;
 
+use super::lines::Lines;
 use super::session::{Alive, RegistryLogins, Secrets, Upload};
-use super::solve::{Failed, Lines, Listener, Request};
+use super::solve::{Failed, Listener, Request};
 use super::wire::{self, Line};
 use super::{Engine, innermost};
 use crate::base::error::{Error, Result};

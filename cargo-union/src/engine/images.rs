@@ -3,13 +3,19 @@
 use std::io::{self, Write};
 
 use bollard::errors::Error as EngineError;
-use bollard::query_parameters::{ImportImageOptionsBuilder, ListImagesOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::{ListImagesOptionsBuilder, TagImageOptionsBuilder};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, TryStreamExt as _};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use hyper::header;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use union_build::diag::Code;
 
-use super::{Engine, archive};
+use super::lines::each_line;
+use super::wire::HOST;
+use super::{Engine, archive, innermost};
 use crate::base::error::Result;
 use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Descriptor, Local};
@@ -131,14 +137,36 @@ impl Engine {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let options = ImportImageOptionsBuilder::new().build();
-        let mut answers = Box::pin(self.docker.import_image_stream(options, archive, None));
+        let failed = || self.failed(&format!("load `{name}`"));
+        // Not through bollard, which takes the end of a line that arrives by itself for the begin of another answer.
+        let call = hyper::Request::post(format!("{HOST}/images/load"))
+            .header(header::HOST, "engine")
+            .header(header::CONTENT_TYPE, "application/x-tar")
+            .body(StreamBody::new(archive.map_ok(Frame::data).map_err(Into::into)).boxed_unsync())
+            .map_err(|cause| failed().because(cause))?;
+        let answer = self.wire.send(call).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let status = answer.status();
         // What goes wrong is said within the answer, whose status was sent long before: read it to its end.
-        while let Some(answer) = answers.next().await {
-            answer.map_err(|cause| self.failed(&format!("load `{name}`")).because(cause))?;
+        let mut wrong = None;
+        let read = each_line(answer.into_body(), |line| wrong = wrong.take().or_else(|| wrong_in(line))).await;
+        match wrong {
+            Some(wrong) => Err(failed().because(wrong)),
+            None if !status.is_success() => Err(failed().because(format!("it answered {status}"))),
+            None => read.map_err(|why| failed().because(why)),
         }
-        Ok(())
     }
+}
+
+/// What a line of an engine's answer says that went wrong.
+fn wrong_in(line: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        error: Option<String>,
+        /// What is wrong with the request itself.
+        message: Option<String>,
+    }
+    let said: Said = serde_json::from_str(line).ok()?;
+    said.error.or(said.message)
 }
 
 /// Pieces of this size go to the engine.
@@ -181,5 +209,69 @@ impl Write for Pipe {
     fn flush(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
         self.sender.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::Engines;
+    use super::*;
+
+    /// An engine that answers a load with these pieces, one at a time.
+    async fn engine_that_says(pieces: &'static [&'static str]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut piece) = (String::new(), [0; 4096]);
+                    while !read.ends_with("\r\n\r\n") {
+                        let count = stream.read(&mut piece).await.unwrap();
+                        read.push_str(&String::from_utf8_lossy(&piece[..count]));
+                    }
+                    let version = [r#"{"Version":"29","ApiVersion":"1.52","Os":"linux","Arch":"amd64"}"#];
+                    let is_load = read.contains("/images/load");
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    for said in if is_load { pieces } else { &version } {
+                        stream.write_all(format!("{:x}\r\n{said}\r\n", said.len()).as_bytes()).await.unwrap();
+                        stream.flush().await.unwrap();
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    }
+                    stream.write_all(b"0\r\n\r\n").await.unwrap();
+                });
+            }
+        });
+        address
+    }
+
+    async fn load(pieces: &'static [&'static str]) -> Result<()> {
+        let engines = Engines::at([engine_that_says(pieces).await]);
+        let archive = futures_util::stream::iter([Ok(Bytes::from_static(b"archive"))]);
+        engines.engine().await?.import(archive, "hello").await
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_line_may_arrive_by_itself() {
+        load(&[r#"{"stream":"Loaded image: hello"}"#, "\r\n"]).await.unwrap();
+        load(&[r#"{"stream":"Loaded "#, r#"image: hello"}"#, "\r", "\n"]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_an_engine_says_within_its_answer_is_an_error() {
+        let error = load(&[
+            r#"{"status":"Loading"}"#,
+            "\r\n",
+            r#"{"errorDetail":{"message":"no space left"},"#,
+            "\"error\":\"no space left\"}\r\n",
+        ])
+        .await;
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), Code::EngineFailed);
+        assert!(error.chain().join(": ").contains("no space left"), "{error:?}");
     }
 }

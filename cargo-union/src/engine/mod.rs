@@ -26,6 +26,7 @@ mod buildkit;
 mod container;
 mod find;
 mod images;
+mod lines;
 mod session;
 mod solve;
 mod tls;
