@@ -15,4 +15,5 @@ mod plan;
 mod reproducible;
 mod run;
 mod stat_cache;
+mod together;
 mod union_lock;

@@ -10,8 +10,8 @@ use cargo_union::base::error::Result;
 use cargo_union::base::process::Environment;
 use cargo_union::workspace::coverage::Findings;
 use cargo_union::workspace::{
-    AllLearned, Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Method, Place, Reporter, Settings, Snapshot, Workspace,
-    compile, unmoved,
+    AllLearned, Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Member, Method, Place, Reporter, Settings, Snapshot,
+    Workspace, compile, unmoved,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -189,14 +189,18 @@ impl Project {
             let known = self.learned.lock().unwrap().clone();
             let before = snapshot.inputs(package, &self.settings, &known)?;
             let job = Job {
-                package,
+                members: vec![Member {
+                    package,
+                    binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
+                    inputs: vec![&before],
+                }],
                 target: &self.settings.targets[0],
                 settings: &self.settings.compile,
                 method: &Method::Host,
-                binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
                 source_date_epoch: 0,
             };
-            let (compiled, findings) = compile(&snapshot, &job, &[&before], &Host, &self.notes).await?;
+            let (compiled, found) = compile(&snapshot, &job, &Host, &self.notes).await?;
+            let [findings] = found.try_into().unwrap();
             match findings.beyond(&known, Some("app")) {
                 Some((all, _)) => *self.learned.lock().unwrap() = all,
                 None => {

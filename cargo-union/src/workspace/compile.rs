@@ -1,4 +1,5 @@
-//! One run of cargo for one package, target and set of settings.
+//! One run of cargo for one target and set of settings, and for one package or several that get the same code together
+//! as alone.
 //!
 //! cargo's diagnostics and progress go straight to the user, in its own words and colours. The
 //! flags that make the bytes the same everywhere go through `CARGO_ENCODED_RUSTFLAGS` together with
@@ -16,6 +17,7 @@ use union_build::diag::Code;
 
 use super::config;
 use super::coverage::{self, Findings};
+use super::features::Features;
 use super::freshness::{Checked, Freshness};
 use super::linker::Linker;
 use super::linking::LinkFailure;
@@ -26,18 +28,37 @@ use crate::base::process::{Environment, Failed};
 /// What is compiled.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
-    /// The package.
-    pub package: &'a Package,
+    /// The packages, at least one. Several have no features of their own choice, and no binary of the same name.
+    pub members: Vec<Member<'a>>,
     /// The target, always explicit: flags then never reach build scripts and macros.
     pub target: &'a str,
     /// How.
     pub settings: &'a CompileSettings,
     /// With what.
     pub method: &'a Method,
-    /// All binaries that the images of these settings carry.
-    pub binaries: BTreeSet<String>,
     /// Seconds since 1970 that build scripts shall take for now.
     pub source_date_epoch: u64,
+}
+
+/// A package that is compiled.
+#[derive(Clone, Debug)]
+pub struct Member<'a> {
+    /// The package.
+    pub package: &'a Package,
+    /// All binaries that its images of the job's settings carry.
+    pub binaries: BTreeSet<String>,
+    /// The inputs of those images.
+    pub inputs: Vec<&'a CodeInputs>,
+}
+
+impl Job<'_> {
+    /// The packages' names, as a sentence has them.
+    fn names(&self) -> String {
+        const SHOWN: usize = 3;
+        let shown: Vec<String> = self.members.iter().take(SHOWN).map(|member| format!("`{}`", member.package.name)).collect();
+        let more = self.members.len().saturating_sub(SHOWN);
+        if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    }
 }
 
 /// What cargo has made, or found to be there.
@@ -45,6 +66,8 @@ pub struct Job<'a> {
 pub struct Compiled {
     pub(super) units: Vec<Unit>,
     pub(super) scripts: Vec<Script>,
+    /// The features that each package was compiled with.
+    pub(super) features: Features,
     /// Where cargo puts executables, and what it links them from.
     directories: (PathBuf, PathBuf),
 }
@@ -93,6 +116,11 @@ impl Compiled {
         of.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
     }
 
+    /// Whether each package was compiled with the features that were expected of it, if any were.
+    pub fn has_features(&self, expected: Option<&Features>) -> bool {
+        expected.is_none_or(|expected| expected.are_kept_by(&self.features))
+    }
+
     /// The file that the package's build script generated from the hand-over, when there is one.
     pub fn generated_file(&self, package: &Package) -> Option<PathBuf> {
         let script = self.scripts.iter().find(|script| script.package == package.id)?;
@@ -101,7 +129,7 @@ impl Compiled {
     }
 }
 
-/// Compiles, and looks at what the compiler has read. `inputs` are those of all images of the job.
+/// Compiles, and looks at what the compiler has read for each of the packages.
 ///
 /// What cargo takes for fresh although it was made from other inputs is compiled again, and so are packages whose
 /// build script must run to show what it writes.
@@ -112,27 +140,32 @@ impl Compiled {
 pub async fn compile(
     snapshot: &Snapshot<'_>,
     job: &Job<'_>,
-    inputs: &[&CodeInputs],
     workshop: &dyn Workshop,
     reporter: &dyn Reporter,
-) -> Result<(Compiled, Findings)> {
+) -> Result<(Compiled, Vec<Findings>)> {
     for outside in &snapshot.outside {
         let (name, folder) = (&outside.name, outside.folder.display());
         reporter.note(&format!("`{name}` at `{folder}` is outside of the workspace: equal bytes in another checkout are not promised"));
     }
-    let checked = Checked::new(job.settings, inputs);
     let mut freshness = Freshness::load(snapshot.target_directory());
     let mut forgotten: BTreeSet<String> = BTreeSet::new();
     loop {
         let (compiled, result) = run_cargo(snapshot, job, workshop, reporter).await?;
-        if let Err(error) = result {
-            freshness.record(snapshot, &checked, &compiled, &BTreeSet::new())?;
-            return Err(error);
+        let (mut findings, mut again) = (Vec::new(), BTreeSet::new());
+        for member in &job.members {
+            let checked = Checked::new(job.settings, &member.inputs);
+            if result.is_err() {
+                freshness.record(snapshot, &checked, &compiled, &BTreeSet::new())?;
+                continue;
+            }
+            let stale = freshness.stale(snapshot, &checked, &compiled)?;
+            freshness.record(snapshot, &checked, &compiled, &stale)?;
+            let (found, unclear) = coverage::examine(snapshot, member.package, &member.inputs, &compiled, &freshness)?;
+            findings.push(found);
+            again.extend(stale.into_iter().chain(unclear));
         }
-        let stale = freshness.stale(snapshot, &checked, &compiled)?;
-        freshness.record(snapshot, &checked, &compiled, &stale)?;
-        let (findings, unclear) = coverage::examine(snapshot, job.package, inputs, &compiled, &freshness)?;
-        let again: BTreeSet<String> = stale.into_iter().chain(unclear).collect();
+        freshness.save()?;
+        result?;
         if again.is_empty() {
             return Ok((compiled, findings));
         }
@@ -157,7 +190,7 @@ pub(super) async fn run_cargo(
     reporter: &dyn Reporter,
 ) -> Result<(Compiled, Result<()>)> {
     let workspace = snapshot.workspace;
-    reporter.compiling(&job.package.name, job.target);
+    job.members.iter().for_each(|member| reporter.compiling(&member.package.name, job.target));
     let call = Call {
         program: snapshot.cargo.program.clone(),
         folder: workspace.root.clone(),
@@ -167,15 +200,15 @@ pub(super) async fn run_cargo(
     let mut compiled = Compiled { directories: snapshot.directories(job.method), ..Compiled::default() };
     let began = SystemTime::now();
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
-    let made = compiled.executables(job.package);
     let ended = ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)));
-    let result = ended.and_then(|()| match job.binaries.iter().find(|name| !made.contains_key(*name)) {
-        Some(missing) => {
-            Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", job.package.name)))
-        }
-        None => Ok(()),
-    });
+    let result = ended.and_then(|()| job.members.iter().try_for_each(|member| check_made(&compiled, member)));
     Ok((compiled, result))
+}
+
+fn check_made(compiled: &Compiled, member: &Member<'_>) -> Result<()> {
+    let made = compiled.executables(member.package);
+    let Some(missing) = member.binaries.iter().find(|name| !made.contains_key(*name)) else { return Ok(()) };
+    Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", member.package.name)))
 }
 
 /// Makes cargo forget what it has compiled of packages, by their ids, for the target and profile of a job.
@@ -198,9 +231,8 @@ pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BT
         arguments,
     };
     let ended = workshop.cargo(&call, &mut |_| {}).await?;
-    ended.map_err(|failed| {
-        Error::new(Code::CompileFailed, format!("could not remove what was compiled of `{}`", job.package.name)).because(failed)
-    })
+    ended
+        .map_err(|failed| Error::new(Code::CompileFailed, format!("could not remove what was compiled of {}", job.names())).because(failed))
 }
 
 async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environment> {
@@ -229,10 +261,10 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
     // By id: a name could also be a dependency's, and a manifest path could mean default members.
-    add("--package", &job.package.id);
+    job.members.iter().for_each(|member| add("--package", &member.package.id));
     add("--target", &job.method.target(job.target));
     add("--profile", profile);
-    job.binaries.iter().for_each(|name| add("--bin", name));
+    job.members.iter().flat_map(|member| &member.binaries).for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
     if !settings.default_features {
         arguments.push("--no-default-features".into());
@@ -248,7 +280,10 @@ impl Compiled {
     fn read(&mut self, line: &str) {
         // Lines of programs that cargo starts may stand between its own.
         match serde_json::from_str(line) {
-            Ok(Message::CompilerArtifact(artifact)) => self.units.extend(unit(artifact, &self.directories)),
+            Ok(Message::CompilerArtifact(artifact)) => {
+                self.features.add(&artifact);
+                self.units.extend(unit(artifact, &self.directories));
+            }
             Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
                 let sets = env.into_iter().map(|(name, _)| name).collect();
                 self.scripts.push(Script { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
@@ -288,7 +323,7 @@ fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit
 fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
-    let what = format!("`{}` for {}", job.package.name, job.target);
+    let what = format!("{} for {}", job.names(), job.target);
     if matches!(failed.signal, Some(SIGINT | SIGTERM)) {
         return Error::new(Code::Interrupted, format!("the compile of {what} was interrupted")).because(failed);
     }

@@ -113,8 +113,7 @@ impl Freshness {
         before.is_none() || before != ran(&script.out_dir)
     }
 
-    /// Remembers what was made, but for packages that are stale or whose inputs have moved since they were read, and
-    /// writes the file.
+    /// Remembers what was made, but for packages that are stale or whose inputs have moved since they were read.
     pub(super) fn record(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -143,6 +142,14 @@ impl Freshness {
             }
             self.file.states.insert(made_from, seen.state);
         }
+        Ok(())
+    }
+
+    /// Writes what is remembered.
+    ///
+    /// # Errors
+    /// `FileUnwritable`.
+    pub(super) fn save(&mut self) -> Result<()> {
         let used: BTreeSet<&String> = self.file.units.values().map(|record| &record.made_from).collect();
         self.file.states.retain(|name, _| used.contains(name));
         fs::replace_if_different(&self.path, &serde_json::to_vec(&self.file).unwrap_or_default())?;

@@ -29,7 +29,8 @@ impl LinkFailure {
             folder.join(job.target).join(profile_folder(&job.settings.profile)).join(".fingerprint")
         };
         let folders = [folder(target), folder(build)];
-        folders.iter().flat_map(|folder| messages(folder, &job.package.name, began)).find_map(|text| read(&text))
+        let names: Vec<&str> = job.members.iter().map(|member| member.package.name.as_str()).collect();
+        folders.iter().flat_map(|folder| messages(folder, &names, began)).find_map(|text| read(&text))
     }
 }
 
@@ -42,11 +43,11 @@ fn profile_folder(profile: &str) -> &str {
     }
 }
 
-/// What the compiler said of the units of a package since a time.
-fn messages(folder: &Path, package: &str, since: SystemTime) -> Vec<String> {
+/// What the compiler said of the units of packages since a time.
+fn messages(folder: &Path, packages: &[&str], since: SystemTime) -> Vec<String> {
     let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let name = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-    let is_of = |entry: &std::fs::DirEntry| name(entry).rsplit_once('-').is_some_and(|(name, _)| name == package);
+    let is_of = |entry: &std::fs::DirEntry| name(entry).rsplit_once('-').is_some_and(|(name, _)| packages.contains(&name));
     let is_new = |entry: &std::fs::DirEntry| entry.metadata().and_then(|data| data.modified()).is_ok_and(|time| time >= since);
     let units = entries(folder).filter(is_of).flat_map(|unit| entries(&unit.path()));
     units
@@ -135,8 +136,8 @@ mod tests {
         std::fs::create_dir(&unit).and_then(|()| std::fs::write(unit.join("output-bin-my-app"), "said")).expect("it can be written");
         let hour = std::time::Duration::from_secs(3600);
         let now = SystemTime::now();
-        assert_eq!(messages(folder.path(), "my-app", now - hour), ["said"]);
-        assert_eq!(messages(folder.path(), "my-app", now + hour), [""; 0]);
-        assert_eq!(messages(folder.path(), "my", now - hour), [""; 0]);
+        assert_eq!(messages(folder.path(), &["my-app"], now - hour), ["said"]);
+        assert_eq!(messages(folder.path(), &["my-app"], now + hour), [""; 0]);
+        assert_eq!(messages(folder.path(), &["my"], now - hour), [""; 0]);
     }
 }

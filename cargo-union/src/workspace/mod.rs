@@ -22,6 +22,7 @@ mod compile;
 mod config;
 pub mod coverage;
 mod depinfo;
+mod features;
 mod flags;
 mod freshness;
 mod handover;
@@ -44,7 +45,8 @@ mod union_lock;
 mod written;
 
 pub use cargo::Cargo;
-pub use compile::{Compiled, Job, compile};
+pub use compile::{Compiled, Job, Member, compile};
+pub use features::Features;
 pub use handover::Handover;
 pub use inputs::{CodeInputs, Settings, unmoved};
 pub use learned::{AllLearned, Learned};

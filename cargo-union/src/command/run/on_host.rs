@@ -17,7 +17,7 @@ use crate::command::planning::keys::secret_files;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
-use crate::workspace::{self, Host, Job, Method, Settings, Snapshot, UnionLock, compile};
+use crate::workspace::{self, Host, Job, Member, Method, Settings, Snapshot, UnionLock, compile};
 
 /// Runs the binary.
 ///
@@ -78,33 +78,34 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
     let work = &ready.run.work;
     let snapshot = Snapshot::take(&work.scope.cargo, &ready.session.workspace, &work.scope.cache, &**ready.ui).await?;
     let (settings, target) = image::for_this_machine(&ready.declared.spec, &ready.task.image, snapshot.toolchain())?;
-    let job = Job {
-        package: &ready.declared.package,
-        target: &target,
-        settings: &settings,
-        method: &Method::Host,
-        binaries: BTreeSet::from([bin.to_owned()]),
-        source_date_epoch: work.source_date_epoch,
-    };
+    let (package, binaries) = (&ready.declared.package, BTreeSet::from([bin.to_owned()]));
     let lock = UnionLock::load(&ready.session.workspace.root)?;
     let image = &ready.declared.spec.images[&ready.task.image.value];
     let inputs = Settings {
         compile: settings.clone(),
         targets: vec![target.clone()],
-        binaries: job.binaries.clone(),
+        binaries: binaries.clone(),
         inputs: image.inputs.clone(),
         exclude: image.exclude.iter().cloned().chain(secret_files(&ready.declared.spec)).collect(),
         toolchains: Vec::new(),
         places: vec![workspace::Place::Host],
         tools: BTreeMap::new(),
     };
-    let inputs = snapshot.inputs(job.package, &inputs, lock.packages())?;
+    let inputs = snapshot.inputs(package, &inputs, lock.packages())?;
+    let job = Job {
+        members: vec![Member { package, binaries, inputs: vec![&inputs] }],
+        target: &target,
+        settings: &settings,
+        method: &Method::Host,
+        source_date_epoch: work.source_date_epoch,
+    };
     let lent = ready.ui.lend_terminal();
-    let (compiled, _) = compile(&snapshot, &job, &[&inputs], &Host, &**ready.ui).await?;
+    let (compiled, _) = compile(&snapshot, &job, &Host, &**ready.ui).await?;
     drop(lent);
-    compiled.executables(job.package).remove(bin).ok_or_else(|| {
-        Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{bin}` of `{}`", job.package.name)).into()
-    })
+    compiled
+        .executables(package)
+        .remove(bin)
+        .ok_or_else(|| Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{bin}` of `{}`", package.name)).into())
 }
 
 impl Ready<'_> {

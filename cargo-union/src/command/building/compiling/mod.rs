@@ -1,12 +1,14 @@
-//! One compile per target and build settings, for all binaries that the images of the package carry.
+//! One compile per target and build settings, for all binaries that the images of a package carry, and for all packages
+//! that get the same code together as alone.
 //!
-//! Which images are made never changes what is compiled together: features would be unified
-//! differently, and the bytes with them.
+//! Which images are made never changes the bytes of any: packages for which cargo would join features otherwise than
+//! for each alone are compiled one after the other.
 
 mod container;
 mod methods;
+mod together;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,9 +22,10 @@ use crate::base::fs;
 use crate::build::Executable;
 use crate::command::planning::keys::{Crate, Keyed};
 use crate::workspace::coverage::Findings;
-use crate::workspace::{CodeInputs, CompileSettings, Compiled, Job, Workshop, compile};
+use crate::workspace::{CodeInputs, CompileSettings, Compiled, Job, Member, Workshop, compile};
 use methods::Chosen;
 pub(in crate::command) use methods::{Choosing, Methods};
+use together::Batch;
 
 /// The executables of a package, by how they were compiled.
 #[derive(Default)]
@@ -59,13 +62,21 @@ impl Executables {
 /// # Errors
 /// `CompileFailed` and whatever the checks find.
 pub(in crate::command) async fn run(packages: &[Ready<'_>]) -> Result<Vec<(Executables, Findings)>> {
-    let mut all = Vec::new();
-    let wanted: Vec<Jobs<'_>> = packages.iter().map(|ready| jobs(&ready.plan.keyed, &needed(ready))).collect();
-    let is_shared = wanted.iter().map(BTreeMap::len).sum::<usize>() > 1;
-    for (ready, jobs) in packages.iter().zip(wanted) {
-        all.push(compile_package(ready, jobs, is_shared).await?);
+    let mut all: Vec<(Executables, Findings)> = packages.iter().map(|_| Default::default()).collect();
+    let wanted: Vec<Wanted<'_>> = packages.iter().enumerate().flat_map(|(position, ready)| wanted(position, ready)).collect();
+    wanted.iter().for_each(Wanted::warn);
+    let mut batches = VecDeque::from(together::batches(wanted).await);
+    let mut is_shared = batches.len() > 1;
+    while let Some(batch) = batches.pop_front() {
+        match compile_batch(&batch, is_shared, &mut all).await? {
+            Compiling::Done => {}
+            Compiling::Apart => {
+                is_shared = true;
+                batch.wanted.into_iter().rev().for_each(|wanted| batches.push_front(Batch::of(wanted)));
+            }
+        }
     }
-    let outside: BTreeSet<&PathBuf> = all.iter().flat_map(|(_, findings): &(Executables, Findings)| &findings.outside).collect();
+    let outside: BTreeSet<&PathBuf> = all.iter().flat_map(|(_, findings)| &findings.outside).collect();
     for file in outside {
         let ui = packages.first().map(|ready| ready.package.ui);
         let note = format!("the compiler read `{}`, which is outside of the repository and not part of the key", file.display());
@@ -74,40 +85,84 @@ pub(in crate::command) async fn run(packages: &[Ready<'_>]) -> Result<Vec<(Execu
     Ok(all)
 }
 
-fn needed<'a>(ready: &'a Ready<'_>) -> Vec<&'a Keyed> {
-    ready.needed().map(|image| &image.keyed).collect()
+/// One package for one target and one set of settings.
+struct Wanted<'a> {
+    /// Where its package stands among all.
+    position: usize,
+    ready: &'a Ready<'a>,
+    settings: &'a CompileSettings,
+    target: &'a str,
+    binaries: BTreeSet<String>,
+}
+
+fn wanted<'a>(position: usize, ready: &'a Ready<'a>) -> impl Iterator<Item = Wanted<'a>> {
+    let needed: Vec<&Keyed> = ready.needed().map(|image| &image.keyed).collect();
+    let jobs = jobs(&ready.plan.keyed, &needed);
+    jobs.into_iter().map(move |((settings, target), binaries)| Wanted { position, ready, settings, target, binaries })
+}
+
+impl<'a> Wanted<'a> {
+    fn codes(&self) -> impl Iterator<Item = &'a Crate> {
+        let settings = self.settings;
+        self.ready.needed().filter_map(|image| image.keyed.code.as_ref()).filter(move |code| code.compile == *settings)
+    }
+
+    fn inputs(&self) -> Vec<&'a CodeInputs> {
+        self.codes().map(|code| &code.inputs).collect()
+    }
+
+    fn chosen(&self) -> &'a Chosen {
+        self.ready.methods.of(self.settings, self.target)
+    }
+
+    fn member(&self) -> Member<'a> {
+        Member { package: &self.ready.package.declared.package, binaries: self.binaries.clone(), inputs: self.inputs() }
+    }
+
+    /// What was compiled for this machine's processor may not start on a node.
+    fn warn(&self) {
+        if self.codes().any(Crate::is_native) {
+            let warning = native(&self.ready.package.declared.package.name);
+            self.ready.package.ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
+        }
+    }
+}
+
+/// What became of a batch.
+enum Compiling {
+    Done,
+    /// cargo gave some package other features than it would get alone.
+    Apart,
 }
 
 /// `is_shared` says whether a later compile puts its executables where these are.
-async fn compile_package(ready: &Ready<'_>, jobs: Jobs<'_>, is_shared: bool) -> Result<(Executables, Findings)> {
-    let Package { work, session, snapshot, declared, ui, .. } = ready.package;
-    let package = &declared.package;
-    let aside = session.workspace.target_directory.join("union/executables").join(&package.name);
-    let (mut executables, mut findings) = (Executables::default(), Findings::default());
-    for (position, ((settings, target), binaries)) in jobs.into_iter().enumerate() {
-        let Chosen { method, workshop } = ready.methods.of(settings, target);
-        let job = Job { package, target, settings, method, binaries, source_date_epoch: work.source_date_epoch };
-        let codes = ready.needed().filter_map(|image| image.keyed.code.as_ref());
-        let inputs: Vec<&CodeInputs> = codes.filter(|code| code.compile == *settings).map(|code| &code.inputs).collect();
-        let is_native =
-            ready.needed().filter_map(|image| image.keyed.code.as_ref()).any(|code| code.compile == *settings && code.is_native());
-        if is_native {
-            let warning = native(&package.name);
-            ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
-        }
-        let lent = ui.lend_terminal();
-        let (compiled, found) = compile(snapshot, &job, &inputs, &**workshop, &**ui).await?;
-        drop(lent);
-        check_generated(&compiled, package, &ready.plan.references)?;
+async fn compile_batch(batch: &Batch<'_>, is_shared: bool, all: &mut [(Executables, Findings)]) -> Result<Compiling> {
+    let Some(first) = batch.wanted.first() else { return Ok(Compiling::Done) };
+    let Package { work, session, snapshot, ui, .. } = first.ready.package;
+    let Chosen { method, workshop } = first.chosen();
+    let (target, settings) = (first.target, first.settings);
+    let members = batch.wanted.iter().map(Wanted::member).collect();
+    let job = Job { members, target, settings, method, source_date_epoch: work.source_date_epoch };
+    let lent = ui.lend_terminal();
+    let (compiled, findings) = compile(snapshot, &job, &**workshop, &**ui).await?;
+    drop(lent);
+    if !compiled.has_features(batch.features.as_ref()) {
+        return Ok(Compiling::Apart);
+    }
+    for (wanted, found) in batch.wanted.iter().zip(findings) {
+        let package = &wanted.ready.package.declared.package;
+        check_generated(&compiled, package, &wanted.ready.plan.references)?;
+        let (executables, findings) = &mut all[wanted.position];
         findings.merge(found);
         let mut made = compiled.executables(package);
         if is_shared {
-            set_aside(&mut made, &aside.join(position.to_string()))?;
+            let aside = session.workspace.target_directory.join("union/executables").join(&package.name);
+            set_aside(&mut made, &aside.join(executables.0.len().to_string()))?;
         }
         let made = Made { executables: made, workshop: workshop.clone() };
         executables.0.insert((settings.clone(), target.to_owned()), made);
     }
-    Ok((executables, findings))
+    Ok(Compiling::Done)
 }
 
 type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
