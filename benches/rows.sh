@@ -173,6 +173,30 @@ row_many() {
     row '50 images, nothing changed, local layout' "$(seconds "${figures[1]}") s" "1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.2'
 }
 
+# Twenty packages and a crate that all of them share, which is edited: images of all of them in the registry, against
+# cargo's build alone in a directory of its own; then with nothing changed.
+row_workspace() {
+    local folder=$work/workspace number figures
+    rm -rf "$folder"
+    mkdir -p "$folder/shared/src"
+    printf '[workspace]\nmembers = ["shared", "app-*"]\nresolver = "3"\n' >"$folder/Cargo.toml"
+    printf '[package]\nname = "shared"\nversion = "0.1.0"\nedition = "2024"\n' >"$folder/shared/Cargo.toml"
+    printf 'pub const EDIT: u64 = 0;\npub fn word(number: u64) -> String {\n    format!("{number} {EDIT}")\n}\n' >"$folder/shared/src/lib.rs"
+    for ((number = 0; number < 20; number++)); do
+        mkdir -p "$folder/app-$number/src"
+        printf '[package]\nname = "app-%s"\nversion = "0.1.0"\nedition = "2024"\n\n[dependencies]\nshared = { path = "../shared" }\n\n[package.metadata.union.images.default]\nbase-image = "scratch"\n' \
+            "$number" >"$folder/app-$number/Cargo.toml"
+        printf 'fn main() {\n    println!("{}", shared::word(%s));\n}\n' "$number" >"$folder/app-$number/src/main.rs"
+    done
+    cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
+    local union="'$tool' build --quiet --workspace --registry '$registry' --manifest-path '$folder/Cargo.toml'"
+    medians "sed -i \"s/EDIT: u64 = .*/EDIT: u64 = \$(date +%s%N);/\" '$folder/shared/src/lib.rs'" \
+        "$union" "cargo build --quiet --release --workspace --locked --offline --target-dir '$folder/plain' --manifest-path '$folder/Cargo.toml'"
+    row '20 packages, what they share edited, 20 images pushed' "$(seconds "${figures[0]}") s" "\`cargo build --release --workspace\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1.25'
+    medians true "$union" "cargo metadata --offline --format-version 1 --manifest-path '$folder/Cargo.toml'"
+    row '… nothing changed' "$(seconds "${figures[0]}") s" "\`cargo metadata\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 2.5'
+}
+
 # Fifty tasks on five images against one task: everything is compiled, nothing is in cache or repository.
 row_growth() {
     make_package "$work/one" 1 1

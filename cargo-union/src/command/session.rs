@@ -1,12 +1,16 @@
 //! What every verb starts from: the workspace and its packages' manifests, valid.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Facts, Overrides, Setting, Spec};
 
 use super::backend;
+use super::planning::clients::Clients;
 use crate::base::error::Error;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
+use crate::engine::Engines;
 use crate::flyte::config::Config as FlyteConfig;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
@@ -27,6 +31,10 @@ pub(super) struct Session {
     pub(super) backend: FlyteConfig,
     /// Warnings of their manifests and of the config.
     pub(super) warnings: Vec<Diagnostic>,
+    /// The clients of registries, shared by packages.
+    pub(super) clients: Clients,
+    /// The container engine, for whatever needs one.
+    pub(super) engines: Arc<Engines>,
 }
 
 /// A package and what it declares.
@@ -84,7 +92,8 @@ impl Session {
             return Err(Problems(problems).into());
         }
         ui.diagnostics(&problems);
-        Ok(Self { workspace, packages, backend, warnings: problems })
+        let engines = Arc::new(Engines::of(&scope.cargo.environment));
+        Ok(Self { workspace, packages, backend, warnings: problems, clients: Clients::default(), engines })
     }
 }
 

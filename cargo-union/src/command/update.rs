@@ -6,7 +6,7 @@ use union_build::diag::Code;
 use union_build::spec::Base;
 
 use super::planning::bases::{self, Policy};
-use super::planning::{rust_image, sources};
+use super::planning::rust_image;
 use super::session::Session;
 use crate::base::error::Error;
 use crate::build::environment::tools;
@@ -65,7 +65,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
 async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
-        let source = sources::registry(&update.scope, &declared.spec, 4, ui)?;
+        let source = session.clients.of(&update.scope, &declared.spec, 4, ui);
         for image in declared.spec.images.values() {
             let platforms: Vec<Platform> = super::planning::keys::platforms(image)?;
             let base = match &image.base {

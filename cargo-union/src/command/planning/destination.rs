@@ -66,11 +66,10 @@ impl Destinations {
     /// Prepares the publishers; nothing is opened yet.
     ///
     /// # Errors
-    /// When the settings of the registry client cannot be used; `BackendMissing` and `ProjectMissing`
-    /// where the backend makes images.
+    /// `BackendMissing` and `ProjectMissing` where the backend makes images.
     pub(in crate::command) fn new(work: &Work, session: &Session, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
         let workspace = &session.workspace;
-        let registry = super::sources::registry(&work.scope, &declared.spec, work.jobs, ui)?;
+        let registry = session.clients.of(&work.scope, &declared.spec, work.jobs, ui);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
         let remote = of_backend.then(|| RemoteImages::new(work, session, declared, registry.clone(), ui)).transpose()?;
         Ok(Self {
@@ -78,7 +77,7 @@ impl Destinations {
             registry,
             remote: remote.map(Arc::new),
             reporter: ui.clone(),
-            engines: Arc::new(Engines::of(&work.scope.cargo.environment)),
+            engines: session.engines.clone(),
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
             several: declared.spec.images.len() > 1,

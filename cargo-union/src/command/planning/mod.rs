@@ -3,6 +3,7 @@
 //! `plan` shows the value that is made here; `build` acts on it.
 
 pub(super) mod bases;
+pub(super) mod clients;
 pub(super) mod compilers;
 mod cuda;
 pub(super) mod destination;
@@ -10,7 +11,6 @@ pub(super) mod keys;
 pub(super) mod remote;
 pub(super) mod results;
 pub(super) mod rust_image;
-pub(super) mod sources;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ use crate::image::{BaseSource, manifest};
 use crate::publish::{Existence, Target};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
-use crate::workspace::{Snapshot, UnionLock, Workspace};
+use crate::workspace::{Snapshot, UnionLock};
 use bases::Policy;
 use destination::{Destination, Destinations, Way};
 use keys::{Ask, Keyed};
@@ -93,10 +93,11 @@ impl Planning {
     pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
-        let mut packages = Vec::new();
+        let mut keyed = Vec::new();
         for declared in &session.packages {
-            packages.push(plan(work, session, declared, snapshot, &mut lock, ui).await?);
+            keyed.push(Known::find(work, session, declared, snapshot, &mut lock, ui).await?);
         }
+        let packages = try_join_all(keyed.into_iter().map(|known| known.look(work, session, ui))).await?;
         work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
@@ -119,38 +120,53 @@ pub(super) async fn plan(
     lock: &mut UnionLock,
     ui: &Arc<Ui>,
 ) -> Result<PackagePlan> {
-    let destinations = Destinations::new(work, session, declared, ui)?;
-    let policy = Policy::of(work);
-    cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
-    let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
-    let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
-    let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
-    drop(hashing);
-    let unmatched: BTreeSet<&String> =
-        keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
-    for pattern in unmatched {
-        ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
-    }
-    package(declared, &session.workspace, keyed, destinations, work, ui).await
+    Known::find(work, session, declared, snapshot, lock, ui).await?.look(work, session, ui).await
 }
 
-async fn package(
-    declared: &Declared,
-    workspace: &Workspace,
+/// What is known of a package before anybody is asked whether its images are there.
+struct Known<'a> {
+    declared: &'a Declared,
     keyed: Vec<Keyed>,
     destinations: Destinations,
-    work: &Work,
-    ui: &Arc<Ui>,
-) -> Result<PackagePlan> {
-    let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
-    let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
-    destinations.check(&chosen, work)?;
-    let environments = Environments::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
-    let planned =
-        chosen.into_iter().map(|keyed| image(declared, keyed, &destinations, &environments, results.images.get(&keyed.name), work));
-    let images = try_join_all(planned).await?;
-    let references = references(declared, &keyed);
-    Ok(PackagePlan { images, results, references, destinations, keyed })
+}
+
+impl<'a> Known<'a> {
+    async fn find(
+        work: &Work,
+        session: &Session,
+        declared: &'a Declared,
+        snapshot: &Snapshot<'_>,
+        lock: &mut UnionLock,
+        ui: &Arc<Ui>,
+    ) -> Result<Self> {
+        let destinations = Destinations::new(work, session, declared, ui)?;
+        let policy = Policy::of(work);
+        cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
+        let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
+        let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
+        let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+        drop(hashing);
+        let unmatched: BTreeSet<&String> =
+            keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+        for pattern in unmatched {
+            ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
+        }
+        Ok(Self { declared, keyed, destinations })
+    }
+
+    async fn look(self, work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<PackagePlan> {
+        let Self { declared, keyed, destinations } = self;
+        let workspace = &session.workspace;
+        let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
+        destinations.check(&chosen, work)?;
+        let environments = Environments::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
+        let planned =
+            chosen.into_iter().map(|keyed| image(declared, keyed, &destinations, &environments, results.images.get(&keyed.name), work));
+        let images = try_join_all(planned).await?;
+        let references = references(declared, &keyed);
+        Ok(PackagePlan { images, results, references, destinations, keyed })
+    }
 }
 
 async fn image(

@@ -9,7 +9,7 @@ use union_build::diag::Code;
 use union_build::spec::Spec;
 
 use crate::base::error::Error;
-use crate::command::planning::sources;
+use crate::command::planning::clients;
 use crate::image::reference::PinnedRef;
 use crate::settings::Register;
 use crate::ui::{self, Ui};
@@ -25,7 +25,7 @@ pub(in crate::command) async fn check(register: &Register, spec: &Spec, images: 
     if images.is_empty() {
         return Ok(());
     }
-    let stranger = &sources::stranger(&register.work.scope, spec, register.work.jobs);
+    let stranger = &clients::stranger(&register.work.scope, spec, register.work.jobs);
     let asked = stream::iter(&images).map(|image| async move { (image, stranger.can_pull(image).await) });
     let mut private = Vec::new();
     for (image, answer) in asked.buffered(register.work.jobs).collect::<Vec<_>>().await {
