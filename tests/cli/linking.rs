@@ -48,7 +48,16 @@ fn a_cross_linker_on_the_path_is_what_cargo_is_told_of() {
     project.run(["build"]).fails_with("U0206").exits(101);
     let asked = project.read("../sysroot/asked");
     assert!(asked.contains("linker=aarch64-linux-gnu-gcc"), "{asked}");
-    // What the user names wins.
+    // One that a variable names is part of the key.
+    let tag =
+        |project: &Project| project.run(["plan", "--format", "json"]).succeeds().json()["images"][0]["tag"].as_str().unwrap().to_owned();
+    let usual = tag(&project);
+    program(&project, "../tools/my-gcc", "#!/bin/sh\n");
+    let project = project.env(&format!("CC_{}", ARM.replace('-', "_")), "my-gcc");
+    assert_ne!(tag(&project), usual);
+    project.run(["build"]).fails_with("U0206");
+    assert!(project.read("../sysroot/asked").contains("linker=my-gcc"));
+    // What the user names for cargo wins.
     let project = project.env(&format!("CARGO_TARGET_{}_LINKER", ARM.to_uppercase().replace('-', "_")), "my-linker");
     project.run(["build"]).fails_with("U0206");
     let asked = project.read("../sysroot/asked");

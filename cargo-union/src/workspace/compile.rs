@@ -143,9 +143,11 @@ pub async fn compile(
     workshop: &dyn Workshop,
     reporter: &dyn Reporter,
 ) -> Result<(Compiled, Vec<Findings>)> {
-    for outside in &snapshot.outside {
+    for outside in elsewhere(snapshot, job) {
         let (name, folder) = (&outside.name, outside.folder.display());
-        reporter.note(&format!("`{name}` at `{folder}` is outside of the workspace: equal bytes in another checkout are not promised"));
+        reporter.note(&format!(
+            "`{name}` at `{folder}` is outside of the workspace's directory: equal bytes in another checkout are not promised"
+        ));
     }
     let mut freshness = Freshness::load(snapshot.target_directory());
     let mut forgotten: BTreeSet<String> = BTreeSet::new();
@@ -176,6 +178,15 @@ pub async fn compile(
         forget(snapshot, job, &again, workshop).await?;
         forgotten.extend(again);
     }
+}
+
+/// The local packages whose paths differ from checkout to checkout: dependencies outside of the workspace, and members
+/// beside its root.
+fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a Job<'_>) -> impl Iterator<Item = &'a Package> {
+    let locals = job.members.iter().filter_map(|member| member.inputs.first()).flat_map(|inputs| &inputs.packages);
+    let beside = locals.map(|local| &local.package).filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
+    let all: BTreeMap<&str, &Package> = beside.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
+    all.into_values()
 }
 
 /// Runs cargo once. What was made before it failed is given too.
@@ -247,7 +258,7 @@ async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environme
     environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    if let (Method::Host, Linker::Cross(program)) = (job.method, snapshot.linker(&environment, job.target)) {
+    if let (Method::Host, Linker::Cross { program, .. }) = (job.method, snapshot.linker(&environment, job.target)) {
         environment.set(config::variable(job.target, "LINKER"), program);
     }
     if let Some(folder) = snapshot.build_directory(job.method) {

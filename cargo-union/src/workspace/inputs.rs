@@ -13,6 +13,7 @@ use union_build::spec::Pattern;
 
 use super::config::Reading;
 use super::learned::{AllLearned, Learned};
+use super::linker::Linker;
 use super::sources::{Excluded, relative};
 use super::{CompileSettings, Linkage, Package, Place, Snapshot, manifest};
 use crate::base::error::{Error, Result};
@@ -249,6 +250,11 @@ impl Snapshot<'_> {
         }
         for (platform, digest) in &settings.toolchains {
             inputs.insert(format!("rust-image {platform}"), digest.as_str());
+        }
+        for triple in triples.iter().filter(|_| !in_container) {
+            if let Linker::Cross { program, is_chosen: true } = self.linker(environment, triple) {
+                inputs.insert(format!("linker of {triple}"), self.portable(&program));
+            }
         }
         inputs.insert("build.apt-packages", Value::texts(&compile.apt_packages));
         let flags = |triple: &&str| {

@@ -23,7 +23,11 @@ pub(super) enum Linker {
     /// The compiler's own choice, or what the user has named.
     Own,
     /// A cross linker, which cargo has to be told of.
-    Cross(String),
+    Cross {
+        program: String,
+        /// Whether a variable names it; else it has a usual name and is on the PATH.
+        is_chosen: bool,
+    },
     /// There is none; these programs were looked for.
     Missing(Vec<String>),
 }
@@ -39,10 +43,11 @@ impl Linker {
         // A command with arguments is none that cargo could call.
         let of_variables =
             variables.iter().filter_map(|name| (machine.variable)(name)).filter(|value| !value.trim().contains(char::is_whitespace));
-        let names: Vec<String> =
-            of_variables.chain(compilers(triple)).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        let usual = compilers(triple);
+        let names = of_variables.chain(usual.iter().cloned()).map(|name| name.trim().to_owned());
+        let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
         match names.iter().find(|name| (machine.has)(name)) {
-            Some(found) => Self::Cross(found.clone()),
+            Some(found) => Self::Cross { program: found.clone(), is_chosen: !usual.contains(found) },
             None => {
                 let mut seen = BTreeSet::new();
                 Self::Missing(names.into_iter().filter(|name| seen.insert(name.clone())).collect())
@@ -93,7 +98,7 @@ mod tests {
     }
 
     fn cross(name: &str) -> Linker {
-        Linker::Cross(name.to_owned())
+        Linker::Cross { program: name.to_owned(), is_chosen: name == "my-gcc" }
     }
 
     #[test]
