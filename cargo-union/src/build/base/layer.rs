@@ -1,5 +1,6 @@
 //! One pass over a layer: what it puts where, and what is kept of its files.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -19,8 +20,16 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Resu
     // Some tools leave out the end of an archive, and with it the padding of its last file; what Go reads is a layer. The
     // diff id tells whether anything else is missing.
     let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
-    for entry in tar::Archive::new(padded).entries()? {
-        changes.extend(seen.change(entry?)?);
+    let left = Cell::new(HEADERS);
+    for entry in tar::Archive::new(Limited { inner: padded, left: &left }).entries()? {
+        left.set(u64::MAX);
+        let mut entry = entry?;
+        changes.extend(seen.change(&mut entry)?);
+        // The holes of a sparse file have no bytes in the archive, and no end.
+        if !entry.header().entry_type().is_gnu_sparse() {
+            io::copy(&mut entry, &mut io::sink())?;
+            left.set(HEADERS);
+        }
     }
     io::copy(&mut plain, &mut io::sink())?;
     let found = DiffId::from_hasher(plain.hash);
@@ -33,6 +42,27 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Resu
 /// A block of padding, and the two blocks that end an archive.
 const PADDING: u64 = 3 * 512;
 
+/// What may stand between the contents of two files: names and attributes, which are held in memory. Go takes as much.
+const HEADERS: u64 = 1 << 20;
+
+/// Reads no more than is left.
+struct Limited<'a, R> {
+    inner: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 && !buffer.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a file's name and attributes take more than {HEADERS} bytes")));
+        }
+        let count = self.inner.read(&mut buffer[..most])?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
+    }
+}
+
 /// What was kept of the layer's files so far: one may come again under another name.
 struct Seen<'a> {
     kept: HashMap<String, Kept>,
@@ -41,7 +71,7 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     /// What an entry says; the root itself says nothing.
-    fn change(&mut self, mut entry: tar::Entry<'_, impl Read>) -> io::Result<Option<Change>> {
+    fn change(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Change>> {
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let path = trimmed(&path);
         if path.is_empty() || path == "." {
@@ -52,11 +82,11 @@ impl Seen<'_> {
         let node = if kind.is_dir() {
             Node::Folder
         } else if kind.is_symlink() {
-            Node::Link(target(&entry))
+            Node::Link(target(entry))
         } else {
             let kept = match kind {
-                tar::EntryType::Link => self.kept.get(trimmed(&target(&entry))).cloned(),
-                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => of_stream(path, &mut entry, self.folder)?,
+                tar::EntryType::Link => self.kept.get(trimmed(&target(entry))).cloned(),
+                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => of_stream(path, entry, self.folder)?,
                 _ => None,
             };
             if let Some(kept) = &kept {
@@ -194,5 +224,25 @@ mod tests {
                 let _ = read_tar(bytes.clone(), DiffId::of(&bytes));
             }
         }
+    }
+
+    #[test]
+    fn attributes_that_would_fill_the_memory_are_refused() {
+        let layer = |length: u64| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::XHeader);
+            header.set_path("pax").unwrap();
+            header.set_size(length);
+            header.set_cksum();
+            let value = format!("{length} comment=");
+            let padding = io::repeat(b'x').take(length - value.len() as u64 - 1);
+            let attributes = io::Cursor::new([header.as_bytes(), value.as_bytes()].concat()).chain(padding).chain(&b"\n"[..]);
+            attributes.chain(io::repeat(0).take(length.next_multiple_of(512) - length)).chain(io::Cursor::new(self::layer()))
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let diff_id = |length| DiffId::of(&layer(length).bytes().map(Result::unwrap).collect::<Vec<u8>>());
+        assert!(read(layer(100_000), diff_id(100_000), folder.path()).is_ok());
+        let error = read(layer(64 << 30), diff_id(1000), folder.path()).unwrap_err();
+        assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
     }
 }
