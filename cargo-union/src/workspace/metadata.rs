@@ -46,6 +46,20 @@ impl Workspace {
         Ok(Self { root, target_directory, build_directory, output_directories, root_manifest, packages, default_members })
     }
 
+    /// The same workspace with the text that its manifests have now. cargo is not asked: what else it says follows from
+    /// them, and from files that are inputs themselves.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub fn read_again(&self) -> Result<Self> {
+        let mut now = self.clone();
+        now.root_manifest = source(self.root_manifest.path.clone())?;
+        for package in &mut now.packages {
+            package.manifest = source(package.manifest.path.clone())?;
+        }
+        Ok(now)
+    }
+
     /// A member by name.
     pub fn package(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|package| package.name == name)

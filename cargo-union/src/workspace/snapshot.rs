@@ -65,6 +65,11 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// The git revision of the workspace, when there is one.
+    pub fn revision(&self) -> Option<String> {
+        self.sources.repository(&self.workspace.root, &self.workspace.root).revision()
+    }
+
     /// The compiler that cargo takes.
     pub fn toolchain(&self) -> &Toolchain {
         &self.toolchain

@@ -19,13 +19,12 @@ use super::planning::results::Record;
 use super::planning::{PackagePlan, Planning};
 use super::session::Session;
 use crate::base::error::Error;
-use crate::base::process::Command;
 use crate::build::{MeasuredFiles, Start};
 use crate::image::plan::{Action, Planned};
 use crate::settings::Work;
 use crate::ui::Ui;
 use crate::workspace::coverage::Findings;
-use crate::workspace::{Handover, Snapshot, UnionLock, Workspace, remember};
+use crate::workspace::{Handover, Snapshot, UnionLock, remember};
 use compiling::Executables;
 use environments::Environments;
 use ready::{Outcome, Package, Packed, Ready};
@@ -62,7 +61,7 @@ const ROUNDS: usize = 5;
 pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_>, planning: Planning, ui: &Arc<Ui>) -> Result<Vec<Built>> {
     remember(&work.scope.cargo, &session.workspace);
     let acts = planning.images().any(|image| image.action != Action::Reuse);
-    let revision = if acts { revision(work, &session.workspace).await } else { None };
+    let revision = if acts { snapshot.revision() } else { None };
     let Planning { mut lock, packages: plans } = planning;
     let mut ready = Vec::new();
     for (declared, plan) in session.packages.iter().zip(plans) {
@@ -158,10 +157,10 @@ async fn learn(ready: &mut [Ready<'_>], compiled: &[Compiled], lock: &mut UnionL
 /// `InputsMoved`, which names what is not what it was.
 async fn check_unmoved(ready: &[Ready<'_>], lock: &UnionLock, packed: impl Future<Output = Result<Vec<Packed>>>) -> Result<Vec<Packed>> {
     let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return packed.await };
-    let Package { work, ui, .. } = first.package;
+    let Package { work, session, ui, .. } = first.package;
+    let packed = packed.await?;
     // A workspace keeps the text of its manifests, so that it is read again as well.
-    let reloaded = async { Ok(Workspace::load(&work.scope.cargo, work.scope.manifest_path.as_deref()).await?) };
-    let (packed, now) = try_join(packed, reloaded).await?;
+    let now = session.workspace.read_again()?;
     let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**ui).await?;
     let files = MeasuredFiles::new(&work.scope.cache);
     for ready in ready {
@@ -179,12 +178,4 @@ async fn begin(session: &Session, ui: &Arc<Ui>) -> Result<Handover> {
     let (workspace, ui) = (session.workspace.clone(), ui.clone());
     let begun = tokio::task::spawn_blocking(move || Handover::begin(&workspace, &*ui));
     Ok(begun.await.expect("waiting for a lock does not panic")?)
-}
-
-/// The git revision of the workspace, when there is one.
-async fn revision(work: &Work, workspace: &Workspace) -> Option<String> {
-    let mut git = Command::new("git", &workspace.root, &work.scope.cargo.environment);
-    git.args(["rev-parse", "HEAD"]);
-    let stdout = git.output().await.ok()?.success().ok()?;
-    Some(String::from_utf8_lossy(&stdout).trim().to_owned())
 }
