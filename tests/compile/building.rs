@@ -1,6 +1,6 @@
 //! One run of cargo: what it is told, and what comes back.
 
-use cargo_union::base::process::Failed;
+use cargo_union::base::process::ProcessFailure;
 use cargo_union::workspace::{Linkage, Workspace};
 use union_build::diag::Code;
 
@@ -136,7 +136,7 @@ async fn a_failed_compile_keeps_cargo_s_exit_code() {
     let error = project.build().await.unwrap_err();
     assert_eq!(error.code(), Code::CompileFailed);
     let cause = std::error::Error::source(&error).unwrap();
-    assert_eq!(cause.downcast_ref::<Failed>().unwrap().code, Some(101));
+    assert_eq!(cause.downcast_ref::<ProcessFailure>().unwrap().code, Some(101));
 }
 
 #[tokio::test]

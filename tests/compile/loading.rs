@@ -22,7 +22,7 @@ fn two_members() -> Project {
     ])
 }
 
-fn names(packages: &[&cargo_union::workspace::Package]) -> Vec<String> {
+fn names(packages: &[&cargo_union::workspace::WorkspacePackage]) -> Vec<String> {
     packages.iter().map(|package| package.name.clone()).collect()
 }
 

@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use cargo_union::base::cache::Cache;
 use cargo_union::base::error::Result;
 use cargo_union::base::process::Environment;
-use cargo_union::workspace::coverage::Findings;
+use cargo_union::workspace::coverage::CoverageFindings;
 use cargo_union::workspace::{
-    AllLearned, Cargo, CodeInputs, CompileSettings, Compiled, Host, Job, Linkage, Member, Method, Place, Reporter, Settings, Snapshot,
-    Workspace, compile, unmoved,
+    AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode, CompileSettings, CompiledUnits, Host,
+    JobMember, Linkage, Reporter, Snapshot, Workspace, compile, unmoved,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -28,7 +28,7 @@ pub(crate) struct Project {
     pub(crate) environment: Environment,
     pub(crate) cargo_program: Option<PathBuf>,
     pub(crate) locked: bool,
-    pub(crate) settings: Settings,
+    pub(crate) settings: CodeInputOptions,
     /// Binaries that another image of the package carries.
     pub(crate) compiled_too: BTreeSet<String>,
     pub(crate) notes: Notes,
@@ -73,18 +73,18 @@ impl Project {
             default_features: true,
             linkage: Linkage::Dynamic,
             env: BTreeMap::new(),
-            place: Place::Host,
+            place: CompileMode::Host,
             rust_image: None,
             apt_packages: Vec::new(),
         };
-        let settings = Settings {
+        let settings = CodeInputOptions {
             compile,
             targets: vec![triple()],
             binaries: ["app".to_owned()].into(),
             inputs: Vec::new(),
             exclude: Vec::new(),
             toolchains: Vec::new(),
-            places: vec![Place::Host],
+            places: vec![CompileMode::Host],
             tools: BTreeMap::new(),
         };
         let project = Self {
@@ -180,7 +180,7 @@ impl Project {
     }
 
     /// Compiles `app` until nothing more is learned, as a build does.
-    pub(crate) async fn build(&self) -> Result<(Compiled, Findings)> {
+    pub(crate) async fn build(&self) -> Result<(CompiledUnits, CoverageFindings)> {
         let (cargo, cache) = (self.cargo(), self.cache());
         let workspace = Workspace::load(&cargo, None).await?;
         let package = workspace.package("app").unwrap();
@@ -188,15 +188,15 @@ impl Project {
         loop {
             let known = self.learned.lock().unwrap().clone();
             let before = snapshot.inputs(package, &self.settings, &known)?;
-            let job = Job {
-                members: vec![Member {
+            let job = CargoJob {
+                members: vec![JobMember {
                     package,
                     binaries: self.settings.binaries.union(&self.compiled_too).cloned().collect(),
                     inputs: vec![&before],
                 }],
                 target: &self.settings.targets[0],
                 settings: &self.settings.compile,
-                method: &Method::Host,
+                method: &CompileBackend::Host,
                 source_date_epoch: 0,
             };
             let (compiled, found) = compile(&snapshot, &job, &Host, &self.notes).await?;
@@ -218,7 +218,7 @@ impl Project {
     }
 
     /// An executable of `app`.
-    pub(crate) async fn executable(&self, compiled: &Compiled, name: &str) -> PathBuf {
+    pub(crate) async fn executable(&self, compiled: &CompiledUnits, name: &str) -> PathBuf {
         let workspace = Workspace::load(&self.cargo(), None).await.unwrap();
         compiled.executables(workspace.package("app").unwrap())[name].clone()
     }

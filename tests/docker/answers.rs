@@ -1,6 +1,6 @@
 //! Whatever an engine answers is a value or an error, and no crash.
 
-use cargo_union::engine::{Engines, Run};
+use cargo_union::engine::{ContainerOptions, EngineLocator};
 use proptest::prelude::*;
 use serde_json::Value;
 use union_tests::arbitrary::{cases, object, spoiled, text};
@@ -52,10 +52,10 @@ proptest! {
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
-            let engines = Engines::at([format!("tcp://{}", server.host())]);
+            let engines = EngineLocator::at([format!("tcp://{}", server.host())]);
             let Ok(engine) = engines.engine().await else { return };
             drop((engine.inspect("a:b").await, engine.is_rootless().await, engine.tag("a", "b", "c").await));
-            if let Ok(container) = engine.container(&Run { name: "a".to_owned(), image: "b".to_owned(), ..Run::default() }).await {
+            if let Ok(container) = engine.container(&ContainerOptions { name: "a".to_owned(), image: "b".to_owned(), ..ContainerOptions::default() }).await {
                 drop(container.run(|_, _| {}).await);
             }
         });

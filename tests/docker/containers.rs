@@ -5,9 +5,9 @@ use std::io::{self, Read as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use cargo_union::base::process::Stream;
+use cargo_union::base::process::OutputStream;
 use cargo_union::base::secret::Secret;
-use cargo_union::engine::{Bind, Container, Engine, Engines, Run};
+use cargo_union::engine::{BindMount, Container, ContainerOptions, Engine, EngineLocator};
 use cargo_union::publish::Publisher;
 use cargo_union::publish::daemon::Daemon;
 use futures_util::TryStreamExt as _;
@@ -38,20 +38,20 @@ impl Stage {
         let scene = Scene::upon(&debian_layout());
         let recipe = scene.recipe(vec![spec("default", reference())], &[]);
         let image = scene.build(&recipe).await.unwrap();
-        let engines = Arc::new(Engines::at([address]));
+        let engines = Arc::new(EngineLocator::at([address]));
         let daemon = Daemon::new(engines.clone(), scene.source.clone(), Arc::new(Silent));
         let image = daemon.publish(&named(&recipe, "containers"), &image, true).await.unwrap().digest.to_string();
         Self { engine: engines.engine().await.unwrap().clone(), image, containers, _scene: scene }
     }
 
     /// A container that is going to run a line of shell.
-    async fn shell(&self, name: &str, line: &str, change: impl FnOnce(&mut Run)) -> Container {
-        let mut run = Run {
+    async fn shell(&self, name: &str, line: &str, change: impl FnOnce(&mut ContainerOptions)) -> Container {
+        let mut run = ContainerOptions {
             name: format!("union-{name}"),
             image: self.image.clone(),
             command: Some(["/bin/sh", "-c", line].map(str::to_owned).to_vec()),
             network: Some("none".to_owned()),
-            ..Run::default()
+            ..ContainerOptions::default()
         };
         change(&mut run);
         self.engine.container(&run).await.unwrap()
@@ -63,7 +63,7 @@ async fn heard(container: &Container) -> (String, String, i64) {
     let said = Mutex::new((Vec::new(), Vec::new()));
     let code = container.run(|stream, bytes| {
         let (out, err) = &mut *said.lock().unwrap();
-        if stream == Stream::Stdout { out } else { err }.extend_from_slice(bytes);
+        if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
     });
     let code = code.await.unwrap();
     let (out, err) = said.into_inner().unwrap();
@@ -193,7 +193,7 @@ async fn a_folder_of_the_engine_s_machine_is_seen_and_written_only_when_it_may_b
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), "from outside").unwrap();
     let line = "cat /ro/in; touch /ro/no 2>/dev/null; echo inside >/rw/out";
-    let bind = |to: &str, writable| Bind { from: folder.path().to_owned(), to: to.to_owned(), writable };
+    let bind = |to: &str, writable| BindMount { from: folder.path().to_owned(), to: to.to_owned(), writable };
     let container = stage.shell("bound", line, |run| run.binds = vec![bind("/ro", false), bind("/rw", true)]).await;
     assert_eq!(heard(&container).await, ("from outside".to_owned(), String::new(), 0));
     assert!(!folder.path().join("no").exists());
@@ -233,7 +233,7 @@ async fn files_that_cannot_be_packed_are_the_reason_and_not_the_engine() {
 #[tokio::test]
 async fn an_image_that_is_not_there_leaves_no_container() {
     let stage = Stage::docker().await;
-    let run = Run { name: "union-none".to_owned(), image: "no-such-image:v1".to_owned(), ..Run::default() };
+    let run = ContainerOptions { name: "union-none".to_owned(), image: "no-such-image:v1".to_owned(), ..ContainerOptions::default() };
     let error = stage.engine.container(&run).await.unwrap_err();
     assert!(error.chain().join(": ").contains("no-such-image:v1"), "{:?}", error.chain());
     assert!(!(stage.containers)().contains("union-none"));

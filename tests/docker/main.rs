@@ -12,14 +12,14 @@ mod containers;
 
 use std::sync::{Arc, Mutex};
 
-use cargo_union::build::Recipe;
-use cargo_union::engine::Engines;
+use cargo_union::build::BuildRequest;
+use cargo_union::engine::EngineLocator;
 use cargo_union::image::Image;
 use cargo_union::image::digest::Digest;
-use cargo_union::image::layer::Content;
+use cargo_union::image::layer::BlobSource;
 use cargo_union::publish::daemon::Daemon;
 use cargo_union::publish::tar::TarFile;
-use cargo_union::publish::{Existence, Publisher, Reporter, Silent, Target, Transfer, Way};
+use cargo_union::publish::{Existence, ImageTarget, Publisher, Reporter, Silent, Transfer, TransferKind};
 use scene::{Scene, key, platform, program, reference, scratch, spec, target};
 use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Compression, Placed};
@@ -29,16 +29,16 @@ use union_tests::engine::{Engine as Dockerd, Podman};
 const RUN: [&str; 4] = ["run", "--rm", "--network", "none"];
 
 fn engine(scene: &Scene, reporter: Arc<dyn Reporter>) -> Daemon {
-    Daemon::new(Arc::new(Engines::at([Dockerd::shared().address()])), scene.source.clone(), reporter)
+    Daemon::new(Arc::new(EngineLocator::at([Dockerd::shared().address()])), scene.source.clone(), reporter)
 }
 
 /// A target of its own name, for all tests share one engine.
-fn named(recipe: &Recipe, name: &str) -> Target {
-    Target { name: name.to_owned(), ..target(recipe, "v1") }
+fn named(recipe: &BuildRequest, name: &str) -> ImageTarget {
+    ImageTarget { name: name.to_owned(), ..target(recipe, "v1") }
 }
 
 /// Builds and loads an image under a name.
-async fn load(scene: &Scene, recipe: &Recipe, name: &str) -> Image {
+async fn load(scene: &Scene, recipe: &BuildRequest, name: &str) -> Image {
     let image = scene.build(recipe).await.unwrap();
     engine(scene, Arc::new(Silent)).publish(&named(recipe, name), &image, false).await.unwrap();
     image
@@ -58,7 +58,7 @@ async fn an_image_from_scratch_runs_as_nobody_special_and_knows_its_key() {
     let id = Existence::Found(image.platforms[0].config.descriptor.digest);
     assert_eq!(publisher.existence(&named(&recipe, "from-scratch")).await.unwrap(), id);
     assert_eq!(publisher.existence(&named(&recipe, "never-loaded")).await.unwrap(), Existence::Missing);
-    let changed = Recipe { key: key("b"), ..recipe };
+    let changed = BuildRequest { key: key("b"), ..recipe };
     assert_eq!(publisher.existence(&named(&changed, "from-scratch")).await.unwrap_err().code(), Code::TagTaken);
 }
 
@@ -90,7 +90,7 @@ async fn the_naive_layer_would_lose_the_shell() {
     layer.diff_id = cargo_union::image::digest::DiffId::of(&bytes);
     layer.blob.descriptor.digest = Digest::of(&bytes);
     layer.blob.descriptor.size = bytes.len() as u64;
-    layer.blob.content = Content::File(naive);
+    layer.blob.content = BlobSource::File(naive);
     let mut config = scene::json(&image.platforms[0].config);
     config["rootfs"]["diff_ids"][1] = serde_json::json!(image.platforms[0].layers[1].diff_id);
     let media_type = image.platforms[0].config.descriptor.media_type.clone();
@@ -101,7 +101,7 @@ async fn the_naive_layer_would_lose_the_shell() {
 }
 
 #[derive(Default)]
-struct Ways(Mutex<Vec<(Digest, Way)>>);
+struct Ways(Mutex<Vec<(Digest, TransferKind)>>);
 
 impl Reporter for Ways {
     fn transfer(&self, transfer: &Transfer<'_>) {
@@ -115,12 +115,12 @@ async fn layers_that_the_engine_has_are_left_out() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     load(&scene, &recipe, "first").await;
     let binary = scene.write("other", "#!/bin/sh\necho other\n", 0o755);
-    let edited = Recipe { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
+    let edited = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
     let image = scene.build(&edited).await.unwrap();
     let ways = Arc::new(Ways::default());
     let published = engine(&scene, ways.clone()).publish(&named(&edited, "second"), &image, false).await.unwrap();
     let base = image.platforms[0].layers[0].blob.descriptor.digest;
-    assert!(ways.0.lock().unwrap().contains(&(base, Way::Present)));
+    assert!(ways.0.lock().unwrap().contains(&(base, TransferKind::Present)));
     assert!(published.sent < 10_000, "{published:?}");
     assert_eq!(run(&["second:v1"]), "other");
 }
@@ -151,15 +151,15 @@ async fn podman_takes_an_image_through_its_socket() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let podman = Podman::start();
-    let publisher = Daemon::new(Arc::new(Engines::at([podman.address()])), scene.source.clone(), Arc::new(Silent));
+    let publisher = Daemon::new(Arc::new(EngineLocator::at([podman.address()])), scene.source.clone(), Arc::new(Silent));
     let target = named(&recipe, "app");
     publisher.prepare(&target).await.unwrap();
     let published = publisher.publish(&target, &image, false).await.unwrap();
     assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
     let binary = scene.write("other", "other", 0o755);
-    let edited = Recipe { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
+    let edited = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", reference())], &[("other", &binary)]) };
     let image = scene.build(&edited).await.unwrap();
-    let target = Target { tag: "v2".to_owned(), ..named(&edited, "app") };
+    let target = ImageTarget { tag: "v2".to_owned(), ..named(&edited, "app") };
     let published = publisher.publish(&target, &image, false).await.unwrap();
     assert_eq!(publisher.existence(&target).await.unwrap(), Existence::Found(published.digest));
 }
@@ -195,7 +195,7 @@ async fn an_engine_that_is_not_there_is_an_error_that_says_what_was_tried() {
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[]);
     let addresses = vec![format!("unix://{}", scene.path("none").display()), "ssh://somewhere".to_owned()];
-    let publisher = Daemon::new(Arc::new(Engines::at(addresses.clone())), scene.source.clone(), Arc::new(Silent));
+    let publisher = Daemon::new(Arc::new(EngineLocator::at(addresses.clone())), scene.source.clone(), Arc::new(Silent));
     let error = publisher.existence(&named(&recipe, "x")).await.unwrap_err();
     assert_eq!(error.code(), Code::EngineUnreachable);
     for address in addresses {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_union::build::Recipe;
+use cargo_union::build::BuildRequest;
 use union_build::spec;
 use union_tests::base::{debian_layout, debian_layout_of, distroless_layout};
 use union_tests::c::Workshop;
@@ -79,8 +79,8 @@ fn starts(name: &str) -> bool {
     output.status.success()
 }
 
-async fn judge(scene: &Scene, recipe: &Recipe, name: &str) -> (Result<(), String>, bool) {
-    let checked = scene.build(&Recipe { check: true, ..recipe.clone() }).await;
+async fn judge(scene: &Scene, recipe: &BuildRequest, name: &str) -> (Result<(), String>, bool) {
+    let checked = scene.build(&BuildRequest { check: true, ..recipe.clone() }).await;
     let checked = checked.map(drop).map_err(|error| format!("{} {}", error.code(), error.chain().join(": ")));
     load(scene, recipe, name).await;
     (checked, starts(name))
@@ -141,7 +141,7 @@ async fn a_dynamic_program_does_not_start_on_scratch() {
     let workshop = Workshop::default();
     let scene = Scene::new();
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("rust", &rust_program(&workshop))]);
-    let checked = scene.build(&Recipe { check: true, ..recipe.clone() }).await.unwrap_err();
+    let checked = scene.build(&BuildRequest { check: true, ..recipe.clone() }).await.unwrap_err();
     assert_eq!(checked.code(), union_build::diag::Code::LoaderMissing);
     load(&scene, &recipe, "rust-on-scratch").await;
     assert!(!starts("rust-on-scratch"));

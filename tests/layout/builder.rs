@@ -3,9 +3,9 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use cargo_union::build::inputs::{Environment, environment_inputs};
-use cargo_union::build::{MeasuredFiles, Recipe};
-use cargo_union::image::layer::{Content, media_type};
+use cargo_union::build::inputs::{EnvironmentSettings, environment_inputs};
+use cargo_union::build::{BuildRequest, MeasuredFiles};
+use cargo_union::image::layer::{BlobSource, media_type};
 use serde_json::json;
 use union_build::diag::Code;
 use union_build::spec::{self, Compression, Placed};
@@ -40,8 +40,8 @@ fn upon_small_base(config: &serde_json::Value) -> (tempfile::TempDir, Scene) {
 }
 
 /// The entries of a layer of ours: path, mode, owner.
-fn entries(content: &Content) -> Vec<String> {
-    let Content::File(path) = content else { panic!("{content:?} is not ours") };
+fn entries(content: &BlobSource) -> Vec<String> {
+    let BlobSource::File(path) = content else { panic!("{content:?} is not ours") };
     let plain = flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap());
     let mut archive = tar::Archive::new(plain);
     let entries = archive.entries().unwrap().map(|entry| {
@@ -54,8 +54,8 @@ fn entries(content: &Content) -> Vec<String> {
 }
 
 /// The same with user and group.
-fn owners(content: &Content) -> Vec<String> {
-    let Content::File(path) = content else { panic!("{content:?} is not ours") };
+fn owners(content: &BlobSource) -> Vec<String> {
+    let BlobSource::File(path) = content else { panic!("{content:?} is not ours") };
     let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
     let entries = archive.entries().unwrap().map(Result::unwrap).map(|entry| {
         let header = entry.header();
@@ -95,7 +95,7 @@ async fn a_code_edit_fetches_nothing_of_the_base_but_its_config() {
     let edited = scene.build(&recipe).await.unwrap();
     assert_eq!(scene.source.fetched(), 1, "nothing");
     let layers = &image.platforms[0].layers;
-    assert!(matches!(layers[0].blob.content, Content::Remote(_)));
+    assert!(matches!(layers[0].blob.content, BlobSource::Remote(_)));
     assert_eq!(layers[0].diff_id, edited.platforms[0].layers[0].diff_id);
     assert_ne!(layers[1].diff_id, edited.platforms[0].layers[1].diff_id);
     let config = json(&image.platforms[0].config)["config"].clone();
@@ -286,7 +286,7 @@ async fn a_bundle_of_ones_own_replaces_the_compiled_in_one() {
     let bundle = scene.write("ca.pem", "-----BEGIN CERTIFICATE-----\n", 0o600);
     let image = spec::Image { ca_certificates: Some(placed(bundle.clone())), ..spec("default", scratch()) };
     let image = scene.build(&scene.recipe(vec![image], &[])).await.unwrap();
-    let Content::File(path) = &image.platforms[0].layers[0].blob.content else { panic!() };
+    let BlobSource::File(path) = &image.platforms[0].layers[0].blob.content else { panic!() };
     let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
     let mut entries = archive.entries().unwrap().map(Result::unwrap);
     let entry = entries.find(|entry| entry.path().unwrap().ends_with("ca-certificates.crt")).unwrap();
@@ -329,7 +329,7 @@ async fn a_locked_base_whose_config_names_another_architecture_is_taken_with_a_w
     let mut recipe = scene.recipe(vec![spec("default", reference())], &[]);
     recipe.platforms[0].platform = platform("linux/arm64");
     let image = scene.build(&recipe).await.unwrap();
-    let Content::Bytes(config) = &image.platforms[0].config.content else { panic!() };
+    let BlobSource::Bytes(config) = &image.platforms[0].config.content else { panic!() };
     assert_eq!(serde_json::from_slice::<serde_json::Value>(config).unwrap()["architecture"], "arm64");
     let warned = scene.source.warned();
     assert!(
@@ -346,7 +346,7 @@ async fn copied_files_are_those_that_the_key_was_made_of() {
     let recipe = scene.recipe(vec![image], &[]);
     let key = |files: &MeasuredFiles| {
         let (chain, roots, bases) = (&recipe.chain, scene.roots(), [(platform("linux/amd64"), None)]);
-        let environment = Environment { chain, bases: &bases, tools: &[], generations: &[0], roots: &roots, files };
+        let environment = EnvironmentSettings { chain, bases: &bases, tools: &[], generations: &[0], roots: &roots, files };
         environment_inputs(&environment).unwrap().key("environment")
     };
     let before = key(&recipe.files);
@@ -358,11 +358,11 @@ async fn copied_files_are_those_that_the_key_was_made_of() {
     assert_ne!(key(&scene.files()), before);
     for then in ["two", "longer", ""] {
         scene.write("conf/model", then, 0o644);
-        let moved = Recipe { source_date_epoch: 1, ..recipe.clone() };
+        let moved = BuildRequest { source_date_epoch: 1, ..recipe.clone() };
         let error = scene.build(&moved).await.unwrap_err();
         assert_eq!(error.code(), Code::InputsMoved, "{then}");
         assert!(error.to_string().contains("conf/model"), "{error}");
     }
     std::fs::remove_file(scene.path("workspace/conf/model")).unwrap();
-    assert_eq!(scene.build(&Recipe { source_date_epoch: 1, ..recipe }).await.unwrap_err().code(), Code::FileUnreadable);
+    assert_eq!(scene.build(&BuildRequest { source_date_epoch: 1, ..recipe }).await.unwrap_err().code(), Code::FileUnreadable);
 }

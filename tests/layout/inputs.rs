@@ -1,6 +1,6 @@
 //! The inputs of environment and config: what differs must differ in key, and nothing else.
 
-use cargo_union::build::inputs::{Environment, config_inputs, environment_inputs};
+use cargo_union::build::inputs::{EnvironmentSettings, config_inputs, environment_inputs};
 use cargo_union::image::digest::Digest;
 use proptest::prelude::*;
 use union_build::key::Inputs;
@@ -12,8 +12,15 @@ fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
     let bases = [(platform("linux/amd64"), None)];
     let generations = vec![0; chain.len()];
     let roots = scene.roots();
-    environment_inputs(&Environment { chain, bases: &bases, tools: &[], generations: &generations, roots: &roots, files: &scene.files() })
-        .unwrap()
+    environment_inputs(&EnvironmentSettings {
+        chain,
+        bases: &bases,
+        tools: &[],
+        generations: &generations,
+        roots: &roots,
+        files: &scene.files(),
+    })
+    .unwrap()
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
@@ -127,7 +134,7 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     for bases in &bases {
         for generations in [&[0], &[1]] {
             inputs.push(
-                environment_inputs(&Environment {
+                environment_inputs(&EnvironmentSettings {
                     chain: &chain,
                     bases,
                     tools: &[],
@@ -150,8 +157,15 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
     let tool = |text: &str| vec![(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())];
     let (one, two) = (tool("1"), tool("2"));
     let inputs = |tools, generations| {
-        environment_inputs(&Environment { chain: &chain, bases: &bases, tools, generations, roots: &scene.roots(), files: &scene.files() })
-            .unwrap()
+        environment_inputs(&EnvironmentSettings {
+            chain: &chain,
+            bases: &bases,
+            tools,
+            generations,
+            roots: &scene.roots(),
+            files: &scene.files(),
+        })
+        .unwrap()
     };
     all_differ(&[inputs(&[], &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&[], &[1, 0]), inputs(&[], &[0, 1])]);
 }

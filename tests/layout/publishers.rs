@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use cargo_union::build::Recipe;
+use cargo_union::build::BuildRequest;
 use cargo_union::image::Image;
-use cargo_union::publish::layout::{Layout, Tags};
+use cargo_union::publish::layout::{Layout, TagPolicy};
 use cargo_union::publish::tar::TarFile;
 use cargo_union::publish::{Existence, Publisher, Silent};
 use serde_json::{Value, json};
@@ -16,21 +16,21 @@ use union_tests::base::{TAG, debian_layout};
 
 use crate::scene::{Scene, key, platform, program, reference, run, scratch, spec, target};
 
-async fn hello(scene: &Scene) -> (Recipe, Image) {
+async fn hello(scene: &Scene) -> (BuildRequest, Image) {
     let recipe = scene.recipe(vec![spec("default", scratch())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     (recipe, image)
 }
 
 /// Another image: another key, another binary.
-async fn other(scene: &Scene) -> (Recipe, Image) {
+async fn other(scene: &Scene) -> (BuildRequest, Image) {
     let binary = scene.write("other", "other", 0o755);
-    let recipe = Recipe { key: key("b"), ..scene.recipe(vec![spec("default", scratch())], &[("other", &binary)]) };
+    let recipe = BuildRequest { key: key("b"), ..scene.recipe(vec![spec("default", scratch())], &[("other", &binary)]) };
     let image = scene.build(&recipe).await.unwrap();
     (recipe, image)
 }
 
-fn layout(scene: &Scene, folder: &Path, tags: Tags) -> Layout {
+fn layout(scene: &Scene, folder: &Path, tags: TagPolicy) -> Layout {
     Layout::new(folder, tags, scene.source.clone(), Arc::new(Silent))
 }
 
@@ -47,7 +47,7 @@ async fn skopeo_reads_a_layout_and_copies_it() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    let published = layout(&scene, &folder, Tags::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    let published = layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     assert_eq!(published.location, format!("oci:{}:v1", folder.display()));
     let at = format!("oci:{}:v1", folder.display());
     let seen: Value = serde_json::from_str(&run(Command::new("skopeo").args(["inspect", &at]))).unwrap();
@@ -66,7 +66,7 @@ async fn skopeo_copies_an_index_with_all_its_platforms() {
     recipe.platforms.push(arm);
     let image = scene.build(&recipe).await.unwrap();
     let (folder, copy) = (scene.path("layout"), scene.path("copy"));
-    let place = layout(&scene, &folder, Tags::One);
+    let place = layout(&scene, &folder, TagPolicy::One);
     place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Found(image.top().descriptor.digest));
     let mut skopeo = Command::new("skopeo");
@@ -81,7 +81,7 @@ async fn umoci_unpacks_what_was_packed() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    layout(&scene, &folder, Tags::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     let bundle = scene.path("bundle");
     run(Command::new("umoci").args(["unpack", "--rootless", "--image"]).arg(format!("{}:v1", folder.display())).arg(&bundle));
     let rootfs = bundle.join("rootfs");
@@ -97,7 +97,7 @@ async fn an_image_upon_debian_is_whole_for_other_tools() {
     let recipe = scene.recipe(vec![spec("default", reference())], &[("hello", program())]);
     let image = scene.build(&recipe).await.unwrap();
     let folder = scene.path("layout");
-    layout(&scene, &folder, Tags::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
+    layout(&scene, &folder, TagPolicy::One).publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     let copy = format!("dir:{}", scene.path("copy").display());
     run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &format!("oci:{}:v1", folder.display()), &copy]));
     let base = std::fs::read_dir(debian_layout().join("blobs/sha256")).unwrap().count();
@@ -132,7 +132,7 @@ async fn skopeo_reads_an_archive_in_both_of_its_formats() {
     assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Missing);
     let published = place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     assert_eq!(place.existence(&target(&recipe, "v1")).await.unwrap(), Existence::Found(published.digest));
-    let changed = Recipe { key: key("b"), ..recipe };
+    let changed = BuildRequest { key: key("b"), ..recipe };
     assert_eq!(place.existence(&target(&changed, "v1")).await.unwrap(), Existence::Missing);
     for format in ["oci-archive", "docker-archive"] {
         let at = format!("{format}:{}", path.display());
@@ -146,7 +146,7 @@ async fn blobs_are_the_files_of_the_cache_and_are_sent_once() {
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    let place = layout(&scene, &folder, Tags::One);
+    let place = layout(&scene, &folder, TagPolicy::One);
     let first = place.publish(&target(&recipe, "v1"), &image, false).await.unwrap();
     let digest = image.platforms[0].layers[1].blob.descriptor.digest;
     let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
@@ -160,7 +160,7 @@ async fn the_default_layout_holds_the_current_image_and_nothing_else() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");
-    let place = layout(&scene, &folder, Tags::One);
+    let place = layout(&scene, &folder, TagPolicy::One);
     place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
     place.publish(&target(&second, "v2"), &second_image, false).await.unwrap();
     assert_eq!(place.existence(&target(&first, "v1")).await.unwrap(), Existence::Missing);
@@ -172,7 +172,7 @@ async fn the_default_layout_holds_the_current_image_and_nothing_else() {
 async fn a_layout_of_the_users_own_keeps_its_other_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), Tags::Many);
+    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
     place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
     place.publish(&target(&second, "v2"), &second_image, false).await.unwrap();
     assert_eq!(place.existence(&target(&first, "v1")).await.unwrap(), Existence::Found(first_image.top().descriptor.digest));
@@ -183,7 +183,7 @@ async fn a_layout_of_the_users_own_keeps_its_other_images() {
 async fn a_tag_with_another_key_is_taken_until_it_is_replaced() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), Tags::Many);
+    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
     place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
     let target = target(&second, "v1");
     assert_eq!(place.existence(&target).await.unwrap_err().code(), Code::TagTaken);
@@ -196,7 +196,7 @@ async fn a_tag_with_another_key_is_taken_until_it_is_replaced() {
 async fn an_image_of_the_same_key_that_was_there_first_is_adopted() {
     let scene = Scene::new();
     let ((first, first_image), (_, second_image)) = (hello(&scene).await, other(&scene).await);
-    let place = layout(&scene, &scene.path("layout"), Tags::Many);
+    let place = layout(&scene, &scene.path("layout"), TagPolicy::Many);
     let published = place.publish(&target(&first, "v1"), &first_image, false).await.unwrap();
     // As if another machine had made other bytes from the same inputs.
     let mut twin = second_image.clone();
@@ -211,7 +211,7 @@ async fn a_layout_that_lost_a_blob_does_not_have_the_image_until_it_is_published
     let scene = Scene::new();
     let (recipe, image) = hello(&scene).await;
     let folder = scene.path("layout");
-    let place = layout(&scene, &folder, Tags::One);
+    let place = layout(&scene, &folder, TagPolicy::One);
     let target = target(&recipe, "v1");
     let found = Existence::Found(image.top().descriptor.digest);
     place.publish(&target, &image, false).await.unwrap();
@@ -235,7 +235,7 @@ async fn a_folder_with_other_things_in_it_is_left_alone() {
     let folder = scene.path("thesis");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("thesis.tex"), "").unwrap();
-    let place = layout(&scene, &folder, Tags::One);
+    let place = layout(&scene, &folder, TagPolicy::One);
     let target = target(&recipe, "v1");
     assert_eq!(place.prepare(&target).await.unwrap_err().code(), Code::LayoutInvalid);
     assert_eq!(place.existence(&target).await.unwrap_err().code(), Code::LayoutInvalid);
@@ -248,7 +248,7 @@ async fn two_at_once_leave_a_layout_with_both_images() {
     let scene = Scene::new();
     let ((first, first_image), (second, second_image)) = (hello(&scene).await, other(&scene).await);
     let folder = scene.path("layout");
-    let (one, two) = (layout(&scene, &folder, Tags::Many), layout(&scene, &folder, Tags::Many));
+    let (one, two) = (layout(&scene, &folder, TagPolicy::Many), layout(&scene, &folder, TagPolicy::Many));
     for round in 0..20 {
         let (first, second) = (target(&first, &format!("a{round}")), target(&second, &format!("b{round}")));
         let (a, b) = tokio::join!(one.publish(&first, &first_image, false), two.publish(&second, &second_image, false));

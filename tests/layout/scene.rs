@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use cargo_union::base::cache::Cache;
 use cargo_union::base::error::{Error, Result};
-use cargo_union::base::fs::Draft;
+use cargo_union::base::fs::AtomicFile;
 use cargo_union::build::native::NativeBuilder;
-use cargo_union::build::{self, Builder, Executable, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, SourceRoots, Start};
+use cargo_union::build::{
+    self, BaseImage, BuildRequest, Builder, Executable, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
+};
 use cargo_union::image::digest::Digest;
-use cargo_union::image::layer::{Blob, Content, Descriptor};
+use cargo_union::image::layer::{Blob, BlobSource, Descriptor};
 use cargo_union::image::platform::Platform;
 use cargo_union::image::reference::Repository;
 use cargo_union::image::{BaseSource, Image, RawManifest};
-use cargo_union::publish::Target;
+use cargo_union::publish::ImageTarget;
 use serde_json::Value;
 use union_build::diag::{Code, Origin};
 use union_build::key::{Inputs, Key};
@@ -80,11 +82,11 @@ impl Scene {
 
     /// Everything for one image, linux/amd64, upon the base if there is one. Whether binaries can start is
     /// not checked: most are no programs.
-    pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> Recipe {
-        let base = self.source.locked().map(Start::Locked);
+    pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> BuildRequest {
+        let base = self.source.locked().map(BaseImage::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms = vec![PlatformRecipe { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
-        Recipe {
+        let platforms = vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
+        BuildRequest {
             steps: chain.clone(),
             chain,
             roots: self.roots(),
@@ -102,15 +104,15 @@ impl Scene {
         MeasuredFiles::new(&self.cache)
     }
 
-    pub(crate) async fn build(&self, recipe: &Recipe) -> Result<Image> {
+    pub(crate) async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
         let reporter = Arc::new(build::Silent);
         NativeBuilder::new(self.cache.clone(), self.source.clone(), reporter).build(recipe).await
     }
 }
 
 /// Where an image is published to in these tests.
-pub(crate) fn target(recipe: &Recipe, tag: &str) -> Target {
-    Target {
+pub(crate) fn target(recipe: &BuildRequest, tag: &str) -> ImageTarget {
+    ImageTarget {
         name: "app".to_owned(),
         tag: tag.to_owned(),
         reference: None,
@@ -200,7 +202,7 @@ pub(crate) fn reference() -> Base {
 
 /// The JSON of a manifest or config.
 pub(crate) fn json(blob: &Blob) -> Value {
-    let Content::Bytes(bytes) = &blob.content else { panic!("{blob:?} is not in memory") };
+    let BlobSource::Bytes(bytes) = &blob.content else { panic!("{blob:?} is not in memory") };
     serde_json::from_slice(bytes).unwrap()
 }
 
@@ -284,7 +286,7 @@ impl BaseSource for LayoutSource {
             return Ok(path);
         }
         self.fetched.fetch_add(1, Ordering::SeqCst);
-        let mut draft: Draft = self.cache.draft()?;
+        let mut draft: AtomicFile = self.cache.draft()?;
         std::io::Write::write_all(&mut draft, &self.read(&descriptor.digest.to_string())?).unwrap();
         self.cache.keep(draft, &descriptor.digest)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_union::build::Recipe;
+use cargo_union::build::BuildRequest;
 use union_build::diag::Code;
 use union_build::spec;
 use union_tests::base::{debian_layout, distroless, layout_of};
@@ -16,8 +16,8 @@ fn dynamic(workshop: &Workshop, says: &str) -> PathBuf {
     workshop.cc("dynamic", &format!("#include <stdio.h>\nint main(void) {{ puts(\"{says}\"); return 0; }}\n"), &[])
 }
 
-fn checked(scene: &Scene, base: spec::Base, program: &Path) -> Recipe {
-    Recipe { check: true, ..scene.recipe(vec![spec("default", base)], &[("program", program)]) }
+fn checked(scene: &Scene, base: spec::Base, program: &Path) -> BuildRequest {
+    BuildRequest { check: true, ..scene.recipe(vec![spec("default", base)], &[("program", program)]) }
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn nothing_is_packed_of_an_image_that_is_refused() {
 async fn an_image_says_that_it_was_not_checked_and_only_then() {
     let scene = Scene::new();
     for (check, value) in [(true, None), (false, Some("skipped"))] {
-        let recipe = Recipe { check, ..checked(&scene, scratch(), program()) };
+        let recipe = BuildRequest { check, ..checked(&scene, scratch(), program()) };
         let image = scene.build(&recipe).await.unwrap().platforms.remove(0);
         let manifest = json(&image.manifest)["annotations"].clone();
         let labels = json(&image.config)["config"]["Labels"].clone();

@@ -2,8 +2,8 @@
 
 use cargo_union::image::BaseSource as _;
 use cargo_union::image::digest::Digest;
-use cargo_union::image::layer::{Blob, Content, Descriptor, Layer, media_type};
-use cargo_union::publish::{Existence, Publisher as _, Target, Way};
+use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
+use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::hostile::{Act, Hostile, Reply, Request};
 
@@ -54,7 +54,7 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
             refusing.clone().map(Act::from)
         });
         let (world, key, base) = (World::new(), images::key("a"), images::layer("base"));
-        let Content::Bytes(bytes) = &base.blob.content else { unreachable!() };
+        let BlobSource::Bytes(bytes) = &base.blob.content else { unreachable!() };
         world
             .cache()
             .keep(
@@ -66,10 +66,10 @@ async fn a_refused_mount_is_an_upload_to_where_the_refusal_says() {
                 &base.blob.descriptor.digest,
             )
             .unwrap();
-        let remote = Blob { content: Content::Remote(repository(&registry.host(), "base")), ..base.blob.clone() };
+        let remote = Blob { content: BlobSource::Remote(repository(&registry.host(), "base")), ..base.blob.clone() };
         let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
         world.client().publish(&target(&registry.host(), "acme/app", &key), &image, false).await.unwrap();
-        assert!(world.told.has(Way::Upload, base.blob.descriptor.digest));
+        assert!(world.told.has(TransferKind::Upload, base.blob.descriptor.digest));
         assert_eq!(registry.count("POST", "/uploads/"), if refusal.is_some() { 3 } else { 2 });
     }
 }
@@ -184,9 +184,9 @@ async fn an_immutable_tag_does_not_move_for_a_rebuild_nor_for_another_key() {
     let rebuilt = World::new().client().publish(&owned, &images::of_text(&key, "two"), true).await;
     assert_error(rebuilt, Code::TagImmutable, &[&registry.host(), "acme/app:v1", "TAG_INVALID", "tag-format"]);
     let (registry, other) = (immutable(2), images::key("b"));
-    let first = Target { reference: Some(repository(&registry.host(), "acme/app").tagged("v1")), ..owned };
+    let first = ImageTarget { reference: Some(repository(&registry.host(), "acme/app").tagged("v1")), ..owned };
     World::new().client().publish(&first, &images::of_text(&key, "one"), false).await.unwrap();
-    let second = Target { key: other, ..first };
+    let second = ImageTarget { key: other, ..first };
     let taken = World::new().client().publish(&second, &images::of_text(&other, "two"), false).await;
     assert_error(taken, Code::TagImmutable, &[&registry.host(), "acme/app:v1"]);
 }
@@ -273,7 +273,7 @@ async fn what_the_results_know_is_found_with_one_question() {
     let target = target(&registry.host(), "acme/app", &key);
     let digest = world.client().publish(&target, &images::of_text(&key, "x"), false).await.unwrap().digest;
     let before = registry.seen().len();
-    let known = Target { known: Some(digest), ..target };
+    let known = ImageTarget { known: Some(digest), ..target };
     assert_eq!(World::new().client().existence(&known).await.unwrap(), Existence::Found(digest));
     let asked: Vec<_> = registry.seen()[before..].iter().map(|seen| format!("{} {}", seen.request.method, seen.request.path)).collect();
     assert_eq!(asked, ["GET /v2/", "HEAD /v2/acme/app/manifests/v1"]);

@@ -1,7 +1,7 @@
 //! Front ends that refuse requests before the registry sees them: bodies without a length, bodies above a limit.
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::publish::{Existence, Publisher as _, Way};
+use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::front::{Front, Refusal};
 use union_tests::hostile::{Hostile, Reply};
@@ -58,7 +58,7 @@ async fn a_blob_above_the_limit_of_a_proxy_is_uploaded_in_chunks() {
     world.client().publish(&target(&front.host(), "acme/app", &key), &image, false).await.unwrap();
     let reader = World::new();
     for layer in &layers {
-        assert!(world.told.has(Way::Upload, layer.blob.descriptor.digest));
+        assert!(world.told.has(TransferKind::Upload, layer.blob.descriptor.digest));
         reader.client().blob(&repository(registry.host(), "acme/app"), &layer.blob.descriptor).await.unwrap();
     }
     assert!(!front.refused().is_empty() && front.refused().len() <= 4, "{:?}", front.refused());

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use cargo_union::image::digest::{DiffId, Digest};
-use cargo_union::image::layer::{Blob, Content, Descriptor, Layer, media_type};
+use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 use cargo_union::image::platform::Platform;
 use cargo_union::image::{Image, PlatformImage};
 use serde_json::json;
@@ -37,7 +37,7 @@ pub(crate) fn file_layer(folder: &Path, size: usize) -> Layer {
     let descriptor = Descriptor { media_type: media_type::OCI_LAYER.to_owned(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
     let path = folder.join(descriptor.digest.hex());
     std::fs::write(&path, &bytes).unwrap();
-    Layer { diff_id: DiffId::of(&bytes), blob: Blob { descriptor, content: Content::File(path) } }
+    Layer { diff_id: DiffId::of(&bytes), blob: Blob { descriptor, content: BlobSource::File(path) } }
 }
 
 /// An image of these layers for one platform.

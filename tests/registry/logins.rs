@@ -1,8 +1,8 @@
 //! Who the user is: passwords, tokens, helpers, and that nothing of them shows.
 
 use cargo_union::base::secret::Secret;
-use cargo_union::image::layer::{Blob, Content, Layer};
-use cargo_union::publish::{Existence, Publisher as _, Way};
+use cargo_union::image::layer::{Blob, BlobSource, Layer};
+use cargo_union::publish::{Existence, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
@@ -78,10 +78,10 @@ async fn a_mount_asks_for_both_repositories_and_nothing_else_does() {
     let base = images::layer("base");
     let pushed = images::single(&key, "linux/amd64", vec![base.clone()]);
     world.client().publish(&target(registry.host(), "base", &key), &pushed, false).await.unwrap();
-    let remote = Blob { content: Content::Remote(repository(registry.host(), "base")), ..base.blob.clone() };
+    let remote = Blob { content: BlobSource::Remote(repository(registry.host(), "base")), ..base.blob.clone() };
     let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
     world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    assert!(world.told.has(Way::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
     let asked = registry.tokens().asked();
     let mounts: Vec<_> = asked.iter().filter(|scopes| scopes.len() > 1).collect();
     assert_eq!(mounts, [&["repository:acme/app:pull,push".to_owned(), "repository:base:pull".to_owned()]]);

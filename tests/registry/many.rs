@@ -2,7 +2,7 @@
 
 use cargo_union::image::BaseSource as _;
 use cargo_union::image::layer::Layer;
-use cargo_union::publish::{Publisher as _, Way};
+use cargo_union::publish::{Publisher as _, TransferKind};
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;
 
@@ -70,7 +70,7 @@ async fn images_that_share_a_layer_send_it_once_and_mount_it_elsewhere() {
     };
     let (one, two, three) = tokio::join!(push("one"), push("two"), push("three"));
     assert!((1_000_000..1_010_000).contains(&(one + two + three)), "{one} + {two} + {three}");
-    assert!(world.told.has(Way::Mount, shared.blob.descriptor.digest));
+    assert!(world.told.has(TransferKind::Mount, shared.blob.descriptor.digest));
 }
 
 #[tokio::test]

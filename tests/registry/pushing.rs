@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::layer::{Blob, Content, Layer};
-use cargo_union::publish::{Existence, Publisher as _, Target, Way};
+use cargo_union::image::layer::{Blob, BlobSource, Layer};
+use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
 use union_build::diag::Code;
 use union_tests::registry::Registry;
 
@@ -33,7 +33,7 @@ async fn skopeo_accepts_an_index_that_was_pushed() {
     let platforms = ["linux/amd64", "linux/arm64"];
     let parts = platforms.map(|platform| images::single(&key, platform, vec![images::layer("same"), images::layer(platform)]));
     let image = images::index(&key, parts.into());
-    let target = Target { platforms: platforms.map(|text| text.parse().unwrap()).into(), ..target(registry.host(), "acme/app", &key) };
+    let target = ImageTarget { platforms: platforms.map(|text| text.parse().unwrap()).into(), ..target(registry.host(), "acme/app", &key) };
     let digest = world.client().publish(&target, &image, false).await.unwrap().digest;
     assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Found(digest));
     for (architecture, platform) in [("amd64", &image.platforms[0]), ("arm64", &image.platforms[1])] {
@@ -45,7 +45,7 @@ async fn skopeo_accepts_an_index_that_was_pushed() {
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let copied = std::fs::read(world.folder.path().join(architecture).join("manifest.json")).unwrap();
-        assert!(matches!(&platform.manifest.content, Content::Bytes(bytes) if *bytes == copied));
+        assert!(matches!(&platform.manifest.content, BlobSource::Bytes(bytes) if *bytes == copied));
     }
 }
 
@@ -64,7 +64,7 @@ async fn a_large_layer_streams_from_its_file() {
     let layer = images::file_layer(world.folder.path(), 5_000_001);
     let image = images::single(&key, "linux/amd64", vec![layer.clone()]);
     world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
-    assert!(world.told.has(Way::Upload, layer.blob.descriptor.digest));
+    assert!(world.told.has(TransferKind::Upload, layer.blob.descriptor.digest));
     let path = world.client().blob(&repository(registry.host(), "acme/app"), &layer.blob.descriptor).await.unwrap();
     assert_eq!(std::fs::metadata(path).unwrap().len(), 5_000_001);
 }
@@ -76,7 +76,7 @@ async fn on_a_base(registry: &Registry, named: &str, world: &World) -> (Layer, c
     let pushed = images::single(&base_key, "linux/amd64", vec![base.clone()]);
     World::new().client().publish(&target(registry.host(), "bases/debian", &base_key), &pushed, false).await.unwrap();
     let (named, path) = named.split_once('/').unwrap();
-    let remote = Blob { content: Content::Remote(repository(named, path)), ..base.blob.clone() };
+    let remote = Blob { content: BlobSource::Remote(repository(named, path)), ..base.blob.clone() };
     let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }, images::layer("code")]);
     let published = world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
     (base, published)
@@ -86,7 +86,7 @@ async fn on_a_base(registry: &Registry, named: &str, world: &World) -> (Layer, c
 async fn a_base_on_the_same_registry_is_mounted_and_not_sent() {
     let (registry, world) = (Registry::open(), World::new());
     let (base, published) = on_a_base(&registry, &format!("{}/bases/debian", registry.host()), &world).await;
-    assert!(world.told.has(Way::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
     assert!(published.sent < 2_000, "{} bytes were sent", published.sent);
     assert!(world.cache().blob(&base.blob.descriptor.digest).is_none(), "the base was downloaded");
 }
@@ -96,7 +96,7 @@ async fn a_base_behind_a_mirror_on_the_same_registry_is_mounted_as_well() {
     let registry = Registry::open();
     let world = World::new().mirror("docker.io", &format!("{}/bases", registry.host()));
     let (base, _) = on_a_base(&registry, "docker.io/debian", &world).await;
-    assert!(world.told.has(Way::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
+    assert!(world.told.has(TransferKind::Mount, base.blob.descriptor.digest), "{:?}", world.told.lines());
 }
 
 #[tokio::test]
@@ -106,11 +106,11 @@ async fn a_base_on_another_registry_is_copied() {
     let base = images::file_layer(world.folder.path(), 300_000);
     let pushed = images::single(&key, "linux/amd64", vec![base.clone()]);
     World::new().client().publish(&target(other.host(), "debian", &key), &pushed, false).await.unwrap();
-    let remote = Blob { content: Content::Remote(repository(other.host(), "debian")), ..base.blob.clone() };
+    let remote = Blob { content: BlobSource::Remote(repository(other.host(), "debian")), ..base.blob.clone() };
     let image = images::single(&key, "linux/amd64", vec![Layer { blob: remote, ..base.clone() }]);
     let published = world.client().publish(&target(registry.host(), "acme/app", &key), &image, false).await.unwrap();
     assert!(published.sent > 300_000);
-    assert!(world.told.has(Way::Download, base.blob.descriptor.digest));
+    assert!(world.told.has(TransferKind::Download, base.blob.descriptor.digest));
 }
 
 #[tokio::test]
@@ -118,11 +118,11 @@ async fn a_tag_with_another_key_or_without_a_platform_is_taken() {
     let (registry, world, key) = (Registry::open(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
     world.client().publish(&target, &images::of_text(&key, "hello"), false).await.unwrap();
-    let other = Target { key: images::key("b"), ..target.clone() };
+    let other = ImageTarget { key: images::key("b"), ..target.clone() };
     assert_error(world.client().existence(&other).await, Code::TagTaken, &[registry.host(), "acme/app:v1", "another key"]);
     let image = images::of_text(&other.key, "other");
     assert_error(world.client().publish(&other, &image, false).await, Code::TagTaken, &["another key"]);
-    let arm = Target { platforms: vec!["linux/arm64".parse().unwrap()], ..target.clone() };
+    let arm = ImageTarget { platforms: vec!["linux/arm64".parse().unwrap()], ..target.clone() };
     assert_error(world.client().existence(&arm).await, Code::TagTaken, &["not for linux/arm64"]);
     assert!(matches!(world.client().existence(&target).await.unwrap(), Existence::Found(_)), "the tag has moved");
 }
@@ -150,6 +150,6 @@ async fn nobody_listening_is_an_error_that_names_the_host() {
 
 #[tokio::test]
 async fn no_registry_is_an_error_and_not_a_guess() {
-    let target = Target { reference: None, ..target("127.0.0.1:1", "acme/app", &images::key("a")) };
+    let target = ImageTarget { reference: None, ..target("127.0.0.1:1", "acme/app", &images::key("a")) };
     assert_error(World::new().client().existence(&target).await, Code::RegistryMissing, &["app"]);
 }

@@ -8,8 +8,8 @@ use cargo_union::base::error::Error;
 use cargo_union::http::retry::Retry;
 use cargo_union::image::digest::Digest;
 use cargo_union::image::reference::Repository;
-use cargo_union::publish::registry::{Registry, RegistrySettings, Surroundings};
-use cargo_union::publish::{Reporter, Target, Transfer, Way};
+use cargo_union::publish::registry::{Registry, RegistryOptions, RegistrySettings};
+use cargo_union::publish::{ImageTarget, Reporter, Transfer, TransferKind};
 use tempfile::TempDir;
 use union_build::diag::Code;
 use union_build::key::Key;
@@ -29,7 +29,7 @@ impl Told {
     }
 
     /// Whether a blob got there in this way.
-    pub(crate) fn has(&self, way: Way, digest: Digest) -> bool {
+    pub(crate) fn has(&self, way: TransferKind, digest: Digest) -> bool {
         self.lines().contains(&format!("{way:?} {digest} done"))
     }
 
@@ -69,7 +69,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
-        let surroundings = Surroundings { home: Some(folder.path().to_owned()), ..Surroundings::default() };
+        let surroundings = RegistryOptions { home: Some(folder.path().to_owned()), ..RegistryOptions::default() };
         Self { settings: RegistrySettings { retry, surroundings, ..RegistrySettings::default() }, folder, told: Arc::default() }
     }
 
@@ -119,8 +119,8 @@ pub(crate) fn repository(host: &str, path: &str) -> Repository {
 }
 
 /// Tag `v1` of a repository, for `linux/amd64`.
-pub(crate) fn target(host: &str, path: &str, key: &Key) -> Target {
-    Target {
+pub(crate) fn target(host: &str, path: &str, key: &Key) -> ImageTarget {
+    ImageTarget {
         name: "app".to_owned(),
         tag: "v1".to_owned(),
         reference: Some(repository(host, path).tagged("v1")),

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
-use super::fs::{self, Draft, Measured};
+use super::fs::{self, AtomicFile, FileDigest};
 use super::stat_cache::StatCache;
 use crate::image::digest::Digest;
 
@@ -59,7 +59,7 @@ const CHECKED: &str = "checked-1";
 
 /// By what a file is known to be the one that was read.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct RememberedFiles {
     size: u64,
     modified: Duration,
     inode: u64,
@@ -67,7 +67,7 @@ struct Seen {
     boot: String,
 }
 
-impl Seen {
+impl RememberedFiles {
     /// `None` where the runs of the machine cannot be told apart.
     fn of(path: &Path) -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -101,7 +101,7 @@ impl Cache {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub fn measure(&self, path: &Path) -> Result<Measured> {
+    pub fn measure(&self, path: &Path) -> Result<FileDigest> {
         self.files().measure(path)
     }
 
@@ -175,7 +175,7 @@ impl Cache {
         if self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
             return Some(path);
         }
-        let seen = Seen::of(&path);
+        let seen = RememberedFiles::of(&path);
         if seen.is_none() || self.note(CHECKED, &digest.hex()) != seen {
             if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
                 let _ = fs::remove(&path);
@@ -193,16 +193,16 @@ impl Cache {
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
-    pub fn draft(&self) -> Result<Draft> {
+    pub fn draft(&self) -> Result<AtomicFile> {
         self.hold();
-        Draft::beside(&self.folder().join("blobs/sha256/draft"))
+        AtomicFile::beside(&self.folder().join("blobs/sha256/draft"))
     }
 
     /// Puts a blob whose digest was computed while it was written into its place.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
-    pub fn keep(&self, draft: Draft, digest: &Digest) -> Result<PathBuf> {
+    pub fn keep(&self, draft: AtomicFile, digest: &Digest) -> Result<PathBuf> {
         let path = self.blob_path(digest);
         draft.keep(&path)?;
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
@@ -294,7 +294,7 @@ impl Cache {
 }
 
 /// A file of the cache.
-struct Entry {
+struct CacheEntry {
     path: PathBuf,
     size: u64,
     used: SystemTime,
@@ -303,11 +303,11 @@ struct Entry {
     is_linked: bool,
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = Entry> + use<> {
+fn entries(folder: &Path) -> impl Iterator<Item = CacheEntry> + use<> {
     std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
         let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some(Entry {
+        Some(CacheEntry {
             path: entry.path(),
             size: data.len(),
             used: data.modified().ok()?,
@@ -317,7 +317,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = Entry> + use<> {
     })
 }
 
-fn remove(entry: &Entry) -> Result<u64> {
+fn remove(entry: &CacheEntry) -> Result<u64> {
     match std::fs::remove_file(&entry.path) {
         Ok(()) => Ok(entry.size),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(0),

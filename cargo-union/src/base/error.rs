@@ -10,10 +10,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure with its code. `Display` is what was tried, on what; [`source`](StdError::source) is why.
 #[derive(Debug)]
-pub struct Error(Box<Parts>);
+pub struct Error(Box<ErrorParts>);
 
 #[derive(Debug)]
-struct Parts {
+struct ErrorParts {
     code: Code,
     tried: String,
     cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -23,7 +23,7 @@ struct Parts {
 impl Error {
     /// What was tried, on what: `could not push layer sha256:… to ghcr.io/acme/app`.
     pub fn new(code: Code, tried: impl Into<String>) -> Self {
-        Self(Box::new(Parts { code, tried: tried.into(), cause: None, help: None }))
+        Self(Box::new(ErrorParts { code, tried: tried.into(), cause: None, help: None }))
     }
 
     /// Why it failed.

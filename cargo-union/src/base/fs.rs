@@ -41,7 +41,7 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
 
 /// Size and sha256 of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct FileDigest {
     /// Number of bytes.
     pub size: u64,
     /// sha256 of the bytes.
@@ -52,13 +52,13 @@ pub struct Measured {
 ///
 /// # Errors
 /// `FileUnreadable`.
-pub fn measure(path: &Path) -> Result<Measured> {
-    let measured = || -> io::Result<Measured> {
+pub fn measure(path: &Path) -> Result<FileDigest> {
+    let measured = || -> io::Result<FileDigest> {
         let mut file = File::open(path)?;
         let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(Measured { size, hash: hash.finalize().into() }),
+                0 => return Ok(FileDigest { size, hash: hash.finalize().into() }),
                 count => {
                     hash.update(&buffer[..count]);
                     size += count as u64;
@@ -82,7 +82,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = Draft::beside(path)?;
+    let mut file = AtomicFile::beside(path)?;
     file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
     file.keep(path)
 }
@@ -92,7 +92,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = Draft::beside(path)?;
+    let mut file = AtomicFile::beside(path)?;
     file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
     // A draft is made for its owner alone.
     file.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
@@ -135,11 +135,11 @@ pub fn set_down(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io:
 
 /// A file without a name that is given one when it is whole, and vanishes otherwise.
 #[derive(Debug)]
-pub struct Draft {
+pub struct AtomicFile {
     file: tempfile::NamedTempFile,
 }
 
-impl Draft {
+impl AtomicFile {
     /// Opens a draft in a path's folder, which is made when it is absent.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Draft {
     }
 }
 
-impl Write for Draft {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -188,11 +188,11 @@ impl Write for Draft {
 
 /// A folder without a name that is given one when all is in it, and vanishes otherwise.
 #[derive(Debug)]
-pub struct DraftFolder {
+pub struct AtomicDir {
     folder: tempfile::TempDir,
 }
 
-impl DraftFolder {
+impl AtomicDir {
     /// An empty folder beside a path.
     ///
     /// # Errors
@@ -253,9 +253,9 @@ pub fn is_full(cause: &io::Error) -> bool {
 
 /// An exclusive lock on a file, released when it is dropped or the process ends.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held, not read")] File);
+pub struct FileLock(#[allow(dead_code, reason = "held, not read")] File);
 
-impl Lock {
+impl FileLock {
     /// Waits for the lock; `waiting` is called once when somebody else holds it. Where the file system has
     /// no locks it goes on without one, as cargo does.
     ///
@@ -278,7 +278,7 @@ impl Lock {
     }
 }
 
-impl Lock {
+impl FileLock {
     /// The lock, if nobody else holds it.
     ///
     /// # Errors
@@ -337,9 +337,9 @@ mod tests {
     fn a_lock_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/lock");
-        let held = Lock::exclusive(&path, || panic!("nobody holds it")).unwrap();
+        let held = FileLock::exclusive(&path, || panic!("nobody holds it")).unwrap();
         let (told, waiting) = std::sync::mpsc::channel();
-        let other = std::thread::spawn(move || Lock::exclusive(&path, || told.send(()).unwrap()).unwrap());
+        let other = std::thread::spawn(move || FileLock::exclusive(&path, || told.send(()).unwrap()).unwrap());
         waiting.recv().unwrap();
         drop(held);
         other.join().unwrap();

@@ -17,11 +17,11 @@ const LAST: usize = 20;
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<LogState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LogState {
     file: File,
     last: VecDeque<String>,
 }
@@ -36,7 +36,7 @@ impl Log {
             fs::create_folder(folder)?;
         }
         let file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
-        Ok(Self { path, state: Mutex::new(State { file, last: VecDeque::new() }) })
+        Ok(Self { path, state: Mutex::new(LogState { file, last: VecDeque::new() }) })
     }
 
     /// The file.
@@ -71,7 +71,7 @@ impl Log {
         self.state().last.iter().cloned().collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,7 +25,7 @@ mod bounded;
 mod streams;
 
 pub use bounded::Bounded;
-pub use streams::Stream;
+pub use streams::OutputStream;
 
 /// Environment variables as a value, so that what a child or a key sees can be said by a test.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -135,14 +135,14 @@ impl Command {
     pub async fn output(mut self) -> Result<Output> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = Family::of(&child);
+        let family = ProcessGroup::of(&child);
         if let Some(mut stdin) = child.stdin.take() {
             // Who does not read to the end has reasons of its own; how it ends says whether they are good.
             let _ = stdin.write_all(&self.input).await;
         }
         let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
-        let failure = (!output.status.success()).then(|| Failed::new(&self.program, output.status, &output.stderr));
+        let failure = (!output.status.success()).then(|| ProcessFailure::new(&self.program, output.status, &output.stderr));
         Ok(Output { stdout: output.stdout, stderr: output.stderr, failure })
     }
 
@@ -150,10 +150,10 @@ impl Command {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), Failed>> {
+    pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), ProcessFailure>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = Family::of(&child);
+        let family = ProcessGroup::of(&child);
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         // A line that cannot be read ends the reading, and the exit status says what happened.
         while let Ok(Some(text)) = stdout.next_line().await {
@@ -161,7 +161,7 @@ impl Command {
         }
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
-        Ok(if status.success() { Ok(()) } else { Err(Failed::new(&self.program, status, b"")) })
+        Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
     }
 
     /// Starts it as a line: what is written goes to its stdin, what is read is its stdout, and its
@@ -169,31 +169,31 @@ impl Command {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub fn line(mut self) -> Result<Line> {
+    pub fn line(mut self) -> Result<LineBuffer> {
         let spawned = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = Family::of(&child);
+        let family = ProcessGroup::of(&child);
         let input = child.stdin.take().expect("stdin is piped");
         let output = child.stdout.take().expect("stdout is piped");
-        Ok(Line { input, output, _child: child, _family: family })
+        Ok(LineBuffer { input, output, _child: child, _family: family })
     }
 }
 
 /// A program whose input and output are a line to somebody. It ends with this value.
-pub struct Line {
+pub struct LineBuffer {
     input: tokio::process::ChildStdin,
     output: tokio::process::ChildStdout,
     _child: Child,
-    _family: Family,
+    _family: ProcessGroup,
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for LineBuffer {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.output).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for LineBuffer {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.input).poll_write(context, bytes)
     }
@@ -209,9 +209,9 @@ impl AsyncWrite for Line {
 
 /// A child and its descendants, killed when this is dropped before the child has ended: a compiler
 /// that has lost its cargo would go on writing into the target directory.
-struct Family(Option<u32>);
+struct ProcessGroup(Option<u32>);
 
-impl Family {
+impl ProcessGroup {
     fn of(child: &Child) -> Self {
         Self(child.id())
     }
@@ -221,7 +221,7 @@ impl Family {
     }
 }
 
-impl Drop for Family {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         let Some(child) = self.0 else { return };
         // Stopped first, so that it starts nothing more while its children are looked for.
@@ -256,7 +256,7 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// Its stderr.
     pub stderr: Vec<u8>,
-    failure: Option<Failed>,
+    failure: Option<ProcessFailure>,
 }
 
 impl Output {
@@ -264,14 +264,14 @@ impl Output {
     ///
     /// # Errors
     /// How it failed.
-    pub fn success(self) -> Result<Vec<u8>, Failed> {
+    pub fn success(self) -> Result<Vec<u8>, ProcessFailure> {
         self.failure.map_or(Ok(self.stdout), Err)
     }
 }
 
 /// A program that ended with a failure.
 #[derive(Debug)]
-pub struct Failed {
+pub struct ProcessFailure {
     program: String,
     /// Its exit code; `None` when a signal ended it.
     pub code: Option<i32>,
@@ -281,7 +281,7 @@ pub struct Failed {
     pub stderr: String,
 }
 
-impl Failed {
+impl ProcessFailure {
     const LINES_KEPT: usize = 20;
 
     /// A program that ended elsewhere, with an exit code.
@@ -298,7 +298,7 @@ impl Failed {
     }
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for ProcessFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code, self.signal) {
             (Some(code), _) => write!(f, "`{}` ended with exit code {code}", self.program)?,
@@ -309,7 +309,7 @@ impl fmt::Display for Failed {
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for ProcessFailure {}
 
 #[cfg(unix)]
 fn signal(status: ExitStatus) -> Option<i32> {

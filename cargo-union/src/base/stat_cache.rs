@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
-use super::fs::{self, Measured};
+use super::fs::{self, FileDigest};
 use crate::image::digest::Digest;
 
 /// Smaller files are hashed about as fast as they are looked up.
@@ -76,12 +76,12 @@ impl StatCache {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub fn measure(&self, path: &Path) -> Result<Measured> {
+    pub fn measure(&self, path: &Path) -> Result<FileDigest> {
         let look = || std::fs::metadata(path).map(|data| Stat::of(&data)).map_err(|cause| fs::unreadable(path, cause));
         let Some(stat) = look()?.filter(|stat| stat.size >= WORTHWHILE) else { return fs::measure(path) };
         let (directory, name) = place(path);
         if let Some(hash) = self.directory(&directory).find(&name, &stat) {
-            return Ok(Measured { size: stat.size, hash });
+            return Ok(FileDigest { size: stat.size, hash });
         }
         let now = (self.now)();
         let measured = fs::measure(path)?;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     /// Measures with a cache of its own, as each run does.
-    fn measured(scene: &Scene) -> Measured {
+    fn measured(scene: &Scene) -> FileDigest {
         let cache = scene.cache();
         let measured = cache.measure(&scene.path()).unwrap();
         cache.save();
@@ -249,7 +249,7 @@ mod tests {
         let scene = Scene::new();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
         scene.forge();
-        assert_eq!(measured(&scene), Measured { size: 1 << 16, hash: FORGED });
+        assert_eq!(measured(&scene), FileDigest { size: 1 << 16, hash: FORGED });
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tar::{EntryType, Header};
 use super::sources::{Item, ItemKind};
 use super::verified::VerifiedFile;
 use crate::base::error::Result;
-use crate::base::fs::{self, Measured};
+use crate::base::fs::{self, FileDigest};
 
 /// An archive that is being written.
 pub(super) struct Archive<W: Write> {
@@ -49,7 +49,7 @@ impl<W: Write> Archive<W> {
     }
 
     /// Adds a file, which must hold what it held when it was measured.
-    pub(super) fn file(&mut self, place: &str, from: &Path, measured: Measured, mode: u32) -> Result<()> {
+    pub(super) fn file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
         let mut source = VerifiedFile::open(from, measured)?;
         let added = self.entry(place, EntryType::Regular, mode, measured.size, BufReader::with_capacity(1 << 18, &mut source));
         source.finish()?;

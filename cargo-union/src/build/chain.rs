@@ -8,7 +8,7 @@ use union_build::spec::{self, Base, Compression, Placed};
 
 /// The settings of an image's config, with everything inherited filled in.
 #[derive(Clone, Debug)]
-pub struct Settings<'a> {
+pub struct EffectiveConfig<'a> {
     /// Environment variables.
     pub env: BTreeMap<&'a str, &'a str>,
     /// Labels of the config.
@@ -27,7 +27,7 @@ pub struct Settings<'a> {
     pub compression: Compression,
 }
 
-impl<'a> Settings<'a> {
+impl<'a> EffectiveConfig<'a> {
     /// Goes through a chain of specs from the one that has the base to the image's own.
     pub fn of(chain: &'a [spec::Image]) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);

@@ -4,26 +4,26 @@ use object::read::ReadCache;
 use union_build::spec::Base;
 
 use super::native::BINARIES;
-use super::{PlatformRecipe, Recipe, variables};
+use super::{BuildRequest, PlatformBuildRequest, variables};
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::image::config::BaseConfig;
-use crate::image::elf::{Elf, Unreadable};
+use crate::image::elf::{Elf, ElfError};
 use crate::image::index::FileIndex;
-use crate::image::start::{Obstacle, Program, Scene, Setting, What, obstacles, refusal};
+use crate::image::start::{Program, RuntimeConfig, StartCheckContext, StartFailure, StartFailureKind, obstacles, refusal};
 
 /// The variable that makes a loader look in more folders.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// The binaries of an image for one platform, looked into.
 pub(super) struct StartCheck {
-    programs: Vec<(String, Result<Elf, Unreadable>)>,
+    programs: Vec<(String, Result<Elf, ElfError>)>,
     library_path: String,
 }
 
 impl StartCheck {
     /// Looks into the binaries, of which little is read. There are none to check when the recipe says so.
-    pub(super) fn of(recipe: &Recipe, wanted: &PlatformRecipe, base: Option<&BaseConfig>) -> Result<Self> {
+    pub(super) fn of(recipe: &BuildRequest, wanted: &PlatformBuildRequest, base: Option<&BaseConfig>) -> Result<Self> {
         let checked = wanted.executables.iter().filter(|_| recipe.check);
         let programs = checked.map(|executable| {
             let file = std::fs::File::open(&executable.path).map_err(|cause| fs::unreadable(&executable.path, cause))?;
@@ -46,15 +46,15 @@ impl StartCheck {
     }
 
     /// Refuses what could not start among these files.
-    pub(super) fn refuse(&self, recipe: &Recipe, wanted: &PlatformRecipe, files: &FileIndex) -> Result<()> {
+    pub(super) fn refuse(&self, recipe: &BuildRequest, wanted: &PlatformBuildRequest, files: &FileIndex) -> Result<()> {
         let runtime_libs: Vec<&str> =
             recipe.chain.iter().flat_map(|spec| &spec.runtime_libs).map(|library| library.value.as_str()).collect();
-        let setting = Setting { platform: &wanted.platform, library_path: &self.library_path, runtime_libs: &runtime_libs };
+        let setting = RuntimeConfig { platform: &wanted.platform, library_path: &self.library_path, runtime_libs: &runtime_libs };
         let found = self.programs.iter().flat_map(|(name, elf)| match elf {
             Ok(elf) => obstacles(Program { name, path: &format!("{BINARIES}/{name}"), elf }, files, setting),
-            Err(why) => vec![Obstacle { program: name.clone(), what: What::NotExecutable(why.to_string()) }],
+            Err(why) => vec![StartFailure { program: name.clone(), what: StartFailureKind::NotExecutable(why.to_string()) }],
         });
-        let found: Vec<Obstacle> = found.collect();
+        let found: Vec<StartFailure> = found.collect();
         if found.is_empty() {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl StartCheck {
         };
         Err(refusal(
             &found,
-            Scene {
+            StartCheckContext {
                 image: recipe.image(),
                 base,
                 platform: &wanted.platform,

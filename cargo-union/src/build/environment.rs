@@ -10,14 +10,14 @@ use union_build::spec::{self, BuilderChoice, Python};
 
 /// What an engine has to make for one spec.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub struct EnvironmentStage {
     /// The environment that this one starts from; `None` is the base.
-    pub start: Option<Box<Environment>>,
+    pub start: Option<Box<EnvironmentStage>>,
     /// What is made upon it, in order; the last one is the spec that it belongs to.
     pub steps: Vec<spec::Image>,
 }
 
-impl Environment {
+impl EnvironmentStage {
     /// The environment that a chain of specs needs, and what of the chain is left for the native
     /// builder. Without anything to run there is none, and the whole chain is left.
     pub fn of(chain: &[spec::Image]) -> (Option<Self>, Vec<spec::Image>) {
@@ -127,7 +127,7 @@ mod tests {
             does.extend((!spec.commands.is_empty()).then(|| "run".to_owned()));
             does.join(" ")
         }
-        let (environment, left) = Environment::of(chain);
+        let (environment, left) = EnvironmentStage::of(chain);
         let (mut made, mut next) = (Vec::new(), environment);
         while let Some(environment) = next {
             made.insert(0, environment.steps.iter().map(step).collect());

@@ -10,7 +10,7 @@ use std::path::Path;
 use union_build::key::{Inputs, LongList, Value};
 use union_build::spec::{self, Compression, Placed};
 
-use super::chain::{Settings, is_scratch};
+use super::chain::{EffectiveConfig, is_scratch};
 use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
 use super::measured::MeasuredFiles;
@@ -24,7 +24,7 @@ use crate::image::platform::Platform;
 
 /// What an environment's key is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Environment<'a> {
+pub struct EnvironmentSettings<'a> {
     /// The specs that are extended, outermost base first, and the image's own spec last.
     pub chain: &'a [spec::Image],
     /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
@@ -43,7 +43,7 @@ pub struct Environment<'a> {
 ///
 /// # Errors
 /// When a copied file cannot be read or is outside of the workspace.
-pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
+pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
     for (platform, digest) in environment.bases {
         inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
@@ -75,7 +75,7 @@ pub fn environment_inputs(environment: &Environment<'_>) -> Result<Inputs> {
 /// # Errors
 /// When the file of `ca-certificates` cannot be read.
 pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
-    let settings = Settings::of(chain);
+    let settings = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in settings.env {
         inputs.insert(format!("env {name}"), Value::hash_of(value));

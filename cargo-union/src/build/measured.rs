@@ -12,13 +12,13 @@ use super::roots::SourceRoots;
 use super::sources::{self, Item, Measure};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Measured};
+use crate::base::fs::{self, FileDigest};
 
 /// Lists and hashes of everything that is copied. The first answer stays.
 #[derive(Debug)]
 pub struct MeasuredFiles {
     cache: Cache,
-    files: Mutex<HashMap<PathBuf, Measured>>,
+    files: Mutex<HashMap<PathBuf, FileDigest>>,
     copies: Mutex<Vec<(spec::Copy, Arc<Vec<Item>>)>>,
     contexts: Mutex<HashMap<[PathBuf; 2], Arc<Vec<Item>>>>,
 }
@@ -33,7 +33,7 @@ impl MeasuredFiles {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn measure(&self, path: &Path) -> Result<Measured> {
+    pub(super) fn measure(&self, path: &Path) -> Result<FileDigest> {
         if let Some(measured) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(*measured);
         }

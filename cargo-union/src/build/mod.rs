@@ -23,9 +23,9 @@ mod verified;
 mod walk;
 
 pub use base::{Lookup, Resolved};
-pub use chain::Settings;
+pub use chain::EffectiveConfig;
 pub use measured::MeasuredFiles;
-pub use remembered::{Remembered, is_remembered};
+pub use remembered::{CachingBuilder, is_remembered};
 pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
 pub use sources::problems as copy_problems;
@@ -49,7 +49,7 @@ use crate::image::{BaseSource, Image, PlatformImage};
 
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
-pub struct Recipe {
+pub struct BuildRequest {
     /// The specs that are extended, outermost base first, and the image's own spec last: what the
     /// image's settings come from.
     pub chain: Vec<spec::Image>,
@@ -63,7 +63,7 @@ pub struct Recipe {
     /// The full key: `union.key` and `UNION_IMAGE_ID`.
     pub key: Key,
     /// One per platform, in the order declared.
-    pub platforms: Vec<PlatformRecipe>,
+    pub platforms: Vec<PlatformBuildRequest>,
     /// Labels besides those of the spec: what the binaries say of themselves.
     pub told: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
@@ -74,18 +74,18 @@ pub struct Recipe {
 
 /// What differs from platform to platform.
 #[derive(Clone, Debug)]
-pub struct PlatformRecipe {
+pub struct PlatformBuildRequest {
     /// Which platform.
     pub platform: Platform,
     /// What it starts from; `None` is scratch.
-    pub base: Option<Start>,
+    pub base: Option<BaseImage>,
     /// Images with tools that the steps need, by their references as typed.
     pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
 }
 
-impl Recipe {
+impl BuildRequest {
     /// The name of the image's own spec.
     fn image(&self) -> &str {
         &self.chain.last().expect("a chain ends with the image's own spec").key
@@ -94,7 +94,7 @@ impl Recipe {
 
 /// What an image starts from.
 #[derive(Clone, Debug)]
-pub enum Start {
+pub enum BaseImage {
     /// An image of a registry.
     Locked(LockedBase),
     /// An environment that a builder has just made.
@@ -115,8 +115,8 @@ pub struct BaseFacts {
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
-    let base = base::Base::open(&**source, &Start::Locked(at.clone()), platform).await?;
-    let files = base::Contents::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
+    let base = base::Base::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
+    let files = base::LayerIndexCache::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
     Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
 }
 
@@ -145,7 +145,7 @@ pub trait Builder: Send + Sync {
     ///
     /// # Errors
     /// When the base cannot be had or built upon, or a file cannot be read or packed.
-    async fn build(&self, recipe: &Recipe) -> Result<Image>;
+    async fn build(&self, recipe: &BuildRequest) -> Result<Image>;
 }
 
 /// What a builder tells while it works; the user interface listens.

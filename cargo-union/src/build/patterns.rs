@@ -13,10 +13,10 @@ use crate::base::error::{Error, Result};
 
 /// Patterns in their order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Patterns(Vec<Rule>);
+pub(super) struct Patterns(Vec<IgnoreRule>);
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct IgnoreRule {
     /// The pattern as it was cleaned, without `!`.
     text: String,
     tokens: Vec<Token>,
@@ -36,7 +36,7 @@ impl Patterns {
             let invalid = |cause: &'static str| {
                 Error::new(Code::InvalidValue, format!("could not read `{}` at {}:{number}", line.trim(), path.display())).because(cause)
             };
-            Rule::parse(line).map_err(invalid).transpose()
+            IgnoreRule::parse(line).map_err(invalid).transpose()
         });
         rules.collect::<Result<_>>().map(Self)
     }
@@ -46,7 +46,7 @@ impl Patterns {
     /// # Errors
     /// The one that is not valid, and why.
     pub(super) fn of_list<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, (&'a str, &'static str)> {
-        let rules = patterns.into_iter().filter_map(|text| Rule::parse(text).map_err(|cause| (text, cause)).transpose());
+        let rules = patterns.into_iter().filter_map(|text| IgnoreRule::parse(text).map_err(|cause| (text, cause)).transpose());
         rules.collect::<Result<_, _>>().map(Self)
     }
 
@@ -67,7 +67,7 @@ impl Patterns {
     }
 }
 
-impl Rule {
+impl IgnoreRule {
     /// A line; `None` when there is nothing on it.
     fn parse(line: &str) -> Result<Option<Self>, &'static str> {
         let line = line.trim();

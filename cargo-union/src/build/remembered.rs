@@ -3,23 +3,23 @@
 use serde::{Deserialize, Serialize};
 use union_build::key::Key;
 
-use super::{Builder, Recipe};
+use super::{BuildRequest, Builder};
 use crate::base::cache::Cache;
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::image::digest::{DiffId, Digest};
-use crate::image::layer::{Blob, Content, Descriptor, Layer};
+use crate::image::layer::{Blob, BlobSource, Descriptor, Layer};
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::{Image, PlatformImage};
 
 /// Wraps a builder whose images cost much.
-pub struct Remembered<B> {
+pub struct CachingBuilder<B> {
     inner: B,
     cache: Cache,
 }
 
-impl<B> Remembered<B> {
+impl<B> CachingBuilder<B> {
     /// A builder that asks another one only for what it does not remember.
     pub fn new(inner: B, cache: Cache) -> Self {
         Self { inner, cache }
@@ -32,8 +32,8 @@ pub fn is_remembered(cache: &Cache, key: Key) -> bool {
 }
 
 #[async_trait::async_trait]
-impl<B: Builder> Builder for Remembered<B> {
-    async fn build(&self, recipe: &Recipe) -> Result<Image> {
+impl<B: Builder> Builder for CachingBuilder<B> {
+    async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
         if let Some(image) = recall(&self.cache, recipe.key) {
             return Ok(image);
         }
@@ -75,8 +75,8 @@ fn remember(cache: &Cache, key: Key, image: &Image) -> Result<()> {
             blob: layer.blob.descriptor.clone(),
             diff_id: layer.diff_id,
             remote: match &layer.blob.content {
-                Content::Remote(repository) => Some(repository.clone()),
-                Content::Bytes(_) | Content::File(_) => None,
+                BlobSource::Remote(repository) => Some(repository.clone()),
+                BlobSource::Bytes(_) | BlobSource::File(_) => None,
             },
         });
         platforms.push(PlatformNote {
@@ -91,7 +91,7 @@ fn remember(cache: &Cache, key: Key, image: &Image) -> Result<()> {
 }
 
 fn keep(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
-    if let Content::Bytes(bytes) = &blob.content {
+    if let BlobSource::Bytes(bytes) = &blob.content {
         let mut draft = cache.draft()?;
         std::io::Write::write_all(&mut draft, bytes).map_err(|cause| fs::unwritable(cache.folder(), cause))?;
         cache.keep(draft, &blob.descriptor.digest)?;
@@ -104,8 +104,8 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
     let platforms = note.platforms.into_iter().map(|platform| {
         let layers = platform.layers.into_iter().map(|layer| {
             let content = match layer.remote {
-                Some(repository) => Content::Remote(repository),
-                None => Content::File(cache.whole(&layer.blob.digest)?),
+                Some(repository) => BlobSource::Remote(repository),
+                None => BlobSource::File(cache.whole(&layer.blob.digest)?),
             };
             Some(Layer { blob: Blob { descriptor: layer.blob, content }, diff_id: layer.diff_id })
         });
@@ -127,5 +127,5 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
 /// A manifest or config, with its bytes in memory and checked.
 fn small(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
     let bytes = std::fs::read(cache.whole(&descriptor.digest)?).ok()?;
-    (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: Content::Bytes(bytes.into()) })
+    (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: BlobSource::Bytes(bytes.into()) })
 }

@@ -17,7 +17,7 @@ use crate::base::fs;
 
 /// A file that goes along.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Followed {
+pub(super) struct RequirementFiles {
     /// Where it is.
     pub(super) path: PathBuf,
     /// What it is called beside the others.
@@ -30,7 +30,7 @@ pub(super) struct Followed {
 ///
 /// # Errors
 /// When something cannot be read, or cannot go along.
-pub(super) fn follow(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<Followed>> {
+pub(super) fn follow(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>> {
     follow_all(list, folder, roots).map_err(|refused| refused.into_error())
 }
 
@@ -65,16 +65,16 @@ pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &So
 }
 
 /// The backend's builder is sent one file.
-fn alone(path: &Path, found: &[Followed]) -> Option<Box<Refused>> {
+fn alone(path: &Path, found: &[RequirementFiles]) -> Option<Box<RequirementError>> {
     let text = std::fs::read_to_string(path).ok().filter(|_| found.len() > 1)?;
     let (span, _) = named(&text).into_iter().next()?;
     let why = "the remote builder takes a list of packages alone, without what it names".to_owned();
     let help = "Write what it names into it, or use `builder = \"docker\"`.";
-    Some(Box::new(Refused { file: path.to_owned(), text, span, code: Code::UnsupportedByBuilder, why, help }))
+    Some(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::UnsupportedByBuilder, why, help }))
 }
 
 /// A line that names what cannot go along.
-struct Refused {
+struct RequirementError {
     file: PathBuf,
     text: String,
     span: Range<usize>,
@@ -83,7 +83,7 @@ struct Refused {
     help: &'static str,
 }
 
-impl Refused {
+impl RequirementError {
     fn into_error(self) -> Error {
         let place = Origin::File(SourceFile::new(self.file, self.text), self.span);
         Error::new(self.code, format!("could not take along what {place} names")).because(self.why).help(self.help)
@@ -95,29 +95,29 @@ impl Refused {
     }
 }
 
-fn follow_all(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<Followed>, Box<Refused>> {
-    let mut following = Following { top: list, folder, roots: &roots.real(), shown: roots.shown(), found: Vec::new() };
+fn follow_all(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>, Box<RequirementError>> {
+    let mut following = RequirementWalk { top: list, folder, roots: &roots.real(), shown: roots.shown(), found: Vec::new() };
     following.list(list)?;
     Ok(following.found)
 }
 
-struct Following<'a> {
+struct RequirementWalk<'a> {
     /// The list that was named in the manifest: installers look for packages from its directory.
     top: &'a Path,
     folder: &'a str,
     roots: &'a RealRoots,
     shown: String,
-    found: Vec<Followed>,
+    found: Vec<RequirementFiles>,
 }
 
-impl Following<'_> {
-    fn list(&mut self, path: &Path) -> Result<String, Box<Refused>> {
+impl RequirementWalk<'_> {
+    fn list(&mut self, path: &Path) -> Result<String, Box<RequirementError>> {
         if let Some(known) = self.found.iter().find(|found| found.path == path && found.text.is_some()) {
             return Ok(known.name.clone());
         }
         let refused = |code, why: String| {
             let help = "Correct the path; it is relative to the file that names it.";
-            Box::new(Refused { file: path.to_owned(), text: String::new(), span: 0..0, code, why, help })
+            Box::new(RequirementError { file: path.to_owned(), text: String::new(), span: 0..0, code, why, help })
         };
         let text = std::fs::read_to_string(path)
             .map_err(|cause| refused(Code::FileUnreadable, format!("`{}` cannot be read: {cause}", path.display())))?;
@@ -126,13 +126,13 @@ impl Following<'_> {
             before => format!("requirements-{before}.txt"),
         };
         let position = self.found.len();
-        self.found.push(Followed { path: path.to_owned(), name: name.clone(), text: Some(String::new()) });
+        self.found.push(RequirementFiles { path: path.to_owned(), name: name.clone(), text: Some(String::new()) });
         let mut rewritten = text.clone();
         // From the last to the first, so that places stay what they are.
         for (span, named) in named(&text).into_iter().rev() {
             let error = |code, why: String, help| {
                 let (file, text) = (path.to_owned(), text.clone());
-                Box::new(Refused { file, text, span: span.clone(), code, why, help })
+                Box::new(RequirementError { file, text, span: span.clone(), code, why, help })
             };
             let place = self.named(path, &named, &error)?;
             rewritten.replace_range(span.clone(), &place);
@@ -144,18 +144,18 @@ impl Following<'_> {
     fn named(
         &mut self,
         list: &Path,
-        named: &Named,
-        error: &dyn Fn(Code, String, &'static str) -> Box<Refused>,
-    ) -> Result<String, Box<Refused>> {
+        named: &IncludedFile,
+        error: &dyn Fn(Code, String, &'static str) -> Box<RequirementError>,
+    ) -> Result<String, Box<RequirementError>> {
         const RELATIVE: &str = "Correct the path; lists are relative to the file that names them, packages to the first list.";
         const BUILT: &str = "Build a wheel of it, and name that; or install it in `commands`, from what `copy` brings.";
         let from = match named {
-            Named::List(_) => list,
+            IncludedFile::List(_) => list,
             _ => self.top,
         };
-        let (Named::List(typed) | Named::Package(typed) | Named::Directory(typed)) = named;
+        let (IncludedFile::List(typed) | IncludedFile::Package(typed) | IncludedFile::Directory(typed)) = named;
         let path = fs::absolute(from.parent().unwrap_or(Path::new("/")), Path::new(typed));
-        if let Named::Directory(_) = named {
+        if let IncludedFile::Directory(_) = named {
             return Err(error(
                 Code::InvalidValue,
                 format!("`{typed}` is a directory on this disk, which is not there when packages are installed"),
@@ -175,7 +175,7 @@ impl Following<'_> {
                 BUILT,
             ));
         }
-        if let Named::List(_) = named {
+        if let IncludedFile::List(_) = named {
             let name = self.list(&path)?;
             return Ok(format!("{}/{name}", self.folder));
         }
@@ -184,7 +184,7 @@ impl Following<'_> {
         let name = known.unwrap_or_else(|| {
             // The name of a wheel says what it is; two may have the same.
             let name = format!("packages-{}/{file}", self.found.len());
-            self.found.push(Followed { path: path.clone(), name: name.clone(), text: None });
+            self.found.push(RequirementFiles { path: path.clone(), name: name.clone(), text: None });
             name
         });
         Ok(format!("{}/{name}", self.folder))
@@ -193,7 +193,7 @@ impl Following<'_> {
 
 /// What a line names on this disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Named {
+enum IncludedFile {
     /// Another list, or constraints.
     List(String),
     /// A package in a file.
@@ -203,7 +203,7 @@ enum Named {
 }
 
 /// What the lines of a list name on this disk, with the place of each path.
-fn named(text: &str) -> Vec<(Range<usize>, Named)> {
+fn named(text: &str) -> Vec<(Range<usize>, IncludedFile)> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -217,18 +217,18 @@ fn named(text: &str) -> Vec<(Range<usize>, Named)> {
 }
 
 /// What a path becomes by the option before it.
-type Kind = fn(String) -> Named;
+type IncludeKind = fn(String) -> IncludedFile;
 
-fn named_in(line: &str) -> Option<(Range<usize>, Named)> {
-    const OPTIONS: [(&str, Kind); 8] = [
-        ("--requirement", Named::List),
-        ("-r", Named::List),
-        ("--constraint", Named::List),
-        ("-c", Named::List),
-        ("--editable", Named::Directory),
-        ("-e", Named::Directory),
-        ("--find-links", Named::Directory),
-        ("-f", Named::Directory),
+fn named_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
+    const OPTIONS: [(&str, IncludeKind); 8] = [
+        ("--requirement", IncludedFile::List),
+        ("-r", IncludedFile::List),
+        ("--constraint", IncludedFile::List),
+        ("-c", IncludedFile::List),
+        ("--editable", IncludedFile::Directory),
+        ("-e", IncludedFile::Directory),
+        ("--find-links", IncludedFile::Directory),
+        ("-f", IncludedFile::Directory),
     ];
     if line.starts_with('#') {
         return None;
@@ -241,7 +241,7 @@ fn named_in(line: &str) -> Option<(Range<usize>, Named)> {
     let (before, kind) = match option {
         Some(found) => found,
         None if line.starts_with('-') => return None,
-        None => (line.find(" @ ").map_or(0, |at| at + " @ ".len()), Named::Package as Kind),
+        None => (line.find(" @ ").map_or(0, |at| at + " @ ".len()), IncludedFile::Package as IncludeKind),
     };
     let rest = line[before..].trim_start_matches([' ', '\t', '=']);
     let begin = line.len() - rest.len();
@@ -255,7 +255,7 @@ fn named_in(line: &str) -> Option<(Range<usize>, Named)> {
 }
 
 /// Refuses a lock file of uv's that takes packages from this disk, save the project itself.
-fn lock(path: &Path) -> Result<(), Box<Refused>> {
+fn lock(path: &Path) -> Result<(), Box<RequirementError>> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -267,7 +267,7 @@ fn lock(path: &Path) -> Result<(), Box<Refused>> {
                 let why = format!("`{value}` is a package on this disk, which is not there when packages are installed");
                 let help = "Depend on it by a version or an address; or install it in `commands`, from what `copy` brings.";
                 let span = start..start + line.trim_end().len();
-                return Err(Box::new(Refused { file: path.to_owned(), text, span, code: Code::InvalidValue, why, help }));
+                return Err(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::InvalidValue, why, help }));
             }
         }
         start += line.len();
@@ -282,15 +282,15 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Vec<(String, Named)> {
+    fn of(text: &str) -> Vec<(String, IncludedFile)> {
         named(text).into_iter().map(|(span, named)| (text[span].to_owned(), named)).collect()
     }
 
     #[test]
     fn what_lines_name_on_this_disk_is_found() {
-        let list = |path: &str| Named::List(path.to_owned());
-        let package = |path: &str| Named::Package(path.to_owned());
-        let directory = |path: &str| Named::Directory(path.to_owned());
+        let list = |path: &str| IncludedFile::List(path.to_owned());
+        let package = |path: &str| IncludedFile::Package(path.to_owned());
+        let directory = |path: &str| IncludedFile::Directory(path.to_owned());
         for (line, place, meant) in [
             ("-r base.txt", "base.txt", list("base.txt")),
             ("-rbase.txt # why", "base.txt", list("base.txt")),

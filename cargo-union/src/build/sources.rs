@@ -12,9 +12,9 @@ use union_build::spec;
 
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
-use super::walk::{Filter, Found, FoundKind, Purpose, join, neither, refuse_whiteout, walk};
+use super::walk::{Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, neither, refuse_whiteout, walk};
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Measured};
+use crate::base::fs::{self, FileDigest};
 
 /// One thing to be placed into the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum ItemKind {
     File {
         from: PathBuf,
         mode: u32,
-        measured: Measured,
+        measured: FileDigest,
     },
     /// A symbolic link with its target as it stands.
     Link(String),
@@ -40,19 +40,19 @@ pub(super) enum ItemKind {
 }
 
 /// Tells size and hash of a file.
-pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<Measured> + 'a;
+pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<FileDigest> + 'a;
 
 impl Item {
     /// Measures what was found.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn of(found: Found, mode: Option<u32>, measure: &Measure<'_>) -> Result<Self> {
+    pub(super) fn of(found: WalkEntry, mode: Option<u32>, measure: &Measure<'_>) -> Result<Self> {
         let what = match found.kind {
-            FoundKind::Folder => ItemKind::Folder,
-            FoundKind::File(from) => file(&from, mode, measure)?,
-            FoundKind::Link(target) => ItemKind::Link(target),
-            FoundKind::Pipe => ItemKind::Pipe,
+            WalkEntryKind::Folder => ItemKind::Folder,
+            WalkEntryKind::File(from) => file(&from, mode, measure)?,
+            WalkEntryKind::Link(target) => ItemKind::Link(target),
+            WalkEntryKind::Pipe => ItemKind::Pipe,
         };
         Ok(Self { to: found.path, what })
     }
@@ -99,7 +99,7 @@ fn check(copy: &spec::Copy, roots: &SourceRoots) -> Result<()> {
 }
 
 /// Goes through what a `copy` brings, each thing at its destination.
-fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
+fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(WalkEntry) -> Result<()>) -> Result<()> {
     let refused = |code| Error::new(code, format!("could not copy `{}`", copy.typed));
     let real = inside(copy, roots)?;
     let roots = roots.real();
@@ -127,14 +127,14 @@ fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(Found) -> 
         if !metadata.is_file() {
             return Err(neither(&real));
         }
-        return visit(Found { path: to, kind: FoundKind::File(real) });
+        return visit(WalkEntry { path: to, kind: WalkEntryKind::File(real) });
     }
-    let mut filter = Filter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real), keep: None };
+    let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real), keep: None };
     filter.patterns.extend(docker_ignore(&real, &roots)?);
     let mut found_any = false;
     let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |found| {
         found_any |= !found.path.is_empty();
-        visit(Found { path: join(to, &found.path), kind: found.kind })
+        visit(WalkEntry { path: join(to, &found.path), kind: found.kind })
     })?;
     if left_out && !found_any {
         let error = refused(Code::CopyMissing).because("everything in it is left out");

@@ -7,7 +7,7 @@ use union_build::spec::variables::{DEFAULT_PATH, PATH, expand, names};
 use union_build::spec::{self, Placed};
 
 use super::base::Base;
-use super::{LockedBase, Start};
+use super::{BaseImage, LockedBase};
 use crate::base::error::{Error, Result};
 use crate::image::BaseSource;
 use crate::image::config::BaseConfig;
@@ -63,6 +63,6 @@ pub fn unanswered<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, 
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_variables(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Variables> {
-    let base = Base::open(source, &Start::Locked(at.clone()), platform).await?;
+    let base = Base::open(source, &BaseImage::Locked(at.clone()), platform).await?;
     Ok(of_base(Some(&base.config)))
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Measured};
+use crate::base::fs::{self, FileDigest};
 
 /// A file that must hold exactly what it held when it was measured: a key was made of its hash, and the header of an
 /// archive promises its size before the content is read.
@@ -16,7 +16,7 @@ pub(super) struct VerifiedFile<'a> {
     path: &'a Path,
     file: File,
     left: u64,
-    measured: Measured,
+    measured: FileDigest,
     hash: Sha256,
     fault: Option<io::Error>,
 }
@@ -26,7 +26,7 @@ impl<'a> VerifiedFile<'a> {
     ///
     /// # Errors
     /// `InputsMoved` when there is no such file any more, `FileUnreadable`.
-    pub(super) fn open(path: &'a Path, measured: Measured) -> Result<Self> {
+    pub(super) fn open(path: &'a Path, measured: FileDigest) -> Result<Self> {
         let opened = std::fs::metadata(path).and_then(|data| match data.is_file() {
             true => File::open(path),
             // Opening a pipe would wait for ever.

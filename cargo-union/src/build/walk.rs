@@ -16,14 +16,14 @@ use crate::base::fs;
 
 /// Something that was found, by its path below the directory; that of the directory itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct WalkEntry {
     pub(super) path: String,
-    pub(super) kind: FoundKind,
+    pub(super) kind: WalkEntryKind,
 }
 
 /// What it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FoundKind {
+pub(super) enum WalkEntryKind {
     Folder,
     /// A file, and where its content is.
     File(PathBuf),
@@ -44,7 +44,7 @@ pub(super) enum Purpose {
 
 /// What is left out.
 #[derive(Debug, Default)]
-pub(super) struct Filter {
+pub(super) struct WalkFilter {
     /// Patterns, and the path of the directory below the one that they are relative to.
     pub(super) patterns: Vec<(Patterns, String)>,
     /// Whether `.gitignore` files count.
@@ -53,7 +53,7 @@ pub(super) struct Filter {
     pub(super) keep: Option<String>,
 }
 
-impl Filter {
+impl WalkFilter {
     fn leaves_out(&self, path: &str) -> bool {
         let left_out = |(patterns, below): &(Patterns, String)| patterns.leave_out(&join(below, path));
         self.keep.as_deref() != Some(path) && self.patterns.iter().any(left_out)
@@ -79,10 +79,10 @@ pub(super) fn walk(
     directory: &Path,
     roots: &RealRoots,
     purpose: Purpose,
-    filter: &Filter,
-    visit: &mut dyn FnMut(Found) -> Result<()>,
+    filter: &WalkFilter,
+    visit: &mut dyn FnMut(WalkEntry) -> Result<()>,
 ) -> Result<bool> {
-    let mut walk = Walk {
+    let mut walk = TreeWalk {
         top: directory.to_owned(),
         roots,
         purpose,
@@ -100,12 +100,12 @@ pub(super) fn walk(
     Ok(walk.left_out)
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     /// The directory that links must not leave: the one that is copied, or one that a link led to.
     top: PathBuf,
     roots: &'a RealRoots,
     purpose: Purpose,
-    filter: &'a Filter,
+    filter: &'a WalkFilter,
     /// The `.gitignore` files of this directory and those above it, outermost first.
     git: Vec<Gitignore>,
     /// The real directories that this one is in.
@@ -113,10 +113,10 @@ struct Walk<'a> {
     /// How many directories have been entered through links.
     followed: usize,
     left_out: bool,
-    visit: &'a mut dyn FnMut(Found) -> Result<()>,
+    visit: &'a mut dyn FnMut(WalkEntry) -> Result<()>,
 }
 
-impl Walk<'_> {
+impl TreeWalk<'_> {
     fn directory(&mut self, directory: &Path, path: &str, ignored: bool) -> Result<()> {
         let entries = match entries(directory) {
             Ok(entries) => entries,
@@ -130,7 +130,7 @@ impl Walk<'_> {
             return Ok(());
         }
         if !ignored {
-            (self.visit)(Found { path: path.to_owned(), kind: FoundKind::Folder })?;
+            (self.visit)(WalkEntry { path: path.to_owned(), kind: WalkEntryKind::Folder })?;
         }
         let rules = self.git.len();
         if self.filter.git && has(".gitignore") {
@@ -176,13 +176,13 @@ impl Walk<'_> {
 
     fn special_or_file(&mut self, entry: &Path, kind: FileType, path: String) -> Result<()> {
         let kind = match (self.purpose, special(kind)) {
-            (_, None) => FoundKind::File(entry.to_owned()),
+            (_, None) => WalkEntryKind::File(entry.to_owned()),
             (Purpose::Context, Some(Special::Socket)) => return Ok(()),
-            (Purpose::Context, Some(Special::Pipe)) => FoundKind::Pipe,
+            (Purpose::Context, Some(Special::Pipe)) => WalkEntryKind::Pipe,
             // Opening a pipe would wait for ever.
             _ => return Err(neither(entry)),
         };
-        (self.visit)(Found { path, kind })
+        (self.visit)(WalkEntry { path, kind })
     }
 
     /// What is taken whatever a pattern says: the Dockerfile. Builders read it as a file; a link stays one
@@ -196,10 +196,10 @@ impl Walk<'_> {
         let below = real.strip_prefix(&self.top).ok().and_then(Path::to_str);
         let stays = below.is_some_and(|below| !self.filter.leaves_out(below)) && self.roots.never(&real).is_none();
         let kind = match target.as_deref().filter(|target| stays && self.stays(entry, target)).and_then(Path::to_str) {
-            Some(target) => FoundKind::Link(target.to_owned()),
-            None => FoundKind::File(real),
+            Some(target) => WalkEntryKind::Link(target.to_owned()),
+            None => WalkEntryKind::File(real),
         };
-        (self.visit)(Found { path, kind })
+        (self.visit)(WalkEntry { path, kind })
     }
 
     fn link(&mut self, entry: &Path, path: String) -> Result<()> {
@@ -209,7 +209,7 @@ impl Walk<'_> {
                 let error = Error::new(Code::PathInvalid, format!("could not copy `{}`", entry.display()));
                 return Err(error.because("the path that the link leads to is not UTF-8").help("Rename what it leads to."));
             };
-            return (self.visit)(Found { path, kind: FoundKind::Link(target.to_owned()) });
+            return (self.visit)(WalkEntry { path, kind: WalkEntryKind::Link(target.to_owned()) });
         }
         self.follow(entry, &target, path)
     }

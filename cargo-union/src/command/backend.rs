@@ -5,7 +5,7 @@ use std::sync::Arc;
 use union_build::diag::{Diagnostic, Severity};
 use union_build::spec::Overrides;
 
-use super::session::Problems;
+use super::session::ManifestProblems;
 use crate::base::error::Result;
 use crate::flyte::client::{Client, Surroundings};
 use crate::flyte::config::{self, Config, Request};
@@ -40,7 +40,7 @@ pub(super) fn last_resorts(config: &Config, overrides: Overrides) -> Overrides {
 pub(super) fn valid(backend: &Backend, ui: &Ui) -> anyhow::Result<Config> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(Problems(problems).into());
+        return Err(ManifestProblems(problems).into());
     }
     ui.diagnostics(&problems);
     Ok(config)

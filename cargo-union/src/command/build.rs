@@ -5,26 +5,26 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::building::{self, Built, Made};
-use super::planning::Planning;
-use super::session::Session;
+use super::building::{self, ImageOutcome, PackageOutcome};
+use super::planning::BuildPlan;
+use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::image::digest::Digest;
-use crate::image::plan::Planned;
+use crate::image::plan::PlannedImage;
 use crate::settings::Work;
 use crate::ui::Ui;
 use crate::workspace::Snapshot;
 
 #[derive(Serialize)]
 struct Document<'a> {
-    images: Vec<Line<'a>>,
+    images: Vec<ImageRow<'a>>,
 }
 
 /// An image as documents show it.
 #[derive(Serialize)]
-pub(super) struct Line<'a> {
+pub(super) struct ImageRow<'a> {
     #[serde(flatten)]
-    planned: &'a Planned,
+    planned: &'a PlannedImage,
     location: &'a str,
     pinned: Option<&'a str>,
     /// `None` when the registry of the remote builder does not tell it.
@@ -34,8 +34,8 @@ pub(super) struct Line<'a> {
     adopted: bool,
 }
 
-impl<'a> Line<'a> {
-    pub(super) fn of(made: &'a Made) -> Self {
+impl<'a> ImageRow<'a> {
+    pub(super) fn of(made: &'a ImageOutcome) -> Self {
         let (record, sent, adopted) = (&made.record, made.sent, made.adopted);
         let (location, pinned) = (record.location.as_str(), record.pinned.as_deref());
         Self { planned: &made.planned, location, pinned, digest: record.digest, sent, adopted }
@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = Session::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     report(&make(work, &session, ui).await?, ui)?;
     Ok(Exit::Success)
 }
@@ -52,18 +52,18 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
 ///
 /// # Errors
 /// What planning, compiling, building and publishing end with.
-pub(super) async fn make(work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<Vec<Built>> {
+pub(super) async fn make(work: &Work, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = Planning::compute(work, session, &snapshot, ui).await?;
+    let planning = BuildPlan::compute(work, session, &snapshot, ui).await?;
     building::build(work, session, &snapshot, planning, ui).await
 }
 
-fn report(built: &[Built], ui: &Ui) -> Result<()> {
-    let lines: Vec<Line<'_>> = built.iter().flat_map(|package| &package.images).map(Line::of).collect();
+fn report(built: &[PackageOutcome], ui: &Ui) -> Result<()> {
+    let lines: Vec<ImageRow<'_>> = built.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
     if ui.talk().json {
         ui.document("build", &Document { images: lines })?;
     } else {
-        let line = |line: &Line<'_>| line.pinned.unwrap_or(line.location).to_owned() + "\n";
+        let line = |line: &ImageRow<'_>| line.pinned.unwrap_or(line.location).to_owned() + "\n";
         ui.data(&lines.iter().map(line).collect::<String>())?;
     }
     Ok(())

@@ -3,27 +3,27 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::session::Session;
+use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::settings::Scope;
 use crate::ui::{self, Problem, Ui};
 
 #[derive(Serialize)]
 struct Document {
-    packages: Vec<Checked>,
+    packages: Vec<CheckedPackage>,
     problems: Vec<Problem>,
 }
 
 #[derive(Serialize)]
-struct Checked {
+struct CheckedPackage {
     package: String,
     images: Vec<String>,
     tasks: Vec<String>,
 }
 
 pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
-    let session = Session::open(scope, ui).await?;
-    let checked = session.packages.iter().map(|declared| Checked {
+    let session = LoadedWorkspace::open(scope, ui).await?;
+    let checked = session.packages.iter().map(|declared| CheckedPackage {
         package: declared.package.name.clone(),
         images: declared.spec.images.keys().cloned().collect(),
         tasks: declared.spec.tasks.keys().cloned().collect(),

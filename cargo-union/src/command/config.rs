@@ -6,42 +6,44 @@ use anyhow::Result;
 use serde::Serialize;
 use union_build::spec::Setting;
 
-use super::session::Session;
+use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::settings::Scope;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
 struct Document {
-    packages: Vec<Package>,
-    backend: Backend,
+    packages: Vec<PackageConfig>,
+    backend: BackendConfig,
 }
 
 /// The Flyte config. Most of it has no place in a manifest.
 #[derive(Serialize)]
-struct Backend {
+struct BackendConfig {
     file: Option<PathBuf>,
-    settings: Vec<Line>,
+    settings: Vec<ConfigRow>,
 }
 
 #[derive(Serialize)]
-struct Package {
+struct PackageConfig {
     package: String,
-    settings: Vec<Line>,
+    settings: Vec<ConfigRow>,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct ConfigRow {
     key: String,
     value: String,
     origin: String,
 }
 
 pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
-    let session = Session::open(scope, ui).await?;
-    let packages =
-        session.packages.iter().map(|declared| Package { package: declared.package.name.clone(), settings: lines(&declared.settings) });
-    let backend = Backend { file: session.backend.file.clone(), settings: lines(&session.backend.settings()) };
+    let session = LoadedWorkspace::open(scope, ui).await?;
+    let packages = session
+        .packages
+        .iter()
+        .map(|declared| PackageConfig { package: declared.package.name.clone(), settings: lines(&declared.settings) });
+    let backend = BackendConfig { file: session.backend.file.clone(), settings: lines(&session.backend.settings()) };
     let document = Document { packages: packages.collect(), backend };
     if ui.talk().json {
         ui.document("config", &document)?;
@@ -51,8 +53,8 @@ pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn lines(settings: &[Setting]) -> Vec<Line> {
-    let line = |setting: &Setting| Line { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
+fn lines(settings: &[Setting]) -> Vec<ConfigRow> {
+    let line = |setting: &Setting| ConfigRow { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
     settings.iter().map(line).collect()
 }
 
@@ -69,7 +71,7 @@ fn text(document: &Document) -> String {
 }
 
 /// One assignment a line, with each origin as a comment in a column of its own.
-fn columns(text: &mut String, start: &str, settings: &[Line]) {
+fn columns(text: &mut String, start: &str, settings: &[ConfigRow]) {
     let assignments: Vec<String> = settings.iter().map(|line| format!("{start}{} = {}", line.key, line.value)).collect();
     let width = assignments.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
     for (assignment, line) in assignments.iter().zip(settings) {

@@ -10,10 +10,10 @@ use union_build::diag::Code;
 use union_build::spec::{self, Base};
 
 use super::planning::keys;
-use super::session::{Declared, Session};
+use super::session::{LoadedWorkspace, UnionPackage};
 use crate::base::error::Error;
 use crate::build::docker;
-use crate::build::environment::{Environment, is_remote, tools};
+use crate::build::environment::{EnvironmentStage, is_remote, tools};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::Scope;
@@ -26,15 +26,15 @@ struct Document {
 }
 
 pub(super) async fn run(scope: &Scope, image: &str, ui: &Ui) -> Result<Exit> {
-    let session = Session::open(scope, ui).await?;
-    let declared = |declared: &&Declared| declared.spec.images.contains_key(image);
+    let session = LoadedWorkspace::open(scope, ui).await?;
+    let declared = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
     let Some(declared) = session.packages.iter().find(declared) else {
         let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
         let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
         return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
     };
     let chain = keys::chain(&declared.spec, &declared.spec.images[image]);
-    let (Some(environment), _) = Environment::of(&chain) else {
+    let (Some(environment), _) = EnvironmentStage::of(&chain) else {
         let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
         let help = match chain.last().is_some_and(is_remote) {
             true => "The backend makes it, which is told steps of its own.",

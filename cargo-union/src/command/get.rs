@@ -19,13 +19,13 @@ struct Document<'a> {
     project: &'a str,
     domain: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tasks: Option<Vec<Task>>,
+    tasks: Option<Vec<TaskRow>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    runs: Option<Vec<Run>>,
+    runs: Option<Vec<RunRow>>,
 }
 
 #[derive(Serialize)]
-struct Task {
+struct TaskRow {
     name: String,
     version: String,
     environment: String,
@@ -34,7 +34,7 @@ struct Task {
 }
 
 #[derive(Serialize)]
-struct Run {
+struct RunRow {
     name: String,
     task: Option<String>,
     version: Option<String>,
@@ -55,8 +55,8 @@ pub(super) async fn run(get: &Get, ui: &Arc<Ui>) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-async fn tasks(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<Task>> {
-    let listed = registered::list(client, scope, limit).await?.into_iter().map(|task| Task {
+async fn tasks(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<TaskRow>> {
+    let listed = registered::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
         console: console::task(&client.endpoint(), scope, &task.name),
         registered: shown(task.registered),
         name: task.name,
@@ -66,8 +66,8 @@ async fn tasks(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<Task>> 
     Ok(listed.collect())
 }
 
-async fn all_runs(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<Run>> {
-    let listed = runs::list(client, scope, limit).await?.into_iter().map(|run| Run {
+async fn all_runs(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<RunRow>> {
+    let listed = runs::list(client, scope, limit).await?.into_iter().map(|run| RunRow {
         console: console::run(&client.endpoint(), scope, &run.name),
         name: run.name,
         task: run.task,
@@ -90,12 +90,12 @@ fn show(document: &Document<'_>, ui: &Ui) -> Result<()> {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let (what, text) = match (&document.tasks, &document.runs) {
         (Some(tasks), _) => {
-            let row = |task: &Task| [task.name.clone(), task.version.clone(), task.environment.clone(), or_dash(&task.registered)];
+            let row = |task: &TaskRow| [task.name.clone(), task.version.clone(), task.environment.clone(), or_dash(&task.registered)];
             let rows: Vec<_> = tasks.iter().map(row).collect();
             ("tasks", (!rows.is_empty()).then(|| table(["NAME", "VERSION", "ENVIRONMENT", "REGISTERED"], &rows)))
         }
         (None, runs) => {
-            let row = |run: &Run| {
+            let row = |run: &RunRow| {
                 let texts = [or_dash(&run.task), or_dash(&run.version), run.phase.to_owned(), or_dash(&run.started), or_dash(&run.ended)];
                 let [task, version, phase, started, ended] = texts;
                 [run.name.clone(), phase, task, version, started, ended]

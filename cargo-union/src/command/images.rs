@@ -3,32 +3,36 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::planning::results::{Record, Results};
-use super::session::Session;
+use super::planning::results::{BuildRecord, BuildState};
+use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
 
 #[derive(Serialize)]
 struct Document {
-    images: Vec<Line>,
+    images: Vec<DeclaredImageRow>,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct DeclaredImageRow {
     package: String,
     image: String,
     /// `None` when the image was not built yet.
-    built: Option<Record>,
+    built: Option<BuildRecord>,
 }
 
 pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
-    let session = Session::open(scope, ui).await?;
+    let session = LoadedWorkspace::open(scope, ui).await?;
     let mut images = Vec::new();
     for declared in &session.packages {
-        let mut results = Results::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let mut results = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
         for image in declared.spec.images.keys() {
-            images.push(Line { package: declared.package.name.clone(), image: image.clone(), built: results.images.remove(image) });
+            images.push(DeclaredImageRow {
+                package: declared.package.name.clone(),
+                image: image.clone(),
+                built: results.images.remove(image),
+            });
         }
     }
     let document = Document { images };

@@ -19,18 +19,18 @@ struct Document {
     org: Option<String>,
     auth_type: &'static str,
     /// `None` when the backend does not say, or has no logins.
-    user: Option<Known>,
+    user: Option<LoginReport>,
 }
 
 #[derive(Serialize)]
-struct Known {
+struct LoginReport {
     subject: Option<String>,
     name: Option<String>,
     email: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Forgotten {
+struct LogoutReport {
     endpoint: String,
     removed: bool,
 }
@@ -64,7 +64,7 @@ pub(super) async fn log_out(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
         false => ui.note(format!("there is no login to {endpoint}")),
     }
     if ui.talk().json {
-        ui.document("logout", &Forgotten { endpoint, removed })?;
+        ui.document("logout", &LogoutReport { endpoint, removed })?;
     }
     Ok(Exit::Success)
 }
@@ -88,7 +88,7 @@ fn open(backend: &Backend, attended: bool, ui: &Arc<Ui>) -> Result<(Config, Clie
 
 fn done(config: &Config, endpoint: String, user: Option<User>, command: &str, ui: &Ui) -> Result<Exit> {
     if ui.talk().json {
-        let user = user.map(|User { subject, name, email }| Known { subject, name, email });
+        let user = user.map(|User { subject, name, email }| LoginReport { subject, name, email });
         let org = config.org.as_ref().map(|org| org.value.clone());
         ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;
     }

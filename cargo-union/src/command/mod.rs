@@ -24,7 +24,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use crate::base::error::Error;
-use crate::base::process::Failed;
+use crate::base::process::ProcessFailure;
 use crate::exit::Exit;
 use crate::settings::Task;
 use crate::ui::{Problem, Ui};
@@ -57,7 +57,7 @@ pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
 
 /// Shows why a command failed, on stdout as well when that carries JSON, and says how the program ends.
 pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
-    if let Some(session::Problems(problems)) = error.downcast_ref() {
+    if let Some(session::ManifestProblems(problems)) = error.downcast_ref() {
         ui.diagnostics(problems);
         ui.failure(problems.iter().map(Problem::of).collect());
         return Exit::Usage;
@@ -89,6 +89,6 @@ fn exit_of(error: &Error) -> Exit {
 
 /// cargo's own exit code.
 fn cargo_code(error: &Error) -> u8 {
-    let failed = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Failed>());
+    let failed = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ProcessFailure>());
     failed.and_then(|failed| u8::try_from(failed.code?).ok()).filter(|code| *code != 0).unwrap_or(101)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::session::Session;
+use super::session::LoadedWorkspace;
 use super::{backend, registering};
 use crate::base::error::Error;
 use crate::flyte::client::Client;
@@ -21,7 +21,7 @@ use crate::ui::{self, Ui};
 /// # Errors
 /// `ProjectMissing`, `BackendMissing`; what is wrong with the manifests.
 pub(super) async fn open(scope: &settings::Scope, ui: &Arc<Ui>) -> Result<(Client, Scope)> {
-    let (config, place) = match Session::open(scope, ui).await {
+    let (config, place) = match LoadedWorkspace::open(scope, ui).await {
         Ok(session) => {
             let place = shared(&session)?;
             (session.backend, place)
@@ -40,7 +40,7 @@ fn has_no_package(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| matches!(error.code(), Code::NoManifest | Code::NothingDeclared))
 }
 
-fn shared(session: &Session) -> Result<Scope> {
+fn shared(session: &LoadedWorkspace) -> Result<Scope> {
     let places = session.packages.iter().map(|declared| registering::scope(declared, &session.backend));
     let mut places = places.collect::<Result<BTreeSet<Scope>>>()?;
     let first = places.pop_first().expect("a session has a package");

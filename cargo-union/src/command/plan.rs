@@ -5,24 +5,24 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::planning::Planning;
-use super::session::Session;
+use super::planning::BuildPlan;
+use super::session::LoadedWorkspace;
 use crate::exit::Exit;
-use crate::image::plan::{Action, Change, Planned};
+use crate::image::plan::{ImageAction, InputChange, PlannedImage};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::Snapshot;
 
 #[derive(Serialize)]
 struct Document<'a> {
-    images: Vec<&'a Planned>,
+    images: Vec<&'a PlannedImage>,
 }
 
 pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = Session::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = Planning::compute(work, &session, &snapshot, ui).await?;
-    let images: Vec<&Planned> = planning.images().collect();
+    let planning = BuildPlan::compute(work, &session, &snapshot, ui).await?;
+    let images: Vec<&PlannedImage> = planning.images().collect();
     if ui.talk().json {
         ui.document("plan", &Document { images })?;
     } else {
@@ -33,7 +33,7 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// One image: the action on the first line, then what changed, then what moves.
-fn text(planned: &Planned, shown: usize) -> String {
+fn text(planned: &PlannedImage, shown: usize) -> String {
     let mut text = format!("{} {}: {} {}\n", planned.package, planned.image, verb(planned.action), planned.destination);
     for change in planned.changes.iter().take(shown) {
         text.push_str(&format!("  {}\n", because(change)));
@@ -41,8 +41,8 @@ fn text(planned: &Planned, shown: usize) -> String {
     if planned.changes.len() > shown {
         text.push_str(&format!("  and {} more; see them with `-v`\n", planned.changes.len() - shown));
     }
-    if planned.action != Action::Reuse {
-        if planned.changes.is_empty() && planned.action != Action::Push {
+    if planned.action != ImageAction::Reuse {
+        if planned.changes.is_empty() && planned.action != ImageAction::Push {
             text.push_str("  nothing is known of an earlier image\n");
         }
         let code = planned.moves.code_about.map(|bytes| format!("about {} of code", ui::bytes(bytes)));
@@ -56,17 +56,17 @@ fn text(planned: &Planned, shown: usize) -> String {
     text
 }
 
-fn verb(action: Action) -> &'static str {
+fn verb(action: ImageAction) -> &'static str {
     match action {
-        Action::Reuse => "unchanged",
-        Action::Push => "publish; nothing changed, but it is not at",
-        Action::Append => "append code to its environment and publish to",
-        Action::BuildEnvironment => "build its environment, append code and publish to",
+        ImageAction::Reuse => "unchanged",
+        ImageAction::Push => "publish; nothing changed, but it is not at",
+        ImageAction::Append => "append code to its environment and publish to",
+        ImageAction::BuildEnvironment => "build its environment, append code and publish to",
     }
 }
 
 /// `src/main.rs: 1f2e3d → 4c5b6a`.
-pub(super) fn because(change: &Change) -> String {
+pub(super) fn because(change: &InputChange) -> String {
     match (&change.old, &change.new) {
         (Some(old), Some(new)) => format!("{}: {old} → {new}", change.input),
         (None, Some(new)) => format!("{}: new, {new}", change.input),

@@ -11,12 +11,12 @@ use serde::Serialize;
 use union_build::diag::Code;
 
 use super::backend;
-use super::build::Line;
-use super::building::{self, Built};
-use super::planning::Planning;
+use super::build::ImageRow;
+use super::building::{self, PackageOutcome};
+use super::planning::BuildPlan;
 use super::registering::public;
-use super::registering::{self, Named, Registrable};
-use super::session::Session;
+use super::registering::{self, TaskIdent, TaskRegistration};
+use super::session::LoadedWorkspace;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::Command;
@@ -27,7 +27,7 @@ use crate::flyte::convert::Scope;
 use crate::flyte::place;
 use crate::flyte::register::{Decision, State, carry_out, decide, unseen};
 use crate::flyte::version::Version;
-use crate::image::plan::Action;
+use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
 use crate::settings::Register;
 use crate::ui::{Problem, Ui};
@@ -36,12 +36,12 @@ use crate::workspace::Snapshot;
 #[derive(Serialize)]
 struct Document<'a> {
     dry_run: bool,
-    images: Vec<Line<'a>>,
-    tasks: Vec<Told<'a>>,
+    images: Vec<ImageRow<'a>>,
+    tasks: Vec<TaskReport<'a>>,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct TaskReport<'a> {
     package: &'a str,
     task: &'a str,
     name: &'a str,
@@ -61,7 +61,7 @@ struct Told<'a> {
 pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
     let work = &register.work;
     let version = register.version.as_deref().map(Version::chosen).transpose()?;
-    let session = Session::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
     }
@@ -73,7 +73,7 @@ pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// The backend; `None` in a dry run when there is none to ask.
-fn client(register: &Register, session: &Session, ui: &Arc<Ui>) -> Result<Option<Client>> {
+fn client(register: &Register, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Option<Client>> {
     if register.work.dry && session.backend.endpoint.is_none() {
         ui.note("no backend is known, so the requests are those for one that has none of the tasks");
         return Ok(None);
@@ -87,11 +87,11 @@ fn client(register: &Register, session: &Session, ui: &Arc<Ui>) -> Result<Option
 /// What is wrong with them, or with where they go.
 pub(super) async fn prepare<'a>(
     register: &'a Register,
-    session: &'a Session,
+    session: &'a LoadedWorkspace,
     version: Option<&Version>,
     client: Option<&Client>,
     ui: &Arc<Ui>,
-) -> Result<(Vec<Built>, Vec<Registrable<'a>>)> {
+) -> Result<(Vec<PackageOutcome>, Vec<TaskRegistration<'a>>)> {
     let work = &register.work;
     let scopes = scopes(register, session)?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
@@ -99,19 +99,19 @@ pub(super) async fn prepare<'a>(
     let places: BTreeSet<&Scope> = scopes.iter().collect();
     let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
     let places = async { Ok(try_join_all(places).await?) };
-    let (planning, _) = futures_util::future::try_join(Planning::compute(work, session, &snapshot, ui), places).await?;
+    let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, ui), places).await?;
     let built = building::build(work, session, &snapshot, planning, ui).await?;
     let mut tasks = Vec::new();
     for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
         tasks.extend(registering::registrables(declared, built, scope, version, &work.tasks)?);
         public::check(register, &declared.spec, pullable(built), ui).await?;
     }
-    registering::check_collisions(tasks.iter().map(Registrable::named))?;
+    registering::check_collisions(tasks.iter().map(TaskRegistration::named))?;
     Ok((built, tasks))
 }
 
 /// Where each package's tasks go; what is known to be wrong is said before anything is done.
-fn scopes(register: &Register, session: &Session) -> Result<Vec<Scope>> {
+fn scopes(register: &Register, session: &LoadedWorkspace) -> Result<Vec<Scope>> {
     let mut scopes = Vec::new();
     for declared in &session.packages {
         registering::check_registries(declared, &register.work.tasks)?;
@@ -119,15 +119,17 @@ fn scopes(register: &Register, session: &Session) -> Result<Vec<Scope>> {
     }
     let named = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
         let tasks = registering::tasks(declared, &register.work.tasks);
-        tasks.filter_map(move |task| Some(Named { package: &declared.package.name, task, scope, name: registering::declared_name(task)? }))
+        tasks.filter_map(move |task| {
+            Some(TaskIdent { package: &declared.package.name, task, scope, name: registering::declared_name(task)? })
+        })
     });
     registering::check_collisions(named)?;
     Ok(scopes)
 }
 
 /// The images that are in their registry: in a dry run, those that were there before.
-fn pullable(built: &Built) -> BTreeSet<PinnedRef> {
-    let there = |made: &&building::Made| made.sent > 0 || made.adopted || made.planned.action == Action::Reuse;
+fn pullable(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
+    let there = |made: &&building::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
     let images = built.images.iter().filter(there);
     images
         .filter_map(|made| {
@@ -157,7 +159,7 @@ async fn check_clean(register: &Register, root: &Path) -> Result<()> {
 }
 
 /// Registers one task; what it fails with is its own.
-pub(super) async fn one(register: &Register, client: Option<&Client>, task: &Registrable<'_>, ui: &Ui) -> Result<Decision, Error> {
+pub(super) async fn one(register: &Register, client: Option<&Client>, task: &TaskRegistration<'_>, ui: &Ui) -> Result<Decision, Error> {
     let dry = register.work.dry;
     let decision = match client {
         Some(client) => decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
@@ -193,12 +195,12 @@ pub(super) async fn one(register: &Register, client: Option<&Client>, task: &Reg
 }
 
 /// Where a task is looked at in a browser.
-fn page(client: Option<&Client>, task: &Registrable<'_>) -> Option<String> {
+fn page(client: Option<&Client>, task: &TaskRegistration<'_>) -> Option<String> {
     client.map(|client| console::task(&client.endpoint(), &task.scope, &task.parts.name))
 }
 
 /// The request that is sent; none stays from an earlier run when nothing is.
-fn write(folder: &Path, task: &Registrable<'_>, decision: &Decision) -> Result<(), Error> {
+fn write(folder: &Path, task: &TaskRegistration<'_>, decision: &Decision) -> Result<(), Error> {
     let below = folder.join(&task.scope.project).join(&task.scope.domain);
     let (message, json) = decision.files();
     for (end, bytes) in [("pb", message), ("json", json.into_bytes())] {
@@ -214,14 +216,14 @@ fn write(folder: &Path, task: &Registrable<'_>, decision: &Decision) -> Result<(
 fn report(
     register: &Register,
     client: Option<&Client>,
-    built: &[Built],
-    tasks: &[Registrable<'_>],
+    built: &[PackageOutcome],
+    tasks: &[TaskRegistration<'_>],
     outcomes: &[Result<Decision, Error>],
     ui: &Ui,
 ) -> Result<Exit> {
-    let told: Vec<Told<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| told(client, task, outcome)).collect();
+    let told: Vec<TaskReport<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| told(client, task, outcome)).collect();
     if ui.talk().json {
-        let images = built.iter().flat_map(|package| &package.images).map(Line::of).collect();
+        let images = built.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
         ui.document("register", &Document { dry_run: register.work.dry, images, tasks: told })?;
     } else {
         let done = told.iter().filter(|told| told.problem.is_none());
@@ -233,9 +235,9 @@ fn report(
     Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-fn told<'a>(client: Option<&Client>, task: &'a Registrable<'_>, outcome: &'a Result<Decision, Error>) -> Told<'a> {
+fn told<'a>(client: Option<&Client>, task: &'a TaskRegistration<'_>, outcome: &'a Result<Decision, Error>) -> TaskReport<'a> {
     let decision = outcome.as_ref().ok();
-    Told {
+    TaskReport {
         package: task.package,
         task: &task.parts.task.key,
         name: &task.parts.name,

@@ -7,54 +7,54 @@ use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Facts, Overrides, Setting, Spec};
 
 use super::backend;
-use super::planning::clients::Clients;
+use super::planning::clients::RegistryClients;
 use crate::base::error::Error;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
-use crate::engine::Engines;
+use crate::engine::EngineLocator;
 use crate::flyte::config::Config as FlyteConfig;
 use crate::settings::Scope;
 use crate::ui::{self, Ui};
-use crate::workspace::{Package, Workspace};
+use crate::workspace::{Workspace, WorkspacePackage};
 
 /// The manifests have problems, which are shown already.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests have problems")]
-pub(super) struct Problems(pub(super) Vec<Diagnostic>);
+pub(super) struct ManifestProblems(pub(super) Vec<Diagnostic>);
 
 /// The workspace and the packages that were chosen.
-pub(super) struct Session {
+pub(super) struct LoadedWorkspace {
     /// The workspace.
     pub(super) workspace: Workspace,
     /// Chosen packages that declare images, in the order of the workspace.
-    pub(super) packages: Vec<Declared>,
+    pub(super) packages: Vec<UnionPackage>,
     /// What the user's Flyte config says.
     pub(super) backend: FlyteConfig,
     /// Warnings of their manifests and of the config.
     pub(super) warnings: Vec<Diagnostic>,
     /// The clients of registries, shared by packages.
-    pub(super) clients: Clients,
+    pub(super) clients: RegistryClients,
     /// The container engine, for whatever needs one.
-    pub(super) engines: Arc<Engines>,
+    pub(super) engines: Arc<EngineLocator>,
 }
 
 /// A package and what it declares.
-pub(super) struct Declared {
+pub(super) struct UnionPackage {
     /// The package.
-    pub(super) package: Package,
+    pub(super) package: WorkspacePackage,
     /// Its valid manifest.
     pub(super) spec: Spec,
     /// Its resolved configuration, line by line.
     pub(super) settings: Vec<Setting>,
 }
 
-impl Declared {
+impl UnionPackage {
     /// Where the files of its images come from.
     pub(super) fn roots(&self, workspace: &Workspace) -> SourceRoots {
         roots(workspace, &self.package)
     }
 }
 
-impl Session {
+impl LoadedWorkspace {
     /// Like [`open`](Self::open), for what needs a cache: where its usual folder cannot be used, one below the
     /// target folder stands in, with a warning.
     ///
@@ -74,7 +74,7 @@ impl Session {
     /// [`Problems`] with all of them, or what cargo says.
     pub(super) async fn open(scope: &Scope, ui: &Ui) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
-        let chosen: Vec<Package> = choose(&workspace, scope)?.into_iter().cloned().collect();
+        let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
         let overrides = backend::last_resorts(&backend, scope.overrides.clone());
         let mut packages = Vec::new();
@@ -86,18 +86,18 @@ impl Session {
                     problems.push(problem);
                 }
             }
-            packages.extend(spec.map(|spec| Declared { package, spec, settings }));
+            packages.extend(spec.map(|spec| UnionPackage { package, spec, settings }));
         }
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err(Problems(problems).into());
+            return Err(ManifestProblems(problems).into());
         }
         ui.diagnostics(&problems);
-        let engines = Arc::new(Engines::of(&scope.cargo.environment));
-        Ok(Self { workspace, packages, backend, warnings: problems, clients: Clients::default(), engines })
+        let engines = Arc::new(EngineLocator::of(&scope.cargo.environment));
+        Ok(Self { workspace, packages, backend, warnings: problems, clients: RegistryClients::default(), engines })
     }
 }
 
-fn load(workspace: &Workspace, package: &Package, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+fn load(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let facts = Facts {
         package: package.name.clone(),
         folder: package.folder.clone(),
@@ -115,15 +115,15 @@ fn load(workspace: &Workspace, package: &Package, overrides: &Overrides) -> (Opt
     (spec, problems, settings)
 }
 
-fn roots(workspace: &Workspace, package: &Package) -> SourceRoots {
+fn roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
     SourceRoots { workspace: workspace.root.clone(), package: package.folder.clone(), outputs: workspace.output_directories.clone() }
 }
 
 /// The packages that cargo would choose, less those that declare nothing.
-fn choose<'a>(workspace: &'a Workspace, scope: &Scope) -> Result<Vec<&'a Package>> {
+fn choose<'a>(workspace: &'a Workspace, scope: &Scope) -> Result<Vec<&'a WorkspacePackage>> {
     let selected = workspace.select(&scope.selection)?;
     let silent = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
-    let chosen: Vec<&Package> = selected.iter().copied().filter(|package| package.declares_union).collect();
+    let chosen: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();
     let what = match silent {
         Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
         None if chosen.is_empty() => {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
-use super::planning::bases::{self, Policy};
+use super::planning::bases::{self, LockMode};
 use super::planning::rust_image;
-use super::session::Session;
+use super::session::LoadedWorkspace;
 use crate::base::error::Error;
 use crate::build::environment::tools;
 use crate::exit::Exit;
@@ -18,18 +18,18 @@ use crate::workspace::UnionLock;
 
 #[derive(Serialize)]
 struct Document {
-    bases: Vec<Moved>,
+    bases: Vec<UpdatedBase>,
 }
 
 #[derive(Serialize)]
-struct Moved {
+struct UpdatedBase {
     base: String,
     old: Option<String>,
     new: String,
 }
 
 pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
-    let session = Session::open_with_cache(&update.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&update.scope, ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
     if update.environments.is_empty() {
@@ -40,7 +40,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
     let moved = lock.bases().filter_map(|(base, locked)| {
         let old = before.entry(base).map(|before| before.digest.to_string());
         let new = locked.digest.to_string();
-        (old.as_ref() != Some(&new)).then(|| Moved { base: base.to_owned(), old, new })
+        (old.as_ref() != Some(&new)).then(|| UpdatedBase { base: base.to_owned(), old, new })
     });
     let document = Document { bases: moved.collect() };
     for moved in &document.bases {
@@ -62,7 +62,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
     Ok(Exit::Success)
 }
 
-async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
+async fn renew_bases(session: &LoadedWorkspace, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
         let source = session.clients.of(&update.scope, &declared.spec, 4, ui);
@@ -74,7 +74,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
             };
             let rust = image.build.rust_image.as_ref().map(|image| image.value.as_str());
             for reference in base.into_iter().chain(tools(std::slice::from_ref(image))).chain(rust) {
-                bases::locked(reference, &platforms, lock, &*source, Policy::Renew).await?;
+                bases::locked(reference, &platforms, lock, &*source, LockMode::Renew).await?;
                 wanted.insert(reference.to_owned());
             }
         }
@@ -87,7 +87,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
             })
             .collect();
         for (reference, platforms) in chosen {
-            bases::locked(&reference, &platforms, lock, &*source, Policy::Renew).await?;
+            bases::locked(&reference, &platforms, lock, &*source, LockMode::Renew).await?;
             wanted.insert(reference);
         }
     }
@@ -98,7 +98,7 @@ async fn renew_bases(session: &Session, update: &Update, lock: &mut UnionLock, u
     Ok(())
 }
 
-fn raise_generations(session: &Session, images: &[String], lock: &mut UnionLock, ui: &Ui) -> Result<()> {
+fn raise_generations(session: &LoadedWorkspace, images: &[String], lock: &mut UnionLock, ui: &Ui) -> Result<()> {
     for image in images {
         let mut found = false;
         for declared in session.packages.iter().filter(|declared| declared.spec.images.contains_key(image)) {

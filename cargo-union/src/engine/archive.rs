@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::PlatformImage;
 use crate::image::digest::Digest;
-use crate::image::layer::{Descriptor, Local, Place};
+use crate::image::layer::{BlobLocation, Descriptor, LocalBlob};
 
 /// Writes an image for one platform. Layers that are not among the blobs are only named.
-pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs: &[Local]) -> io::Result<()> {
-    let mut archive = Archive::new(to);
+pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs: &[LocalBlob]) -> io::Result<()> {
+    let mut archive = ImageArchive::new(to);
     archive.bytes("manifest.json", &list(platform, name))?;
     blobs.iter().try_for_each(|blob| archive.blob(blob))?;
     archive.finish()
@@ -32,9 +32,9 @@ pub fn blob_path(blob: &Descriptor) -> String {
 }
 
 /// An archive that is being written: plain files that depend on nothing but their content.
-pub struct Archive<W: Write>(tar::Builder<W>);
+pub struct ImageArchive<W: Write>(tar::Builder<W>);
 
-impl<W: Write> Archive<W> {
+impl<W: Write> ImageArchive<W> {
     /// An archive with nothing in it.
     pub fn new(to: W) -> Self {
         Self(tar::Builder::new(to))
@@ -44,18 +44,18 @@ impl<W: Write> Archive<W> {
     ///
     /// # Errors
     /// When it is not whole, or what [`bytes`](Self::bytes) fails with.
-    pub fn blob(&mut self, blob: &Local) -> io::Result<()> {
+    pub fn blob(&mut self, blob: &LocalBlob) -> io::Result<()> {
         let path = blob_path(&blob.descriptor);
         match &blob.bytes {
-            Place::Memory(bytes) => self.bytes(&path, bytes),
-            Place::File(file) => {
+            BlobLocation::Memory(bytes) => self.bytes(&path, bytes),
+            BlobLocation::File(file) => {
                 let file = File::open(file)?;
                 let not_whole = || io::Error::new(io::ErrorKind::InvalidData, format!("blob {} is not whole", blob.descriptor.digest));
                 // The header is written first; a file of another size would make what follows unreadable.
                 if file.metadata()?.len() != blob.descriptor.size {
                     return Err(not_whole());
                 }
-                let mut content = Hashed { file: file.take(blob.descriptor.size), hash: Sha256::new() };
+                let mut content = VerifyingReader { file: file.take(blob.descriptor.size), hash: Sha256::new() };
                 let buffered = io::BufReader::with_capacity(1 << 18, &mut content);
                 self.0.append_data(&mut header(blob.descriptor.size), path, buffered)?;
                 // Whoever reads it learns that it is not complete, for its end is missing.
@@ -82,12 +82,12 @@ impl<W: Write> Archive<W> {
 }
 
 /// A file whose content is hashed while it is read.
-struct Hashed {
+struct VerifyingReader {
     file: io::Take<File>,
     hash: Sha256,
 }
 
-impl Read for Hashed {
+impl Read for VerifyingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.hash.update(&buffer[..count]);
@@ -115,10 +115,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("blob");
         let descriptor = Descriptor { media_type: String::new(), digest: Digest::of("layer"), size: 5 };
-        let blob = Local { descriptor, bytes: Place::File(path.clone()) };
+        let blob = LocalBlob { descriptor, bytes: BlobLocation::File(path.clone()) };
         for (content, is_whole) in [("layer", true), ("later", false), ("lay", false), ("layers", false)] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(Archive::new(Vec::new()).blob(&blob).is_ok(), is_whole, "{content}");
+            assert_eq!(ImageArchive::new(Vec::new()).blob(&blob).is_ok(), is_whole, "{content}");
         }
     }
 }

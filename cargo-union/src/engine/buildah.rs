@@ -19,20 +19,20 @@ use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
 use super::lines::{Lines, each_line};
-use super::solve::{Failed, Listener, Pulls, Request};
+use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 use super::wire::{self, Body};
 use super::{Engine, innermost};
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::base::secret::Secret;
-use crate::image::Login;
+use crate::image::RegistryLogin;
 use crate::image::digest::Digest;
 
 impl Engine {
-    pub(super) async fn build_with_buildah(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
+    pub(super) async fn build_with_buildah(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {
         let failed = || self.failed(&format!("build `{}`", request.name));
-        let logins = logins(&request.pulls).await.map_err(Failed::Engine)?;
-        let body = body(&request.context, &request.secrets).await.map_err(Failed::Engine)?;
+        let logins = logins(&request.pulls).await.map_err(SolveError::Engine)?;
+        let body = body(&request.context, &request.secrets).await.map_err(SolveError::Engine)?;
         let call = hyper::Request::builder()
             .method(Method::POST)
             .uri(format!("{}/build?{}", wire::HOST, query(request)))
@@ -42,26 +42,26 @@ impl Engine {
             Some(logins) => call.header("X-Registry-Config", logins),
             None => call,
         };
-        let call = call.body(body).map_err(|cause| Failed::Engine(failed().because(cause)))?;
-        let answer = self.wire.send(call).await.map_err(|cause| Failed::Engine(failed().because(innermost(&cause))))?;
+        let call = call.body(body).map_err(|cause| SolveError::Engine(failed().because(cause)))?;
+        let answer = self.wire.send(call).await.map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;
         let status = answer.status();
-        let mut story = Story { listener, step: None, lines: Lines::default(), error: None };
+        let mut story = BuildahProgress { listener, step: None, lines: Lines::default(), error: None };
         let read = each_line(answer.into_body(), |line| story.take(line)).await;
-        read.map_err(|why| Failed::Engine(failed().because(why)))?;
+        read.map_err(|why| SolveError::Engine(failed().because(why)))?;
         if let Some(why) = story.error {
-            return Err(Failed::Step { step: story.step, why });
+            return Err(SolveError::Step { step: story.step, why });
         }
         if status != StatusCode::OK {
-            return Err(Failed::Engine(failed().because(format!("it answered {status}"))));
+            return Err(SolveError::Engine(failed().because(format!("it answered {status}"))));
         }
-        match self.inspect(&request.name).await.map_err(Failed::Engine)? {
+        match self.inspect(&request.name).await.map_err(SolveError::Engine)? {
             Some(held) => Ok(held.digest),
-            None => Err(Failed::Engine(failed().because("it said nothing of a failure and has no image"))),
+            None => Err(SolveError::Engine(failed().because("it said nothing of a failure and has no image"))),
         }
     }
 }
 
-fn query(request: &Request) -> String {
+fn query(request: &DockerfileRequest) -> String {
     let mut query = Serializer::new(String::new());
     query
         .append_pair("dockerfile", &request.dockerfile)
@@ -91,13 +91,13 @@ fn query(request: &Request) -> String {
 }
 
 /// The logins for the registries of images that are pulled, as a header; podman asks for none meanwhile.
-async fn logins(pulls: &Pulls) -> Result<Option<HeaderValue>> {
+async fn logins(pulls: &PullCredentials) -> Result<Option<HeaderValue>> {
     let mut logins = serde_json::Map::new();
     for registry in pulls.registries() {
         let login = match pulls.login(registry).await? {
-            Some(Login::Password { user, password }) => serde_json::json!({ "username": user, "password": password.reveal() }),
-            Some(Login::Identity(token)) => serde_json::json!({ "identitytoken": token.reveal() }),
-            Some(Login::Bearer(token)) => serde_json::json!({ "registrytoken": token.reveal() }),
+            Some(RegistryLogin::Password { user, password }) => serde_json::json!({ "username": user, "password": password.reveal() }),
+            Some(RegistryLogin::Identity(token)) => serde_json::json!({ "identitytoken": token.reveal() }),
+            Some(RegistryLogin::Bearer(token)) => serde_json::json!({ "registrytoken": token.reveal() }),
             None => continue,
         };
         logins.insert(registry.to_owned(), login);
@@ -155,23 +155,23 @@ fn entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
 }
 
 /// What buildah tells, line by line.
-struct Story<'a> {
-    listener: &'a dyn Listener,
+struct BuildahProgress<'a> {
+    listener: &'a dyn SolveListener,
     step: Option<String>,
     lines: Lines,
     error: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct News {
+struct BuildahEvent {
     stream: Option<String>,
     error: Option<String>,
     message: Option<String>,
 }
 
-impl Story<'_> {
+impl BuildahProgress<'_> {
     fn take(&mut self, line: &str) {
-        let Ok(news) = serde_json::from_str::<News>(line) else { return };
+        let Ok(news) = serde_json::from_str::<BuildahEvent>(line) else { return };
         if let Some(text) = news.stream {
             let Self { listener, step, lines, .. } = self;
             lines.push(text.as_bytes(), |line| match step_of(line) {
@@ -234,7 +234,7 @@ mod tests {
 
     struct Deaf;
 
-    impl Listener for Deaf {
+    impl SolveListener for Deaf {
         fn step(&self, _: &str) {}
 
         fn remembered(&self, _: &str) {}
@@ -249,7 +249,7 @@ mod tests {
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::spoiled("{\"stream\":\"STEP 1/2: RUN x\\n\",\"error\":\"no\"}\n"), String::into_bytes),
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::object(&[("stream", "\"--> Using cache\""), ("message", "\"m\"")]), |value| format!("{value}\n").into_bytes()),
         ], 0..4)) {
-            let mut story = Story { listener: &Deaf, step: None, lines: Lines::default(), error: None };
+            let mut story = BuildahProgress { listener: &Deaf, step: None, lines: Lines::default(), error: None };
             let mut news = Lines::default();
             for piece in pieces {
                 news.push(&piece, |line| story.take(line));

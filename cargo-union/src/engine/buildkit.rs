@@ -21,21 +21,25 @@ use tonic::transport::{Channel, Endpoint, Server};
 use union_build::diag::Code;
 
 use super::lines::Lines;
-use super::session::{Alive, RegistryLogins, Secrets, Upload};
-use super::solve::{Failed, Listener, Request};
-use super::wire::{self, Line};
+use super::session::{Alive, RegistryLogins, SessionSecrets, Upload};
+use super::solve::{DockerfileRequest, SolveError, SolveListener};
+use super::wire::{self, EngineStream};
 use super::{Engine, innermost};
 use crate::base::error::{Error, Result};
 use crate::image::digest::Digest;
 
 impl Engine {
-    pub(super) async fn build_with_buildkit(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
-        let session = Session::open(self, request).await.map_err(Failed::Engine)?;
-        let channel = self.control().await.map_err(Failed::Engine)?;
+    pub(super) async fn build_with_buildkit(
+        &self,
+        request: &DockerfileRequest,
+        listener: &dyn SolveListener,
+    ) -> Result<Digest, SolveError> {
+        let session = BuildkitSession::open(self, request).await.map_err(SolveError::Engine)?;
+        let channel = self.control().await.map_err(SolveError::Engine)?;
         let reference = random();
         let mut solving = ControlClient::new(channel.clone());
         let mut asking = ControlClient::new(channel).max_decoding_message_size(64 << 20);
-        let mut story = Story::new(listener);
+        let mut story = BuildkitProgress::new(listener);
         let solved = {
             let solve = solving.solve(solve_request(request, &session, &reference));
             let tell = async {
@@ -58,15 +62,15 @@ impl Engine {
         let failed_step = story.finish();
         let response = solved.map_err(|status| self.not_solved(&status, failed_step))?.into_inner();
         let id = response.exporter_response.get("containerimage.digest").cloned().unwrap_or_default();
-        id.parse().map_err(|cause| Failed::Engine(self.failed(&format!("build `{}`", request.name)).because(cause)))
+        id.parse().map_err(|cause| SolveError::Engine(self.failed(&format!("build `{}`", request.name)).because(cause)))
     }
 
-    fn not_solved(&self, status: &tonic::Status, step: Option<String>) -> Failed {
+    fn not_solved(&self, status: &tonic::Status, step: Option<String>) -> SolveError {
         // What BuildKit says has no cause on this side of the line; a line that breaks has.
         if let Some(cause) = std::error::Error::source(status) {
-            return Failed::Engine(self.failed("build").because(format!("the line to it broke: {}", innermost(cause))));
+            return SolveError::Engine(self.failed("build").because(format!("the line to it broke: {}", innermost(cause))));
         }
-        Failed::Step { step, why: status.message().trim_start_matches("failed to solve: ").to_owned() }
+        SolveError::Step { step, why: status.message().trim_start_matches("failed to solve: ").to_owned() }
     }
 
     async fn control(&self) -> Result<Channel> {
@@ -75,7 +79,7 @@ impl Engine {
     }
 
     /// Turns a line into one that speaks HTTP/2.
-    async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<Line> {
+    async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<EngineStream> {
         let failed = || self.failed("speak to BuildKit");
         let version = self.docker.client_version();
         let uri = format!("{}/v{}.{}{path}", wire::HOST, version.major_version, version.minor_version);
@@ -95,11 +99,11 @@ impl Engine {
             status => return Err(failed().because(format!("it answered {status}"))),
         }
         let upgraded = hyper::upgrade::on(answer).await.map_err(|cause| failed().because(innermost(&cause)))?;
-        Ok(Line::upgraded(upgraded))
+        Ok(EngineStream::upgraded(upgraded))
     }
 }
 
-fn solve_request(request: &Request, session: &Session, reference: &str) -> SolveRequest {
+fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, reference: &str) -> SolveRequest {
     let mut attributes = HashMap::from([
         ("filename".to_owned(), request.dockerfile.clone()),
         ("context".to_owned(), session.context.clone()),
@@ -129,14 +133,14 @@ fn solve_request(request: &Request, session: &Session, reference: &str) -> Solve
 }
 
 /// The line on which BuildKit asks. It is closed when this is dropped.
-struct Session {
+struct BuildkitSession {
     id: String,
     context: String,
     _closes: oneshot::Sender<()>,
 }
 
-impl Session {
-    async fn open(engine: &Engine, request: &Request) -> Result<Self> {
+impl BuildkitSession {
+    async fn open(engine: &Engine, request: &DockerfileRequest) -> Result<Self> {
         let (id, key) = (random(), random());
         let methods = [
             "/grpc.health.v1.Health/Check",
@@ -150,7 +154,7 @@ impl Session {
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
             .add_service(UploadServer::new(Upload::new(&key, &request.context)))
-            .add_service(SecretsServer::new(Secrets(request.secrets.clone())))
+            .add_service(SecretsServer::new(SessionSecrets(request.secrets.clone())))
             .add_service(AuthServer::new(RegistryLogins(request.pulls.clone())));
         let (closes, closed) = oneshot::channel();
         let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]).chain(futures_util::stream::pending());
@@ -164,7 +168,7 @@ impl Session {
 struct Upgrade(Engine);
 
 impl tower_service::Service<hyper::Uri> for Upgrade {
-    type Response = hyper_util::rt::TokioIo<Line>;
+    type Response = hyper_util::rt::TokioIo<EngineStream>;
     type Error = Error;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
 
@@ -179,20 +183,20 @@ impl tower_service::Service<hyper::Uri> for Upgrade {
 }
 
 /// What BuildKit tells, step by step, for the listener.
-struct Story<'a> {
-    listener: &'a dyn Listener,
-    steps: HashMap<String, Step>,
+struct BuildkitProgress<'a> {
+    listener: &'a dyn SolveListener,
+    steps: HashMap<String, BuildkitStep>,
     failed: Option<String>,
 }
 
 #[derive(Default)]
-struct Step {
+struct BuildkitStep {
     told: bool,
     lines: Lines,
 }
 
-impl<'a> Story<'a> {
-    fn new(listener: &'a dyn Listener) -> Self {
+impl<'a> BuildkitProgress<'a> {
+    fn new(listener: &'a dyn SolveListener) -> Self {
         Self { listener, steps: HashMap::new(), failed: None }
     }
 

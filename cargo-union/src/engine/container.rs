@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What runs in a container.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
+pub struct ContainerOptions {
     /// How its name begins, for whoever looks at what the engine does.
     pub name: String,
     /// The image, which the engine has: a name, or what the engine knows it by.
@@ -51,12 +51,12 @@ pub struct Run {
     /// `host`, `none`, or a network's name; `None` is the engine's usual one.
     pub network: Option<String>,
     /// Folders of the engine's machine that it sees.
-    pub binds: Vec<Bind>,
+    pub binds: Vec<BindMount>,
 }
 
 /// A folder of the engine's machine that a container sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
+pub struct BindMount {
     /// Where it is on that machine, absolute.
     pub from: PathBuf,
     /// Where the container sees it.
@@ -79,7 +79,7 @@ impl Engine {
     ///
     /// # Errors
     /// `EngineFailed`.
-    pub async fn container(&self, run: &Run) -> Result<Container> {
+    pub async fn container(&self, run: &ContainerOptions) -> Result<Container> {
         // Its name is chosen here, so that it can be removed whenever the answer is not waited for.
         let name = format!("{}-{}", run.name, &random()[..12]);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
@@ -118,7 +118,7 @@ impl Container {
     ///
     /// # Errors
     /// `EngineFailed`, also when its program cannot be started.
-    pub async fn run(&self, hears: impl Fn(process::Stream, &[u8])) -> Result<i64> {
+    pub async fn run(&self, hears: impl Fn(process::OutputStream, &[u8])) -> Result<i64> {
         let docker = &self.engine.docker;
         // Attached before it starts, so that nothing of its output is missed.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
@@ -128,9 +128,9 @@ impl Container {
         docker.start_container(&self.name, None).await.map_err(|cause| self.failed("start").because(words(&cause)))?;
         while let Some(piece) = output.next().await {
             match piece.map_err(|cause| self.failed("listen to").because(words(&cause)))? {
-                LogOutput::StdErr { message } => hears(process::Stream::Stderr, &message),
+                LogOutput::StdErr { message } => hears(process::OutputStream::Stderr, &message),
                 LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
-                    hears(process::Stream::Stdout, &message);
+                    hears(process::OutputStream::Stdout, &message);
                 }
             }
         }
@@ -197,8 +197,8 @@ async fn remove(docker: &Docker, name: &str) -> Result<(), EngineError> {
     }
 }
 
-fn body(run: &Run) -> ContainerCreateBody {
-    let mount = |bind: &Bind| Mount {
+fn body(run: &ContainerOptions) -> ContainerCreateBody {
+    let mount = |bind: &BindMount| Mount {
         typ: Some(MountType::BIND),
         source: Some(bind.from.display().to_string()),
         target: Some(bind.to.clone()),

@@ -8,29 +8,29 @@ use sha2::{Digest as _, Sha256};
 use union_build::key::hex;
 
 use super::tls;
-use super::wire::Way;
+use super::wire::EngineEndpoint;
 use crate::base::process::Environment;
 
 /// A place where an engine may be.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(super) struct EngineCandidate {
     /// As a user would type it: `unix:///var/run/docker.sock`.
     pub(super) address: String,
     /// Who says so: `DOCKER_HOST`, a context; `None` for one of the usual places.
     pub(super) said_by: Option<String>,
     /// What leads there, or why nothing can.
-    pub(super) way: Result<Way, String>,
+    pub(super) way: Result<EngineEndpoint, String>,
 }
 
 /// The places in the order in which they are tried: the one that the user chose, alone, or else the
 /// usual sockets of Docker and then of podman.
-pub(super) fn candidates(environment: &Environment) -> Vec<Candidate> {
+pub(super) fn candidates(environment: &Environment) -> Vec<EngineCandidate> {
     let set = |name| environment.get(name).filter(|value| !value.is_empty());
     if let Some(host) = set("DOCKER_HOST") {
         let certificates =
             set("DOCKER_TLS_VERIFY").map(|_| set("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| docker_folder(environment)));
         let way = way(host, certificates.flatten().as_deref(), environment);
-        return vec![Candidate { address: host.to_owned(), said_by: Some("DOCKER_HOST".to_owned()), way }];
+        return vec![EngineCandidate { address: host.to_owned(), said_by: Some("DOCKER_HOST".to_owned()), way }];
     }
     let folder = docker_folder(environment);
     let chosen = set("DOCKER_CONTEXT").map(str::to_owned).or_else(|| current_context(folder.as_deref()?));
@@ -41,9 +41,9 @@ pub(super) fn candidates(environment: &Environment) -> Vec<Candidate> {
 }
 
 /// A place that is named by its address alone.
-pub(super) fn at(address: String, environment: &Environment) -> Candidate {
+pub(super) fn at(address: String, environment: &Environment) -> EngineCandidate {
     let way = way(&address, None, environment);
-    Candidate { address, said_by: None, way }
+    EngineCandidate { address, said_by: None, way }
 }
 
 fn usual(environment: &Environment) -> Vec<String> {
@@ -67,38 +67,38 @@ fn docker_folder(environment: &Environment) -> Option<PathBuf> {
 
 fn current_context(folder: &Path) -> Option<String> {
     #[derive(Deserialize)]
-    struct Config {
+    struct DockerCliConfig {
         #[serde(rename = "currentContext")]
         current_context: Option<String>,
     }
-    let config: Config = serde_json::from_slice(&std::fs::read(folder.join("config.json")).ok()?).ok()?;
+    let config: DockerCliConfig = serde_json::from_slice(&std::fs::read(folder.join("config.json")).ok()?).ok()?;
     config.current_context.filter(|name| !name.is_empty())
 }
 
 /// What a context's `meta.json` holds, as far as it matters here.
 #[derive(Deserialize)]
-struct Meta {
+struct ContextMeta {
     #[serde(rename = "Endpoints")]
-    endpoints: std::collections::BTreeMap<String, Endpoint>,
+    endpoints: std::collections::BTreeMap<String, ContextEndpoint>,
 }
 
 #[derive(Deserialize)]
-struct Endpoint {
+struct ContextEndpoint {
     #[serde(rename = "Host", default)]
     host: String,
     #[serde(rename = "SkipTLSVerify", default)]
     skip_tls_verify: bool,
 }
 
-fn of_context(name: &str, folder: &Path, environment: &Environment) -> Candidate {
+fn of_context(name: &str, folder: &Path, environment: &Environment) -> EngineCandidate {
     let id = hex(&Sha256::digest(name));
     let meta = folder.join("contexts/meta").join(&id).join("meta.json");
-    let read = || -> Result<Endpoint, String> {
+    let read = || -> Result<ContextEndpoint, String> {
         let bytes = std::fs::read(&meta).map_err(|cause| match cause.kind() {
             ErrorKind::NotFound => format!("`{}` is not there; `docker context ls` lists those that are", meta.display()),
             _ => format!("`{}`: {cause}", meta.display()),
         })?;
-        let meta_: Meta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
+        let meta_: ContextMeta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
         meta_.endpoints.into_iter().find_map(|(name, endpoint)| (name == "docker").then_some(endpoint)).ok_or("it has no engine".to_owned())
     };
     let certificates = Some(folder.join("contexts/tls").join(id).join("docker")).filter(|folder| folder.is_dir());
@@ -106,23 +106,23 @@ fn of_context(name: &str, folder: &Path, environment: &Environment) -> Candidate
     match read() {
         Ok(endpoint) if endpoint.skip_tls_verify => {
             let why = "it does not verify the engine's certificate, which is not supported".to_owned();
-            Candidate { address: endpoint.host, said_by, way: Err(why) }
+            EngineCandidate { address: endpoint.host, said_by, way: Err(why) }
         }
         Ok(endpoint) => {
             let way = way(&endpoint.host, certificates.as_deref(), environment);
-            Candidate { address: endpoint.host, said_by, way }
+            EngineCandidate { address: endpoint.host, said_by, way }
         }
-        Err(why) => Candidate { address: "an engine".to_owned(), said_by, way: Err(why) },
+        Err(why) => EngineCandidate { address: "an engine".to_owned(), said_by, way: Err(why) },
     }
 }
 
 /// What leads to an address; with a folder of certificates, TLS does.
-fn way(address: &str, certificates: Option<&Path>, environment: &Environment) -> Result<Way, String> {
+fn way(address: &str, certificates: Option<&Path>, environment: &Environment) -> Result<EngineEndpoint, String> {
     match address.split_once("://") {
-        Some(("unix", path)) => Ok(Way::Unix(path.into())),
-        Some(("tcp" | "http", host)) if certificates.is_none() => Ok(Way::Tcp(with_port(host, 2375))),
+        Some(("unix", path)) => Ok(EngineEndpoint::Unix(path.into())),
+        Some(("tcp" | "http", host)) if certificates.is_none() => Ok(EngineEndpoint::Tcp(with_port(host, 2375))),
         Some(("tcp" | "https", host)) => tls::way(&with_port(host, 2376), certificates),
-        Some(("ssh", host)) => Ok(Way::Program { words: ssh(host)?, environment: environment.clone() }),
+        Some(("ssh", host)) => Ok(EngineEndpoint::Program { words: ssh(host)?, environment: environment.clone() }),
         _ => Err("its scheme is none of unix, tcp, http, https and ssh".to_owned()),
     }
 }
@@ -167,7 +167,7 @@ mod tests {
 
     fn words(address: &str) -> Result<String, String> {
         match way(address, None, &environment(&[])) {
-            Ok(Way::Program { words, .. }) => Ok(words.join(" ")),
+            Ok(EngineEndpoint::Program { words, .. }) => Ok(words.join(" ")),
             Ok(other) => panic!("{address} is no program: {other:?}"),
             Err(why) => Err(why),
         }

@@ -18,13 +18,13 @@ use super::wire::HOST;
 use super::{Engine, archive, innermost};
 use crate::base::error::Result;
 use crate::image::digest::{DiffId, Digest};
-use crate::image::layer::{Descriptor, Local};
+use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::KEY;
 use crate::image::{BaseSource, PlatformImage};
 
 /// What an engine has under a name.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct EngineImage {
     /// What it knows the image by: the digest of its config, or of its manifest, by its kind of store.
     pub digest: Digest,
     /// The full key, when the image is ours.
@@ -39,7 +39,7 @@ pub struct Held {
 
 /// An image that was sent.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadReport {
     /// What went there.
     pub sent: Vec<Descriptor>,
     /// The layers that were there already.
@@ -51,7 +51,7 @@ impl Engine {
     ///
     /// # Errors
     /// `EngineFailed`.
-    pub async fn inspect(&self, name: &str) -> Result<Option<Held>> {
+    pub async fn inspect(&self, name: &str) -> Result<Option<EngineImage>> {
         let failed = || self.failed(&format!("inspect `{name}`"));
         let image = match self.docker.inspect_image(name).await {
             Ok(image) => image,
@@ -63,7 +63,7 @@ impl Engine {
         let id = if id.contains(':') { id } else { format!("sha256:{id}") };
         let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
         let config = image.config.unwrap_or_default();
-        Ok(Some(Held {
+        Ok(Some(EngineImage {
             digest: id.parse().map_err(|cause| failed().because(cause))?,
             key: config.labels.and_then(|mut labels| labels.remove(KEY)),
             user: config.user.filter(|user| !user.is_empty()),
@@ -76,7 +76,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the source fails with; `EngineFailed`.
-    pub async fn load(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource) -> Result<Loaded> {
+    pub async fn load(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource) -> Result<LoadReport> {
         let had = self.layers_it_has(image).await;
         match self.load_without(image, name, source, had).await {
             // Some stores of newer engines want every layer.
@@ -114,14 +114,14 @@ impl Engine {
         most
     }
 
-    async fn load_without(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource, had: usize) -> Result<Loaded> {
+    async fn load_without(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource, had: usize) -> Result<LoadReport> {
         let mut blobs = vec![source.local(&image.config).await?];
         for layer in &image.layers[had..] {
             blobs.push(source.local(&layer.blob).await?);
         }
-        let descriptors = |blobs: &[Local]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
+        let descriptors = |blobs: &[LocalBlob]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
         let loaded =
-            Loaded { sent: descriptors(&blobs), had: image.layers[..had].iter().map(|layer| layer.blob.descriptor.clone()).collect() };
+            LoadReport { sent: descriptors(&blobs), had: image.layers[..had].iter().map(|layer| layer.blob.descriptor.clone()).collect() };
         let (image, name_) = (image.clone(), name.to_owned());
         let (archive, writer) = piped(move |pipe| archive::write(pipe, &image, &name_, &blobs));
         let taken = self.import(archive, name).await;
@@ -160,12 +160,12 @@ impl Engine {
 /// What a line of an engine's answer says that went wrong.
 fn wrong_in(line: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Said {
+    struct LoadMessage {
         error: Option<String>,
         /// What is wrong with the request itself.
         message: Option<String>,
     }
-    let said: Said = serde_json::from_str(line).ok()?;
+    let said: LoadMessage = serde_json::from_str(line).ok()?;
     said.error.or(said.message)
 }
 
@@ -174,11 +174,11 @@ const PIECE: usize = 1 << 18;
 
 /// Runs something that writes, on a thread of its own, and hands out what it writes as it comes.
 pub(super) fn piped<T: Send + 'static>(
-    write: impl FnOnce(&mut Pipe) -> io::Result<T> + Send + 'static,
+    write: impl FnOnce(&mut BodyWriter) -> io::Result<T> + Send + 'static,
 ) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, tokio::task::JoinHandle<io::Result<T>>) {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
     let writer = tokio::task::spawn_blocking(move || {
-        let mut pipe = Pipe { sender, buffer: Vec::with_capacity(PIECE) };
+        let mut pipe = BodyWriter { sender, buffer: Vec::with_capacity(PIECE) };
         let written = write(&mut pipe).and_then(|value| pipe.flush().map(|()| value));
         if let Err(cause) = &written {
             // The request ends with an error instead of bytes that only look complete.
@@ -191,12 +191,12 @@ pub(super) fn piped<T: Send + 'static>(
 }
 
 /// The blocking end of a request's body.
-pub(super) struct Pipe {
+pub(super) struct BodyWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
 }
 
-impl Write for Pipe {
+impl Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(PIECE - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
@@ -218,7 +218,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::Engines;
+    use super::super::EngineLocator;
     use super::*;
 
     /// An engine that answers a load with these pieces, one at a time.
@@ -250,7 +250,7 @@ mod tests {
     }
 
     async fn load(pieces: &'static [&'static str]) -> Result<()> {
-        let engines = Engines::at([engine_that_says(pieces).await]);
+        let engines = EngineLocator::at([engine_that_says(pieces).await]);
         let archive = futures_util::stream::iter([Ok(Bytes::from_static(b"archive"))]);
         engines.engine().await?.import(archive, "hello").await
     }

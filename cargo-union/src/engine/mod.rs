@@ -17,8 +17,8 @@ use union_build::diag::Code;
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::image::platform::Platform;
-use find::{Candidate, at, candidates};
-use wire::{HOST, Wire};
+use find::{EngineCandidate, at, candidates};
+use wire::{EngineHttpClient, HOST};
 
 pub mod archive;
 mod buildah;
@@ -32,18 +32,18 @@ mod solve;
 mod tls;
 mod wire;
 
-pub use container::{Bind, Container, Run};
-pub use images::{Held, Loaded};
-pub use solve::{Failed, Listener, Pulls, Request};
+pub use container::{BindMount, Container, ContainerOptions};
+pub use images::{EngineImage, LoadReport};
+pub use solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]
-pub struct Engines {
-    candidates: Vec<Candidate>,
+pub struct EngineLocator {
+    candidates: Vec<EngineCandidate>,
     reached: OnceCell<Engine>,
 }
 
-impl Engines {
+impl EngineLocator {
     /// The engine that the docker CLI would take, else podman.
     pub fn of(environment: &Environment) -> Self {
         Self { candidates: candidates(environment), reached: OnceCell::new() }
@@ -65,9 +65,9 @@ impl Engines {
 
     async fn reach(&self) -> Result<Engine> {
         let mut tried = Vec::new();
-        for Candidate { address, said_by, way } in &self.candidates {
+        for EngineCandidate { address, said_by, way } in &self.candidates {
             let reached = match way {
-                Ok(way) => Engine::reach(address, Wire::new(way.clone())).await.map_err(|why| tls::advise(way, why)),
+                Ok(way) => Engine::reach(address, EngineHttpClient::new(way.clone())).await.map_err(|why| tls::advise(way, why)),
                 Err(why) => Err(why.clone()),
             };
             match reached {
@@ -84,7 +84,7 @@ impl Engines {
 
 /// What speaks at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EngineKind {
     /// Docker, which has BuildKit.
     Docker,
     /// podman, which has buildah.
@@ -95,20 +95,20 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
-    wire: Wire,
+    wire: EngineHttpClient,
     address: String,
-    kind: Kind,
+    kind: EngineKind,
     platform: Platform,
 }
 
 impl Engine {
-    async fn reach(address: &str, wire: Wire) -> Result<Self, String> {
+    async fn reach(address: &str, wire: EngineHttpClient) -> Result<Self, String> {
         const PATIENCE: Duration = Duration::from_secs(30);
         let answered = tokio::time::timeout(PATIENCE, Self::greet(address, wire)).await;
         answered.map_err(|_| "it did not answer in time".to_owned())?.map_err(|cause| innermost(&cause))
     }
 
-    async fn greet(address: &str, wire: Wire) -> Result<Self, EngineError> {
+    async fn greet(address: &str, wire: EngineHttpClient) -> Result<Self, EngineError> {
         // An engine may take long to unpack a large layer before it answers.
         const SECONDS: u64 = 3600;
         let line = wire.clone();
@@ -121,7 +121,7 @@ impl Engine {
         let version = docker.version().await?;
         let platform = Platform::new(version.os.as_deref().unwrap_or("linux"), version.arch.as_deref().unwrap_or_default(), None);
         let is_podman = version.components.iter().flatten().any(|component| component.name.contains("Podman"));
-        let kind = if is_podman { Kind::Podman } else { Kind::Docker };
+        let kind = if is_podman { EngineKind::Podman } else { EngineKind::Docker };
         Ok(Self { docker, wire, address: address.to_owned(), kind, platform })
     }
 
@@ -137,7 +137,7 @@ impl Engine {
 
     /// Whether BuildKit builds; else buildah does.
     pub fn has_buildkit(&self) -> bool {
-        self.kind == Kind::Docker
+        self.kind == EngineKind::Docker
     }
 
     /// Whether it runs as an ordinary user, whose own files are then its root's.

@@ -20,9 +20,9 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::solve::Pulls;
+use super::solve::PullCredentials;
 use crate::base::secret::Secret;
-use crate::image::Login;
+use crate::image::RegistryLogin;
 
 type Answer<T> = Result<Response<T>, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -79,10 +79,10 @@ impl upload_server::Upload for Upload {
 }
 
 /// Hands out secrets by their ids.
-pub(super) struct Secrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
+pub(super) struct SessionSecrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
 
 #[tonic::async_trait]
-impl secrets_server::Secrets for Secrets {
+impl secrets_server::Secrets for SessionSecrets {
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {
         let id = &request.get_ref().id;
         match self.0.get(id) {
@@ -93,7 +93,7 @@ impl secrets_server::Secrets for Secrets {
 }
 
 /// Hands out logins, each for the registry that the engine has to pull from.
-pub(super) struct RegistryLogins(pub(super) Pulls);
+pub(super) struct RegistryLogins(pub(super) PullCredentials);
 
 #[tonic::async_trait]
 impl Auth for RegistryLogins {
@@ -102,10 +102,10 @@ impl Auth for RegistryLogins {
         let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
         // Without a user, the secret is a refresh token; without both, it is nobody.
         Ok(Response::new(match login {
-            Some(Login::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },
-            Some(Login::Identity(token)) => CredentialsResponse { username: String::new(), secret: token.reveal().clone() },
+            Some(RegistryLogin::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },
+            Some(RegistryLogin::Identity(token)) => CredentialsResponse { username: String::new(), secret: token.reveal().clone() },
             // The protocol has no place for a token of the registry itself.
-            Some(Login::Bearer(_)) | None => CredentialsResponse::default(),
+            Some(RegistryLogin::Bearer(_)) | None => CredentialsResponse::default(),
         }))
     }
 

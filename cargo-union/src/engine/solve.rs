@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Engine, Kind};
+use super::{Engine, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::secret::Secret;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
-use crate::image::{Login, Logins};
+use crate::image::{Logins, RegistryLogin};
 
 /// A build.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct DockerfileRequest {
     /// The build context, a tar file.
     pub context: PathBuf,
     /// The Dockerfile's path in it.
@@ -32,22 +32,22 @@ pub struct Request {
     /// Secrets by id.
     pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
     /// The images that the engine pulls by itself.
-    pub pulls: Pulls,
+    pub pulls: PullCredentials,
 }
 
 /// The images that an engine pulls during a build, and the logins for them. Only what a registry asks for is
 /// looked up, and only for the registries of these images.
 #[derive(Clone, Default)]
-pub struct Pulls {
+pub struct PullCredentials {
     /// Repositories that the Dockerfile names, as far as that can be told.
     pub repositories: Vec<Repository>,
     /// Where the logins are; `None` is nobody's.
     pub logins: Option<Arc<dyn Logins>>,
 }
 
-impl Pulls {
+impl PullCredentials {
     /// The login for a registry, as Docker's messages name it.
-    pub(super) async fn login(&self, host: &str) -> Result<Option<Login>> {
+    pub(super) async fn login(&self, host: &str) -> Result<Option<RegistryLogin>> {
         let Some(logins) = &self.logins else { return Ok(None) };
         let registry = match host {
             "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => "docker.io",
@@ -68,14 +68,14 @@ impl Pulls {
     }
 }
 
-impl std::fmt::Debug for Pulls {
+impl std::fmt::Debug for PullCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pulls").field("repositories", &self.repositories).finish_non_exhaustive()
     }
 }
 
 /// What is told while an engine builds.
-pub trait Listener: Send + Sync {
+pub trait SolveListener: Send + Sync {
     /// A step begins, as the engine calls it: `[2/4] RUN …`.
     fn step(&self, name: &str);
 
@@ -88,7 +88,7 @@ pub trait Listener: Send + Sync {
 
 /// Why a build ended.
 #[derive(Debug)]
-pub enum Failed {
+pub enum SolveError {
     /// A step failed.
     Step {
         /// As the engine calls it, when that is known.
@@ -105,10 +105,10 @@ impl Engine {
     ///
     /// # Errors
     /// Which step failed, or what of the engine.
-    pub async fn build(&self, request: &Request, listener: &dyn Listener) -> Result<Digest, Failed> {
+    pub async fn build(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {
         match self.kind {
-            Kind::Docker => self.build_with_buildkit(request, listener).await,
-            Kind::Podman => self.build_with_buildah(request, listener).await,
+            EngineKind::Docker => self.build_with_buildkit(request, listener).await,
+            EngineKind::Podman => self.build_with_buildah(request, listener).await,
         }
     }
 }

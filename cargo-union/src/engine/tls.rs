@@ -8,11 +8,11 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use super::wire::Way;
+use super::wire::EngineEndpoint;
 
 /// The way to `host:port`; the folder has `ca.pem`, and `cert.pem` with `key.pem` when the engine
 /// wants to know who asks. Without an authority of its own the public ones are trusted.
-pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<Way, String> {
+pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<EngineEndpoint, String> {
     let file = |name| certificates.map(|folder| folder.join(name)).filter(|path| path.is_file());
     let mut roots = RootCertStore::empty();
     match file("ca.pem") {
@@ -30,26 +30,26 @@ pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<Way, Str
     };
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host).map_err(|cause| cause.to_string())?;
-    Ok(Way::Tls { address: address.to_owned(), name, config: Arc::new(config) })
+    Ok(EngineEndpoint::Tls { address: address.to_owned(), name, config: Arc::new(config) })
 }
 
 /// What went wrong on a line, and what helps when that is plain.
-pub(super) fn advise(way: &Way, why: String) -> String {
+pub(super) fn advise(way: &EngineEndpoint, why: String) -> String {
     let has = |signs: &[&str]| signs.iter().any(|sign| why.contains(sign));
     let advice = match way {
-        Way::Tcp(_) if why.contains("HTTPS server") => {
+        EngineEndpoint::Tcp(_) if why.contains("HTTPS server") => {
             "it speaks TLS only: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its `ca.pem`"
         }
-        Way::Tls { .. } if has(&["CertificateRequired", "BadCertificate", "UnknownCA"]) => {
+        EngineEndpoint::Tls { .. } if has(&["CertificateRequired", "BadCertificate", "UnknownCA"]) => {
             "it wants to know who asks: `cert.pem` and `key.pem` beside `ca.pem`, of an authority that it trusts"
         }
         // In TLS 1.3 the engine judges our certificate after our side of the handshake has ended: what reaches us first, its
         // alert or the end of the line, is chance.
-        Way::Tls { .. } if has(&["was not ready", "closed before", "reset by peer", "Broken pipe"]) => {
+        EngineEndpoint::Tls { .. } if has(&["was not ready", "closed before", "reset by peer", "Broken pipe"]) => {
             "it ended the connection before it was asked anything, as an engine does that wants to know who asks: `cert.pem` \
              and `key.pem` beside `ca.pem`, of an authority that it trusts"
         }
-        Way::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => "its certificate is of another authority than `ca.pem`",
+        EngineEndpoint::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => "its certificate is of another authority than `ca.pem`",
         _ => return why,
     };
     format!("{why} ({advice})")
@@ -80,7 +80,7 @@ mod tests {
         ] {
             let advice = advise(&encrypted, why.to_owned());
             assert!(advice.starts_with(why) && advice.contains("`cert.pem` and `key.pem` beside `ca.pem`"), "{advice}");
-            let plain = Way::Tcp("127.0.0.1:2375".to_owned());
+            let plain = EngineEndpoint::Tcp("127.0.0.1:2375".to_owned());
             assert_eq!(advise(&plain, why.to_owned()), why);
         }
     }

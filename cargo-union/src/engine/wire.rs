@@ -36,7 +36,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + S
 
 /// What leads to an engine.
 #[derive(Clone, Debug)]
-pub(super) enum Way {
+pub(super) enum EngineEndpoint {
     /// A socket of this machine.
     Unix(PathBuf),
     /// `host:port`, without encryption.
@@ -49,11 +49,11 @@ pub(super) enum Way {
 
 /// The client of one engine.
 #[derive(Clone)]
-pub(super) struct Wire(Client<Connector, Body>);
+pub(super) struct EngineHttpClient(Client<Connector, Body>);
 
-impl Wire {
+impl EngineHttpClient {
     /// A client. Nothing is opened before the first request.
-    pub(super) fn new(way: Way) -> Self {
+    pub(super) fn new(way: EngineEndpoint) -> Self {
         // An idle line would be cut by an engine that restarts, and a new one costs next to nothing.
         Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector(Arc::new(way))))
     }
@@ -73,10 +73,10 @@ pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
 }
 
 #[derive(Clone)]
-struct Connector(Arc<Way>);
+struct Connector(Arc<EngineEndpoint>);
 
 impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<Line>;
+    type Response = TokioIo<EngineStream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -93,15 +93,15 @@ impl tower_service::Service<Uri> for Connector {
     }
 }
 
-async fn open(way: &Way) -> io::Result<Line> {
-    Ok(Line(match way {
-        Way::Unix(path) => Box::new(UnixStream::connect(path).await?),
-        Way::Tcp(address) => Box::new(TcpStream::connect(address).await?),
-        Way::Tls { address, name, config } => {
+async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
+    Ok(EngineStream(match way {
+        EngineEndpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        EngineEndpoint::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        EngineEndpoint::Tls { address, name, config } => {
             let stream = TcpStream::connect(address).await?;
             Box::new(tokio_rustls::TlsConnector::from(config.clone()).connect(name.clone(), stream).await?)
         }
-        Way::Program { words, environment } => {
+        EngineEndpoint::Program { words, environment } => {
             let (program, arguments) = words.split_first().expect("a way by program names the program");
             let mut command = Command::new(program, std::path::Path::new("/"), environment);
             command.args(arguments);
@@ -110,38 +110,38 @@ async fn open(way: &Way) -> io::Result<Line> {
     }))
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+trait EngineIo: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> EngineIo for T {}
 
 /// An open line.
-pub(super) struct Line(Box<dyn Stream>);
+pub(super) struct EngineStream(Box<dyn EngineIo>);
 
-impl Line {
+impl EngineStream {
     /// A line whose first request changed what is spoken on it.
     pub(super) fn upgraded(upgraded: hyper::upgrade::Upgraded) -> Self {
         Self(Box::new(TokioIo::new(upgraded)))
     }
 }
 
-impl tonic::transport::server::Connected for Line {
+impl tonic::transport::server::Connected for EngineStream {
     type ConnectInfo = ();
 
     fn connect_info(&self) {}
 }
 
-impl Connection for Line {
+impl Connection for EngineStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for EngineStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for EngineStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }

@@ -4,14 +4,14 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
-use super::fault::{Fault, causes};
+use super::fault::{TransportError, causes};
 use super::{SILENCE, authority};
 
 /// An answer, of which the head is there and the body is still to be read.
 #[derive(Debug)]
-pub(crate) struct Answer(Response);
+pub(crate) struct HttpResponse(Response);
 
-impl Answer {
+impl HttpResponse {
     pub(super) fn new(response: Response) -> Self {
         Self(response)
     }
@@ -40,28 +40,29 @@ impl Answer {
     }
 
     /// The next bytes of the body; `None` at its end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.0.url());
         match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
-            Err(_) => Err(Fault::unreachable(format!("{host} fell silent"))),
+            Err(_) => Err(TransportError::unreachable(format!("{host} fell silent"))),
         }
     }
 
     /// The next bytes of the body, whenever they come; `None` at its end.
-    pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.0.url());
-        let cut = |error: reqwest::Error| Fault::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
+        let cut =
+            |error: reqwest::Error| TransportError::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
         self.0.chunk().await.map_err(cut)
     }
 
     /// The whole body, of so many bytes at most.
-    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes, Fault> {
+    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes, TransportError> {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if bytes.len() + chunk.len() > most {
                 let host = authority(self.0.url());
-                return Err(Fault::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
+                return Err(TransportError::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
             }
             bytes.extend_from_slice(&chunk);
         }

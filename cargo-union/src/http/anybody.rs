@@ -15,7 +15,7 @@ pub(super) fn config() -> ClientConfig {
         .with_safe_default_protocol_versions()
         .expect("ring supports the protocol versions that rustls has")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_custom_certificate_verifier(Arc::new(InsecureCertVerifier(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
@@ -23,9 +23,9 @@ pub(super) fn config() -> ClientConfig {
 
 /// Believes every certificate, but not every signature.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct InsecureCertVerifier(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for InsecureCertVerifier {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

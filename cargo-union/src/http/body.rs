@@ -21,16 +21,16 @@ const STANDSTILL: Duration = Duration::from_secs(300);
 
 /// What a request carries.
 #[derive(Clone)]
-pub(crate) enum Body {
+pub(crate) enum RequestBody {
     Empty,
     Bytes(Bytes),
-    Stream(Arc<Stream>),
+    Stream(Arc<BodyStream>),
 }
 
 /// A part of a blob that is sent, and how far it is.
-pub(crate) struct Stream {
+pub(crate) struct BodyStream {
     /// Where the bytes are.
-    pub(crate) from: Source,
+    pub(crate) from: BodySource,
     /// The first byte to send.
     pub(crate) start: u64,
     /// The end of the blob.
@@ -43,7 +43,7 @@ pub(crate) struct Stream {
 
 /// Where a blob's bytes are.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(crate) enum BodySource {
     Bytes(Bytes),
     File(PathBuf),
 }
@@ -54,7 +54,7 @@ pub(super) enum SendError {
     Silent(Duration),
 }
 
-impl Body {
+impl RequestBody {
     /// Whether there is not one byte to send.
     pub(super) fn is_empty(&self) -> bool {
         match self {
@@ -80,7 +80,7 @@ impl Body {
     }
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for RequestBody {
     /// How much there is, but not what: it may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,7 +91,7 @@ impl fmt::Debug for Body {
     }
 }
 
-impl Stream {
+impl BodyStream {
     fn body(self: &Arc<Self>) -> reqwest::Body {
         let told = self.clone();
         let count = move |chunk: &Bytes| {
@@ -99,12 +99,12 @@ impl Stream {
             (told.tell)(told.done.fetch_add(length, Ordering::Relaxed) + length);
         };
         match &self.from {
-            Source::Bytes(bytes) => {
+            BodySource::Bytes(bytes) => {
                 let rest = bytes.slice(usize::try_from(self.start).unwrap_or(usize::MAX).min(bytes.len())..);
                 let chunks = futures_util::stream::once(async move { Ok::<_, std::io::Error>(rest) });
                 reqwest::Body::wrap_stream(chunks.inspect(move |chunk| chunk.iter().for_each(&count)))
             }
-            Source::File(path) => {
+            BodySource::File(path) => {
                 let (path, start, length) = (path.clone(), self.start, self.end - self.start);
                 let opened = async move {
                     let mut file = tokio::fs::File::open(path).await?;
@@ -137,7 +137,7 @@ impl Stream {
     }
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for BodyStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("from", &self.from).field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
     }

@@ -15,9 +15,9 @@ const LONGEST: usize = 300;
 
 /// Why no usable answer came.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct TransportError {
     /// What kind of trouble it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: TransportErrorKind,
     /// The cause, which names the host.
     pub(crate) cause: String,
     /// What to do next, when this room knows it.
@@ -26,7 +26,7 @@ pub(crate) struct Fault {
 
 /// What kind of trouble it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TransportErrorKind {
     /// No connection came about: nobody has heard the request. It may pass by itself.
     NoConnection,
     /// Nobody answers, or the line was cut; the request may have been heard. It may pass by itself.
@@ -43,23 +43,23 @@ pub(crate) enum Kind {
     Machine(Code),
 }
 
-impl Fault {
-    pub(crate) fn new(kind: Kind, cause: impl Into<String>) -> Self {
+impl TransportError {
+    pub(crate) fn new(kind: TransportErrorKind, cause: impl Into<String>) -> Self {
         Self { kind, cause: cause.into(), help: None }
     }
 
     pub(crate) fn unreachable(cause: impl Into<String>) -> Self {
-        Self::new(Kind::Unreachable, cause)
+        Self::new(TransportErrorKind::Unreachable, cause)
     }
 
     pub(crate) fn misleading(cause: impl Into<String>) -> Self {
-        Self::new(Kind::Misleading, cause)
+        Self::new(TransportErrorKind::Misleading, cause)
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for TransportError {
     fn from(error: Error) -> Self {
-        Self { help: Some(error.advice().to_owned()), ..Self::new(Kind::Machine(error.code()), error.chain().join(": ")) }
+        Self { help: Some(error.advice().to_owned()), ..Self::new(TransportErrorKind::Machine(error.code()), error.chain().join(": ")) }
     }
 }
 

@@ -25,17 +25,17 @@ mod proxy;
 pub mod retry;
 mod tls;
 
-pub(crate) use outgoing::{Outgoing, credential};
+pub(crate) use outgoing::{HttpRequest, credential};
 pub use proxy::Proxies;
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
 use crate::base::error::Error;
-use answer::Answer;
-use fault::{Fault, Kind, below, causes};
+use answer::HttpResponse;
+use fault::{TransportError, TransportErrorKind, below, causes};
 use header::{CONTENT_LENGTH, LOCATION};
 use proxy::Proxy;
-use tls::Trust;
+use tls::TlsConfig;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -49,7 +49,7 @@ const REDIRECTS: usize = 5;
 /// Connections to servers.
 pub(crate) struct Transport {
     insecure: BTreeSet<String>,
-    trust: Trust,
+    trust: TlsConfig,
     proxies: Proxies,
     clients: Mutex<HashMap<ClientKind, Client>>,
 }
@@ -65,7 +65,7 @@ struct ClientKind {
 impl Transport {
     pub(crate) fn new(insecure: BTreeSet<String>, authorities: Authorities, proxies: Proxies) -> Self {
         let insecure = insecure.iter().map(|host| canonical(host)).collect();
-        Self { insecure, trust: Trust::new(authorities), proxies, clients: Mutex::default() }
+        Self { insecure, trust: TlsConfig::new(authorities), proxies, clients: Mutex::default() }
     }
 
     /// Whether a host may be spoken to without encryption.
@@ -74,23 +74,23 @@ impl Transport {
     }
 
     /// Sends a request and follows redirects. Credentials stay with the host that they are for.
-    pub(crate) async fn send(&self, outgoing: &Outgoing) -> Result<Answer, Fault> {
+    pub(crate) async fn send(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let mut url = outgoing.url.clone();
         for _ in 0..=REDIRECTS {
             let answer = self.send_to(outgoing, &url).await?;
             let Some(next) = self.redirected(outgoing, &url, &answer)? else { return Ok(answer) };
             url = next;
         }
-        Err(Fault::misleading(format!("{} redirects without end", authority(&outgoing.url))))
+        Err(TransportError::misleading(format!("{} redirects without end", authority(&outgoing.url))))
     }
 
     /// Sends a request; a redirect is an answer like any other.
-    pub(crate) async fn send_once(&self, outgoing: &Outgoing) -> Result<Answer, Fault> {
+    pub(crate) async fn send_once(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
         self.send_to(outgoing, &outgoing.url).await
     }
 
     /// Whether a URL that a server named may be used; `from` is where it was named.
-    pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, Fault> {
+    pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, TransportError> {
         match named.scheme() {
             "https" => Ok(named),
             "http" if self.may_be_plain(&authority(&named)) && (!is_loopback(&authority(&named)) || is_loopback(&authority(from))) => {
@@ -101,16 +101,18 @@ impl Transport {
                 let mut secure = named;
                 let port = secure.port().filter(|port| Some(*port) == from.port()).or(from.port());
                 let changed = secure.set_scheme("https").and_then(|()| secure.set_port(port));
-                changed.map(|()| secure).map_err(|()| Fault::misleading(format!("{} names an address that is none", authority(from))))
+                changed
+                    .map(|()| secure)
+                    .map_err(|()| TransportError::misleading(format!("{} names an address that is none", authority(from))))
             }
             _ => {
                 let (from, named) = (authority(from), authority(&named));
-                Err(Fault::misleading(format!("{from} sends on to {named}, where nothing would be encrypted")))
+                Err(TransportError::misleading(format!("{from} sends on to {named}, where nothing would be encrypted")))
             }
         }
     }
 
-    async fn send_to(&self, outgoing: &Outgoing, url: &Url) -> Result<Answer, Fault> {
+    async fn send_to(&self, outgoing: &HttpRequest, url: &Url) -> Result<HttpResponse, TransportError> {
         let proxy = self.proxies.for_url(url);
         let client = self.client(url, proxy)?;
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
@@ -127,28 +129,28 @@ impl Transport {
         let response = response.map_err(|error| {
             let help = self.trust.client_help(&authority(url)).filter(|_| is_refused_client(&error));
             let fault = failed(&authority(url), proxy, error);
-            Fault { help: fault.help.or(help), ..fault }
+            TransportError { help: fault.help.or(help), ..fault }
         })?;
         match proxy {
             // Without encryption, it is the proxy that answers so.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
-            _ => Ok(Answer::new(response)),
+            _ => Ok(HttpResponse::new(response)),
         }
     }
 
-    fn redirected(&self, outgoing: &Outgoing, url: &Url, answer: &Answer) -> Result<Option<Url>, Fault> {
+    fn redirected(&self, outgoing: &HttpRequest, url: &Url, answer: &HttpResponse) -> Result<Option<Url>, TransportError> {
         if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
         let Some(location) = answer.header(LOCATION) else { return Ok(None) };
-        let invalid = |_| Fault::misleading(format!("{} redirects to an address that is none", authority(url)));
+        let invalid = |_| TransportError::misleading(format!("{} redirects to an address that is none", authority(url)));
         let next = self.checked(url, url.join(location).map_err(invalid)?)?;
         // The body of a POST may hold a token, and nobody redirects the start of an upload.
         let follow = outgoing.method != Method::POST || same_origin(url, &next);
         Ok(follow.then_some(next))
     }
 
-    fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, Fault> {
+    fn client(&self, url: &Url, proxy: Option<&Proxy>) -> Result<Client, TransportError> {
         let secure = url.scheme() == "https";
         let certificates = if secure { self.trust.folders_of(url) } else { Vec::new() };
         let kind = ClientKind { secure, proxy: proxy.cloned(), certificates };
@@ -221,11 +223,11 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 /// What it means that no answer came.
-fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Fault {
+fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> TransportError {
     let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     let error = match error {
         body::SendError::Silent(silence) => {
-            return Fault::unreachable(format!("{host} said nothing{through} for {} seconds", silence.as_secs()));
+            return TransportError::unreachable(format!("{host} said nothing{through} for {} seconds", silence.as_secs()));
         }
         body::SendError::Http(error) => error.without_url(),
     };
@@ -235,20 +237,20 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Fault {
     }
     match tls_cause(&error) {
         Some(rustls::Error::InvalidMessage(_)) => {
-            Fault::new(Kind::Plain(host.to_owned()), format!("{host} does not speak TLS{through}: {why}"))
+            TransportError::new(TransportErrorKind::Plain(host.to_owned()), format!("{host} does not speak TLS{through}: {why}"))
         }
-        Some(_) => Fault::new(Kind::Untrusted, format!("{host}{through}: {why}")),
+        Some(_) => TransportError::new(TransportErrorKind::Untrusted, format!("{host}{through}: {why}")),
         None if error.is_connect() && error.is_timeout() => {
-            Fault::new(Kind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
+            TransportError::new(TransportErrorKind::NoConnection, format!("no connection to {host} in {} seconds", CONNECT.as_secs()))
         }
-        None if error.is_connect() => Fault::new(Kind::NoConnection, format!("{host}: {why}")),
-        None if error.is_timeout() => Fault::unreachable(format!("{host} did not answer{through} in time")),
-        None => Fault::unreachable(format!("{host}{through}: {why}")),
+        None if error.is_connect() => TransportError::new(TransportErrorKind::NoConnection, format!("{host}: {why}")),
+        None if error.is_timeout() => TransportError::unreachable(format!("{host} did not answer{through} in time")),
+        None => TransportError::unreachable(format!("{host}{through}: {why}")),
     }
 }
 
 /// The fault of a connection that did not come about through a proxy; `None` when the host behind it is at fault.
-fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Option<Fault> {
+fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Option<TransportError> {
     if !error.is_connect() {
         return None;
     }
@@ -267,12 +269,15 @@ fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Op
         why if why.contains("SOCKS error: failed to create underlying connection") => "the proxy does not answer".to_owned(),
         why => why.replace("tunnel error: failed to create underlying connection: ", ""),
     };
-    Some(Fault { help: Some(proxy.cure(host)), ..Fault::new(Kind::NoConnection, format!("{host} through the proxy {proxy}: {why}")) })
+    Some(TransportError {
+        help: Some(proxy.cure(host)),
+        ..TransportError::new(TransportErrorKind::NoConnection, format!("{host} through the proxy {proxy}: {why}"))
+    })
 }
 
-fn login_wanted(host: &str, proxy: &Proxy) -> Fault {
+fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
     let cause = format!("{host} through the proxy {proxy}: the proxy wants a login, or another one (407)");
-    Fault { help: Some(proxy.cure(host)), ..Fault::new(Kind::Refused, cause) }
+    TransportError { help: Some(proxy.cure(host)), ..TransportError::new(TransportErrorKind::Refused, cause) }
 }
 
 /// Whether a server has ended the handshake, as those do that want a certificate of their clients.

@@ -3,25 +3,25 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::body::Body;
+use super::body::RequestBody;
 
 /// A request, ready to be sent more than once.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     /// Headers that nobody but the URL's own server may see.
     pub(crate) private: HeaderMap,
-    pub(crate) body: Body,
+    pub(crate) body: RequestBody,
     /// Whether the server may take all the time it wants: it answers when something happens.
     pub(crate) patient: bool,
 }
 
-impl Outgoing {
+impl HttpRequest {
     /// A request with nothing but an address.
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), private: HeaderMap::new(), body: Body::Empty, patient: false }
+        Self { method, url, headers: HeaderMap::new(), private: HeaderMap::new(), body: RequestBody::Empty, patient: false }
     }
 
     /// Sets a header.
@@ -31,7 +31,7 @@ impl Outgoing {
     }
 
     /// Sets the body.
-    pub(crate) fn body(mut self, body: Body) -> Self {
+    pub(crate) fn body(mut self, body: RequestBody) -> Self {
         self.body = body;
         self
     }

@@ -40,12 +40,12 @@ pub struct Authorities {
 
 /// The authorities, read when they are needed.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct TlsConfig {
     named: Authorities,
     common: OnceLock<Arc<RootCertStore>>,
 }
 
-impl Trust {
+impl TlsConfig {
     pub(super) fn new(named: Authorities) -> Self {
         Self { named, common: OnceLock::new() }
     }
@@ -171,7 +171,7 @@ mod tests {
         for folder in ["docker/reg.test", "docker/reg.test:443", "podman/reg.test", "podman/reg.test:5000", "docker/[2001:db8::1]:5000"] {
             std::fs::create_dir_all(root.path().join(folder)).unwrap();
         }
-        let trust = Trust::new(Authorities { registries: vec![podman, docker], ..Authorities::default() });
+        let trust = TlsConfig::new(Authorities { registries: vec![podman, docker], ..Authorities::default() });
         for (url, expected) in [
             ("https://reg.test/v2/", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"][..]),
             ("https://REG.test:443", &["podman/reg.test", "docker/reg.test", "docker/reg.test:443"]),

@@ -122,7 +122,7 @@ pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
 
 /// What the image's own config says.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct ConfigOptions<'a> {
     /// The platform.
     pub platform: &'a Platform,
     /// The full key.
@@ -146,7 +146,7 @@ pub struct Wanted<'a> {
 }
 
 /// Writes the config of an image upon a base, or upon nothing.
-pub fn config(base: Option<&BaseConfig>, wanted: &Wanted<'_>) -> Blob {
+pub fn config(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Blob {
     let created = rfc3339(wanted.epoch);
     let diff_ids = base.map_or(&[][..], BaseConfig::diff_ids).iter().chain(wanted.layers.iter().map(|(diff_id, _)| diff_id));
     let mut config = json!({
@@ -176,7 +176,7 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-fn run_config(base: Option<&BaseConfig>, wanted: &Wanted<'_>) -> Value {
+fn run_config(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Value {
     const KEPT: [&str; 4] = ["ExposedPorts", "StopSignal", "Volumes", "WorkingDir"];
     let nothing = Value::Null;
     let from_base = base.map_or(&nothing, |base| &base.value["config"]);
@@ -198,7 +198,7 @@ fn run_config(base: Option<&BaseConfig>, wanted: &Wanted<'_>) -> Value {
 
 /// The base's variables in their order, with ours in place of those of the same name and the rest
 /// after them.
-fn env(base: &Value, wanted: &Wanted<'_>) -> Vec<String> {
+fn env(base: &Value, wanted: &ConfigOptions<'_>) -> Vec<String> {
     let mut ours: BTreeMap<&str, &str> = wanted.env.clone();
     ours.remove(IMAGE_ID);
     let mut env = Vec::new();
@@ -215,7 +215,7 @@ fn env(base: &Value, wanted: &Wanted<'_>) -> Vec<String> {
     env
 }
 
-fn labels(base: &Value, wanted: &Wanted<'_>) -> Value {
+fn labels(base: &Value, wanted: &ConfigOptions<'_>) -> Value {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
     // What was not checked of the base says nothing of this image.
     labels.remove(START_CHECK);
@@ -225,7 +225,7 @@ fn labels(base: &Value, wanted: &Wanted<'_>) -> Value {
 }
 
 /// One entry per layer, as engines check. Ours name no path of the host.
-fn history(base: Option<&BaseConfig>, wanted: &Wanted<'_>, created: &str) -> Vec<Value> {
+fn history(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>, created: &str) -> Vec<Value> {
     let unknown = |base: &BaseConfig| base.diff_ids.iter().map(|_| json!({ "created": created, "created_by": "base image" })).collect();
     let mut history = base.map_or_else(Vec::new, |base| base.history().unwrap_or_else(|| unknown(base)));
     history.extend(wanted.layers.iter().map(|(_, made_by)| json!({ "created": created, "created_by": made_by })));
@@ -251,7 +251,7 @@ fn rfc3339(seconds: u64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::layer::Content;
+    use crate::image::layer::BlobSource;
 
     fn base(config: Value) -> BaseConfig {
         let layer = DiffId::of("layer");
@@ -263,8 +263,8 @@ mod tests {
         BaseConfig::read("debian", value.to_string().as_bytes(), 1).unwrap()
     }
 
-    fn wanted(platform: &Platform) -> Wanted<'_> {
-        Wanted {
+    fn wanted(platform: &Platform) -> ConfigOptions<'_> {
+        ConfigOptions {
             platform,
             key: "k".to_owned(),
             env: BTreeMap::new(),
@@ -278,8 +278,8 @@ mod tests {
         }
     }
 
-    fn written(base: Option<&BaseConfig>, wanted: &Wanted<'_>) -> Value {
-        let Content::Bytes(bytes) = config(base, wanted).content else { panic!() };
+    fn written(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Value {
+        let BlobSource::Bytes(bytes) = config(base, wanted).content else { panic!() };
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -297,7 +297,7 @@ mod tests {
     fn the_one_binary_is_the_command_and_the_entrypoint_is_the_specs() {
         let platform = "linux/amd64".parse().unwrap();
         let entrypoint = ["/usr/bin/tini".to_owned(), "--".to_owned()];
-        let wanted = Wanted { command: Some("/union/bin/train".to_owned()), entrypoint: Some(&entrypoint), ..wanted(&platform) };
+        let wanted = ConfigOptions { command: Some("/union/bin/train".to_owned()), entrypoint: Some(&entrypoint), ..wanted(&platform) };
         let config = written(None, &wanted);
         assert_eq!(config["config"]["Cmd"], json!(["/union/bin/train"]));
         assert_eq!(config["config"]["Entrypoint"], json!(["/usr/bin/tini", "--"]));
@@ -307,7 +307,7 @@ mod tests {
     fn variables_of_the_base_stay_unless_the_spec_has_them() {
         let platform = "linux/amd64".parse().unwrap();
         let base = base(json!({ "Env": ["PATH=/usr/bin", "LANG=C", "UNION_IMAGE_ID=old"] }));
-        let wanted = Wanted { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..wanted(&platform) };
+        let wanted = ConfigOptions { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..wanted(&platform) };
         let env = written(Some(&base), &wanted)["config"]["Env"].clone();
         assert_eq!(env, json!(["PATH=/usr/bin", "LANG=C.UTF-8", "A==b=", "UNION_IMAGE_ID=k"]));
     }
@@ -327,7 +327,7 @@ mod tests {
             "ExposedPorts": { "80/tcp": {} }, "Volumes": { "/data": {} }, "StopSignal": "SIGINT",
             "WorkingDir": "/srv", "Labels": { "a": "1", "b": "1", "union.start-check": "skipped" },
         });
-        let wanted = Wanted { labels: BTreeMap::from([("b", "2")]), ..wanted(&platform) };
+        let wanted = ConfigOptions { labels: BTreeMap::from([("b", "2")]), ..wanted(&platform) };
         let config = written(Some(&base(kept.clone())), &wanted)["config"].clone();
         for field in ["ExposedPorts", "Volumes", "StopSignal", "WorkingDir"] {
             assert_eq!(config[field], kept[field]);
@@ -408,7 +408,7 @@ mod tests {
         let mut base = base(json!({ "Env": ["A=b"] }));
         base.value["variant"] = json!("v8");
         let written = base.with_platform(&"linux/s390x".parse().unwrap());
-        let Content::Bytes(bytes) = &written.content else { panic!() };
+        let BlobSource::Bytes(bytes) = &written.content else { panic!() };
         let again = BaseConfig::read("base", bytes, 1).unwrap();
         assert_eq!(
             (again.platform().to_string(), again.variable("A"), again.diff_ids()),

@@ -11,7 +11,7 @@ use object::read::ReadRef;
 use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use super::machine::MachineType;
 
 /// The facts of an executable or a shared library. An image has those of hundreds, so their names are
 /// short where they are kept.
@@ -19,7 +19,7 @@ use super::machine::Machine;
 pub struct Elf {
     /// What it is made for.
     #[serde(rename = "m")]
-    pub machine: Machine,
+    pub machine: MachineType,
     /// The loader that starts it.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
@@ -45,7 +45,7 @@ pub struct Elf {
 
 /// Why there are no facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum ElfError {
     /// The first bytes are others.
     #[error("it is not an ELF file")]
     NotElf,
@@ -71,13 +71,13 @@ impl Elf {
     ///
     /// # Errors
     /// When it is not what a loader would take.
-    pub fn read<'data>(data: impl ReadRef<'data>) -> Result<Self, Unreadable> {
-        let ident = data.read_bytes_at(0, 5).map_err(|()| Unreadable::NotElf)?;
-        let class = ident.strip_prefix(&raw::ELFMAG).ok_or(Unreadable::NotElf)?;
+    pub fn read<'data>(data: impl ReadRef<'data>) -> Result<Self, ElfError> {
+        let ident = data.read_bytes_at(0, 5).map_err(|()| ElfError::NotElf)?;
+        let class = ident.strip_prefix(&raw::ELFMAG).ok_or(ElfError::NotElf)?;
         match raw::FileClass(class[0]) {
-            raw::ELFCLASS32 => Reader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.facts(),
-            raw::ELFCLASS64 => Reader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.facts(),
-            _ => Err(Unreadable::Damaged),
+            raw::ELFCLASS32 => ElfReader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.facts(),
+            raw::ELFCLASS64 => ElfReader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.facts(),
+            _ => Err(ElfError::Damaged),
         }
     }
 
@@ -93,7 +93,7 @@ impl Elf {
     }
 }
 
-struct Reader<'data, H: FileHeader, R> {
+struct ElfReader<'data, H: FileHeader, R> {
     data: R,
     header: &'data H,
     endian: H::Endian,
@@ -118,28 +118,28 @@ struct Dynamic {
     versions: (u64, u64),
 }
 
-impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> Reader<'data, H, R> {
-    fn new(data: R) -> Result<Self, Unreadable> {
-        let header = H::parse(data).map_err(|_| Unreadable::Damaged)?;
-        let endian = header.endian().map_err(|_| Unreadable::Damaged)?;
+impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfReader<'data, H, R> {
+    fn new(data: R) -> Result<Self, ElfError> {
+        let header = H::parse(data).map_err(|_| ElfError::Damaged)?;
+        let endian = header.endian().map_err(|_| ElfError::Damaged)?;
         if !matches!(header.e_type(endian), raw::ET_EXEC | raw::ET_DYN) {
-            return Err(Unreadable::NotLinked);
+            return Err(ElfError::NotLinked);
         }
         if header.e_phnum(endian) > SEGMENTS {
-            return Err(Unreadable::Damaged);
+            return Err(ElfError::Damaged);
         }
-        let segments = header.program_headers(endian, data).map_err(|_| Unreadable::Damaged)?;
+        let segments = header.program_headers(endian, data).map_err(|_| ElfError::Damaged)?;
         Ok(Self { data, header, endian, segments, names: (0, 0), left: NAMES })
     }
 
-    fn facts(mut self) -> Result<Elf, Unreadable> {
+    fn facts(mut self) -> Result<Elf, ElfError> {
         let interpreter = self.interpreter()?;
         let dynamic = self.dynamic()?;
         if dynamic.names > 0 {
             let start = self.offset(dynamic.names)?;
             self.names = (start, start.saturating_add(dynamic.names_size));
         }
-        let machine = Machine {
+        let machine = MachineType {
             number: self.header.e_machine(self.endian).0,
             is_64: self.header.is_class_64(),
             is_little: self.header.is_little_endian(),
@@ -157,23 +157,23 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> Reade
         })
     }
 
-    fn segment(&self, kind: raw::ProgramType, most: u64) -> Result<Option<&'data H::ProgramHeader>, Unreadable> {
+    fn segment(&self, kind: raw::ProgramType, most: u64) -> Result<Option<&'data H::ProgramHeader>, ElfError> {
         match self.segments.iter().find(|segment| segment.p_type(self.endian) == kind) {
-            Some(segment) if segment.p_filesz(self.endian).into() > most => Err(Unreadable::Damaged),
+            Some(segment) if segment.p_filesz(self.endian).into() > most => Err(ElfError::Damaged),
             segment => Ok(segment),
         }
     }
 
-    fn interpreter(&self) -> Result<Option<String>, Unreadable> {
+    fn interpreter(&self) -> Result<Option<String>, ElfError> {
         let Some(segment) = self.segment(raw::PT_INTERP, LENGTH)? else { return Ok(None) };
-        let path = segment.interpreter(self.endian, self.data).map_err(|_| Unreadable::Damaged)?;
+        let path = segment.interpreter(self.endian, self.data).map_err(|_| ElfError::Damaged)?;
         Ok(path.map(|path| String::from_utf8_lossy(path).into_owned()))
     }
 
-    fn dynamic(&self) -> Result<Dynamic, Unreadable> {
+    fn dynamic(&self) -> Result<Dynamic, ElfError> {
         let mut dynamic = Dynamic::default();
         let Some(segment) = self.segment(raw::PT_DYNAMIC, DYNAMIC)? else { return Ok(dynamic) };
-        let entries = segment.data_as_array::<H::Dyn, _>(self.endian, self.data).map_err(|()| Unreadable::Damaged)?;
+        let entries = segment.data_as_array::<H::Dyn, _>(self.endian, self.data).map_err(|()| ElfError::Damaged)?;
         for entry in entries {
             let value = entry.val(self.endian);
             match entry.tag(self.endian) {
@@ -194,7 +194,7 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> Reade
         Ok(dynamic)
     }
 
-    fn versions_needed(&mut self, (address, count): (u64, u64)) -> Result<BTreeMap<String, Vec<String>>, Unreadable> {
+    fn versions_needed(&mut self, (address, count): (u64, u64)) -> Result<BTreeMap<String, Vec<String>>, ElfError> {
         let mut versions = BTreeMap::<String, Vec<String>>::new();
         let mut at = if count > 0 { self.offset(address)? } else { 0 };
         for _ in 0..count {
@@ -219,7 +219,7 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> Reade
         Ok(versions)
     }
 
-    fn versions(&mut self, (address, count): (u64, u64)) -> Result<Vec<String>, Unreadable> {
+    fn versions(&mut self, (address, count): (u64, u64)) -> Result<Vec<String>, ElfError> {
         let mut versions = Vec::new();
         let mut at = if count > 0 { self.offset(address)? } else { 0 };
         for _ in 0..count {
@@ -236,38 +236,38 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> Reade
         Ok(versions)
     }
 
-    fn optional(&mut self, name: Option<u64>) -> Result<Option<String>, Unreadable> {
+    fn optional(&mut self, name: Option<u64>) -> Result<Option<String>, ElfError> {
         name.map(|name| self.name(name)).transpose()
     }
 
-    fn name(&mut self, index: u64) -> Result<String, Unreadable> {
-        self.left = self.left.checked_sub(1).ok_or(Unreadable::Damaged)?;
+    fn name(&mut self, index: u64) -> Result<String, ElfError> {
+        self.left = self.left.checked_sub(1).ok_or(ElfError::Damaged)?;
         let start = self.names.0.saturating_add(index);
         let end = self.names.1.min(start.saturating_add(LENGTH));
-        let end = end.min(self.data.len().map_err(|()| Unreadable::Damaged)?);
-        let name = self.data.read_bytes_at_until(start..end.max(start), 0).map_err(|()| Unreadable::Damaged)?;
+        let end = end.min(self.data.len().map_err(|()| ElfError::Damaged)?);
+        let name = self.data.read_bytes_at_until(start..end.max(start), 0).map_err(|()| ElfError::Damaged)?;
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 
-    fn at<T: object::Pod>(&self, offset: u64) -> Result<&'data T, Unreadable> {
-        self.data.read_at(offset).map_err(|()| Unreadable::Damaged)
+    fn at<T: object::Pod>(&self, offset: u64) -> Result<&'data T, ElfError> {
+        self.data.read_at(offset).map_err(|()| ElfError::Damaged)
     }
 
     /// Where in the file something is that the loader finds by its address.
-    fn offset(&self, address: u64) -> Result<u64, Unreadable> {
+    fn offset(&self, address: u64) -> Result<u64, ElfError> {
         let loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == raw::PT_LOAD);
         let mut found = loaded.filter_map(|segment| {
             let (start, size): (u64, u64) = (segment.p_vaddr(self.endian).into(), segment.p_filesz(self.endian).into());
             let inside = address.checked_sub(start).filter(|inside| *inside < size)?;
             segment.p_offset(self.endian).into().checked_add(inside)
         });
-        found.next().ok_or(Unreadable::Damaged)
+        found.next().ok_or(ElfError::Damaged)
     }
 }
 
 /// The next entry of a list; its last one says 0, and the count then lets nobody look further.
-fn step(at: u64, by: u32) -> Result<u64, Unreadable> {
-    at.checked_add(by.into()).ok_or(Unreadable::Damaged)
+fn step(at: u64, by: u32) -> Result<u64, ElfError> {
+    at.checked_add(by.into()).ok_or(ElfError::Damaged)
 }
 
 #[cfg(test)]

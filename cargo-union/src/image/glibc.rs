@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::index::{FileIndex, Kept, Node};
+use super::index::{FileIndex, FsEntry, IndexedFile};
 
 /// A version such as `2.36`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +14,7 @@ impl Glibc {
     pub fn of(files: &FileIndex) -> Option<Self> {
         let is_it = |path: &&str| path.rsplit('/').next() == Some("libc.so.6");
         let mut libraries = files.paths().filter(is_it).filter_map(|path| match files.find(path)?.1 {
-            Node::File(Some(Kept::Library(facts))) => facts.read(),
+            FsEntry::File(Some(IndexedFile::Library(facts))) => facts.read(),
             _ => None,
         });
         let versions = libraries.next()?.versions;

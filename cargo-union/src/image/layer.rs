@@ -52,12 +52,12 @@ pub struct Blob {
     /// What it is.
     pub descriptor: Descriptor,
     /// Where its bytes are.
-    pub content: Content,
+    pub content: BlobSource,
 }
 
 /// Where a blob's bytes are.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum BlobSource {
     /// In memory: manifests and configs.
     Bytes(Bytes),
     /// In a file of the cache.
@@ -71,22 +71,22 @@ impl Blob {
     pub fn of_bytes(media_type: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Descriptor { media_type: media_type.to_owned(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
-        Self { descriptor, content: Content::Bytes(bytes) }
+        Self { descriptor, content: BlobSource::Bytes(bytes) }
     }
 }
 
 /// A blob whose bytes are on this machine.
 #[derive(Clone, Debug)]
-pub struct Local {
+pub struct LocalBlob {
     /// What it is.
     pub descriptor: Descriptor,
     /// Where its bytes are.
-    pub bytes: Place,
+    pub bytes: BlobLocation,
 }
 
 /// Where the bytes of a local blob are.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum BlobLocation {
     /// In memory.
     Memory(Bytes),
     /// In a file.

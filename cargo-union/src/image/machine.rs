@@ -10,7 +10,7 @@ use super::platform::Platform;
 /// Instruction set, word size and byte order. A program and its libraries agree in all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u16, bool, bool)", into = "(u16, bool, bool)")]
-pub struct Machine {
+pub struct MachineType {
     /// The number of the instruction set, `e_machine`.
     pub number: u16,
     /// Whether addresses have 64 bits.
@@ -20,7 +20,7 @@ pub struct Machine {
 }
 
 /// Architecture of a platform, its machine, and the folder of its libraries on Debian.
-const KNOWN: [(&str, Machine, &str); 9] = [
+const KNOWN: [(&str, MachineType, &str); 9] = [
     ("amd64", machine(elf::EM_X86_64, true, true), "x86_64-linux-gnu"),
     ("arm64", machine(elf::EM_AARCH64, true, true), "aarch64-linux-gnu"),
     ("arm", machine(elf::EM_ARM, false, true), "arm-linux-gnueabihf"),
@@ -32,11 +32,11 @@ const KNOWN: [(&str, Machine, &str); 9] = [
     ("mips64le", machine(elf::EM_MIPS, true, true), "mips64el-linux-gnuabi64"),
 ];
 
-const fn machine(number: elf::Machine, is_64: bool, is_little: bool) -> Machine {
-    Machine { number: number.0, is_64, is_little }
+const fn machine(number: elf::Machine, is_64: bool, is_little: bool) -> MachineType {
+    MachineType { number: number.0, is_64, is_little }
 }
 
-impl Machine {
+impl MachineType {
     /// The machine of a platform; `None` for an architecture that this release does not know.
     pub fn of(platform: &Platform) -> Option<Self> {
         KNOWN.iter().find(|(architecture, ..)| *architecture == platform.architecture).map(|(_, machine, _)| *machine)
@@ -48,7 +48,7 @@ impl Machine {
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for MachineType {
     /// `arm64`, as platforms have it, else the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match KNOWN.iter().find(|(_, machine, _)| machine == self) {
@@ -58,14 +58,14 @@ impl fmt::Display for Machine {
     }
 }
 
-impl From<(u16, bool, bool)> for Machine {
+impl From<(u16, bool, bool)> for MachineType {
     fn from((number, is_64, is_little): (u16, bool, bool)) -> Self {
         Self { number, is_64, is_little }
     }
 }
 
-impl From<Machine> for (u16, bool, bool) {
-    fn from(machine: Machine) -> Self {
+impl From<MachineType> for (u16, bool, bool) {
+    fn from(machine: MachineType) -> Self {
         (machine.number, machine.is_64, machine.is_little)
     }
 }
@@ -77,10 +77,10 @@ mod tests {
 
     #[test]
     fn a_platform_has_its_machine_and_the_machine_its_name() {
-        let machine = Machine::of(&"linux/arm64/v8".parse().unwrap()).unwrap();
+        let machine = MachineType::of(&"linux/arm64/v8".parse().unwrap()).unwrap();
         assert_eq!((machine.to_string().as_str(), machine.multiarch()), ("arm64", Some("aarch64-linux-gnu")));
-        assert_eq!(Machine::of(&"linux/vax".parse().unwrap()), None);
-        let x32 = Machine { is_64: false, ..Machine::of(&"linux/amd64".parse().unwrap()).unwrap() };
+        assert_eq!(MachineType::of(&"linux/vax".parse().unwrap()), None);
+        let x32 = MachineType { is_64: false, ..MachineType::of(&"linux/amd64".parse().unwrap()).unwrap() };
         assert_eq!((x32.to_string().as_str(), x32.multiarch()), ("machine 62 of 32 bits", None));
     }
 }

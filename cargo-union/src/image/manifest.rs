@@ -369,7 +369,7 @@ mod tests {
         let config = Blob::of_bytes(media_type::OCI_CONFIG, "{}");
         let annotations = BTreeMap::from([(KEY.to_owned(), "abc".to_owned())]);
         let manifest = manifest(&config.descriptor, &[], &annotations);
-        let super::super::layer::Content::Bytes(bytes) = &manifest.content else { panic!() };
+        let super::super::layer::BlobSource::Bytes(bytes) = &manifest.content else { panic!() };
         let summary = summary(bytes).unwrap();
         assert_eq!((summary.key.as_deref(), &summary.blobs[..]), (Some("abc"), &[config.descriptor][..]));
     }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use crate::base::error::Result;
 use crate::base::secret::Secret;
-use layer::{Blob, Content, Descriptor, Layer, Local, Place};
+use layer::{Blob, BlobLocation, BlobSource, Descriptor, Layer, LocalBlob};
 use platform::Platform;
 use reference::Repository;
 
@@ -76,7 +76,7 @@ pub struct RawManifest {
 
 /// The user's login at a registry.
 #[derive(Clone, Debug)]
-pub enum Login {
+pub enum RegistryLogin {
     /// User and password.
     Password {
         /// The user.
@@ -98,7 +98,7 @@ pub trait Logins: Send + Sync {
     ///
     /// # Errors
     /// `CredentialsInvalid`, when where logins are kept cannot be read.
-    async fn login(&self, repository: &Repository) -> Result<Option<Login>>;
+    async fn login(&self, repository: &Repository) -> Result<Option<RegistryLogin>>;
 }
 
 /// Where bases come from. Implemented by the registry client, handed to builders by `command`.
@@ -125,12 +125,12 @@ pub trait BaseSource: Send + Sync {
     ///
     /// # Errors
     /// Those of [`blob`](Self::blob).
-    async fn local(&self, blob: &Blob) -> Result<Local> {
+    async fn local(&self, blob: &Blob) -> Result<LocalBlob> {
         let bytes = match &blob.content {
-            Content::Bytes(bytes) => Place::Memory(bytes.clone()),
-            Content::File(path) => Place::File(path.clone()),
-            Content::Remote(repository) => Place::File(self.blob(repository, &blob.descriptor).await?),
+            BlobSource::Bytes(bytes) => BlobLocation::Memory(bytes.clone()),
+            BlobSource::File(path) => BlobLocation::File(path.clone()),
+            BlobSource::Remote(repository) => BlobLocation::File(self.blob(repository, &blob.descriptor).await?),
         };
-        Ok(Local { descriptor: blob.descriptor.clone(), bytes })
+        Ok(LocalBlob { descriptor: blob.descriptor.clone(), bytes })
     }
 }

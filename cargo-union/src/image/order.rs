@@ -8,20 +8,20 @@ use super::platform::Platform;
 
 /// What somebody else is to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct RemoteImageSpec {
     /// The base, pinned by digest.
     pub base: String,
     /// Version of the Python that packages are installed for, `3.12`.
     pub python: String,
     /// What is made upon the base, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<RemoteStep>,
     /// For which platforms.
     pub platforms: Vec<Platform>,
 }
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RemoteStep {
     /// Debian packages are installed.
     Apt(Vec<String>),
     /// Python packages are installed.

@@ -11,7 +11,7 @@ use super::platform::Platform;
 
 /// What is going to happen to one image.
 #[derive(Clone, Debug, Serialize)]
-pub struct Planned {
+pub struct PlannedImage {
     /// The package that declares it.
     pub package: String,
     /// The name of its table.
@@ -27,19 +27,19 @@ pub struct Planned {
     /// The binaries that it carries.
     pub binaries: Vec<String>,
     /// What happens.
-    pub action: Action,
+    pub action: ImageAction,
     /// The digest of what is there already.
     pub digest: Option<Digest>,
     /// What is new since the last results; empty when nothing is known of an earlier image.
-    pub changes: Vec<Change>,
+    pub changes: Vec<InputChange>,
     /// Bytes that will move.
-    pub moves: Moves,
+    pub moves: TransferEstimate,
 }
 
 /// What happens to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Action {
+pub enum ImageAction {
     /// It is there: nothing is compiled, built or sent.
     Reuse,
     /// Nothing has changed, but it is not there: it is sent.
@@ -52,7 +52,7 @@ pub enum Action {
 
 /// One input that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct InputChange {
     /// What a user calls it: `src/main.rs`, `apt-packages`.
     pub input: String,
     /// What it was; `None` when it was not there.
@@ -63,7 +63,7 @@ pub struct Change {
 
 /// Bytes that a publication moves, as far as they are known before the compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Moves {
+pub struct TransferEstimate {
     /// At most this much of base layers; a registry that has them already takes none.
     pub base_at_most: Option<u64>,
     /// About this much of code, going by the last image.
@@ -71,10 +71,10 @@ pub struct Moves {
 }
 
 /// The differences between two sets of inputs, by name.
-pub fn changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Change> {
+pub fn changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<InputChange> {
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
-    changed.map(|name| Change { input: name.clone(), old: old.get(name).cloned(), new: new.get(name).cloned() }).collect()
+    changed.map(|name| InputChange { input: name.clone(), old: old.get(name).cloned(), new: new.get(name).cloned() }).collect()
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
         let inputs = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let old = inputs(&[("same", "1"), ("differs", "1"), ("gone", "1")]);
         let new = inputs(&[("same", "1"), ("differs", "2"), ("came", "3")]);
-        let change = |input: &str, old: Option<&str>, new: Option<&str>| Change {
+        let change = |input: &str, old: Option<&str>, new: Option<&str>| InputChange {
             input: input.to_owned(),
             old: old.map(str::to_owned),
             new: new.map(str::to_owned),

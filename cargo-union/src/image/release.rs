@@ -59,7 +59,7 @@ impl fmt::Display for Release {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::image::index::{Kept, Node};
+    use crate::image::index::{FsEntry, IndexedFile};
 
     #[test]
     fn releases_are_called_as_people_call_them() {
@@ -95,8 +95,8 @@ mod tests {
     fn the_file_is_found_through_its_link() {
         let mut files = FileIndex::default();
         assert_eq!(Release::of(&files), None);
-        files.put("usr/lib/os-release", Node::File(Some(Kept::Text("NAME=Arch\nID=arch".to_owned()))));
-        files.put("etc/os-release", Node::Link("../usr/lib/os-release".to_owned()));
+        files.put("usr/lib/os-release", FsEntry::File(Some(IndexedFile::Text("NAME=Arch\nID=arch".to_owned()))));
+        files.put("etc/os-release", FsEntry::Link("../usr/lib/os-release".to_owned()));
         assert_eq!(Release::of(&files).unwrap().id, "arch");
     }
 }

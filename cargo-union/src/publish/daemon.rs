@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use union_build::diag::Code;
 
-use super::{Existence, Published, Publisher, Reporter, Target, Way, report};
+use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
 use crate::base::error::{Error, Result};
-use crate::engine::{Engine, Engines};
+use crate::engine::{Engine, EngineLocator};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
 
 /// Publishes into a container engine.
 pub struct Daemon {
-    engines: Arc<Engines>,
+    engines: Arc<EngineLocator>,
     source: Arc<dyn BaseSource>,
     reporter: Arc<dyn Reporter>,
 }
 
 impl Daemon {
     /// A publisher into the engine that answers first.
-    pub fn new(engines: Arc<Engines>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
+    pub fn new(engines: Arc<EngineLocator>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         Self { engines, source, reporter }
     }
 
@@ -41,7 +41,7 @@ impl Daemon {
 
 #[async_trait::async_trait]
 impl Publisher for Daemon {
-    async fn existence(&self, target: &Target) -> Result<Existence> {
+    async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         let engine = self.engine_for(&target.platforms).await?;
         let name = target.full_name();
         match engine.inspect(&name).await? {
@@ -52,18 +52,18 @@ impl Publisher for Daemon {
         }
     }
 
-    async fn prepare(&self, target: &Target) -> Result<()> {
+    async fn prepare(&self, target: &ImageTarget) -> Result<()> {
         self.engine_for(&target.platforms).await.map(drop)
     }
 
-    async fn publish(&self, target: &Target, image: &Image, _: bool) -> Result<Published> {
+    async fn publish(&self, target: &ImageTarget, image: &Image, _: bool) -> Result<Published> {
         let platforms: Vec<_> = image.platforms.iter().map(|image| image.platform.clone()).collect();
         let engine = self.engine_for(&platforms).await?;
         let platform = image.platforms.iter().find(|image| image.platform == *engine.platform()).expect("the platform fits");
         let name = target.full_name();
         let loaded = engine.load(platform, &name, &*self.source).await?;
-        loaded.had.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), Way::Present));
-        loaded.sent.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), Way::Upload));
+        loaded.had.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Present));
+        loaded.sent.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Upload));
         let held = engine.inspect(&name).await?.ok_or_else(|| {
             Error::new(Code::EngineFailed, format!("could not load `{name}` in the engine at {}", engine.address()))
                 .because("it took the image and does not have it")

@@ -9,11 +9,11 @@ use std::time::Duration;
 use union_build::diag::Code;
 
 use crate::base::error::Error;
-use crate::http::fault::{Fault, Kind};
+use crate::http::fault::{TransportError, TransportErrorKind};
 
 /// Why something failed.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct RegistryFailure {
     /// The code, in the words of publishing; [`into_base_error`](Self::into_base_error) translates.
     pub(crate) code: Code,
     /// The cause, without what was tried.
@@ -26,7 +26,7 @@ pub(crate) struct Failure {
     pub(crate) pause: Option<Duration>,
 }
 
-impl Failure {
+impl RegistryFailure {
     pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
         Self { code, cause: cause.into(), help: None, again: false, pause: None }
     }
@@ -63,25 +63,27 @@ impl Failure {
 }
 
 /// A fault of the line, in the words of registries.
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        let again = matches!(fault.kind, Kind::NoConnection | Kind::Unreachable);
+impl From<TransportError> for RegistryFailure {
+    fn from(fault: TransportError) -> Self {
+        let again = matches!(fault.kind, TransportErrorKind::NoConnection | TransportErrorKind::Unreachable);
         let (code, help) = match fault.kind {
-            Kind::NoConnection | Kind::Unreachable | Kind::Refused => (Code::RegistryUnreachable, None),
-            Kind::Plain(host) => {
+            TransportErrorKind::NoConnection | TransportErrorKind::Unreachable | TransportErrorKind::Refused => {
+                (Code::RegistryUnreachable, None)
+            }
+            TransportErrorKind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.");
                 (Code::TlsFailed, Some(help))
             }
-            Kind::Untrusted => (Code::TlsFailed, None),
-            Kind::Misleading => (Code::RegistryInvalid, None),
-            Kind::Machine(code) => (code, None),
+            TransportErrorKind::Untrusted => (Code::TlsFailed, None),
+            TransportErrorKind::Misleading => (Code::RegistryInvalid, None),
+            TransportErrorKind::Machine(code) => (code, None),
         };
         Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
     }
 }
 
 /// An error of the machine at hand (a file, the disk) keeps its code.
-impl From<Error> for Failure {
+impl From<Error> for RegistryFailure {
     fn from(error: Error) -> Self {
         Self::new(error.code(), error.chain().join(": ")).help(error.advice())
     }
@@ -99,7 +101,7 @@ mod tests {
             (Code::DigestMismatch, Code::BaseCorrupt),
             (Code::DiskFull, Code::DiskFull),
         ] {
-            assert_eq!(Failure::new(code, "x").into_base_error("y").code(), base);
+            assert_eq!(RegistryFailure::new(code, "x").into_base_error("y").code(), base);
         }
     }
 }

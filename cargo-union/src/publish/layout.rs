@@ -11,11 +11,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use union_build::diag::Code;
 
-use super::{Existence, Published, Publisher, Reporter, Target, Way, report};
+use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft, Lock};
+use crate::base::fs::{self, AtomicFile, FileLock};
 use crate::image::digest::Digest;
-use crate::image::layer::{Descriptor, Local, Place, media_type};
+use crate::image::layer::{BlobLocation, Descriptor, LocalBlob, media_type};
 use crate::image::manifest::{Summary, summary};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
@@ -28,7 +28,7 @@ pub(super) const VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// How many images a layout holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tags {
+pub enum TagPolicy {
     /// The current one: it is the tool's own folder, and what a former image leaves is removed.
     One,
     /// As many as the user puts there: nothing but the tag that is published is touched.
@@ -38,61 +38,61 @@ pub enum Tags {
 /// Publishes into a folder.
 pub struct Layout {
     folder: PathBuf,
-    tags: Tags,
+    tags: TagPolicy,
     source: Arc<dyn BaseSource>,
     reporter: Arc<dyn Reporter>,
 }
 
 impl Layout {
     /// A layout in a folder, which is made when it is absent.
-    pub fn new(folder: impl Into<PathBuf>, tags: Tags, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, tags: TagPolicy, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         Self { folder: folder.into(), tags, source, reporter }
     }
 
-    fn location(&self, target: &Target) -> String {
+    fn location(&self, target: &ImageTarget) -> String {
         format!("oci:{}:{}", self.folder.display(), target.tag)
     }
 }
 
 #[async_trait::async_trait]
 impl Publisher for Layout {
-    async fn existence(&self, target: &Target) -> Result<Existence> {
-        Folder(&self.folder).existence(target)
+    async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
+        LayoutDir(&self.folder).existence(target)
     }
 
-    async fn prepare(&self, _: &Target) -> Result<()> {
-        Folder(&self.folder).check()?;
-        Draft::beside(&self.folder.join("index.json")).map(drop)
+    async fn prepare(&self, _: &ImageTarget) -> Result<()> {
+        LayoutDir(&self.folder).check()?;
+        AtomicFile::beside(&self.folder.join("index.json")).map(drop)
     }
 
-    async fn publish(&self, target: &Target, image: &Image, replace: bool) -> Result<Published> {
-        Folder(&self.folder).check()?;
+    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published> {
+        LayoutDir(&self.folder).check()?;
         let mut local_blobs = Vec::new();
         for blob in image.blobs() {
             local_blobs.push(self.source.local(blob).await?);
         }
         let (folder, tags, target_, reporter) = (self.folder.clone(), self.tags, target.clone(), Arc::clone(&self.reporter));
         let top = image.top().descriptor.clone();
-        let publish = move || Folder(&folder).publish(tags, &target_, &top, &local_blobs, replace, &*reporter);
+        let publish = move || LayoutDir(&folder).publish(tags, &target_, &top, &local_blobs, replace, &*reporter);
         let (digest, sent) = tokio::task::spawn_blocking(publish).await.expect("publishing does not panic")?;
         Ok(Published { digest, location: self.location(target), sent, adopted: digest != image.top().descriptor.digest })
     }
 }
 
 /// The folder itself, without anything asynchronous.
-struct Folder<'a>(&'a Path);
+struct LayoutDir<'a>(&'a Path);
 
-impl Folder<'_> {
+impl LayoutDir<'_> {
     fn publish(
         &self,
-        tags: Tags,
-        target: &Target,
+        tags: TagPolicy,
+        target: &ImageTarget,
         top: &Descriptor,
-        blobs: &[Local],
+        blobs: &[LocalBlob],
         replace: bool,
         reporter: &dyn Reporter,
     ) -> Result<(Digest, u64)> {
-        let _lock = Lock::exclusive(&self.0.join(".union.lock"), || {})?;
+        let _lock = FileLock::exclusive(&self.0.join(".union.lock"), || {})?;
         if !replace {
             // Somebody else may have been first.
             match self.existence(target)? {
@@ -104,14 +104,14 @@ impl Folder<'_> {
         let mut sent = 0;
         for blob in blobs {
             let way = self.put(blob)?;
-            sent += if way == Way::Present { 0 } else { blob.descriptor.size };
+            sent += if way == TransferKind::Present { 0 } else { blob.descriptor.size };
             report(reporter, &blob.descriptor, &self.0.display().to_string(), way);
         }
-        let mut entries = if tags == Tags::One { Vec::new() } else { self.entries()? };
+        let mut entries = if tags == TagPolicy::One { Vec::new() } else { self.entries()? };
         entries.retain(|entry| entry["annotations"][TAG] != json!(target.tag));
         entries.push(entry(top, &[(TAG, &target.tag)]));
         fs::replace(&self.0.join("index.json"), index(entries).as_bytes())?;
-        if tags == Tags::One {
+        if tags == TagPolicy::One {
             self.sweep(blobs)?;
         }
         Ok((top.digest, sent))
@@ -139,7 +139,7 @@ impl Folder<'_> {
         }
     }
 
-    fn existence(&self, target: &Target) -> Result<Existence> {
+    fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         self.check()?;
         let entries = self.entries()?;
         let Some(entry) = entries.into_iter().find(|entry| entry["annotations"][TAG] == json!(target.tag)) else {
@@ -186,20 +186,20 @@ impl Folder<'_> {
         std::fs::metadata(self.blob(&blob.digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == blob.size)
     }
 
-    fn put(&self, blob: &Local) -> Result<Way> {
+    fn put(&self, blob: &LocalBlob) -> Result<TransferKind> {
         if self.has(&blob.descriptor) {
-            return Ok(Way::Present);
+            return Ok(TransferKind::Present);
         }
         let path = self.blob(&blob.descriptor.digest);
         match &blob.bytes {
-            Place::Memory(bytes) => fs::replace(&path, bytes)?,
-            Place::File(from) => link(from, &path)?,
+            BlobLocation::Memory(bytes) => fs::replace(&path, bytes)?,
+            BlobLocation::File(from) => link(from, &path)?,
         }
-        Ok(Way::Upload)
+        Ok(TransferKind::Upload)
     }
 
     /// Removes every blob but these.
-    fn sweep(&self, kept: &[Local]) -> Result<()> {
+    fn sweep(&self, kept: &[LocalBlob]) -> Result<()> {
         let folder = self.0.join("blobs/sha256");
         let kept: BTreeSet<String> = kept.iter().map(|blob| blob.descriptor.digest.hex()).collect();
         for entry in std::fs::read_dir(&folder).map_err(|cause| fs::unreadable(&folder, cause))?.flatten() {
@@ -237,7 +237,7 @@ fn link(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let mut source = std::fs::File::open(from).map_err(|cause| fs::unreadable(from, cause))?;
-    let mut draft = Draft::beside(to)?;
+    let mut draft = AtomicFile::beside(to)?;
     io::copy(&mut source, &mut draft).map_err(|cause| fs::unwritable(to, cause))?;
     draft.keep(to)
 }

@@ -23,7 +23,7 @@ use crate::image::reference::ImageRef;
 
 /// Under which name an image is published, and what is expected to be there.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ImageTarget {
     /// The image's bare name, for a layout or an engine without a registry.
     pub name: String,
     /// The tag.
@@ -38,7 +38,7 @@ pub struct Target {
     pub known: Option<Digest>,
 }
 
-impl Target {
+impl ImageTarget {
     /// Its name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
     fn full_name(&self) -> String {
         self.reference.as_ref().map_or_else(|| format!("{}:{}", self.name, self.tag), ToString::to_string)
@@ -75,19 +75,19 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// When the place cannot say: denied, unreachable, not understood; and `TagTaken` when the tag
     /// holds something else.
-    async fn existence(&self, target: &Target) -> Result<Existence>;
+    async fn existence(&self, target: &ImageTarget) -> Result<Existence>;
 
     /// Finds out, before anything is compiled, whether publishing would be refused.
     ///
     /// # Errors
     /// What [`publish`](Self::publish) would end with.
-    async fn prepare(&self, target: &Target) -> Result<()>;
+    async fn prepare(&self, target: &ImageTarget) -> Result<()>;
 
     /// Sends an image: blobs, manifests, then the name. With `replace`, a name that is taken moves.
     ///
     /// # Errors
     /// When the place refuses or fails; the name is then as it was.
-    async fn publish(&self, target: &Target, image: &Image, replace: bool) -> Result<Published>;
+    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published>;
 }
 
 /// What a publisher tells while it works; the user interface listens.
@@ -121,7 +121,7 @@ pub struct Transfer<'a> {
     /// Where it goes or comes from.
     pub place: &'a str,
     /// In which way.
-    pub way: Way,
+    pub way: TransferKind,
     /// Bytes so far.
     pub done: u64,
     /// Bytes in all.
@@ -130,7 +130,7 @@ pub struct Transfer<'a> {
 
 /// In which way a blob gets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum TransferKind {
     /// It is read from a registry.
     Download,
     /// It is sent.
@@ -142,7 +142,7 @@ pub enum Way {
 }
 
 /// Tells that a blob is at its place, and how it got there.
-fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: Way) {
+fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: TransferKind) {
     reporter.transfer(&Transfer { digest: blob.digest, place, way, done: blob.size, total: blob.size });
 }
 

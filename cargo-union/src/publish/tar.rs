@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::layout::{TAG, VERSION, entry, index};
-use super::{Existence, Published, Publisher, Reporter, Target, Way, report};
+use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
 use crate::base::error::Result;
-use crate::base::fs::{self, Draft};
-use crate::engine::archive::{Archive, blob_path, list};
+use crate::base::fs::{self, AtomicFile};
+use crate::engine::archive::{ImageArchive, blob_path, list};
 use crate::image::digest::Digest;
-use crate::image::layer::{Descriptor, Local};
+use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::summary;
 use crate::image::{BaseSource, Image};
 
@@ -34,22 +34,22 @@ impl TarFile {
 #[async_trait::async_trait]
 impl Publisher for TarFile {
     /// A file that holds something else is simply not the image: it will be replaced.
-    async fn existence(&self, target: &Target) -> Result<Existence> {
+    async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         Ok(held(&self.path, target).map_or(Existence::Missing, Existence::Found))
     }
 
-    async fn prepare(&self, _: &Target) -> Result<()> {
-        Draft::beside(&self.path).map(drop)
+    async fn prepare(&self, _: &ImageTarget) -> Result<()> {
+        AtomicFile::beside(&self.path).map(drop)
     }
 
-    async fn publish(&self, target: &Target, image: &Image, _: bool) -> Result<Published> {
+    async fn publish(&self, target: &ImageTarget, image: &Image, _: bool) -> Result<Published> {
         let mut local_blobs = Vec::new();
         for blob in image.blobs() {
             local_blobs.push(self.source.local(blob).await?);
         }
         let (path, target, image_, sources) = (self.path.clone(), target.clone(), image.clone(), local_blobs.clone());
         let write = move || -> Result<u64> {
-            let mut to = BufWriter::with_capacity(1 << 18, Draft::beside(&path)?);
+            let mut to = BufWriter::with_capacity(1 << 18, AtomicFile::beside(&path)?);
             let written = write(&mut to, &image_, &target, &sources).and_then(|()| to.flush());
             written.map_err(|cause| fs::unwritable(&path, cause))?;
             let draft = to.into_inner().map_err(|failed| fs::unwritable(&path, failed.into_error()))?;
@@ -59,15 +59,15 @@ impl Publisher for TarFile {
         };
         let sent = tokio::task::spawn_blocking(write).await.expect("writing a tar does not panic")?;
         let location = format!("tar:{}", self.path.display());
-        local_blobs.iter().for_each(|blob| report(&*self.reporter, &blob.descriptor, &location, Way::Upload));
+        local_blobs.iter().for_each(|blob| report(&*self.reporter, &blob.descriptor, &location, TransferKind::Upload));
         Ok(Published { digest: image.top().descriptor.digest, location, sent, adopted: false })
     }
 }
 
 /// Writes the files of an OCI layout, with Docker's list of images beside them.
-fn write(to: impl Write, image: &Image, target: &Target, blobs: &[Local]) -> io::Result<()> {
+fn write(to: impl Write, image: &Image, target: &ImageTarget, blobs: &[LocalBlob]) -> io::Result<()> {
     let name = target.full_name();
-    let mut archive = Archive::new(to);
+    let mut archive = ImageArchive::new(to);
     archive.bytes("oci-layout", VERSION.as_bytes())?;
     // Containerd and podman take the whole name from this annotation; the tag alone is OCI's.
     let annotations = [("io.containerd.image.name", &*engine_name(&name)), (TAG, &target.tag)];
@@ -89,7 +89,7 @@ fn engine_name(name: &str) -> String {
 
 /// The digest of the image in a file, if it is the expected one. The file was put in place whole, so
 /// its beginning speaks for the rest.
-fn held(path: &Path, target: &Target) -> Option<Digest> {
+fn held(path: &Path, target: &ImageTarget) -> Option<Digest> {
     let mut archive = tar::Archive::new(io::BufReader::new(File::open(path).ok()?));
     let mut top: Option<Descriptor> = None;
     for entry in archive.entries().ok()? {

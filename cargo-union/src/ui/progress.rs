@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ui, bytes};
 use crate::image::digest::Digest;
-use crate::publish::{Transfer, Way};
+use crate::publish::{Transfer, TransferKind};
 use crate::{build, publish, workspace};
 
 /// Blobs that take less than this are not worth a bar.
@@ -19,7 +19,7 @@ const WORTH_A_BAR: u64 = 1_000_000;
 pub(super) struct Bars {
     shown: MultiProgress,
     terminal: bool,
-    moving: Mutex<HashMap<(Digest, Way), ProgressBar>>,
+    moving: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
 }
 
 impl Bars {
@@ -49,7 +49,7 @@ impl Bars {
         }
         let bar = moving.entry(key).or_insert_with(|| {
             let bar = self.shown.add(ProgressBar::new(transfer.total));
-            let verb = if transfer.way == Way::Download { "Fetching" } else { "Pushing" };
+            let verb = if transfer.way == TransferKind::Download { "Fetching" } else { "Pushing" };
             let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}");
             bar.set_style(style.expect("the template is valid").progress_chars("=> "));
             bar.set_prefix(verb);
@@ -83,9 +83,9 @@ impl publish::Reporter for Ui {
         let blob = &transfer.digest.hex()[..12];
         let size = bytes(transfer.total);
         match transfer.way {
-            Way::Upload | Way::Download => {
+            TransferKind::Upload | TransferKind::Download => {
                 if transfer.done == 0 {
-                    let (verb, word) = if transfer.way == Way::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
+                    let (verb, word) = if transfer.way == TransferKind::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
                     let what = format!("{blob} ({size}) {word} {}", transfer.place);
                     if transfer.total >= WORTH_A_BAR { self.status(verb, what) } else { self.detail(verb, what) }
                 }
@@ -94,9 +94,13 @@ impl publish::Reporter for Ui {
                     self.bars.advance(transfer);
                 }
             }
-            Way::Mount if transfer.done == transfer.total => self.detail("Mounted", format!("{blob} ({size}) at {}", transfer.place)),
-            Way::Present if transfer.done == transfer.total => self.detail("Present", format!("{blob} ({size}) at {}", transfer.place)),
-            Way::Mount | Way::Present => {}
+            TransferKind::Mount if transfer.done == transfer.total => {
+                self.detail("Mounted", format!("{blob} ({size}) at {}", transfer.place))
+            }
+            TransferKind::Present if transfer.done == transfer.total => {
+                self.detail("Present", format!("{blob} ({size}) at {}", transfer.place))
+            }
+            TransferKind::Mount | TransferKind::Present => {}
         }
     }
 }

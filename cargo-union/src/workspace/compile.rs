@@ -16,42 +16,42 @@ use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
 use super::config;
-use super::coverage::{self, Findings};
+use super::coverage::{self, CoverageFindings};
 use super::features::Features;
-use super::freshness::{Checked, Freshness};
+use super::freshness::{Freshness, FreshnessCheck};
 use super::linker::Linker;
 use super::linking::LinkFailure;
-use super::{Call, CodeInputs, CompileSettings, Linkage, Method, Package, Reporter, Snapshot, Workshop};
+use super::{CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter, Snapshot, WorkspacePackage};
 use crate::base::error::{Error, Result};
-use crate::base::process::{Environment, Failed};
+use crate::base::process::{Environment, ProcessFailure};
 
 /// What is compiled.
 #[derive(Clone, Debug)]
-pub struct Job<'a> {
+pub struct CargoJob<'a> {
     /// The packages, at least one. Several have no features of their own choice, and no binary of the same name.
-    pub members: Vec<Member<'a>>,
+    pub members: Vec<JobMember<'a>>,
     /// The target, always explicit: flags then never reach build scripts and macros.
     pub target: &'a str,
     /// How.
     pub settings: &'a CompileSettings,
     /// With what.
-    pub method: &'a Method,
+    pub method: &'a CompileBackend,
     /// Seconds since 1970 that build scripts shall take for now.
     pub source_date_epoch: u64,
 }
 
 /// A package that is compiled.
 #[derive(Clone, Debug)]
-pub struct Member<'a> {
+pub struct JobMember<'a> {
     /// The package.
-    pub package: &'a Package,
+    pub package: &'a WorkspacePackage,
     /// All binaries that its images of the job's settings carry.
     pub binaries: BTreeSet<String>,
     /// The inputs of those images.
     pub inputs: Vec<&'a CodeInputs>,
 }
 
-impl Job<'_> {
+impl CargoJob<'_> {
     /// The packages' names, as a sentence has them.
     fn names(&self) -> String {
         const SHOWN: usize = 3;
@@ -63,9 +63,9 @@ impl Job<'_> {
 
 /// What cargo has made, or found to be there.
 #[derive(Clone, Debug, Default)]
-pub struct Compiled {
-    pub(super) units: Vec<Unit>,
-    pub(super) scripts: Vec<Script>,
+pub struct CompiledUnits {
+    pub(super) units: Vec<CompiledUnit>,
+    pub(super) scripts: Vec<BuildScriptRun>,
     /// The features that each package was compiled with.
     pub(super) features: Features,
     /// Where cargo puts executables, and what it links them from.
@@ -74,12 +74,12 @@ pub struct Compiled {
 
 /// One result of the compiler.
 #[derive(Clone, Debug)]
-pub(super) struct Unit {
+pub(super) struct CompiledUnit {
     /// The package id.
     pub(super) package: String,
     /// Name of the target.
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: UnitKind,
     /// The file.
     pub(super) path: PathBuf,
     /// The directory of what it was linked from, and of the compiler's notes on it.
@@ -90,7 +90,7 @@ pub(super) struct Unit {
 
 /// What a unit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum UnitKind {
     Binary,
     /// A library, or a procedural macro.
     Library,
@@ -100,7 +100,7 @@ pub(super) enum Kind {
 
 /// A build script that was run, in this compile or in an earlier one.
 #[derive(Clone, Debug)]
-pub(super) struct Script {
+pub(super) struct BuildScriptRun {
     /// The package id.
     pub(super) package: String,
     /// Its `OUT_DIR`.
@@ -109,10 +109,10 @@ pub(super) struct Script {
     pub(super) sets: BTreeSet<String>,
 }
 
-impl Compiled {
+impl CompiledUnits {
     /// The executables of a package, by name.
-    pub fn executables(&self, package: &Package) -> BTreeMap<String, PathBuf> {
-        let of = self.units.iter().filter(|unit| unit.kind == Kind::Binary && unit.package == package.id);
+    pub fn executables(&self, package: &WorkspacePackage) -> BTreeMap<String, PathBuf> {
+        let of = self.units.iter().filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
         of.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
     }
 
@@ -122,7 +122,7 @@ impl Compiled {
     }
 
     /// The file that the package's build script generated from the hand-over, when there is one.
-    pub fn generated_file(&self, package: &Package) -> Option<PathBuf> {
+    pub fn generated_file(&self, package: &WorkspacePackage) -> Option<PathBuf> {
         let script = self.scripts.iter().find(|script| script.package == package.id)?;
         let file = script.out_dir.join("union_images.rs");
         file.is_file().then_some(file)
@@ -139,10 +139,10 @@ impl Compiled {
 /// `InputNotCovered`, `ToolMissing`.
 pub async fn compile(
     snapshot: &Snapshot<'_>,
-    job: &Job<'_>,
-    workshop: &dyn Workshop,
+    job: &CargoJob<'_>,
+    workshop: &dyn CargoRunner,
     reporter: &dyn Reporter,
-) -> Result<(Compiled, Vec<Findings>)> {
+) -> Result<(CompiledUnits, Vec<CoverageFindings>)> {
     for outside in elsewhere(snapshot, job) {
         let (name, folder) = (&outside.name, outside.folder.display());
         reporter.note(&format!(
@@ -155,7 +155,7 @@ pub async fn compile(
         let (compiled, result) = run_cargo(snapshot, job, workshop, reporter).await?;
         let (mut findings, mut again) = (Vec::new(), BTreeSet::new());
         for member in &job.members {
-            let checked = Checked::new(job.settings, &member.inputs);
+            let checked = FreshnessCheck::new(job.settings, &member.inputs);
             if result.is_err() {
                 freshness.record(snapshot, &checked, &compiled, &BTreeSet::new())?;
                 continue;
@@ -182,10 +182,10 @@ pub async fn compile(
 
 /// The local packages whose paths differ from checkout to checkout: dependencies outside of the workspace, and members
 /// beside its root.
-fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a Job<'_>) -> impl Iterator<Item = &'a Package> {
+fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iterator<Item = &'a WorkspacePackage> {
     let locals = job.members.iter().filter_map(|member| member.inputs.first()).flat_map(|inputs| &inputs.packages);
     let beside = locals.map(|local| &local.package).filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
-    let all: BTreeMap<&str, &Package> = beside.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
+    let all: BTreeMap<&str, &WorkspacePackage> = beside.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
     all.into_values()
 }
 
@@ -196,19 +196,19 @@ fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a Job<'_>) -> impl Iterator<
 /// `ToolMissing`.
 pub(super) async fn run_cargo(
     snapshot: &Snapshot<'_>,
-    job: &Job<'_>,
-    workshop: &dyn Workshop,
+    job: &CargoJob<'_>,
+    workshop: &dyn CargoRunner,
     reporter: &dyn Reporter,
-) -> Result<(Compiled, Result<()>)> {
+) -> Result<(CompiledUnits, Result<()>)> {
     let workspace = snapshot.workspace;
     job.members.iter().for_each(|member| reporter.compiling(&member.package.name, job.target));
-    let call = Call {
+    let call = CargoInvocation {
         program: snapshot.cargo.program.clone(),
         folder: workspace.root.clone(),
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = Compiled { directories: snapshot.directories(job.method), ..Compiled::default() };
+    let mut compiled = CompiledUnits { directories: snapshot.directories(job.method), ..CompiledUnits::default() };
     let began = SystemTime::now();
     let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
     let ended = ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)));
@@ -216,7 +216,7 @@ pub(super) async fn run_cargo(
     Ok((compiled, result))
 }
 
-fn check_made(compiled: &Compiled, member: &Member<'_>) -> Result<()> {
+fn check_made(compiled: &CompiledUnits, member: &JobMember<'_>) -> Result<()> {
     let made = compiled.executables(member.package);
     let Some(missing) = member.binaries.iter().find(|name| !made.contains_key(*name)) else { return Ok(()) };
     Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", member.package.name)))
@@ -226,7 +226,12 @@ fn check_made(compiled: &Compiled, member: &Member<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `CompileFailed` with cargo's own words; `ToolMissing`.
-pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BTreeSet<String>, workshop: &dyn Workshop) -> Result<()> {
+pub(super) async fn forget(
+    snapshot: &Snapshot<'_>,
+    job: &CargoJob<'_>,
+    packages: &BTreeSet<String>,
+    workshop: &dyn CargoRunner,
+) -> Result<()> {
     let cargo = snapshot.cargo;
     let mut arguments: Vec<OsString> = vec!["clean".into(), "--quiet".into()];
     arguments.push(if cargo.frozen { "--frozen" } else { "--locked" }.into());
@@ -235,7 +240,7 @@ pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BT
     arguments.extend(["--target".into(), job.target.into(), "--profile".into(), job.settings.profile.as_str().into()]);
     let directory = job.method.folder(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());
     arguments.extend(["--target-dir".into(), directory.into()]);
-    let call = Call {
+    let call = CargoInvocation {
         program: cargo.program.clone(),
         folder: snapshot.workspace.root.clone(),
         environment: environment(snapshot, job).await?,
@@ -246,7 +251,7 @@ pub(super) async fn forget(snapshot: &Snapshot<'_>, job: &Job<'_>, packages: &BT
         .map_err(|failed| Error::new(Code::CompileFailed, format!("could not remove what was compiled of {}", job.names())).because(failed))
 }
 
-async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environment> {
+async fn environment(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Result<Environment> {
     let mut environment = snapshot.environment(job.settings);
     let mut flags = snapshot.user_rustflags(&environment, job.target).await?;
     flags.extend(snapshot.own_rustflags(job.target, job.settings.linkage));
@@ -258,7 +263,7 @@ async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environme
     environment.set("CARGO_INCREMENTAL", "0");
     // Relative ones would be read from another folder than the user's, here and in build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
-    if let (Method::Host, Linker::Cross { program, .. }) = (job.method, snapshot.linker(&environment, job.target)) {
+    if let (CompileBackend::Host, Linker::Cross { program, .. }) = (job.method, snapshot.linker(&environment, job.target)) {
         environment.set(config::variable(job.target, "LINKER"), program);
     }
     if let Some(folder) = snapshot.build_directory(job.method) {
@@ -267,7 +272,7 @@ async fn environment(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Result<Environme
     Ok(environment)
 }
 
-fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
+fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
     let (settings, profile) = (job.settings, &job.settings.profile);
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
@@ -287,7 +292,7 @@ fn arguments(snapshot: &Snapshot<'_>, job: &Job<'_>) -> Vec<OsString> {
     all
 }
 
-impl Compiled {
+impl CompiledUnits {
     fn read(&mut self, line: &str) {
         // Lines of programs that cargo starts may stand between its own.
         match serde_json::from_str(line) {
@@ -297,19 +302,19 @@ impl Compiled {
             }
             Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
                 let sets = env.into_iter().map(|(name, _)| name).collect();
-                self.scripts.push(Script { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
+                self.scripts.push(BuildScriptRun { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
             }
             _ => {}
         }
     }
 }
 
-fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit> {
+fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<CompiledUnit> {
     let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
     let kind = match () {
-        () if of(TargetKind::Bin) => Kind::Binary,
-        () if of(TargetKind::CustomBuild) => Kind::Script,
-        () => Kind::Library,
+        () if of(TargetKind::Bin) => UnitKind::Binary,
+        () if of(TargetKind::CustomBuild) => UnitKind::Script,
+        () => UnitKind::Library,
     };
     let path = match artifact.executable {
         Some(path) => path,
@@ -324,14 +329,14 @@ fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<Unit
     let path = path.into_std_path_buf();
     let profile = path.parent()?;
     let linked_in = match kind {
-        Kind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
-        Kind::Library | Kind::Script => profile.to_owned(),
+        UnitKind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
+        UnitKind::Library | UnitKind::Script => profile.to_owned(),
     };
-    Some(Unit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
+    Some(CompiledUnit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
 }
 
 /// An error with advice that fits what failed.
-fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
+fn failure(failed: ProcessFailure, job: &CargoJob<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
     let what = format!("{} for {}", job.names(), job.target);
@@ -356,12 +361,12 @@ fn failure(failed: Failed, job: &Job<'_>, linking: impl FnOnce() -> Option<LinkF
 impl Snapshot<'_> {
     /// Where cargo puts what lies between, when that is not below the target directory. What one method has made is
     /// nothing for another.
-    fn build_directory(&self, method: &Method) -> Option<PathBuf> {
+    fn build_directory(&self, method: &CompileBackend) -> Option<PathBuf> {
         let directory = &self.workspace.build_directory;
         (*directory != self.workspace.target_directory).then(|| method.folder(directory).unwrap_or_else(|| directory.clone()))
     }
 
-    fn directories(&self, method: &Method) -> (PathBuf, PathBuf) {
+    fn directories(&self, method: &CompileBackend) -> (PathBuf, PathBuf) {
         let target = method.folder(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
         (target.clone(), self.build_directory(method).unwrap_or(target))
     }

@@ -18,7 +18,7 @@ use crate::base::fs;
 use crate::base::process::Environment;
 
 /// For what the configuration is read.
-pub(super) struct Reading<'a> {
+pub(super) struct ConfigInputOptions<'a> {
     /// The targets that are compiled for.
     pub(super) triples: &'a [&'a str],
     /// Takes from a text what differs from checkout to checkout.
@@ -31,12 +31,12 @@ pub(super) struct Reading<'a> {
 
 /// The merged configuration.
 #[derive(Debug, Default)]
-pub(super) struct Config {
+pub(super) struct CargoConfig {
     table: Table,
     files: Vec<(PathBuf, Table)>,
 }
 
-impl Config {
+impl CargoConfig {
     /// Reads the files that concern a workspace.
     ///
     /// # Errors
@@ -121,8 +121,8 @@ impl Config {
     /// Everything else that reaches the compiler, by the name a user would call it. Paths are made
     /// portable by `portable`; values of environment variables are only hashed. A container sees the
     /// files, but neither the linkers nor the wrappers that this machine's variables name.
-    pub(super) fn inputs(&self, environment: &Environment, from: &Reading<'_>) -> Vec<(String, Value)> {
-        let Reading { triples, portable, declared, in_container } = from;
+    pub(super) fn inputs(&self, environment: &Environment, from: &ConfigInputOptions<'_>) -> Vec<(String, Value)> {
+        let ConfigInputOptions { triples, portable, declared, in_container } = from;
         let mut inputs = Vec::new();
         let mut add =
             |name: String, value: &Toml| inputs.push((format!("cargo config: {name}"), hash(&canonical(&portable_toml(value, portable)))));
@@ -270,15 +270,15 @@ mod tests {
 
     const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
-    fn config(text: &str) -> Config {
-        Config { table: text.parse().unwrap(), files: Vec::new() }
+    fn config(text: &str) -> CargoConfig {
+        CargoConfig { table: text.parse().unwrap(), files: Vec::new() }
     }
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
-    fn flags(config: &Config, variables: &[(&str, &str)]) -> String {
+    fn flags(config: &CargoConfig, variables: &[(&str, &str)]) -> String {
         config.rustflags(&environment(variables), TRIPLE, |cfg| cfg == "cfg(unix)").join(" ")
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let mut cargo = Cargo::new(&root, Environment::default());
         cargo.environment.set("CARGO_HOME", folder.path().join("home"));
         fs::replace(&folder.path().join("home/config.toml"), b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n").unwrap();
-        let config = Config::load(&cargo, &root).unwrap();
+        let config = CargoConfig::load(&cargo, &root).unwrap();
         assert_eq!(flags(&config, &[]), "-Ahome -Aout -Ain");
         assert_eq!(config.program(&["build", "rustc"]), Some(folder.path().join("tools/rustc")));
     }
@@ -322,7 +322,7 @@ mod tests {
         );
         write("one.toml", "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n");
         write("two.toml", "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n");
-        let config = Config::load(&Cargo::new(folder.path(), Environment::default()), folder.path()).unwrap();
+        let config = CargoConfig::load(&Cargo::new(folder.path(), Environment::default()), folder.path()).unwrap();
         assert_eq!((flags(&config, &[]).as_str(), config.program(&["build", "rustc"])), ("-Aone -Atwo -Ain", Some("two".into())));
     }
 
@@ -341,13 +341,13 @@ mod tests {
         assert_eq!(names(&config, &[]), ["cargo config: target.x86_64-unknown-linux-gnu", "rustc-wrapper = c"]);
     }
 
-    fn reading() -> Reading<'static> {
+    fn reading() -> ConfigInputOptions<'static> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
-        Reading { triples: &[TRIPLE], portable: &|text| text.to_owned(), declared: &NONE, in_container: false }
+        ConfigInputOptions { triples: &[TRIPLE], portable: &|text| text.to_owned(), declared: &NONE, in_container: false }
     }
 
     /// The names of the inputs, and of programs the values.
-    fn names(config: &Config, variables: &[(&str, &str)]) -> Vec<String> {
+    fn names(config: &CargoConfig, variables: &[(&str, &str)]) -> Vec<String> {
         let inputs = config.inputs(&environment(variables), &reading()).into_iter();
         inputs
             .map(|(name, value)| match value {

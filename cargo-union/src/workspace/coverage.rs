@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use union_build::diag::Code;
 
-use super::compile::{Compiled, Kind, Script};
+use super::compile::{BuildScriptRun, CompiledUnits, UnitKind};
 use super::freshness::Freshness;
 use super::inputs::PackageInputs;
-use super::sources::{Sources, relative};
-use super::{AllLearned, CodeInputs, Learned, Package, Snapshot, depinfo};
+use super::sources::{SourceFiles, relative};
+use super::{AllLearned, CodeInputs, LearnedInputs, Snapshot, WorkspacePackage, depinfo};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -22,14 +22,14 @@ mod variables;
 
 /// What a compile that is otherwise in order has shown.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct CoverageFindings {
     /// Everything that the local packages depend on beyond their own files, by package.
     pub learned: AllLearned,
     /// Files outside of the repository that the compiler read.
     pub outside: BTreeSet<PathBuf>,
 }
 
-impl Findings {
+impl CoverageFindings {
     /// Adds what another compile has shown.
     pub fn merge(&mut self, other: Self) {
         for (name, learned) in other.learned {
@@ -43,7 +43,7 @@ impl Findings {
     /// When it is written, files and variables of `complete` that no compile names any more are left out. Other
     /// packages may be read in another way by the binaries of somebody else.
     pub fn beyond(&self, known: &AllLearned, complete: Option<&str>) -> Option<(AllLearned, Vec<String>)> {
-        let (mut all, mut words, nothing) = (known.clone(), Vec::new(), Learned::default());
+        let (mut all, mut words, nothing) = (known.clone(), Vec::new(), LearnedInputs::default());
         for (name, learned) in &self.learned {
             let before = known.get(name).unwrap_or(&nothing);
             let new = learned.beyond(before);
@@ -71,24 +71,24 @@ impl Findings {
 /// `InputNotCovered` for a file that an image excludes; `FileUnreadable`.
 pub(super) fn examine(
     snapshot: &Snapshot<'_>,
-    package: &Package,
+    package: &WorkspacePackage,
     inputs: &[&CodeInputs],
-    compiled: &Compiled,
+    compiled: &CompiledUnits,
     freshness: &Freshness,
-) -> Result<(Findings, BTreeSet<String>)> {
+) -> Result<(CoverageFindings, BTreeSet<String>)> {
     let Some(first) = inputs.first() else { return Ok(Default::default()) };
     let mut examination = Examination {
         snapshot,
         inputs,
         covered: covered(snapshot, inputs),
         exempt: snapshot.not_inputs(),
-        findings: Findings::default(),
+        findings: CoverageFindings::default(),
         unclear: BTreeSet::new(),
     };
     let is_local = |id: &str| first.packages.iter().any(|local| local.package.id == id);
     let mut attributed = BTreeSet::new();
     for local in &first.packages {
-        let read = Read::of(snapshot, local, compiled, freshness)?;
+        let read = ReadFiles::of(snapshot, local, compiled, freshness)?;
         examination.package(local, &read)?;
         attributed.extend(read.files);
     }
@@ -96,7 +96,7 @@ pub(super) fn examine(
         // What cargo names for the executables, and nobody above has: it belongs to the package that is built.
         let mut files = executables_files(snapshot, inputs, compiled, package)?;
         files.retain(|file| !attributed.contains(file));
-        examination.package(built, &Read { files, ..Read::default() })?;
+        examination.package(built, &ReadFiles { files, ..ReadFiles::default() })?;
         let names = variables::of_others(snapshot, compiled, &is_local)?;
         examination.findings.learned.entry(package.name.clone()).or_default().variables.extend(names);
     }
@@ -105,7 +105,7 @@ pub(super) fn examine(
 
 /// What was read for one package.
 #[derive(Default)]
-struct Read {
+struct ReadFiles {
     /// Files and directories, absolute.
     files: BTreeSet<PathBuf>,
     variables: BTreeSet<String>,
@@ -115,17 +115,17 @@ struct Read {
     script: Option<(SystemTime, bool)>,
 }
 
-impl Read {
-    fn of(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &Compiled, freshness: &Freshness) -> Result<Self> {
+impl ReadFiles {
+    fn of(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
         let mut read = Self::default();
         let package = &local.package;
-        let scripts: Vec<&Script> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
+        let scripts: Vec<&BuildScriptRun> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
         let set: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
         let root = &snapshot.workspace.root;
         for unit in compiled.units.iter().filter(|unit| unit.package == package.id) {
             let notes = depinfo::notes_of(unit)?;
             read.files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(root, Path::new(file))));
-            let is_script = unit.kind == Kind::Script;
+            let is_script = unit.kind == UnitKind::Script;
             let names = depinfo::variables(&notes).filter(|name| !set.contains(name) && !variables::is_none_of_ours(name, is_script));
             read.variables.extend(names.map(str::to_owned));
         }
@@ -151,13 +151,13 @@ struct Examination<'a> {
     /// The files that the keys hold, under every name.
     covered: BTreeSet<PathBuf>,
     exempt: Vec<PathBuf>,
-    findings: Findings,
+    findings: CoverageFindings,
     unclear: BTreeSet<String>,
 }
 
 impl Examination<'_> {
-    fn package(&mut self, local: &Arc<PackageInputs>, read: &Read) -> Result<()> {
-        let mut learned = Learned { variables: read.variables.clone(), whole: read.is_watched_whole, ..Learned::default() };
+    fn package(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles) -> Result<()> {
+        let mut learned = LearnedInputs { variables: read.variables.clone(), whole: read.is_watched_whole, ..LearnedInputs::default() };
         for file in &read.files {
             self.file(local, read, file, &mut learned)?;
         }
@@ -168,7 +168,7 @@ impl Examination<'_> {
         Ok(())
     }
 
-    fn file(&mut self, local: &Arc<PackageInputs>, read: &Read, file: &Path, learned: &mut Learned) -> Result<()> {
+    fn file(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles, file: &Path, learned: &mut LearnedInputs) -> Result<()> {
         let (snapshot, folder) = (self.snapshot, &local.package.folder);
         let repository = snapshot.sources.repository_of(&local.package);
         if self.exempt.iter().any(|directory| file.starts_with(directory)) {
@@ -224,7 +224,7 @@ impl Examination<'_> {
 
     /// Files of a package that did not exist before its build script ran in this compile.
     fn written(&self, local: &PackageInputs, at: SystemTime) -> Result<BTreeSet<String>> {
-        let now = Sources::new(self.exempt.clone()).of_package(&local.package, local.learned.whole)?;
+        let now = SourceFiles::new(self.exempt.clone()).of_package(&local.package, local.learned.whole)?;
         let new = now.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
         let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= at));
         new.map(|file| relative(&local.package.folder, &file)).collect()
@@ -267,7 +267,12 @@ fn covered(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs]) -> BTreeSet<PathBuf>
 }
 
 /// Every file that cargo names as read for the images' executables.
-fn executables_files(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs], compiled: &Compiled, package: &Package) -> Result<BTreeSet<PathBuf>> {
+fn executables_files(
+    snapshot: &Snapshot<'_>,
+    inputs: &[&CodeInputs],
+    compiled: &CompiledUnits,
+    package: &WorkspacePackage,
+) -> Result<BTreeSet<PathBuf>> {
     // cargo writes relative paths when it was told from where.
     let base = snapshot.config.program(&["build", "dep-info-basedir"]).unwrap_or_else(|| snapshot.workspace.root.clone());
     let mut files = BTreeSet::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compile::{Kind, Script, Unit};
+use super::compile::{BuildScriptRun, CompiledUnit, UnitKind};
 use crate::base::error::Result;
 use crate::base::fs;
 
@@ -28,7 +28,7 @@ pub(super) fn files(text: &str) -> Vec<String> {
 ///
 /// # Errors
 /// `FileUnreadable`.
-pub(super) fn notes_of(unit: &Unit) -> Result<String> {
+pub(super) fn notes_of(unit: &CompiledUnit) -> Result<String> {
     Ok(notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }
 
@@ -36,24 +36,24 @@ pub(super) fn notes_of(unit: &Unit) -> Result<String> {
 ///
 /// # Errors
 /// `FileUnreadable`.
-pub(super) fn output_of(script: &Script) -> Result<String> {
+pub(super) fn output_of(script: &BuildScriptRun) -> Result<String> {
     let path = script.out_dir.parent().map(|directory| directory.join("output"));
     Ok(path.map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }
 
 /// The file of the compiler's notes about a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script
 /// the only such file of its directory, and an executable one beside the file that cargo linked it from.
-fn notes(unit: &Unit) -> Option<PathBuf> {
+fn notes(unit: &CompiledUnit) -> Option<PathBuf> {
     match unit.kind {
-        Kind::Library => {
+        UnitKind::Library => {
             let stem = unit.path.file_stem()?.to_str()?;
             Some(unit.linked_in.join(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
         }
-        Kind::Script => {
+        UnitKind::Script => {
             let mut files = std::fs::read_dir(&unit.linked_in).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
             files.find(|path| path.extension().is_some_and(|extension| extension == "d"))
         }
-        Kind::Binary => notes_of_executable(&unit.path, &unit.linked_in),
+        UnitKind::Binary => notes_of_executable(&unit.path, &unit.linked_in),
     }
 }
 

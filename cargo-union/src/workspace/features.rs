@@ -10,7 +10,7 @@ use cargo_metadata::{Artifact, TargetKind};
 use serde::{Deserialize, Serialize};
 use union_build::key::{Inputs, Key};
 
-use super::{CodeInputs, CompileSettings, Package, Snapshot};
+use super::{CodeInputs, CompileSettings, Snapshot, WorkspacePackage};
 use crate::base::cache::Cache;
 
 /// The features that each package of a closure is compiled with, by its name and version: one set, or several where a
@@ -85,7 +85,7 @@ impl Snapshot<'_> {
     /// An answer is kept as long as manifests, Cargo.lock, settings and toolchain are as they were.
     pub async fn features(
         &self,
-        package: &Package,
+        package: &WorkspacePackage,
         settings: &CompileSettings,
         target: &str,
         inputs: &CodeInputs,
@@ -114,7 +114,7 @@ impl Snapshot<'_> {
     }
 
     /// Everything that the answer depends on.
-    fn question(&self, package: &Package, target: &str, inputs: &CodeInputs) -> Key {
+    fn question(&self, package: &WorkspacePackage, target: &str, inputs: &CodeInputs) -> Key {
         let matters = |name: &str| {
             ["features", "default-features", "rustc", "rustflags", "Cargo.lock"].contains(&name)
                 || name.ends_with("Cargo.toml")

@@ -68,7 +68,7 @@ impl Snapshot<'_> {
             // Whether a `cfg(…)` applies decides between two lists; the files of both count.
             let mut flags = [true, false].map(|applies| self.config.rustflags(environment, triple, |_| applies)).concat();
             flags.extend(self.config.profile_rustflags(&self.root_manifest));
-            let named = Named::of(&flags, &|path| self.text(path));
+            let named = NamedByFlags::of(&flags, &|path| self.text(path));
             named.files.iter().for_each(|typed| add("file of rustflags", Path::new(typed)));
             programs.extend(named.programs.into_iter().map(PathBuf::from));
         }
@@ -123,12 +123,12 @@ fn codegen_options(flags: &[String]) -> Vec<&str> {
 
 /// What flags name, as typed.
 #[derive(Default)]
-struct Named {
+struct NamedByFlags {
     files: BTreeSet<String>,
     programs: BTreeSet<String>,
 }
 
-impl Named {
+impl NamedByFlags {
     /// `read` gives the text of a file that holds more flags.
     fn of(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut named = Self::default();
@@ -191,7 +191,7 @@ mod tests {
             "link.args" => Some("-Wl,--version-script=inner.map 'quoted.o' @link.args".to_owned()),
             _ => None,
         };
-        Named::of(&words(flags), &read).files.into_iter().filter(|file| !file.starts_with(['-', '@'])).collect::<Vec<_>>().join(" ")
+        NamedByFlags::of(&words(flags), &read).files.into_iter().filter(|file| !file.starts_with(['-', '@'])).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         ] {
             assert_eq!(files(flags), expected, "{flags}");
         }
-        assert_eq!(Named::of(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
+        assert_eq!(NamedByFlags::of(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use union_build::key::{Inputs, Value, hex};
 
-use super::compile::{Compiled, Script, Unit};
+use super::compile::{BuildScriptRun, CompiledUnit, CompiledUnits};
 use super::inputs::PackageInputs;
 use super::sources::relative;
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
@@ -30,19 +30,19 @@ pub(super) struct Freshness {
     path: PathBuf,
     /// The times at which build scripts had last run before this compile.
     ran: BTreeMap<String, String>,
-    file: File,
+    file: FreshnessFile,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct File {
+struct FreshnessFile {
     /// By path of the unit, relative to the target directory.
-    units: BTreeMap<String, Record>,
+    units: BTreeMap<String, UnitRecord>,
     /// States of packages by their hash.
-    states: BTreeMap<String, State>,
+    states: BTreeMap<String, PackageState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct UnitRecord {
     /// Size and time of the file, or the time at which the script ran: another one is not what was recorded.
     stamp: String,
     /// Name of a state.
@@ -51,14 +51,14 @@ struct Record {
 
 /// Every input of a package by name, as a short hash. Environment variables that code or scripts declare are not
 /// among them: cargo compares their values.
-type State = BTreeMap<String, String>;
+type PackageState = BTreeMap<String, String>;
 
 const REVISION: &str = "revision";
 
 /// What the compile of one job has to do with one local package.
-struct Seen<'a> {
+struct ObservedPackage<'a> {
     inputs: &'a PackageInputs,
-    state: State,
+    state: PackageState,
     /// Which files each unit names, and all of them together.
     sources: BTreeMap<&'a Path, BTreeSet<String>>,
     attributed: BTreeSet<String>,
@@ -68,7 +68,7 @@ impl Freshness {
     /// Reads what is remembered of a target directory, before a compile.
     pub(super) fn load(target_directory: &Path) -> Self {
         let path = target_directory.join("union/freshness.json");
-        let file: File = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let file: FreshnessFile = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let scripts = file.units.keys().filter(|name| name.ends_with("/out"));
         let ran = scripts.filter_map(|name| Some((name.clone(), ran(&target_directory.join(name))?))).collect();
         Self { path, ran, file }
@@ -76,7 +76,7 @@ impl Freshness {
 
     /// The ids of local packages of which cargo took something for fresh that was made from other inputs, or of which
     /// nobody knows from what it was made.
-    pub(super) fn stale(&self, snapshot: &Snapshot<'_>, job: &Checked<'_>, compiled: &Compiled) -> Result<BTreeSet<String>> {
+    pub(super) fn stale(&self, snapshot: &Snapshot<'_>, job: &FreshnessCheck<'_>, compiled: &CompiledUnits) -> Result<BTreeSet<String>> {
         let mut stale = BTreeSet::new();
         for seen in job.seen(snapshot, compiled)? {
             let id = &seen.inputs.package.id;
@@ -108,7 +108,7 @@ impl Freshness {
     }
 
     /// Whether a build script ran in this compile.
-    pub(super) fn has_run(&self, script: &Script) -> bool {
+    pub(super) fn has_run(&self, script: &BuildScriptRun) -> bool {
         let before = relative(self.target_directory(), &script.out_dir).ok().and_then(|name| self.ran.get(&name).cloned());
         before.is_none() || before != ran(&script.out_dir)
     }
@@ -117,8 +117,8 @@ impl Freshness {
     pub(super) fn record(
         &mut self,
         snapshot: &Snapshot<'_>,
-        job: &Checked<'_>,
-        compiled: &Compiled,
+        job: &FreshnessCheck<'_>,
+        compiled: &CompiledUnits,
         stale: &BTreeSet<String>,
     ) -> Result<()> {
         for seen in job.seen(snapshot, compiled)? {
@@ -138,7 +138,7 @@ impl Freshness {
             let scripts = scripts.map(|script| (self.name(&script.out_dir, job.settings), ran(&script.out_dir)));
             let records: Vec<_> = units.chain(scripts).filter_map(|(name, stamp)| Some((name?, stamp?))).collect();
             for (name, stamp) in records {
-                self.file.units.insert(name, Record { stamp, made_from: made_from.clone() });
+                self.file.units.insert(name, UnitRecord { stamp, made_from: made_from.clone() });
             }
             self.file.states.insert(made_from, seen.state);
         }
@@ -169,35 +169,35 @@ impl Freshness {
 }
 
 /// What is compiled, and from which inputs.
-pub(super) struct Checked<'a> {
+pub(super) struct FreshnessCheck<'a> {
     pub(super) settings: &'a CompileSettings,
     pub(super) packages: &'a [Arc<PackageInputs>],
     /// The files that count for any image of the job.
     pub(super) files: BTreeSet<&'a Path>,
 }
 
-impl<'a> Checked<'a> {
+impl<'a> FreshnessCheck<'a> {
     pub(super) fn new(settings: &'a CompileSettings, inputs: &[&'a CodeInputs]) -> Self {
         let packages = inputs.first().map_or(&[][..], |inputs| inputs.packages.as_slice());
         let files = inputs.iter().flat_map(|inputs| inputs.files.iter().map(PathBuf::as_path)).collect();
         Self { settings, packages, files }
     }
 
-    fn seen(&self, snapshot: &Snapshot<'_>, compiled: &'a Compiled) -> Result<Vec<Seen<'a>>> {
+    fn seen(&self, snapshot: &Snapshot<'_>, compiled: &'a CompiledUnits) -> Result<Vec<ObservedPackage<'a>>> {
         self.packages.iter().map(|inputs| self.seen_of(snapshot, inputs, compiled)).collect()
     }
 
-    fn seen_of(&self, snapshot: &Snapshot<'_>, inputs: &'a PackageInputs, compiled: &'a Compiled) -> Result<Seen<'a>> {
+    fn seen_of(&self, snapshot: &Snapshot<'_>, inputs: &'a PackageInputs, compiled: &'a CompiledUnits) -> Result<ObservedPackage<'a>> {
         let mut sources = BTreeMap::new();
         for unit in compiled.units.iter().filter(|unit| unit.package == inputs.package.id) {
             sources.insert(unit.path.as_path(), named_sources(snapshot, unit)?);
         }
         let attributed = sources.values().flatten().cloned().collect();
-        Ok(Seen { inputs, state: self.state(snapshot, inputs, &|file| snapshot.sources.hash(file))?, sources, attributed })
+        Ok(ObservedPackage { inputs, state: self.state(snapshot, inputs, &|file| snapshot.sources.hash(file))?, sources, attributed })
     }
 
-    fn state(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs, read: &dyn Fn(&Path) -> Result<Value>) -> Result<State> {
-        let mut state = State::new();
+    fn state(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs, read: &dyn Fn(&Path) -> Result<Value>) -> Result<PackageState> {
+        let mut state = PackageState::new();
         let mut add = |name: String, value: Value| state.insert(name, short(&value));
         inputs.manifests.iter().for_each(|(name, value)| drop(add(format!("manifest {name}"), value.clone())));
         inputs.revision.iter().for_each(|revision| drop(add(REVISION.to_owned(), revision.as_str().into())));
@@ -217,14 +217,14 @@ impl<'a> Checked<'a> {
 }
 
 /// The files that the compiler names for a unit, relative to the workspace.
-fn named_sources(snapshot: &Snapshot<'_>, unit: &Unit) -> Result<BTreeSet<String>> {
+fn named_sources(snapshot: &Snapshot<'_>, unit: &CompiledUnit) -> Result<BTreeSet<String>> {
     let notes = depinfo::notes_of(unit)?;
     let root = &snapshot.workspace.root;
     depinfo::files(&notes).iter().map(|file| relative(root, &fs::absolute(root, Path::new(file)))).collect()
 }
 
 /// The paths that a build script watches, relative to the workspace.
-fn watched(snapshot: &Snapshot<'_>, script: &Script) -> Result<Vec<String>> {
+fn watched(snapshot: &Snapshot<'_>, script: &BuildScriptRun) -> Result<Vec<String>> {
     let output = depinfo::output_of(script)?;
     let package = snapshot.workspace.packages.iter().chain(&snapshot.outside).find(|package| package.id == script.package);
     let from = package.map_or(&snapshot.workspace.root, |package| &package.folder);
@@ -235,7 +235,7 @@ fn is_at(input: &str, path: &str) -> bool {
     path.is_empty() || input.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn differ<'a>(before: &'a State, now: &'a State) -> impl Iterator<Item = &'a str> {
+fn differ<'a>(before: &'a PackageState, now: &'a PackageState) -> impl Iterator<Item = &'a str> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     names.into_iter().filter(|name| before.get(*name) != now.get(*name)).map(String::as_str)
 }
@@ -251,7 +251,7 @@ fn stamp(path: &Path) -> Option<String> {
     Some(format!("{} {}", file.len(), file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()))
 }
 
-fn name_of(state: &State) -> String {
+fn name_of(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
     state.iter().for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
     hash(inputs.key("state").to_string())

@@ -9,30 +9,30 @@ use std::time::SystemTime;
 
 use super::{Reporter, Workspace};
 use crate::base::error::Result;
-use crate::base::fs::{self, Lock};
+use crate::base::fs::{self, FileLock};
 
 /// Written references. The lock is held until this is dropped, so that no other run writes others
 /// before the executables are copied; without [`commit`](Self::commit) the file is then put back.
 #[derive(Debug)]
-pub struct Handover {
-    written: Vec<Written>,
-    _lock: Lock,
+pub struct ReferencesFile {
+    written: Vec<WrittenFile>,
+    _lock: FileLock,
 }
 
 #[derive(Debug)]
-struct Written {
+struct WrittenFile {
     path: PathBuf,
     before: Option<(Vec<u8>, SystemTime)>,
 }
 
-impl Handover {
+impl ReferencesFile {
     /// Waits for other runs in the same target directory, and writes nothing yet.
     ///
     /// # Errors
     /// `FileUnwritable`.
     pub fn begin(workspace: &Workspace, reporter: &dyn Reporter) -> Result<Self> {
         let path = workspace.target_directory.join("union/lock");
-        let lock = Lock::exclusive(&path, || reporter.waiting_for_lock(&path))?;
+        let lock = FileLock::exclusive(&path, || reporter.waiting_for_lock(&path))?;
         Ok(Self { written: Vec::new(), _lock: lock })
     }
 
@@ -46,7 +46,7 @@ impl Handover {
             Err(_) => None,
         };
         if fs::replace_if_different(path, bytes)? {
-            self.written.push(Written { path: path.to_owned(), before });
+            self.written.push(WrittenFile { path: path.to_owned(), before });
         }
         Ok(())
     }
@@ -57,9 +57,9 @@ impl Handover {
     }
 }
 
-impl Drop for Handover {
+impl Drop for ReferencesFile {
     fn drop(&mut self) {
-        for Written { path, before } in self.written.drain(..).rev() {
+        for WrittenFile { path, before } in self.written.drain(..).rev() {
             // What cannot be put back is written anew by the next run; there is nobody left to tell.
             let _ = match before {
                 Some((bytes, modified)) => fs::replace(&path, &bytes)
@@ -113,7 +113,7 @@ mod tests {
         let (_folder, workspace, file) = workspace();
         fs::replace(&file, b"old").unwrap();
         let old = age(&file);
-        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
         assert_eq!(std_fs::read(&file).unwrap(), b"new");
         drop(handover);
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_failed_first_build_leaves_no_file() {
         let (_folder, workspace, file) = workspace();
-        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
         drop(handover);
         assert!(!file.exists());
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_finished_build_keeps_what_was_written() {
         let (_folder, workspace, file) = workspace();
-        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
         handover.commit();
         drop(handover);
@@ -144,7 +144,7 @@ mod tests {
         let (_folder, workspace, file) = workspace();
         fs::replace(&file, b"same").unwrap();
         let old = age(&file);
-        let mut handover = Handover::begin(&workspace, &Silent).unwrap();
+        let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"same").unwrap();
         handover.commit();
         drop(handover);
@@ -153,18 +153,18 @@ mod tests {
 
     #[test]
     fn a_second_run_waits_for_the_first_and_says_so() {
-        struct Says(std::sync::mpsc::Sender<PathBuf>);
-        impl Reporter for Says {
+        struct LockOwner(std::sync::mpsc::Sender<PathBuf>);
+        impl Reporter for LockOwner {
             fn waiting_for_lock(&self, path: &Path) {
                 self.0.send(path.to_owned()).unwrap();
             }
         }
         let (_folder, workspace, file) = workspace();
-        let mut first = Handover::begin(&workspace, &Silent).unwrap();
+        let mut first = ReferencesFile::begin(&workspace, &Silent).unwrap();
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let mut handover = Handover::begin(&workspace, &Says(send)).unwrap();
+                let mut handover = ReferencesFile::begin(&workspace, &LockOwner(send)).unwrap();
                 let seen = std_fs::read(&file).unwrap();
                 handover.write(&file, b"second").unwrap();
                 handover.commit();

@@ -11,17 +11,17 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec::Pattern;
 
-use super::config::Reading;
-use super::learned::{AllLearned, Learned};
+use super::config::ConfigInputOptions;
+use super::learned::{AllLearned, LearnedInputs};
 use super::linker::Linker;
-use super::sources::{Excluded, relative};
-use super::{CompileSettings, Linkage, Package, Place, Snapshot, manifest};
+use super::sources::{ExcludePatterns, relative};
+use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
 /// What an image says about its code.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct CodeInputOptions {
     /// How it is compiled.
     pub compile: CompileSettings,
     /// The targets of its platforms, in order.
@@ -35,7 +35,7 @@ pub struct Settings {
     /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
     pub toolchains: Vec<(String, String)>,
     /// Where each target is compiled, once `auto` has been decided.
-    pub places: Vec<Place>,
+    pub places: Vec<CompileMode>,
     /// What else has a part in it, by the name that an input has: zig's release, this machine's processor.
     pub tools: BTreeMap<String, String>,
 }
@@ -55,16 +55,16 @@ pub struct CodeInputs {
     pub(super) variables: BTreeSet<String>,
     /// The binaries that the image carries; others are none of its business.
     pub(super) binaries: BTreeSet<String>,
-    pub(super) excluded: Excluded,
+    pub(super) excluded: ExcludePatterns,
 }
 
 /// What one local package is made from, by itself.
 #[derive(Debug)]
 pub(super) struct PackageInputs {
     /// The package.
-    pub(super) package: Package,
+    pub(super) package: WorkspacePackage,
     /// What of it is known beyond its directory.
-    pub(super) learned: Learned,
+    pub(super) learned: LearnedInputs,
     /// What of its manifest counts, and of the one that it inherits from.
     pub(super) manifests: Vec<(String, Value)>,
     /// Its files, with what each is called.
@@ -75,7 +75,7 @@ pub(super) struct PackageInputs {
 
 /// What all images of a package share.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct SharedInputs {
     inputs: Inputs,
     packages: Vec<Arc<PackageInputs>>,
     /// What it was found with.
@@ -87,7 +87,7 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
-    pub fn inputs(&self, package: &Package, settings: &Settings, learned: &AllLearned) -> Result<CodeInputs> {
+    pub fn inputs(&self, package: &WorkspacePackage, settings: &CodeInputOptions, learned: &AllLearned) -> Result<CodeInputs> {
         let part = self.part(package, learned)?;
         let mut found = CodeInputs {
             inputs: part.inputs.clone(),
@@ -96,7 +96,7 @@ impl Snapshot<'_> {
             files: BTreeSet::new(),
             variables: BTreeSet::new(),
             binaries: settings.binaries.clone(),
-            excluded: Excluded::new(&settings.exclude)?,
+            excluded: ExcludePatterns::new(&settings.exclude)?,
         };
         self.settings(package, settings, &mut found)?;
         let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -131,7 +131,7 @@ impl Snapshot<'_> {
     }
 
     /// What all images of a package share, found once.
-    fn part(&self, package: &Package, learned: &AllLearned) -> Result<Arc<Part>> {
+    fn part(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<Arc<SharedInputs>> {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(part) = parts.get(&package.id).filter(|part| part.learned == *learned) {
             return Ok(part.clone());
@@ -141,9 +141,9 @@ impl Snapshot<'_> {
         Ok(part)
     }
 
-    fn find_part(&self, package: &Package, learned: &AllLearned) -> Result<Part> {
+    fn find_part(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
-        let mut part = Part { learned: learned.clone(), ..Part::default() };
+        let mut part = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
         part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
         for (name, version) in closure.versions() {
             part.inputs.insert(format!("Cargo.lock: {name}"), version);
@@ -169,7 +169,7 @@ impl Snapshot<'_> {
     }
 
     /// What one local package is made from.
-    fn package(&self, local: &Package, learned: Learned) -> Result<PackageInputs> {
+    fn package(&self, local: &WorkspacePackage, learned: LearnedInputs) -> Result<PackageInputs> {
         let named = |path: &Path| relative(&self.workspace.root, path);
         let mut manifests = vec![(named(&local.manifest.path)?, self.sources.manifest(local, self.tests_reach_code())?)];
         // What a package inherits from another workspace is all of that manifest: it changes seldom.
@@ -187,7 +187,7 @@ impl Snapshot<'_> {
     }
 
     /// Its own files, less what it makes itself, and those that it reads elsewhere.
-    fn files(&self, local: &Package, learned: &Learned) -> Result<BTreeSet<PathBuf>> {
+    fn files(&self, local: &WorkspacePackage, learned: &LearnedInputs) -> Result<BTreeSet<PathBuf>> {
         let repository = self.sources.repository_of(local);
         let mut files = self.sources.of_package(local, learned.whole)?;
         for output in &learned.outputs {
@@ -225,10 +225,10 @@ impl Snapshot<'_> {
         resolver.map_or_else(|| !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"), |resolver| resolver == "1")
     }
 
-    fn settings(&self, package: &Package, settings: &Settings, found: &mut CodeInputs) -> Result<()> {
+    fn settings(&self, package: &WorkspacePackage, settings: &CodeInputOptions, found: &mut CodeInputs) -> Result<()> {
         let compile = &settings.compile;
         let environment = &self.environment(compile);
-        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == Place::Container);
+        let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == CompileMode::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
         let inputs = &mut found.inputs;
         inputs.insert("package", package.name.as_str());
@@ -271,7 +271,7 @@ impl Snapshot<'_> {
             found.files.insert(file);
         }
         let portable = |text: &str| self.portable(text);
-        let reading = Reading { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        let reading = ConfigInputOptions { triples: &triples, portable: &portable, declared: &compile.env, in_container };
         for (name, value) in self.config.inputs(environment, &reading) {
             found.inputs.insert(name.clone(), value);
             found.variables.insert(name);

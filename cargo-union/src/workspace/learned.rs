@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 /// By the name of a local package.
-pub type AllLearned = BTreeMap<String, Learned>;
+pub type AllLearned = BTreeMap<String, LearnedInputs>;
 
 /// What is known of one local package. Paths are relative to its directory, with `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Learned {
+pub struct LearnedInputs {
     /// Files and directories that the compiler or a build script reads beyond the package's own files.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub inputs: BTreeSet<String>,
@@ -33,7 +33,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Learned {
+impl LearnedInputs {
     /// Adds what another one has.
     pub fn merge(&mut self, other: &Self) {
         self.inputs.extend(other.inputs.iter().cloned());

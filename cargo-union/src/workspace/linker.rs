@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 /// What of a machine decides.
-pub(super) struct Machine<'a> {
+pub(super) struct LinkerContext<'a> {
     /// The triple that its compiler runs on.
     pub(super) host: &'a str,
     /// Whether the user has named a linker for the target: cargo's configuration, a variable, a flag.
@@ -34,7 +34,7 @@ pub(super) enum Linker {
 
 impl Linker {
     /// Chooses one for a target.
-    pub(super) fn choose(triple: &str, machine: &Machine<'_>) -> Self {
+    pub(super) fn choose(triple: &str, machine: &LinkerContext<'_>) -> Self {
         if machine.is_named || links_by_itself(machine.host, triple) {
             return Self::Own;
         }
@@ -94,7 +94,7 @@ mod tests {
     /// What a machine of a host triple with these programs and variables chooses.
     fn chosen(host: &str, triple: &str, programs: &[&str], variables: &[(&str, &str)]) -> Linker {
         let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
-        Linker::choose(triple, &Machine { host, is_named: false, variable: &variable, has: &|name| programs.contains(&name) })
+        Linker::choose(triple, &LinkerContext { host, is_named: false, variable: &variable, has: &|name| programs.contains(&name) })
     }
 
     fn cross(name: &str) -> Linker {
@@ -150,7 +150,7 @@ mod tests {
     fn what_was_looked_for_is_said_and_what_the_user_names_is_left_to_cargo() {
         let looked = ["aarch64-linux-gnu-gcc", "aarch64-unknown-linux-gnu-gcc"].map(str::to_owned).to_vec();
         assert_eq!(chosen(AMD, ARM, &["cc"], &[]), Linker::Missing(looked));
-        let machine = Machine { host: AMD, is_named: true, variable: &|_| None, has: &|_| false };
+        let machine = LinkerContext { host: AMD, is_named: true, variable: &|_| None, has: &|_| false };
         assert_eq!(Linker::choose(ARM, &machine), Linker::Own);
     }
 }

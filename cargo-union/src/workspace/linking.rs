@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::{Job, Snapshot};
+use super::{CargoJob, Snapshot};
 
 /// What a linker ended with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum LinkFailure {
 impl LinkFailure {
     /// What kept the binaries of a job from being linked in a compile that began at a time; `None` when something
     /// else did.
-    pub(super) fn of(snapshot: &Snapshot<'_>, job: &Job<'_>, began: SystemTime) -> Option<Self> {
+    pub(super) fn of(snapshot: &Snapshot<'_>, job: &CargoJob<'_>, began: SystemTime) -> Option<Self> {
         let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
         let build = &snapshot.workspace.build_directory;
         let folder = |folder: &PathBuf| {

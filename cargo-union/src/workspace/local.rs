@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use toml::Table;
 use union_build::diag::Code;
 
-use super::config::Config;
+use super::config::CargoConfig;
 use super::lockfile::Lockfile;
 use super::metadata::outside_package;
-use super::{Cargo, DependencyKind, Package, Reporter, Workspace, manifest};
+use super::{Cargo, DependencyKind, Reporter, Workspace, WorkspacePackage, manifest};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -48,15 +48,15 @@ pub(super) async fn lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dy
 }
 
 /// Where packages outside of the workspace may be, besides where members say.
-pub(super) struct Named {
+pub(super) struct NamedPaths {
     /// Folders that `[patch]` and `[replace]` name.
     patched: Vec<PathBuf>,
     /// Packages that cargo's configuration puts in the place of others.
-    overriding: Vec<Package>,
+    overriding: Vec<WorkspacePackage>,
 }
 
-impl Named {
-    pub(super) fn of(root: &Table, config: &Config, overriding: Vec<Package>) -> Self {
+impl NamedPaths {
+    pub(super) fn of(root: &Table, config: &CargoConfig, overriding: Vec<WorkspacePackage>) -> Self {
         let mut patched = manifest::patched_folders(root);
         patched.extend(config.patched_folders());
         Self { patched, overriding }
@@ -71,9 +71,9 @@ impl Named {
 pub(super) async fn overriding_packages(
     cargo: &Cargo,
     workspace: &Workspace,
-    config: &Config,
+    config: &CargoConfig,
     lockfile: &mut Lockfile,
-) -> Result<Vec<Package>> {
+) -> Result<Vec<WorkspacePackage>> {
     let mut packages = Vec::new();
     let mut open: Vec<(PathBuf, usize)> = config.overriding_folders().into_iter().map(|folder| (folder, 0)).collect();
     let mut asked = BTreeSet::new();
@@ -102,14 +102,19 @@ pub(super) async fn overriding_packages(
 ///
 /// # Errors
 /// What asking cargo about them ends with.
-pub(super) async fn outside_packages(cargo: &Cargo, workspace: &Workspace, named: Named, lockfile: &Lockfile) -> Result<Vec<Package>> {
-    let Named { patched, overriding: mut packages } = named;
+pub(super) async fn outside_packages(
+    cargo: &Cargo,
+    workspace: &Workspace,
+    named: NamedPaths,
+    lockfile: &Lockfile,
+) -> Result<Vec<WorkspacePackage>> {
+    let NamedPaths { patched, overriding: mut packages } = named;
     let is_member = |name: &str| workspace.package(name).is_some();
     let missing: BTreeSet<&str> = lockfile.local().map(|entry| entry.name.as_str()).filter(|name| !is_member(name)).collect();
     if missing.is_empty() {
         return Ok(packages);
     }
-    let by_path = |package: &Package| -> Vec<PathBuf> {
+    let by_path = |package: &WorkspacePackage| -> Vec<PathBuf> {
         let wanted = package
             .dependencies
             .iter()

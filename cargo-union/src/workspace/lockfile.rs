@@ -10,19 +10,19 @@ use serde::Deserialize;
 use union_build::diag::Code;
 use union_build::key::Value;
 
-use super::{Dependency, DependencyKind, Package};
+use super::{Dependency, DependencyKind, WorkspacePackage};
 use crate::base::error::{Error, Result};
 
 /// Cargo.lock, ready to be walked.
 #[derive(Debug)]
 pub(super) struct Lockfile {
-    packages: Vec<Locked>,
+    packages: Vec<LockedPackage>,
     by_name: HashMap<String, Vec<usize>>,
 }
 
 /// One entry of Cargo.lock.
 #[derive(Debug, Deserialize)]
-pub(super) struct Locked {
+pub(super) struct LockedPackage {
     pub(super) name: String,
     pub(super) version: Version,
     source: Option<String>,
@@ -35,12 +35,12 @@ pub(super) struct Locked {
 }
 
 #[derive(Deserialize)]
-struct File {
+struct LockfileText {
     #[serde(default)]
-    package: Vec<Locked>,
+    package: Vec<LockedPackage>,
 }
 
-impl Locked {
+impl LockedPackage {
     /// Whether it comes from this disk: a member, a path dependency, or what stands in for another package.
     pub(super) fn is_local(&self) -> bool {
         self.source.is_none() || self.overridden
@@ -64,7 +64,7 @@ impl Lockfile {
     /// # Errors
     /// `LockfileMissing`, since a file that cannot be read is as good as none.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text)
+        let file: LockfileText = toml::from_str(text)
             .map_err(|cause| Error::new(Code::LockfileMissing, format!("could not understand `{}`", path.display())).because(cause))?;
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, package) in file.package.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Lockfile {
     }
 
     /// All entries without a source.
-    pub(super) fn local(&self) -> impl Iterator<Item = &Locked> {
+    pub(super) fn local(&self) -> impl Iterator<Item = &LockedPackage> {
         self.packages.iter().filter(|package| package.is_local())
     }
 
@@ -91,11 +91,11 @@ impl Lockfile {
     }
 
     /// What no longer fits between this file and a member's manifest, in words.
-    pub(super) fn misfit(&self, member: &Package) -> Option<String> {
+    pub(super) fn misfit(&self, member: &WorkspacePackage) -> Option<String> {
         let Some(entry) = self.find_local(&member.name, &member.version) else {
             return Some(format!("it has no `{} {}`", member.name, member.version));
         };
-        let locked: Vec<&Locked> = self.edges(entry).collect();
+        let locked: Vec<&LockedPackage> = self.edges(entry).collect();
         let missing = member.dependencies.iter().find(|wanted| !locked.iter().any(|edge| fits(edge, wanted)));
         if let Some(missing) = missing {
             return Some(format!("`{}` needs `{} {}`", member.name, missing.name, missing.requirement));
@@ -109,14 +109,19 @@ impl Lockfile {
     ///
     /// # Errors
     /// `LockfileMissing` when the package is not in the file.
-    pub(super) fn closure<'a>(&'a self, package: &Package, local: impl Fn(&Locked) -> Option<&'a Package>) -> Result<Closure<'a>> {
+    pub(super) fn closure<'a>(
+        &'a self,
+        package: &WorkspacePackage,
+        local: impl Fn(&LockedPackage) -> Option<&'a WorkspacePackage>,
+    ) -> Result<Closure<'a>> {
         let start = self.find_local(&package.name, &package.version).ok_or_else(|| {
             Error::new(Code::LockfileMissing, format!("Cargo.lock does not have the package `{} {}`", package.name, package.version))
         })?;
         let (mut reached, mut open) = (BTreeMap::new(), vec![start]);
         while let Some(entry) = open.pop() {
             let declared = if entry.is_local() { local(entry) } else { None };
-            let edges: Vec<&Locked> = self.edges(entry).filter(|edge| declared.is_none_or(|package| reaches_code(package, edge))).collect();
+            let edges: Vec<&LockedPackage> =
+                self.edges(entry).filter(|edge| declared.is_none_or(|package| reaches_code(package, edge))).collect();
             if reached.insert(identity(entry), (entry, edges.clone())).is_none() {
                 open.extend(edges.into_iter().filter(|edge| !reached.contains_key(&identity(edge))));
             }
@@ -124,13 +129,13 @@ impl Lockfile {
         Ok(Closure(reached))
     }
 
-    fn find_local(&self, name: &str, version: &str) -> Option<&Locked> {
+    fn find_local(&self, name: &str, version: &str) -> Option<&LockedPackage> {
         let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
         named.into_iter().find(|package| package.is_local() && package.version.to_string() == version)
     }
 
     /// The entries that an entry's `dependencies` name: `name`, `name version` or `name version (source)`.
-    fn edges<'a>(&'a self, entry: &'a Locked) -> impl Iterator<Item = &'a Locked> {
+    fn edges<'a>(&'a self, entry: &'a LockedPackage) -> impl Iterator<Item = &'a LockedPackage> {
         entry.dependencies.iter().filter_map(|text| {
             let mut words = text.split(' ');
             let name = words.next()?;
@@ -145,15 +150,15 @@ impl Lockfile {
 
 type Identity<'a> = (&'a str, &'a Version, Option<&'a str>);
 
-fn identity(entry: &Locked) -> Identity<'_> {
+fn identity(entry: &LockedPackage) -> Identity<'_> {
     (&entry.name, &entry.version, entry.source.as_deref())
 }
 
-fn reaches_code(package: &Package, edge: &Locked) -> bool {
+fn reaches_code(package: &WorkspacePackage, edge: &LockedPackage) -> bool {
     package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && fits(edge, dependency))
 }
 
-fn fits(edge: &Locked, dependency: &Dependency) -> bool {
+fn fits(edge: &LockedPackage, dependency: &Dependency) -> bool {
     // A path or git dependency's version is whatever stands there, pre-releases included.
     edge.name == dependency.name
         && (dependency.path.is_some() || !edge.version.pre.is_empty() || dependency.requirement.matches(&edge.version))
@@ -161,11 +166,11 @@ fn fits(edge: &Locked, dependency: &Dependency) -> bool {
 
 /// The part of Cargo.lock that one package needs.
 #[derive(Debug)]
-pub(super) struct Closure<'a>(BTreeMap<Identity<'a>, (&'a Locked, Vec<&'a Locked>)>);
+pub(super) struct Closure<'a>(BTreeMap<Identity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>);
 
 impl<'a> Closure<'a> {
     /// The local packages in it.
-    pub(super) fn local(&self) -> impl Iterator<Item = &'a Locked> {
+    pub(super) fn local(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.0.values().map(|(entry, _)| *entry).filter(|entry| entry.is_local())
     }
 
@@ -181,8 +186,9 @@ impl<'a> Closure<'a> {
 
     /// All of it: names, versions, sources, checksums, and which needs which.
     pub(super) fn value(&self) -> Value {
-        let name = |entry: &Locked| Value::texts([entry.name.clone(), entry.version.to_string(), entry.source.clone().unwrap_or_default()]);
-        let line = |(entry, edges): &(&Locked, Vec<&Locked>)| {
+        let name =
+            |entry: &LockedPackage| Value::texts([entry.name.clone(), entry.version.to_string(), entry.source.clone().unwrap_or_default()]);
+        let line = |(entry, edges): &(&LockedPackage, Vec<&LockedPackage>)| {
             let checksum = entry.checksum.clone().unwrap_or_default();
             Value::List(vec![name(entry), Value::from(checksum), Value::List(edges.iter().map(|edge| name(edge)).collect())])
         };
@@ -234,7 +240,7 @@ source = "registry+https://example.com"
 checksum = "dd"
 "#;
 
-    fn package(name: &str, version: &str, dependencies: &[(&str, &str, DependencyKind)]) -> Package {
+    fn package(name: &str, version: &str, dependencies: &[(&str, &str, DependencyKind)]) -> WorkspacePackage {
         let dependency = |(name, requirement, kind): &(&str, &str, DependencyKind)| Dependency {
             name: (*name).to_owned(),
             rename: None,
@@ -242,7 +248,7 @@ checksum = "dd"
             path: None,
             requirement: requirement.parse().unwrap(),
         };
-        Package {
+        WorkspacePackage {
             id: name.to_owned(),
             name: name.to_owned(),
             version: version.to_owned(),
@@ -257,7 +263,7 @@ checksum = "dd"
         }
     }
 
-    fn app() -> Package {
+    fn app() -> WorkspacePackage {
         use DependencyKind::{Build, Dev, Normal};
         let needs = [("helper", "*", Normal), ("itoa", "1", Build), ("itoa", "0.4", Dev), ("proptest", "1", Dev)];
         package("app", "0.1.0", &needs)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use union_build::diag::{Code, SourceFile};
 
-use super::{Binary, Cargo, Dependency, DependencyKind, Package, Workspace};
+use super::{Binary, Cargo, Dependency, DependencyKind, Workspace, WorkspacePackage};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 
@@ -61,7 +61,7 @@ impl Workspace {
     }
 
     /// A member by name.
-    pub fn package(&self, name: &str) -> Option<&Package> {
+    pub fn package(&self, name: &str) -> Option<&WorkspacePackage> {
         self.packages.iter().find(|package| package.name == name)
     }
 
@@ -69,7 +69,7 @@ impl Workspace {
     ///
     /// # Errors
     /// `UnknownPackage`.
-    pub fn select(&self, selection: &Selection) -> Result<Vec<&Package>> {
+    pub fn select(&self, selection: &Selection) -> Result<Vec<&WorkspacePackage>> {
         for name in selection.packages.iter().chain(&selection.exclude) {
             if self.package(name).is_none() {
                 let names: Vec<String> = self.packages.iter().map(|package| format!("`{}`", package.name)).collect();
@@ -77,18 +77,18 @@ impl Workspace {
                 return Err(error.help(format!("The workspace has {}.", names.join(", "))));
             }
         }
-        let chosen = |package: &&Package| match (selection.workspace, selection.packages.is_empty()) {
+        let chosen = |package: &&WorkspacePackage| match (selection.workspace, selection.packages.is_empty()) {
             (true, _) => true,
             (false, true) => self.default_members.contains(&package.id),
             (false, false) => selection.packages.contains(&package.name),
         };
-        let kept = |package: &&Package| !selection.exclude.contains(&package.name);
+        let kept = |package: &&WorkspacePackage| !selection.exclude.contains(&package.name);
         Ok(self.packages.iter().filter(chosen).filter(kept).collect())
     }
 }
 
 /// The package whose manifest stands in a folder outside of the workspace.
-pub(super) async fn outside_package(cargo: &Cargo, root: &Path, folder: &Path) -> Result<Option<Package>> {
+pub(super) async fn outside_package(cargo: &Cargo, root: &Path, folder: &Path) -> Result<Option<WorkspacePackage>> {
     let manifest = folder.join("Cargo.toml");
     if !manifest.is_file() {
         return Ok(None);
@@ -122,7 +122,7 @@ async fn ask(cargo: &Cargo, folder: &Path, manifest_path: Option<&Path>) -> Resu
     })
 }
 
-fn package(root: &Path, package: &cargo_metadata::Package) -> Result<Package> {
+fn package(root: &Path, package: &cargo_metadata::Package) -> Result<WorkspacePackage> {
     let path = package.manifest_path.clone().into_std_path_buf();
     let manifest = source(path)?;
     let mut binaries: Vec<Binary> = package
@@ -134,7 +134,7 @@ fn package(root: &Path, package: &cargo_metadata::Package) -> Result<Package> {
     binaries.sort_by(|a, b| a.name.cmp(&b.name));
     let compiled = |kind: &TargetKind| !matches!(kind, TargetKind::Test | TargetKind::Bench | TargetKind::Example);
     let sources = package.targets.iter().filter(|target| target.kind.iter().all(compiled));
-    Ok(Package {
+    Ok(WorkspacePackage {
         id: package.id.repr.clone(),
         name: package.name.to_string(),
         version: package.version.to_string(),

@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use union_build::diag::Code;
 
-use super::linker::{Linker, Machine};
+use super::linker::{Linker, LinkerContext};
 use super::{Cargo, CompileSettings, Snapshot};
 use crate::base::error::{Error, Result};
-use crate::base::process::{Command, Environment, Failed, Output};
+use crate::base::process::{Command, Environment, Output, ProcessFailure};
 use crate::image::glibc::Glibc;
 
 /// With what a package is compiled, once `auto` has been decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum CompileBackend {
     /// The host's cargo.
     Host,
     /// cargo-zigbuild, for a C library that is at least of this version.
@@ -24,7 +24,7 @@ pub enum Method {
     Container(String),
 }
 
-impl Method {
+impl CompileBackend {
     /// cargo's word for it.
     pub(super) fn subcommand(&self) -> &'static str {
         if matches!(self, Self::Zig(_)) { "zigbuild" } else { "build" }
@@ -49,39 +49,39 @@ impl Method {
 }
 
 /// Who takes the lines that cargo writes to its stdout.
-pub type Line<'a> = dyn for<'l> FnMut(&'l str) + Send + 'a;
+pub type LineHandler<'a> = dyn for<'l> FnMut(&'l str) + Send + 'a;
 
 /// Where cargo runs.
 #[async_trait]
-pub trait Workshop: Send + Sync {
+pub trait CargoRunner: Send + Sync {
     /// Runs cargo in a folder; each line of its stdout goes to `line`, its stderr to the user.
     ///
     /// # Errors
     /// When it cannot be started.
-    async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>>;
+    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>>;
 
     /// Says a word to a program that was compiled here, which has nothing to read. On the host it sees this
     /// environment and no more; elsewhere it sees what is usual there.
     ///
     /// # Errors
     /// When it cannot be started.
-    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<Answer>;
+    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput>;
 }
 
 /// What a program says to a word.
 #[derive(Debug)]
-pub enum Answer {
+pub enum ProbeOutput {
     /// It ended well, and printed this.
     Printed(Vec<u8>),
     /// It failed.
-    Failed(Failed),
+    Failed(ProcessFailure),
     /// It did not end within [`PATIENCE`].
     TooLate,
 }
 
-impl Answer {
+impl ProbeOutput {
     /// Of a program that ended, if it did.
-    pub fn of(ended: Option<Result<Vec<u8>, Failed>>) -> Self {
+    pub fn of(ended: Option<Result<Vec<u8>, ProcessFailure>>) -> Self {
         match ended {
             Some(Ok(printed)) => Self::Printed(printed),
             Some(Err(failed)) => Self::Failed(failed),
@@ -95,7 +95,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A call of cargo.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct CargoInvocation {
     /// The program, on the host.
     pub program: OsString,
     /// The folder in which it runs.
@@ -111,18 +111,18 @@ pub struct Call {
 pub struct Host;
 
 #[async_trait]
-impl Workshop for Host {
-    async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>> {
+impl CargoRunner for Host {
+    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
         let mut command = Command::new(&call.program, &call.folder, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
     }
 
-    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<Answer> {
+    async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput> {
         let mut command = Command::new(program, program.parent().unwrap_or(program), environment);
         command.arg(word);
         let ended = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
-        Ok(Answer::of(ended.map(Output::success)))
+        Ok(ProbeOutput::of(ended.map(Output::success)))
     }
 }
 
@@ -159,7 +159,7 @@ impl Snapshot<'_> {
             || flags.iter().any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("linker="));
         let variable = |name: &str| environment.get(name).map(str::to_owned);
         let has = |name: &str| environment.find_program(Path::new(name)).is_some();
-        Linker::choose(triple, &Machine { host: &self.toolchain.host, is_named, variable: &variable, has: &has })
+        Linker::choose(triple, &LinkerContext { host: &self.toolchain.host, is_named, variable: &variable, has: &has })
     }
 
     /// Whether cargo-zigbuild can make a binary for a target: it links with zig, but needs the standard library.

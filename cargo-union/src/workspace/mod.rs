@@ -45,13 +45,13 @@ mod union_lock;
 mod written;
 
 pub use cargo::Cargo;
-pub use compile::{Compiled, Job, Member, compile};
+pub use compile::{CargoJob, CompiledUnits, JobMember, compile};
 pub use features::Features;
-pub use handover::Handover;
-pub use inputs::{CodeInputs, Settings, unmoved};
-pub use learned::{AllLearned, Learned};
+pub use handover::ReferencesFile;
+pub use inputs::{CodeInputOptions, CodeInputs, unmoved};
+pub use learned::{AllLearned, LearnedInputs};
 pub use metadata::Selection;
-pub use method::{Answer, Call, Host, Line, Method, PATIENCE, Workshop};
+pub use method::{CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput};
 pub use remap::SCOPE;
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
@@ -72,14 +72,14 @@ pub struct Workspace {
     /// The root manifest.
     pub root_manifest: Arc<SourceFile>,
     /// The members, sorted by name.
-    pub packages: Vec<Package>,
+    pub packages: Vec<WorkspacePackage>,
     /// Ids of the members that cargo would take when none is named.
     default_members: Vec<String>,
 }
 
 /// A package on this disk: a member, or a path dependency outside of the workspace.
 #[derive(Clone, Debug)]
-pub struct Package {
+pub struct WorkspacePackage {
     /// The package id, as cargo's `-p` and its messages have it.
     pub id: String,
     /// Its name.
@@ -104,7 +104,7 @@ pub struct Package {
     sources: Vec<PathBuf>,
 }
 
-impl Package {
+impl WorkspacePackage {
     /// Whether it is built with the upstream `flyte` crate.
     pub fn depends_on_flyte(&self) -> bool {
         self.dependencies.iter().any(|dependency| dependency.name == "flyte" && dependency.kind == DependencyKind::Normal)
@@ -161,7 +161,7 @@ pub struct CompileSettings {
     /// Environment variables of the compile.
     pub env: BTreeMap<String, String>,
     /// Where it is compiled.
-    pub place: Place,
+    pub place: CompileMode,
     /// The image with a toolchain that a container compile takes, as typed or as chosen for it.
     pub rust_image: Option<String>,
     /// Debian packages that a container compile needs.
@@ -170,7 +170,7 @@ pub struct CompileSettings {
 
 /// Where the user wants a package compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum CompileMode {
     /// Wherever it can be.
     #[default]
     Auto,
@@ -182,7 +182,7 @@ pub enum Place {
     Container,
 }
 
-impl Place {
+impl CompileMode {
     /// The word for it in a manifest.
     pub fn word(self) -> &'static str {
         match self {

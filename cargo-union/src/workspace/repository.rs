@@ -15,21 +15,21 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 mod index;
 mod revision;
 
-use index::Tracked;
+use index::GitIndex;
 
 /// A repository, or a directory that is taken for one.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub(super) struct GitRepository {
     /// Its top directory.
     pub(super) root: PathBuf,
     /// The directory of git's own files, where there is one.
     git: Option<PathBuf>,
     /// The rules of each directory that was looked at; `None` where it has no `.gitignore`.
     rules: Mutex<HashMap<PathBuf, Option<Arc<Gitignore>>>>,
-    tracked: OnceLock<Tracked>,
+    tracked: OnceLock<GitIndex>,
 }
 
-impl Repository {
+impl GitRepository {
     /// The repository of a directory: the nearest one above that has a `.git`, else the directory itself.
     pub(super) fn of(directory: &Path) -> Self {
         let found = directory.ancestors().find_map(|above| Some((above, git_directory(above)?)));
@@ -82,8 +82,8 @@ impl Repository {
         revision::of(self.git.as_deref()?)
     }
 
-    fn tracked(&self) -> &Tracked {
-        self.tracked.get_or_init(|| self.git.as_deref().map(Tracked::read).unwrap_or_default())
+    fn tracked(&self) -> &GitIndex {
+        self.tracked.get_or_init(|| self.git.as_deref().map(GitIndex::read).unwrap_or_default())
     }
 
     fn rules(&self, directory: &Path) -> Option<Arc<Gitignore>> {

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use toml::Table;
 
-use super::config::Config;
-use super::inputs::Part;
-use super::lockfile::{Locked, Lockfile};
-use super::sources::Sources;
-use super::{Cargo, Package, Reporter, Toolchain, Workspace, local, manifest, written};
+use super::config::CargoConfig;
+use super::inputs::SharedInputs;
+use super::lockfile::{LockedPackage, Lockfile};
+use super::sources::SourceFiles;
+use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written};
 use crate::base::cache::Cache;
 use crate::base::error::Result;
 
@@ -21,13 +21,13 @@ pub struct Snapshot<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) cargo: &'a Cargo,
     pub(super) toolchain: Toolchain,
-    pub(super) config: Config,
+    pub(super) config: CargoConfig,
     pub(super) lockfile: Lockfile,
     pub(super) root_manifest: Table,
-    pub(super) outside: Vec<Package>,
-    pub(super) sources: Sources,
+    pub(super) outside: Vec<WorkspacePackage>,
+    pub(super) sources: SourceFiles,
     /// By package id.
-    pub(super) parts: Mutex<HashMap<String, Arc<Part>>>,
+    pub(super) parts: Mutex<HashMap<String, Arc<SharedInputs>>>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -36,12 +36,13 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// `LockfileMissing`, `ManifestSyntax`, `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`.
     pub async fn take(cargo: &'a Cargo, workspace: &'a Workspace, cache: &Cache, reporter: &dyn Reporter) -> Result<Self> {
-        let config = Config::load(cargo, &workspace.root)?;
+        let config = CargoConfig::load(cargo, &workspace.root)?;
         let root_manifest = manifest::parse(&workspace.root_manifest)?;
         let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
         let mut lockfile = local::lockfile(cargo, workspace, reporter).await?;
         let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
-        let outside = local::outside_packages(cargo, workspace, local::Named::of(&root_manifest, &config, overriding), &lockfile).await?;
+        let outside =
+            local::outside_packages(cargo, workspace, local::NamedPaths::of(&root_manifest, &config, overriding), &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
         let written = written::known(workspace);
         // They may not exist yet.
@@ -60,7 +61,7 @@ impl<'a> Snapshot<'a> {
             lockfile,
             root_manifest,
             outside,
-            sources: Sources::new(skipped).remembered_in(cache),
+            sources: SourceFiles::new(skipped).remembered_in(cache),
             parts: Mutex::default(),
         })
     }
@@ -78,14 +79,15 @@ impl<'a> Snapshot<'a> {
     /// What cargo reads of path dependencies outside of the workspace: their folders, and the manifests
     /// that they inherit from.
     pub fn outside_paths(&self) -> impl Iterator<Item = PathBuf> {
-        let of = |package: &Package| [package.folder.clone(), package.root.join("Cargo.toml")].into_iter().filter(|path| path.exists());
+        let of =
+            |package: &WorkspacePackage| [package.folder.clone(), package.root.join("Cargo.toml")].into_iter().filter(|path| path.exists());
         self.outside.iter().flat_map(of)
     }
 
     /// The package of a local entry of Cargo.lock.
-    pub(super) fn local(&self, entry: &Locked) -> Option<&Package> {
-        let is_it = |package: &&Package| package.name == entry.name && package.version == entry.version.to_string();
-        let stands_for_it = |package: &&Package| entry.is_overridden() && package.name == entry.name;
+    pub(super) fn local(&self, entry: &LockedPackage) -> Option<&WorkspacePackage> {
+        let is_it = |package: &&WorkspacePackage| package.name == entry.name && package.version == entry.version.to_string();
+        let stands_for_it = |package: &&WorkspacePackage| entry.is_overridden() && package.name == entry.name;
         let outside = self.outside.iter();
         self.workspace.packages.iter().chain(outside.clone()).find(is_it).or_else(|| outside.clone().find(stands_for_it))
     }

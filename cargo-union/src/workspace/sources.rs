@@ -14,8 +14,8 @@ use union_build::diag::Code;
 use union_build::key::Value;
 use union_build::spec::Pattern;
 
-use super::repository::Repository;
-use super::{Package, manifest};
+use super::repository::GitRepository;
+use super::{WorkspacePackage, manifest};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
@@ -23,17 +23,17 @@ use crate::base::fs;
 mod patterns;
 mod walk;
 
-pub(super) use patterns::Excluded;
+pub(super) use patterns::ExcludePatterns;
 use patterns::{globbed, is_glob, matcher, matches};
-use walk::{Rules, Walk};
+use walk::{Rules, SourceWalk};
 
 /// What was read so far.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct SourceFiles {
     hashes: Mutex<HashMap<PathBuf, Value>>,
     manifests: Mutex<HashMap<PathBuf, Value>>,
     listings: Mutex<HashMap<(PathBuf, Rules), Files>>,
-    repositories: Mutex<BTreeMap<PathBuf, Arc<Repository>>>,
+    repositories: Mutex<BTreeMap<PathBuf, Arc<GitRepository>>>,
     /// Knows what large files held in earlier runs.
     cache: Option<Cache>,
     /// Directories that never hold sources: where cargo puts what it makes.
@@ -43,7 +43,7 @@ pub(super) struct Sources {
 /// Files in order.
 type Files = Arc<Vec<PathBuf>>;
 
-impl Sources {
+impl SourceFiles {
     /// `skipped` are the directories that cargo writes into.
     pub(super) fn new(skipped: Vec<PathBuf>) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Sources {
     ///
     /// # Errors
     /// `ManifestSyntax`.
-    pub(super) fn manifest(&self, package: &Package, with_dev: bool) -> Result<Value> {
+    pub(super) fn manifest(&self, package: &WorkspacePackage, with_dev: bool) -> Result<Value> {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = manifests.get(&package.manifest.path) {
             return Ok(value.clone());
@@ -99,17 +99,17 @@ impl Sources {
     }
 
     /// The repository of a directory, which is `otherwise` where there is no git.
-    pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<Repository> {
+    pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<GitRepository> {
         let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(Repository::of(otherwise)));
+        let found = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(otherwise)));
         if directory.starts_with(&found.root) {
             return found.clone();
         }
-        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(Repository::of(directory))).clone()
+        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(directory))).clone()
     }
 
     /// The repository of a package.
-    pub(super) fn repository_of(&self, package: &Package) -> Arc<Repository> {
+    pub(super) fn repository_of(&self, package: &WorkspacePackage) -> Arc<GitRepository> {
         self.repository(&package.folder, &package.root)
     }
 
@@ -118,7 +118,7 @@ impl Sources {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn of_package(&self, package: &Package, whole: bool) -> Result<BTreeSet<PathBuf>> {
+    pub(super) fn of_package(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
         let mut files: BTreeSet<PathBuf> = package.sources.iter().filter(|path| path.is_file()).cloned().collect();
         let repository = self.repository_of(package);
         files.extend(self.list(&package.folder, Rules::Package { whole }, &repository)?.iter().cloned());
@@ -162,24 +162,24 @@ impl Sources {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn watched(&self, directory: &Path, repository: &Repository) -> Result<Files> {
+    pub(super) fn watched(&self, directory: &Path, repository: &GitRepository) -> Result<Files> {
         self.list(directory, Rules::Tracked, repository)
     }
 
     /// The files of a directory itself that have the extension of one of them and that git would track.
-    pub(super) fn siblings(&self, file: &Path, repository: &Repository) -> Vec<PathBuf> {
+    pub(super) fn siblings(&self, file: &Path, repository: &GitRepository) -> Vec<PathBuf> {
         let (Some(directory), Some(extension)) = (file.parent(), file.extension()) else { return Vec::new() };
         let entries = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
         let is_one = |path: &PathBuf| path.extension() == Some(extension) && path.is_file();
         entries.filter(is_one).filter(|path| !repository.ignores(path, false) || repository.tracks(path)).collect()
     }
 
-    fn list(&self, directory: &Path, rules: Rules, repository: &Repository) -> Result<Files> {
+    fn list(&self, directory: &Path, rules: Rules, repository: &GitRepository) -> Result<Files> {
         let name = (directory.to_owned(), rules);
         if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(files.clone());
         }
-        let files = Walk::new(repository, rules, &self.skipped).files(directory)?;
+        let files = SourceWalk::new(repository, rules, &self.skipped).files(directory)?;
         let files = Arc::new(files);
         self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(name, files.clone());
         Ok(files)
@@ -225,8 +225,8 @@ mod tests {
         files.iter().map(|file| relative(root.path(), file).unwrap()).collect()
     }
 
-    fn package(folder: &Path) -> Package {
-        Package {
+    fn package(folder: &Path) -> WorkspacePackage {
+        WorkspacePackage {
             id: "app".to_owned(),
             name: "app".to_owned(),
             version: "0.1.0".to_owned(),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn of_package(root: &TempDir, whole: bool) -> Vec<String> {
-        let files = Sources::new(Vec::new()).of_package(&package(root.path()), whole).unwrap();
+        let files = SourceFiles::new(Vec::new()).of_package(&package(root.path()), whole).unwrap();
         names(root, &files.into_iter().collect::<Vec<_>>())
     }
 
@@ -305,7 +305,7 @@ mod tests {
         fs::replace(&root.path().join(".gitignore"), b"made\n").unwrap();
         std::fs::create_dir(root.path().join(".git")).unwrap();
         fs::replace(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n").unwrap();
-        let files = Sources::new(Vec::new()).of_package(&package(&root.path().join("made")), false).unwrap();
+        let files = SourceFiles::new(Vec::new()).of_package(&package(&root.path().join("made")), false).unwrap();
         assert_eq!(names(&root, &files.into_iter().collect::<Vec<_>>()), ["made/data.txt", "made/src/main.rs"]);
     }
 
@@ -325,7 +325,7 @@ mod tests {
     fn a_named_directory_means_all_of_it() {
         let root = tree(&["data/a.txt", "data/.hidden", "data/ignored.log", "data/.git/x", ".gitignore"]);
         fs::replace(&root.path().join(".gitignore"), b"*.log\n").unwrap();
-        let sources = Sources::new(Vec::new());
+        let sources = SourceFiles::new(Vec::new());
         let files = sources.below(&root.path().join("data")).unwrap();
         assert_eq!(names(&root, &files), ["data/.hidden", "data/a.txt", "data/ignored.log"]);
         let repository = sources.repository(root.path(), root.path());
@@ -342,7 +342,7 @@ mod tests {
         symlink("../b", root.path().join("shared/b")).unwrap();
         symlink("../shared", root.path().join("b/shared")).unwrap();
         symlink("nowhere", root.path().join("src/dangling")).unwrap();
-        let files = Sources::new(Vec::new()).below(&root.path().join("src")).unwrap();
+        let files = SourceFiles::new(Vec::new()).below(&root.path().join("src")).unwrap();
         assert_eq!(names(&root, &files), ["src/main.rs", "src/shared/a.rs", "src/shared/b/c.rs"]);
     }
 
@@ -350,7 +350,7 @@ mod tests {
     fn a_pattern_means_a_file_a_folder_or_a_glob() {
         let root = tree(&["app/a.sql", "app/sql/b.sql", "app/sql/deep/c.sql", "app/target/d.sql", "config.txt", "app/od[d.txt"]);
         let app = root.path().join("app");
-        let sources = Sources::new(vec![app.join("target").canonicalize().unwrap()]);
+        let sources = SourceFiles::new(vec![app.join("target").canonicalize().unwrap()]);
         let matching = |glob: &str| sources.matching(&pattern(&app, glob)).map(|files| names(&root, &files));
         assert_eq!(matching("../config.txt").unwrap(), ["config.txt"]);
         assert_eq!(matching("sql").unwrap(), ["app/sql/b.sql", "app/sql/deep/c.sql"]);
@@ -366,7 +366,8 @@ mod tests {
     #[test]
     fn what_is_excluded_is_found_by_folder_too() {
         let root = Path::new("/ws/app");
-        let excluded = Excluded::new(&[pattern(root, "src/fixtures"), pattern(root, "*.md"), pattern(root, "../docs/*.txt")]).unwrap();
+        let excluded =
+            ExcludePatterns::new(&[pattern(root, "src/fixtures"), pattern(root, "*.md"), pattern(root, "../docs/*.txt")]).unwrap();
         for (file, is_excluded) in [
             ("/ws/app/src/fixtures/deep/a.rs", true),
             ("/ws/app/src/readme.md", true),

@@ -2,7 +2,7 @@
 
 use union_build::diag::Code;
 
-use super::{Linkage, Place, Toolchain};
+use super::{CompileMode, Linkage, Toolchain};
 use crate::base::error::{Error, Result};
 use crate::image::platform::Platform;
 
@@ -27,7 +27,7 @@ const TARGETS: &[Row] = &[
 ///
 /// # Errors
 /// `TargetMissing`, `StaticImpossible`.
-pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, place: Place) -> Result<String> {
+pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, place: CompileMode) -> Result<String> {
     let of = |(architecture, variant, ..): &&Row| {
         platform.os == "linux" && platform.architecture == *architecture && platform.variant.as_deref() == *variant
     };
@@ -41,9 +41,9 @@ pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, 
     let candidates: Vec<&String> = [Some(&gnu), musl.as_ref()].into_iter().flatten().collect();
     let installed = candidates.iter().find(|triple| toolchain.has_target(triple)).map(|triple| (*triple).clone());
     match (place, installed) {
-        (Place::Container, _) | (Place::Auto, None) => return Ok(gnu),
+        (CompileMode::Container, _) | (CompileMode::Auto, None) => return Ok(gnu),
         (_, Some(installed)) => return Ok(installed),
-        (Place::Host | Place::Zig, None) => {}
+        (CompileMode::Host | CompileMode::Zig, None) => {}
     }
     let advice = format!("Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform.");
     let tried = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
@@ -67,7 +67,7 @@ mod tests {
             std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple).join("lib")).unwrap();
         }
         let toolchain = Toolchain::for_test(sysroot.path());
-        target_for(&platform.parse().unwrap(), linkage, &toolchain, Place::Host)
+        target_for(&platform.parse().unwrap(), linkage, &toolchain, CompileMode::Host)
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
     fn what_a_container_may_compile_needs_nothing_here() {
         let sysroot = tempfile::tempdir().unwrap();
         let toolchain = Toolchain::for_test(sysroot.path());
-        for place in [Place::Auto, Place::Container] {
+        for place in [CompileMode::Auto, CompileMode::Container] {
             let target = target_for(&"linux/arm64".parse().unwrap(), Linkage::Static, &toolchain, place).unwrap();
             assert_eq!(target, "aarch64-unknown-linux-gnu");
         }

@@ -16,7 +16,7 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 
 use super::Cargo;
-use super::config::Config;
+use super::config::CargoConfig;
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
@@ -42,7 +42,7 @@ pub struct Toolchain {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct ToolchainNote {
     toolchain: Toolchain,
     /// What the files of the compiler behind rustup's program were.
     installed: Vec<String>,
@@ -50,7 +50,7 @@ struct Note {
 
 impl Toolchain {
     /// The compiler that cargo takes in a workspace.
-    pub(super) async fn find(cargo: &Cargo, config: &Config, root: &Path, cache: &Cache) -> Result<Self> {
+    pub(super) async fn find(cargo: &Cargo, config: &CargoConfig, root: &Path, cache: &Cache) -> Result<Self> {
         let environment = &cargo.environment;
         let set = ["RUSTC", "CARGO_BUILD_RUSTC"].into_iter().find_map(|name| environment.get(name)).map(PathBuf::from);
         let named = set.or_else(|| config.program(&["build", "rustc"])).unwrap_or_else(|| PathBuf::from("rustc"));
@@ -61,7 +61,7 @@ impl Toolchain {
             return ask(cargo, root, program).await;
         }
         let name = chosen_by(cargo, root, &program).key("rustc").to_string();
-        if let Some(note) = cache.note::<Note>("rustc", &name)
+        if let Some(note) = cache.note::<ToolchainNote>("rustc", &name)
             && note.installed == note.toolchain.installed()
         {
             return Ok(note.toolchain);
@@ -69,7 +69,7 @@ impl Toolchain {
         let toolchain = ask(cargo, root, program).await?;
         let installed = toolchain.installed();
         // An answer that cannot be kept is asked for again; that is no reason to stop.
-        let _ = cache.put_note("rustc", &name, &Note { toolchain: toolchain.clone(), installed });
+        let _ = cache.put_note("rustc", &name, &ToolchainNote { toolchain: toolchain.clone(), installed });
         Ok(toolchain)
     }
 

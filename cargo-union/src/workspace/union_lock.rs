@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use union_build::diag::{Code, SourceFile};
 use union_build::key::FORMAT;
 
-use super::learned::{AllLearned, Learned};
+use super::learned::{AllLearned, LearnedInputs};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::image::digest::Digest;
@@ -25,12 +25,12 @@ const HEADER: &str = "# This file is written by `cargo union`; commit it. `cargo
 pub struct UnionLock {
     path: PathBuf,
     /// What the file held when it was read.
-    loaded: Content,
-    now: Content,
+    loaded: LockContent,
+    now: LockContent,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Content {
+struct LockContent {
     bases: BTreeMap<String, LockedReference>,
     generations: BTreeMap<String, u32>,
     packages: AllLearned,
@@ -48,7 +48,7 @@ pub struct LockedReference {
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct LockFileText {
     version: u32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     generations: BTreeMap<String, u32>,
@@ -111,7 +111,7 @@ impl UnionLock {
 
     /// Keeps what compiles have shown of local packages. An entry that holds nothing is left out.
     pub fn set_packages(&mut self, packages: AllLearned) {
-        self.now.packages = packages.into_iter().filter(|(_, learned)| *learned != Learned::default()).collect();
+        self.now.packages = packages.into_iter().filter(|(_, learned)| *learned != LearnedInputs::default()).collect();
     }
 
     /// Whether it differs from what was read.
@@ -137,17 +137,17 @@ impl UnionLock {
                 format!("`{}` has no fitting entry{what} and may not change", self.path.display()),
             ));
         }
-        let _guard = fs::Lock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
+        let _guard = fs::FileLock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
         self.now = self.now.merged(&self.loaded, read(&self.path)?);
         self.loaded = self.now.clone();
         fs::replace_if_different(&self.path, self.now.to_text().as_bytes())
     }
 }
 
-impl Content {
+impl LockContent {
     /// The changes that were made to what was loaded, made to what the file holds by now.
     fn merged(&self, loaded: &Self, theirs: Self) -> Self {
-        let both = |ours: &Learned, theirs: &Learned| {
+        let both = |ours: &LearnedInputs, theirs: &LearnedInputs| {
             let mut all = ours.clone();
             all.merge(theirs);
             all
@@ -161,7 +161,7 @@ impl Content {
 
     fn to_text(&self) -> String {
         let Self { bases, generations, packages } = self.clone();
-        let file = File { version: FORMAT, generations, packages, bases };
+        let file = LockFileText { version: FORMAT, generations, packages, bases };
         format!("{HEADER}{}", toml::to_string(&file).expect("texts and numbers always serialize"))
     }
 }
@@ -192,8 +192,8 @@ fn merged<T: Clone + PartialEq>(
 }
 
 /// What the file holds; one that does not exist holds nothing.
-fn read(path: &Path) -> Result<Content> {
-    let Some(text) = fs::read_if_exists(path)? else { return Ok(Content::default()) };
+fn read(path: &Path) -> Result<LockContent> {
+    let Some(text) = fs::read_if_exists(path)? else { return Ok(LockContent::default()) };
     let invalid =
         |line: usize, why: String| Error::new(Code::UnionLockInvalid, format!("could not read `{}:{line}`", path.display())).because(why);
     if let Some(line) = text.lines().position(|line| ["<<<<<<< ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker))) {
@@ -205,12 +205,12 @@ fn read(path: &Path) -> Result<Content> {
         let line = 1 + text.lines().position(|line| line.starts_with("version")).unwrap_or_default();
         return Err(invalid(line, format!("it has the format {version}, and this release of cargo union writes {FORMAT}")));
     }
-    let file: File = toml::from_str(&text).map_err(|cause: toml::de::Error| {
+    let file: LockFileText = toml::from_str(&text).map_err(|cause: toml::de::Error| {
         let offset = cause.span().map_or(0, |span| span.start);
         let line = SourceFile::new(path, text.as_str()).line_column(offset).0;
         invalid(line, cause.message().to_owned())
     })?;
-    Ok(Content { bases: file.bases, generations: file.generations, packages: file.packages })
+    Ok(LockContent { bases: file.bases, generations: file.generations, packages: file.packages })
 }
 
 fn environment(package: &str, image: &str) -> String {
@@ -233,8 +233,8 @@ mod tests {
         lock.save(false, &root.join("target")).unwrap()
     }
 
-    fn learned(inputs: &[&str]) -> Learned {
-        Learned { inputs: inputs.iter().map(|name| (*name).to_owned()).collect(), ..Learned::default() }
+    fn learned(inputs: &[&str]) -> LearnedInputs {
+        LearnedInputs { inputs: inputs.iter().map(|name| (*name).to_owned()).collect(), ..LearnedInputs::default() }
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         let mut lock = UnionLock::load(root.path()).unwrap();
         lock.set_base(DEBIAN, locked("one"));
         lock.bump("app", "gpu");
-        lock.set_packages([("app".to_owned(), learned(&["a", "../b"])), ("helper".to_owned(), Learned::default())].into());
+        lock.set_packages([("app".to_owned(), learned(&["a", "../b"])), ("helper".to_owned(), LearnedInputs::default())].into());
         assert!(save(&mut lock, root.path()));
         let mut again = UnionLock::load(root.path()).unwrap();
         assert_eq!(again.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_file_is_for_people_too() {
         let mut lock = UnionLock::load(Path::new("/nowhere")).unwrap();
-        let helper = Learned { variables: ["CC".to_owned()].into(), revision: true, whole: true, ..learned(&["../b"]) };
+        let helper = LearnedInputs { variables: ["CC".to_owned()].into(), revision: true, whole: true, ..learned(&["../b"]) };
         lock.set_packages([("helper".to_owned(), helper)].into());
         lock.set_base(DEBIAN, locked("one"));
         lock.bump("app", "gpu");

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::repository::Repository;
+use super::repository::GitRepository;
 use super::{Cargo, Workspace};
 use crate::base::fs;
 
@@ -24,7 +24,7 @@ pub fn remember(cargo: &Cargo, workspace: &Workspace) {
 pub(super) fn known(workspace: &Workspace) -> Vec<PathBuf> {
     let mut all = listed(workspace);
     if !all.is_empty() {
-        let repository = Repository::of(&workspace.root);
+        let repository = GitRepository::of(&workspace.root);
         all.retain(|path| !repository.tracks(path));
     }
     all

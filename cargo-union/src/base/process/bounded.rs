@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Command, Failed, Family, Output, missing};
+use super::{Command, Output, ProcessFailure, ProcessGroup, missing};
 use crate::base::error::Result;
 
 /// How long the streams of a program that has ended may stay open: what it has left behind may hold them.
@@ -31,7 +31,7 @@ impl Command {
     pub async fn bounded(mut self, time: Duration, most: usize) -> Result<Bounded> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = Family::of(&child);
+        let family = ProcessGroup::of(&child);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let talk = async {
@@ -73,7 +73,7 @@ impl Command {
             Err(_) => return Ok(Bounded::Late),
         };
         family.has_ended();
-        let failure = (!status.success()).then(|| Failed::new(&self.program, status, &err));
+        let failure = (!status.success()).then(|| ProcessFailure::new(&self.program, status, &err));
         Ok(Bounded::Ended(Output { stdout: out, stderr: err, failure }))
     }
 }

@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Command, Failed, Family, missing};
+use super::{Command, ProcessFailure, ProcessGroup, missing};
 use crate::base::error::Result;
 
 /// One of the two streams that a program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// What it says.
     Stdout,
     /// What it says about itself.
@@ -22,21 +22,21 @@ impl Command {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn heard(mut self, hears: impl Fn(Stream, &[u8])) -> Result<Result<(), Failed>> {
+    pub async fn heard(mut self, hears: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = Family::of(&child);
+        let family = ProcessGroup::of(&child);
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         // What cannot be read any more is no failure of the program: its status says how it went.
-        let _ = tokio::join!(hand_on(stdout, Stream::Stdout, &hears), hand_on(stderr, Stream::Stderr, &hears));
+        let _ = tokio::join!(hand_on(stdout, OutputStream::Stdout, &hears), hand_on(stderr, OutputStream::Stderr, &hears));
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
-        Ok(if status.success() { Ok(()) } else { Err(Failed::new(&self.program, status, b"")) })
+        Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
     }
 }
 
-async fn hand_on(mut from: impl AsyncRead + Unpin, stream: Stream, hears: &impl Fn(Stream, &[u8])) -> io::Result<()> {
+async fn hand_on(mut from: impl AsyncRead + Unpin, stream: OutputStream, hears: &impl Fn(OutputStream, &[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 13];
     loop {
         match from.read(&mut buffer).await? {
@@ -62,7 +62,7 @@ mod tests {
         shell.args(["-c", "echo out; echo err >&2; printf 'no end'; exit 4"]);
         let ended = shell.heard(|stream, bytes| {
             let (out, err) = &mut *heard.lock().unwrap();
-            if stream == Stream::Stdout { out } else { err }.extend_from_slice(bytes);
+            if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
         });
         assert_eq!(ended.await.unwrap().unwrap_err().code, Some(4));
         assert_eq!(heard.into_inner().unwrap(), (b"out\nno end".to_vec(), b"err\n".to_vec()));

@@ -15,11 +15,11 @@ use crate::base::error::{Error, Result};
 use crate::base::fs;
 use crate::image::BaseSource;
 use crate::image::digest::Digest;
-use crate::image::index::{Change, FileIndex};
+use crate::image::index::{FileIndex, LayerChange};
 use crate::image::layer::Layer;
 
 /// Knows what is in layers, wherever they are.
-pub(in crate::build) struct Contents {
+pub(in crate::build) struct LayerIndexCache {
     cache: Cache,
     source: Arc<dyn BaseSource>,
     /// One layer at a time: images that are built at once have the same base more often than not.
@@ -31,7 +31,7 @@ pub(in crate::build) struct Contents {
 const LAYERS: &str = "contents-1";
 const STACKS: &str = "loader-1";
 
-impl Contents {
+impl LayerIndexCache {
     pub(in crate::build) fn new(cache: Cache, source: Arc<dyn BaseSource>) -> Self {
         Self { cache, source, turn: tokio::sync::Mutex::default() }
     }
@@ -57,7 +57,7 @@ impl Contents {
         Ok(reduced)
     }
 
-    async fn changes(&self, name: &str, layer: &Layer) -> Result<Vec<Change>> {
+    async fn changes(&self, name: &str, layer: &Layer) -> Result<Vec<LayerChange>> {
         let known = || self.cache.note(LAYERS, &layer.diff_id.hex());
         if let Some(known) = known() {
             return Ok(known);

@@ -9,14 +9,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::file::of_stream;
 use crate::image::digest::DiffId;
-use crate::image::index::{Change, Kept, Node};
+use crate::image::index::{FsEntry, IndexedFile, LayerChange};
 
 /// Streams a layer to its end: the list is kept by its diff id, so that must be the true one. Large
 /// files are set down in a folder for as long as they are looked at.
-pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Result<Vec<Change>> {
+pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Result<Vec<LayerChange>> {
     let mut plain = Hashing { plain: plain(bytes)?, hash: Sha256::new() };
     let mut changes = Vec::new();
-    let mut seen = Seen { kept: HashMap::new(), folder };
+    let mut seen = LayerReader { kept: HashMap::new(), folder };
     // Some tools leave out the end of an archive, and with it the padding of its last file; what Go reads is a layer. The
     // diff id tells whether anything else is missing.
     let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
@@ -64,14 +64,14 @@ impl<R: Read> Read for Limited<'_, R> {
 }
 
 /// What was kept of the layer's files so far: one may come again under another name.
-struct Seen<'a> {
-    kept: HashMap<String, Kept>,
+struct LayerReader<'a> {
+    kept: HashMap<String, IndexedFile>,
     folder: &'a Path,
 }
 
-impl Seen<'_> {
+impl LayerReader<'_> {
     /// What an entry says; the root itself says nothing.
-    fn change(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Change>> {
+    fn change(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<LayerChange>> {
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let path = trimmed(&path);
         if path.is_empty() || path == "." {
@@ -80,9 +80,9 @@ impl Seen<'_> {
         let kind = entry.header().entry_type();
         let target = |entry: &tar::Entry<'_, _>| String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned();
         let node = if kind.is_dir() {
-            Node::Folder
+            FsEntry::Folder
         } else if kind.is_symlink() {
-            Node::Link(target(entry))
+            FsEntry::Link(target(entry))
         } else {
             let kept = match kind {
                 tar::EntryType::Link => self.kept.get(trimmed(&target(entry))).cloned(),
@@ -92,9 +92,9 @@ impl Seen<'_> {
             if let Some(kept) = &kept {
                 self.kept.insert(path.to_owned(), kept.clone());
             }
-            Node::File(kept)
+            FsEntry::File(kept)
         };
-        Ok(Some(Change::of(path, node)))
+        Ok(Some(LayerChange::of(path, node)))
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read_tar(bytes: Vec<u8>, diff_id: DiffId) -> io::Result<Vec<Change>> {
+    fn read_tar(bytes: Vec<u8>, diff_id: DiffId) -> io::Result<Vec<LayerChange>> {
         let folder = tempfile::tempdir().unwrap();
         read(&bytes[..], diff_id, folder.path())
     }
@@ -162,8 +162,9 @@ mod tests {
         let members = [gzip(&tar[..700]), gzip(&tar[700..])].concat();
         for bytes in [tar.clone(), members, zstd::bulk::compress(&tar, 1).unwrap()] {
             let changes = read_tar(bytes, DiffId::of(&tar)).unwrap();
-            let text = Node::File(Some(Kept::Text("text".to_owned())));
-            let expected = [Change::Put("etc/passwd".to_owned(), text), Change::Put("bin".to_owned(), Node::Link("usr/bin".to_owned()))];
+            let text = FsEntry::File(Some(IndexedFile::Text("text".to_owned())));
+            let expected =
+                [LayerChange::Put("etc/passwd".to_owned(), text), LayerChange::Put("bin".to_owned(), FsEntry::Link("usr/bin".to_owned()))];
             assert_eq!(changes, expected);
         }
     }
@@ -176,8 +177,8 @@ mod tests {
         header.set_size(4);
         tar.append_data(&mut header, "./etc/passwd", &b"text"[..]).unwrap();
         let tar = &tar.get_ref()[..512 + 4];
-        let text = Node::File(Some(Kept::Text("text".to_owned())));
-        assert_eq!(read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(), [Change::Put("etc/passwd".to_owned(), text)]);
+        let text = FsEntry::File(Some(IndexedFile::Text("text".to_owned())));
+        assert_eq!(read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(), [LayerChange::Put("etc/passwd".to_owned(), text)]);
         for end in [0, 100, 512, 514, 516, whole.len() - 1] {
             assert!(read_tar(whole[..end].to_vec(), DiffId::of(&whole)).is_err(), "{end}");
         }
@@ -205,7 +206,7 @@ mod tests {
         let tar = tar.into_inner().unwrap();
         let changes = read_tar(tar.clone(), DiffId::of(&tar)).unwrap();
         let names = changes.iter().map(|change| match change {
-            Change::Put(_, Node::File(Some(Kept::Library(facts)))) => facts.read().unwrap().soname.unwrap(),
+            LayerChange::Put(_, FsEntry::File(Some(IndexedFile::Library(facts)))) => facts.read().unwrap().soname.unwrap(),
             other => panic!("{other:?}"),
         });
         assert_eq!(names.collect::<Vec<_>>(), ["liblarge.so.1"; 2]);

@@ -11,15 +11,15 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{LockedBase, Start};
+use super::{BaseImage, LockedBase};
 use crate::base::cache::Cache;
 use crate::base::error::Result;
 use crate::image::config::BaseConfig;
-use crate::image::layer::{Blob, Content, Layer};
+use crate::image::layer::{Blob, BlobSource, Layer};
 use crate::image::manifest;
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, PlatformImage};
-pub(super) use contents::Contents;
+pub(super) use contents::LayerIndexCache;
 pub(super) use file::of_file;
 pub(super) use layer::plain;
 pub use resolve::{Lookup, Resolved};
@@ -36,12 +36,12 @@ pub(super) struct Base {
 
 impl Base {
     /// Gets at manifest and config, both small.
-    pub(super) async fn open(source: &dyn BaseSource, start: &Start, platform: &Platform) -> Result<Self> {
+    pub(super) async fn open(source: &dyn BaseSource, start: &BaseImage, platform: &Platform) -> Result<Self> {
         match start {
-            Start::Locked(at) => Self::fetch(source, at, platform).await,
-            Start::Made(image) => {
+            BaseImage::Locked(at) => Self::fetch(source, at, platform).await,
+            BaseImage::Made(image) => {
                 let name = "the environment".to_owned();
-                let Content::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
+                let BlobSource::Bytes(config) = &image.config.content else { unreachable!("a made config is always in memory") };
                 let config = BaseConfig::read(&name, config, image.layers.len())?;
                 Ok(Self { name, config_blob: image.config.clone(), config, layers: image.layers.clone() })
             }
@@ -53,7 +53,7 @@ impl Base {
         let lookup = Lookup { source, name: &name, repository: &at.repository, platform };
         let image = lookup.locked(at.digest).await?.image;
         let config = lookup.config(&image).await?;
-        let mut config_blob = Blob { descriptor: image.config, content: Content::Remote(at.repository.clone()) };
+        let mut config_blob = Blob { descriptor: image.config, content: BlobSource::Remote(at.repository.clone()) };
         let own = config.platform();
         if platform.distance(&own).is_none() {
             let says = if own.is_whole() { format!("says that it is for `{own}`") } else { "names no platform".to_owned() };
@@ -61,7 +61,7 @@ impl Base {
             config_blob = config.with_platform(platform);
         }
         let layers = image.layers.into_iter().zip(config.diff_ids()).map(|(descriptor, diff_id)| {
-            let blob = Blob { descriptor, content: Content::Remote(at.repository.clone()) };
+            let blob = Blob { descriptor, content: BlobSource::Remote(at.repository.clone()) };
             Layer { blob, diff_id: *diff_id }
         });
         Ok(Self { layers: layers.collect(), name, config_blob, config })
@@ -76,12 +76,12 @@ impl Base {
 
 /// The file that a blob is in on this machine.
 async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
-    if let Content::File(path) = &blob.content {
+    if let BlobSource::File(path) = &blob.content {
         return Ok(path.clone());
     }
     match (cache.whole(&blob.descriptor.digest), &blob.content) {
         (Some(path), _) => Ok(path),
-        (None, Content::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
-        (None, Content::Bytes(_) | Content::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
+        (None, BlobSource::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
+        (None, BlobSource::Bytes(_) | BlobSource::File(_)) => unreachable!("layers and the configs of registries are never in memory"),
     }
 }

@@ -6,24 +6,24 @@ use std::path::Path;
 
 use union_build::diag::Code;
 
-use super::dockerfile::{self, APT_CONF, Ground};
+use super::dockerfile::{self, APT_CONF, DockerfileContext};
 use super::python::{self, LockFile};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, AtomicFile};
 use crate::build::archive::Archive;
 use crate::build::measured::MeasuredFiles;
 use crate::build::patterns::Patterns;
 use crate::build::requirements;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::{Item, Measure};
-use crate::build::walk::{Filter, Purpose, walk};
+use crate::build::walk::{Purpose, WalkFilter, walk};
 
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// What the context of a Dockerfile of ours is made from.
-pub(super) struct Contents<'a> {
+pub(super) struct ContextFiles<'a> {
     /// The Dockerfile's text.
     pub(super) text: &'a str,
     pub(super) files: &'a MeasuredFiles,
@@ -31,8 +31,8 @@ pub(super) struct Contents<'a> {
 }
 
 /// Writes the context of a Dockerfile of ours.
-pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, contents: &Contents<'_>, epoch: u64) -> Result<Draft> {
-    let Contents { text, files, roots } = *contents;
+pub(super) fn of_steps(cache: &Cache, ground: &DockerfileContext<'_>, contents: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
+    let ContextFiles { text, files, roots } = *contents;
     let mut context = archive(cache, epoch)?;
     context.bytes(DOCKERFILE, text.as_bytes())?;
     context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
@@ -58,7 +58,7 @@ pub(super) fn of_steps(cache: &Cache, ground: &Ground<'_>, contents: &Contents<'
 }
 
 /// Adds a list of Python packages, and what it names.
-fn python_list(context: &mut Archive<Draft>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
+fn python_list(context: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
     let place = list.place.rsplit_once('/').map_or("", |(place, _)| place);
     for file in requirements::follow(list.from, &list.folder, roots)? {
         let place = format!("{place}/{}", file.name);
@@ -74,7 +74,7 @@ fn python_list(context: &mut Archive<Draft>, list: &LockFile<'_>, files: &Measur
 }
 
 /// Writes the context of a user's Dockerfile.
-pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<Draft> {
+pub(super) fn of_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<AtomicFile> {
     let mut context = archive(cache, epoch)?;
     for item in items.iter().filter(|item| !item.to.is_empty()) {
         context.item(&item.to, item)?;
@@ -107,7 +107,7 @@ pub(in crate::build) fn dockerfile_items(
         error.help("Move the Dockerfile into its context, or set `builder-options.context` to a folder that it is in.")
     })?;
     // Builders need the Dockerfile itself, whatever a pattern says.
-    let filter = Filter { patterns: vec![(ignored(&real, dockerfile)?, String::new())], git: false, keep: Some(name) };
+    let filter = WalkFilter { patterns: vec![(ignored(&real, dockerfile)?, String::new())], git: false, keep: Some(name) };
     let mut items = Vec::new();
     walk(&real, &real_roots, Purpose::Context, &filter, &mut |found| {
         items.push(Item::of(found, None, measure)?);
@@ -133,13 +133,13 @@ pub(super) fn name_in(dockerfile: &Path, folder: &Path) -> Option<String> {
     Some(dockerfile.strip_prefix(folder).ok()?.to_str()?.to_owned())
 }
 
-fn archive(cache: &Cache, epoch: u64) -> Result<Archive<Draft>> {
+fn archive(cache: &Cache, epoch: u64) -> Result<Archive<AtomicFile>> {
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     Ok(Archive::new(draft, path, epoch))
 }
 
-fn finish(archive: Archive<Draft>) -> Result<Draft> {
+fn finish(archive: Archive<AtomicFile>) -> Result<AtomicFile> {
     let mut draft = archive.finish()?;
     draft.flush().map_err(|cause| fs::unwritable(draft.path(), cause))?;
     Ok(draft)

@@ -25,7 +25,7 @@ pub(super) const AUTHORITY_ID: &str = "union-build-ca";
 pub(super) const APT_CONF: &str = ".union.apt.conf";
 
 /// What an environment is made from, as far as its text is concerned.
-pub(super) struct Ground<'a> {
+pub(super) struct DockerfileContext<'a> {
     /// What is to be made, in order, with what each `copy` brings.
     pub(super) steps: &'a [Step<'a>],
     /// What it starts from.
@@ -37,12 +37,12 @@ pub(super) struct Ground<'a> {
     /// Whether an authority is to be trusted while something runs.
     pub(super) authority: bool,
     /// How the engine keeps what only one step at a time may use.
-    pub(super) caches: Caches,
+    pub(super) caches: CacheMounts,
 }
 
 /// How an engine keeps what only one step at a time may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caches {
+pub(super) enum CacheMounts {
     /// As BuildKit does: behind a lock.
     Locked,
     /// Not at all: buildah holds such a lock for as long as podman's service lives.
@@ -52,13 +52,13 @@ pub(super) enum Caches {
 /// One spec, and what its copies bring.
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
-    pub(super) copies: Vec<Copied>,
+    pub(super) copies: Vec<CopyInstruction>,
     /// The variables that its commands see.
     pub(super) variables: Variables,
 }
 
 /// What one `copy` brings.
-pub(super) struct Copied {
+pub(super) struct CopyInstruction {
     pub(super) items: Vec<Item>,
     /// Who owns it, as the manifest says.
     pub(super) owner: Option<String>,
@@ -70,7 +70,8 @@ pub(super) struct Copied {
 /// What `list` fails with.
 pub(super) fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copied = |copy: &spec::Copy| Ok(Copied { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
+        let copied =
+            |copy: &spec::Copy| Ok(CopyInstruction { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
         let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
         // As they are typed: whoever knows the base expands them.
         let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
@@ -103,7 +104,7 @@ pub(super) struct Dockerfile {
 }
 
 /// Writes a Dockerfile.
-pub(super) fn write(ground: &Ground<'_>) -> Dockerfile {
+pub(super) fn write(ground: &DockerfileContext<'_>) -> Dockerfile {
     let mut writer =
         Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
     for (position, name) in ground.tools.values().enumerate() {
@@ -148,7 +149,7 @@ pub(super) struct Writer {
     /// How many files of Python's have been used.
     pub(super) files: usize,
     authority: bool,
-    caches: Caches,
+    caches: CacheMounts,
 }
 
 impl Writer {
@@ -194,8 +195,8 @@ impl Writer {
         let packages: Vec<String> = packages.iter().map(|package| python::quoted(&package.value)).collect();
         // Lists and packages stay with the engine, for the next environment, and out of the image.
         let kept = |folder: &str| match self.caches {
-            Caches::Locked => format!("type=cache,target={folder},sharing=locked"),
-            Caches::None => format!("type=tmpfs,target={folder}"),
+            CacheMounts::Locked => format!("type=cache,target={folder},sharing=locked"),
+            CacheMounts::None => format!("type=tmpfs,target={folder}"),
         };
         let configuration = format!("type=bind,source={APT_CONF},target=/run/union/apt.conf");
         let mounts = [configuration, kept("/run/union/apt"), kept("/run/union/lists")];
@@ -205,7 +206,7 @@ impl Writer {
     }
 
     /// Adds a copy; its place starts at the root, or at the working directory of the base.
-    fn copy(&mut self, copy: &spec::Copy, copied: &Copied) {
+    fn copy(&mut self, copy: &spec::Copy, copied: &CopyInstruction) {
         let Some(first) = copied.items.first() else { return };
         let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
         let source = format!("copy/{}", self.copied);

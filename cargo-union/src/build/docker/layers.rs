@@ -17,7 +17,7 @@ use union_build::spec::Compression;
 
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, AtomicFile};
 use crate::build::base;
 use crate::build::native::pack;
 use crate::image::config::BaseConfig;
@@ -25,7 +25,7 @@ use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 
 /// An image as an engine handed it out.
-pub(super) struct Exported {
+pub(super) struct ExportedImage {
     /// The engine's config of it.
     pub(super) config: BaseConfig,
     /// Its layers, lowest first.
@@ -39,15 +39,15 @@ pub(super) async fn exported(
     known: Vec<Layer>,
     cache: &Cache,
     compression: Compression,
-) -> Result<Exported> {
+) -> Result<ExportedImage> {
     let reader = StreamReader::new(Box::pin(archive.into_stream()));
     let (name, cache) = (name.to_owned(), cache.clone());
     let bridge = SyncIoBridge::new(reader);
-    let read = tokio::task::spawn_blocking(move || Reading { name: &name, cache: &cache, compression }.read(bridge, &known));
+    let read = tokio::task::spawn_blocking(move || ExportReader { name: &name, cache: &cache, compression }.read(bridge, &known));
     read.await.expect("reading an archive does not panic")
 }
 
-struct Reading<'a> {
+struct ExportReader<'a> {
     name: &'a str,
     cache: &'a Cache,
     compression: Compression,
@@ -55,7 +55,7 @@ struct Reading<'a> {
 
 /// The list of images of an archive.
 #[derive(Deserialize)]
-struct Listed {
+struct ManifestEntry {
     #[serde(rename = "Config")]
     config: String,
     #[serde(rename = "Layers")]
@@ -63,17 +63,17 @@ struct Listed {
 }
 
 /// What stands at a path of an archive.
-enum Found {
+enum ArchiveMember {
     /// Text, or a small layer.
     Bytes(Vec<u8>),
     /// A plain layer that is set aside.
-    Layer(DiffId, Draft),
+    Layer(DiffId, AtomicFile),
     /// The same as at another path.
     Link(String),
 }
 
-impl Reading<'_> {
-    fn read(&self, archive: impl Read, known: &[Layer]) -> Result<Exported> {
+impl ExportReader<'_> {
+    fn read(&self, archive: impl Read, known: &[Layer]) -> Result<ExportedImage> {
         let mut found = BTreeMap::new();
         for entry in tar::Archive::new(archive).entries().map_err(|cause| self.failed(cause))? {
             let mut entry = entry.map_err(|cause| self.failed(cause))?;
@@ -83,12 +83,12 @@ impl Reading<'_> {
                 let content = self.content(&mut entry)?;
                 found.insert(path, content);
             } else if let (true, Some(target)) = (kind.is_symlink() || kind.is_hard_link(), entry.link_name_bytes()) {
-                found.insert(path.clone(), Found::Link(target_of(&path, &String::from_utf8_lossy(&target), kind.is_symlink())));
+                found.insert(path.clone(), ArchiveMember::Link(target_of(&path, &String::from_utf8_lossy(&target), kind.is_symlink())));
             }
         }
-        let listed: Vec<Listed> = self.json(&found, "manifest.json")?;
+        let listed: Vec<ManifestEntry> = self.json(&found, "manifest.json")?;
         let listed = listed.into_iter().next().ok_or_else(|| self.failed(io::Error::other("it lists no image")))?;
-        let Some(Found::Bytes(config)) = follow(&found, &listed.config) else {
+        let Some(ArchiveMember::Bytes(config)) = follow(&found, &listed.config) else {
             return Err(self.failed(io::Error::other("it has no config")));
         };
         let config = BaseConfig::read(self.name, config, listed.layers.len())?;
@@ -99,46 +99,46 @@ impl Reading<'_> {
                 None => self.layer(&mut found, path, *diff_id)?,
             });
         }
-        Ok(Exported { config, layers })
+        Ok(ExportedImage { config, layers })
     }
 
-    fn content(&self, entry: &mut impl Read) -> Result<Found> {
+    fn content(&self, entry: &mut impl Read) -> Result<ArchiveMember> {
         const SMALL: u64 = 1 << 20;
         let mut start = Vec::new();
         entry.by_ref().take(SMALL).read_to_end(&mut start).map_err(|cause| self.failed(cause))?;
         if (start.len() as u64) < SMALL {
-            return Ok(Found::Bytes(start));
+            return Ok(ArchiveMember::Bytes(start));
         }
         let mut plain = base::plain(start.as_slice().chain(entry)).map_err(|cause| self.failed(cause))?;
         let mut draft = self.cache.draft()?;
         let diff_id = copy(&mut plain, &mut draft).map_err(|fault| match fault {
-            Fault::Reading(cause) => self.failed(cause),
-            Fault::Writing(cause) => fs::unwritable(self.cache.folder(), cause),
+            CopyError::Reading(cause) => self.failed(cause),
+            CopyError::Writing(cause) => fs::unwritable(self.cache.folder(), cause),
         })?;
-        Ok(Found::Layer(diff_id, draft))
+        Ok(ArchiveMember::Layer(diff_id, draft))
     }
 
-    fn layer(&self, found: &mut BTreeMap<String, Found>, path: &str, diff_id: DiffId) -> Result<Layer> {
+    fn layer(&self, found: &mut BTreeMap<String, ArchiveMember>, path: &str, diff_id: DiffId) -> Result<Layer> {
         if let Some(layer) = pack::remembered(self.cache, diff_id, self.compression) {
             return Ok(layer);
         }
         let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("it has no layer {diff_id} at {path}"));
         match follow(found, path) {
-            Some(Found::Bytes(bytes)) => {
+            Some(ArchiveMember::Bytes(bytes)) => {
                 let plain = base::plain(bytes.as_slice()).map_err(|cause| self.failed(cause))?;
                 pack::plain_layer(self.cache, plain, diff_id, self.compression)
             }
-            Some(Found::Layer(is, draft)) if *is == diff_id => {
+            Some(ArchiveMember::Layer(is, draft)) if *is == diff_id => {
                 let mut file: File = draft.as_file().try_clone().map_err(|cause| self.failed(cause))?;
                 file.rewind().map_err(|cause| self.failed(cause))?;
                 pack::plain_layer(self.cache, file, diff_id, self.compression)
             }
-            Some(Found::Layer(..) | Found::Link(_)) | None => Err(self.failed(wrong())),
+            Some(ArchiveMember::Layer(..) | ArchiveMember::Link(_)) | None => Err(self.failed(wrong())),
         }
     }
 
-    fn json<T: for<'de> Deserialize<'de>>(&self, found: &BTreeMap<String, Found>, path: &str) -> Result<T> {
-        let Some(Found::Bytes(bytes)) = follow(found, path) else {
+    fn json<T: for<'de> Deserialize<'de>>(&self, found: &BTreeMap<String, ArchiveMember>, path: &str) -> Result<T> {
+        let Some(ArchiveMember::Bytes(bytes)) = follow(found, path) else {
             return Err(self.failed(io::Error::other(format!("it has no {path}"))));
         };
         serde_json::from_slice(bytes).map_err(|cause| self.failed(cause.into()))
@@ -151,31 +151,31 @@ impl Reading<'_> {
     }
 }
 
-enum Fault {
+enum CopyError {
     Reading(io::Error),
     Writing(io::Error),
 }
 
-fn copy(from: &mut impl Read, to: &mut Draft) -> Result<DiffId, Fault> {
+fn copy(from: &mut impl Read, to: &mut AtomicFile) -> Result<DiffId, CopyError> {
     use sha2::Digest as _;
     let (mut hash, mut buffer) = (sha2::Sha256::new(), vec![0; 1 << 18]);
     loop {
-        match from.read(&mut buffer).map_err(Fault::Reading)? {
+        match from.read(&mut buffer).map_err(CopyError::Reading)? {
             0 => return Ok(DiffId::from_hasher(hash)),
             count => {
                 hash.update(&buffer[..count]);
-                to.write_all(&buffer[..count]).map_err(Fault::Writing)?;
+                to.write_all(&buffer[..count]).map_err(CopyError::Writing)?;
             }
         }
     }
 }
 
-fn follow<'a>(found: &'a BTreeMap<String, Found>, path: &str) -> Option<&'a Found> {
+fn follow<'a>(found: &'a BTreeMap<String, ArchiveMember>, path: &str) -> Option<&'a ArchiveMember> {
     let mut path = path;
     // Links lead to what stands there, not to further links; two steps are one more than there are.
     for _ in 0..2 {
         match found.get(path)? {
-            Found::Link(target) => path = target,
+            ArchiveMember::Link(target) => path = target,
             other => return Some(other),
         }
     }

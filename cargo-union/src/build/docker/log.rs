@@ -3,41 +3,41 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::secrets::Secrets;
-use super::steps::{Shown, Steps};
+use super::secrets::BuildSecrets;
+use super::steps::{DockerfileSteps, ShownStep};
 use crate::base::error::Result;
 use crate::base::log;
 use crate::build::Reporter;
-use crate::engine::Listener;
+use crate::engine::SolveListener;
 
 /// A log that is being written, without secrets.
-pub(super) struct Log<'a> {
+pub(super) struct BuildLog<'a> {
     image: &'a str,
-    secrets: &'a Secrets,
+    secrets: &'a BuildSecrets,
     reporter: &'a dyn Reporter,
     written: log::Log,
     /// The steps of the Dockerfile that is built.
-    steps: Mutex<Steps>,
+    steps: Mutex<DockerfileSteps>,
 }
 
-impl<'a> Log<'a> {
+impl<'a> BuildLog<'a> {
     /// Begins the file anew.
-    pub(super) fn begin(path: PathBuf, image: &'a str, secrets: &'a Secrets, reporter: &'a dyn Reporter) -> Result<Self> {
+    pub(super) fn begin(path: PathBuf, image: &'a str, secrets: &'a BuildSecrets, reporter: &'a dyn Reporter) -> Result<Self> {
         Ok(Self { image, secrets, reporter, written: log::Log::begin(path)?, steps: Mutex::default() })
     }
 
     /// Says which steps will be told of from here on.
-    pub(super) fn expect(&self, steps: Steps) {
+    pub(super) fn expect(&self, steps: DockerfileSteps) {
         *self.steps() = steps;
     }
 
     /// A step as people know it, without secrets; the engine calls it `name`.
-    pub(super) fn shown(&self, name: &str) -> Shown {
+    pub(super) fn shown(&self, name: &str) -> ShownStep {
         let shown = self.steps().shown(name);
-        Shown { head: shown.head, what: self.scrub(&shown.what) }
+        ShownStep { head: shown.head, what: self.scrub(&shown.what) }
     }
 
-    fn steps(&self) -> MutexGuard<'_, Steps> {
+    fn steps(&self) -> MutexGuard<'_, DockerfileSteps> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,7 +57,7 @@ impl<'a> Log<'a> {
     }
 }
 
-impl Listener for Log<'_> {
+impl SolveListener for BuildLog<'_> {
     fn step(&self, name: &str) {
         let step = self.shown(name);
         self.written.part(&format!("==> {step}"));

@@ -21,26 +21,26 @@ use union_build::key::{Inputs, Value};
 use union_build::spec;
 
 use super::base::Base;
-use super::chain::Settings;
+use super::chain::EffectiveConfig;
 use super::environment::without_steps;
 use super::sources::{self, Measure};
 use super::variables::{self, Variables};
-use super::{Builder, LockedBase, MeasuredFiles, PlatformRecipe, Recipe, Reporter, SourceRoots, Start};
+use super::{BaseImage, BuildRequest, Builder, LockedBase, MeasuredFiles, PlatformBuildRequest, Reporter, SourceRoots};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft, Measured};
+use crate::base::fs::{self, AtomicFile, FileDigest};
 use crate::base::process::Environment;
-use crate::engine::{Engine, Engines, Failed, Pulls, Request};
-use crate::image::config::{self, Wanted};
+use crate::engine::{DockerfileRequest, Engine, EngineLocator, PullCredentials, SolveError};
+use crate::image::config::{self, ConfigOptions};
 use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image, Logins, PlatformImage};
-use dockerfile::{Caches, Dockerfile, Ground, Step, with_copies};
-use log::Log;
-use secrets::Secrets;
-use steps::{Steps, is_refusal};
+use dockerfile::{CacheMounts, Dockerfile, DockerfileContext, Step, with_copies};
+use log::BuildLog;
+use secrets::BuildSecrets;
+use steps::{DockerfileSteps, is_refusal};
 
 pub(super) use context::dockerfile_items;
 
@@ -48,7 +48,7 @@ pub(super) use context::dockerfile_items;
 pub struct DockerBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
-    engines: Arc<Engines>,
+    engines: Arc<EngineLocator>,
     /// The logins for images that the engine pulls by itself.
     logins: Arc<dyn Logins>,
     /// Where secrets, authorities and proxies are looked for.
@@ -63,7 +63,7 @@ impl DockerBuilder {
     pub fn new(
         cache: Cache,
         source: Arc<dyn BaseSource>,
-        engines: Arc<Engines>,
+        engines: Arc<EngineLocator>,
         logins: Arc<dyn Logins>,
         environment: Environment,
         logs: PathBuf,
@@ -73,7 +73,7 @@ impl DockerBuilder {
     }
 
     /// The engine that it works with.
-    pub fn engines(&self) -> &Engines {
+    pub fn engines(&self) -> &EngineLocator {
         &self.engines
     }
 
@@ -92,9 +92,9 @@ impl DockerBuilder {
         let mut inputs = Inputs::new();
         inputs.insert("image", at.digest.to_string());
         inputs.insert("apt-packages", Value::texts(packages));
-        let base = Some(Start::Locked(at.clone()));
-        let wanted = PlatformRecipe { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new() };
-        let recipe = Recipe {
+        let base = Some(BaseImage::Locked(at.clone()));
+        let wanted = PlatformBuildRequest { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new() };
+        let recipe = BuildRequest {
             chain: vec![step.clone()],
             steps: vec![step],
             roots: SourceRoots::default(),
@@ -106,9 +106,9 @@ impl DockerBuilder {
             check: false,
         };
         let engine = self.engines.engine().await?;
-        let secrets = Secrets::default().with_authority(self.authority(&recipe.steps)?);
-        let log = Log::begin(self.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.reporter)?;
-        let building = Building { builder: self, engine, recipe: &recipe, wanted: &wanted, secrets: &secrets, log: &log };
+        let secrets = BuildSecrets::default().with_authority(self.authority(&recipe.steps)?);
+        let log = BuildLog::begin(self.logs.join(format!("{}-toolchain.log", image.key)), &image.key, &secrets, &*self.reporter)?;
+        let building = DockerBuild { builder: self, engine, recipe: &recipe, wanted: &wanted, secrets: &secrets, log: &log };
         let start = wanted.base.as_ref().expect("it starts from the image");
         let ready = building.bring(start).await?;
         if packages.is_empty() {
@@ -117,13 +117,13 @@ impl DockerBuilder {
         building.of_steps(with_copies(&recipe.steps, |_| Ok(Vec::new()))?, &ready).await
     }
 
-    async fn platform(&self, recipe: &Recipe, wanted: &PlatformRecipe, several: bool) -> Result<PlatformImage> {
+    async fn platform(&self, recipe: &BuildRequest, wanted: &PlatformBuildRequest, several: bool) -> Result<PlatformImage> {
         let engine = self.engines.engine().await?;
         let image = recipe.image();
-        let secrets = Secrets::read(&recipe.steps, &self.environment)?.with_authority(self.authority(&recipe.steps)?);
+        let secrets = BuildSecrets::read(&recipe.steps, &self.environment)?.with_authority(self.authority(&recipe.steps)?);
         let suffix = if several { format!("-{}", wanted.platform.to_string().replace('/', "-")) } else { String::new() };
-        let log = Log::begin(self.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.reporter)?;
-        let building = Building { builder: self, engine, recipe, wanted, secrets: &secrets, log: &log };
+        let log = BuildLog::begin(self.logs.join(format!("{image}{suffix}.log")), image, &secrets, &*self.reporter)?;
+        let building = DockerBuild { builder: self, engine, recipe, wanted, secrets: &secrets, log: &log };
         building.build().await
     }
 
@@ -150,7 +150,7 @@ impl DockerBuilder {
 
 #[async_trait::async_trait]
 impl Builder for DockerBuilder {
-    async fn build(&self, recipe: &Recipe) -> Result<Image> {
+    async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
         let _steps = super::Steps(&*self.reporter, recipe.image());
         let mut platforms = Vec::new();
         for wanted in &recipe.platforms {
@@ -167,11 +167,12 @@ impl Builder for DockerBuilder {
 /// When a copied file cannot be read.
 pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, String>, roots: &SourceRoots) -> Result<String> {
     // Its text names files, and does not say what they hold.
-    let unread = |_: &Path| Ok(Measured { size: 0, hash: [0; 32] });
+    let unread = |_: &Path| Ok(FileDigest { size: 0, hash: [0; 32] });
     let steps = with_copies(steps, |copy| sources::items(copy, roots, &unread))?;
     let refers = steps.iter().any(|step| !step.spec.commands.is_empty() && variables::refers_to_base(step.spec));
     let note = if refers { "# ${NAME} stands for a variable of the base image, whose value an engine is given.\n" } else { "" };
-    let dockerfile = dockerfile::write(&Ground { steps: &steps, from, user: None, tools, authority: false, caches: Caches::Locked });
+    let dockerfile =
+        dockerfile::write(&DockerfileContext { steps: &steps, from, user: None, tools, authority: false, caches: CacheMounts::Locked });
     Ok(format!("{note}{}", dockerfile.text))
 }
 
@@ -180,25 +181,25 @@ pub fn dockerfile(steps: &[spec::Image], from: &str, tools: &BTreeMap<String, St
 /// # Errors
 /// `SecretMissing`.
 pub fn check_secrets(steps: &[spec::Image], environment: &Environment) -> Result<()> {
-    Secrets::read(steps, environment).map(drop)
+    BuildSecrets::read(steps, environment).map(drop)
 }
 
-fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
+fn annotations(recipe: &BuildRequest) -> BTreeMap<String, String> {
     BTreeMap::from([(KEY.to_owned(), recipe.key.to_string())])
 }
 
 /// One environment for one platform, on its way.
-struct Building<'a> {
+struct DockerBuild<'a> {
     builder: &'a DockerBuilder,
     engine: &'a Engine,
-    recipe: &'a Recipe,
-    wanted: &'a PlatformRecipe,
-    secrets: &'a Secrets,
-    log: &'a Log<'a>,
+    recipe: &'a BuildRequest,
+    wanted: &'a PlatformBuildRequest,
+    secrets: &'a BuildSecrets,
+    log: &'a BuildLog<'a>,
 }
 
 /// What a Dockerfile starts from, as the engine knows it.
-struct Ready {
+struct LoadedBase {
     name: String,
     user: Option<String>,
     variables: Variables,
@@ -207,14 +208,14 @@ struct Ready {
 
 /// What an engine is to build.
 struct Solve {
-    context: Draft,
+    context: AtomicFile,
     dockerfile: String,
     name: String,
     stage: Option<String>,
-    pulls: Pulls,
+    pulls: PullCredentials,
 }
 
-impl Building<'_> {
+impl DockerBuild<'_> {
     async fn build(&self) -> Result<PlatformImage> {
         let recipe = self.recipe;
         let mut steps = with_copies(&recipe.steps, |copy| Ok(recipe.files.copied(copy, &recipe.roots)?.to_vec()))?;
@@ -227,10 +228,10 @@ impl Building<'_> {
                 let (user, env) = held.map(|held| (held.user, held.env)).unwrap_or_default();
                 let set = env.iter().filter_map(|variable| variable.split_once('='));
                 let variables = set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                Ready { name: self.name("dockerfile"), user, variables: variables::with_path(variables), layers: Vec::new() }
+                LoadedBase { name: self.name("dockerfile"), user, variables: variables::with_path(variables), layers: Vec::new() }
             }
             (Some(start), None) => self.bring(start).await?,
-            (None, None) => Ready { name: "scratch".to_owned(), user: None, variables: variables::of_base(None), layers: Vec::new() },
+            (None, None) => LoadedBase { name: "scratch".to_owned(), user: None, variables: variables::of_base(None), layers: Vec::new() },
         };
         if made.is_some() && steps.iter().all(|step| nothing_more(step)) {
             steps.clear();
@@ -252,38 +253,38 @@ impl Building<'_> {
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
         let text = fs::read(path)?;
         let repositories = references::repositories(&String::from_utf8_lossy(&text));
-        let pulls = Pulls { repositories, logins: Some(self.builder.logins.clone()) };
+        let pulls = PullCredentials { repositories, logins: Some(self.builder.logins.clone()) };
         self.solve(Solve { context, dockerfile, name: self.name("dockerfile"), stage, pulls }).await
     }
 
-    async fn of_steps(&self, mut steps: Vec<Step<'_>>, ready: &Ready) -> Result<String> {
+    async fn of_steps(&self, mut steps: Vec<Step<'_>>, ready: &LoadedBase) -> Result<String> {
         let mut variables = ready.variables.clone();
         steps.iter_mut().try_for_each(|step| step.expand_upon(&mut variables))?;
         let mut tools = BTreeMap::new();
         for (reference, tool) in &self.wanted.tools {
-            tools.insert(reference.clone(), self.bring(&Start::Locked(tool.clone())).await?.name);
+            tools.insert(reference.clone(), self.bring(&BaseImage::Locked(tool.clone())).await?.name);
         }
         let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
-        let caches = if self.engine.has_buildkit() { Caches::Locked } else { Caches::None };
-        let ground = Ground { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
+        let caches = if self.engine.has_buildkit() { CacheMounts::Locked } else { CacheMounts::None };
+        let ground = DockerfileContext { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let Dockerfile { text, instructions } = dockerfile::write(&ground);
-        let contents = context::Contents { text: &text, files: &self.recipe.files, roots: &self.recipe.roots };
+        let contents = context::ContextFiles { text: &text, files: &self.recipe.files, roots: &self.recipe.roots };
         let context = context::of_steps(&self.builder.cache, &ground, &contents, self.recipe.source_date_epoch)?;
-        self.log.expect(Steps::of(instructions, &ready.name));
+        self.log.expect(DockerfileSteps::of(instructions, &ready.name));
         let (dockerfile, name) = (context::DOCKERFILE.to_owned(), self.name("environment"));
-        self.solve(Solve { context, dockerfile, name, stage: None, pulls: Pulls::default() }).await
+        self.solve(Solve { context, dockerfile, name, stage: None, pulls: PullCredentials::default() }).await
     }
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
-    async fn bring(&self, start: &Start) -> Result<Ready> {
+    async fn bring(&self, start: &BaseImage) -> Result<LoadedBase> {
         let base = Base::open(&*self.builder.source, start, &self.wanted.platform).await?;
         let id = base.config_blob.descriptor.digest;
         let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
         let name = format!("{repository}:{tag}");
         let user = base.config.user().map(str::to_owned);
-        let ready = Ready { name: name.clone(), user, variables: variables::of_base(Some(&base.config)), layers: base.layers.clone() };
+        let ready = LoadedBase { name: name.clone(), user, variables: variables::of_base(Some(&base.config)), layers: base.layers.clone() };
         let diff_ids: Vec<DiffId> = base.layers.iter().map(|layer| layer.diff_id).collect();
-        let is_it = |held: &crate::engine::Held| held.layers == diff_ids;
+        let is_it = |held: &crate::engine::EngineImage| held.layers == diff_ids;
         if self.engine.inspect(&name).await?.is_some_and(|held| is_it(&held)) {
             return Ok(ready);
         }
@@ -301,7 +302,7 @@ impl Building<'_> {
     async fn solve(&self, solve: Solve) -> Result<String> {
         let Solve { context, dockerfile, name, stage, pulls } = solve;
         let network = self.recipe.steps.iter().rev().find_map(|spec| spec.builder_options.network.as_ref());
-        let request = Request {
+        let request = DockerfileRequest {
             context: context.path().to_owned(),
             dockerfile,
             platform: self.wanted.platform.clone(),
@@ -316,12 +317,12 @@ impl Building<'_> {
         built.map(|id| id.to_string()).map_err(|failed| self.failed(failed))
     }
 
-    fn failed(&self, failed: Failed) -> Error {
+    fn failed(&self, failed: SolveError) -> Error {
         let (image, platform) = (self.recipe.image(), &self.wanted.platform);
         let what = format!("could not make the environment of image `{image}` for {platform}");
         let log = self.log.path().display();
         match failed {
-            Failed::Step { step, why } => {
+            SolveError::Step { step, why } => {
                 let why = self.log.scrub(&why);
                 let said = match step {
                     Some(step) => format!("`{}` failed: {}", self.log.shown(&step).what, steps::outcome(&why)),
@@ -341,7 +342,7 @@ impl Building<'_> {
                     format!("Correct the step. The whole log is `{log}`.")
                 })
             }
-            Failed::Engine(error) => {
+            SolveError::Engine(error) => {
                 let code = error.code();
                 let advice = error.advice().to_owned();
                 Error::new(code, what).because(error).help(format!("{advice} The log is `{log}`."))
@@ -353,11 +354,11 @@ impl Building<'_> {
     async fn take_out(&self, id: &str, known: Vec<Layer>) -> Result<PlatformImage> {
         let image = self.recipe.image();
         self.builder.reporter.step(image, "taking the layers out of the engine");
-        let compression = Settings::of(&self.recipe.chain).compression;
+        let compression = EffectiveConfig::of(&self.recipe.chain).compression;
         let archive = self.engine.save(id);
         let exported = layers::exported(archive, id, known, &self.builder.cache, compression).await?;
         let user = exported.config.user().map(str::to_owned);
-        let wanted_config = Wanted {
+        let wanted_config = ConfigOptions {
             platform: &self.wanted.platform,
             key: self.recipe.key.to_string(),
             env: BTreeMap::new(),

@@ -10,7 +10,7 @@ use crate::image::reference::{BaseRef, Repository};
 
 /// The repositories of all images that are pulled while a Dockerfile is built, each once.
 pub(super) fn repositories(dockerfile: &str) -> Vec<Repository> {
-    let mut reader = Reader::default();
+    let mut reader = ReferenceReader::default();
     let (directives, escape) = directives(dockerfile);
     reader.image(directives.get("syntax").map_or("", String::as_str));
     for instruction in instructions(dockerfile, escape) {
@@ -20,7 +20,7 @@ pub(super) fn repositories(dockerfile: &str) -> Vec<Repository> {
 }
 
 #[derive(Default)]
-struct Reader {
+struct ReferenceReader {
     found: BTreeSet<Repository>,
     /// Arguments before the first stage, with their defaults.
     arguments: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ struct Reader {
     in_stage: bool,
 }
 
-impl Reader {
+impl ReferenceReader {
     fn instruction(&mut self, line: &str, escape: char) {
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match name.to_ascii_uppercase().as_str() {

@@ -16,9 +16,9 @@ const LARGEST: usize = 500 * 1024;
 
 /// Secrets by id.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Secrets(BTreeMap<String, Secret<Vec<u8>>>);
+pub(super) struct BuildSecrets(BTreeMap<String, Secret<Vec<u8>>>);
 
-impl Secrets {
+impl BuildSecrets {
     /// Reads every secret that specs declare. One that is not required may be absent.
     ///
     /// # Errors
@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn no_part_of_a_secret_stays_in_a_line() {
         let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
-        let secrets = Secrets([("token".to_owned(), secret("hunter2\n")), ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n"))].into());
+        let secrets =
+            BuildSecrets([("token".to_owned(), secret("hunter2\n")), ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n"))].into());
         assert_eq!(secrets.scrub("curl -H 'hunter2' x hunter2"), "curl -H '<secret token>' x <secret token>");
         assert_eq!(secrets.scrub("MIIabc and x"), "<secret key> and x");
         assert_eq!(secrets.scrub("nothing here"), "nothing here");

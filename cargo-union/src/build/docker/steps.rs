@@ -16,34 +16,34 @@ pub(super) struct Instruction {
 
 /// The steps of a Dockerfile of ours; none of a user's own, whose lines are known as they are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Steps {
+pub(super) struct DockerfileSteps {
     instructions: Vec<Instruction>,
     from_scratch: bool,
 }
 
 /// A step as people know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct ShownStep {
     /// `[2/4] RUN`; empty when nothing is known of it.
     pub(super) head: String,
     /// The command, or what else it does.
     pub(super) what: String,
 }
 
-impl Steps {
+impl DockerfileSteps {
     /// The steps upon a base of this name.
     pub(super) fn of(instructions: Vec<Instruction>, from: &str) -> Self {
         Self { instructions, from_scratch: from == "scratch" }
     }
 
     /// A step by the name that an engine has for it.
-    pub(super) fn shown(&self, name: &str) -> Shown {
-        let whole = || Shown { head: String::new(), what: name.to_owned() };
+    pub(super) fn shown(&self, name: &str) -> ShownStep {
+        let whole = || ShownStep { head: String::new(), what: name.to_owned() };
         let Some((number, count, line)) = position(name) else { return whole() };
         let (instruction, rest) = line.split_once(' ').unwrap_or((line, ""));
         let head = format!("[{number}/{count}] {instruction}");
         if self.instructions.is_empty() {
-            return Shown { head, what: rest.to_owned() };
+            return ShownStep { head, what: rest.to_owned() };
         }
         // Buildah counts every instruction, BuildKit those that make a layer, and the base that is no empty one.
         let makes_layer = |known: &&Instruction| match known.name.as_str() {
@@ -57,13 +57,13 @@ impl Steps {
             found.filter(|known| known.name == instruction).map(|known| known.shown.clone())
         };
         match of(&all).or_else(|| of(&counted)) {
-            Some(what) => Shown { head, what },
+            Some(what) => ShownStep { head, what },
             None => whole(),
         }
     }
 }
 
-impl Shown {
+impl ShownStep {
     /// Whether something runs in it, which may take long.
     pub(super) fn runs(&self) -> bool {
         self.head.ends_with(" RUN")
@@ -79,7 +79,7 @@ impl Shown {
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for ShownStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = if self.head.is_empty() || self.what.is_empty() { "" } else { " " };
         write!(f, "{}{space}{}", self.head, self.what)
@@ -123,7 +123,7 @@ pub(super) fn is_refusal(why: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn steps(from: &str) -> Steps {
+    fn steps(from: &str) -> DockerfileSteps {
         let lines = [
             ("FROM", from),
             ("USER", "0:0"),
@@ -134,7 +134,7 @@ mod tests {
             ("USER", "1"),
         ];
         let instruction = |(name, shown): (&str, &str)| Instruction { name: name.to_owned(), shown: shown.to_owned() };
-        Steps::of(lines.into_iter().map(instruction).collect(), from)
+        DockerfileSteps::of(lines.into_iter().map(instruction).collect(), from)
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn steps_of_a_user_s_own_dockerfile_are_shown_as_they_are() {
-        let shown = Steps::default().shown("[2/2] RUN --mount=type=cache,target=/c echo made");
+        let shown = DockerfileSteps::default().shown("[2/2] RUN --mount=type=cache,target=/c echo made");
         assert_eq!((shown.head.as_str(), shown.what.as_str()), ("[2/2] RUN", "--mount=type=cache,target=/c echo made"));
     }
 

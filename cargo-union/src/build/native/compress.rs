@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use union_build::spec::Compression;
 
 use crate::base::error::Result;
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, AtomicFile};
 use crate::image::digest::{DiffId, Digest};
 
 /// Version of the encoders and of what is written with them. Raise it when the same input gives
@@ -30,34 +30,34 @@ pub(super) struct Compressor {
     member: usize,
     buffer: Vec<u8>,
     plain: Sha256,
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<CompressJob>,
     order: SyncSender<Receiver<io::Result<Vec<u8>>>>,
     workers: Vec<JoinHandle<()>>,
-    writer: JoinHandle<Written>,
+    writer: JoinHandle<CompressedFile>,
 }
 
 /// A finished blob, still without its name.
 pub(super) struct Compressed {
-    pub(super) draft: Draft,
+    pub(super) draft: AtomicFile,
     pub(super) digest: Digest,
     pub(super) diff_id: DiffId,
     pub(super) size: u64,
 }
 
-struct Job {
+struct CompressJob {
     plain: Vec<u8>,
     reply: SyncSender<io::Result<Vec<u8>>>,
 }
 
-struct Written {
-    draft: Draft,
+struct CompressedFile {
+    draft: AtomicFile,
     hash: Sha256,
     size: u64,
     outcome: io::Result<()>,
 }
 
 impl Compressor {
-    pub(super) fn new(draft: Draft, compression: Compression) -> Self {
+    pub(super) fn new(draft: AtomicFile, compression: Compression) -> Self {
         // More would hold more memory than a build may take.
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(6);
         let (jobs, queue) = sync_channel(count);
@@ -97,7 +97,7 @@ impl Compressor {
         // The order is taken first: it is what the writer drops when it fails, and then nobody waits.
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the compressed file could not be written");
         self.order.send(result).map_err(|_| gone(()))?;
-        self.jobs.send(Job { plain, reply }).map_err(|_| gone(()))
+        self.jobs.send(CompressJob { plain, reply }).map_err(|_| gone(()))
     }
 }
 
@@ -118,10 +118,10 @@ impl Write for Compressor {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, compression: Compression) {
+fn work(queue: &Mutex<Receiver<CompressJob>>, compression: Compression) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { plain, reply }) = job else { return };
+        let Ok(CompressJob { plain, reply }) = job else { return };
         // Nobody waits for the answer once the writer has failed.
         let _ = reply.send(compress(&plain, compression));
     }
@@ -205,7 +205,7 @@ fn stored(plain: &[u8]) -> Vec<u8> {
     member
 }
 
-fn write(mut draft: Draft, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) -> Written {
+fn write(mut draft: AtomicFile, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) -> CompressedFile {
     let (mut hash, mut size) = (Sha256::new(), 0);
     let mut outcome = Ok(());
     for result in results {
@@ -219,7 +219,7 @@ fn write(mut draft: Draft, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) ->
             break;
         }
     }
-    Written { draft, hash, size, outcome }
+    CompressedFile { draft, hash, size, outcome }
 }
 
 #[cfg(test)]
@@ -231,7 +231,7 @@ mod tests {
 
     fn compressed(plain: &[u8], compression: Compression, piece: usize) -> (Compressed, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
-        let mut compressor = Compressor::new(Draft::beside(&folder.path().join("blob")).unwrap(), compression);
+        let mut compressor = Compressor::new(AtomicFile::beside(&folder.path().join("blob")).unwrap(), compression);
         for piece in plain.chunks(piece) {
             compressor.write_all(piece).unwrap();
         }
@@ -370,7 +370,7 @@ mod tests {
         reply.send(Err(cause)).unwrap();
         order.send(result).unwrap();
         drop(order);
-        let written = write(Draft::beside(&folder.path().join("blob")).unwrap(), &results);
+        let written = write(AtomicFile::beside(&folder.path().join("blob")).unwrap(), &results);
         let error = fs::unwritable(written.draft.path(), written.outcome.unwrap_err());
         assert_eq!(error.code(), union_build::diag::Code::DiskFull);
     }

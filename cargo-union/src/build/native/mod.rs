@@ -16,19 +16,19 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
-use super::base::{Base, Contents};
-use super::chain::Settings;
+use super::base::{Base, LayerIndexCache};
+use super::chain::EffectiveConfig;
 use super::check::StartCheck;
-use super::{Builder, Executable, PlatformRecipe, Recipe, Reporter, Steps, variables};
+use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs::measure;
-use crate::image::config::{self, Wanted};
-use crate::image::index::{Change, FileIndex, Kept, Node};
+use crate::image::config::{self, ConfigOptions};
+use crate::image::index::{FileIndex, FsEntry, IndexedFile, LayerChange};
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
-use pack::{Entry, Packing, What};
+use pack::{EntryKind, LayerEntry, Packing};
 
 pub(super) use scratch::ca_bundle_hash;
 
@@ -42,20 +42,20 @@ pub const BINARIES: &str = "/union/bin";
 pub struct NativeBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
-    contents: Contents,
+    contents: LayerIndexCache,
     reporter: Arc<dyn Reporter>,
 }
 
 impl NativeBuilder {
     /// A builder that keeps layers in a cache and has its bases from a source.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
-        let contents = Contents::new(cache.clone(), source.clone());
+        let contents = LayerIndexCache::new(cache.clone(), source.clone());
         Self { cache, source, contents, reporter }
     }
 
     /// Refuses binaries that could not start in an image that somebody else makes. Says whether all were
     /// checked: while the files of that image are not known, only static ones can be.
-    pub(super) async fn check_start(&self, recipe: &Recipe, known: bool) -> Result<bool> {
+    pub(super) async fn check_start(&self, recipe: &BuildRequest, known: bool) -> Result<bool> {
         let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
         let mut checked = recipe.check;
@@ -82,7 +82,7 @@ impl NativeBuilder {
         Ok(checked || recipe.platforms.iter().all(|platform| platform.executables.is_empty()))
     }
 
-    async fn platform(&self, recipe: &Arc<Recipe>, index: usize) -> Result<PlatformImage> {
+    async fn platform(&self, recipe: &Arc<BuildRequest>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
             Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
@@ -111,7 +111,7 @@ impl NativeBuilder {
     }
 
     /// What has to be known of the base's files.
-    async fn files(&self, recipe: &Recipe, base: Option<&Base>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
+    async fn files(&self, recipe: &BuildRequest, base: Option<&Base>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
         match base {
             Some(base) if needs_files(recipe, user) => {
                 self.step(recipe, "looking up the base's files");
@@ -125,14 +125,14 @@ impl NativeBuilder {
         }
     }
 
-    fn step(&self, recipe: &Recipe, step: &str) {
+    fn step(&self, recipe: &BuildRequest, step: &str) {
         self.reporter.step(recipe.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
-    async fn build(&self, recipe: &Recipe) -> Result<Image> {
+    async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
         refuse_what_must_run(&recipe.steps)?;
         let _steps = Steps(&*self.reporter, recipe.image());
         let recipe = Arc::new(recipe.clone());
@@ -159,15 +159,15 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
-fn check_step(wanted: &PlatformRecipe) -> String {
+fn check_step(wanted: &PlatformBuildRequest) -> String {
     format!("checking that {} can start on {}", binaries(wanted), wanted.platform)
 }
 
-fn packing_step(wanted: &PlatformRecipe) -> String {
+fn packing_step(wanted: &PlatformBuildRequest) -> String {
     format!("packing {} for {}", binaries(wanted), wanted.platform)
 }
 
-fn binaries(wanted: &PlatformRecipe) -> String {
+fn binaries(wanted: &PlatformBuildRequest) -> String {
     match &wanted.executables[..] {
         [] => "the environment".to_owned(),
         [one] => format!("`{}`", one.name),
@@ -181,7 +181,7 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
     };
-    Settings::of(chain).user.map(str::to_owned).or_else(inherited)
+    EffectiveConfig::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
 /// Where relative copies go: the working directory of the base.
@@ -189,13 +189,13 @@ fn workdir(base: Option<&Base>) -> String {
     base.map(|base| base.config.workdir()).unwrap_or_default()
 }
 
-fn needs_files(recipe: &Recipe, user: Option<&str>) -> bool {
+fn needs_files(recipe: &BuildRequest, user: Option<&str>) -> bool {
     let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
     let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
     copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) -> Result<String> {
+fn numeric(user: &str, files: &FileIndex, recipe: &BuildRequest, base: Option<&Base>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| &base.name);
         Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
@@ -204,11 +204,16 @@ fn numeric(user: &str, files: &FileIndex, recipe: &Recipe, base: Option<&Base>) 
 }
 
 /// The entries of a layer of ours, and what made it.
-type PlannedLayer = (Vec<Entry>, &'static str);
+type PlannedLayer = (Vec<LayerEntry>, &'static str);
 
 /// Decides what is in our layers, lowest first, and what stands where at their end.
-fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, workdir: &str, mut files: FileIndex) -> Result<(Vec<PlannedLayer>, FileIndex)> {
-    let settings = Settings::of(&recipe.chain);
+fn plan_layers(
+    recipe: &BuildRequest,
+    wanted: &PlatformBuildRequest,
+    workdir: &str,
+    mut files: FileIndex,
+) -> Result<(Vec<PlannedLayer>, FileIndex)> {
+    let settings = EffectiveConfig::of(&recipe.chain);
     let mut layers = Vec::new();
     if wanted.base.is_none() {
         let entries = scratch::entries(settings.ca_certificates, &recipe.files)?;
@@ -227,56 +232,56 @@ fn plan_layers(recipe: &Recipe, wanted: &PlatformRecipe, workdir: &str, mut file
     Ok((layers, files))
 }
 
-fn pack_layers(cache: &Cache, recipe: &Recipe, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
-    let packing = Packing { compression: Settings::of(&recipe.chain).compression, epoch: recipe.source_date_epoch };
+fn pack_layers(cache: &Cache, recipe: &BuildRequest, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
+    let packing = Packing { compression: EffectiveConfig::of(&recipe.chain).compression, epoch: recipe.source_date_epoch };
     layers.into_iter().map(|(entries, made_by)| Ok((pack::layer(cache, entries, packing)?, made_by))).collect()
 }
 
-fn change(entry: &Entry) -> Change {
+fn change(entry: &LayerEntry) -> LayerChange {
     let node = match &entry.what {
-        What::Folder => Node::Folder,
-        What::Bytes(bytes) => Node::File(Kept::of(&entry.path, &bytes[..])),
-        What::File(..) => Node::File(None),
-        What::Link(target) => Node::Link(target.clone()),
+        EntryKind::Folder => FsEntry::Folder,
+        EntryKind::Bytes(bytes) => FsEntry::File(IndexedFile::of(&entry.path, &bytes[..])),
+        EntryKind::File(..) => FsEntry::File(None),
+        EntryKind::Link(target) => FsEntry::Link(target.clone()),
     };
-    Change::Put(entry.path.clone(), node)
+    LayerChange::Put(entry.path.clone(), node)
 }
 
 /// The entries of the code layer.
-fn code(executables: &[Executable]) -> Result<Vec<Entry>> {
+fn code(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
     if executables.is_empty() {
         return Ok(Vec::new());
     }
     let folder = BINARIES.trim_start_matches('/');
     let parent = Path::new(folder).parent().and_then(Path::to_str).expect("the folder has a parent");
-    let mut entries = vec![Entry::folder(parent), Entry::folder(folder)];
+    let mut entries = vec![LayerEntry::folder(parent), LayerEntry::folder(folder)];
     for Executable { name, path } in executables {
-        let what = What::File(path.clone(), measure(path)?);
-        entries.push(Entry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, group: 0, what });
+        let what = EntryKind::File(path.clone(), measure(path)?);
+        entries.push(LayerEntry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, group: 0, what });
     }
     Ok(entries)
 }
 
 /// What the binaries say of themselves, as labels.
-fn told(recipe: &Recipe) -> impl Iterator<Item = (&str, &str)> {
+fn told(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
     recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn assemble(
-    recipe: &Recipe,
-    wanted: &PlatformRecipe,
+    recipe: &BuildRequest,
+    wanted: &PlatformBuildRequest,
     base: Option<Base>,
     own: Vec<OwnLayer>,
     user: Option<String>,
 ) -> Result<PlatformImage> {
-    let settings = Settings::of(&recipe.chain);
+    let settings = EffectiveConfig::of(&recipe.chain);
     let variables = variables::expanded(&recipe.chain, &variables::of_base(base.as_ref().map(|base| &base.config)))?;
     // With several binaries none of them is *the* command; whoever runs the image names one.
     let command = match &wanted.executables[..] {
         [one] => Some(format!("{BINARIES}/{}", one.name)),
         _ => None,
     };
-    let wanted_config = Wanted {
+    let wanted_config = ConfigOptions {
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
@@ -295,8 +300,8 @@ fn assemble(
     Ok(PlatformImage { platform: wanted.platform.clone(), manifest, config, layers })
 }
 
-fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
-    let own = Settings::of(&recipe.chain).annotations;
+fn annotations(recipe: &BuildRequest) -> BTreeMap<String, String> {
+    let own = EffectiveConfig::of(&recipe.chain).annotations;
     let mut annotations: BTreeMap<_, _> = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     annotations.insert(KEY.to_owned(), recipe.key.to_string());
     annotations.extend(unchecked(recipe).map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -304,7 +309,7 @@ fn annotations(recipe: &Recipe) -> BTreeMap<String, String> {
 }
 
 /// What an image says whose binaries nobody has checked.
-fn unchecked(recipe: &Recipe) -> Option<(&'static str, &'static str)> {
+fn unchecked(recipe: &BuildRequest) -> Option<(&'static str, &'static str)> {
     let has_binaries = recipe.platforms.iter().any(|platform| !platform.executables.is_empty());
     (has_binaries && !recipe.check).then_some((START_CHECK, "skipped"))
 }

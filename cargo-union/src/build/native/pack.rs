@@ -16,14 +16,14 @@ use super::compress::{Compressor, ENCODER};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::base::fs::Measured;
+use crate::base::fs::FileDigest;
 use crate::build::verified::VerifiedFile;
 use crate::image::digest::{DiffId, Digest};
-use crate::image::layer::{Blob, Content, Descriptor, Layer, media_type};
+use crate::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 
 /// One entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct LayerEntry {
     /// Its path without a leading slash.
     pub(super) path: String,
     /// Permission bits.
@@ -32,33 +32,33 @@ pub(super) struct Entry {
     pub(super) owner: u64,
     /// Number of the group.
     pub(super) group: u64,
-    pub(super) what: What,
+    pub(super) what: EntryKind,
 }
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum EntryKind {
     Folder,
     /// A file of the host, with what it held when it was measured.
-    File(PathBuf, Measured),
+    File(PathBuf, FileDigest),
     /// A file that the tool itself brings.
     Bytes(Vec<u8>),
     /// A symbolic link, with its target.
     Link(String),
 }
 
-impl Entry {
+impl LayerEntry {
     /// A folder as every system has them.
     pub(super) fn folder(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, what: What::Folder }
+        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, what: EntryKind::Folder }
     }
 
     fn content(&self) -> Value {
         match &self.what {
-            What::Folder => Value::Bool(true),
-            What::File(_, measured) => Value::Hash(measured.hash),
-            What::Bytes(bytes) => Value::hash_of(bytes),
-            What::Link(target) => Value::Text(target.clone()),
+            EntryKind::Folder => Value::Bool(true),
+            EntryKind::File(_, measured) => Value::Hash(measured.hash),
+            EntryKind::Bytes(bytes) => Value::hash_of(bytes),
+            EntryKind::Link(target) => Value::Text(target.clone()),
         }
     }
 }
@@ -72,7 +72,7 @@ pub(super) struct Packing {
 }
 
 /// Packs entries into a layer, or finds it in the cache.
-pub(super) fn layer(cache: &Cache, mut entries: Vec<Entry>, packing: Packing) -> Result<Layer> {
+pub(super) fn layer(cache: &Cache, mut entries: Vec<LayerEntry>, packing: Packing) -> Result<Layer> {
     // In order of their paths a folder comes before what is in it.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let name = content_key(&entries, packing);
@@ -134,7 +134,7 @@ impl Packed {
             Compression::Zstd => media_type::OCI_LAYER_ZSTD,
         };
         let descriptor = Descriptor { media_type: media_type.to_owned(), digest: self.digest, size: self.size };
-        let content = Content::File(cache.blob_path(&self.digest));
+        let content = BlobSource::File(cache.blob_path(&self.digest));
         Layer { blob: Blob { descriptor, content }, diff_id: self.diff_id }
     }
 }
@@ -146,16 +146,16 @@ fn known(cache: &Cache, name: &str) -> Option<Packed> {
     (blob.len() == packed.size).then_some(packed)
 }
 
-fn content_key(entries: &[Entry], packing: Packing) -> String {
+fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
     let mut inputs = Inputs::new();
     inputs.insert("encoder", Value::Number(ENCODER));
     inputs.insert("compression", Value::Bool(packing.compression == Compression::Zstd));
     inputs.insert("epoch", packing.epoch.to_string());
     let entries = entries.iter().map(|entry| {
         let kind = match entry.what {
-            What::Folder => "folder",
-            What::File(..) | What::Bytes(_) => "file",
-            What::Link(_) => "link",
+            EntryKind::Folder => "folder",
+            EntryKind::File(..) | EntryKind::Bytes(_) => "file",
+            EntryKind::Link(_) => "link",
         };
         let (mode, owner) = (Value::Number(entry.mode.into()), Value::Number(entry.owner as i64));
         let group = (entry.group != entry.owner).then(|| Value::Text(entry.group.to_string()));
@@ -165,14 +165,14 @@ fn content_key(entries: &[Entry], packing: Packing) -> String {
     inputs.key("layer").to_string()
 }
 
-fn pack(cache: &Cache, entries: &[Entry], packing: Packing) -> Result<Packed> {
+fn pack(cache: &Cache, entries: &[LayerEntry], packing: Packing) -> Result<Packed> {
     let mut compressor = Compressor::new(cache.draft()?, packing.compression);
     let written = write(entries, packing.epoch, &mut compressor);
     let finished = compressor.finish();
     match written {
         // A source that cannot be read is the cause; else it is what the compressor met.
-        Err(Fault::Source(error)) => return Err(error),
-        Err(Fault::Output(cause)) => return Err(finished.err().unwrap_or_else(|| fs::unwritable(cache.folder(), cause))),
+        Err(PackError::Source(error)) => return Err(error),
+        Err(PackError::Output(cause)) => return Err(finished.err().unwrap_or_else(|| fs::unwritable(cache.folder(), cause))),
         Ok(()) => {}
     }
     let blob = finished?;
@@ -180,12 +180,12 @@ fn pack(cache: &Cache, entries: &[Entry], packing: Packing) -> Result<Packed> {
     Ok(Packed { digest: blob.digest, diff_id: blob.diff_id, size: blob.size })
 }
 
-enum Fault {
+enum PackError {
     Source(Error),
     Output(io::Error),
 }
 
-fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault> {
+fn write(entries: &[LayerEntry], epoch: u64, to: &mut Compressor) -> Result<(), PackError> {
     let mut tar = tar::Builder::new(to);
     for entry in entries {
         let mut header = Header::new_gnu();
@@ -195,28 +195,28 @@ fn write(entries: &[Entry], epoch: u64, to: &mut Compressor) -> Result<(), Fault
         header.set_mtime(epoch);
         header.set_size(0);
         match &entry.what {
-            What::Folder => {
+            EntryKind::Folder => {
                 header.set_entry_type(EntryType::Directory);
-                tar.append_data(&mut header, format!("{}/", entry.path), io::empty()).map_err(Fault::Output)?;
+                tar.append_data(&mut header, format!("{}/", entry.path), io::empty()).map_err(PackError::Output)?;
             }
-            What::Link(target) => {
+            EntryKind::Link(target) => {
                 header.set_entry_type(EntryType::Symlink);
-                tar.append_link(&mut header, &entry.path, target).map_err(Fault::Output)?;
+                tar.append_link(&mut header, &entry.path, target).map_err(PackError::Output)?;
             }
-            What::Bytes(bytes) => {
+            EntryKind::Bytes(bytes) => {
                 header.set_size(bytes.len() as u64);
-                tar.append_data(&mut header, &entry.path, &bytes[..]).map_err(Fault::Output)?;
+                tar.append_data(&mut header, &entry.path, &bytes[..]).map_err(PackError::Output)?;
             }
-            What::File(path, measured) => {
+            EntryKind::File(path, measured) => {
                 header.set_size(measured.size);
-                let mut source = VerifiedFile::open(path, *measured).map_err(Fault::Source)?;
+                let mut source = VerifiedFile::open(path, *measured).map_err(PackError::Source)?;
                 let appended = tar.append_data(&mut header, &entry.path, BufReader::with_capacity(1 << 18, &mut source));
-                source.finish().map_err(Fault::Source)?;
-                appended.map_err(Fault::Output)?;
+                source.finish().map_err(PackError::Source)?;
+                appended.map_err(PackError::Output)?;
             }
         }
     }
-    tar.finish().map_err(Fault::Output)
+    tar.finish().map_err(PackError::Output)
 }
 
 #[cfg(test)]
@@ -237,8 +237,8 @@ mod tests {
         (folder, cache)
     }
 
-    fn bytes(path: &str, content: &[u8]) -> Entry {
-        Entry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what: What::Bytes(content.to_vec()) }
+    fn bytes(path: &str, content: &[u8]) -> LayerEntry {
+        LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what: EntryKind::Bytes(content.to_vec()) }
     }
 
     fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_tiny_layer_has_a_known_digest() {
         let (_folder, cache) = cache();
-        let layer = layer(&cache, vec![Entry::folder("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
+        let layer = layer(&cache, vec![LayerEntry::folder("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
         // The uncompressed digest is promised for ever, the compressed one until `ENCODER` is raised.
         assert_eq!(layer.diff_id.to_string(), "sha256:7aafb80c231ad9f9aff7590b6150ae3cf247d260107c16989617dcaf6e073ccb");
         assert_eq!(layer.blob.descriptor.digest.to_string(), "sha256:6e2133195faf2ac8e055561cd088f162d863ef202c41270a4cbadcf16967e89a");
@@ -274,7 +274,8 @@ mod tests {
         let path = folder.path().join("binary");
         std::fs::write(&path, "binary").unwrap();
         let measured = measure(&path).unwrap();
-        let entries = || vec![Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) }];
+        let entries =
+            || vec![LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: EntryKind::File(path.clone(), measured) }];
         let first = layer(&cache, entries(), PACKING).unwrap();
         // Packing would now fail, so what follows comes from the cache.
         std::fs::remove_file(&path).unwrap();
@@ -293,7 +294,7 @@ mod tests {
             std::fs::write(&path, "what it was before").unwrap();
             let measured = measure(&path).unwrap();
             std::fs::write(&path, then).unwrap();
-            let entry = Entry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: What::File(path.clone(), measured) };
+            let entry = LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: EntryKind::File(path.clone(), measured) };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
             assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
@@ -304,7 +305,7 @@ mod tests {
     fn names_and_targets_of_any_length_come_back() {
         let (_folder, cache) = cache();
         let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
-        let link = Entry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, what: What::Link(long.clone()) };
+        let link = LayerEntry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, what: EntryKind::Link(long.clone()) };
         let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
         let tar = unpacked(&cache, &layer);
         let mut archive = tar::Archive::new(&tar[..]);

@@ -6,14 +6,14 @@ use std::path::Path;
 use union_build::diag::Code;
 use union_build::spec;
 
-use super::pack::{Entry, What};
+use super::pack::{EntryKind, LayerEntry};
 use crate::base::error::{Error, Result};
 use crate::build::base::of_file;
 use crate::build::measured::MeasuredFiles;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::{self, Item, ItemKind};
 use crate::build::walk::{join, neither};
-use crate::image::index::{Conflict, FileIndex, Node};
+use crate::image::index::{Conflict, FileIndex, FsEntry};
 use crate::image::user;
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
@@ -27,7 +27,7 @@ pub(super) fn copies(
     (roots, files): (&SourceRoots, &MeasuredFiles),
     workdir: &str,
     index: &mut FileIndex,
-) -> Result<Vec<Entry>> {
+) -> Result<Vec<LayerEntry>> {
     let mut placed = BTreeMap::new();
     for copy in copies {
         let owner = owner(image, copy, index)?;
@@ -36,10 +36,10 @@ pub(super) fn copies(
             let to = join(start, &item.to);
             let item = Item { to: to.clone(), what: item.what.clone() };
             place(item, owner, index, &mut placed).map_err(|fault| match fault {
-                Fault::Conflict(conflict) => {
+                CopyConflict::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
                 }
-                Fault::Source(error) => error,
+                CopyConflict::Source(error) => error,
             })?;
         }
     }
@@ -66,29 +66,29 @@ fn owner(image: &str, copy: &spec::Copy, index: &FileIndex) -> Result<Owner> {
 }
 
 /// A file at a path, placed like a copy.
-pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<Entry>> {
+pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<LayerEntry>> {
     let measured = files.measure(from)?;
     let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
     place(Item { to: to.to_owned(), what }, ROOT, index, &mut placed).map_err(|fault| match fault {
-        Fault::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
-        Fault::Source(error) => error,
+        CopyConflict::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
+        CopyConflict::Source(error) => error,
     })?;
     Ok(placed.into_values().collect())
 }
 
-enum Fault {
+enum CopyConflict {
     Conflict(Conflict),
     Source(Error),
 }
 
-impl From<Conflict> for Fault {
+impl From<Conflict> for CopyConflict {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)
     }
 }
 
-fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) -> Result<(), Fault> {
+fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) -> Result<(), CopyConflict> {
     let (path, entry, node) = match item.what {
         ItemKind::Folder => {
             folders(&index.place_folder(&item.to)?, (owner, group), index, placed);
@@ -96,15 +96,15 @@ fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut 
         }
         ItemKind::File { from, mode, measured } => {
             let path = index.place_file(&item.to)?;
-            let node = Node::File(of_file(&path, &from).map_err(Fault::Source)?);
-            (path.clone(), Entry { path, mode, owner, group, what: What::File(from, measured) }, node)
+            let node = FsEntry::File(of_file(&path, &from).map_err(CopyConflict::Source)?);
+            (path.clone(), LayerEntry { path, mode, owner, group, what: EntryKind::File(from, measured) }, node)
         }
         ItemKind::Link(target) => {
             let path = index.place_file(&item.to)?;
-            (path.clone(), Entry { path, mode: 0o777, owner, group, what: What::Link(target.clone()) }, Node::Link(target))
+            (path.clone(), LayerEntry { path, mode: 0o777, owner, group, what: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
         }
         // Copies have none.
-        ItemKind::Pipe => return Err(Fault::Source(neither(Path::new(&item.to)))),
+        ItemKind::Pipe => return Err(CopyConflict::Source(neither(Path::new(&item.to)))),
     };
     if let Some((folder, _)) = path.rsplit_once('/') {
         folders(folder, (owner, group), index, placed);
@@ -116,12 +116,12 @@ fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut 
 
 /// Adds the folders that are absent, and only those: an entry for a folder that is there would give
 /// it another mode and owner. As with BuildKit, all that are made for a copy have its owner.
-fn folders(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, Entry>) {
+fn folders(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) {
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
     for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
-        if index.get(folder) != Some(&Node::Folder) {
-            index.put(folder, Node::Folder);
-            placed.insert(folder.to_owned(), Entry { owner, group, ..Entry::folder(folder) });
+        if index.get(folder) != Some(&FsEntry::Folder) {
+            index.put(folder, FsEntry::Folder);
+            placed.insert(folder.to_owned(), LayerEntry { owner, group, ..LayerEntry::folder(folder) });
         }
     }
 }
@@ -134,15 +134,15 @@ mod tests {
     use union_build::diag::Origin;
 
     use super::*;
-    use crate::image::index::Change;
+    use crate::image::index::LayerChange;
 
     /// A workspace with the files `a` and `b` and the folder `tree`, and a merged-usr base.
-    struct Scene {
+    struct CopyContext {
         folder: tempfile::TempDir,
         index: FileIndex,
     }
 
-    impl Scene {
+    impl CopyContext {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(folder.path().join("tree/bin/deep")).unwrap();
@@ -150,9 +150,9 @@ mod tests {
                 std::fs::write(folder.path().join(file), file).unwrap();
             }
             let mut index = FileIndex::default();
-            let file = || Node::File(None);
-            let base = [("usr/bin/sh", file()), ("bin", Node::Link("usr/bin".to_owned())), ("etc/motd", file())];
-            index.apply(&base.map(|(path, node)| Change::Put(path.to_owned(), node)));
+            let file = || FsEntry::File(None);
+            let base = [("usr/bin/sh", file()), ("bin", FsEntry::Link("usr/bin".to_owned())), ("etc/motd", file())];
+            index.apply(&base.map(|(path, node)| LayerChange::Put(path.to_owned(), node)));
             Self { folder, index }
         }
 
@@ -175,7 +175,7 @@ mod tests {
             Ok(entries
                 .into_iter()
                 .map(|entry| match entry.what {
-                    What::File(from, _) => format!("{} = {}", entry.path, from.file_name().unwrap().to_str().unwrap()),
+                    EntryKind::File(from, _) => format!("{} = {}", entry.path, from.file_name().unwrap().to_str().unwrap()),
                     _ => format!("{}/", entry.path),
                 })
                 .collect())
@@ -184,25 +184,28 @@ mod tests {
 
     #[test]
     fn a_copy_to_bin_goes_to_usr_bin_and_leaves_the_link_alone() {
-        assert_eq!(Scene::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
-        assert_eq!(Scene::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
+        assert_eq!(CopyContext::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
+        assert_eq!(CopyContext::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
     }
 
     #[test]
     fn a_relative_copy_goes_below_the_working_directory_of_the_base() {
-        assert_eq!(Scene::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
-        assert_eq!(Scene::new().copy(&[("tree", "./")]).unwrap()[2..], ["srv/app/bin/", "srv/app/bin/deep/", "srv/app/bin/tool = tool"]);
+        assert_eq!(CopyContext::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
+        assert_eq!(
+            CopyContext::new().copy(&[("tree", "./")]).unwrap()[2..],
+            ["srv/app/bin/", "srv/app/bin/deep/", "srv/app/bin/tool = tool"]
+        );
     }
 
     #[test]
     fn only_absent_folders_become_entries() {
-        assert_eq!(Scene::new().copy(&[("a", "/etc/app/conf/x")]).unwrap(), ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]);
-        assert_eq!(Scene::new().copy(&[("a", "/etc/x")]).unwrap(), ["etc/x = a"]);
+        assert_eq!(CopyContext::new().copy(&[("a", "/etc/app/conf/x")]).unwrap(), ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]);
+        assert_eq!(CopyContext::new().copy(&[("a", "/etc/x")]).unwrap(), ["etc/x = a"]);
     }
 
     #[test]
     fn a_later_copy_sees_the_earlier_one_and_wins() {
-        let mut scene = Scene::new();
+        let mut scene = CopyContext::new();
         assert_eq!(scene.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(), ["srv/", "srv/x = b"]);
         assert_eq!(scene.copy(&[("a", "/srv/y")]).unwrap(), ["srv/y = a"]);
         let error = scene.copy(&[("a", "/srv/x/below")]).unwrap_err();
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn a_file_over_a_folder_and_a_folder_over_a_file_are_conflicts() {
         for pair in [("a", "/etc"), ("a", "/bin"), ("tree", "/etc/motd"), ("a", "/etc/motd/x")] {
-            assert_eq!(Scene::new().copy(&[pair]).unwrap_err().code(), Code::CopyConflict, "{pair:?}");
+            assert_eq!(CopyContext::new().copy(&[pair]).unwrap_err().code(), Code::CopyConflict, "{pair:?}");
         }
     }
 }

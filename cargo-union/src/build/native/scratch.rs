@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::pack::{Entry, What};
+use super::pack::{EntryKind, LayerEntry};
 use crate::base::error::Result;
 use crate::build::measured::MeasuredFiles;
 
@@ -25,26 +25,26 @@ pub(super) const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:
 pub(super) const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 
 /// The entries of the layer; `bundle` replaces the compiled-in authorities.
-pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Vec<Entry>> {
+pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Vec<LayerEntry>> {
     let authorities = match bundle {
-        Some(path) => What::File(path.to_owned(), files.measure(path)?),
-        None => What::Bytes(ca_bundle().into_bytes()),
+        Some(path) => EntryKind::File(path.to_owned(), files.measure(path)?),
+        None => EntryKind::Bytes(ca_bundle().into_bytes()),
     };
-    let file = |path: &str, what| Entry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what };
-    let text = |path, text: &str| file(path, What::Bytes(text.as_bytes().to_vec()));
+    let file = |path: &str, what| LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what };
+    let text = |path, text: &str| file(path, EntryKind::Bytes(text.as_bytes().to_vec()));
     Ok(vec![
-        Entry::folder("etc"),
+        LayerEntry::folder("etc"),
         text("etc/group", GROUP),
         // Without it a C library may ask DNS before /etc/hosts.
         text("etc/nsswitch.conf", "hosts: files dns\n"),
         text("etc/passwd", PASSWD),
-        Entry::folder("etc/ssl"),
-        Entry::folder("etc/ssl/certs"),
+        LayerEntry::folder("etc/ssl"),
+        LayerEntry::folder("etc/ssl/certs"),
         file(CA_CERTIFICATES, authorities),
-        Entry::folder("home"),
-        Entry { owner: 65532, group: 65532, ..Entry::folder("home/nonroot") },
-        Entry { mode: 0o700, ..Entry::folder("root") },
-        Entry { mode: 0o1777, ..Entry::folder("tmp") },
+        LayerEntry::folder("home"),
+        LayerEntry { owner: 65532, group: 65532, ..LayerEntry::folder("home/nonroot") },
+        LayerEntry { mode: 0o700, ..LayerEntry::folder("root") },
+        LayerEntry { mode: 0o1777, ..LayerEntry::folder("tmp") },
     ])
 }
 

@@ -20,15 +20,15 @@ use union_build::spec::variables::is_plain;
 use super::archive::Archive;
 use super::base::Base;
 use super::native::NativeBuilder;
-use super::{Recipe, Reporter, variables};
+use super::{BuildRequest, Reporter, variables};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, AtomicFile};
 use crate::image::BaseSource;
 use crate::image::config::{IMAGE_ID, TOLD};
-use crate::image::order::{Order, Step};
+use crate::image::order::{RemoteImageSpec, RemoteStep};
 use crate::image::reference::PinnedRef;
-use steps::{BaseSettings, Steps};
+use steps::{BaseSettings, RemoteSteps};
 
 /// What the backend gets its Python packages for when the manifest does not say.
 const PYTHON: &str = "3.12";
@@ -45,11 +45,11 @@ pub struct RemoteBuilder {
 
 /// What the backend is told.
 #[derive(Debug)]
-pub struct Ordered {
+pub struct RemoteBuildRequest {
     /// What to make.
-    pub order: Order,
+    pub order: RemoteImageSpec,
     /// The archive with everything that it copies; `None` when it copies nothing.
-    pub context: Option<Draft>,
+    pub context: Option<AtomicFile>,
 }
 
 impl RemoteBuilder {
@@ -64,7 +64,7 @@ impl RemoteBuilder {
     ///
     /// # Errors
     /// When a binary could not start, or a file cannot be read.
-    pub async fn order(&self, recipe: &Recipe, base: &PinnedRef) -> Result<Ordered> {
+    pub async fn order(&self, recipe: &BuildRequest, base: &PinnedRef) -> Result<RemoteBuildRequest> {
         let known = recipe.steps.iter().all(|spec| spec.needs_to_run().is_empty());
         let checked = self.native.check_start(recipe, known).await?;
         let facts = self.facts(recipe).await?;
@@ -76,7 +76,7 @@ impl RemoteBuilder {
 
     /// What the base says of variables and of the working directory. The same is taken for every platform, for an
     /// order has one text for all of them.
-    async fn facts(&self, recipe: &Recipe) -> Result<BaseSettings> {
+    async fn facts(&self, recipe: &BuildRequest) -> Result<BaseSettings> {
         let Some((platform, start)) = recipe.platforms.iter().find_map(|wanted| Some((&wanted.platform, wanted.base.as_ref()?))) else {
             return Ok(BaseSettings { variables: variables::of_base(None), workdir: String::new() });
         };
@@ -85,31 +85,31 @@ impl RemoteBuilder {
     }
 }
 
-fn pack(cache: &Cache, recipe: &Recipe, base: String, facts: &BaseSettings, checked: bool) -> Result<Ordered> {
+fn pack(cache: &Cache, recipe: &BuildRequest, base: String, facts: &BaseSettings, checked: bool) -> Result<RemoteBuildRequest> {
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     let archive = Archive::new(GzBuilder::new().mtime(0).write(draft, Compression::default()), path.clone(), recipe.source_date_epoch);
-    let mut steps = Steps::new(archive, recipe, facts);
+    let mut steps = RemoteSteps::new(archive, recipe, facts);
     steps.add(recipe)?;
-    steps.steps.push(Step::Env(all_variables(recipe, facts, checked)?));
-    let Steps { steps, archive, has_files, .. } = steps;
+    steps.steps.push(RemoteStep::Env(all_variables(recipe, facts, checked)?));
+    let RemoteSteps { steps, archive, has_files, .. } = steps;
     let mut draft = archive.finish()?.finish().map_err(|cause| fs::unwritable(&path, cause))?;
     draft.flush().map_err(|cause| fs::unwritable(&path, cause))?;
     let python = recipe.chain.iter().rev().find_map(|spec| spec.python.version.as_ref());
-    let order = Order {
+    let order = RemoteImageSpec {
         base,
         python: python.map_or_else(|| PYTHON.to_owned(), |version| version.value.clone()),
         steps,
         platforms: recipe.platforms.iter().map(|platform| platform.platform.clone()).collect(),
     };
-    Ok(Ordered { order, context: has_files.then_some(draft) })
+    Ok(RemoteBuildRequest { order, context: has_files.then_some(draft) })
 }
 
 /// The variables of the image: the spec's, and what other builders write into labels.
 ///
 /// # Errors
 /// `InvalidValue`; `UnsupportedByBuilder` when the base brings a value that may not arrive as it is.
-fn all_variables(recipe: &Recipe, facts: &BaseSettings, checked: bool) -> Result<BTreeMap<String, String>> {
+fn all_variables(recipe: &BuildRequest, facts: &BaseSettings, checked: bool) -> Result<BTreeMap<String, String>> {
     let mut variables = variables::expanded(&recipe.chain, &facts.variables)?;
     if let Some((name, value)) = variables.iter().find(|(_, value)| !is_plain(value)) {
         let image = recipe.image();

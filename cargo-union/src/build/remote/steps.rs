@@ -7,21 +7,21 @@ use union_build::spec;
 
 use super::shell::with_secrets;
 use crate::base::error::Result;
-use crate::base::fs::{Measured, measure};
+use crate::base::fs::{FileDigest, measure};
 use crate::build::archive::Archive;
-use crate::build::chain::Settings;
+use crate::build::chain::EffectiveConfig;
 use crate::build::native::BINARIES;
 use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
-use crate::build::{Executable, MeasuredFiles, Recipe, SourceRoots};
-use crate::image::order::{PipOptions, Step};
+use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};
+use crate::image::order::{PipOptions, RemoteStep};
 
 /// Where TLS clients look for the authorities that they trust.
 const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Steps that are being put together.
-pub(super) struct Steps<'a, W: Write> {
-    pub(super) steps: Vec<Step>,
+pub(super) struct RemoteSteps<'a, W: Write> {
+    pub(super) steps: Vec<RemoteStep>,
     /// What the steps copy.
     pub(super) archive: Archive<W>,
     /// Whether there is anything in the archive.
@@ -41,20 +41,20 @@ pub(super) struct BaseSettings {
     pub(super) workdir: String,
 }
 
-impl<'a, W: Write> Steps<'a, W> {
+impl<'a, W: Write> RemoteSteps<'a, W> {
     /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, recipe: &'a Recipe, base: &'a BaseSettings) -> Self {
+    pub(super) fn new(archive: Archive<W>, recipe: &'a BuildRequest, base: &'a BaseSettings) -> Self {
         let (roots, files) = (&recipe.roots, &*recipe.files);
         Self { steps: Vec::new(), archive, has_files: false, roots, files, base, workdir: None, copied: 0 }
     }
 
     /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
     /// changes rarely comes first.
-    pub(super) fn add(&mut self, recipe: &Recipe) -> Result<()> {
+    pub(super) fn add(&mut self, recipe: &BuildRequest) -> Result<()> {
         for spec in &recipe.steps {
             self.spec(spec)?;
         }
-        let settings = Settings::of(&recipe.chain);
+        let settings = EffectiveConfig::of(&recipe.chain);
         if let Some(bundle) = settings.ca_certificates {
             self.input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
@@ -67,13 +67,13 @@ impl<'a, W: Write> Steps<'a, W> {
     fn workdir(&mut self, workdir: Option<&str>) {
         if let Some(workdir) = workdir.filter(|workdir| self.workdir.as_deref() != Some(*workdir)) {
             self.workdir = Some(workdir.to_owned());
-            self.steps.push(Step::Workdir(workdir.to_owned()));
+            self.steps.push(RemoteStep::Workdir(workdir.to_owned()));
         }
     }
 
     fn spec(&mut self, spec: &spec::Image) -> Result<()> {
         if !spec.apt_packages.is_empty() {
-            self.steps.push(Step::Apt(texts(&spec.apt_packages)));
+            self.steps.push(RemoteStep::Apt(texts(&spec.apt_packages)));
         }
         self.python(&spec.python)?;
         for copy in &spec.copy {
@@ -89,11 +89,11 @@ impl<'a, W: Write> Steps<'a, W> {
         if !spec.commands.is_empty() {
             self.workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
             let variables = expanded(std::slice::from_ref(spec), &self.base.variables)?;
-            self.steps.extend((!variables.is_empty()).then_some(Step::Env(variables)));
+            self.steps.extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
         for command in &spec.commands {
             let (line, secrets) = with_secrets(&command.value, &spec.secrets);
-            self.steps.push(Step::Command { line, secrets });
+            self.steps.push(RemoteStep::Command { line, secrets });
         }
         Ok(())
     }
@@ -115,15 +115,15 @@ impl<'a, W: Write> Steps<'a, W> {
                 let own = options.arguments.iter().map(String::as_str);
                 let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"].into_iter().chain(own).collect();
                 let options = PipOptions { arguments: Some(arguments.join(" ")), ..options.clone() };
-                self.steps.push(Step::UvProject { folder, lock, options });
+                self.steps.push(RemoteStep::UvProject { folder, lock, options });
             } else {
                 let place = format!("{folder}/requirements.txt");
                 self.input(&place, file)?;
-                self.steps.push(Step::Requirements { file: place, options: options.clone() });
+                self.steps.push(RemoteStep::Requirements { file: place, options: options.clone() });
             }
         }
         if !python.packages.is_empty() {
-            self.steps.push(Step::Pip { packages: texts(&python.packages), options });
+            self.steps.push(RemoteStep::Pip { packages: texts(&python.packages), options });
         }
         Ok(())
     }
@@ -143,13 +143,13 @@ impl<'a, W: Write> Steps<'a, W> {
         self.file(place, from, self.files.measure(from)?, 0o644)
     }
 
-    fn file(&mut self, place: &str, from: &Path, measured: Measured, mode: u32) -> Result<()> {
+    fn file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
         self.has_files = true;
         self.archive.file(place, from, measured, mode)
     }
 
     fn copy(&mut self, from: &str, to: &str) {
-        self.steps.push(Step::Copy { from: from.to_owned(), to: to.to_owned() });
+        self.steps.push(RemoteStep::Copy { from: from.to_owned(), to: to.to_owned() });
     }
 }
 

@@ -11,20 +11,20 @@ use union_build::diag::Code;
 use union_build::spec::{Kind, Spec};
 
 use super::compiling::Executables;
-use super::ready::Package;
+use super::ready::PackageContext;
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::Environment;
-use crate::command::planning::keys::Keyed;
+use crate::command::planning::keys::ResolvedImage;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
-use crate::workspace::{Answer, PATIENCE, Workshop};
+use crate::workspace::{CargoRunner, PATIENCE, ProbeOutput};
 
 /// Descriptions by binary, each the line that the binary prints.
-pub(in crate::command) type Descriptions = BTreeMap<String, String>;
+pub(in crate::command) type TaskInterfaces = BTreeMap<String, String>;
 
 /// The binaries of an image that have to describe themselves.
 pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
@@ -33,7 +33,7 @@ pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'
 }
 
 /// Whether this machine can run the binaries of an image for some platform.
-pub(in crate::command) fn can_ask(keyed: &Keyed) -> bool {
+pub(in crate::command) fn can_ask(keyed: &ResolvedImage) -> bool {
     keyed.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
 }
 
@@ -41,10 +41,14 @@ pub(in crate::command) fn can_ask(keyed: &Keyed) -> bool {
 ///
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
-pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, executables: &Executables) -> Result<Descriptions> {
-    let Package { work, declared, ui, .. } = package;
+pub(in crate::command) async fn ask(
+    package: &PackageContext<'_>,
+    keyed: &ResolvedImage,
+    executables: &Executables,
+) -> Result<TaskInterfaces> {
+    let PackageContext { work, declared, ui, .. } = package;
     let machine = &work.scope.cargo.environment;
-    let (wanted, mut descriptions) = (wanted(&declared.spec, &keyed.name), Descriptions::new());
+    let (wanted, mut descriptions) = (wanted(&declared.spec, &keyed.name), TaskInterfaces::new());
     let targets = keyed.code.iter().flat_map(|code| &code.targets);
     let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
         if !wanted.is_empty() {
@@ -66,7 +70,7 @@ pub(in crate::command) async fn ask(package: &Package<'_>, keyed: &Keyed, execut
 ///
 /// # Errors
 /// `DescriptionInvalid`.
-pub(in crate::command) async fn describe(name: &str, path: &Path, workshop: &dyn Workshop, machine: &Environment) -> Result<String> {
+pub(in crate::command) async fn describe(name: &str, path: &Path, workshop: &dyn CargoRunner, machine: &Environment) -> Result<String> {
     const LIBRARIES: &str = "LD_LIBRARY_PATH";
     let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
     let mut environment = Environment::default();
@@ -74,9 +78,9 @@ pub(in crate::command) async fn describe(name: &str, path: &Path, workshop: &dyn
         environment.set(LIBRARIES, folders);
     }
     match workshop.ask(path, "describe-interface", &environment).await.map_err(|cause| failed().because(cause))? {
-        Answer::Printed(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
-        Answer::Failed(cause) => Err(failed().because(cause).into()),
-        Answer::TooLate => Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
+        ProbeOutput::Printed(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
+        ProbeOutput::Failed(cause) => Err(failed().because(cause).into()),
+        ProbeOutput::TooLate => Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
     }
 }
 
@@ -85,7 +89,7 @@ fn runs_here(target: &str) -> bool {
 }
 
 /// The labels under which an image keeps them.
-pub(in crate::command) fn labels(descriptions: &Descriptions) -> BTreeMap<String, String> {
+pub(in crate::command) fn labels(descriptions: &TaskInterfaces) -> BTreeMap<String, String> {
     descriptions.iter().map(|(binary, line)| (format!("{INTERFACE}{binary}"), line.clone())).collect()
 }
 
@@ -93,7 +97,7 @@ pub(in crate::command) fn labels(descriptions: &Descriptions) -> BTreeMap<String
 ///
 /// # Errors
 /// When the registry does not give the image's config.
-pub(in crate::command) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<Descriptions> {
+pub(in crate::command) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<TaskInterfaces> {
     let read = async {
         let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
         let one = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {

@@ -14,12 +14,12 @@ use tokio::sync::OnceCell;
 use union_build::key::Key;
 
 use crate::build::docker::{DockerBuilder, check_secrets};
-use crate::build::{Builder as _, LockedBase, PlatformRecipe, Recipe, Remembered, Start, is_remembered};
-use crate::command::planning::destination::{Destinations, Way};
-use crate::command::planning::keys::{Keyed, Made};
+use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, LockedBase, PlatformBuildRequest, is_remembered};
+use crate::command::planning::destination::{ImageRoute, OutputResolver};
+use crate::command::planning::keys::{EnvironmentPlan, ResolvedImage};
 use crate::image::Image;
 use crate::image::digest::Digest;
-use crate::publish::{Existence, Target};
+use crate::publish::{Existence, ImageTarget};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::Workspace;
@@ -29,7 +29,7 @@ pub(in crate::command) fn docker_builder(
     work: &Work,
     workspace: &Workspace,
     package: &str,
-    destinations: &Destinations,
+    destinations: &OutputResolver,
     ui: &Arc<Ui>,
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
@@ -44,31 +44,31 @@ pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
 }
 
 /// The environments of one package.
-pub(in crate::command) struct Environments<'a> {
+pub(in crate::command) struct EnvironmentStore<'a> {
     work: &'a Work,
-    destinations: &'a Destinations,
+    destinations: &'a OutputResolver,
     /// All images of the package: an environment belongs to one of them.
-    keyed: &'a [Keyed],
-    builder: Remembered<DockerBuilder>,
+    keyed: &'a [ResolvedImage],
+    builder: CachingBuilder<DockerBuilder>,
     ui: &'a Ui,
-    ready: Mutex<HashMap<Key, Ready>>,
+    ready: Mutex<HashMap<Key, PreparedBases>>,
 }
 
 /// What an image starts from, for each of its platforms.
-type Starts = Vec<Start>;
-type Ready = Arc<OnceCell<Starts>>;
+type PlatformBases = Vec<BaseImage>;
+type PreparedBases = Arc<OnceCell<PlatformBases>>;
 
-impl<'a> Environments<'a> {
+impl<'a> EnvironmentStore<'a> {
     /// Nothing is done yet.
     pub(in crate::command) fn new(
         work: &'a Work,
         workspace: &'a Workspace,
         package: &str,
-        destinations: &'a Destinations,
-        keyed: &'a [Keyed],
+        destinations: &'a OutputResolver,
+        keyed: &'a [ResolvedImage],
         ui: &'a Arc<Ui>,
     ) -> Self {
-        let builder = Remembered::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
+        let builder = CachingBuilder::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
         Self { work, destinations, keyed, builder, ui, ready: Mutex::default() }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// When its registry cannot say.
-    pub(in crate::command) async fn are_there(&self, keyed: &Keyed) -> Result<bool> {
+    pub(in crate::command) async fn are_there(&self, keyed: &ResolvedImage) -> Result<bool> {
         let Some(made) = &keyed.made else { return Ok(true) };
         Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, keyed).await?.is_some())
     }
@@ -85,7 +85,7 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// `SecretMissing`, `EngineUnreachable`.
-    pub(in crate::command) async fn prepare(&self, keyed: &Keyed) -> Result<()> {
+    pub(in crate::command) async fn prepare(&self, keyed: &ResolvedImage) -> Result<()> {
         let mut next = keyed.made.as_ref();
         while let Some(made) = next {
             check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
@@ -102,41 +102,45 @@ impl<'a> Environments<'a> {
     ///
     /// # Errors
     /// What building and publishing end with.
-    pub(in crate::command) async fn of(&self, keyed: &Keyed) -> Result<Option<Starts>> {
+    pub(in crate::command) async fn of(&self, keyed: &ResolvedImage) -> Result<Option<PlatformBases>> {
         match &keyed.made {
             Some(made) => Ok(Some(self.ready(made, keyed).await?)),
             None => Ok(None),
         }
     }
 
-    fn ready<'b>(&'b self, made: &'b Made, keyed: &'b Keyed) -> Pin<Box<dyn Future<Output = Result<Starts>> + Send + 'b>> {
+    fn ready<'b>(
+        &'b self,
+        made: &'b EnvironmentPlan,
+        keyed: &'b ResolvedImage,
+    ) -> Pin<Box<dyn Future<Output = Result<PlatformBases>> + Send + 'b>> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).entry(made.key).or_default().clone();
         Box::pin(async move { Ok(ready.get_or_try_init(|| self.make(made, keyed)).await?.clone()) })
     }
 
-    async fn make(&self, made: &Made, keyed: &Keyed) -> Result<Starts> {
+    async fn make(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Result<PlatformBases> {
         if let Some((digest, target)) = self.find(made, keyed).await? {
             let reference = target.reference.expect("an environment is found in a registry only");
-            let start = Start::Locked(LockedBase { repository: reference.repository, digest });
+            let start = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
             return Ok(keyed.bases.iter().map(|_| start.clone()).collect());
         }
         let below = match &made.start {
             Some(start) => self.ready(start, keyed).await?.into_iter().map(Some).collect(),
-            None => keyed.bases.iter().map(|(_, base)| base.clone().map(Start::Locked)).collect::<Vec<_>>(),
+            None => keyed.bases.iter().map(|(_, base)| base.clone().map(BaseImage::Locked)).collect::<Vec<_>>(),
         };
         let image = self.builder.build(&self.recipe(made, keyed, below)).await?;
         self.publish(made, keyed, &image).await?;
-        Ok(image.platforms.into_iter().map(|platform| Start::Made(Box::new(platform))).collect())
+        Ok(image.platforms.into_iter().map(|platform| BaseImage::Made(Box::new(platform))).collect())
     }
 
-    fn recipe(&self, made: &Made, keyed: &Keyed, below: Vec<Option<Start>>) -> Recipe {
-        let platforms = keyed.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformRecipe {
+    fn recipe(&self, made: &EnvironmentPlan, keyed: &ResolvedImage, below: Vec<Option<BaseImage>>) -> BuildRequest {
+        let platforms = keyed.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformBuildRequest {
             platform: platform.clone(),
             base,
             tools: tools.clone(),
             executables: Vec::new(),
         });
-        Recipe {
+        BuildRequest {
             chain: vec![made.spec().clone()],
             steps: made.steps.clone(),
             roots: keyed.roots().clone(),
@@ -150,7 +154,7 @@ impl<'a> Environments<'a> {
         }
     }
 
-    async fn find(&self, made: &Made, keyed: &Keyed) -> Result<Option<(Digest, Target)>> {
+    async fn find(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
         let Some((publisher, target)) = self.place(made, keyed) else { return Ok(None) };
         Ok(match publisher.existence(&target).await? {
             Existence::Found(digest) => Some((digest, target)),
@@ -158,7 +162,7 @@ impl<'a> Environments<'a> {
         })
     }
 
-    async fn publish(&self, made: &Made, keyed: &Keyed, image: &Image) -> Result<()> {
+    async fn publish(&self, made: &EnvironmentPlan, keyed: &ResolvedImage, image: &Image) -> Result<()> {
         let Some((publisher, target)) = self.place(made, keyed).filter(|_| !self.work.dry) else { return Ok(()) };
         let published = publisher.publish(&target, image, false).await?;
         let sent = ui::bytes(published.sent);
@@ -167,11 +171,11 @@ impl<'a> Environments<'a> {
     }
 
     /// Where an environment stands, when it stands in a registry at all.
-    fn place(&self, made: &Made, keyed: &Keyed) -> Option<(Arc<dyn crate::publish::Publisher>, Target)> {
+    fn place(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
         let owner = self.keyed.iter().find(|keyed| keyed.name == made.spec().key)?;
         let destination = self.destinations.of(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
-        let target = Target {
+        let target = ImageTarget {
             name: owner.spec().name.value.clone(),
             tag: made.tag(),
             reference: Some(repository.tagged(made.tag())),
@@ -180,8 +184,8 @@ impl<'a> Environments<'a> {
             known: None,
         };
         match destination.way {
-            Way::Published(publisher) => Some((publisher, target)),
-            Way::Remote(_) => None,
+            ImageRoute::Published(publisher) => Some((publisher, target)),
+            ImageRoute::Remote(_) => None,
         }
     }
 }

@@ -15,34 +15,34 @@ use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
-use super::planning::results::Record;
-use super::planning::{PackagePlan, Planning};
-use super::session::Session;
+use super::planning::results::BuildRecord;
+use super::planning::{BuildPlan, PackagePlan};
+use super::session::LoadedWorkspace;
 use crate::base::error::Error;
-use crate::build::{MeasuredFiles, Start};
-use crate::image::plan::{Action, Planned};
+use crate::build::{BaseImage, MeasuredFiles};
+use crate::image::plan::{ImageAction, PlannedImage};
 use crate::settings::Work;
 use crate::ui::Ui;
-use crate::workspace::coverage::Findings;
-use crate::workspace::{Handover, Snapshot, UnionLock, remember};
+use crate::workspace::coverage::CoverageFindings;
+use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 use compiling::Executables;
-use environments::Environments;
-use ready::{Outcome, Package, Packed, Ready};
+use environments::EnvironmentStore;
+use ready::{PackageBuild, PackageContext, PackedPackage, PublishedPackage};
 
 /// What was built of a package.
-pub(super) struct Built {
+pub(super) struct PackageOutcome {
     /// What had been planned.
     pub(super) plan: PackagePlan,
     /// The chosen images, in the plan's order.
-    pub(super) images: Vec<Made>,
+    pub(super) images: Vec<ImageOutcome>,
 }
 
 /// An image that is there now.
-pub(super) struct Made {
+pub(super) struct ImageOutcome {
     /// What had been planned.
-    pub(super) planned: Planned,
+    pub(super) planned: PlannedImage,
     /// What is known of it.
-    pub(super) record: Record,
+    pub(super) record: BuildRecord,
     /// Bytes that were sent; 0 when nothing was.
     pub(super) sent: u64,
     /// Whether another process had published the same key in the meantime.
@@ -58,15 +58,21 @@ const ROUNDS: usize = 5;
 ///
 /// # Errors
 /// What compiling, packing and publishing end with.
-pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_>, planning: Planning, ui: &Arc<Ui>) -> Result<Vec<Built>> {
+pub(super) async fn build(
+    work: &Work,
+    session: &LoadedWorkspace,
+    snapshot: &Snapshot<'_>,
+    planning: BuildPlan,
+    ui: &Arc<Ui>,
+) -> Result<Vec<PackageOutcome>> {
     remember(&work.scope.cargo, &session.workspace);
-    let acts = planning.images().any(|image| image.action != Action::Reuse);
+    let acts = planning.images().any(|image| image.action != ImageAction::Reuse);
     let revision = if acts { snapshot.revision() } else { None };
-    let Planning { mut lock, packages: plans } = planning;
+    let BuildPlan { mut lock, packages: plans } = planning;
     let mut ready = Vec::new();
     for (declared, plan) in session.packages.iter().zip(plans) {
-        let package = Package { work, session, snapshot, declared, revision: revision.as_deref(), ui };
-        ready.push(Ready::new(package, plan).await?);
+        let package = PackageContext { work, session, snapshot, declared, revision: revision.as_deref(), ui };
+        ready.push(PackageBuild::new(package, plan).await?);
     }
     if !work.dry {
         lock.save(work.scope.cargo.is_locked(), &session.workspace.target_directory)?;
@@ -89,10 +95,10 @@ pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_
         }
     };
     let packing = ready.iter().zip(&compiled).map(|(ready, compiled)| ready.pack(compiled));
-    let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<Packed>>();
+    let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<PackedPackage>>();
     let packed = check_unmoved(&ready, &lock, packed).await?;
     let publishing = ready.iter().zip(packed).map(|(ready, packed)| ready.publish(packed));
-    let outcomes: Vec<Outcome> = stream::iter(publishing).buffered(work.jobs).try_collect().await?;
+    let outcomes: Vec<PublishedPackage> = stream::iter(publishing).buffered(work.jobs).try_collect().await?;
     if !work.dry {
         handover.commit();
     }
@@ -102,22 +108,22 @@ pub(super) async fn build(work: &Work, session: &Session, snapshot: &Snapshot<'_
 }
 
 /// What compiling a package has come to: its executables, and what its images start from.
-struct Compiled {
+struct CompiledPackage {
     executables: Executables,
-    findings: Findings,
-    starts: Vec<Option<Vec<Start>>>,
+    findings: CoverageFindings,
+    starts: Vec<Option<Vec<BaseImage>>>,
 }
 
 /// Compiles all packages. The engine makes environments while the compiler works.
-async fn compile(ready: &[Ready<'_>]) -> Result<Vec<Compiled>> {
-    let environments: Vec<Environments<'_>> = ready.iter().map(|ready| ready.package.environments(&ready.plan)).collect();
+async fn compile(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
+    let environments: Vec<EnvironmentStore<'_>> = ready.iter().map(|ready| ready.package.environments(&ready.plan)).collect();
     let starts = ready
         .iter()
         .zip(&environments)
         .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.of(&image.keyed))));
     let (compiled, starts) = try_join(compiling::run(ready), try_join_all(starts)).await?;
     let all = compiled.into_iter().zip(starts);
-    Ok(all.map(|((executables, findings), starts)| Compiled { executables, findings, starts }).collect())
+    Ok(all.map(|((executables, findings), starts)| CompiledPackage { executables, findings, starts }).collect())
 }
 
 /// Writes what the compiles have shown into Union.lock, and plans again whatever has another key by it. Says whether
@@ -125,7 +131,7 @@ async fn compile(ready: &[Ready<'_>]) -> Result<Vec<Compiled>> {
 ///
 /// # Errors
 /// `UnionLockStale` with `--locked`; what planning ends with.
-async fn learn(ready: &mut [Ready<'_>], compiled: &[Compiled], lock: &mut UnionLock) -> Result<bool> {
+async fn learn(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
     let mut words = Vec::new();
     for (ready, compiled) in ready.iter().zip(compiled) {
         let complete = ready.is_complete().then_some(ready.package.declared.package.name.as_str());
@@ -135,7 +141,7 @@ async fn learn(ready: &mut [Ready<'_>], compiled: &[Compiled], lock: &mut UnionL
         }
     }
     let Some(first) = ready.first().filter(|_| !words.is_empty()) else { return Ok(false) };
-    let Package { work, session, ui, .. } = first.package;
+    let PackageContext { work, session, ui, .. } = first.package;
     if work.scope.cargo.is_locked() {
         let error = Error::new(Code::UnionLockStale, format!("Union.lock lacks what the compile depends on: {}", words.join(", ")));
         return Err(error.help("Run the same command without `--locked`, and commit Union.lock.").into());
@@ -155,9 +161,13 @@ async fn learn(ready: &mut [Ready<'_>], compiled: &[Compiled], lock: &mut UnionL
 ///
 /// # Errors
 /// `InputsMoved`, which names what is not what it was.
-async fn check_unmoved(ready: &[Ready<'_>], lock: &UnionLock, packed: impl Future<Output = Result<Vec<Packed>>>) -> Result<Vec<Packed>> {
+async fn check_unmoved(
+    ready: &[PackageBuild<'_>],
+    lock: &UnionLock,
+    packed: impl Future<Output = Result<Vec<PackedPackage>>>,
+) -> Result<Vec<PackedPackage>> {
     let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return packed.await };
-    let Package { work, session, ui, .. } = first.package;
+    let PackageContext { work, session, ui, .. } = first.package;
     let packed = packed.await?;
     // A workspace keeps the text of its manifests, so that it is read again as well.
     let now = session.workspace.read_again()?;
@@ -174,8 +184,8 @@ async fn check_unmoved(ready: &[Ready<'_>], lock: &UnionLock, packed: impl Futur
 
 /// Waits for other runs in the same target directory. Another run may hold the lock for long: whoever waits here can
 /// still be interrupted.
-async fn begin(session: &Session, ui: &Arc<Ui>) -> Result<Handover> {
+async fn begin(session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<ReferencesFile> {
     let (workspace, ui) = (session.workspace.clone(), ui.clone());
-    let begun = tokio::task::spawn_blocking(move || Handover::begin(&workspace, &*ui));
+    let begun = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*ui));
     Ok(begun.await.expect("waiting for a lock does not panic")?)
 }

@@ -6,13 +6,13 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use super::environments::logs;
-use super::publishing::Fresh;
-use super::ready::Package;
+use super::publishing::PublishedImage;
+use super::ready::PackageContext;
 use crate::base::error::Error;
 use crate::base::log::Log;
-use crate::build::remote::Ordered;
+use crate::build::remote::RemoteBuildRequest;
 use crate::command::planning::ImagePlan;
-use crate::command::planning::remote::{self, RemoteImages, Standing};
+use crate::command::planning::remote::{self, RemoteImage, RemoteImageService};
 use crate::flyte::console;
 use crate::flyte::images::{self, Build};
 use crate::flyte::runs::{self, End, Phase, Run, State};
@@ -22,10 +22,15 @@ use crate::ui::{self, Ui};
 ///
 /// # Errors
 /// `RemoteBuildFailed`; what sending, starting and watching end with.
-pub(super) async fn order(package: &Package<'_>, image: &ImagePlan, backend: &RemoteImages, ordered: Ordered) -> Result<Fresh> {
+pub(super) async fn order(
+    package: &PackageContext<'_>,
+    image: &ImagePlan,
+    backend: &RemoteImageService,
+    ordered: RemoteBuildRequest,
+) -> Result<PublishedImage> {
     let name = &image.keyed.name;
     let log = logs(&package.session.workspace, &package.declared.package.name).join(format!("{name}.log"));
-    let watch = Watch { image: name, backend, ui: package.ui, log: Log::begin(log)? };
+    let watch = RemoteBuildProgress { image: name, backend, ui: package.ui, log: Log::begin(log)? };
     let target = image.keyed.reference().map_or_else(|| remote::name(&image.keyed), |reference| reference.to_string());
     let build = Build {
         client: &backend.client,
@@ -41,24 +46,24 @@ pub(super) async fn order(package: &Package<'_>, image: &ImagePlan, backend: &Re
     let standing = backend.standing(there).await;
     package.ui.status("Published", format!("{name} {} ({} sent)", standing.image, ui::bytes(made.sent)));
     let record = super::recording::ordered(image, &standing, made.sent, package.revision);
-    Ok(Fresh { record, sent: made.sent, adopted: false, unpinned: unpinned(name, &standing) })
+    Ok(PublishedImage { record, sent: made.sent, adopted: false, unpinned: unpinned(name, &standing) })
 }
 
 /// What is wrong with an image that has no digest; `None` when it has one.
-pub(super) fn unpinned(name: &str, standing: &Standing) -> Option<Error> {
+pub(super) fn unpinned(name: &str, standing: &RemoteImage) -> Option<Error> {
     let why = standing.pinned.as_ref().err()?;
     Some(Error::new(Code::ImageUnpinned, format!("could not pin image `{name}`, which is {}", standing.image)).because(why.clone()))
 }
 
 /// Tells how a build goes on, and keeps what it writes.
-struct Watch<'a> {
+struct RemoteBuildProgress<'a> {
     image: &'a str,
-    backend: &'a RemoteImages,
+    backend: &'a RemoteImageService,
     ui: &'a Ui,
     log: Log,
 }
 
-impl Watch<'_> {
+impl RemoteBuildProgress<'_> {
     fn page(&self, run: &Run) -> String {
         console::run(&self.backend.client.endpoint(), &run.scope, &run.name)
     }
@@ -79,7 +84,7 @@ impl Watch<'_> {
     }
 }
 
-impl runs::Listener for Watch<'_> {
+impl runs::Listener for RemoteBuildProgress<'_> {
     fn is(&self, state: State) {
         let phase = match state.phase {
             Phase::Unknown => return,
@@ -105,7 +110,7 @@ impl runs::Listener for Watch<'_> {
     }
 }
 
-impl images::Listener for Watch<'_> {
+impl images::Listener for RemoteBuildProgress<'_> {
     fn started(&self, run: &Run) {
         self.ui.status("Building", format!("{}: {}", self.image, self.page(run)));
     }

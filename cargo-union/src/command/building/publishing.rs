@@ -3,16 +3,16 @@
 use anyhow::Result;
 
 use super::ordering;
-use super::ready::Package;
+use super::ready::PackageContext;
 use super::recording::{built, ordered};
 use crate::base::error::Error;
 use crate::build::native::NativeBuilder;
-use crate::build::remote::{Ordered, RemoteBuilder};
-use crate::build::{Builder as _, Recipe};
-use crate::command::planning::destination::Way;
-use crate::command::planning::keys::Keyed;
-use crate::command::planning::remote::Standing;
-use crate::command::planning::results::Record;
+use crate::build::remote::{RemoteBuildRequest, RemoteBuilder};
+use crate::build::{BuildRequest, Builder as _};
+use crate::command::planning::destination::ImageRoute;
+use crate::command::planning::keys::ResolvedImage;
+use crate::command::planning::remote::RemoteImage;
+use crate::command::planning::results::BuildRecord;
 use crate::command::planning::{ImagePlan, PackagePlan};
 use crate::image::Image;
 use crate::image::reference::PinnedRef;
@@ -20,8 +20,8 @@ use crate::publish::Published;
 use crate::ui;
 
 /// An image that was just made.
-pub(super) struct Fresh {
-    pub(super) record: Record,
+pub(super) struct PublishedImage {
+    pub(super) record: BuildRecord,
     pub(super) sent: u64,
     pub(super) adopted: bool,
     /// Why it has no digest.
@@ -29,19 +29,19 @@ pub(super) struct Fresh {
 }
 
 /// What is ready to leave this machine.
-pub(super) enum Content {
+pub(super) enum BuildArtifact {
     Image(Image),
-    Order(Ordered),
+    Order(RemoteBuildRequest),
 }
 
 /// Who makes images.
-pub(super) struct Builders {
+pub(super) struct ImageBuilders {
     native: NativeBuilder,
     remote: RemoteBuilder,
 }
 
-impl Builders {
-    pub(super) fn new(package: &Package<'_>, plan: &PackagePlan) -> Self {
+impl ImageBuilders {
+    pub(super) fn new(package: &PackageContext<'_>, plan: &PackagePlan) -> Self {
         let (cache, source, ui) = (&package.work.scope.cache, &plan.destinations.source, package.ui);
         Self {
             native: NativeBuilder::new(cache.clone(), source.clone(), ui.clone()),
@@ -49,30 +49,30 @@ impl Builders {
         }
     }
 
-    pub(super) async fn pack(&self, keyed: &Keyed, recipe: &Recipe) -> Result<Content> {
+    pub(super) async fn pack(&self, keyed: &ResolvedImage, recipe: &BuildRequest) -> Result<BuildArtifact> {
         match &keyed.base {
-            Some(base) if keyed.is_remote() => Ok(Content::Order(self.remote.order(recipe, base).await?)),
-            _ => Ok(Content::Image(self.native.build(recipe).await?)),
+            Some(base) if keyed.is_remote() => Ok(BuildArtifact::Order(self.remote.order(recipe, base).await?)),
+            _ => Ok(BuildArtifact::Image(self.native.build(recipe).await?)),
         }
     }
 }
 
-impl Package<'_> {
+impl PackageContext<'_> {
     /// Brings an image to its place.
-    pub(super) async fn publish<'a>(&self, image: &'a ImagePlan, content: Content) -> Result<(&'a str, Fresh)> {
+    pub(super) async fn publish<'a>(&self, image: &'a ImagePlan, content: BuildArtifact) -> Result<(&'a str, PublishedImage)> {
         let name = image.keyed.name.as_str();
         let fresh = match (content, &image.destination.way) {
-            (Content::Order(_), _) if self.work.dry => self.packed(image, None),
-            (Content::Image(content), _) if self.work.dry => self.packed(image, Some(&content)),
-            (Content::Order(ordered), Way::Remote(backend)) => ordering::order(self, image, backend, ordered).await?,
-            (Content::Image(content), Way::Published(publisher)) => {
+            (BuildArtifact::Order(_), _) if self.work.dry => self.packed(image, None),
+            (BuildArtifact::Image(content), _) if self.work.dry => self.packed(image, Some(&content)),
+            (BuildArtifact::Order(ordered), ImageRoute::Remote(backend)) => ordering::order(self, image, backend, ordered).await?,
+            (BuildArtifact::Image(content), ImageRoute::Published(publisher)) => {
                 let published = publisher.publish(&image.target, &content, self.work.rebuild).await?;
                 let verb = if published.adopted { "Adopted" } else { "Published" };
                 self.ui.status(verb, format!("{name} {} ({} sent)", published.location, ui::bytes(published.sent)));
                 let (sent, adopted) = (published.sent, published.adopted);
-                Fresh { record: built(image, &published, &content, self.revision), sent, adopted, unpinned: None }
+                PublishedImage { record: built(image, &published, &content, self.revision), sent, adopted, unpinned: None }
             }
-            (Content::Order(_), Way::Published(_)) | (Content::Image(_), Way::Remote(_)) => {
+            (BuildArtifact::Order(_), ImageRoute::Published(_)) | (BuildArtifact::Image(_), ImageRoute::Remote(_)) => {
                 unreachable!("whoever makes an image also brings it to its place")
             }
         };
@@ -80,7 +80,7 @@ impl Package<'_> {
     }
 
     /// What a dry run knows of an image. The digest of one that the backend would make is not known.
-    fn packed(&self, image: &ImagePlan, content: Option<&Image>) -> Fresh {
+    fn packed(&self, image: &ImagePlan, content: Option<&Image>) -> PublishedImage {
         let location = image.destination.location.clone();
         self.ui.status("Packed", format!("{} {location}", image.keyed.name));
         let record = match content {
@@ -89,19 +89,19 @@ impl Package<'_> {
                 built(image, &published, content, self.revision)
             }
             None => {
-                let standing = Standing { image: location, pinned: Err("it was not made".to_owned()) };
+                let standing = RemoteImage { image: location, pinned: Err("it was not made".to_owned()) };
                 ordered(image, &standing, 0, self.revision)
             }
         };
-        Fresh { record, sent: 0, adopted: false, unpinned: None }
+        PublishedImage { record, sent: 0, adopted: false, unpinned: None }
     }
 }
 
 /// Finds out, before anything is compiled, what would keep an image from getting to its place.
 pub(super) async fn prepare(image: &ImagePlan) -> Result<()> {
     match &image.destination.way {
-        Way::Published(publisher) => Ok(publisher.prepare(&image.target).await?),
-        Way::Remote(backend) => backend.task().await.map(drop),
+        ImageRoute::Published(publisher) => Ok(publisher.prepare(&image.target).await?),
+        ImageRoute::Remote(backend) => backend.task().await.map(drop),
     }
 }
 

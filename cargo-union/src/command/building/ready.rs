@@ -7,63 +7,63 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::compiling::{Choosing, Executables, Methods};
-use super::describing::{self, Descriptions};
-use super::environments::{Environments, docker_builder};
-use super::publishing::{Builders, Content, Fresh, prepare, pullable};
+use super::compiling::{CompilePlan, CompileSelector, Executables};
+use super::describing::{self, TaskInterfaces};
+use super::environments::{EnvironmentStore, docker_builder};
+use super::publishing::{BuildArtifact, ImageBuilders, PublishedImage, prepare, pullable};
 use super::recording::found;
-use super::{Built, Compiled, Made, ordering};
+use super::{CompiledPackage, ImageOutcome, PackageOutcome, ordering};
 use crate::base::error::Error;
-use crate::build::{LockedBase, PlatformRecipe, Recipe, Start};
-use crate::command::planning::keys::Keyed;
+use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
+use crate::command::planning::keys::ResolvedImage;
 use crate::command::planning::{self, ImagePlan, PackagePlan};
-use crate::command::session::{Declared, Session};
-use crate::image::plan::Action;
+use crate::command::session::{LoadedWorkspace, UnionPackage};
+use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
 use crate::settings::Work;
 use crate::ui::Ui;
-use crate::workspace::{Handover, Snapshot, UnionLock};
+use crate::workspace::{ReferencesFile, Snapshot, UnionLock};
 
 /// What is known of the interfaces of images, by their names.
-pub(super) type Kept = BTreeMap<String, Descriptions>;
+pub(super) type KnownInterfaces = BTreeMap<String, TaskInterfaces>;
 
 /// One package and all that its build needs.
-pub(in crate::command) struct Package<'a> {
+pub(in crate::command) struct PackageContext<'a> {
     pub(super) work: &'a Work,
-    pub(super) session: &'a Session,
+    pub(super) session: &'a LoadedWorkspace,
     pub(super) snapshot: &'a Snapshot<'a>,
-    pub(super) declared: &'a Declared,
+    pub(super) declared: &'a UnionPackage,
     pub(super) revision: Option<&'a str>,
     pub(super) ui: &'a Arc<Ui>,
 }
 
 /// A package on its way, with what is known before its compile.
-pub(super) struct Ready<'a> {
-    pub(super) package: Package<'a>,
+pub(super) struct PackageBuild<'a> {
+    pub(super) package: PackageContext<'a>,
     pub(super) plan: PackagePlan,
-    kept: Kept,
-    pub(super) methods: Methods,
+    kept: KnownInterfaces,
+    pub(super) methods: CompilePlan,
 }
 
 /// What is ready to leave this machine: one content for each missing image.
-pub(super) struct Packed {
-    contents: Vec<Content>,
+pub(super) struct PackedPackage {
+    contents: Vec<BuildArtifact>,
     /// What binaries say of themselves, by image.
-    described: BTreeMap<String, Descriptions>,
+    described: BTreeMap<String, TaskInterfaces>,
 }
 
 /// What was published, and what is known of it.
-pub(super) struct Outcome {
-    published: BTreeMap<String, Fresh>,
-    described: BTreeMap<String, Descriptions>,
+pub(super) struct PublishedPackage {
+    published: BTreeMap<String, PublishedImage>,
+    described: BTreeMap<String, TaskInterfaces>,
 }
 
-impl<'a> Ready<'a> {
+impl<'a> PackageBuild<'a> {
     /// Finds out what a plan needs before anything is compiled.
     ///
     /// # Errors
     /// What reading labels and choosing a toolchain end with.
-    pub(super) async fn new(package: Package<'a>, plan: PackagePlan) -> Result<Self> {
+    pub(super) async fn new(package: PackageContext<'a>, plan: PackagePlan) -> Result<Self> {
         let kept = package.kept(&plan).await?;
         let methods = package.choose(&plan, &kept).await?;
         Ok(Self { package, plan, kept, methods })
@@ -71,7 +71,7 @@ impl<'a> Ready<'a> {
 
     /// Plans again, when what is in the lock makes other keys.
     pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
-        let Package { work, session, snapshot, declared, ui, .. } = self.package;
+        let PackageContext { work, session, snapshot, declared, ui, .. } = self.package;
         let plan = planning::plan(work, session, declared, snapshot, lock, ui).await?;
         self.kept = self.package.kept(&plan).await?;
         self.methods = self.package.choose(&plan, &self.kept).await?;
@@ -102,7 +102,8 @@ impl<'a> Ready<'a> {
     /// `SecretMissing`, `EngineUnreachable`, and what publishers say.
     pub(super) async fn prepare(&self) -> Result<()> {
         let environments = self.package.environments(&self.plan);
-        let to_make = self.plan.missing().filter(|image| image.planned.action == Action::BuildEnvironment && image.keyed.made.is_some());
+        let to_make =
+            self.plan.missing().filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.keyed.made.is_some());
         try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
         if !self.package.work.dry {
             try_join_all(self.plan.missing().map(prepare)).await?;
@@ -111,54 +112,55 @@ impl<'a> Ready<'a> {
     }
 
     /// Leaves the references where the crate's build script finds them.
-    pub(super) fn hand_over(&self, handover: &mut Handover) -> Result<()> {
+    pub(super) fn hand_over(&self, handover: &mut ReferencesFile) -> Result<()> {
         let (workspace, package) = (&self.package.session.workspace, &self.package.declared.package);
         let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
         Ok(handover.write(&path, self.plan.references.to_json().as_bytes())?)
     }
 
     /// Packs what is missing.
-    pub(super) async fn pack(&self, compiled: &Compiled) -> Result<Packed> {
+    pub(super) async fn pack(&self, compiled: &CompiledPackage) -> Result<PackedPackage> {
         let mut described = BTreeMap::new();
         for image in self.needed() {
             let said = describing::ask(&self.package, &image.keyed, &compiled.executables).await?;
             described.insert(image.keyed.name.clone(), said);
         }
-        let builders = Builders::new(&self.package, &self.plan);
-        let recipe = |(image, starts): (&ImagePlan, &Option<Vec<Start>>)| {
+        let builders = ImageBuilders::new(&self.package, &self.plan);
+        let recipe = |(image, starts): (&ImagePlan, &Option<Vec<BaseImage>>)| {
             let (keyed, described) = (&image.keyed, &described[&image.keyed.name]);
             self.package.recipe(keyed, starts.clone(), &compiled.executables, described)
         };
-        let recipes: Vec<Recipe> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
+        let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
         let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.keyed, recipe));
-        let contents = stream::iter(packing).buffered(self.package.work.jobs).try_collect::<Vec<Content>>().await?;
-        Ok(Packed { contents, described })
+        let contents = stream::iter(packing).buffered(self.package.work.jobs).try_collect::<Vec<BuildArtifact>>().await?;
+        Ok(PackedPackage { contents, described })
     }
 
     /// Brings what was packed to its places.
-    pub(super) async fn publish(&self, packed: Packed) -> Result<Outcome> {
+    pub(super) async fn publish(&self, packed: PackedPackage) -> Result<PublishedPackage> {
         let publishing = self.plan.missing().zip(packed.contents).map(|(image, content)| self.package.publish(image, content));
-        let published: Vec<(&str, Fresh)> = stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
+        let published: Vec<(&str, PublishedImage)> =
+            stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
         let published = published.into_iter().map(|(name, fresh)| (name.to_owned(), fresh)).collect();
-        Ok(Outcome { published, described: packed.described })
+        Ok(PublishedPackage { published, described: packed.described })
     }
 
     /// Remembers what is there now.
     ///
     /// # Errors
     /// `ImageUnpinned`; when the results cannot be written.
-    pub(super) fn finish(self, outcome: Outcome) -> Result<Built> {
+    pub(super) fn finish(self, outcome: PublishedPackage) -> Result<PackageOutcome> {
         let Self { package, plan, kept, .. } = self;
-        let Outcome { mut published, mut described } = outcome;
+        let PublishedPackage { mut published, mut described } = outcome;
         let mut results = plan.results.clone();
         let (mut made, mut without_digest) = (Vec::new(), Vec::new());
         for image in &plan.images {
             let name = &image.keyed.name;
             let known = plan.results.images.get(name);
-            let Fresh { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
+            let PublishedImage { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
                 package.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
                 let unpinned = image.standing.as_ref().and_then(|standing| ordering::unpinned(name, standing));
-                Fresh { record: found(image, known), sent: 0, adopted: false, unpinned }
+                PublishedImage { record: found(image, known), sent: 0, adopted: false, unpinned }
             });
             without_digest.extend(unpinned);
             let said = [described.remove(name.as_str()), kept.get(name).cloned()];
@@ -166,18 +168,18 @@ impl<'a> Ready<'a> {
             // A copy in a file or an engine does not make one forget where the image can be pulled.
             let pullable = known.filter(|known| record.pinned.is_none() && known.pinned.is_some() && known.key == record.key);
             results.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
-            made.push(Made { planned: image.planned.clone(), record, sent, adopted });
+            made.push(ImageOutcome { planned: image.planned.clone(), record, sent, adopted });
         }
         results.images.retain(|name, _| package.declared.spec.images.contains_key(name));
         if results != plan.results && !package.work.dry {
             results.save()?;
         }
         package.check_pinned(without_digest)?;
-        Ok(Built { plan, images: made })
+        Ok(PackageOutcome { plan, images: made })
     }
 }
 
-impl Package<'_> {
+impl PackageContext<'_> {
     /// Refuses images without a digest, for a tag may be moved by others; or warns of them, as the user wants it.
     fn check_pinned(&self, without_digest: Vec<Error>) -> Result<()> {
         for error in without_digest {
@@ -191,8 +193,8 @@ impl Package<'_> {
 
     /// What is known of the interfaces of images that are there: from the last results, or from their
     /// labels. Nobody asks unless tasks are registered.
-    async fn kept(&self, plan: &PackagePlan) -> Result<Kept> {
-        let mut kept = Kept::new();
+    async fn kept(&self, plan: &PackagePlan) -> Result<KnownInterfaces> {
+        let mut kept = KnownInterfaces::new();
         for image in plan.there().filter(|_| self.work.describe) {
             let name = &image.keyed.name;
             let known = plan.results.images.get(name).map(|record| found(image, Some(record)).interfaces);
@@ -205,43 +207,49 @@ impl Package<'_> {
     }
 
     /// Whether all that has to be known of an image's interfaces is known.
-    fn is_described(&self, image: &ImagePlan, kept: &Kept) -> bool {
+    fn is_described(&self, image: &ImagePlan, kept: &KnownInterfaces) -> bool {
         let wanted = describing::wanted(&self.declared.spec, &image.keyed.name);
         let known = kept.get(&image.keyed.name);
         !self.work.describe || wanted.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
     }
 
     /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
-    fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a Kept) -> impl Iterator<Item = &'a ImagePlan> {
+    fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a KnownInterfaces) -> impl Iterator<Item = &'a ImagePlan> {
         plan.there().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.keyed))
     }
 
     /// With what the code of the package is compiled.
-    async fn choose(&self, plan: &PackagePlan, kept: &Kept) -> Result<Methods> {
-        let Package { work, session, snapshot, ui, .. } = *self;
-        let needed: Vec<&Keyed> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
+    async fn choose(&self, plan: &PackagePlan, kept: &KnownInterfaces) -> Result<CompilePlan> {
+        let PackageContext { work, session, snapshot, ui, .. } = *self;
+        let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
-        let choosing = Choosing { work, session, snapshot, builder: Arc::new(builder), ui };
+        let choosing = CompileSelector { work, session, snapshot, builder: Arc::new(builder), ui };
         choosing.choose(&plan.keyed, &needed).await
     }
 
-    pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> Environments<'a> {
+    pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> EnvironmentStore<'a> {
         let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
-        Environments::new(self.work, workspace, package, &plan.destinations, &plan.keyed, self.ui)
+        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.keyed, self.ui)
     }
 
-    fn recipe(&self, keyed: &Keyed, starts: Option<Vec<Start>>, executables: &Executables, described: &Descriptions) -> Recipe {
+    fn recipe(
+        &self,
+        keyed: &ResolvedImage,
+        starts: Option<Vec<BaseImage>>,
+        executables: &Executables,
+        described: &TaskInterfaces,
+    ) -> BuildRequest {
         let base = |position: usize, base: &Option<LockedBase>| match &starts {
             Some(starts) => Some(starts[position].clone()),
-            None => base.clone().map(Start::Locked),
+            None => base.clone().map(BaseImage::Locked),
         };
-        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformRecipe {
+        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformBuildRequest {
             platform: platform.clone(),
             base: base(position, locked),
             tools: BTreeMap::new(),
             executables: executables.of(keyed, position),
         };
-        Recipe {
+        BuildRequest {
             chain: keyed.chain.clone(),
             steps: keyed.left.clone(),
             roots: keyed.roots().clone(),

@@ -1,18 +1,18 @@
 //! What is remembered of an image that was built or found.
 
-use super::describing::Descriptions;
+use super::describing::TaskInterfaces;
 use crate::command::planning::ImagePlan;
-use crate::command::planning::remote::Standing;
-use crate::command::planning::results::Record;
+use crate::command::planning::remote::RemoteImage;
+use crate::command::planning::results::BuildRecord;
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::publish::Published;
 
 /// An image that was just made.
-pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> Record {
+pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> BuildRecord {
     let layers = &content.platforms[0].layers;
     let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
-    Record {
+    BuildRecord {
         size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
         code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
         revision: revision.map(str::to_owned),
@@ -21,20 +21,20 @@ pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, r
 }
 
 /// An image that the backend has just made, of so many bytes of ours.
-pub(super) fn ordered(image: &ImagePlan, standing: &Standing, sent: u64, revision: Option<&str>) -> Record {
-    Record { code_size: sent, revision: revision.map(str::to_owned), ..of_backend(image, standing) }
+pub(super) fn ordered(image: &ImagePlan, standing: &RemoteImage, sent: u64, revision: Option<&str>) -> BuildRecord {
+    BuildRecord { code_size: sent, revision: revision.map(str::to_owned), ..of_backend(image, standing) }
 }
 
 /// An image that was there: what is known of it stays, and what is not is learned.
-pub(super) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
+pub(super) fn found(image: &ImagePlan, known: Option<&BuildRecord>) -> BuildRecord {
     let now = match (&image.standing, image.planned.digest) {
         (Some(standing), _) => of_backend(image, standing),
         (None, digest) => record(image, digest.expect("an image is reused only when it was found")),
     };
-    let is_it = |known: &&Record| known.digest == now.digest && known.key == now.key;
+    let is_it = |known: &&BuildRecord| known.digest == now.digest && known.key == now.key;
     match known.filter(is_it) {
         Some(known) if known.location == now.location => known.clone(),
-        Some(known) => Record {
+        Some(known) => BuildRecord {
             size: known.size,
             code_size: known.code_size,
             revision: known.revision.clone(),
@@ -45,20 +45,20 @@ pub(super) fn found(image: &ImagePlan, known: Option<&Record>) -> Record {
     }
 }
 
-fn record(image: &ImagePlan, digest: Digest) -> Record {
+fn record(image: &ImagePlan, digest: Digest) -> BuildRecord {
     let in_registry = image.destination.in_registry;
     let pinned = image.keyed.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string());
     of(image, image.destination.location.clone(), pinned, Some(digest))
 }
 
-fn of_backend(image: &ImagePlan, standing: &Standing) -> Record {
+fn of_backend(image: &ImagePlan, standing: &RemoteImage) -> BuildRecord {
     let pinned = standing.pinned.as_ref().ok();
     of(image, standing.image.clone(), pinned.map(ToString::to_string), pinned.map(|pinned| pinned.digest))
 }
 
-fn of(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> Record {
+fn of(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> BuildRecord {
     let keyed = &image.keyed;
-    Record {
+    BuildRecord {
         key: keyed.key.to_string(),
         tag: keyed.tag.clone(),
         location,
@@ -71,6 +71,6 @@ fn of(image: &ImagePlan, location: String, pinned: Option<String>, digest: Optio
         revision: None,
         environment: keyed.environment.to_string(),
         inputs: keyed.shown_inputs(),
-        interfaces: Descriptions::new(),
+        interfaces: TaskInterfaces::new(),
     }
 }

@@ -15,7 +15,7 @@ use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::command) enum Policy {
+pub(in crate::command) enum LockMode {
     /// Ask, and write the answer into Union.lock.
     FillIn,
     /// Refuse: `--locked`.
@@ -24,7 +24,7 @@ pub(in crate::command) enum Policy {
     Renew,
 }
 
-impl Policy {
+impl LockMode {
     /// What the flags of a command allow.
     pub(in crate::command) fn of(work: &Work) -> Self {
         if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
@@ -40,17 +40,17 @@ pub(in crate::command) async fn locked(
     platforms: &[Platform],
     lock: &mut UnionLock,
     source: &dyn BaseSource,
-    policy: Policy,
+    policy: LockMode,
 ) -> Result<Vec<(Platform, Option<LockedBase>)>> {
     let reference: BaseRef = base
         .parse()
         .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
-    let known = lock.entry(base).filter(|_| policy != Policy::Renew).cloned();
+    let known = lock.entry(base).filter(|_| policy != LockMode::Renew).cloned();
     let complete = known.as_ref().filter(|known| platforms.iter().all(|platform| known.platforms.contains_key(&platform.to_string())));
     if let Some(known) = complete {
         return Ok(for_platforms(&reference.repository, platforms, known));
     }
-    if policy == Policy::Locked {
+    if policy == LockMode::Locked {
         let what = if known.is_some() { "does not hold all platforms of" } else { "does not hold" };
         return Err(Error::new(Code::UnionLockStale, format!("Union.lock {what} the base image `{base}`, and `--locked` was given")));
     }

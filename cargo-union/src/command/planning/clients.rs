@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use union_build::spec::Spec;
 
 use crate::publish::Silent;
-use crate::publish::registry::{Registry, RegistrySettings, Surroundings};
+use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
 use crate::settings::Scope;
 use crate::ui::Ui;
 
 /// The clients of a session. Packages whose manifests say the same of registries share one: its connections, its logins,
 /// and what it knows of where blobs are.
 #[derive(Default)]
-pub(in crate::command) struct Clients(Mutex<Vec<(Words, Arc<Registry>)>>);
+pub(in crate::command) struct RegistryClients(Mutex<Vec<(RegistryConfig, Arc<Registry>)>>);
 
 /// What a manifest says of registries: plain ones, mirrors, and the file of logins.
-type Words = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBuf>);
+type RegistryConfig = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBuf>);
 
-impl Clients {
+impl RegistryClients {
     /// The client for a manifest; `transfers` is how many things it moves at a time.
     pub(in crate::command) fn of(&self, scope: &Scope, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Arc<Registry> {
         let words = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
@@ -28,7 +28,7 @@ impl Clients {
             return client.clone();
         }
         let (insecure, mirrors, registry_config) = words.clone();
-        let surroundings = Surroundings::of_process();
+        let surroundings = RegistryOptions::of_process();
         let settings =
             RegistrySettings { insecure, mirrors, registry_config, max_parallel: transfers, surroundings, ..RegistrySettings::default() };
         let client = Arc::new(Registry::new(settings, scope.cache.clone(), ui.clone()));
@@ -42,7 +42,7 @@ pub(in crate::command) fn stranger(scope: &Scope, spec: &Spec, transfers: usize)
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         max_parallel: transfers,
-        surroundings: Surroundings::of_process().without_logins(),
+        surroundings: RegistryOptions::of_process().without_logins(),
         ..RegistrySettings::default()
     };
     Registry::new(settings, scope.cache.clone(), Arc::new(Silent))

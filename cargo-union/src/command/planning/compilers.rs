@@ -5,17 +5,17 @@
 
 use anyhow::Result;
 
-use super::keys::Ask;
+use super::keys::ResolveContext;
 use crate::build::{LockedBase, base_facts};
 use crate::image::glibc::Glibc;
 use crate::image::platform::Platform;
-use crate::workspace::{CompileSettings, Linkage, Place, Snapshot};
+use crate::workspace::{CompileMode, CompileSettings, Linkage, Snapshot};
 
 /// With what something is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::command) struct Compiler {
     /// Where; never `auto`.
-    pub(in crate::command) place: Place,
+    pub(in crate::command) place: CompileMode,
     /// The C library that the image has, when zig links against it.
     pub(in crate::command) glibc: Option<Glibc>,
 }
@@ -30,18 +30,18 @@ pub(in crate::command) async fn choose(
     target: &str,
     (platform, base): &(Platform, Option<LockedBase>),
     snapshot: &Snapshot<'_>,
-    ask: &Ask<'_>,
+    ask: &ResolveContext<'_>,
 ) -> Result<Compiler> {
     let can_make = snapshot.can_make(target, compile);
     let may_be_zig = match compile.place {
-        Place::Zig => true,
-        Place::Auto => snapshot.can_make_with_zig(target),
-        Place::Host | Place::Container => false,
+        CompileMode::Zig => true,
+        CompileMode::Auto => snapshot.can_make_with_zig(target),
+        CompileMode::Host | CompileMode::Container => false,
     };
     if !may_be_zig {
         let place = match compile.place {
-            Place::Auto if can_make => Place::Host,
-            Place::Auto => Place::Container,
+            CompileMode::Auto if can_make => CompileMode::Host,
+            CompileMode::Auto => CompileMode::Container,
             chosen => chosen,
         };
         return Ok(Compiler { place, glibc: None });
@@ -52,11 +52,11 @@ pub(in crate::command) async fn choose(
         None => None,
     };
     let place = match compile.place {
-        Place::Auto if can_make => {
+        CompileMode::Auto if can_make => {
             let own = if glibc.is_some() { snapshot.host_glibc().await } else { None };
-            if glibc.zip(own).is_some_and(|(base, own)| base < own) { Place::Zig } else { Place::Host }
+            if glibc.zip(own).is_some_and(|(base, own)| base < own) { CompileMode::Zig } else { CompileMode::Host }
         }
-        _ => Place::Zig,
+        _ => CompileMode::Zig,
     };
     Ok(Compiler { place, glibc })
 }

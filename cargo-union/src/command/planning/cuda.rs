@@ -6,9 +6,9 @@ use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Origin};
 use union_build::spec::{Base, Image, Placed, Spec};
 
-use super::bases::{self, Policy};
+use super::bases::{self, LockMode};
 use crate::build::Lookup;
-use crate::command::session::Problems;
+use crate::command::session::ManifestProblems;
 use crate::image::config::BaseConfig;
 use crate::image::reference::{BaseRef, Repository};
 use crate::publish::registry::Registry;
@@ -23,7 +23,7 @@ const CUDNN: &str = "NV_CUDNN_VERSION";
 ///
 /// # Errors
 /// [`Problems`] with what does not fit; what registries say.
-pub(super) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry, policy: Policy) -> Result<()> {
+pub(super) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<()> {
     let mut problems = Vec::new();
     for image in spec.images.values() {
         let wanted = [(&image.cuda, CUDA), (&image.cudnn, CUDNN)];
@@ -43,10 +43,10 @@ pub(super) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+    if problems.is_empty() { Ok(()) } else { Err(ManifestProblems(problems).into()) }
 }
 
-async fn config(image: &Image, base: &Placed<String>, lock: &mut UnionLock, registry: &Registry, policy: Policy) -> Result<BaseConfig> {
+async fn config(image: &Image, base: &Placed<String>, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<BaseConfig> {
     let platforms = super::keys::platforms(image)?;
     let locked = bases::locked(&base.value, &platforms[..1], lock, registry, policy).await?;
     let at = locked.into_iter().find_map(|(_, base)| base).expect("a reference has a digest for each platform");

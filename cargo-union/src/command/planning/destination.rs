@@ -9,16 +9,16 @@ use union_build::diag::Code;
 use union_build::spec::Spec;
 
 use super::is_chosen;
-use super::keys::Keyed;
-use super::remote::{self, RemoteImages};
+use super::keys::ResolvedImage;
+use super::remote::{self, RemoteImageService};
 use crate::base::error::Error;
 use crate::build::environment::is_remote;
-use crate::command::session::{Declared, Session};
-use crate::engine::Engines;
+use crate::command::session::{LoadedWorkspace, UnionPackage};
+use crate::engine::EngineLocator;
 use crate::image::BaseSource;
 use crate::publish::Publisher;
 use crate::publish::daemon::Daemon;
-use crate::publish::layout::{Layout, Tags};
+use crate::publish::layout::{Layout, TagPolicy};
 use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
 use crate::settings::{Output, Work};
@@ -26,9 +26,9 @@ use crate::ui::Ui;
 
 /// Where one image goes.
 #[derive(Clone)]
-pub(in crate::command) struct Destination {
+pub(in crate::command) struct PublishTarget {
     /// Who brings it there.
-    pub(in crate::command) way: Way,
+    pub(in crate::command) way: ImageRoute,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
     pub(in crate::command) location: String,
     /// Whether it is a registry, so that the image can be pulled by digest.
@@ -37,24 +37,24 @@ pub(in crate::command) struct Destination {
 
 /// Who brings an image to its place.
 #[derive(Clone)]
-pub(in crate::command) enum Way {
+pub(in crate::command) enum ImageRoute {
     /// It is made here, and published.
     Published(Arc<dyn Publisher>),
     /// The backend makes it, and keeps it.
-    Remote(Arc<RemoteImages>),
+    Remote(Arc<RemoteImageService>),
 }
 
 /// The publishers of one package.
-pub(in crate::command) struct Destinations {
+pub(in crate::command) struct OutputResolver {
     /// Where bases come from: the registry client, whatever the output is.
     pub(in crate::command) source: Arc<dyn BaseSource>,
     /// The client of all registries.
     pub(in crate::command) registry: Arc<Registry>,
     /// The backend, when it makes one of the chosen images.
-    remote: Option<Arc<RemoteImages>>,
+    remote: Option<Arc<RemoteImageService>>,
     reporter: Arc<Ui>,
     /// The container engine, for whatever needs one.
-    pub(in crate::command) engines: Arc<Engines>,
+    pub(in crate::command) engines: Arc<EngineLocator>,
     output: Output,
     local: PathBuf,
     several: bool,
@@ -62,16 +62,16 @@ pub(in crate::command) struct Destinations {
     shared_names: BTreeSet<String>,
 }
 
-impl Destinations {
+impl OutputResolver {
     /// Prepares the publishers; nothing is opened yet.
     ///
     /// # Errors
     /// `BackendMissing` and `ProjectMissing` where the backend makes images.
-    pub(in crate::command) fn new(work: &Work, session: &Session, declared: &Declared, ui: &Arc<Ui>) -> Result<Self> {
+    pub(in crate::command) fn new(work: &Work, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
         let workspace = &session.workspace;
         let registry = session.clients.of(&work.scope, &declared.spec, work.jobs, ui);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
-        let remote = of_backend.then(|| RemoteImages::new(work, session, declared, registry.clone(), ui)).transpose()?;
+        let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), ui)).transpose()?;
         Ok(Self {
             source: registry.clone(),
             registry,
@@ -89,7 +89,7 @@ impl Destinations {
     ///
     /// # Errors
     /// `UsageInvalid`.
-    pub(in crate::command) fn check(&self, chosen: &[&Keyed], work: &Work) -> Result<()> {
+    pub(in crate::command) fn check(&self, chosen: &[&ResolvedImage], work: &Work) -> Result<()> {
         let remote = chosen.iter().find(|keyed| keyed.is_remote());
         if let (Some(keyed), false) = (remote, self.output == Output::Default) {
             let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", keyed.name);
@@ -106,24 +106,24 @@ impl Destinations {
     }
 
     /// Where an image goes.
-    pub(in crate::command) fn of(&self, keyed: &Keyed) -> Destination {
+    pub(in crate::command) fn of(&self, keyed: &ResolvedImage) -> PublishTarget {
         let name = &keyed.spec().name.value;
         let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
         if let (true, Some(remote)) = (keyed.is_remote(), &self.remote) {
             let location = keyed.reference().map_or_else(|| format!("remote:{}", remote::name(keyed)), |reference| reference.to_string());
-            return Destination { way: Way::Remote(remote.clone()), location, in_registry: false };
+            return PublishTarget { way: ImageRoute::Remote(remote.clone()), location, in_registry: false };
         }
-        let local = |publisher, location| Destination { way: Way::Published(publisher), location, in_registry: false };
+        let local = |publisher, location| PublishTarget { way: ImageRoute::Published(publisher), location, in_registry: false };
         let layout = |folder: PathBuf, tags| {
             let location = format!("oci:{}:{}", folder.display(), keyed.tag);
             local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
         };
         match (&self.output, keyed.reference()) {
             (Output::Default, Some(reference)) => {
-                Destination { way: Way::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
+                PublishTarget { way: ImageRoute::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
             }
-            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), Tags::One),
-            (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, Tags::Many),
+            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), TagPolicy::One),
+            (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, TagPolicy::Many),
             (Output::Tar(file), _) => {
                 let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
                 local(Arc::new(publisher), format!("tar:{}", file.display()))

@@ -21,24 +21,24 @@ use futures_util::future::try_join_all;
 use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
-use super::building::environments::Environments;
-use super::session::{Declared, Session};
+use super::building::environments::EnvironmentStore;
+use super::session::{LoadedWorkspace, UnionPackage};
 use crate::base::error::Error;
 use crate::image::digest::Digest;
-use crate::image::plan::{Action, Moves, Planned, changes};
+use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
-use crate::publish::{Existence, Target};
+use crate::publish::{Existence, ImageTarget};
 use crate::settings::Work;
 use crate::ui::{self, Ui};
 use crate::workspace::{Snapshot, UnionLock};
-use bases::Policy;
-use destination::{Destination, Destinations, Way};
-use keys::{Ask, Keyed};
-use remote::Standing;
-use results::{Record, Results};
+use bases::LockMode;
+use destination::{ImageRoute, OutputResolver, PublishTarget};
+use keys::{ResolveContext, ResolvedImage};
+use remote::RemoteImage;
+use results::{BuildRecord, BuildState};
 
 /// Everything that is known before anything is done.
-pub(super) struct Planning {
+pub(super) struct BuildPlan {
     /// Union.lock with the bases that were resolved on the way; written by those who act.
     pub(super) lock: UnionLock,
     /// One for each package of the session, in its order.
@@ -48,54 +48,54 @@ pub(super) struct Planning {
 /// What is known of one package.
 pub(super) struct PackagePlan {
     /// All its images with their keys, chosen or not: each binary embeds all references.
-    pub(super) keyed: Vec<Keyed>,
+    pub(super) keyed: Vec<ResolvedImage>,
     /// The images that were chosen.
     pub(super) images: Vec<ImagePlan>,
     /// What earlier builds made.
-    pub(super) results: Results,
+    pub(super) results: BuildState,
     /// What its crate includes.
     pub(super) references: References,
     /// Where its bases come from and its images go.
-    pub(super) destinations: Destinations,
+    pub(super) destinations: OutputResolver,
 }
 
 impl PackagePlan {
     /// The chosen images that are not there.
     pub(super) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.images.iter().filter(|image| image.planned.action != Action::Reuse)
+        self.images.iter().filter(|image| image.planned.action != ImageAction::Reuse)
     }
 
     /// Images that are there already.
     pub(super) fn there(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.images.iter().filter(|image| image.planned.action == Action::Reuse)
+        self.images.iter().filter(|image| image.planned.action == ImageAction::Reuse)
     }
 }
 
 /// What is known of one chosen image.
 pub(super) struct ImagePlan {
     /// Its inputs and keys.
-    pub(super) keyed: Keyed,
+    pub(super) keyed: ResolvedImage,
     /// Under which name it is published.
-    pub(super) target: Target,
+    pub(super) target: ImageTarget,
     /// Where.
-    pub(super) destination: Destination,
+    pub(super) destination: PublishTarget,
     /// What is going to happen.
-    pub(super) planned: Planned,
+    pub(super) planned: PlannedImage,
     /// Where the backend has it, when it makes this image and has it.
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<RemoteImage>,
 }
 
-impl Planning {
+impl BuildPlan {
     /// Computes a plan. Writes nothing.
     ///
     /// # Errors
     /// Problems of manifests; what a registry says; `UnionLockStale`.
-    pub(super) async fn compute(work: &Work, session: &Session, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+    pub(super) async fn compute(work: &Work, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let mut keyed = Vec::new();
         for declared in &session.packages {
-            keyed.push(Known::find(work, session, declared, snapshot, &mut lock, ui).await?);
+            keyed.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
         }
         let packages = try_join_all(keyed.into_iter().map(|known| known.look(work, session, ui))).await?;
         work.scope.cache.keep_measured();
@@ -103,7 +103,7 @@ impl Planning {
     }
 
     /// What is going to happen, image by image.
-    pub(super) fn images(&self) -> impl Iterator<Item = &Planned> {
+    pub(super) fn images(&self) -> impl Iterator<Item = &PlannedImage> {
         self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
     }
 }
@@ -114,35 +114,35 @@ impl Planning {
 /// Problems of manifests; what a registry says; `UnionLockStale`.
 pub(super) async fn plan(
     work: &Work,
-    session: &Session,
-    declared: &Declared,
+    session: &LoadedWorkspace,
+    declared: &UnionPackage,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ui: &Arc<Ui>,
 ) -> Result<PackagePlan> {
-    Known::find(work, session, declared, snapshot, lock, ui).await?.look(work, session, ui).await
+    ResolvedPackage::find(work, session, declared, snapshot, lock, ui).await?.look(work, session, ui).await
 }
 
 /// What is known of a package before anybody is asked whether its images are there.
-struct Known<'a> {
-    declared: &'a Declared,
-    keyed: Vec<Keyed>,
-    destinations: Destinations,
+struct ResolvedPackage<'a> {
+    declared: &'a UnionPackage,
+    keyed: Vec<ResolvedImage>,
+    destinations: OutputResolver,
 }
 
-impl<'a> Known<'a> {
+impl<'a> ResolvedPackage<'a> {
     async fn find(
         work: &Work,
-        session: &Session,
-        declared: &'a Declared,
+        session: &LoadedWorkspace,
+        declared: &'a UnionPackage,
         snapshot: &Snapshot<'_>,
         lock: &mut UnionLock,
         ui: &Arc<Ui>,
     ) -> Result<Self> {
-        let destinations = Destinations::new(work, session, declared, ui)?;
-        let policy = Policy::of(work);
+        let destinations = OutputResolver::new(work, session, declared, ui)?;
+        let policy = LockMode::of(work);
         cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
-        let ask = Ask { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
+        let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
         let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
         let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
         drop(hashing);
@@ -154,13 +154,13 @@ impl<'a> Known<'a> {
         Ok(Self { declared, keyed, destinations })
     }
 
-    async fn look(self, work: &Work, session: &Session, ui: &Arc<Ui>) -> Result<PackagePlan> {
+    async fn look(self, work: &Work, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
         let Self { declared, keyed, destinations } = self;
         let workspace = &session.workspace;
-        let results = Results::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
-        let chosen: Vec<&Keyed> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
+        let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let chosen: Vec<&ResolvedImage> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
         destinations.check(&chosen, work)?;
-        let environments = Environments::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
+        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
         let planned =
             chosen.into_iter().map(|keyed| image(declared, keyed, &destinations, &environments, results.images.get(&keyed.name), work));
         let images = try_join_all(planned).await?;
@@ -170,17 +170,17 @@ impl<'a> Known<'a> {
 }
 
 async fn image(
-    declared: &Declared,
-    keyed: &Keyed,
-    destinations: &Destinations,
-    environments: &Environments<'_>,
-    record: Option<&Record>,
+    declared: &UnionPackage,
+    keyed: &ResolvedImage,
+    destinations: &OutputResolver,
+    environments: &EnvironmentStore<'_>,
+    record: Option<&BuildRecord>,
     work: &Work,
 ) -> Result<ImagePlan> {
     let destination = destinations.of(keyed);
     // A record speaks of this place only when it names it.
     let record_here = record.filter(|record| record.location == destination.location);
-    let target = Target {
+    let target = ImageTarget {
         name: keyed.spec().name.value.clone(),
         tag: keyed.tag.clone(),
         reference: keyed.reference(),
@@ -189,27 +189,27 @@ async fn image(
         known: record_here.filter(|record| record.key == keyed.key.to_string()).and_then(|record| record.digest),
     };
     let found = look(&destination, &target, keyed, work).await?;
-    let is_there = !matches!(found, There::Nothing);
+    let is_there = !matches!(found, RemoteState::Nothing);
     let action = match record {
-        _ if is_there && !work.rebuild => Action::Reuse,
-        _ if !environments.are_there(keyed).await? => Action::BuildEnvironment,
-        Some(record) if record.key == keyed.key.to_string() => Action::Push,
+        _ if is_there && !work.rebuild => ImageAction::Reuse,
+        _ if !environments.are_there(keyed).await? => ImageAction::BuildEnvironment,
+        Some(record) if record.key == keyed.key.to_string() => ImageAction::Push,
         // The backend makes all of it, or nothing.
-        _ if keyed.is_remote() => Action::BuildEnvironment,
-        Some(record) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => Action::Append,
-        None if keyed.made.is_some() => Action::Append,
-        _ => Action::BuildEnvironment,
+        _ if keyed.is_remote() => ImageAction::BuildEnvironment,
+        Some(record) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => ImageAction::Append,
+        None if keyed.made.is_some() => ImageAction::Append,
+        _ => ImageAction::BuildEnvironment,
     };
-    if action != Action::Reuse {
+    if action != ImageAction::Reuse {
         variables::check(keyed, &*destinations.source).await?;
     }
     let (digest, standing) = match found {
-        There::Nothing => (None, None),
-        There::Published(digest) => (Some(digest), None),
-        There::Remote(standing) => (standing.pinned.as_ref().ok().map(|pinned| pinned.digest), Some(standing)),
+        RemoteState::Nothing => (None, None),
+        RemoteState::Published(digest) => (Some(digest), None),
+        RemoteState::Remote(standing) => (standing.pinned.as_ref().ok().map(|pinned| pinned.digest), Some(standing)),
     };
     let location = standing.as_ref().map_or(&destination.location, |standing| &standing.image);
-    let planned = Planned {
+    let planned = PlannedImage {
         package: declared.package.name.clone(),
         image: keyed.name.clone(),
         destination: location.clone(),
@@ -220,7 +220,7 @@ async fn image(
         action,
         digest,
         changes: match (action, record) {
-            (Action::Reuse | Action::Push, _) | (_, None) => Vec::new(),
+            (ImageAction::Reuse | ImageAction::Push, _) | (_, None) => Vec::new(),
             (_, Some(record)) => changes(&record.inputs, &keyed.shown_inputs()),
         },
         moves: moves(keyed, action, record, &*destinations.source).await?,
@@ -229,32 +229,37 @@ async fn image(
 }
 
 /// Whether an image is there.
-enum There {
+enum RemoteState {
     Nothing,
     Published(Digest),
-    Remote(Standing),
+    Remote(RemoteImage),
 }
 
-async fn look(destination: &Destination, target: &Target, keyed: &Keyed, work: &Work) -> Result<There> {
+async fn look(destination: &PublishTarget, target: &ImageTarget, keyed: &ResolvedImage, work: &Work) -> Result<RemoteState> {
     match &destination.way {
-        Way::Published(publisher) => match publisher.existence(target).await {
+        ImageRoute::Published(publisher) => match publisher.existence(target).await {
             // Something else under this tag is what `--rebuild` is for.
-            Err(error) if work.rebuild && error.code() == Code::TagTaken => Ok(There::Nothing),
-            Ok(Existence::Found(digest)) => Ok(There::Published(digest)),
-            Ok(Existence::Missing) => Ok(There::Nothing),
+            Err(error) if work.rebuild && error.code() == Code::TagTaken => Ok(RemoteState::Nothing),
+            Ok(Existence::Found(digest)) => Ok(RemoteState::Published(digest)),
+            Ok(Existence::Missing) => Ok(RemoteState::Nothing),
             Err(error) => Err(error.into()),
         },
-        Way::Remote(_) if work.rebuild => Ok(There::Nothing),
-        Way::Remote(remote) => Ok(remote.find(keyed).await?.map_or(There::Nothing, There::Remote)),
+        ImageRoute::Remote(_) if work.rebuild => Ok(RemoteState::Nothing),
+        ImageRoute::Remote(remote) => Ok(remote.find(keyed).await?.map_or(RemoteState::Nothing, RemoteState::Remote)),
     }
 }
 
 /// Base layers move only with an environment that this place may not have seen.
-async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &dyn BaseSource) -> Result<Moves> {
-    let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != Action::Reuse);
+async fn moves(
+    keyed: &ResolvedImage,
+    action: ImageAction,
+    record: Option<&BuildRecord>,
+    source: &dyn BaseSource,
+) -> Result<TransferEstimate> {
+    let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != ImageAction::Reuse);
     // The backend has its bases from their registries.
-    if action != Action::BuildEnvironment || keyed.is_remote() {
-        return Ok(Moves { base_at_most: None, code_about });
+    if action != ImageAction::BuildEnvironment || keyed.is_remote() {
+        return Ok(TransferEstimate { base_at_most: None, code_about });
     }
     let mut base = 0;
     for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
@@ -263,10 +268,10 @@ async fn moves(keyed: &Keyed, action: Action, record: Option<&Record>, source: &
             base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));
         }
     }
-    Ok(Moves { base_at_most: Some(base), code_about })
+    Ok(TransferEstimate { base_at_most: Some(base), code_about })
 }
 
-fn references(declared: &Declared, keyed: &[Keyed]) -> References {
+fn references(declared: &UnionPackage, keyed: &[ResolvedImage]) -> References {
     let images = keyed.iter().map(|keyed| Reference {
         key: keyed.name.clone(),
         name: keyed.spec().name.value.clone(),
@@ -278,7 +283,7 @@ fn references(declared: &Declared, keyed: &[Keyed]) -> References {
     References { package: declared.package.name.clone(), images: images.collect(), tasks }
 }
 
-pub(super) fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> bool {
+pub(super) fn is_chosen(declared: &UnionPackage, image: &str, tasks: &[String]) -> bool {
     tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
@@ -286,7 +291,7 @@ pub(super) fn is_chosen(declared: &Declared, image: &str, tasks: &[String]) -> b
 ///
 /// # Errors
 /// `UnknownTask`.
-pub(super) fn check_tasks(session: &Session, tasks: &[String]) -> Result<()> {
+pub(super) fn check_tasks(session: &LoadedWorkspace, tasks: &[String]) -> Result<()> {
     let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
     for task in tasks {
         if !declared().any(|name| name == task) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::sync::OnceCell;
 
-use super::keys::Keyed;
-use crate::command::session::{Declared, Session};
+use super::keys::ResolvedImage;
+use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::command::{backend, registering};
 use crate::flyte::client::Client;
 use crate::flyte::convert::Scope;
@@ -17,7 +17,7 @@ use crate::settings::Work;
 use crate::ui::Ui;
 
 /// The backend, as the place of a package's images.
-pub(in crate::command) struct RemoteImages {
+pub(in crate::command) struct RemoteImageService {
     /// Who is asked.
     pub(in crate::command) client: Client,
     /// In whose name.
@@ -28,22 +28,22 @@ pub(in crate::command) struct RemoteImages {
 
 /// An image that the backend has made.
 #[derive(Clone, Debug)]
-pub(in crate::command) struct Standing {
+pub(in crate::command) struct RemoteImage {
     /// Where it is, as the backend says.
     pub(in crate::command) image: String,
     /// The same with its digest, or why that is not known.
     pub(in crate::command) pinned: std::result::Result<PinnedRef, String>,
 }
 
-impl RemoteImages {
+impl RemoteImageService {
     /// Nobody is asked yet.
     ///
     /// # Errors
     /// `BackendMissing`, `ProjectMissing`.
     pub(in crate::command) fn new(
         work: &Work,
-        session: &Session,
-        declared: &Declared,
+        session: &LoadedWorkspace,
+        declared: &UnionPackage,
         registry: Arc<Registry>,
         ui: &Arc<Ui>,
     ) -> Result<Self> {
@@ -63,7 +63,7 @@ impl RemoteImages {
     ///
     /// # Errors
     /// Why it cannot say.
-    pub(in crate::command) async fn find(&self, keyed: &Keyed) -> Result<Option<Standing>> {
+    pub(in crate::command) async fn find(&self, keyed: &ResolvedImage) -> Result<Option<RemoteImage>> {
         let found = images::find(&self.client, &self.scope, &name(keyed)).await?;
         Ok(match found {
             Some(image) => Some(self.standing(image).await),
@@ -72,9 +72,9 @@ impl RemoteImages {
     }
 
     /// Asks the registry of an image for its digest.
-    pub(in crate::command) async fn standing(&self, image: String) -> Standing {
+    pub(in crate::command) async fn standing(&self, image: String) -> RemoteImage {
         let pinned = self.pinned(&image).await;
-        Standing { image, pinned }
+        RemoteImage { image, pinned }
     }
 
     async fn pinned(&self, image: &str) -> std::result::Result<PinnedRef, String> {
@@ -92,6 +92,6 @@ impl RemoteImages {
 }
 
 /// The name under which the backend knows an image.
-pub(in crate::command) fn name(keyed: &Keyed) -> String {
+pub(in crate::command) fn name(keyed: &ResolvedImage) -> String {
     format!("{}:{}", keyed.spec().name.value, keyed.tag)
 }

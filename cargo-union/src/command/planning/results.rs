@@ -10,22 +10,22 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::base::fs;
-use crate::command::building::describing::Descriptions;
+use crate::command::building::describing::TaskInterfaces;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 
 /// The images of one package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::command) struct Results {
+pub(in crate::command) struct BuildState {
     /// By the name of their table.
-    pub(in crate::command) images: BTreeMap<String, Record>,
+    pub(in crate::command) images: BTreeMap<String, BuildRecord>,
     #[serde(skip)]
     path: PathBuf,
 }
 
 /// One image as it was last built or found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::command) struct Record {
+pub(in crate::command) struct BuildRecord {
     /// The full key.
     pub(in crate::command) key: String,
     /// The tag.
@@ -52,10 +52,10 @@ pub(in crate::command) struct Record {
     pub(in crate::command) inputs: BTreeMap<String, String>,
     /// What the binaries of `rust` tasks say of themselves, as far as it is known.
     #[serde(default)]
-    pub(in crate::command) interfaces: Descriptions,
+    pub(in crate::command) interfaces: TaskInterfaces,
 }
 
-impl Results {
+impl BuildState {
     /// The results of a package. What cannot be read counts as no results, for it is only memory.
     pub(in crate::command) fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
         let references = union_build::handover::path(target_directory, package, folder);

@@ -6,7 +6,7 @@
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::keys::Ask;
+use super::keys::ResolveContext;
 use crate::base::error::Error;
 use crate::build::{LockedBase, base_facts};
 use crate::image::platform::Platform;
@@ -30,7 +30,7 @@ pub(in crate::command) async fn of(
     base: Option<&LockedBase>,
     platform: &Platform,
     snapshot: &Snapshot<'_>,
-    ask: &Ask<'_>,
+    ask: &ResolveContext<'_>,
 ) -> Result<String> {
     if let Some(typed) = &settings.rust_image {
         return Ok(typed.clone());

@@ -5,16 +5,16 @@
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic};
 
-use super::keys::Keyed;
+use super::keys::ResolvedImage;
 use crate::build::{base_variables, refers_to_base, unanswered};
-use crate::command::session::Problems;
+use crate::command::session::ManifestProblems;
 use crate::image::BaseSource;
 
 /// Refuses references that a base does not answer.
 ///
 /// # Errors
 /// [`Problems`] with each of them at its place; when the base cannot be had.
-pub(super) async fn check(keyed: &Keyed, source: &dyn BaseSource) -> Result<()> {
+pub(super) async fn check(keyed: &ResolvedImage, source: &dyn BaseSource) -> Result<()> {
     let spec = keyed.spec();
     if !refers_to_base(spec) {
         return Ok(());
@@ -35,5 +35,5 @@ pub(super) async fn check(keyed: &Keyed, source: &dyn BaseSource) -> Result<()> 
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+    if problems.is_empty() { Ok(()) } else { Err(ManifestProblems(problems).into()) }
 }

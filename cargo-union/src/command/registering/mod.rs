@@ -8,11 +8,11 @@ use anyhow::Result;
 use union_build::diag::{Code, Origin};
 use union_build::spec::{Kind, Task};
 
-use super::building::Built;
-use super::planning::keys::Keyed;
-use super::session::Declared;
+use super::building::PackageOutcome;
+use super::planning::keys::ResolvedImage;
+use super::session::UnionPackage;
 use crate::base::error::Error;
-use crate::build::Settings;
+use crate::build::EffectiveConfig;
 use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
 use crate::flyte::config::Config;
@@ -22,7 +22,7 @@ use crate::flyte::version::Version;
 use crate::ui;
 
 /// A task that can be registered.
-pub(super) struct Registrable<'a> {
+pub(super) struct TaskRegistration<'a> {
     /// Its package.
     pub(super) package: &'a str,
     /// Project, domain and tenant.
@@ -30,18 +30,18 @@ pub(super) struct Registrable<'a> {
     /// The version of its package's tasks.
     pub(super) version: Version,
     /// What it is registered from.
-    pub(super) parts: Parts<'a>,
+    pub(super) parts: OwnedTaskSource<'a>,
 }
 
-impl Registrable<'_> {
+impl TaskRegistration<'_> {
     /// What it is called, and where.
-    pub(super) fn named(&self) -> Named<'_> {
-        Named { package: self.package, task: self.parts.task, scope: &self.scope, name: &self.parts.name }
+    pub(super) fn named(&self) -> TaskIdent<'_> {
+        TaskIdent { package: self.package, task: self.parts.task, scope: &self.scope, name: &self.parts.name }
     }
 }
 
 /// Everything that a task is registered from.
-pub(super) struct Parts<'a> {
+pub(super) struct OwnedTaskSource<'a> {
     /// What its manifest declares.
     pub(super) task: &'a Task,
     /// Its name at the backend.
@@ -56,15 +56,15 @@ pub(super) struct Parts<'a> {
     over_entrypoint: bool,
 }
 
-impl<'a> Parts<'a> {
-    fn of(task: &'a Task, name: String, interface: Interface, image: String, keyed: &Keyed) -> Self {
+impl<'a> OwnedTaskSource<'a> {
+    fn of(task: &'a Task, name: String, interface: Interface, image: String, keyed: &ResolvedImage) -> Self {
         Self {
             task,
             name,
             interface,
             image,
             image_key: keyed.key.to_string(),
-            entrypoint: Settings::of(&keyed.chain).entrypoint.unwrap_or_default().to_vec(),
+            entrypoint: EffectiveConfig::of(&keyed.chain).entrypoint.unwrap_or_default().to_vec(),
             program: program(task),
             over_entrypoint: keyed.is_remote(),
         }
@@ -89,7 +89,7 @@ impl<'a> Parts<'a> {
 ///
 /// # Errors
 /// `ProjectMissing`.
-pub(super) fn scope(declared: &Declared, config: &Config) -> Result<Scope> {
+pub(super) fn scope(declared: &UnionPackage, config: &Config) -> Result<Scope> {
     let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
     let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
         .into_iter()
@@ -107,7 +107,7 @@ pub(super) fn scope(declared: &Declared, config: &Config) -> Result<Scope> {
 ///
 /// # Errors
 /// `RegistryMissing`.
-pub(super) fn check_registries(declared: &Declared, chosen: &[String]) -> Result<()> {
+pub(super) fn check_registries(declared: &UnionPackage, chosen: &[String]) -> Result<()> {
     let images = tasks(declared, chosen).filter_map(|task| declared.spec.images.get(&task.image.value));
     // The backend has a registry of its own for what it makes.
     let without = images.filter(|image| image.registry.is_none() && !is_remote(image));
@@ -129,7 +129,7 @@ fn images_of(names: &BTreeSet<&String>) -> String {
 
 /// A task whose name at the backend is known.
 #[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
+pub(super) struct TaskIdent<'a> {
     /// Its package.
     pub(super) package: &'a str,
     /// What its manifest declares.
@@ -140,7 +140,7 @@ pub(super) struct Named<'a> {
     pub(super) name: &'a str,
 }
 
-impl std::fmt::Display for Named<'_> {
+impl std::fmt::Display for TaskIdent<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "task `{}` of package `{}`", self.task.key, self.package)?;
         if self.task.origin == Origin::Default { Ok(()) } else { write!(f, " ({})", self.task.origin) }
@@ -151,8 +151,8 @@ impl std::fmt::Display for Named<'_> {
 ///
 /// # Errors
 /// `TasksCollide`.
-pub(super) fn check_collisions<'a>(tasks: impl IntoIterator<Item = Named<'a>>) -> Result<()> {
-    let mut known: BTreeMap<(&Scope, &str), Named<'_>> = BTreeMap::new();
+pub(super) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>>) -> Result<()> {
+    let mut known: BTreeMap<(&Scope, &str), TaskIdent<'_>> = BTreeMap::new();
     for task in tasks {
         if let Some(first) = known.insert((task.scope, task.name), task) {
             let what = format!("two tasks would be `{}` in {}/{}", task.name, task.scope.project, task.scope.domain);
@@ -172,7 +172,7 @@ pub(super) fn declared_name(task: &Task) -> Option<&str> {
 }
 
 /// The chosen tasks of a package.
-pub(super) fn tasks<'a>(declared: &'a Declared, chosen: &'a [String]) -> impl Iterator<Item = &'a Task> {
+pub(super) fn tasks<'a>(declared: &'a UnionPackage, chosen: &'a [String]) -> impl Iterator<Item = &'a Task> {
     declared.spec.tasks.values().filter(|task| chosen.is_empty() || chosen.contains(&task.key))
 }
 
@@ -181,17 +181,23 @@ pub(super) fn tasks<'a>(declared: &'a Declared, chosen: &'a [String]) -> impl It
 /// # Errors
 /// When the interface of a `rust` task is not known, or does not fit its triggers.
 pub(super) fn registrables<'a>(
-    declared: &'a Declared,
-    built: &Built,
+    declared: &'a UnionPackage,
+    built: &PackageOutcome,
     scope: &Scope,
     version: Option<&Version>,
     chosen: &'a [String],
-) -> Result<Vec<Registrable<'a>>> {
+) -> Result<Vec<TaskRegistration<'a>>> {
     let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.keyed));
     tasks(declared, chosen).map(|task| registrable(declared, built, task, scope, &version)).collect()
 }
 
-fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope: &Scope, version: &Version) -> Result<Registrable<'a>> {
+fn registrable<'a>(
+    declared: &'a UnionPackage,
+    built: &PackageOutcome,
+    task: &'a Task,
+    scope: &Scope,
+    version: &Version,
+) -> Result<TaskRegistration<'a>> {
     let keyed = keyed(&built.plan.keyed, task);
     let made = built.images.iter().find(|made| made.planned.image == keyed.name).expect("the images of chosen tasks are chosen");
     let description = task.bin.as_ref().and_then(|bin| made.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
@@ -208,11 +214,11 @@ fn registrable<'a>(declared: &'a Declared, built: &Built, task: &'a Task, scope:
     let name = declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task");
     // One without a digest was allowed to go by its tag.
     let image = made.record.pinned.clone().unwrap_or_else(|| made.record.location.clone());
-    Ok(Registrable {
+    Ok(TaskRegistration {
         package: &declared.package.name,
         scope: scope.clone(),
         version: version.clone(),
-        parts: Parts::of(task, name, interface, image, keyed),
+        parts: OwnedTaskSource::of(task, name, interface, image, keyed),
     })
 }
 
@@ -224,18 +230,18 @@ fn unknown(task: &Task, image: &str) -> Error {
 
 /// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
 /// it: the image's tag stands for its binaries.
-fn derived(declared: &Declared, images: &[Keyed]) -> Version {
+fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> Version {
     let parts = |task| {
         let keyed = keyed(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
         let image = keyed.reference().map_or_else(|| keyed.tag.clone(), |reference| reference.to_string());
-        Parts::of(task, name, Interface::of_manifest(task), image, keyed)
+        OwnedTaskSource::of(task, name, Interface::of_manifest(task), image, keyed)
     };
-    let parts: Vec<Parts<'_>> = declared.spec.tasks.values().map(parts).collect();
-    Version::of(parts.iter().map(Parts::subject))
+    let parts: Vec<OwnedTaskSource<'_>> = declared.spec.tasks.values().map(parts).collect();
+    Version::of(parts.iter().map(OwnedTaskSource::subject))
 }
 
-fn keyed<'a>(images: &'a [Keyed], task: &Task) -> &'a Keyed {
+fn keyed<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
     images.iter().find(|keyed| keyed.name == task.image.value).expect("a valid task names an image of its package")
 }
 

@@ -12,7 +12,7 @@ use crate::ui;
 
 /// What the words say.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(super) struct ParsedArgs {
     /// Values by the names of inputs.
     pub(super) given: BTreeMap<String, Given>,
     /// What cannot be understood.
@@ -22,8 +22,8 @@ pub(super) struct Words {
 }
 
 /// Reads words, as the types of a task's inputs understand them.
-pub(super) fn read(words: &[String], types: &BTreeMap<String, Type>) -> Words {
-    let mut read = Words::default();
+pub(super) fn read(words: &[String], types: &BTreeMap<String, Type>) -> ParsedArgs {
+    let mut read = ParsedArgs::default();
     let mut texts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
@@ -53,7 +53,7 @@ pub(super) fn read(words: &[String], types: &BTreeMap<String, Type>) -> Words {
     read
 }
 
-impl Words {
+impl ParsedArgs {
     fn refuse(&mut self, name: &str, why: &str) {
         self.problems.push(why.to_owned());
         self.broken.insert(name.to_owned());
@@ -195,7 +195,7 @@ mod tests {
         types.iter().map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap())).collect()
     }
 
-    fn words(words: &[&str]) -> Words {
+    fn words(words: &[&str]) -> ParsedArgs {
         read(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &types())
     }
 

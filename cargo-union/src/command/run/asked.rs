@@ -14,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::fs;
 
 /// What was asked for.
-pub(super) struct Asked<'a> {
+pub(super) struct InputArgs<'a> {
     /// The task.
     pub(super) task: &'a str,
     /// Its inputs.
@@ -26,13 +26,13 @@ pub(super) struct Asked<'a> {
 }
 
 /// A value, and what a message says before and after what is wrong with it.
-struct Placed {
+struct LocatedValue {
     given: Given,
     before: String,
     after: String,
 }
 
-impl Asked<'_> {
+impl InputArgs<'_> {
     /// The value of each input, as `take` makes it of what was given. Relative paths start from the
     /// user's folder, and those in a file from its own.
     ///
@@ -51,11 +51,11 @@ impl Asked<'_> {
         for (name, given) in words.given {
             let given = absolute(&self.types[&name], given, folder);
             let after = format!("; an example is `{}`", arguments::example(&name, &self.types[&name]));
-            placed.insert(name.clone(), Placed { given, before: format!("`{}`", arguments::flag(&name)), after });
+            placed.insert(name.clone(), LocatedValue { given, before: format!("`{}`", arguments::flag(&name)), after });
         }
         let mut taken = BTreeMap::new();
         for (name, ty) in self.types {
-            let absent = Placed { given: Given::Nothing, before: format!("`{name}`"), after: String::new() };
+            let absent = LocatedValue { given: Given::Nothing, before: format!("`{name}`"), after: String::new() };
             let placed = match (placed.remove(name), ty) {
                 (Some(placed), _) => placed,
                 (None, Type::Optional(_)) => absent,
@@ -76,7 +76,7 @@ impl Asked<'_> {
     }
 
     /// The values of the file, when there is one; names that are no inputs go to the problems.
-    fn of_file(&self, folder: &Path, problems: &mut Vec<String>) -> Result<BTreeMap<String, Placed>, String> {
+    fn of_file(&self, folder: &Path, problems: &mut Vec<String>) -> Result<BTreeMap<String, LocatedValue>, String> {
         let Some(typed) = self.file else { return Ok(BTreeMap::new()) };
         let path = fs::absolute(folder, typed);
         let mut placed = BTreeMap::new();
@@ -85,7 +85,7 @@ impl Asked<'_> {
                 Some(ty) => {
                     let given = absolute(ty, given, path.parent().unwrap_or(folder));
                     let before = format!("`{name}` of `{}`", typed.display());
-                    placed.insert(name, Placed { given, before, after: String::new() });
+                    placed.insert(name, LocatedValue { given, before, after: String::new() });
                 }
                 None => {
                     let meant = nearest(&name, self.types.keys().map(String::as_str));
@@ -132,7 +132,7 @@ mod tests {
     fn read(types: &BTreeMap<String, Type>, words: &[&str], file: Option<&Path>) -> Result<BTreeMap<String, Given>> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let take = |ty: &Type, given: &Given| ty.misfit(given).map_or_else(|| Ok(given.clone()), Err);
-        Asked { task: "train", types, words: &words, file }.read(Path::new("/here"), take)
+        InputArgs { task: "train", types, words: &words, file }.read(Path::new("/here"), take)
     }
 
     #[test]

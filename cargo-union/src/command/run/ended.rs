@@ -5,23 +5,23 @@ use std::sync::{Mutex, PoisonError};
 use union_build::diag::Code;
 
 use crate::base::error::Error;
-use crate::base::process::Stream;
+use crate::base::process::OutputStream;
 use crate::ui::Ui;
 
 /// Hands on to the user what a program writes, and keeps its end.
-pub(super) struct Listening<'a> {
+pub(super) struct OutputTee<'a> {
     ui: &'a Ui,
-    last: Mutex<Last>,
+    last: Mutex<TailBuffer>,
 }
 
-impl<'a> Listening<'a> {
+impl<'a> OutputTee<'a> {
     /// Nothing has been said yet.
     pub(super) fn new(ui: &'a Ui) -> Self {
         Self { ui, last: Mutex::default() }
     }
 
     /// Both streams go to stderr: stdout has the outputs of the task.
-    pub(super) fn hear(&self, _: Stream, bytes: &[u8]) {
+    pub(super) fn hear(&self, _: OutputStream, bytes: &[u8]) {
         self.ui.pass_on(bytes);
         self.last.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
@@ -39,9 +39,9 @@ impl<'a> Listening<'a> {
 
 /// The end of what was written.
 #[derive(Default)]
-struct Last(Vec<u8>);
+struct TailBuffer(Vec<u8>);
 
-impl Last {
+impl TailBuffer {
     /// How many lines an error shows.
     const LINES: usize = 10;
     /// How many bytes are kept for them.
@@ -74,13 +74,13 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_and_not_much_more() {
-        let mut last = Last::default();
+        let mut last = TailBuffer::default();
         for number in 0..5_000 {
             last.push(format!("line {number}\n").as_bytes());
         }
         let expected: Vec<String> = (4_990..5_000).map(|number| format!("line {number}")).collect();
         assert_eq!(last.lines(), expected.join("\n"));
-        assert!(last.0.len() <= Last::BYTES);
+        assert!(last.0.len() <= TailBuffer::BYTES);
         last.push(&[0xff; 1 << 15]);
         assert_eq!(last.lines().lines().count(), 1, "what is no text is shown somehow");
     }

@@ -5,25 +5,25 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use union_build::spec::Spec;
 
-use crate::build::Settings;
+use crate::build::EffectiveConfig;
 use crate::command::planning::keys::{chain, compile_settings, linkage, platforms};
 use crate::workspace::targets::target_for;
-use crate::workspace::{CompileSettings, Linkage, Place, Toolchain};
+use crate::workspace::{CompileMode, CompileSettings, Linkage, Toolchain};
 
 /// What is started in an image, and with which variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Started {
+pub(super) struct ContainerStart {
     /// What stands before the task's own words.
     pub(super) entrypoint: Option<Vec<String>>,
     /// The variables that its specs declare.
     pub(super) env: BTreeMap<String, String>,
 }
 
-impl Started {
+impl ContainerStart {
     /// Of an image spec and those that it extends.
     pub(super) fn of(spec: &Spec, image: &str) -> Self {
         let chain = chain(spec, &spec.images[image]);
-        let settings = Settings::of(&chain);
+        let settings = EffectiveConfig::of(&chain);
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self { entrypoint: settings.entrypoint.map(<[String]>::to_vec), env: settings.env.into_iter().map(owned).collect() }
     }
@@ -38,7 +38,7 @@ pub(super) fn for_this_machine(spec: &Spec, image: &str, toolchain: &Toolchain) 
     let image = &spec.images[image];
     let linkage = linkage(image, &chain(spec, image)[0].base);
     for platform in platforms(image)? {
-        if let Ok(target) = target_for(&platform, linkage, toolchain, Place::Host)
+        if let Ok(target) = target_for(&platform, linkage, toolchain, CompileMode::Host)
             && runs(&toolchain.host, &target, linkage)
         {
             return Ok((compile_settings(image, linkage), target));

@@ -7,25 +7,25 @@ use anyhow::Result;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
 
-use super::ended::{Listening, exit_code};
-use super::image::Started;
-use super::{Kept, Ran, Ready, secrets};
+use super::ended::{OutputTee, exit_code};
+use super::image::ContainerStart;
+use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::command::build;
-use crate::command::building::Built;
-use crate::command::planning::results::Record;
+use crate::command::building::PackageOutcome;
+use crate::command::planning::results::BuildRecord;
 use crate::command::registering::program;
 use crate::copilot::{Entry, Value, Written, filled, lay_out, pack};
-use crate::engine::{self, Container, Engines};
+use crate::engine::{self, Container, EngineLocator};
 
-type Inputs = BTreeMap<String, Value>;
+type LocalInputs = BTreeMap<String, Value>;
 
 /// Runs the program in a container, which is gone afterwards.
 ///
 /// # Errors
 /// What building ends with, `EngineUnreachable`, `EngineFailed`; `ProgramFailed`.
-pub(super) async fn run(ready: &Ready<'_>, inputs: &Inputs, kept: &Kept) -> Result<Ran> {
+pub(super) async fn run(ready: &LocalRun<'_>, inputs: &LocalInputs, kept: &RunDirs) -> Result<ProgramOutput> {
     let engines = engines(ready).await?;
     let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
     let image = record(&built);
@@ -41,15 +41,15 @@ pub(super) async fn run(ready: &Ready<'_>, inputs: &Inputs, kept: &Kept) -> Resu
         false => written(&container, &ready.task.data.output_path, folder).await?,
     };
     container.remove().await?;
-    Ok(Ran { image: Some(image.location.clone()), written })
+    Ok(ProgramOutput { image: Some(image.location.clone()), written })
 }
 
 /// An engine that answers.
 ///
 /// # Errors
 /// `EngineUnreachable`.
-pub(super) async fn engines(ready: &Ready<'_>) -> Result<Engines> {
-    let engines = Engines::of(&ready.run.work.scope.cargo.environment);
+pub(super) async fn engines(ready: &LocalRun<'_>) -> Result<EngineLocator> {
+    let engines = EngineLocator::of(&ready.run.work.scope.cargo.environment);
     engines.engine().await.map_err(|error| match error.code() {
         Code::EngineUnreachable => error.help("Start Docker or podman, or run the binary without its image: `--host`."),
         _ => error,
@@ -58,7 +58,7 @@ pub(super) async fn engines(ready: &Ready<'_>) -> Result<Engines> {
 }
 
 /// The image of the only task that was chosen.
-pub(super) fn record(built: &[Built]) -> &Record {
+pub(super) fn record(built: &[PackageOutcome]) -> &BuildRecord {
     &built.iter().flat_map(|package| &package.images).next().expect("a task has an image").record
 }
 
@@ -66,32 +66,32 @@ pub(super) fn record(built: &[Built]) -> &Record {
 ///
 /// # Errors
 /// `EngineFailed`; `ProgramFailed`.
-pub(super) async fn to_its_end(ready: &Ready<'_>, image: &Record, container: &Container) -> Result<(), Error> {
+pub(super) async fn to_its_end(ready: &LocalRun<'_>, image: &BuildRecord, container: &Container) -> Result<(), Error> {
     ready.ui.status("Running", format!("{} in {}", ready.task.key, image.location));
-    let listening = Listening::new(ready.ui);
+    let listening = OutputTee::new(ready.ui);
     let code = container.run(|stream, bytes| listening.hear(stream, bytes)).await?;
     if code == 0 { Ok(()) } else { Err(listening.failed(&ready.task.key, &exit_code(code))) }
 }
 
 /// The container of a task: its image, its words, its environment.
-pub(super) fn job(ready: &Ready<'_>, image: &Record, words: Vec<String>) -> engine::Run {
-    let Ready { task, declared, .. } = ready;
-    let entrypoint = Started::of(&declared.spec, &task.image).entrypoint;
+pub(super) fn job(ready: &LocalRun<'_>, image: &BuildRecord, words: Vec<String>) -> engine::ContainerOptions {
+    let LocalRun { task, declared, .. } = ready;
+    let entrypoint = ContainerStart::of(&declared.spec, &task.image).entrypoint;
     let mut env: BTreeMap<_, _> = task.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.value.clone()))).collect();
     env.extend(secrets::variables(&ready.secrets).map(|(name, value)| (name.to_owned(), value.clone())));
-    engine::Run {
+    engine::ContainerOptions {
         name: format!("union-{}", task.key),
         image: image.digest.map_or_else(|| image.location.trim_start_matches("docker:").to_owned(), |digest| digest.to_string()),
         // Said here as well, as it is when the task is registered: the image's own arguments are then left out.
         entrypoint,
         command: (!words.is_empty()).then_some(words),
         env,
-        ..engine::Run::default()
+        ..engine::ContainerOptions::default()
     }
 }
 
 /// What is put into the container before it starts.
-fn entries(ready: &Ready<'_>, inputs: &Inputs) -> Result<Vec<Entry>> {
+fn entries(ready: &LocalRun<'_>, inputs: &LocalInputs) -> Result<Vec<Entry>> {
     let data = &ready.task.data;
     let mut entries = Vec::new();
     if !inputs.is_empty() {

@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::{Ready, types};
+use super::{LocalRun, types};
 use crate::base::error::{Error, Result as BaseResult};
-use crate::base::fs::{self, DraftFolder};
+use crate::base::fs::{self, AtomicDir};
 use crate::copilot::{ERROR, Taken, Written, outputs};
 
 /// The folders of one run.
-pub(super) struct Kept {
-    drafts: DraftFolder,
+pub(super) struct RunDirs {
+    drafts: AtomicDir,
     place: PathBuf,
 }
 
-impl Kept {
+impl RunDirs {
     /// Begins a run. What an earlier run has left stays until this one has outputs.
     pub(super) fn begin(target: &Path, task: &str) -> BaseResult<Self> {
         let place = target.join("union/run").join(task);
-        Ok(Self { drafts: DraftFolder::beside(&place)?, place })
+        Ok(Self { drafts: AtomicDir::beside(&place)?, place })
     }
 
     /// A folder of this run alone.
@@ -34,7 +34,7 @@ impl Kept {
     ///
     /// # Errors
     /// `OutputsInvalid`; `ProgramFailed` when the program itself says so.
-    pub(super) fn take(self, ready: &Ready<'_>, written: &Written) -> Result<BTreeMap<String, serde_json::Value>> {
+    pub(super) fn take(self, ready: &LocalRun<'_>, written: &Written) -> Result<BTreeMap<String, serde_json::Value>> {
         let task = ready.task;
         if let Some(said) = written.error() {
             let error = Error::new(Code::ProgramFailed, format!("task `{}` failed", task.key));
@@ -42,7 +42,7 @@ impl Kept {
         }
         let shown = task.data.output_path.value.trim_end_matches('/');
         let taken = outputs(written, &types(&task.outputs), shown).map_err(|problems| ready.not_the_outputs(&problems))?;
-        let files = DraftFolder::beside(&self.place)?;
+        let files = AtomicDir::beside(&self.place)?;
         let mut values = BTreeMap::new();
         for output in taken {
             let value = match output.taken {
@@ -60,7 +60,7 @@ impl Kept {
     }
 }
 
-impl Ready<'_> {
+impl LocalRun<'_> {
     fn not_the_outputs(&self, problems: &[String]) -> Error {
         let error = Error::new(Code::OutputsInvalid, format!("task `{}` did not give the outputs that it declares", self.task.key));
         let error = error.because(problems.join("\n"));

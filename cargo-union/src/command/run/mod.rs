@@ -29,7 +29,7 @@ use union_build::spec::types::Type;
 use union_build::spec::{self, Kind};
 
 use super::planning::check_tasks;
-use super::session::{Declared, Problems, Session};
+use super::session::{LoadedWorkspace, ManifestProblems, UnionPackage};
 use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::copilot::{Value, Written};
@@ -37,7 +37,7 @@ use crate::exit::Exit;
 use crate::flyte::actions::Step;
 use crate::settings::{Place, Run};
 use crate::ui::{self, Ui};
-use kept::Kept;
+use kept::RunDirs;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -52,10 +52,10 @@ struct Document<'a> {
 }
 
 /// A task that is about to run.
-struct Ready<'a> {
+struct LocalRun<'a> {
     run: &'a Run,
-    session: &'a Session,
-    declared: &'a Declared,
+    session: &'a LoadedWorkspace,
+    declared: &'a UnionPackage,
     task: &'a spec::Task,
     /// The values of its secrets.
     secrets: Vec<(&'a spec::task::TaskSecret, Secret<String>)>,
@@ -63,7 +63,7 @@ struct Ready<'a> {
 }
 
 /// How a program ran to a good end.
-struct Ran {
+struct ProgramOutput {
     /// Where its image is, when it has one.
     image: Option<String>,
     /// What it has written.
@@ -71,23 +71,23 @@ struct Ran {
 }
 
 /// What is told of a task that has ended well.
-struct Done {
+struct RunReport {
     image: Option<String>,
     outputs: BTreeMap<String, serde_json::Value>,
     traces: Vec<Step>,
 }
 
 pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
-    let mut session = Session::open_with_cache(&run.work.scope, ui).await?;
+    let mut session = LoadedWorkspace::open_with_cache(&run.work.scope, ui).await?;
     choose(&mut session, &run.task)?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];
-    let has_entrypoint = image::Started::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
+    let has_entrypoint = image::ContainerStart::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
     let obstacles = obstacles::of(task, has_entrypoint, run.place);
     if !obstacles.is_empty() {
-        return Err(Problems(obstacles).into());
+        return Err(ManifestProblems(obstacles).into());
     }
-    let ready = Ready { run, session: &session, declared, task, secrets: Vec::new(), ui };
+    let ready = LocalRun { run, session: &session, declared, task, secrets: Vec::new(), ui };
     let done = match task.kind.value {
         Kind::Container => container(ready).await?,
         Kind::Rust => worker::run(ready.with_secrets()?).await?,
@@ -97,7 +97,7 @@ pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// Runs any program.
-async fn container(ready: Ready<'_>) -> Result<Done> {
+async fn container(ready: LocalRun<'_>) -> Result<RunReport> {
     let inputs = ready.inputs(&types(&ready.task.inputs), Value::of)?;
     let ready = ready.with_secrets()?;
     let kept = ready.kept()?;
@@ -106,13 +106,13 @@ async fn container(ready: Ready<'_>) -> Result<Done> {
         Place::Host => on_host::run(&ready, &inputs, &kept).await?,
     };
     let outputs = kept.take(&ready, &ran.written)?;
-    Ok(Done { image: ran.image, outputs, traces: Vec::new() })
+    Ok(RunReport { image: ran.image, outputs, traces: Vec::new() })
 }
 
-impl Ready<'_> {
+impl LocalRun<'_> {
     /// The inputs, as `take` makes them of what was given.
     fn inputs<T>(&self, types: &BTreeMap<String, Type>, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
-        let asked = asked::Asked { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
+        let asked = asked::InputArgs { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
         Ok(asked.read(&self.run.work.scope.cargo.folder, take)?)
     }
 
@@ -122,13 +122,13 @@ impl Ready<'_> {
         Ok(Self { secrets, ..self })
     }
 
-    fn kept(&self) -> Result<Kept> {
-        Ok(Kept::begin(&self.session.workspace.target_directory, &self.run.task)?)
+    fn kept(&self) -> Result<RunDirs> {
+        Ok(RunDirs::begin(&self.session.workspace.target_directory, &self.run.task)?)
     }
 }
 
 /// Leaves only the package that has the task.
-fn choose(session: &mut Session, task: &str) -> Result<()> {
+fn choose(session: &mut LoadedWorkspace, task: &str) -> Result<()> {
     check_tasks(session, &[task.to_owned()])?;
     session.packages.retain(|declared| declared.spec.tasks.contains_key(task));
     if session.packages.len() > 1 {
@@ -143,8 +143,8 @@ fn types(declared: &BTreeMap<String, spec::Placed<Type>>) -> BTreeMap<String, Ty
     declared.iter().map(|(name, ty)| (name.clone(), ty.value.clone())).collect()
 }
 
-fn report(run: &Run, package: &str, done: Done, ui: &Ui) -> Result<()> {
-    let Done { image, outputs, traces } = done;
+fn report(run: &Run, package: &str, done: RunReport, ui: &Ui) -> Result<()> {
+    let RunReport { image, outputs, traces } = done;
     if ui.talk().json {
         ui.document("run", &Document { package, task: &run.task, image, outputs: &outputs, traces: &traces })?;
     } else {

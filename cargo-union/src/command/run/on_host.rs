@@ -7,23 +7,23 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::variables::expand;
 
-use super::ended::{Listening, exit_code};
-use super::image::{self, Started};
-use super::{Kept, Ran, Ready, secrets};
+use super::ended::{OutputTee, exit_code};
+use super::image::{self, ContainerStart};
+use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::base::error::Error;
-use crate::base::process::{Command, Environment, Failed};
+use crate::base::process::{Command, Environment, ProcessFailure};
 use crate::build::native::BINARIES;
 use crate::command::planning::keys::secret_files;
 use crate::copilot::{Value, Written, filled, lay_out, put};
 use crate::settings::Place;
 use crate::ui;
-use crate::workspace::{self, Host, Job, Member, Method, Settings, Snapshot, UnionLock, compile};
+use crate::workspace::{self, CargoJob, CodeInputOptions, CompileBackend, Host, JobMember, Snapshot, UnionLock, compile};
 
 /// Runs the binary.
 ///
 /// # Errors
 /// What compiling ends with; `ProgramFailed`.
-pub(super) async fn run(ready: &Ready<'_>, values: &BTreeMap<String, Value>, kept: &Kept) -> Result<Ran> {
+pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, Value>, kept: &RunDirs) -> Result<ProgramOutput> {
     let (inputs, outputs) = (kept.draft("inputs"), kept.draft("outputs"));
     let bin = ready.task.bin.as_ref().expect("a task without a binary is refused");
     let program = compiled(ready, &bin.value).await?;
@@ -31,12 +31,12 @@ pub(super) async fn run(ready: &Ready<'_>, values: &BTreeMap<String, Value>, kep
     crate::base::fs::create_folder(&outputs)?;
 
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-    let places = Places(vec![
+    let places = PathMapping(vec![
         (ready.task.data.input_path.value.trim_end_matches('/').to_owned(), text(&inputs)),
         (ready.task.data.output_path.value.trim_end_matches('/').to_owned(), text(&outputs)),
         (format!("{BINARIES}/{}", bin.value), text(&program)),
     ]);
-    let settings = Started::of(&ready.declared.spec, &ready.task.image);
+    let settings = ContainerStart::of(&ready.declared.spec, &ready.task.image);
     let environment = ready.environment(&settings, |value| places.moved(value));
     let words = settings.entrypoint.into_iter().flatten().chain(ready.task.command_line(&text(&program)));
     // Places first: a value is what it is, also when it looks like one of them.
@@ -44,19 +44,19 @@ pub(super) async fn run(ready: &Ready<'_>, values: &BTreeMap<String, Value>, kep
     let (first, rest) = words.split_first().expect("a task with a binary has a command line");
     ready.ui.status("Running", format!("{} as {}", ready.task.key, program.display()));
     start(ready, first, rest, &environment).await?;
-    Ok(Ran { image: None, written: Written::found(&outputs)? })
+    Ok(ProgramOutput { image: None, written: Written::found(&outputs)? })
 }
 
 /// Starts a process and hears what it says.
 ///
 /// # Errors
 /// `ToolMissing`; `ProgramFailed`.
-pub(super) async fn start(ready: &Ready<'_>, program: &str, words: &[String], environment: &Environment) -> Result<(), Error> {
+pub(super) async fn start(ready: &LocalRun<'_>, program: &str, words: &[String], environment: &Environment) -> Result<(), Error> {
     let mut command = Command::new(program, &ready.run.work.scope.cargo.folder, environment);
     command.args(words);
-    let listening = Listening::new(ready.ui);
+    let listening = OutputTee::new(ready.ui);
     let ended = command.heard(|stream, bytes| listening.hear(stream, bytes)).await?;
-    let how = |failed: Failed| match (failed.code, failed.signal) {
+    let how = |failed: ProcessFailure| match (failed.code, failed.signal) {
         (Some(code), _) => exit_code(code.into()),
         (None, signal) => format!("signal {}", signal.unwrap_or_default()),
     };
@@ -74,29 +74,29 @@ pub(super) async fn start(ready: &Ready<'_>, program: &str, words: &[String], en
 ///
 /// # Errors
 /// What compiling ends with.
-pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::PathBuf> {
+pub(super) async fn compiled(ready: &LocalRun<'_>, bin: &str) -> Result<std::path::PathBuf> {
     let work = &ready.run.work;
     let snapshot = Snapshot::take(&work.scope.cargo, &ready.session.workspace, &work.scope.cache, &**ready.ui).await?;
     let (settings, target) = image::for_this_machine(&ready.declared.spec, &ready.task.image, snapshot.toolchain())?;
     let (package, binaries) = (&ready.declared.package, BTreeSet::from([bin.to_owned()]));
     let lock = UnionLock::load(&ready.session.workspace.root)?;
     let image = &ready.declared.spec.images[&ready.task.image.value];
-    let inputs = Settings {
+    let inputs = CodeInputOptions {
         compile: settings.clone(),
         targets: vec![target.clone()],
         binaries: binaries.clone(),
         inputs: image.inputs.clone(),
         exclude: image.exclude.iter().cloned().chain(secret_files(&ready.declared.spec)).collect(),
         toolchains: Vec::new(),
-        places: vec![workspace::Place::Host],
+        places: vec![workspace::CompileMode::Host],
         tools: BTreeMap::new(),
     };
     let inputs = snapshot.inputs(package, &inputs, lock.packages())?;
-    let job = Job {
-        members: vec![Member { package, binaries, inputs: vec![&inputs] }],
+    let job = CargoJob {
+        members: vec![JobMember { package, binaries, inputs: vec![&inputs] }],
         target: &target,
         settings: &settings,
-        method: &Method::Host,
+        method: &CompileBackend::Host,
         source_date_epoch: work.source_date_epoch,
     };
     let lent = ready.ui.lend_terminal();
@@ -108,9 +108,9 @@ pub(super) async fn compiled(ready: &Ready<'_>, bin: &str) -> Result<std::path::
         .ok_or_else(|| Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{bin}` of `{}`", package.name)).into())
 }
 
-impl Ready<'_> {
+impl LocalRun<'_> {
     /// The variables of a process: the user's own, those of image and task with their paths in `place`, and secrets.
-    pub(super) fn environment(&self, started: &Started, place: impl Fn(&str) -> String) -> Environment {
+    pub(super) fn environment(&self, started: &ContainerStart, place: impl Fn(&str) -> String) -> Environment {
         let mut environment = self.run.work.scope.cargo.environment.clone();
         // This machine stands in for the base, and what it does not set is empty.
         let own = &self.run.work.scope.cargo.environment;
@@ -126,11 +126,11 @@ impl Ready<'_> {
     /// What to do when a process may have failed because nobody told it its folders.
     pub(super) fn advice_on_folders(&self) -> Option<String> {
         let (task, data) = (self.task, &self.task.data);
-        let settings = Started::of(&self.declared.spec, &task.image);
+        let settings = ContainerStart::of(&self.declared.spec, &task.image);
         let words = task.command.iter().flat_map(|command| &command.value).chain(settings.entrypoint.iter().flatten());
         let told: Vec<&String> = words.chain(task.env.values().map(|value| &value.value)).chain(settings.env.values()).collect();
         let is_told = |path: &str| {
-            let places = Places(vec![(path.trim_end_matches('/').to_owned(), String::new())]);
+            let places = PathMapping(vec![(path.trim_end_matches('/').to_owned(), String::new())]);
             told.iter().any(|text| places.moved(text) != **text)
         };
         let wanted = [(!task.inputs.is_empty()).then_some(&data.input_path), (!task.outputs.is_empty()).then_some(&data.output_path)];
@@ -143,9 +143,9 @@ impl Ready<'_> {
 }
 
 /// Paths of a container, and where they are on this machine.
-struct Places(Vec<(String, String)>);
+struct PathMapping(Vec<(String, String)>);
 
-impl Places {
+impl PathMapping {
     /// A text with every whole path replaced, the longest first: `/data` is no part of `/database`,
     /// and of `/data/out` only when that is no place of its own.
     fn moved(&self, text: &str) -> String {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn whole_paths_are_moved_and_parts_of_others_stay() {
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-        let places = Places(vec![pair("/data", "/tmp/in"), pair("/data/out", "/tmp/data/out"), pair("/union/bin/a", "/target/a")]);
+        let places = PathMapping(vec![pair("/data", "/tmp/in"), pair("/data/out", "/tmp/data/out"), pair("/union/bin/a", "/target/a")]);
         for (text, expected) in [
             ("/data", "/tmp/in"),
             ("--in=/data/x,/data/out/y", "--in=/tmp/in/x,/tmp/data/out/y"),

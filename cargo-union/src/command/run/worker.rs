@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::image::Started;
-use super::{Done, Ready, in_engine, on_host, secrets};
+use super::image::ContainerStart;
+use super::{LocalRun, RunReport, in_engine, on_host, secrets};
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::base::process::Environment;
@@ -35,14 +35,14 @@ const LOG: (&str, &str) = ("RUST_LOG", "info,flyte_controller_base=error");
 ///
 /// # Errors
 /// What compiling and building end with; `InputsInvalid`, `ProgramFailed`, `OutputsInvalid`.
-pub(super) async fn run(ready: Ready<'_>) -> Result<Done> {
+pub(super) async fn run(ready: LocalRun<'_>) -> Result<RunReport> {
     match ready.run.place {
         Place::Engine => in_engine(&ready).await,
         Place::Host => on_host(&ready).await,
     }
 }
 
-async fn on_host(ready: &Ready<'_>) -> Result<Done> {
+async fn on_host(ready: &LocalRun<'_>) -> Result<RunReport> {
     let (bin, cargo) = (bin(ready), &ready.run.work.scope.cargo);
     let program = on_host::compiled(ready, bin).await?;
     let line = describe(bin, &program, &Host, &cargo.environment).await?;
@@ -53,7 +53,7 @@ async fn on_host(ready: &Ready<'_>) -> Result<Done> {
     let base = folder.to_string_lossy();
     put(&entries(&base, inputs))?;
     let actions = Actions::serve(ready.ui.clone()).await?;
-    let started = Started::of(&ready.declared.spec, &ready.task.image);
+    let started = ContainerStart::of(&ready.declared.spec, &ready.task.image);
     let environment = environment(ready, &started, &base, &actions);
     let words: Vec<String> =
         started.entrypoint.into_iter().flatten().chain(worker::command_line(&program.to_string_lossy(), &base)).collect();
@@ -61,10 +61,10 @@ async fn on_host(ready: &Ready<'_>) -> Result<Done> {
     ready.ui.status("Running", format!("{} as {}", ready.task.key, program.display()));
     on_host::start(ready, first, rest, &environment).await?;
     let outputs = outputs(ready, &folder, &interface)?;
-    Ok(Done { image: None, outputs, traces: actions.steps() })
+    Ok(RunReport { image: None, outputs, traces: actions.steps() })
 }
 
-async fn in_engine(ready: &Ready<'_>) -> Result<Done> {
+async fn in_engine(ready: &LocalRun<'_>) -> Result<RunReport> {
     let engines = in_engine::engines(ready).await?;
     let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
     let image = in_engine::record(&built);
@@ -90,15 +90,15 @@ async fn in_engine(ready: &Ready<'_>) -> Result<Done> {
     in_engine::written(&container, BASE, folder.clone()).await?;
     container.remove().await?;
     let outputs = outputs(ready, &folder, &interface)?;
-    Ok(Done { image: Some(image.location.clone()), outputs, traces: actions.steps() })
+    Ok(RunReport { image: Some(image.location.clone()), outputs, traces: actions.steps() })
 }
 
-fn bin<'a>(ready: &Ready<'a>) -> &'a str {
+fn bin<'a>(ready: &LocalRun<'a>) -> &'a str {
     &ready.task.bin.as_ref().expect("a task of the kind `rust` has a binary").value
 }
 
 /// The message of the inputs, for the types that the binary tells.
-fn inputs(ready: &Ready<'_>, interface: &Interface) -> Result<Vec<u8>> {
+fn inputs(ready: &LocalRun<'_>, interface: &Interface) -> Result<Vec<u8>> {
     Ok(worker::inputs(ready.inputs(&interface.inputs.iter().cloned().collect(), |ty, given| literal(ty, given, Form::MessagePack))?))
 }
 
@@ -114,7 +114,7 @@ fn entries(base: &str, inputs: Vec<u8>) -> [Entry; 3] {
 }
 
 /// Of a process: its own, and what a worker is told.
-fn environment(ready: &Ready<'_>, started: &Started, base: &str, actions: &Actions) -> Environment {
+fn environment(ready: &LocalRun<'_>, started: &ContainerStart, base: &str, actions: &Actions) -> Environment {
     let mut environment = ready.environment(started, str::to_owned);
     ELSEWHERE.iter().for_each(|name| environment.remove(name));
     worker::environment(base, &format!("127.0.0.1:{}", actions.port())).into_iter().for_each(|(name, value)| environment.set(name, value));
@@ -125,14 +125,14 @@ fn environment(ready: &Ready<'_>, started: &Started, base: &str, actions: &Actio
 }
 
 /// What the worker has given, or what it says went wrong.
-fn outputs(ready: &Ready<'_>, base: &Path, interface: &Interface) -> Result<BTreeMap<String, serde_json::Value>> {
+fn outputs(ready: &LocalRun<'_>, base: &Path, interface: &Interface) -> Result<BTreeMap<String, serde_json::Value>> {
     match worker::ended(base, &ready.task.key, interface)? {
         Ended::Well(outputs) => Ok(outputs),
         Ended::Badly(why) => Err(Error::new(Code::ProgramFailed, format!("task `{}` failed", ready.task.key)).because(why).into()),
     }
 }
 
-fn unknown(ready: &Ready<'_>, image: &str) -> Error {
+fn unknown(ready: &LocalRun<'_>, image: &str) -> Error {
     Error::new(Code::DescriptionInvalid, format!("the inputs of task `{}` are not known", ready.task.key))
         .because(format!("its binary does not run on this machine, and `{image}` does not hold what it says of itself"))
 }

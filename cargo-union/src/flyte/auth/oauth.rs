@@ -11,11 +11,11 @@ use super::discovery::Authority;
 use super::tokens::{Tokens, is_token};
 use crate::base::secret::Secret;
 use crate::flyte::rpc::{Failure, Line, Repeat};
-use crate::http::body::Body;
+use crate::http::body::RequestBody;
 use crate::http::fault::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use crate::http::retry::{asked, is_transient};
-use crate::http::{Method, Outgoing, Url, authority, same_origin};
+use crate::http::{HttpRequest, Method, Url, authority, same_origin};
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
@@ -94,8 +94,8 @@ impl<'a> Form<'a> {
 
     /// Sends it.
     pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, Denied>, Failure> {
-        let body = Body::Bytes(self.fields.into());
-        let outgoing = Outgoing { private: self.private, ..Outgoing::new(Method::POST, self.url.clone()) }
+        let body = RequestBody::Bytes(self.fields.into());
+        let outgoing = HttpRequest { private: self.private, ..HttpRequest::new(Method::POST, self.url.clone()) }
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(body);
@@ -105,7 +105,7 @@ impl<'a> Form<'a> {
     }
 }
 
-async fn once<T: DeserializeOwned>(line: &Line, outgoing: &Outgoing, server: &str) -> Result<Result<T, Denied>, Failure> {
+async fn once<T: DeserializeOwned>(line: &Line, outgoing: &HttpRequest, server: &str) -> Result<Result<T, Denied>, Failure> {
     let mut answer = line.transport.send_once(outgoing).await?;
     let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
     let body = answer.bytes(LONGEST).await?;

@@ -6,7 +6,7 @@ use md5::{Digest as _, Md5};
 
 use crate::base::error::Result;
 use crate::base::fs;
-use crate::http::body::Source;
+use crate::http::body::BodySource;
 
 /// A file's size and its MD5, which is all that every store can check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub(super) struct Checksum {
 
 impl Checksum {
     /// Reads everything once.
-    pub(super) async fn of(content: Source) -> Result<Self> {
+    pub(super) async fn of(content: BodySource) -> Result<Self> {
         let read = tokio::task::spawn_blocking(move || match &content {
-            Source::Bytes(bytes) => Ok(Self { size: bytes.len() as u64, md5: Md5::digest(bytes).into() }),
-            Source::File(path) => {
+            BodySource::Bytes(bytes) => Ok(Self { size: bytes.len() as u64, md5: Md5::digest(bytes).into() }),
+            BodySource::File(path) => {
                 let read = || -> std::io::Result<Self> {
                     let mut file = std::fs::File::open(path)?;
                     let (mut md5, mut size, mut buffer) = (Md5::new(), 0, vec![0; 1 << 16]);
@@ -50,8 +50,8 @@ mod tests {
     async fn a_file_has_the_checksum_of_its_bytes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hello\n").unwrap();
-        let of_file = Checksum::of(Source::File(file.path().to_owned())).await.unwrap();
-        assert_eq!(of_file, Checksum::of(Source::Bytes("hello\n".into())).await.unwrap());
+        let of_file = Checksum::of(BodySource::File(file.path().to_owned())).await.unwrap();
+        assert_eq!(of_file, Checksum::of(BodySource::Bytes("hello\n".into())).await.unwrap());
         assert_eq!((of_file.size, of_file.md5[..4].to_vec()), (6, vec![0xb1, 0x94, 0x6a, 0xc9]));
     }
 }

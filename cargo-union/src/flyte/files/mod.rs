@@ -16,7 +16,7 @@ use super::idl::Duration;
 use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use super::rpc::{Failure, Unary};
 use crate::base::error::Result;
-use crate::http::body::Source;
+use crate::http::body::BodySource;
 use checksum::Checksum;
 
 /// How long an address shall hold. The open-source backend refuses more than an hour.
@@ -32,7 +32,7 @@ const LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse>
 ///
 /// # Errors
 /// `UploadRefused`, `UploadExpired`, `UploadFailed`; what the backend says.
-pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: Source) -> Result<String> {
+pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: BodySource) -> Result<String> {
     let checksum = Checksum::of(content.clone()).await?;
     let mut renewed = 0;
     loop {
@@ -52,7 +52,7 @@ pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: 
 /// `FileUnreadable`, and those of [`upload`].
 pub(crate) async fn upload_file(client: &Client, scope: &Scope, path: &Path) -> Result<String> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    upload(client, scope, &name, Source::File(path.to_owned())).await
+    upload(client, scope, &name, BodySource::File(path.to_owned())).await
 }
 
 async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum) -> Result<CreateUploadLocationResponse, Failure> {

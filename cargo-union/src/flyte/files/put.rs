@@ -11,12 +11,12 @@ use union_build::diag::Code;
 use super::checksum::Checksum;
 use crate::flyte::idl::dataproxy::CreateUploadLocationResponse;
 use crate::flyte::rpc::{Failure, Line, Repeat};
-use crate::http::answer::Answer;
-use crate::http::body::{Body, Source, Stream};
+use crate::http::answer::HttpResponse;
+use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::http::fault::clean;
 use crate::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use crate::http::retry::asked;
-use crate::http::{Method, Outgoing, StatusCode, Url, authority};
+use crate::http::{HttpRequest, Method, StatusCode, Url, authority};
 
 /// The longest refusal that is read.
 const LONGEST: usize = 1 << 16;
@@ -25,7 +25,12 @@ const LONGEST: usize = 1 << 16;
 const EXPIRED: [&str; 3] = ["request has expired", "expiredtoken", "signature not valid in the specified time frame"];
 
 /// Sends a file, and again when that may help: the same bytes at the same place are the same.
-pub(super) async fn put(line: &Line, location: &CreateUploadLocationResponse, content: Source, checksum: &Checksum) -> Result<(), Failure> {
+pub(super) async fn put(
+    line: &Line,
+    location: &CreateUploadLocationResponse,
+    content: BodySource,
+    checksum: &Checksum,
+) -> Result<(), Failure> {
     let signed = Url::parse(&location.signed_url).ok().filter(|url| url.has_host());
     let signed =
         signed.ok_or_else(|| Failure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
@@ -34,8 +39,8 @@ pub(super) async fn put(line: &Line, location: &CreateUploadLocationResponse, co
     let headers = headers(location, checksum)?;
     let store = authority(&url);
     line.persist(&format!("an upload to {store}"), Repeat::Always, || async {
-        let stream = Stream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
-        let mut outgoing = Outgoing::new(Method::PUT, url.clone()).body(Body::Stream(Arc::new(stream)));
+        let stream = BodyStream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
+        let mut outgoing = HttpRequest::new(Method::PUT, url.clone()).body(RequestBody::Stream(Arc::new(stream)));
         outgoing.headers = headers.clone();
         let answer = line.transport.send_once(&outgoing).await.map_err(|fault| {
             let mut failure = Failure::from(fault);
@@ -69,7 +74,7 @@ fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Resu
     Ok(headers)
 }
 
-async fn judge(mut answer: Answer, store: &str) -> Result<(), Failure> {
+async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), Failure> {
     let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
     if matches!(status.as_u16(), 200 | 201 | 204) {
         return Ok(());

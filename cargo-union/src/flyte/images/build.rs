@@ -19,8 +19,8 @@ use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLitera
 use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
 use crate::flyte::idl::workflow::RunSource;
 use crate::flyte::runs::{self, End, Patience, Run};
-use crate::http::body::Source;
-use crate::image::order::Order;
+use crate::http::body::BodySource;
+use crate::image::order::RemoteImageSpec;
 use union_build::spec::given::Given;
 use union_build::spec::types::Type;
 
@@ -33,7 +33,7 @@ pub struct Build<'a> {
     /// The task that makes it.
     pub task: &'a BuildTask,
     /// What to make.
-    pub order: &'a Order,
+    pub order: &'a RemoteImageSpec,
     /// The archive that goes along.
     pub context: Option<PathBuf>,
     /// `name:tag`, or `registry/name:tag` to have it elsewhere than in the backend's own registry.
@@ -89,11 +89,11 @@ impl Build<'_> {
         let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
         let spec = spec::spec(self.order).encode_to_vec();
         let mut sent = spec.len() as u64;
-        let spec = upload(self.client, self.scope, "spec.pb", Source::Bytes(spec.into())).await?;
+        let spec = upload(self.client, self.scope, "spec.pb", BodySource::Bytes(spec.into())).await?;
         let context = match &self.context {
             Some(path) => {
                 sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
-                upload(self.client, self.scope, "context.tar.gz", Source::File(path.clone())).await?
+                upload(self.client, self.scope, "context.tar.gz", BodySource::File(path.clone())).await?
             }
             None => String::new(),
         };

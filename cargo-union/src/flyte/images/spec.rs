@@ -6,10 +6,10 @@ use crate::flyte::idl::imagebuilder::layer::Layer as Is;
 use crate::flyte::idl::imagebuilder::{
     AptPackages, Commands, CopyConfig, Env, ImageSpec, Layer, PipOptions, PipPackages, Requirements, UvProject, WorkDir,
 };
-use crate::image::order::{self, Order, Step};
+use crate::image::order::{self, RemoteImageSpec, RemoteStep};
 
 /// What the builder reads.
-pub(super) fn spec(order: &Order) -> ImageSpec {
+pub(super) fn spec(order: &RemoteImageSpec) -> ImageSpec {
     ImageSpec {
         base_image: order.base.clone(),
         python_version: order.python.clone(),
@@ -18,20 +18,20 @@ pub(super) fn spec(order: &Order) -> ImageSpec {
     }
 }
 
-fn layer(step: Step) -> Is {
+fn layer(step: RemoteStep) -> Is {
     match step {
-        Step::Apt(packages) => Is::AptPackages(AptPackages { packages }),
-        Step::Pip { packages, options: from } => Is::PipPackages(PipPackages { packages, options: Some(options(from)) }),
-        Step::Requirements { file, options: from } => Is::Requirements(Requirements { file, options: Some(options(from)) }),
-        Step::UvProject { folder, lock, options: from } => {
+        RemoteStep::Apt(packages) => Is::AptPackages(AptPackages { packages }),
+        RemoteStep::Pip { packages, options: from } => Is::PipPackages(PipPackages { packages, options: Some(options(from)) }),
+        RemoteStep::Requirements { file, options: from } => Is::Requirements(Requirements { file, options: Some(options(from)) }),
+        RemoteStep::UvProject { folder, lock, options: from } => {
             Is::UvProject(UvProject { pyproject: folder, uvlock: lock, options: Some(options(from)) })
         }
-        Step::Copy { from, to } => Is::CopyConfig(CopyConfig { src: from, dst: to }),
-        Step::Command { line, secrets } => {
+        RemoteStep::Copy { from, to } => Is::CopyConfig(CopyConfig { src: from, dst: to }),
+        RemoteStep::Command { line, secrets } => {
             Is::Commands(Commands { cmd: vec![line], secret_mounts: secrets.into_iter().map(as_variable).collect() })
         }
-        Step::Env(env_variables) => Is::Env(Env { env_variables }),
-        Step::Workdir(workdir) => Is::Workdir(WorkDir { workdir }),
+        RemoteStep::Env(env_variables) => Is::Env(Env { env_variables }),
+        RemoteStep::Workdir(workdir) => Is::Workdir(WorkDir { workdir }),
     }
 }
 
@@ -48,9 +48,9 @@ fn as_variable(secret: order::BuildSecret) -> core::Secret {
 }
 
 /// The secrets of all steps, each once, as the builder itself has to have them: as files.
-pub(super) fn secrets(order: &Order) -> Vec<core::Secret> {
+pub(super) fn secrets(order: &RemoteImageSpec) -> Vec<core::Secret> {
     let of_steps = order.steps.iter().flat_map(|step| match step {
-        Step::Command { secrets, .. } => secrets.as_slice(),
+        RemoteStep::Command { secrets, .. } => secrets.as_slice(),
         _ => &[],
     });
     let keys: std::collections::BTreeSet<&str> = of_steps.map(|secret| secret.key.as_str()).collect();
@@ -70,19 +70,19 @@ mod tests {
     fn every_step_is_a_layer_and_secrets_go_by_name_only() {
         let secret = |position| BuildSecret { key: "hub".to_owned(), variable: format!("UNION_SECRET_{position}") };
         let pip = order::PipOptions { index: Some("https://i/simple".to_owned()), extra_indexes: vec![], arguments: None };
-        let order = Order {
+        let order = RemoteImageSpec {
             base: "docker.io/library/debian@sha256:0".to_owned(),
             python: "3.12".to_owned(),
             steps: vec![
-                Step::Apt(vec!["curl".to_owned()]),
-                Step::Pip { packages: vec!["a".to_owned()], options: pip.clone() },
-                Step::Requirements { file: "python/0/requirements.txt".to_owned(), options: pip.clone() },
-                Step::UvProject { folder: "python/1".to_owned(), lock: "python/1/uv.lock".to_owned(), options: pip },
-                Step::Copy { from: "bin".to_owned(), to: "/union/bin".to_owned() },
-                Step::Command { line: "a".to_owned(), secrets: vec![secret(0)] },
-                Step::Command { line: "b".to_owned(), secrets: vec![secret(0)] },
-                Step::Workdir("/w".to_owned()),
-                Step::Env(BTreeMap::from([("A".to_owned(), "b".to_owned())])),
+                RemoteStep::Apt(vec!["curl".to_owned()]),
+                RemoteStep::Pip { packages: vec!["a".to_owned()], options: pip.clone() },
+                RemoteStep::Requirements { file: "python/0/requirements.txt".to_owned(), options: pip.clone() },
+                RemoteStep::UvProject { folder: "python/1".to_owned(), lock: "python/1/uv.lock".to_owned(), options: pip },
+                RemoteStep::Copy { from: "bin".to_owned(), to: "/union/bin".to_owned() },
+                RemoteStep::Command { line: "a".to_owned(), secrets: vec![secret(0)] },
+                RemoteStep::Command { line: "b".to_owned(), secrets: vec![secret(0)] },
+                RemoteStep::Workdir("/w".to_owned()),
+                RemoteStep::Env(BTreeMap::from([("A".to_owned(), "b".to_owned())])),
             ],
             platforms: vec!["linux/amd64".parse().unwrap_or_else(|_| unreachable!("it is one"))],
         };

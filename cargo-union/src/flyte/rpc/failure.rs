@@ -6,7 +6,7 @@ use union_build::diag::Code;
 
 use super::status::{Said, Status};
 use crate::base::error::Error;
-use crate::http::fault::{Fault, Kind};
+use crate::http::fault::{TransportError, TransportErrorKind};
 
 /// Why a call failed.
 #[derive(Clone, Debug)]
@@ -85,19 +85,19 @@ impl Failure {
 }
 
 /// A fault of the line, in the words of backends.
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<TransportError> for Failure {
+    fn from(fault: TransportError) -> Self {
         let (code, again, help) = match fault.kind {
-            Kind::NoConnection => (Code::BackendUnreachable, Again::Unheard, None),
-            Kind::Unreachable => (Code::BackendUnreachable, Again::Perhaps, None),
-            Kind::Refused => (Code::BackendUnreachable, Again::Never, None),
-            Kind::Plain(host) => {
+            TransportErrorKind::NoConnection => (Code::BackendUnreachable, Again::Unheard, None),
+            TransportErrorKind::Unreachable => (Code::BackendUnreachable, Again::Perhaps, None),
+            TransportErrorKind::Refused => (Code::BackendUnreachable, Again::Never, None),
+            TransportErrorKind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.");
                 (Code::BackendUntrusted, Again::Never, Some(help))
             }
-            Kind::Untrusted => (Code::BackendUntrusted, Again::Never, None),
-            Kind::Misleading => (Code::BackendInvalid, Again::Never, None),
-            Kind::Machine(code) => (code, Again::Never, None),
+            TransportErrorKind::Untrusted => (Code::BackendUntrusted, Again::Never, None),
+            TransportErrorKind::Misleading => (Code::BackendInvalid, Again::Never, None),
+            TransportErrorKind::Machine(code) => (code, Again::Never, None),
         };
         Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
     }

@@ -12,12 +12,12 @@ use prost::Message;
 use union_build::diag::Code;
 
 use super::Reporter;
-use crate::http::answer::Answer;
-use crate::http::body::Body;
+use crate::http::answer::HttpResponse;
+use crate::http::body::RequestBody;
 use crate::http::fault::clean;
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::retry::{Retry, asked, is_transient};
-use crate::http::{Method, Outgoing, StatusCode, Transport, Url, authority};
+use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
 
 mod envelope;
 mod failure;
@@ -97,7 +97,7 @@ impl Line {
     ) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
         let body = envelope::wrap(&request.encode_to_vec());
         self.persist(&method.place.to_string(), Repeat::Always, || async {
-            let outgoing = Outgoing { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), stamp) };
+            let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), stamp) };
             let answer = self.transport.send_once(&outgoing).await?;
             stream::open(self.accepted(answer, STREAM).await?).await
         })
@@ -116,10 +116,11 @@ impl Line {
         Res::decode(bytes).map_err(|cause| invalid(format!("answers {place} with another message than expected: {cause}")))
     }
 
-    fn outgoing(&self, place: Place, kind: &'static str, body: Bytes, stamp: &Stamp) -> Outgoing {
+    fn outgoing(&self, place: Place, kind: &'static str, body: Bytes, stamp: &Stamp) -> HttpRequest {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/{}", place.service, place.name));
-        let mut outgoing = Outgoing::new(Method::POST, url).header(CONTENT_TYPE, kind).header(VERSION, "1").body(Body::Bytes(body));
+        let mut outgoing =
+            HttpRequest::new(Method::POST, url).header(CONTENT_TYPE, kind).header(VERSION, "1").body(RequestBody::Bytes(body));
         if kind == STREAM {
             outgoing = outgoing.header(HeaderName::from_static("connect-accept-encoding"), "gzip");
         }
@@ -129,7 +130,7 @@ impl Line {
     }
 
     /// The answer, when it is one of the protocol's and no error.
-    async fn accepted(&self, answer: Answer, kind: &str) -> Result<Answer, Failure> {
+    async fn accepted(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, Failure> {
         let told = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match answer.status() {
             StatusCode::OK if told == kind => Ok(answer),
@@ -144,7 +145,7 @@ impl Line {
     }
 
     /// The failure of an answer from somebody who does not speak the protocol.
-    fn stranger(&self, answer: &Answer, kind: &str) -> Failure {
+    fn stranger(&self, answer: &HttpResponse, kind: &str) -> Failure {
         let what = match kind {
             "text/html" => "a web page".to_owned(),
             "" => "something without a kind".to_owned(),
@@ -153,7 +154,7 @@ impl Line {
         Failure::new(Code::BackendInvalid, format!("{} answers {} with {what}", authority(&self.base), answer.status()))
     }
 
-    async fn refused(&self, mut answer: Answer, kind: &str) -> Failure {
+    async fn refused(&self, mut answer: HttpResponse, kind: &str) -> Failure {
         let (http, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
         let said = if kind == "application/json" { status::error(&body) } else { None };

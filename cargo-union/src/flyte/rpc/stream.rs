@@ -10,12 +10,12 @@ use union_build::diag::Code;
 use super::Failure;
 use super::envelope::{Frame, Frames};
 use super::status::{self, Status};
-use crate::http::answer::Answer;
+use crate::http::answer::HttpResponse;
 use crate::http::authority;
 
 /// An answer that is read frame by frame.
 struct Reader<Res> {
-    answer: Answer,
+    answer: HttpResponse,
     frames: Frames,
     types: PhantomData<fn() -> Res>,
 }
@@ -24,7 +24,9 @@ struct Reader<Res> {
 ///
 /// # Errors
 /// What the backend says, or what it did wrong.
-pub(super) async fn open<Res: Message + Default + 'static>(answer: Answer) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+pub(super) async fn open<Res: Message + Default + 'static>(
+    answer: HttpResponse,
+) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
     let mut reader = Reader { answer, frames: Frames::default(), types: PhantomData };
     let first = reader.message().await?;
     let rest = move |reader: Option<Reader<Res>>| async move {

@@ -91,12 +91,12 @@ fn what_no_loader_takes_is_told_apart() {
     let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
     let program = std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
     for (bytes, why) in [
-        (&b"#!/bin/sh\n"[..], Unreadable::NotElf),
-        (b"", Unreadable::NotElf),
-        (b"\x7fELF\x02\x01\x01", Unreadable::Damaged),
-        (b"\x7fELF\x07", Unreadable::Damaged),
-        (&object, Unreadable::NotLinked),
-        (&program[..2000], Unreadable::Damaged),
+        (&b"#!/bin/sh\n"[..], ElfError::NotElf),
+        (b"", ElfError::NotElf),
+        (b"\x7fELF\x02\x01\x01", ElfError::Damaged),
+        (b"\x7fELF\x07", ElfError::Damaged),
+        (&object, ElfError::NotLinked),
+        (&program[..2000], ElfError::Damaged),
     ] {
         assert_eq!(Elf::read(bytes), Err(why), "{:?}", &bytes[..bytes.len().min(8)]);
     }
@@ -184,7 +184,7 @@ fn both_word_sizes_and_both_byte_orders_are_read() {
     for (is_64, is_little) in [(true, true), (true, false), (false, true), (false, false)] {
         let facts = Elf::read(&by_hand(is_64, is_little)[..]).unwrap();
         let expected = Elf {
-            machine: Machine { number: 22, is_64, is_little },
+            machine: MachineType { number: 22, is_64, is_little },
             interpreter: Some("/lib/ld-far.so.1".to_owned()),
             soname: Some("libnear.so.1".to_owned()),
             needed: vec!["libfar.so.7".to_owned()],
@@ -215,7 +215,7 @@ fn more_segments_than_a_real_file_has_are_not_read() {
     let mut bytes = by_hand(true, true);
     bytes.resize(200_000, 0);
     bytes[56..58].copy_from_slice(&3000_u16.to_le_bytes());
-    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+    assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
 }
 
 #[test]
@@ -224,11 +224,11 @@ fn lists_that_never_end_are_left() {
     let mut bytes = by_hand(true, true);
     let needed = needed_in(&bytes);
     bytes[needed + 2..needed + 4].copy_from_slice(&[0xff, 0xff]);
-    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+    assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
     let mut bytes = by_hand(true, true);
     let count = bytes.windows(4).rposition(|four| four == [0xff, 0xff, 0xff, 0x6f]).unwrap() + 8;
     bytes[count..count + 8].fill(0xff);
-    assert_eq!(Elf::read(&bytes[..]), Err(Unreadable::Damaged));
+    assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
 }
 
 proptest! {

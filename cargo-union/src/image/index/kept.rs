@@ -10,11 +10,11 @@ use crate::image::loader::cache::LoaderCache;
 /// What is known of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kept {
+pub enum IndexedFile {
     /// Its whole text.
     Text(String),
     /// A shared library.
-    Library(Facts),
+    Library(ElfFacts),
     /// What `ldconfig` wrote for the loader.
     LoaderCache(LoaderCache),
 }
@@ -23,9 +23,9 @@ pub enum Kept {
 /// and reading all of them would take longer than all the rest of a check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Facts(Box<RawValue>);
+pub struct ElfFacts(Box<RawValue>);
 
-impl Facts {
+impl ElfFacts {
     /// Writes facts down.
     pub fn of(elf: &Elf) -> Self {
         Self(serde_json::value::to_raw_value(elf).expect("facts are plain values, which always serialize"))
@@ -37,20 +37,20 @@ impl Facts {
     }
 }
 
-impl PartialEq for Facts {
+impl PartialEq for ElfFacts {
     fn eq(&self, other: &Self) -> bool {
         self.0.get() == other.0.get()
     }
 }
 
-impl Eq for Facts {}
+impl Eq for ElfFacts {}
 
 /// A million users would fit; what is larger is no list of users.
 const TEXT: u64 = 64 << 20;
 /// A hundred thousand libraries would fit.
 const LOADER_CACHE: u64 = 16 << 20;
 
-impl Kept {
+impl IndexedFile {
     /// How many bytes of a file must be seen to know whether it is worth being read.
     pub const START: usize = 18;
 
@@ -72,7 +72,7 @@ impl Kept {
         // Most programs are of the kind of a library, so that they can be loaded anywhere. The C library
         // in turn can be run, and says so.
         let name = path.rsplit('/').next().unwrap_or(path);
-        (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(Facts::of(&elf)))
+        (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(ElfFacts::of(&elf)))
     }
 }
 
@@ -96,10 +96,13 @@ mod tests {
     #[test]
     fn texts_are_kept_by_their_paths_alone() {
         for path in ["etc/passwd", "usr/lib/os-release", "etc/ld.so.conf.d/x86_64-linux-gnu.conf", "etc/ld-musl-aarch64.path"] {
-            assert!(Kept::is_possible(path, b"") && Kept::of(path, &b"text"[..]) == Some(Kept::Text("text".to_owned())), "{path}");
+            assert!(
+                IndexedFile::is_possible(path, b"") && IndexedFile::of(path, &b"text"[..]) == Some(IndexedFile::Text("text".to_owned())),
+                "{path}"
+            );
         }
         for path in ["etc/shadow", "etc/ld.so.conf.d/README", "home/etc/passwd", "usr/bin/tool.so"] {
-            assert!(!Kept::is_possible(path, b"#!/bin/sh") && Kept::of(path, &b"#!/bin/sh"[..]).is_none(), "{path}");
+            assert!(!IndexedFile::is_possible(path, b"#!/bin/sh") && IndexedFile::of(path, &b"#!/bin/sh"[..]).is_none(), "{path}");
         }
     }
 
@@ -107,8 +110,8 @@ mod tests {
     fn a_library_is_kept_and_a_program_is_not_save_the_c_library() {
         let host = |path: &str| std::fs::read(path).unwrap();
         let program = host("/bin/sh");
-        assert!(Kept::is_possible("bin/sh", &program[..Kept::START]), "it may move, so it could be a library");
-        assert_eq!(Kept::of("bin/sh", &program[..]), None);
-        assert!(matches!(Kept::of("lib/libc.so.6", &program[..]), Some(Kept::Library(_))), "one that can be run");
+        assert!(IndexedFile::is_possible("bin/sh", &program[..IndexedFile::START]), "it may move, so it could be a library");
+        assert_eq!(IndexedFile::of("bin/sh", &program[..]), None);
+        assert!(matches!(IndexedFile::of("lib/libc.so.6", &program[..]), Some(IndexedFile::Library(_))), "one that can be run");
     }
 }

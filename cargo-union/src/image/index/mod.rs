@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use kept::{Facts, Kept};
+pub use kept::{ElfFacts, IndexedFile};
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Node {
+pub enum FsEntry {
     /// A folder.
     Folder,
     /// A file or device, and what is known of its content.
-    File(Option<Kept>),
+    File(Option<IndexedFile>),
     /// A symbolic link, with its target.
     Link(String),
 }
@@ -28,9 +28,9 @@ pub enum Node {
 /// One thing that a layer says about a path (without a leading or trailing slash).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Change {
+pub enum LayerChange {
     /// Something stands there now.
-    Put(String, Node),
+    Put(String, FsEntry),
     /// What a lower layer has there is gone.
     Remove(String),
     /// What a lower layer has in this folder is gone.
@@ -51,9 +51,9 @@ pub enum Conflict {
     Circle(String),
 }
 
-impl Change {
+impl LayerChange {
     /// What a tar entry means. A whiteout is a file whose name says what is gone.
-    pub fn of(path: &str, node: Node) -> Self {
+    pub fn of(path: &str, node: FsEntry) -> Self {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         match name.strip_prefix(".wh.") {
             Some(".wh..opq") => Self::Clear(folder.to_owned()),
@@ -66,42 +66,42 @@ impl Change {
 /// The files of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct FileIndex(BTreeMap<String, Node>);
+pub struct FileIndex(BTreeMap<String, FsEntry>);
 
 impl FileIndex {
     /// Lays a layer over what is there. Whiteouts concern only what is below, wherever they stand in it.
-    pub fn apply(&mut self, layer: &[Change]) {
+    pub fn apply(&mut self, layer: &[LayerChange]) {
         for change in layer {
             match change {
-                Change::Remove(path) => self.remove(path),
-                Change::Clear(folder) => self.clear(folder),
-                Change::Put(..) => {}
+                LayerChange::Remove(path) => self.remove(path),
+                LayerChange::Clear(folder) => self.clear(folder),
+                LayerChange::Put(..) => {}
             }
         }
         for change in layer {
-            if let Change::Put(path, node) = change {
+            if let LayerChange::Put(path, node) = change {
                 self.put(path, node.clone());
             }
         }
     }
 
     /// Puts one thing in its place, exactly there, with the folders above it.
-    pub fn put(&mut self, path: &str, node: Node) {
+    pub fn put(&mut self, path: &str, node: FsEntry) {
         for (end, _) in path.match_indices('/') {
             let parent = &path[..end];
-            if self.0.get(parent) != Some(&Node::Folder) {
-                self.0.insert(parent.to_owned(), Node::Folder);
+            if self.0.get(parent) != Some(&FsEntry::Folder) {
+                self.0.insert(parent.to_owned(), FsEntry::Folder);
             }
         }
-        if node != Node::Folder {
+        if node != FsEntry::Folder {
             self.clear(path);
         }
         self.0.insert(path.to_owned(), node);
     }
 
     /// What stands at a path, without following a link there.
-    pub fn get(&self, path: &str) -> Option<&Node> {
-        if path.is_empty() { Some(&Node::Folder) } else { self.0.get(path) }
+    pub fn get(&self, path: &str) -> Option<&FsEntry> {
+        if path.is_empty() { Some(&FsEntry::Folder) } else { self.0.get(path) }
     }
 
     /// Every path at which something stands, in order.
@@ -110,7 +110,7 @@ impl FileIndex {
     }
 
     /// What stands where a path leads when all its links are followed, and the path of that.
-    pub fn find(&self, path: &str) -> Option<(String, &Node)> {
+    pub fn find(&self, path: &str) -> Option<(String, &FsEntry)> {
         let place = self.follow(path).ok()?;
         let node = self.get(&place)?;
         Some((place, node))
@@ -119,7 +119,7 @@ impl FileIndex {
     /// The text of a file of which it is kept, through links.
     pub fn text(&self, path: &str) -> Option<&str> {
         match self.find(path)?.1 {
-            Node::File(Some(Kept::Text(text))) => Some(text),
+            FsEntry::File(Some(IndexedFile::Text(text))) => Some(text),
             _ => None,
         }
     }
@@ -134,10 +134,10 @@ impl FileIndex {
         let place = join(&self.place_folder(folder)?, name);
         // A link to a folder serves as that folder; a link to a file is replaced, not followed.
         let target = match self.get(&place) {
-            Some(Node::Link(_)) => self.follow(&place).ok().and_then(|target| self.get(&target)),
+            Some(FsEntry::Link(_)) => self.follow(&place).ok().and_then(|target| self.get(&target)),
             other => other,
         };
-        if target == Some(&Node::Folder) { Err(Conflict::IsAFolder(place)) } else { Ok(place) }
+        if target == Some(&FsEntry::Folder) { Err(Conflict::IsAFolder(place)) } else { Ok(place) }
     }
 
     /// Where a folder with this path really is or would be made.
@@ -147,7 +147,7 @@ impl FileIndex {
     pub fn place_folder(&self, path: &str) -> Result<String, Conflict> {
         let place = self.follow(path)?;
         match self.get(&place) {
-            Some(Node::File(_)) => Err(Conflict::NotAFolder(place)),
+            Some(FsEntry::File(_)) => Err(Conflict::NotAFolder(place)),
             _ => Ok(place),
         }
     }
@@ -169,7 +169,7 @@ impl FileIndex {
             }
             let next = join(&place, &part);
             match self.get(&next) {
-                Some(Node::Link(target)) => {
+                Some(FsEntry::Link(target)) => {
                     links += 1;
                     if links > LINKS {
                         return Err(Conflict::Circle(path.to_owned()));
@@ -179,7 +179,7 @@ impl FileIndex {
                     }
                     todo.extend(target.split('/').rev().map(str::to_owned));
                 }
-                Some(Node::File(_)) if !todo.is_empty() => return Err(Conflict::NotAFolder(next)),
+                Some(FsEntry::File(_)) if !todo.is_empty() => return Err(Conflict::NotAFolder(next)),
                 _ => place = next,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FileIndex, Kept, Node};
+use super::{FileIndex, FsEntry, IndexedFile};
 
 /// Files of which nothing is kept, and which say by being there what an image can do.
 const MARKS: [&str; 2] = ["usr/bin/apt-get", "var/lib/dpkg/status"];
@@ -13,7 +13,7 @@ impl FileIndex {
     #[must_use]
     pub fn reduced(&self) -> Self {
         let mut reduced: Self = Self(self.0.iter().filter(|(path, node)| matters(path, node)).map(own).collect());
-        let is_link = |(_, node): &(&String, &Node)| matches!(node, Node::Link(_));
+        let is_link = |(_, node): &(&String, &FsEntry)| matches!(node, FsEntry::Link(_));
         let mut links: Vec<_> =
             self.0.iter().filter(is_link).filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?))).collect();
         // A link that matters makes a link to its folder matter.
@@ -30,16 +30,16 @@ impl FileIndex {
     }
 }
 
-fn own((path, node): (&String, &Node)) -> (String, Node) {
+fn own((path, node): (&String, &FsEntry)) -> (String, FsEntry) {
     (path.clone(), node.clone())
 }
 
-fn matters(path: &str, node: &Node) -> bool {
+fn matters(path: &str, node: &FsEntry) -> bool {
     match node {
-        Node::File(Some(Kept::Text(_))) => !matches!(path, "etc/passwd" | "etc/group"),
-        Node::File(Some(_)) => true,
-        Node::File(None) => MARKS.contains(&path),
-        Node::Folder | Node::Link(_) => false,
+        FsEntry::File(Some(IndexedFile::Text(_))) => !matches!(path, "etc/passwd" | "etc/group"),
+        FsEntry::File(Some(_)) => true,
+        FsEntry::File(None) => MARKS.contains(&path),
+        FsEntry::Folder | FsEntry::Link(_) => false,
     }
 }
 
@@ -49,16 +49,16 @@ mod tests {
 
     #[test]
     fn only_what_a_loader_may_look_at_is_left_and_found_as_before() {
-        let text = |text: &str| Node::File(Some(Kept::Text(text.to_owned())));
-        let link = |target: &str| Node::Link(target.to_owned());
+        let text = |text: &str| FsEntry::File(Some(IndexedFile::Text(text.to_owned())));
+        let link = |target: &str| FsEntry::Link(target.to_owned());
         let mut index = FileIndex::default();
         for (path, node) in [
             ("etc/passwd", text("users")),
             ("etc/ld.so.conf", text("include")),
             ("usr/lib/os-release", text("ID=debian")),
-            ("usr/share/doc/readme", Node::File(None)),
-            ("var/lib/dpkg/status", Node::File(None)),
-            ("usr/bin/sh", Node::File(None)),
+            ("usr/share/doc/readme", FsEntry::File(None)),
+            ("var/lib/dpkg/status", FsEntry::File(None)),
+            ("usr/bin/sh", FsEntry::File(None)),
             ("bin", link("usr/bin")),
             ("lib", link("/usr/lib")),
             ("lib64", link("lib")),

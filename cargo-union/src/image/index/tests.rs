@@ -2,21 +2,21 @@
 
 use super::*;
 
-fn index(layers: &[&[(&str, Node)]]) -> FileIndex {
+fn index(layers: &[&[(&str, FsEntry)]]) -> FileIndex {
     let mut index = FileIndex::default();
     for layer in layers {
-        let changes: Vec<_> = layer.iter().map(|(path, node)| Change::of(path, node.clone())).collect();
+        let changes: Vec<_> = layer.iter().map(|(path, node)| LayerChange::of(path, node.clone())).collect();
         index.apply(&changes);
     }
     index
 }
 
-fn file() -> Node {
-    Node::File(None)
+fn file() -> FsEntry {
+    FsEntry::File(None)
 }
 
-fn link(target: &str) -> Node {
-    Node::Link(target.to_owned())
+fn link(target: &str) -> FsEntry {
+    FsEntry::Link(target.to_owned())
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn files_and_folders_do_not_take_each_others_place() {
 
 #[test]
 fn whiteouts_remove_what_is_below_them_and_nothing_else() {
-    let lower: &[(&str, Node)] = &[("a/gone/x", file()), ("a/gone2", file()), ("b/old", file()), ("b0", file())];
-    let upper: &[(&str, Node)] = &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
+    let lower: &[(&str, FsEntry)] = &[("a/gone/x", file()), ("a/gone2", file()), ("b/old", file()), ("b0", file())];
+    let upper: &[(&str, FsEntry)] = &[("b/new", file()), ("a/.wh.gone", file()), ("b/.wh..wh..opq", file()), ("a/gone/again", file())];
     let index = index(&[lower, upper]);
     for (path, there) in [("a/gone/x", false), ("a/gone/again", true), ("a/gone2", true), ("b/old", false), ("b/new", true), ("b0", true)] {
         assert_eq!(index.get(path).is_some(), there, "{path}");
@@ -84,8 +84,8 @@ fn a_removed_link_is_not_followed() {
 
 #[test]
 fn the_topmost_text_counts_and_goes_with_its_file() {
-    let passwd = |text: &str| Node::File(Some(Kept::Text(text.to_owned())));
-    let layers: &[&[(&str, Node)]] = &[&[("etc/passwd", passwd("old"))], &[("etc/passwd", passwd("new"))]];
+    let passwd = |text: &str| FsEntry::File(Some(IndexedFile::Text(text.to_owned())));
+    let layers: &[&[(&str, FsEntry)]] = &[&[("etc/passwd", passwd("old"))], &[("etc/passwd", passwd("new"))]];
     assert_eq!(index(layers).text("etc/passwd"), Some("new"));
     assert_eq!(index(&[layers[0], &[("etc/.wh.passwd", file())]]).text("etc/passwd"), None);
 }

@@ -46,12 +46,12 @@ fn matching(files: &FileIndex, pattern: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::index::{Kept, Node};
+    use crate::image::index::{FsEntry, IndexedFile};
 
     fn image(texts: &[(&str, &str)]) -> FileIndex {
         let mut files = FileIndex::default();
         for (path, text) in texts {
-            files.put(path, Node::File(Some(Kept::Text((*text).to_owned()))));
+            files.put(path, FsEntry::File(Some(IndexedFile::Text((*text).to_owned()))));
         }
         files
     }

@@ -8,8 +8,8 @@ pub mod cache;
 mod conf;
 
 use super::elf::Elf;
-use super::index::{FileIndex, Kept, Node};
-use super::machine::Machine;
+use super::index::{FileIndex, FsEntry, IndexedFile};
+use super::machine::MachineType;
 
 /// A library or the program itself, as the loader has it.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Object {
 #[derive(Debug)]
 pub(crate) struct Loader<'a> {
     files: &'a FileIndex,
-    machine: Machine,
+    machine: MachineType,
     /// The path that programs have of it.
     interpreter: &'a str,
     /// `LD_LIBRARY_PATH`.
@@ -115,14 +115,16 @@ impl<'a> Loader<'a> {
 
     fn open(&self, path: String) -> Option<Object> {
         match self.files.find(&path)? {
-            (place, Node::File(Some(Kept::Library(facts)))) => Some(Object { names: Vec::new(), path, place, elf: facts.read()? }),
+            (place, FsEntry::File(Some(IndexedFile::Library(facts)))) => {
+                Some(Object { names: Vec::new(), path, place, elf: facts.read()? })
+            }
             _ => None,
         }
     }
 
     fn cached(&self, name: &str) -> Vec<&'a str> {
         match self.files.find("etc/ld.so.cache") {
-            Some((_, Node::File(Some(Kept::LoaderCache(cache))))) => cache.paths(name).collect(),
+            Some((_, FsEntry::File(Some(IndexedFile::LoaderCache(cache))))) => cache.paths(name).collect(),
             _ => Vec::new(),
         }
     }
@@ -142,7 +144,7 @@ pub(crate) fn is_musl(interpreter: &str) -> bool {
 
 /// The folders that were compiled into a loader of glibc: Debian's, and the one that it is in itself,
 /// which is `/usr/lib64` elsewhere. `/usr` may be merged or not.
-fn glibc_folders(machine: Machine, place: &str) -> Vec<String> {
+fn glibc_folders(machine: MachineType, place: &str) -> Vec<String> {
     let own = place.rsplit_once('/').map_or("", |(folder, _)| folder);
     let own = own.strip_prefix("usr/").unwrap_or(own);
     let debian = machine.multiarch().map(|folder| format!("lib/{folder}"));

@@ -1,7 +1,7 @@
 //! Where loaders look, in images that are made of nothing but libraries and links.
 
 use super::*;
-use crate::image::index::Facts;
+use crate::image::index::ElfFacts;
 use crate::image::loader::cache::LoaderCache;
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -10,7 +10,7 @@ const DEBIAN: &str = "usr/lib/x86_64-linux-gnu";
 
 pub(crate) fn elf(interpreter: Option<&str>) -> Elf {
     Elf {
-        machine: Machine::of(&"linux/amd64".parse().unwrap()).unwrap(),
+        machine: MachineType::of(&"linux/amd64".parse().unwrap()).unwrap(),
         interpreter: interpreter.map(str::to_owned),
         soname: None,
         needed: Vec::new(),
@@ -21,19 +21,19 @@ pub(crate) fn elf(interpreter: Option<&str>) -> Elf {
     }
 }
 
-pub(crate) fn library(elf: Elf) -> Node {
-    Node::File(Some(Kept::Library(Facts::of(&elf))))
+pub(crate) fn library(elf: Elf) -> FsEntry {
+    FsEntry::File(Some(IndexedFile::Library(ElfFacts::of(&elf))))
 }
 
-pub(crate) fn link(target: &str) -> Node {
-    Node::Link(target.to_owned())
+pub(crate) fn link(target: &str) -> FsEntry {
+    FsEntry::Link(target.to_owned())
 }
 
-pub(crate) fn text(text: &str) -> Node {
-    Node::File(Some(Kept::Text(text.to_owned())))
+pub(crate) fn text(text: &str) -> FsEntry {
+    FsEntry::File(Some(IndexedFile::Text(text.to_owned())))
 }
 
-pub(crate) fn image(nodes: impl IntoIterator<Item = (String, Node)>) -> FileIndex {
+pub(crate) fn image(nodes: impl IntoIterator<Item = (String, FsEntry)>) -> FileIndex {
     let mut files = FileIndex::default();
     for (path, node) in nodes {
         files.put(path.trim_start_matches('/'), node);
@@ -42,7 +42,7 @@ pub(crate) fn image(nodes: impl IntoIterator<Item = (String, Node)>) -> FileInde
 }
 
 /// Merged `/usr`, and the loader where Debian has it.
-pub(crate) fn debian(more: &[(&str, Node)]) -> FileIndex {
+pub(crate) fn debian(more: &[(&str, FsEntry)]) -> FileIndex {
     let own = [
         ("lib", link("usr/lib")),
         ("lib64", link("usr/lib64")),
@@ -52,7 +52,7 @@ pub(crate) fn debian(more: &[(&str, Node)]) -> FileIndex {
     image(own.into_iter().chain(more.iter().cloned()).map(|(path, node)| (path.to_owned(), node)))
 }
 
-fn there(paths: &[&str]) -> Vec<(String, Node)> {
+fn there(paths: &[&str]) -> Vec<(String, FsEntry)> {
     paths.iter().map(|path| ((*path).to_owned(), library(elf(None)))).collect()
 }
 
@@ -65,7 +65,7 @@ fn found(files: &FileIndex, program: &Elf, library_path: &str) -> Option<String>
 
 #[test]
 fn glibc_looks_along_the_rpath_then_the_variable_then_the_runpath_then_the_cache_then_its_own_folders() {
-    let cache = |path: &str| Node::File(Some(Kept::LoaderCache(LoaderCache::of(&[("libx.so", path)]))));
+    let cache = |path: &str| FsEntry::File(Some(IndexedFile::LoaderCache(LoaderCache::of(&[("libx.so", path)]))));
     let mut old = elf(Some(GLIBC));
     old.rpath = Some("relative:/rpath".to_owned());
     let mut new = elf(Some(GLIBC));
@@ -146,7 +146,7 @@ fn the_folders_of_each_distribution_are_searched_without_any_file_that_names_the
 
 #[test]
 fn a_library_for_another_machine_is_stepped_over_by_glibc_and_stops_musl() {
-    let other = Elf { machine: Machine::of(&"linux/386".parse().unwrap()).unwrap(), ..elf(None) };
+    let other = Elf { machine: MachineType::of(&"linux/386".parse().unwrap()).unwrap(), ..elf(None) };
     for (interpreter, expected) in [(GLIBC, Some("/second/libx.so")), (MUSL, None)] {
         let mut files = debian(&[("first/libx.so", library(other.clone())), ("second/libx.so", library(elf(None)))]);
         files.put("usr/lib/ld-musl-x86_64.so.1", library(elf(None)));
@@ -184,7 +184,7 @@ fn a_name_with_a_slash_is_a_path() {
 
 #[test]
 fn a_loader_that_is_absent_or_for_another_machine_is_none() {
-    let other = Elf { machine: Machine::of(&"linux/arm64".parse().unwrap()).unwrap(), ..elf(Some(GLIBC)) };
+    let other = Elf { machine: MachineType::of(&"linux/arm64".parse().unwrap()).unwrap(), ..elf(Some(GLIBC)) };
     let program = elf(Some(GLIBC));
     assert!(Loader::of(&program, &debian(&[]), "").is_some());
     assert!(Loader::of(&other, &debian(&[]), "").is_none());

@@ -3,30 +3,30 @@
 use std::cmp::Ordering;
 
 use super::debian::{self, NEWEST};
-use super::refusal::{Scene, by_number, listed};
-use super::{Elsewhere, Obstacle, What};
+use super::refusal::{StartCheckContext, by_number, listed};
+use super::{Elsewhere, StartFailure, StartFailureKind};
 use crate::image::index::FileIndex;
 use crate::image::loader::is_musl;
 use crate::image::release::Release;
 
 /// One sentence for each thing that puts something right; empty when the code's own cure says it all.
-pub(super) fn cures(obstacles: &[Obstacle], scene: Scene<'_>, release: Option<&Release>) -> Vec<String> {
-    let about = About { scene, release };
+pub(super) fn cures(obstacles: &[StartFailure], scene: StartCheckContext<'_>, release: Option<&Release>) -> Vec<String> {
+    let about = SuggestionContext { scene, release };
     let mut cures = Vec::new();
     let mut packages = Vec::new();
     for obstacle in obstacles {
         let cure = match &obstacle.what {
-            What::NotExecutable(_) | What::OtherMachine(_) => None,
-            What::NoLoader(path) => Some(about.loader(path)),
-            What::NoLibrary { elsewhere: Some(elsewhere), .. } => Some(known_to_the_loader(elsewhere)),
-            What::NoLibrary { name, .. } => match about.library(name) {
-                Cure::Package(package) => {
+            StartFailureKind::NotExecutable(_) | StartFailureKind::OtherMachine(_) => None,
+            StartFailureKind::NoLoader(path) => Some(about.loader(path)),
+            StartFailureKind::NoLibrary { elsewhere: Some(elsewhere), .. } => Some(known_to_the_loader(elsewhere)),
+            StartFailureKind::NoLibrary { name, .. } => match about.library(name) {
+                StartSuggestion::Package(package) => {
                     packages.push(package);
                     None
                 }
-                Cure::Sentence(sentence) => Some(sentence),
+                StartSuggestion::Sentence(sentence) => Some(sentence),
             },
-            What::NoVersion { name, needed_by, missing, .. } => Some(about.version(name, needed_by.is_some(), missing)),
+            StartFailureKind::NoVersion { name, needed_by, missing, .. } => Some(about.version(name, needed_by.is_some(), missing)),
         };
         cures.extend(cure.filter(|cure| !cures.contains(cure)));
     }
@@ -42,17 +42,17 @@ pub(super) fn cures(obstacles: &[Obstacle], scene: Scene<'_>, release: Option<&R
 const CUDA: [&str; 9] =
     ["libcudart.so", "libcublas", "libcudnn", "libcufft", "libcurand.so", "libcusolver", "libcusparse", "libnccl.so", "libnvrtc"];
 
-enum Cure {
+enum StartSuggestion {
     Package(String),
     Sentence(String),
 }
 
-struct About<'a> {
-    scene: Scene<'a>,
+struct SuggestionContext<'a> {
+    scene: StartCheckContext<'a>,
     release: Option<&'a Release>,
 }
 
-impl About<'_> {
+impl SuggestionContext<'_> {
     fn loader(&self, path: &str) -> String {
         let files = self.scene.files;
         let other = files.paths().any(|path| path.starts_with("lib/ld-musl-") || path.starts_with("usr/lib/ld-musl-"));
@@ -63,20 +63,20 @@ impl About<'_> {
         format!("The base image {base}, or choose one with glibc, such as `gcr.io/distroless/cc-debian13`.")
     }
 
-    fn library(&self, name: &str) -> Cure {
+    fn library(&self, name: &str) -> StartSuggestion {
         let codename = self.release.and_then(|release| release.codename.as_deref()).unwrap_or_default();
         if CUDA.iter().any(|start| name.starts_with(start)) {
             let sentence = "CUDA's own libraries come with a base image of `nvidia/cuda` whose tag has `runtime`; `cudnn` in it for cuDNN.";
-            return Cure::Sentence(sentence.to_owned());
+            return StartSuggestion::Sentence(sentence.to_owned());
         }
         if let Some(python) = debian::python(name).filter(|python| !(has_apt(self.scene.files) && debian::has_python(codename, python))) {
-            return Cure::Sentence(format!(
+            return StartSuggestion::Sentence(format!(
                 "Choose a base image with Python {python}, such as `python:{python}-slim`, or set `compile = \"container\"`, which links the Python of the base image."
             ));
         }
         match debian::package(name) {
-            Some(package) => Cure::Package(package),
-            None => Cure::Sentence(format!(
+            Some(package) => StartSuggestion::Package(package),
+            None => StartSuggestion::Sentence(format!(
                 "Bring `{name}` with `copy`, into a folder that `env = {{ LD_LIBRARY_PATH = \"…\" }}` names; list it under `runtime-libs` if something else brings it."
             )),
         }

@@ -14,9 +14,9 @@ use std::collections::VecDeque;
 use super::elf::Elf;
 use super::index::FileIndex;
 use super::loader::{Loader, Object};
-use super::machine::Machine;
+use super::machine::MachineType;
 use super::platform::Platform;
-pub use refusal::{Scene, refusal};
+pub use refusal::{StartCheckContext, refusal};
 
 /// A program of an image.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct Program<'a> {
 
 /// What an image sets for its programs, apart from its files.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting<'a> {
+pub struct RuntimeConfig<'a> {
     /// The platform that it is for.
     pub platform: &'a Platform,
     /// `LD_LIBRARY_PATH`; empty when it is not set.
@@ -42,21 +42,21 @@ pub struct Setting<'a> {
 
 /// Why a program cannot start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
+pub struct StartFailure {
     /// The program's name.
     pub program: String,
     /// What stands in its way.
-    pub what: What,
+    pub what: StartFailureKind,
 }
 
 /// What stands in a program's way, from what decides all to what decides one library. Whoever needs a
 /// library is named when that is not the program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum StartFailureKind {
     /// It is no program; why.
     NotExecutable(String),
     /// It is made for another machine than the image.
-    OtherMachine(Machine),
+    OtherMachine(MachineType),
     /// Its loader is not there, or is one for another machine.
     NoLoader(String),
     /// A library is not where the loader looks.
@@ -91,17 +91,19 @@ pub struct Elsewhere {
 }
 
 /// What stands in the way of a program. No file of the image is looked at for a static one.
-pub fn obstacles(program: Program<'_>, files: &FileIndex, setting: Setting<'_>) -> Vec<Obstacle> {
-    let obstacle = |what| Obstacle { program: program.name.to_owned(), what };
+pub fn obstacles(program: Program<'_>, files: &FileIndex, setting: RuntimeConfig<'_>) -> Vec<StartFailure> {
+    let obstacle = |what| StartFailure { program: program.name.to_owned(), what };
     let elf = program.elf;
-    if Machine::of(setting.platform).is_some_and(|machine| machine != elf.machine) {
-        return vec![obstacle(What::OtherMachine(elf.machine))];
+    if MachineType::of(setting.platform).is_some_and(|machine| machine != elf.machine) {
+        return vec![obstacle(StartFailureKind::OtherMachine(elf.machine))];
     }
     let Some(interpreter) = &elf.interpreter else {
-        let library = || What::NotExecutable("it is a shared library: it needs others and names no loader".to_owned());
+        let library = || StartFailureKind::NotExecutable("it is a shared library: it needs others and names no loader".to_owned());
         return if elf.is_static() { Vec::new() } else { vec![obstacle(library())] };
     };
-    let Some(loader) = Loader::of(elf, files, setting.library_path) else { return vec![obstacle(What::NoLoader(interpreter.clone()))] };
+    let Some(loader) = Loader::of(elf, files, setting.library_path) else {
+        return vec![obstacle(StartFailureKind::NoLoader(interpreter.clone()))];
+    };
     let mut loading = Loading { loader, setting, objects: Vec::new(), obstacles: Vec::new() };
     loading.load(program);
     loading.compare_versions();
@@ -117,10 +119,10 @@ fn comes_with_the_node(name: &str) -> bool {
 /// A program and what the loader adds to it, as far as it gets.
 struct Loading<'a> {
     loader: Loader<'a>,
-    setting: Setting<'a>,
+    setting: RuntimeConfig<'a>,
     /// In the order of loading, each with who needed it first; the program is the first.
     objects: Vec<(Object, usize)>,
-    obstacles: Vec<What>,
+    obstacles: Vec<StartFailureKind>,
 }
 
 impl<'a> Loading<'a> {
@@ -168,7 +170,7 @@ impl<'a> Loading<'a> {
             let is_configured = self.loader.configured().iter().any(|named| named.trim_end_matches('/') == folder);
             Elsewhere { is_configured, path }
         });
-        self.obstacles.push(What::NoLibrary { name: name.to_owned(), needed_by: self.name_of(needing), elsewhere });
+        self.obstacles.push(StartFailureKind::NoLibrary { name: name.to_owned(), needed_by: self.name_of(needing), elsewhere });
     }
 
     fn compare_versions(&mut self) {
@@ -182,7 +184,7 @@ impl<'a> Loading<'a> {
                 let missing: Vec<String> = wanted.iter().filter(|version| !library.versions.contains(version)).cloned().collect();
                 if !missing.is_empty() {
                     let (needed_by, has) = (self.name_of(needing), library.versions.clone());
-                    self.obstacles.push(What::NoVersion { name: name.clone(), needed_by, missing, has });
+                    self.obstacles.push(StartFailureKind::NoVersion { name: name.clone(), needed_by, missing, has });
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use union_build::diag::Code;
 
 use super::cures::cures;
-use super::{Obstacle, What};
+use super::{StartFailure, StartFailureKind};
 use crate::base::error::Error;
 use crate::image::index::FileIndex;
 use crate::image::platform::Platform;
@@ -14,7 +14,7 @@ use crate::image::release::Release;
 
 /// The image that programs cannot start in.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
+pub struct StartCheckContext<'a> {
     /// Its name in the manifest.
     pub image: &'a str,
     /// Its base, as typed.
@@ -31,7 +31,7 @@ pub struct Scene<'a> {
 ///
 /// # Panics
 /// When nothing does.
-pub fn refusal(obstacles: &[Obstacle], scene: Scene<'_>) -> Error {
+pub fn refusal(obstacles: &[StartFailure], scene: StartCheckContext<'_>) -> Error {
     // Codes are in the order of how much each decides.
     let code = obstacles.iter().map(|obstacle| code(&obstacle.what)).min().expect("something stands in the way");
     let release = Release::of(scene.files);
@@ -44,17 +44,17 @@ pub fn refusal(obstacles: &[Obstacle], scene: Scene<'_>) -> Error {
     if cures.is_empty() { error } else { error.help(cures.join("\n")) }
 }
 
-fn code(what: &What) -> Code {
+fn code(what: &StartFailureKind) -> Code {
     match what {
-        What::NotExecutable(_) => Code::NotExecutable,
-        What::OtherMachine(_) => Code::MachineMismatch,
-        What::NoLoader(_) => Code::LoaderMissing,
-        What::NoLibrary { .. } => Code::LibraryMissing,
-        What::NoVersion { .. } => Code::LibraryTooOld,
+        StartFailureKind::NotExecutable(_) => Code::NotExecutable,
+        StartFailureKind::OtherMachine(_) => Code::MachineMismatch,
+        StartFailureKind::NoLoader(_) => Code::LoaderMissing,
+        StartFailureKind::NoLibrary { .. } => Code::LibraryMissing,
+        StartFailureKind::NoVersion { .. } => Code::LibraryTooOld,
     }
 }
 
-fn programs(obstacles: &[Obstacle]) -> String {
+fn programs(obstacles: &[StartFailure]) -> String {
     let mut names: Vec<&str> = obstacles.iter().map(|obstacle| obstacle.program.as_str()).collect();
     names.dedup();
     listed(&names)
@@ -70,25 +70,27 @@ pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
 }
 
 /// A line for each thing that is wrong; one that several programs meet is said once.
-fn causes(obstacles: &[Obstacle], platform: &Platform) -> Vec<String> {
+fn causes(obstacles: &[StartFailure], platform: &Platform) -> Vec<String> {
     let mut causes = Vec::new();
     let mut missing = BTreeMap::<&str, Vec<&str>>::new();
-    for Obstacle { program, what } in obstacles {
+    for StartFailure { program, what } in obstacles {
         let by = |needed_by: &Option<String>| format!("`{}`", needed_by.as_ref().unwrap_or(program));
         causes.extend(match what {
-            What::NotExecutable(why) => Some(format!("`{program}` is no program for Linux: {why}")),
-            What::OtherMachine(machine) => Some(format!("`{program}` is made for {machine}, and the image for {platform}")),
-            What::NoLoader(path) => Some(format!("there is no `{path}`, the loader that `{program}` asks for")),
-            What::NoLibrary { name, needed_by, .. } => {
+            StartFailureKind::NotExecutable(why) => Some(format!("`{program}` is no program for Linux: {why}")),
+            StartFailureKind::OtherMachine(machine) => Some(format!("`{program}` is made for {machine}, and the image for {platform}")),
+            StartFailureKind::NoLoader(path) => Some(format!("there is no `{path}`, the loader that `{program}` asks for")),
+            StartFailureKind::NoLibrary { name, needed_by, .. } => {
                 missing.entry(name).or_default().push(needed_by.as_ref().unwrap_or(program));
                 None
             }
-            What::NoVersion { name, needed_by, missing, has } => Some(format!("{} {}", by(needed_by), too_old(name, missing, has))),
+            StartFailureKind::NoVersion { name, needed_by, missing, has } => {
+                Some(format!("{} {}", by(needed_by), too_old(name, missing, has)))
+            }
         });
     }
     let places = |name: &str| {
         obstacles.iter().find_map(|obstacle| match &obstacle.what {
-            What::NoLibrary { name: other, elsewhere: Some(elsewhere), .. } if other == name => Some(elsewhere.path.clone()),
+            StartFailureKind::NoLibrary { name: other, elsewhere: Some(elsewhere), .. } if other == name => Some(elsewhere.path.clone()),
             _ => None,
         })
     };

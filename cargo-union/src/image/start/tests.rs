@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::image::index::Node;
+use crate::image::index::FsEntry;
 use crate::image::loader::tests::{debian, elf, image, library, link, text};
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -21,29 +21,29 @@ fn versions(elf: Elf, library: &str, versions: &[&str]) -> Elf {
     Elf { versions_needed: [(library.to_owned(), versions)].into(), ..elf }
 }
 
-fn having(soname: &str, versions: &[&str]) -> Node {
+fn having(soname: &str, versions: &[&str]) -> FsEntry {
     let versions = versions.iter().map(|version| (*version).to_owned()).collect();
     library(Elf { soname: Some(soname.to_owned()), versions, ..elf(None) })
 }
 
-fn verdict(elf: &Elf, files: &FileIndex, library_path: &str, runtime_libs: &[&str]) -> Vec<What> {
+fn verdict(elf: &Elf, files: &FileIndex, library_path: &str, runtime_libs: &[&str]) -> Vec<StartFailureKind> {
     let platform = "linux/amd64".parse().unwrap();
-    let setting = Setting { platform: &platform, library_path, runtime_libs };
+    let setting = RuntimeConfig { platform: &platform, library_path, runtime_libs };
     let found = obstacles(Program { name: "hello", path: "/union/bin/hello", elf }, files, setting);
     found.into_iter().map(|obstacle| obstacle.what).collect()
 }
 
-fn missing(name: &str, needed_by: Option<&str>) -> What {
-    What::NoLibrary { name: name.to_owned(), needed_by: needed_by.map(str::to_owned), elsewhere: None }
+fn missing(name: &str, needed_by: Option<&str>) -> StartFailureKind {
+    StartFailureKind::NoLibrary { name: name.to_owned(), needed_by: needed_by.map(str::to_owned), elsewhere: None }
 }
 
 /// Debian with a C library and one that needs another.
-fn base(more: &[(&str, Node)]) -> FileIndex {
+fn base(more: &[(&str, FsEntry)]) -> FileIndex {
     let own = [
         ("usr/lib/x86_64-linux-gnu/libc.so.6", having("libc.so.6", &["GLIBC_2.2.5", "GLIBC_2.9", "GLIBC_2.31"])),
         ("etc/os-release", text(OS)),
-        ("usr/bin/apt-get", Node::File(None)),
-        ("var/lib/dpkg/status", Node::File(None)),
+        ("usr/bin/apt-get", FsEntry::File(None)),
+        ("var/lib/dpkg/status", FsEntry::File(None)),
     ];
     debian(&own.into_iter().chain(more.iter().cloned()).collect::<Vec<_>>())
 }
@@ -67,7 +67,7 @@ fn what_is_loaded_already_is_not_looked_for_again() {
     let what = verdict(&own(&["libouter.so.1"]), &files, "", &[]);
     let elsewhere = Some(Elsewhere { path: "/opt/libinner.so.1".to_owned(), is_configured: false });
     let (name, needed_by) = ("libinner.so.1".to_owned(), Some("libouter.so.1".to_owned()));
-    assert_eq!(what, [What::NoLibrary { name, needed_by, elsewhere }]);
+    assert_eq!(what, [StartFailureKind::NoLibrary { name, needed_by, elsewhere }]);
 }
 
 #[test]
@@ -82,18 +82,18 @@ fn the_loader_is_a_library_too_and_libraries_may_need_one_another() {
 fn versions_that_a_library_does_not_have_are_an_obstacle() {
     let wanted = versions(program(&["libc.so.6"]), "libc.so.6", &["GLIBC_2.9", "GLIBC_2.34"]);
     let found = verdict(&wanted, &base(&[]), "", &[]);
-    let What::NoVersion { name, needed_by, missing, has } = &found[0] else { panic!("{found:?}") };
+    let StartFailureKind::NoVersion { name, needed_by, missing, has } = &found[0] else { panic!("{found:?}") };
     assert_eq!((name.as_str(), needed_by, &missing[..], has.len()), ("libc.so.6", &None, &["GLIBC_2.34".to_owned()][..], 3));
     let library_wants = library(versions(needing(&["libc.so.6"], None), "libc.so.6", &["GLIBC_2.36"]));
     let found = verdict(&program(&["libnew.so.1"]), &base(&[("usr/lib/libnew.so.1", library_wants)]), "", &[]);
-    assert!(matches!(&found[0], What::NoVersion { needed_by: Some(by), .. } if by == "libnew.so.1"), "{found:?}");
+    assert!(matches!(&found[0], StartFailureKind::NoVersion { needed_by: Some(by), .. } if by == "libnew.so.1"), "{found:?}");
 }
 
 #[test]
 fn a_library_without_versions_has_none_of_them() {
     let wanted = versions(program(&["libold.so.1"]), "libold.so.1", &["OLD_2"]);
     let found = verdict(&wanted, &base(&[("usr/lib/libold.so.1", having("libold.so.1", &[]))]), "", &[]);
-    assert!(matches!(&found[..], [What::NoVersion { has, .. }] if has.is_empty()), "{found:?}");
+    assert!(matches!(&found[..], [StartFailureKind::NoVersion { has, .. }] if has.is_empty()), "{found:?}");
 }
 
 #[test]
@@ -112,17 +112,17 @@ fn what_the_node_or_the_spec_promises_may_be_absent_and_cuda_s_own_libraries_may
 
 #[test]
 fn a_program_for_another_machine_is_refused_and_a_static_one_as_well() {
-    let arm = crate::image::machine::Machine::of(&"linux/arm64".parse().unwrap()).unwrap();
+    let arm = crate::image::machine::MachineType::of(&"linux/arm64".parse().unwrap()).unwrap();
     for elf in [program(&["libc.so.6"]), needing(&[], None)] {
-        assert_eq!(verdict(&Elf { machine: arm, ..elf }, &base(&[]), "", &[]), [What::OtherMachine(arm)]);
+        assert_eq!(verdict(&Elf { machine: arm, ..elf }, &base(&[]), "", &[]), [StartFailureKind::OtherMachine(arm)]);
     }
 }
 
 #[test]
 fn static_programs_start_anywhere_and_libraries_nowhere() {
     assert_eq!(verdict(&needing(&[], None), &FileIndex::default(), "", &[]), []);
-    assert!(matches!(verdict(&needing(&["libc.so.6"], None), &base(&[]), "", &[])[..], [What::NotExecutable(_)]));
-    assert_eq!(verdict(&program(&[]), &FileIndex::default(), "", &[]), [What::NoLoader(LOADER.to_owned())]);
+    assert!(matches!(verdict(&needing(&["libc.so.6"], None), &base(&[]), "", &[])[..], [StartFailureKind::NotExecutable(_)]));
+    assert_eq!(verdict(&program(&[]), &FileIndex::default(), "", &[]), [StartFailureKind::NoLoader(LOADER.to_owned())]);
 }
 
 #[test]
@@ -138,9 +138,9 @@ fn the_reduced_files_give_the_same_verdict() {
 /// What a user reads: the message, its causes and the help.
 fn told(programs: &[(&str, Elf)], files: &FileIndex, base: &str, has_packages: bool) -> String {
     let platform = "linux/amd64".parse().unwrap();
-    let setting = Setting { platform: &platform, library_path: "", runtime_libs: &[] };
+    let setting = RuntimeConfig { platform: &platform, library_path: "", runtime_libs: &[] };
     let found = programs.iter().flat_map(|(name, elf)| obstacles(Program { name, path: "/union/bin/x", elf }, files, setting));
-    let error = refusal(&found.collect::<Vec<_>>(), Scene { image: "default", base, platform: &platform, files, has_packages });
+    let error = refusal(&found.collect::<Vec<_>>(), StartCheckContext { image: "default", base, platform: &platform, files, has_packages });
     format!("{} {}\nhelp: {}", error.code(), error.chain().join("\n"), error.advice())
 }
 
@@ -257,11 +257,11 @@ fn a_library_where_the_loader_does_not_look_is_pointed_at() {
 
 #[test]
 fn what_decides_most_gives_the_code() {
-    let script = Obstacle { program: "a".to_owned(), what: What::NotExecutable("it is not an ELF file".to_owned()) };
-    let arm = crate::image::machine::Machine::of(&"linux/arm64".parse().unwrap()).unwrap();
-    let other = Obstacle { program: "b".to_owned(), what: What::OtherMachine(arm) };
+    let script = StartFailure { program: "a".to_owned(), what: StartFailureKind::NotExecutable("it is not an ELF file".to_owned()) };
+    let arm = crate::image::machine::MachineType::of(&"linux/arm64".parse().unwrap()).unwrap();
+    let other = StartFailure { program: "b".to_owned(), what: StartFailureKind::OtherMachine(arm) };
     let (platform, files) = ("linux/amd64".parse().unwrap(), base(&[]));
-    let scene = Scene { image: "default", base: "debian", platform: &platform, files: &files, has_packages: false };
+    let scene = StartCheckContext { image: "default", base: "debian", platform: &platform, files: &files, has_packages: false };
     let error = refusal(&[other.clone(), script], scene);
     assert_eq!(error.code(), union_build::diag::Code::NotExecutable);
     let error = refusal(&[other], scene);

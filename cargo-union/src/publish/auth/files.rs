@@ -16,18 +16,18 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use union_build::diag::Code;
 
-use super::Login;
+use super::RegistryLogin;
 use crate::base::fs::unreadable;
 use crate::base::secret::Secret;
 use crate::http::fault::clean;
-use crate::publish::failure::Failure;
+use crate::publish::failure::RegistryFailure;
 
 /// The longest config that is read.
 const LONGEST: u64 = 16 << 20;
 
 /// A place where logins may be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum CredentialFile {
     /// A file that a setting names.
     Named {
         /// The file.
@@ -54,9 +54,9 @@ pub enum Source {
 
 /// What a config says about a repository.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum CredentialEntry {
     /// A login.
-    Login(Login),
+    Login(RegistryLogin),
     /// Ask this helper, under this name.
     Helper {
         /// `docker-credential-<program>`.
@@ -70,7 +70,7 @@ pub(super) enum Entry {
 
 /// What a source holds. No `Debug`: these are secrets.
 #[derive(Default)]
-pub(super) struct Config {
+pub(super) struct DockerConfig {
     auths: Map<String, Value>,
     helpers: Map<String, Value>,
     store: Option<String>,
@@ -80,14 +80,14 @@ pub(super) struct Config {
 
 /// A source that cannot be used.
 #[derive(Debug)]
-pub(super) struct Unread {
+pub(super) struct UnreadableFile {
     /// What is wrong with it.
-    pub(super) failure: Failure,
+    pub(super) failure: RegistryFailure,
     /// Whether that is an error, and not a warning.
     pub(super) is_error: bool,
 }
 
-impl Source {
+impl CredentialFile {
     /// Whether the user named it, so that what is wrong with it is an error.
     pub(super) fn is_named(&self) -> bool {
         matches!(self, Self::Named { .. })
@@ -97,8 +97,8 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(&self) -> Result<Option<Config>, Unread> {
-        let unread = |failure, is_error| Unread { failure, is_error };
+    pub(super) fn read(&self) -> Result<Option<DockerConfig>, UnreadableFile> {
+        let unread = |failure, is_error| UnreadableFile { failure, is_error };
         let text = match self {
             Self::Variable { text, .. } => Some(text.reveal().clone()),
             Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) | Self::Named { path, .. } => {
@@ -107,20 +107,20 @@ impl Source {
         };
         match (text, self) {
             (Some(text), _) => self.parse(&text).map(Some).map_err(|why| {
-                let failure = Failure::new(Code::CredentialsInvalid, format!("{self} is not a Docker config.json: {why}"));
+                let failure = RegistryFailure::new(Code::CredentialsInvalid, format!("{self} is not a Docker config.json: {why}"));
                 unread(failure.help(format!("Correct or remove {self}.")), self.is_named())
             }),
             (None, Self::Named { path, setting, required }) => {
                 let cause = format!("`{}`, which `{setting}` names, does not exist", path.display());
-                Err(unread(Failure::new(Code::CredentialsInvalid, cause), *required))
+                Err(unread(RegistryFailure::new(Code::CredentialsInvalid, cause), *required))
             }
             (None, _) => Ok(None),
         }
     }
 
-    fn parse(&self, text: &str) -> Result<Config, String> {
+    fn parse(&self, text: &str) -> Result<DockerConfig, String> {
         if text.trim().is_empty() {
-            return Ok(Config::default());
+            return Ok(DockerConfig::default());
         }
         // As Docker does: the first value counts, whatever stands behind it.
         let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
@@ -128,7 +128,7 @@ impl Source {
         let place = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
         let document = object("the document", first.transpose().map_err(place)?.as_ref())?;
         if matches!(self, Self::Legacy(_)) {
-            return Ok(Config { auths: document, ..Config::default() });
+            return Ok(DockerConfig { auths: document, ..DockerConfig::default() });
         }
         let store = match field(&document, "credsStore") {
             None => None,
@@ -138,11 +138,11 @@ impl Source {
         let auths = object("`auths`", field(&document, "auths"))?;
         let helpers = object("`credHelpers`", field(&document, "credHelpers"))?;
         let serves_whole_hosts = matches!(self, Self::Docker(_) | Self::Variable { .. });
-        Ok(Config { auths, helpers, store: store.filter(|store| !store.is_empty()), serves_whole_hosts })
+        Ok(DockerConfig { auths, helpers, store: store.filter(|store| !store.is_empty()), serves_whole_hosts })
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CredentialFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named { path, .. } | Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) => write!(f, "`{}`", path.display()),
@@ -151,11 +151,11 @@ impl fmt::Display for Source {
     }
 }
 
-impl Config {
+impl DockerConfig {
     /// What it says about a repository, in the order in which it is to be tried: helpers of the registry
     /// as Docker and podman do, then logins for the longest path first, and the store of everything.
     /// In Docker's files, a login for another path of the registry comes last: Docker cuts paths off.
-    pub(super) fn entries(&self, registry: &str, path: &str) -> Vec<Entry> {
+    pub(super) fn entries(&self, registry: &str, path: &str) -> Vec<CredentialEntry> {
         let names = names(registry, path);
         let mut entries = Vec::new();
         for name in &names {
@@ -164,15 +164,18 @@ impl Config {
         for name in &names {
             entries.extend(self.auths.iter().filter(|(key, _)| normal(key) == *name).filter_map(|(key, auth)| login(key, auth)));
         }
-        entries
-            .extend(self.store.as_ref().map(|program| Entry::Helper { program: program.clone(), server: store_name(registry).to_owned() }));
+        entries.extend(
+            self.store
+                .as_ref()
+                .map(|program| CredentialEntry::Helper { program: program.clone(), server: store_name(registry).to_owned() }),
+        );
         let host = normal(registry);
         let elsewhere = |key: &str| {
             let key = normal(key);
             self.serves_whole_hosts && key.split('/').next() == Some(&*host) && !names.contains(&key)
         };
         let others = self.auths.iter().filter(|(key, _)| elsewhere(key)).filter_map(|(key, auth)| login(key, auth));
-        entries.extend(others.filter(|entry| matches!(entry, Entry::Login(_))));
+        entries.extend(others.filter(|entry| matches!(entry, CredentialEntry::Login(_))));
         entries
     }
 }
@@ -205,18 +208,18 @@ pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'
     object.get(name).or_else(any_case).filter(|value| !value.is_null())
 }
 
-fn helper(key: &str, program: &Value) -> Option<Entry> {
+fn helper(key: &str, program: &Value) -> Option<CredentialEntry> {
     match program {
         Value::Null => None,
         Value::String(program) if program.is_empty() => None,
-        Value::String(program) => Some(Entry::Helper { program: program.clone(), server: key.to_owned() }),
-        _ => Some(Entry::Unusable(format!("the helper for `{}` is not the name of a program", clean(key)))),
+        Value::String(program) => Some(CredentialEntry::Helper { program: program.clone(), server: key.to_owned() }),
+        _ => Some(CredentialEntry::Unusable(format!("the helper for `{}` is not the name of a program", clean(key)))),
     }
 }
 
 /// The login of an entry; `None` when it has none, as where a helper keeps it.
-fn login(key: &str, auth: &Value) -> Option<Entry> {
-    let unusable = |why: &str| Some(Entry::Unusable(format!("the login for `{}` {why}", clean(key))));
+fn login(key: &str, auth: &Value) -> Option<CredentialEntry> {
+    let unusable = |why: &str| Some(CredentialEntry::Unusable(format!("the login for `{}` {why}", clean(key))));
     let auth = match auth {
         Value::Null => return None,
         Value::Object(auth) => auth,
@@ -231,14 +234,14 @@ fn login(key: &str, auth: &Value) -> Option<Entry> {
         };
     }
     match texts {
-        [Some(token), ..] => Some(Entry::Login(Login::Identity(Secret::new(token.to_owned())))),
-        [None, Some(token), ..] => Some(Entry::Login(Login::Bearer(Secret::new(token.to_owned())))),
+        [Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Identity(Secret::new(token.to_owned())))),
+        [None, Some(token), ..] => Some(CredentialEntry::Login(RegistryLogin::Bearer(Secret::new(token.to_owned())))),
         [None, None, Some(encoded), ..] => match decode(encoded) {
-            Some(login) => Some(Entry::Login(login)),
+            Some(login) => Some(CredentialEntry::Login(login)),
             None => unusable("is not base64 of `user:password`"),
         },
         [.., Some(user), Some(password)] => {
-            Some(Entry::Login(Login::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) }))
+            Some(CredentialEntry::Login(RegistryLogin::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) }))
         }
         _ => None,
     }
@@ -271,14 +274,14 @@ fn store_name(registry: &str) -> &str {
     if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 
-fn decode(encoded: &str) -> Option<Login> {
+fn decode(encoded: &str) -> Option<RegistryLogin> {
     let engine = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
     // `base64` breaks lines, and Go reads over their ends.
     let encoded: String = encoded.split_ascii_whitespace().collect();
     let text = String::from_utf8(engine.decode(encoded).ok()?).ok()?;
     let (user, password) = text.split_once(':').filter(|(user, _)| !user.is_empty())?;
     // Docker once padded passwords with zeros.
-    Some(Login::Password { user: user.to_owned(), password: Secret::new(password.trim_matches('\0').to_owned()) })
+    Some(RegistryLogin::Password { user: user.to_owned(), password: Secret::new(password.trim_matches('\0').to_owned()) })
 }
 
 #[cfg(test)]
@@ -289,15 +292,15 @@ mod tests {
     use super::*;
 
     /// Docker's file with a text, and what is to be kept for as long as it is read.
-    fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, Source) {
+    fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, CredentialFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         std::fs::write(&path, text).unwrap();
-        (folder, Source::Docker(path))
+        (folder, CredentialFile::Docker(path))
     }
 
-    fn variable(text: &str) -> Source {
-        Source::Variable { name: "DOCKER_AUTH_CONFIG", text: Secret::new(text.to_owned()) }
+    fn variable(text: &str) -> CredentialFile {
+        CredentialFile::Variable { name: "DOCKER_AUTH_CONFIG", text: Secret::new(text.to_owned()) }
     }
 
     fn entries(text: &str, registry: &str, path: &str) -> Vec<String> {
@@ -305,13 +308,13 @@ mod tests {
         config.entries(registry, path).into_iter().map(shown).collect()
     }
 
-    fn shown(entry: Entry) -> String {
+    fn shown(entry: CredentialEntry) -> String {
         match entry {
-            Entry::Login(Login::Password { user, password }) => format!("{user}:{}", password.reveal()),
-            Entry::Login(Login::Identity(token)) => format!("token {}", token.reveal()),
-            Entry::Login(Login::Bearer(token)) => format!("bearer {}", token.reveal()),
-            Entry::Helper { program, server } => format!("ask {program} for {server}"),
-            Entry::Unusable(why) => why,
+            CredentialEntry::Login(RegistryLogin::Password { user, password }) => format!("{user}:{}", password.reveal()),
+            CredentialEntry::Login(RegistryLogin::Identity(token)) => format!("token {}", token.reveal()),
+            CredentialEntry::Login(RegistryLogin::Bearer(token)) => format!("bearer {}", token.reveal()),
+            CredentialEntry::Helper { program, server } => format!("ask {program} for {server}"),
+            CredentialEntry::Unusable(why) => why,
         }
     }
 
@@ -336,8 +339,8 @@ mod tests {
     fn a_login_of_another_path_serves_the_whole_host_in_dockers_file_only() {
         let text = r#"{"auths": {"quay.io/acme": {"auth": "YWNtZTox"}}, "credsStore": "desktop"}"#;
         assert_eq!(entries(text, "quay.io", "other"), ["ask desktop for quay.io", "acme:1"]);
-        let (_folder, Source::Docker(path)) = file(text) else { unreachable!() };
-        let podman = Source::Podman(path).read().unwrap().unwrap();
+        let (_folder, CredentialFile::Docker(path)) = file(text) else { unreachable!() };
+        let podman = CredentialFile::Podman(path).read().unwrap().unwrap();
         assert_eq!(podman.entries("quay.io", "other").len(), 1);
     }
 
@@ -398,19 +401,21 @@ mod tests {
 
     #[test]
     fn a_file_of_before_docker_had_a_folder_is_read() {
-        let (_folder, Source::Docker(path)) = file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#) else { unreachable!() };
-        let config = Source::Legacy(path).read().unwrap().unwrap();
+        let (_folder, CredentialFile::Docker(path)) = file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#) else {
+            unreachable!()
+        };
+        let config = CredentialFile::Legacy(path).read().unwrap().unwrap();
         assert_eq!(config.entries("a.io", "x").into_iter().map(shown).collect::<Vec<_>>(), ["u:p"]);
     }
 
     #[test]
     fn a_file_that_is_not_there_is_no_file_and_one_that_cannot_be_read_is_named() {
-        let (folder, Source::Docker(path)) = file("{}") else { unreachable!() };
-        assert!(Source::Docker(path.join("config.json")).read().unwrap().is_none());
-        assert!(Source::Docker(folder.path().join("none")).read().unwrap().is_none());
-        let unread = Source::Docker(folder.path().to_owned()).read().err().unwrap();
+        let (folder, CredentialFile::Docker(path)) = file("{}") else { unreachable!() };
+        assert!(CredentialFile::Docker(path.join("config.json")).read().unwrap().is_none());
+        assert!(CredentialFile::Docker(folder.path().join("none")).read().unwrap().is_none());
+        let unread = CredentialFile::Docker(folder.path().to_owned()).read().err().unwrap();
         assert_eq!((unread.failure.code, unread.is_error), (Code::FileUnreadable, false));
-        let named = Source::Named { path: folder.path().join("none"), setting: "registry-config", required: true };
+        let named = CredentialFile::Named { path: folder.path().join("none"), setting: "registry-config", required: true };
         let unread = named.read().err().unwrap();
         assert_eq!((unread.failure.code, unread.is_error), (Code::CredentialsInvalid, true));
         assert!(unread.failure.cause.contains("registry-config"), "{unread:?}");
@@ -480,7 +485,7 @@ mod tests {
         #[test]
         fn any_text_and_any_json_is_read_or_refused(text in ".{0,40}", document in json(), path in "[a-z/]{0,12}") {
             for text in [text, document.to_string()] {
-                for source in [variable(&text), Source::Variable { name: "X", text: Secret::new(format!("{{\"auths\":{text}}}")) }] {
+                for source in [variable(&text), CredentialFile::Variable { name: "X", text: Secret::new(format!("{{\"auths\":{text}}}")) }] {
                     if let Ok(Some(config)) = source.read() {
                         config.entries("a.io", &path);
                         config.entries("docker.io", &path);

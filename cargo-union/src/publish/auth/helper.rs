@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Login;
+use super::RegistryLogin;
 use super::files::field;
 use crate::base::error::Error;
 use crate::base::process::{Bounded, Command, Environment};
@@ -21,14 +21,14 @@ const LONGEST: usize = 1 << 20;
 
 /// Where helpers are looked for, and how long they may take.
 #[derive(Clone, Debug)]
-pub struct Helpers {
+pub struct CredentialHelpers {
     /// Where they are looked for instead of the PATH.
     pub search_path: Option<OsString>,
     /// How long one may take.
     pub patience: Duration,
 }
 
-impl Default for Helpers {
+impl Default for CredentialHelpers {
     fn default() -> Self {
         Self { search_path: None, patience: PATIENCE }
     }
@@ -39,12 +39,12 @@ pub(super) fn program(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
-impl Helpers {
+impl CredentialHelpers {
     /// Asks a helper for the login of a server; `None` when it has none.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence about it.
-    pub(super) async fn ask(&self, name: &str, server: &str) -> Result<Option<Login>, String> {
+    pub(super) async fn ask(&self, name: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
         // A name is no path: a config.json must not start just any program.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
             return Err("has a name that no helper has".to_owned());
@@ -101,7 +101,7 @@ fn explanation(text: &[u8]) -> Option<String> {
 }
 
 /// The login of an answer, which may be empty; `None` when it is no answer. Notices may stand about it.
-fn login(answer: &[u8]) -> Option<Option<Login>> {
+fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
     let start = answer.iter().position(|byte| *byte == b'{')?;
     let mut values = serde_json::Deserializer::from_slice(answer.get(start..)?).into_iter::<Map<String, Value>>();
     let answer = values.next()?.ok()?;
@@ -113,8 +113,8 @@ fn login(answer: &[u8]) -> Option<Option<Login>> {
     let (user, secret) = (text("Username")?, Secret::new(text("Secret")?));
     Some(match user.as_str() {
         _ if secret.reveal().is_empty() => None,
-        "<token>" => Some(Login::Identity(secret)),
-        _ => Some(Login::Password { user, password: secret }),
+        "<token>" => Some(RegistryLogin::Identity(secret)),
+        _ => Some(RegistryLogin::Password { user, password: secret }),
     })
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<Login>, String> {
+    async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<RegistryLogin>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker-credential-test");
         // Written by another process: a file that this one has had open for writing cannot be started
@@ -134,31 +134,31 @@ mod tests {
         let written = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().await.unwrap();
         assert!(written.success());
         let search_path = Some(format!("{}:/usr/bin:/bin", folder.path().display()).into());
-        Helpers { search_path, patience }.ask("test", "ghcr.io").await
+        CredentialHelpers { search_path, patience }.ask("test", "ghcr.io").await
     }
 
-    async fn ask_script(script: &str) -> Result<Option<Login>, String> {
+    async fn ask_script(script: &str) -> Result<Option<RegistryLogin>, String> {
         ask_script_for(script, PATIENCE).await
     }
 
     #[tokio::test]
     async fn a_helper_is_asked_for_the_server_on_its_input() {
         let login = ask_script(r#"test "$1" = get && printf '{"Username":"%s","Secret":"s3cret"}' "$(cat)""#).await.unwrap().unwrap();
-        assert!(matches!(&login, Login::Password { user, password } if user == "ghcr.io" && password.reveal() == "s3cret"));
+        assert!(matches!(&login, RegistryLogin::Password { user, password } if user == "ghcr.io" && password.reveal() == "s3cret"));
         assert!(!format!("{login:?}").contains("s3cret"));
     }
 
     #[tokio::test]
     async fn a_token_is_an_identity() {
         let login = ask_script(r#"echo '{"Username":"<token>","Secret":"abc"}'"#).await.unwrap().unwrap();
-        assert!(matches!(login, Login::Identity(token) if token.reveal() == "abc"));
+        assert!(matches!(login, RegistryLogin::Identity(token) if token.reveal() == "abc"));
     }
 
     #[tokio::test]
     async fn notices_about_an_answer_and_names_in_any_case_are_read() {
         let notices = r#"echo "An update is available" >&2; echo "Updating"; echo '{"username":"me","secret":"abc"}'; echo "Bye {""#;
         let login = ask_script(notices).await.unwrap().unwrap();
-        assert!(matches!(login, Login::Password { user, password } if user == "me" && password.reveal() == "abc"));
+        assert!(matches!(login, RegistryLogin::Password { user, password } if user == "me" && password.reveal() == "abc"));
     }
 
     #[tokio::test]
@@ -211,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_helper_and_one_with_a_path_for_a_name_are_refused() {
-        let helpers = Helpers::default();
+        let helpers = CredentialHelpers::default();
         assert_eq!(helpers.ask("no-such-helper", "ghcr.io").await.unwrap_err(), "is not on the PATH");
         for name in ["../../bin/sh", "", "a b", "a\0b"] {
             assert_eq!(helpers.ask(name, "ghcr.io").await.unwrap_err(), "has a name that no helper has");

@@ -12,30 +12,30 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use union_build::diag::Code;
 
 use super::Reporter;
-use super::failure::Failure;
+use super::failure::RegistryFailure;
 use crate::http::fault::clean;
 use crate::http::{Transport, credential};
-use crate::image::Login;
+use crate::image::RegistryLogin;
 
 mod challenge;
 mod files;
 mod helper;
 mod token;
 
-pub use files::Source;
-pub use helper::Helpers;
+pub use files::CredentialFile;
+pub use helper::CredentialHelpers;
 
 use challenge::Challenge;
-use files::{Config, Entry};
-use token::Token;
+use files::{CredentialEntry, DockerConfig};
+use token::BearerToken;
 
 /// Where logins may be.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub struct Keychain {
     /// In the order in which they are looked into.
-    pub list: Vec<Source>,
+    pub list: Vec<CredentialFile>,
     /// The helpers that they name.
-    pub helpers: Helpers,
+    pub helpers: CredentialHelpers,
 }
 
 /// What a token has to allow.
@@ -69,7 +69,7 @@ impl Scopes {
 
 /// Meets what registries ask for, and remembers it.
 pub(crate) struct Authenticator {
-    sources: Sources,
+    sources: Keychain,
     reporter: Arc<dyn Reporter>,
     configs: OnceCell<Configs>,
     /// By registry.
@@ -85,36 +85,36 @@ pub(crate) struct Authenticator {
 }
 
 /// The search for a login: done once, however many wait for it.
-type Search = Arc<OnceCell<Looked>>;
+type Search = Arc<OnceCell<KeychainLookup>>;
 /// What a helper says of a server: asked once, however many repositories the server has.
-type Answer = Arc<OnceCell<Result<Option<Login>, String>>>;
+type Answer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
 /// A token; locked while it is fetched.
-type Slot = Arc<AsyncMutex<Option<Token>>>;
+type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
 
 /// The sources that could be read, and what is wrong with the others.
 #[derive(Default)]
 struct Configs {
-    read: Vec<(Source, Config)>,
+    read: Vec<(CredentialFile, DockerConfig)>,
     troubles: Vec<String>,
 }
 
 /// The end of a search.
 #[derive(Clone, Debug, Default)]
-struct Looked {
-    found: Option<Found>,
+struct KeychainLookup {
+    found: Option<FoundCredentials>,
     /// What could not be used on the way.
     troubles: Vec<String>,
 }
 
 /// A login and where it was found.
 #[derive(Clone, Debug)]
-struct Found {
-    login: Login,
+struct FoundCredentials {
+    login: RegistryLogin,
     source: String,
 }
 
 impl Authenticator {
-    pub(crate) fn new(sources: Sources, reporter: Arc<dyn Reporter>) -> Self {
+    pub(crate) fn new(sources: Keychain, reporter: Arc<dyn Reporter>) -> Self {
         Self {
             sources,
             reporter,
@@ -134,7 +134,7 @@ impl Authenticator {
         registry: &str,
         path: &str,
         scopes: &Scopes,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Option<HeaderValue>, RegistryFailure> {
         let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(registry).cloned();
         match known {
             Some(challenge) => self.meet(transport, registry, path, scopes, &challenge, None).await,
@@ -150,7 +150,7 @@ impl Authenticator {
         scopes: &Scopes,
         refusal: &HeaderMap,
         sent: Option<&HeaderValue>,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Option<HeaderValue>, RegistryFailure> {
         let Some(challenge) = Challenge::of(refusal) else { return Ok(None) };
         self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), challenge.clone());
         let header = self.meet(transport, registry, path, scopes, &challenge, sent).await?;
@@ -158,7 +158,7 @@ impl Authenticator {
     }
 
     /// The login for a repository, for somebody who asks its registry in our place.
-    pub(crate) async fn login_for(&self, registry: &str, path: &str) -> Result<Option<Login>, Failure> {
+    pub(crate) async fn login_for(&self, registry: &str, path: &str) -> Result<Option<RegistryLogin>, RegistryFailure> {
         Ok(self.login(registry, path).await?.found.map(|found| found.login))
     }
 
@@ -168,15 +168,15 @@ impl Authenticator {
     }
 
     /// Adds to a denial which login was used, or why there was none.
-    pub(crate) fn explained(&self, mut denial: Failure, registry: &str, path: &str) -> Failure {
-        let Looked { found, troubles } = self.looked(registry, path);
+    pub(crate) fn explained(&self, mut denial: RegistryFailure, registry: &str, path: &str) -> RegistryFailure {
+        let KeychainLookup { found, troubles } = self.looked(registry, path);
         let command = if registry == "docker.io" { "docker login".to_owned() } else { format!("docker login {registry}") };
         for trouble in &troubles {
             denial.cause.push_str("; ");
             denial.cause.push_str(trouble);
         }
         denial.help(match found {
-            Some(Found { source, .. }) => {
+            Some(FoundCredentials { source, .. }) => {
                 format!("The login from {source} was not enough: ask for access, or log in again with `{command}`.")
             }
             None if troubles.is_empty() => format!("No login for {registry} was found: log in with `{command}`."),
@@ -184,7 +184,7 @@ impl Authenticator {
         })
     }
 
-    fn looked(&self, registry: &str, path: &str) -> Looked {
+    fn looked(&self, registry: &str, path: &str) -> KeychainLookup {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         let search = logins.get(&(registry.to_owned(), path.to_owned()));
         search.and_then(|search| search.get()).cloned().unwrap_or_default()
@@ -198,10 +198,10 @@ impl Authenticator {
         scopes: &Scopes,
         challenge: &Challenge,
         refused: Option<&HeaderValue>,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Option<HeaderValue>, RegistryFailure> {
         let looked = self.login(registry, path).await?;
         let login = looked.found.as_ref().map(|found| &found.login);
-        if let Some(Login::Bearer(token)) = login {
+        if let Some(RegistryLogin::Bearer(token)) = login {
             return Ok(credential("Bearer", token.reveal()));
         }
         let Challenge::Bearer { realm, service, scopes: asked } = challenge else { return Ok(login.and_then(token::basic)) };
@@ -209,13 +209,13 @@ impl Authenticator {
         let place = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         // Held while the token is fetched: others who want the same wait for it.
         let mut token = place.lock().await;
-        let bearer = |token: &Token| credential("Bearer", token.bearer.reveal());
+        let bearer = |token: &BearerToken| credential("Bearer", token.bearer.reveal());
         let usable = token.as_ref().filter(|token| token.is_fresh()).and_then(bearer).filter(|header| Some(header) != refused);
         if usable.is_some() {
             return Ok(usable);
         }
         let scopes = &scopes.with(asked);
-        let request = token::Request { registry, realm, service: service.as_deref(), scopes, login };
+        let request = token::TokenRequest { registry, realm, service: service.as_deref(), scopes, login };
         let fresh = request.fetch(transport).await.map_err(|failure| match failure.code {
             Code::RegistryDenied => self.explained(failure, registry, path),
             _ => failure,
@@ -226,20 +226,20 @@ impl Authenticator {
     }
 
     /// The login for a repository; looked for once.
-    async fn login(&self, registry: &str, path: &str) -> Result<Looked, Failure> {
+    async fn login(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let key = (registry.to_owned(), path.to_owned());
         let cell = self.logins.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         cell.get_or_try_init(|| self.find(registry, path)).await.cloned()
     }
 
-    async fn find(&self, registry: &str, path: &str) -> Result<Looked, Failure> {
+    async fn find(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let configs = self.configs.get_or_try_init(|| async { self.read() }).await?;
         let mut troubles = configs.troubles.clone();
         for (place, config) in &configs.read {
             for entry in config.entries(registry, path) {
                 let (login, source) = match entry {
-                    Entry::Login(login) => (Some(login), place.to_string()),
-                    Entry::Helper { program, server } => {
+                    CredentialEntry::Login(login) => (Some(login), place.to_string()),
+                    CredentialEntry::Helper { program, server } => {
                         let source = format!("`{}`, which {place} names", clean(&helper::program(&program)));
                         let login = self.ask(&program, &server).await.unwrap_or_else(|why| {
                             // One that is missing is missing for every registry.
@@ -250,10 +250,10 @@ impl Authenticator {
                         });
                         (login, source)
                     }
-                    Entry::Unusable(why) => {
+                    CredentialEntry::Unusable(why) => {
                         let trouble = format!("{why}, in {place}");
                         if place.is_named() {
-                            return Err(Failure::new(Code::CredentialsInvalid, trouble));
+                            return Err(RegistryFailure::new(Code::CredentialsInvalid, trouble));
                         }
                         self.note(&mut troubles, &trouble.clone(), trouble);
                         continue;
@@ -261,20 +261,20 @@ impl Authenticator {
                 };
                 if let Some(login) = login {
                     self.reporter.credentials(registry, &source);
-                    return Ok(Looked { found: Some(Found { login, source }), troubles });
+                    return Ok(KeychainLookup { found: Some(FoundCredentials { login, source }), troubles });
                 }
             }
         }
-        Ok(Looked { found: None, troubles })
+        Ok(KeychainLookup { found: None, troubles })
     }
 
-    async fn ask(&self, program: &str, server: &str) -> Result<Option<Login>, String> {
+    async fn ask(&self, program: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
         let key = (program.to_owned(), server.to_owned());
         let cell = self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         cell.get_or_init(|| self.sources.helpers.ask(program, server)).await.clone()
     }
 
-    fn read(&self) -> Result<Configs, Failure> {
+    fn read(&self) -> Result<Configs, RegistryFailure> {
         let mut configs = Configs::default();
         for source in &self.sources.list {
             match source.read() {

@@ -9,12 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use union_build::diag::Code;
 
-use super::{Login, Scopes};
+use super::{RegistryLogin, Scopes};
 use crate::base::secret::Secret;
-use crate::http::body::Body;
+use crate::http::body::RequestBody;
 use crate::http::retry;
-use crate::http::{Outgoing, Transport, authority, credential, is_loopback, is_of_host};
-use crate::publish::failure::Failure;
+use crate::http::{HttpRequest, Transport, authority, credential, is_loopback, is_of_host};
+use crate::publish::failure::RegistryFailure;
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
@@ -24,24 +24,24 @@ const LONGEST_LIFE: f64 = 86_400.0;
 
 /// A token, usable until shortly before it expires.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
+pub(super) struct BearerToken {
     pub(super) bearer: Secret<String>,
     until: Instant,
 }
 
-impl Token {
+impl BearerToken {
     pub(super) fn is_fresh(&self) -> bool {
         Instant::now() < self.until
     }
 }
 
 /// What a token server gave. No `Debug`: it holds a secret.
-struct Answer {
+struct TokenResponse {
     bearer: String,
     life: Duration,
 }
 
-impl Answer {
+impl TokenResponse {
     /// Reads an answer as Docker's client does: names in any case, an empty `token` beside an `access_token`, whatever
     /// stands behind the JSON. Of a lifetime that is no number, or shorter than a minute, a minute is taken.
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -64,46 +64,50 @@ impl Answer {
 }
 
 /// Asks a token server, for one registry.
-pub(super) struct Request<'a> {
+pub(super) struct TokenRequest<'a> {
     pub(super) registry: &'a str,
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) scopes: &'a Scopes,
-    pub(super) login: Option<&'a Login>,
+    pub(super) login: Option<&'a RegistryLogin>,
 }
 
-impl Request<'_> {
+impl TokenRequest<'_> {
     /// Fetches a token.
-    pub(super) async fn fetch(&self, transport: &Transport) -> Result<Token, Failure> {
+    pub(super) async fn fetch(&self, transport: &Transport) -> Result<BearerToken, RegistryFailure> {
         let realm = self.checked_realm(transport)?;
         let asked = Instant::now();
         let mut answer = transport.send(&self.outgoing(&realm)).await?;
         let (status, server) = (answer.status(), authority(&realm));
         let pause = retry::asked(answer.headers(), std::time::SystemTime::now());
         if retry::is_transient(status) {
-            let failure = Failure::passing(Code::RegistryFailed, format!("the token server {server} answered {status}"));
-            return Err(Failure { pause, ..failure });
+            let failure = RegistryFailure::passing(Code::RegistryFailed, format!("the token server {server} answered {status}"));
+            return Err(RegistryFailure { pause, ..failure });
         }
         if matches!(status.as_u16(), 400 | 401 | 403) {
-            return Err(Failure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}")));
+            return Err(RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}")));
         }
-        let invalid =
-            || Failure::new(Code::RegistryInvalid, format!("the token server {server} answered {status} with something that is no token"));
+        let invalid = || {
+            RegistryFailure::new(
+                Code::RegistryInvalid,
+                format!("the token server {server} answered {status} with something that is no token"),
+            )
+        };
         let bytes = answer
             .bytes(LONGEST)
             .await
-            .map_err(|_| Failure::passing(Code::RegistryUnreachable, format!("the token server {server} hung up")))?;
-        let answer = Answer::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
+            .map_err(|_| RegistryFailure::passing(Code::RegistryUnreachable, format!("the token server {server} hung up")))?;
+        let answer = TokenResponse::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
         // What no header can hold is no token either.
         credential("Bearer", &answer.bearer).ok_or_else(invalid)?;
         // The margin is for the time until the registry reads it.
         let life = answer.life - (answer.life / 5).min(Duration::from_secs(15));
-        Ok(Token { bearer: Secret::new(answer.bearer), until: asked + life })
+        Ok(BearerToken { bearer: Secret::new(answer.bearer), until: asked + life })
     }
 
     /// The realm, if a login may be sent there: with encryption, or to a host that needs none.
-    fn checked_realm(&self, transport: &Transport) -> Result<Url, Failure> {
-        let invalid = || Failure::new(Code::RegistryInvalid, format!("{} names a token server that is no address", self.registry));
+    fn checked_realm(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
+        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{} names a token server that is no address", self.registry));
         let realm = Url::parse(self.realm).ok().filter(Url::has_host).ok_or_else(invalid)?;
         let host = authority(&realm);
         // Only a registry on this machine may send us to a token server on this machine.
@@ -112,17 +116,17 @@ impl Request<'_> {
         match realm.scheme() {
             "https" => Ok(realm),
             "http" if trusted || same_host => Ok(realm),
-            "http" => Err(Failure::new(Code::InsecureRealm, format!("{} wants the login sent to `http://{host}`", self.registry))
+            "http" => Err(RegistryFailure::new(Code::InsecureRealm, format!("{} wants the login sent to `http://{host}`", self.registry))
                 .help(format!("List `{host}` under `insecure-registries` if you trust the network."))),
             _ => Err(invalid()),
         }
     }
 
-    fn outgoing(&self, realm: &Url) -> Outgoing {
+    fn outgoing(&self, realm: &Url) -> HttpRequest {
         let mut url = realm.clone();
         let service = self.service.filter(|service| !service.is_empty()).map(|service| ("service", service));
-        let mut outgoing = Outgoing::new(Method::GET, url.clone());
-        if let Some(Login::Identity(identity)) = self.login {
+        let mut outgoing = HttpRequest::new(Method::GET, url.clone());
+        if let Some(RegistryLogin::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
                 .append_pair("refresh_token", identity.reveal())
@@ -130,7 +134,7 @@ impl Request<'_> {
             form.extend_pairs(service).append_pair("scope", &self.scopes.0.join(" "));
             outgoing.method = Method::POST;
             outgoing.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-            outgoing.body = Body::Bytes(form.finish().into());
+            outgoing.body = RequestBody::Bytes(form.finish().into());
             return outgoing;
         }
         url.query_pairs_mut().extend_pairs(service).extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
@@ -141,8 +145,8 @@ impl Request<'_> {
 }
 
 /// The header that sends a user and a password.
-pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
-    let Login::Password { user, password } = login else { return None };
+pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
+    let RegistryLogin::Password { user, password } = login else { return None };
     credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
 }
 
@@ -154,7 +158,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(String, u64)> {
-        Answer::read(text.as_bytes()).map(|answer| (answer.bearer, answer.life.as_secs()))
+        TokenResponse::read(text.as_bytes()).map(|answer| (answer.bearer, answer.life.as_secs()))
     }
 
     #[test]
@@ -192,9 +196,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_of_a_token_server_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), seconds in any::<f64>()) {
-            let _ = Answer::read(&bytes);
+            let _ = TokenResponse::read(&bytes);
             let text = serde_json::json!({ "token": "T", "expires_in": seconds }).to_string();
-            let life = Answer::read(text.as_bytes()).unwrap().life;
+            let life = TokenResponse::read(text.as_bytes()).unwrap().life;
             prop_assert!((60..=86_400).contains(&life.as_secs()));
         }
     }

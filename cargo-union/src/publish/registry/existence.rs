@@ -6,15 +6,15 @@
 use union_build::diag::Code;
 
 use super::Registry;
-use super::place::Place;
-use super::wire::Refusal;
+use super::place::RepositoryEndpoint;
+use super::wire::ErrorResponse;
 use crate::base::error::Result;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef};
-use crate::publish::failure::Failure;
-use crate::publish::{Existence, Target};
+use crate::publish::failure::RegistryFailure;
+use crate::publish::{Existence, ImageTarget};
 
 impl Registry {
     /// Whether this client, with the logins that it has, can pull an image.
@@ -22,7 +22,7 @@ impl Registry {
     /// # Errors
     /// When the registry cannot say.
     pub async fn can_pull(&self, image: &PinnedRef) -> Result<bool> {
-        let asked = self.head_manifest(&Place::of(&image.repository), &image.digest.to_string()).await;
+        let asked = self.head_manifest(&RepositoryEndpoint::of(&image.repository), &image.digest.to_string()).await;
         match asked {
             Ok(found) => Ok(found.is_some()),
             Err(refusal) if refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403)) => Ok(false),
@@ -35,11 +35,11 @@ impl Registry {
     /// # Errors
     /// When the registry does not say.
     pub async fn digest(&self, image: &ImageRef) -> Result<Option<Digest>> {
-        let asked = self.head_manifest(&Place::of(&image.repository), &image.tag).await;
+        let asked = self.head_manifest(&RepositoryEndpoint::of(&image.repository), &image.tag).await;
         asked.map_err(|refusal| refusal.failure.into_error(format!("could not ask for the digest of {image}")))
     }
 
-    pub(super) async fn find(&self, place: &Place, target: &Target) -> Result<Existence, Failure> {
+    pub(super) async fn find(&self, place: &RepositoryEndpoint, target: &ImageTarget) -> Result<Existence, RegistryFailure> {
         let digest = match self.head_manifest(place, &target.tag).await {
             Ok(Some(digest)) => digest,
             Ok(None) => return Ok(Existence::Missing),
@@ -54,15 +54,16 @@ impl Registry {
     }
 
     /// Whether "denied" may mean "missing": to a user with a login.
-    pub(super) fn is_ambiguous(&self, place: &Place, refusal: &Refusal) -> bool {
+    pub(super) fn is_ambiguous(&self, place: &RepositoryEndpoint, refusal: &ErrorResponse) -> bool {
         let denied = refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403));
         denied && self.wire.auth.has_login(&place.registry, &place.path)
     }
 
     /// Requires that what a tag holds has the target's key and all its platforms.
-    pub(super) async fn check(&self, place: &Place, target: &Target, digest: Digest) -> Result<(), Failure> {
+    pub(super) async fn check(&self, place: &RepositoryEndpoint, target: &ImageTarget, digest: Digest) -> Result<(), RegistryFailure> {
         let raw = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
-        let gone = || Failure::passing(Code::RegistryFailed, format!("{place} names {digest} under `{}` and has it not", target.tag));
+        let gone =
+            || RegistryFailure::passing(Code::RegistryFailed, format!("{place} names {digest} under `{}` and has it not", target.tag));
         let raw = raw.ok_or_else(gone)?;
         let summary = manifest::summary(&raw.bytes).ok_or_else(|| taken(target, "something that is no image"))?;
         match &summary.key {
@@ -77,7 +78,7 @@ impl Registry {
         }
     }
 
-    async fn platforms(&self, place: &Place, summary: Summary) -> Result<Vec<Platform>, Failure> {
+    async fn platforms(&self, place: &RepositoryEndpoint, summary: Summary) -> Result<Vec<Platform>, RegistryFailure> {
         // A manifest lists its config before its layers; an index has none of them.
         let Some(config) = summary.blobs.into_iter().next() else {
             return Ok(summary.manifests.into_iter().map(|(_, platform)| platform).collect());
@@ -85,7 +86,7 @@ impl Registry {
         let path = match self.kept_blob(&config) {
             Some(path) => path,
             None => self.download(place, &config).await.map_err(|failure| match failure.code {
-                Code::BaseMissing => Failure { code: Code::RegistryFailed, ..failure },
+                Code::BaseMissing => RegistryFailure { code: Code::RegistryFailed, ..failure },
                 _ => failure,
             })?,
         };
@@ -95,6 +96,6 @@ impl Registry {
     }
 }
 
-fn taken(target: &Target, what: &str) -> Failure {
-    Failure::new(Code::TagTaken, format!("the tag `{}` holds {what}", target.tag))
+fn taken(target: &ImageTarget, what: &str) -> RegistryFailure {
+    RegistryFailure::new(Code::TagTaken, format!("the tag `{}` holds {what}", target.tag))
 }

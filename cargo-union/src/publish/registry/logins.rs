@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use super::Registry;
 use crate::base::error::Result;
 use crate::image::reference::Repository;
-use crate::image::{Login, Logins};
+use crate::image::{Logins, RegistryLogin};
 
 #[async_trait]
 impl Logins for Registry {
-    async fn login(&self, repository: &Repository) -> Result<Option<Login>> {
+    async fn login(&self, repository: &Repository) -> Result<Option<RegistryLogin>> {
         let found = self.wire.auth.login_for(&repository.registry, &repository.path).await;
         found.map_err(|failure| failure.into_base_error(format!("could not look up the login for {}", repository.registry)))
     }

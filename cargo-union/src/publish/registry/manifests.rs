@@ -7,22 +7,22 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::parts::{is_too_large, too_large};
-use super::place::Place;
-use super::wire::{Answer, Refusal};
-use crate::http::body::Body;
+use super::place::RepositoryEndpoint;
+use super::wire::{ErrorResponse, RegistryResponse};
+use crate::http::body::RequestBody;
 use crate::http::retry::is_transient;
 use crate::image::RawManifest;
 use crate::image::digest::Digest;
-use crate::image::layer::{Blob, Content, Descriptor, media_type};
+use crate::image::layer::{Blob, BlobSource, Descriptor, media_type};
 use crate::publish::auth::Scopes;
-use crate::publish::failure::Failure;
+use crate::publish::failure::RegistryFailure;
 
 /// The header with a manifest's digest.
 const DIGEST: &str = "docker-content-digest";
 
 impl Registry {
     /// The digest under a tag or a digest; `None` when there is nothing.
-    pub(super) async fn head_manifest(&self, place: &Place, reference: &str) -> Result<Option<Digest>, Refusal> {
+    pub(super) async fn head_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<Digest>, ErrorResponse> {
         let call = self.wire.call(place, Scopes::pull(&place.path), Method::HEAD, &format!("manifests/{reference}")).await?;
         let answer = self.wire.send(&accepting(call)).await?;
         let status = answer.status();
@@ -37,7 +37,7 @@ impl Registry {
     }
 
     /// The manifest under a tag or a digest, checked; `None` when there is nothing.
-    pub(super) async fn get_manifest(&self, place: &Place, reference: &str) -> Result<Option<RawManifest>, Refusal> {
+    pub(super) async fn get_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<RawManifest>, ErrorResponse> {
         let call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("manifests/{reference}")).await?;
         let answer = self.wire.send(&accepting(call)).await?;
         match answer.status().as_u16() {
@@ -48,8 +48,8 @@ impl Registry {
         let promise = reference.parse().ok().or_else(|| promised(&answer));
         let kind = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
         let bytes = answer.bytes().await?;
-        let manifest: Shape = serde_json::from_slice(&bytes).map_err(|_| {
-            Failure::new(Code::RegistryInvalid, format!("{} answered with something that is no manifest ({kind})", place.registry))
+        let manifest: ManifestShape = serde_json::from_slice(&bytes).map_err(|_| {
+            RegistryFailure::new(Code::RegistryInvalid, format!("{} answered with something that is no manifest ({kind})", place.registry))
         })?;
         let digest = Digest::of(&bytes);
         match promise {
@@ -62,17 +62,21 @@ impl Registry {
     }
 
     /// Writes a manifest under a tag or its digest.
-    pub(super) async fn put_manifest(&self, place: &Place, reference: &str, manifest: &Blob) -> Result<(), Refusal> {
-        let Content::Bytes(bytes) = &manifest.content else {
-            return Err(Failure::new(Code::DigestMismatch, "a manifest is not in memory").into());
+    pub(super) async fn put_manifest(&self, place: &RepositoryEndpoint, reference: &str, manifest: &Blob) -> Result<(), ErrorResponse> {
+        let BlobSource::Bytes(bytes) = &manifest.content else {
+            return Err(RegistryFailure::new(Code::DigestMismatch, "a manifest is not in memory").into());
         };
         let call = self.wire.call(place, Scopes::push(&place.path), Method::PUT, &format!("manifests/{reference}")).await?;
-        let call = call.header(CONTENT_TYPE, &manifest.descriptor.media_type).body(Body::Bytes(bytes.clone()));
+        let call = call.header(CONTENT_TYPE, &manifest.descriptor.media_type).body(RequestBody::Bytes(bytes.clone()));
         let answer = self.wire.send(&call).await?;
         if !answer.status().is_success() {
             let refusal = self.wire.refusal(place, answer).await;
             let size = manifest.descriptor.size;
-            return Err(if is_too_large(&refusal) { Refusal { failure: too_large(refusal.clone(), size), ..refusal } } else { refusal });
+            return Err(if is_too_large(&refusal) {
+                ErrorResponse { failure: too_large(refusal.clone(), size), ..refusal }
+            } else {
+                refusal
+            });
         }
         match promised(&answer) {
             Some(kept) if kept != manifest.descriptor.digest => Err(mismatch(place, reference, manifest.descriptor.digest, kept).into()),
@@ -84,13 +88,13 @@ impl Registry {
 /// What a manifest says of itself.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shape {
+struct ManifestShape {
     media_type: Option<String>,
     manifests: Option<serde::de::IgnoredAny>,
     layers: Option<serde::de::IgnoredAny>,
 }
 
-impl Shape {
+impl ManifestShape {
     /// Its kind: as it says itself, else as the registry says, else by what is in it.
     fn media_type(self, told: &str) -> String {
         let shape = if self.manifests.is_some() { Some(media_type::OCI_INDEX) } else { self.layers.and(Some(media_type::OCI_MANIFEST)) };
@@ -104,19 +108,19 @@ impl Shape {
 
 /// The kind of a manifest that was kept without what the registry said of it.
 pub(super) fn kind_of(bytes: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Shape>(bytes).ok().map(|shape| shape.media_type(""))
+    serde_json::from_slice::<ManifestShape>(bytes).ok().map(|shape| shape.media_type(""))
 }
 
-pub(super) fn mismatch(place: &Place, reference: &str, promised: Digest, is: Digest) -> Failure {
-    Failure::new(Code::DigestMismatch, format!("{place} promises {promised} under `{reference}`, and it is {is}"))
+pub(super) fn mismatch(place: &RepositoryEndpoint, reference: &str, promised: Digest, is: Digest) -> RegistryFailure {
+    RegistryFailure::new(Code::DigestMismatch, format!("{place} promises {promised} under `{reference}`, and it is {is}"))
 }
 
 /// A registry that is not told that an index is welcome answers that there is none.
-fn accepting(call: super::wire::Call<'_>) -> super::wire::Call<'_> {
+fn accepting(call: super::wire::RegistryRequest<'_>) -> super::wire::RegistryRequest<'_> {
     call.header(ACCEPT, &media_type::MANIFESTS.join(", "))
 }
 
-fn promised(answer: &Answer) -> Option<Digest> {
+fn promised(answer: &RegistryResponse) -> Option<Digest> {
     answer.header(DIGEST)?.parse().ok()
 }
 
@@ -138,7 +142,7 @@ mod tests {
                 "application/vnd.docker.distribution.manifest.v1+prettyjws",
             ),
         ] {
-            assert_eq!(serde_json::from_str::<Shape>(text).unwrap().media_type(told), kind);
+            assert_eq!(serde_json::from_str::<ManifestShape>(text).unwrap().media_type(told), kind);
         }
     }
 }

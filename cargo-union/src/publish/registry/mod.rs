@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use tokio::sync::Mutex as AsyncMutex;
 use union_build::diag::Code;
 
-use super::failure::Failure;
-use super::{Existence, Published, Publisher, Reporter, Target};
+use super::failure::RegistryFailure;
+use super::{Existence, ImageTarget, Published, Publisher, Reporter};
 use crate::base::cache::Cache;
 use crate::base::error::{Error, Result};
 use crate::image::Image;
@@ -36,23 +36,23 @@ mod tags;
 mod upload;
 mod wire;
 
-pub use settings::{RegistrySettings, Surroundings};
+pub use settings::{RegistryOptions, RegistrySettings};
 
-use parts::Parts;
-use place::Place;
-use upload::Holders;
-use wire::Wire;
+use parts::PartSizes;
+use place::RepositoryEndpoint;
+use upload::BlobPresence;
+use wire::RegistryTransport;
 
 /// The client of all registries.
 pub struct Registry {
-    wire: Wire,
+    wire: RegistryTransport,
     mirrors: BTreeMap<String, String>,
     cache: Cache,
     reporter: Arc<dyn Reporter>,
     /// Downloads under way; whoever wants the same blob waits for it.
     downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
-    holders: Holders,
-    parts: Parts,
+    holders: BlobPresence,
+    parts: PartSizes,
     /// What was told of bases, each once.
     warned: Mutex<BTreeSet<String>>,
 }
@@ -60,15 +60,15 @@ pub struct Registry {
 impl Registry {
     /// A client. Nothing is read, and nobody is called, before it is used.
     pub fn new(settings: RegistrySettings, cache: Cache, reporter: Arc<dyn Reporter>) -> Self {
-        let wire = Wire::new(&settings, reporter.clone());
+        let wire = RegistryTransport::new(&settings, reporter.clone());
         Self {
             wire,
             mirrors: settings.mirrors,
             cache,
             reporter,
             downloads: Mutex::default(),
-            holders: Holders::default(),
-            parts: Parts::default(),
+            holders: BlobPresence::default(),
+            parts: PartSizes::default(),
             warned: Mutex::default(),
         }
     }
@@ -82,26 +82,26 @@ impl std::fmt::Debug for Registry {
 
 #[async_trait]
 impl Publisher for Registry {
-    async fn existence(&self, target: &Target) -> Result<Existence> {
+    async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
         let reference = reference(target)?;
-        let found = self.find(&Place::of(&reference.repository), target).await;
+        let found = self.find(&RepositoryEndpoint::of(&reference.repository), target).await;
         found.map_err(|failure| failure.into_error(format!("could not find out whether {reference} exists")))
     }
 
-    async fn prepare(&self, target: &Target) -> Result<()> {
+    async fn prepare(&self, target: &ImageTarget) -> Result<()> {
         let reference = reference(target)?;
-        let accepted = self.try_upload(&Place::of(&reference.repository)).await;
+        let accepted = self.try_upload(&RepositoryEndpoint::of(&reference.repository)).await;
         accepted.map_err(|failure| failure.into_error(format!("could not start an upload to {}", reference.repository)))
     }
 
-    async fn publish(&self, target: &Target, image: &Image, replace: bool) -> Result<Published> {
+    async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published> {
         let reference = reference(target)?;
-        let pushed = self.push(&Place::of(&reference.repository), target, image, replace).await;
-        pushed.map_err(|failure: Failure| failure.into_error(format!("could not push {reference}")))
+        let pushed = self.push(&RepositoryEndpoint::of(&reference.repository), target, image, replace).await;
+        pushed.map_err(|failure: RegistryFailure| failure.into_error(format!("could not push {reference}")))
     }
 }
 
-fn reference(target: &Target) -> Result<&ImageRef> {
+fn reference(target: &ImageTarget) -> Result<&ImageRef> {
     target
         .reference
         .as_ref()

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
-use crate::http::fault::{Fault, Kind};
-use crate::http::{Method, Outgoing, StatusCode, Transport, Url, is_loopback};
-use crate::publish::failure::Failure;
+use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, is_loopback};
+use crate::publish::failure::RegistryFailure;
 
 /// The longest answer that is read to learn whether encryption is wanted.
 const LONGEST: usize = 64 << 10;
@@ -19,7 +19,7 @@ pub(super) struct Origins(Mutex<HashMap<String, Arc<OnceCell<Url>>>>);
 
 impl Origins {
     /// `https://host/` or, where that is allowed and the host speaks nothing better, `http://host/`.
-    pub(super) async fn of(&self, transport: &Transport, host: &str) -> Result<Url, Failure> {
+    pub(super) async fn of(&self, transport: &Transport, host: &str) -> Result<Url, RegistryFailure> {
         let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone();
         cell.get_or_try_init(|| find(transport, host)).await.cloned()
     }
@@ -27,7 +27,7 @@ impl Origins {
 
 /// Asks a host that may go without encryption what it speaks: loopback is asked without first,
 /// for that is what it nearly always speaks, and any other host with encryption first.
-async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
+async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure> {
     let secure = origin("https", host)?;
     if !transport.may_be_plain(host) {
         return Ok(secure);
@@ -39,7 +39,9 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
             Ok(false) => Ok(secure),
             Err(fault) => {
                 let asked = probe(transport, &secure).await.map(|_| secure);
-                asked.map_err(|other| if matches!(other.kind, Kind::Plain(_) | Kind::Untrusted) { other } else { fault }.into())
+                asked.map_err(|other| {
+                    if matches!(other.kind, TransportErrorKind::Plain(_) | TransportErrorKind::Untrusted) { other } else { fault }.into()
+                })
             }
         };
     }
@@ -48,10 +50,10 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
         Err(fault) => match probe(transport, &plain).await {
             Ok(true) => Ok(plain),
             // That it speaks no TLS is what the user has said.
-            Err(other) if matches!(fault.kind, Kind::Plain(_)) => Err(other.into()),
-            Err(other) if fault.kind == Kind::NoConnection && fault.cause != other.cause => {
+            Err(other) if matches!(fault.kind, TransportErrorKind::Plain(_)) => Err(other.into()),
+            Err(other) if fault.kind == TransportErrorKind::NoConnection && fault.cause != other.cause => {
                 let cause = format!("{}; without encryption: {}", fault.cause, other.cause);
-                Err(Fault { cause, help: fault.help.or(other.help), ..fault }.into())
+                Err(TransportError { cause, help: fault.help.or(other.help), ..fault }.into())
             }
             _ => Err(fault.into()),
         },
@@ -59,9 +61,9 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, Failure> {
 }
 
 /// Whether the host answers at this URL; `false` when it says that it wants encryption.
-async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Fault> {
+async fn probe(transport: &Transport, origin: &Url) -> Result<bool, TransportError> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
-    let mut answer = transport.send_once(&Outgoing::new(Method::GET, url)).await?;
+    let mut answer = transport.send_once(&HttpRequest::new(Method::GET, url)).await?;
     if origin.scheme() == "https" || answer.status() != StatusCode::BAD_REQUEST {
         return Ok(true);
     }
@@ -70,7 +72,7 @@ async fn probe(transport: &Transport, origin: &Url) -> Result<bool, Fault> {
     Ok(!String::from_utf8_lossy(&text).contains("HTTPS"))
 }
 
-fn origin(scheme: &str, host: &str) -> Result<Url, Failure> {
+fn origin(scheme: &str, host: &str) -> Result<Url, RegistryFailure> {
     Url::parse(&format!("{scheme}://{host}/"))
-        .map_err(|cause| Failure::new(Code::InvalidRegistry, format!("`{host}` is not a registry: {cause}")))
+        .map_err(|cause| RegistryFailure::new(Code::InvalidRegistry, format!("`{host}` is not a registry: {cause}")))
 }

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::place::Place;
-use super::wire::Refusal;
-use crate::publish::failure::Failure;
+use super::place::RepositoryEndpoint;
+use super::wire::ErrorResponse;
+use crate::publish::failure::RegistryFailure;
 
 /// The sizes that are tried one after the other. The last one is nginx's own limit where nobody has set one.
 const SIZES: [u64; 3] = [16 << 20, 4 << 20, 1 << 20];
@@ -18,16 +18,16 @@ pub(super) const LARGEST: u64 = SIZES[0];
 
 /// The size of parts by host, where a whole blob was refused.
 #[derive(Debug, Default)]
-pub(super) struct Parts(Mutex<HashMap<String, u64>>);
+pub(super) struct PartSizes(Mutex<HashMap<String, u64>>);
 
-impl Parts {
+impl PartSizes {
     /// The size of the parts that a host takes; `None` when it takes blobs in one piece as far as is known.
-    pub(super) fn of(&self, place: &Place) -> Option<u64> {
+    pub(super) fn of(&self, place: &RepositoryEndpoint) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place.host).copied()
     }
 
     /// Remembers that a host takes no larger parts.
-    pub(super) fn learn(&self, place: &Place, size: u64) {
+    pub(super) fn learn(&self, place: &RepositoryEndpoint, size: u64) {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sizes.entry(place.host.clone()).and_modify(|known| *known = size.min(*known)).or_insert(size);
     }
@@ -39,7 +39,7 @@ pub(super) fn smaller(refused: u64, least: u64) -> Option<u64> {
 }
 
 /// Whether a request was refused for its size.
-pub(super) fn is_too_large(refusal: &Refusal) -> bool {
+pub(super) fn is_too_large(refusal: &ErrorResponse) -> bool {
     let Some(status) = refusal.status else { return false };
     let words = refusal.failure.cause.to_ascii_lowercase();
     status.as_u16() == 413
@@ -47,10 +47,10 @@ pub(super) fn is_too_large(refusal: &Refusal) -> bool {
 }
 
 /// The failure of a request that no part was small enough for, or that cannot be sent in parts.
-pub(super) fn too_large(refusal: Refusal, size: u64) -> Failure {
+pub(super) fn too_large(refusal: ErrorResponse, size: u64) -> RegistryFailure {
     let cause = format!("{}; the request had {size} bytes", refusal.failure.cause);
     let help = "Raise the limit for request bodies at the registry or at the proxy before it (nginx: `client_max_body_size`).";
-    Failure { cause, again: false, ..refusal.failure }.help(help)
+    RegistryFailure { cause, again: false, ..refusal.failure }.help(help)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::image::reference::Repository;
 
 /// A repository at the server that is asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct RepositoryEndpoint {
     /// `host[:port]` that is connected to.
     pub(crate) host: String,
     /// `host[:port]` under which logins are kept and messages are written.
@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub(crate) path: String,
 }
 
-impl Place {
+impl RepositoryEndpoint {
     /// Where a repository itself is.
     pub(crate) fn of(repository: &Repository) -> Self {
         let registry = repository.registry.clone();
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RepositoryEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.path)
     }
@@ -44,11 +44,11 @@ mod tests {
     #[test]
     fn a_mirror_may_have_a_path_of_its_own() {
         let debian = Repository { registry: "docker.io".to_owned(), path: "library/debian".to_owned() };
-        assert_eq!(Place::of(&debian).host, "registry-1.docker.io");
-        assert_eq!(Place::of(&debian).to_string(), "docker.io/library/debian");
+        assert_eq!(RepositoryEndpoint::of(&debian).host, "registry-1.docker.io");
+        assert_eq!(RepositoryEndpoint::of(&debian).to_string(), "docker.io/library/debian");
         let mirrors = BTreeMap::from([("docker.io".to_owned(), "cache.lan:5000/hub".to_owned())]);
-        let place = Place::mirror_of(&debian, &mirrors);
+        let place = RepositoryEndpoint::mirror_of(&debian, &mirrors);
         assert_eq!(place.map(|place| (place.host, place.path)), Some(("cache.lan:5000".to_owned(), "hub/library/debian".to_owned())));
-        assert_eq!(Place::mirror_of(&Repository { registry: "ghcr.io".to_owned(), ..debian }, &mirrors), None);
+        assert_eq!(RepositoryEndpoint::mirror_of(&Repository { registry: "ghcr.io".to_owned(), ..debian }, &mirrors), None);
     }
 }

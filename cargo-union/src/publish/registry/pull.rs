@@ -13,16 +13,16 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::manifests::kind_of;
-use super::place::Place;
+use super::place::RepositoryEndpoint;
 use crate::base::error::Result;
-use crate::base::fs::{self, Draft};
+use crate::base::fs::{self, AtomicFile};
 use crate::image::digest::Digest;
 use crate::image::layer::{Descriptor, media_type};
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};
 use crate::publish::auth::Scopes;
-use crate::publish::failure::Failure;
-use crate::publish::{Transfer, Way};
+use crate::publish::failure::RegistryFailure;
+use crate::publish::{Transfer, TransferKind};
 
 /// A download or an upload that got further by this much before it was cut does not count as failed.
 pub(super) const PROGRESS: u64 = 1 << 20;
@@ -58,7 +58,7 @@ impl BaseSource for Registry {
             return Ok(path);
         }
         let tried = || format!("could not fetch {} of the base image {repository}", descriptor.digest);
-        let (mirror, origin) = (Place::mirror_of(repository, &self.mirrors), Place::of(repository));
+        let (mirror, origin) = (RepositoryEndpoint::mirror_of(repository, &self.mirrors), RepositoryEndpoint::of(repository));
         let failure = match mirror {
             Some(mirror) => match self.download(&mirror, descriptor).await {
                 Err(failure) if stands_in(&failure) => Some((mirror, failure)),
@@ -82,32 +82,32 @@ impl Registry {
         self.cache.whole(&descriptor.digest)
     }
 
-    async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, Failure> {
+    async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, RegistryFailure> {
         let mut tried = None;
-        if let Some(mirror) = Place::mirror_of(repository, &self.mirrors) {
+        if let Some(mirror) = RepositoryEndpoint::mirror_of(repository, &self.mirrors) {
             match self.base_manifest(&mirror, reference).await {
                 Err(failure) if stands_in(&failure) => tried = Some((mirror, failure)),
                 done => return done,
             }
         }
-        self.base_manifest(&Place::of(repository), reference).await.map_err(|failure| both(tried, failure))
+        self.base_manifest(&RepositoryEndpoint::of(repository), reference).await.map_err(|failure| both(tried, failure))
     }
 
-    async fn base_manifest(&self, place: &Place, reference: &str) -> Result<RawManifest, Failure> {
+    async fn base_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<RawManifest, RegistryFailure> {
         let manifest =
             self.get_manifest(place, reference).await.map_err(|refusal| refusal.failure)?.ok_or_else(|| missing(place, reference))?;
         let kind = manifest.descriptor.media_type.as_str();
         if media_type::MANIFESTS.contains(&kind) {
             return Ok(manifest);
         }
-        Err(Failure::new(
+        Err(RegistryFailure::new(
             Code::BaseUnsupported,
             format!("{place} has a `{kind}` under `{reference}`, which is neither an OCI nor a Docker image"),
         ))
     }
 
-    pub(super) async fn download(&self, place: &Place, descriptor: &Descriptor) -> Result<PathBuf, Failure> {
-        let mut partial = Partial { draft: self.cache.draft()?, hasher: Sha256::new(), done: 0 };
+    pub(super) async fn download(&self, place: &RepositoryEndpoint, descriptor: &Descriptor) -> Result<PathBuf, RegistryFailure> {
+        let mut partial = PartialDownload { draft: self.cache.draft()?, hasher: Sha256::new(), done: 0 };
         let mut failed = 0;
         loop {
             let before = partial.done;
@@ -117,15 +117,20 @@ impl Registry {
         }
         let digest = Digest::from_hasher(partial.hasher);
         if digest != descriptor.digest {
-            return Err(Failure::new(Code::DigestMismatch, format!("{place} sends {digest} instead of {}", descriptor.digest)));
+            return Err(RegistryFailure::new(Code::DigestMismatch, format!("{place} sends {digest} instead of {}", descriptor.digest)));
         }
         let path = self.cache.keep(partial.draft, &digest)?;
-        self.told(place, descriptor, Way::Download, descriptor.size);
+        self.told(place, descriptor, TransferKind::Download, descriptor.size);
         Ok(path)
     }
 
     /// Receives what is still missing of a blob.
-    async fn receive(&self, place: &Place, descriptor: &Descriptor, partial: &mut Partial) -> Result<(), Failure> {
+    async fn receive(
+        &self,
+        place: &RepositoryEndpoint,
+        descriptor: &Descriptor,
+        partial: &mut PartialDownload,
+    ) -> Result<(), RegistryFailure> {
         let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("blobs/{}", descriptor.digest)).await?;
         if partial.done > 0 {
             call = call.header(RANGE, &format!("bytes={}-", partial.done));
@@ -137,49 +142,51 @@ impl Registry {
             200 => partial.restart()?,
             404 => return Err(missing(place, &descriptor.digest.to_string())),
             _ if answer.status().is_success() => {
-                let failure =
-                    Failure::passing(Code::RegistryInvalid, format!("{place} sends another part of {} than asked for", descriptor.digest));
+                let failure = RegistryFailure::passing(
+                    Code::RegistryInvalid,
+                    format!("{place} sends another part of {} than asked for", descriptor.digest),
+                );
                 return partial.restart().map(|()| Err(failure))?;
             }
             _ => return Err(self.wire.refusal(place, answer).await.failure),
         }
-        self.told(place, descriptor, Way::Download, partial.done);
+        self.told(place, descriptor, TransferKind::Download, partial.done);
         while let Some(chunk) = answer.chunk().await? {
             partial.done += chunk.len() as u64;
             if partial.done > descriptor.size {
                 let cause = format!("{place} sends more than the {} bytes that {} has", descriptor.size, descriptor.digest);
-                return Err(Failure::new(Code::DigestMismatch, cause));
+                return Err(RegistryFailure::new(Code::DigestMismatch, cause));
             }
             partial.hasher.update(&chunk);
             partial.draft.write_all(&chunk).map_err(|cause| fs::unwritable(partial.draft.path(), cause))?;
             if partial.done < descriptor.size {
-                self.told(place, descriptor, Way::Download, partial.done);
+                self.told(place, descriptor, TransferKind::Download, partial.done);
             }
         }
         match partial.done == descriptor.size {
             true => Ok(()),
-            false => Err(Failure::passing(
+            false => Err(RegistryFailure::passing(
                 Code::DigestMismatch,
                 format!("{place} ends {} after {} of {} bytes", descriptor.digest, partial.done, descriptor.size),
             )),
         }
     }
 
-    pub(super) fn told(&self, place: &Place, descriptor: &Descriptor, way: Way, done: u64) {
+    pub(super) fn told(&self, place: &RepositoryEndpoint, descriptor: &Descriptor, way: TransferKind, done: u64) {
         let place = place.to_string();
         self.reporter.transfer(&Transfer { digest: descriptor.digest, place: &place, way, done, total: descriptor.size });
     }
 }
 
 /// A blob that is being received.
-struct Partial {
-    draft: Draft,
+struct PartialDownload {
+    draft: AtomicFile,
     hasher: Sha256,
     done: u64,
 }
 
-impl Partial {
-    fn restart(&mut self) -> Result<(), Failure> {
+impl PartialDownload {
+    fn restart(&mut self) -> Result<(), RegistryFailure> {
         let path = self.draft.path().to_owned();
         let mut file = self.draft.as_file();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|cause| fs::unwritable(&path, cause))?;
@@ -189,24 +196,24 @@ impl Partial {
 }
 
 /// The failure of what is not there. Only what was there once is asked for by digest.
-fn missing(place: &Place, reference: &str) -> Failure {
-    let missing = Failure::new(Code::BaseMissing, format!("{place} has no `{reference}`"));
+fn missing(place: &RepositoryEndpoint, reference: &str) -> RegistryFailure {
+    let missing = RegistryFailure::new(Code::BaseMissing, format!("{place} has no `{reference}`"));
     if !reference.starts_with("sha256:") {
         return missing;
     }
     let cause = format!("{}, and it may have been removed after it was pinned", missing.cause);
     let help = "Run `cargo union update` when Union.lock pins it, and name another digest when `base-image` does.";
-    Failure { cause, ..missing }.help(help)
+    RegistryFailure { cause, ..missing }.help(help)
 }
 
 /// Whether the registry itself may be asked after its mirror failed like this. A mirror that denies
 /// access or changes content is a mistake that the user has to see.
-fn stands_in(failure: &Failure) -> bool {
+fn stands_in(failure: &RegistryFailure) -> bool {
     matches!(failure.code, Code::BaseMissing | Code::RegistryUnreachable | Code::RegistryFailed)
 }
 
 /// The failure of a registry after that of its mirror.
-fn both(mirror: Option<(Place, Failure)>, mut failure: Failure) -> Failure {
+fn both(mirror: Option<(RepositoryEndpoint, RegistryFailure)>, mut failure: RegistryFailure) -> RegistryFailure {
     if let Some((_, other)) = mirror {
         failure.cause = format!("{}; before that its mirror: {}", failure.cause, other.cause);
     }

@@ -8,19 +8,19 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::manifests::mismatch;
-use super::place::Place;
-use super::wire::Refusal;
+use super::place::RepositoryEndpoint;
+use super::wire::ErrorResponse;
 use crate::image::digest::Digest;
-use crate::image::layer::{Blob, Content};
+use crate::image::layer::{Blob, BlobSource};
 use crate::image::{Image, PlatformImage, RawManifest};
-use crate::publish::failure::Failure;
-use crate::publish::{Published, Target};
+use crate::publish::failure::RegistryFailure;
+use crate::publish::{ImageTarget, Published};
 
 /// The longest tag that registries take.
 const LONGEST_TAG: usize = 128;
 
 /// What is known of a tag.
-enum Tag {
+enum TagState {
     Holds(Digest),
     Nothing,
     /// This user may write it and not read it.
@@ -28,17 +28,23 @@ enum Tag {
 }
 
 impl Registry {
-    pub(super) async fn push(&self, place: &Place, target: &Target, image: &Image, replace: bool) -> Result<Published, Failure> {
+    pub(super) async fn push(
+        &self,
+        place: &RepositoryEndpoint,
+        target: &ImageTarget,
+        image: &Image,
+        replace: bool,
+    ) -> Result<Published, RegistryFailure> {
         let sent = AtomicU64::new(0);
         self.send_parts(place, image, false, &sent).await?;
         let ours = image.top().descriptor.digest;
         let before = self.tagged(place, target).await?;
         let (digest, adopted) = match before {
-            Tag::Holds(there) if there == ours => (ours, false),
+            TagState::Holds(there) if there == ours => (ours, false),
             // Another machine was first. Its image is as good as ours, and somebody may run it already.
-            Tag::Holds(there) if !replace => (self.checked(place, target, there).await?, true),
+            TagState::Holds(there) if !replace => (self.checked(place, target, there).await?, true),
             _ => {
-                if let Tag::Holds(there) = before {
+                if let TagState::Holds(there) = before {
                     self.keep_alive(place, target, there).await?;
                 }
                 self.tag(place, target, image, replace, &sent).await?
@@ -48,7 +54,7 @@ impl Registry {
     }
 
     /// Sends everything but the top manifest.
-    async fn send_parts(&self, place: &Place, image: &Image, force: bool, sent: &AtomicU64) -> Result<(), Failure> {
+    async fn send_parts(&self, place: &RepositoryEndpoint, image: &Image, force: bool, sent: &AtomicU64) -> Result<(), RegistryFailure> {
         self.send_blobs(place, image.platforms.iter(), force, sent).await?;
         if image.index.is_some() {
             try_join_all(image.platforms.iter().map(|platform| self.send_platform(place, platform, sent))).await?;
@@ -58,18 +64,18 @@ impl Registry {
 
     async fn send_blobs(
         &self,
-        place: &Place,
+        place: &RepositoryEndpoint,
         platforms: impl Iterator<Item = &PlatformImage>,
         force: bool,
         sent: &AtomicU64,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RegistryFailure> {
         let blobs = platforms.flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob).chain([&platform.config]));
         let blobs: BTreeMap<Digest, &Blob> = blobs.map(|blob| (blob.descriptor.digest, blob)).collect();
         try_join_all(blobs.values().map(|blob| self.ensure_blob(place, blob, force, sent))).await.map(drop)
     }
 
     /// Puts the manifest of one platform under its digest.
-    async fn send_platform(&self, place: &Place, platform: &PlatformImage, sent: &AtomicU64) -> Result<(), Failure> {
+    async fn send_platform(&self, place: &RepositoryEndpoint, platform: &PlatformImage, sent: &AtomicU64) -> Result<(), RegistryFailure> {
         let digest = platform.manifest.descriptor.digest.to_string();
         let put = match self.put_counted(place, &digest, &platform.manifest, sent).await {
             Err(refusal) if lacks_blobs(&refusal) => {
@@ -82,7 +88,14 @@ impl Registry {
     }
 
     /// Writes the tag, and reads it again: what it holds is what counts. Says whether that is another's image.
-    async fn tag(&self, place: &Place, target: &Target, image: &Image, replace: bool, sent: &AtomicU64) -> Result<(Digest, bool), Failure> {
+    async fn tag(
+        &self,
+        place: &RepositoryEndpoint,
+        target: &ImageTarget,
+        image: &Image,
+        replace: bool,
+        sent: &AtomicU64,
+    ) -> Result<(Digest, bool), RegistryFailure> {
         let top = image.top();
         let put = match self.put_counted(place, &target.tag, top, sent).await {
             // The registry has lost what it claimed to have: once more, and without believing it.
@@ -98,60 +111,66 @@ impl Registry {
             return Err(refusal.failure.clone());
         }
         match (self.tagged(place, target).await?, refusal) {
-            (Tag::Holds(there), _) if there == ours => Ok((ours, false)),
-            (Tag::Holds(there), None) => match self.check(place, target, there).await {
+            (TagState::Holds(there), _) if there == ours => Ok((ours, false)),
+            (TagState::Holds(there), None) => match self.check(place, target, there).await {
                 Ok(()) => Ok((there, true)),
                 Err(_) => Err(mismatch(place, &target.tag, ours, there)),
             },
-            (Tag::Holds(there), Some(refusal)) => match self.check(place, target, there).await {
+            (TagState::Holds(there), Some(refusal)) => match self.check(place, target, there).await {
                 Ok(()) if !replace => Ok((there, true)),
-                _ => Err(Failure { code: Code::TagImmutable, ..refusal.failure }),
+                _ => Err(RegistryFailure { code: Code::TagImmutable, ..refusal.failure }),
             },
             (_, Some(refusal)) => Err(refusal.failure),
             // Its digest was confirmed when it was written, which is all that this user may know.
-            (Tag::Hidden, None) => Ok((ours, false)),
-            (Tag::Nothing, None) => {
-                Err(Failure::new(Code::RegistryFailed, format!("{place} took `{}` and then has nothing under it", target.tag)))
+            (TagState::Hidden, None) => Ok((ours, false)),
+            (TagState::Nothing, None) => {
+                Err(RegistryFailure::new(Code::RegistryFailed, format!("{place} took `{}` and then has nothing under it", target.tag)))
             }
         }
     }
 
-    async fn tagged(&self, place: &Place, target: &Target) -> Result<Tag, Failure> {
+    async fn tagged(&self, place: &RepositoryEndpoint, target: &ImageTarget) -> Result<TagState, RegistryFailure> {
         match self.head_manifest(place, &target.tag).await {
-            Ok(Some(digest)) => Ok(Tag::Holds(digest)),
-            Ok(None) => Ok(Tag::Nothing),
-            Err(refusal) if self.is_ambiguous(place, &refusal) => Ok(Tag::Hidden),
+            Ok(Some(digest)) => Ok(TagState::Holds(digest)),
+            Ok(None) => Ok(TagState::Nothing),
+            Err(refusal) if self.is_ambiguous(place, &refusal) => Ok(TagState::Hidden),
             Err(refusal) => Err(refusal.failure),
         }
     }
 
-    async fn checked(&self, place: &Place, target: &Target, there: Digest) -> Result<Digest, Failure> {
+    async fn checked(&self, place: &RepositoryEndpoint, target: &ImageTarget, there: Digest) -> Result<Digest, RegistryFailure> {
         self.check(place, target, there).await.map(|()| there)
     }
 
     /// Gives the image that a tag is taken from a tag of its own: registered tasks run it by digest,
     /// and registries remove what no tag names.
-    async fn keep_alive(&self, place: &Place, target: &Target, there: Digest) -> Result<(), Failure> {
+    async fn keep_alive(&self, place: &RepositoryEndpoint, target: &ImageTarget, there: Digest) -> Result<(), RegistryFailure> {
         let old = self.get_manifest(place, &there.to_string()).await.map_err(|refusal| refusal.failure)?;
         let Some(RawManifest { descriptor, bytes }) = old else { return Ok(()) };
         let suffix = format!("-{}", &there.hex()[..12]);
         let stem = &target.tag[..target.tag.len().min(LONGEST_TAG - suffix.len())];
-        let old = Blob { descriptor, content: Content::Bytes(bytes) };
+        let old = Blob { descriptor, content: BlobSource::Bytes(bytes) };
         self.put_manifest(place, &format!("{stem}{suffix}"), &old).await.map_err(|refusal| refusal.failure)
     }
 
-    async fn put_counted(&self, place: &Place, reference: &str, manifest: &Blob, sent: &AtomicU64) -> Result<(), Refusal> {
+    async fn put_counted(
+        &self,
+        place: &RepositoryEndpoint,
+        reference: &str,
+        manifest: &Blob,
+        sent: &AtomicU64,
+    ) -> Result<(), ErrorResponse> {
         sent.fetch_add(manifest.descriptor.size, Ordering::Relaxed);
         self.put_manifest(place, reference, manifest).await
     }
 }
 
-fn lacks_blobs(refusal: &Refusal) -> bool {
+fn lacks_blobs(refusal: &ErrorResponse) -> bool {
     refusal.has(&["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"])
 }
 
 /// Whether a registry may have refused a tag because it is there and may not change. Each says it in its own way.
-fn may_be_immutable(refusal: &Refusal) -> bool {
+fn may_be_immutable(refusal: &ErrorResponse) -> bool {
     let Some(status) = refusal.status else { return false };
     let words = refusal.failure.cause.to_ascii_lowercase();
     let told = refusal.has(&["TAG_INVALID"]) || ["immutable", "overwrit", "already exists"].iter().any(|word| words.contains(word));

@@ -8,7 +8,7 @@ use crate::base::process::{Environment, user_id};
 use crate::base::secret::Secret;
 use crate::http::retry::Retry;
 use crate::http::{Authorities, Proxies};
-use crate::publish::auth::{Helpers, Source, Sources};
+use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain};
 
 /// Everything that the registry client has to know.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct RegistrySettings {
     /// How often and how patiently something is tried again.
     pub retry: Retry,
     /// The user's folders and variables.
-    pub surroundings: Surroundings,
+    pub surroundings: RegistryOptions,
 }
 
 impl Default for RegistrySettings {
@@ -36,14 +36,14 @@ impl Default for RegistrySettings {
             registry_config: None,
             max_parallel: 6,
             retry: Retry::default(),
-            surroundings: Surroundings::default(),
+            surroundings: RegistryOptions::default(),
         }
     }
 }
 
 /// What the user's folders and variables say about logins and authorities.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct RegistryOptions {
     /// `HOME`, or what the machine knows of the user.
     pub home: Option<PathBuf>,
     /// `DOCKER_AUTH_CONFIG`: what a config.json would hold.
@@ -65,10 +65,10 @@ pub struct Surroundings {
     /// `HTTPS_PROXY` and its siblings.
     pub proxies: Proxies,
     /// Credential helpers.
-    pub helpers: Helpers,
+    pub helpers: CredentialHelpers,
 }
 
-impl Surroundings {
+impl RegistryOptions {
     /// Those of this process.
     pub fn of_process() -> Self {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -85,7 +85,7 @@ impl Surroundings {
             certs: certs(home.as_deref()),
             proxies: Proxies::of(|name| environment.get(name)),
             home,
-            helpers: Helpers::default(),
+            helpers: CredentialHelpers::default(),
         }
     }
 
@@ -112,24 +112,24 @@ impl Surroundings {
 
     /// Where logins are looked for: what names a login for this run first, then podman's files in podman's
     /// order, in which Docker's are the last.
-    pub(super) fn sources(&self, named: Option<&Path>) -> Sources {
+    pub(super) fn sources(&self, named: Option<&Path>) -> Keychain {
         let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
-        let named = named.map(|path| Source::Named { path: path.to_owned(), setting: "registry-config", required: true });
-        let variable = self.docker_auth_config.clone().map(|text| Source::Variable { name: "DOCKER_AUTH_CONFIG", text });
+        let named = named.map(|path| CredentialFile::Named { path: path.to_owned(), setting: "registry-config", required: true });
+        let variable = self.docker_auth_config.clone().map(|text| CredentialFile::Variable { name: "DOCKER_AUTH_CONFIG", text });
         // `podman login` writes the file that it names, so it may not be there yet.
-        let podmans = |path: &PathBuf| Source::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
+        let podmans = |path: &PathBuf| CredentialFile::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
         let user = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
         let docker = below(&self.docker_config, "config.json").or_else(|| below(&self.home, ".docker/config.json"));
         let list = [
             named,
             variable,
             self.registry_auth_file.as_ref().map(podmans),
-            self.podman_session.clone().map(Source::Podman),
-            user.map(Source::Podman),
-            docker.map(Source::Docker),
-            below(&self.home, ".dockercfg").map(Source::Legacy),
+            self.podman_session.clone().map(CredentialFile::Podman),
+            user.map(CredentialFile::Podman),
+            docker.map(CredentialFile::Docker),
+            below(&self.home, ".dockercfg").map(CredentialFile::Legacy),
         ];
-        Sources { list: list.into_iter().flatten().collect(), helpers: self.helpers.clone() }
+        Keychain { list: list.into_iter().flatten().collect(), helpers: self.helpers.clone() }
     }
 }
 
@@ -149,7 +149,7 @@ fn without_session() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn shown(surroundings: &Surroundings, named: Option<&Path>) -> Vec<String> {
+    fn shown(surroundings: &RegistryOptions, named: Option<&Path>) -> Vec<String> {
         surroundings.sources(named).list.iter().map(|source| source.to_string().replace('`', "")).collect()
     }
 
@@ -163,12 +163,12 @@ mod tests {
 
     #[test]
     fn logins_are_looked_for_where_docker_and_podman_keep_them() {
-        let surroundings = Surroundings {
+        let surroundings = RegistryOptions {
             home: Some("/home/u".into()),
             registry_auth_file: Some("/auth.json".into()),
             podman_session: Some("/run/u/containers/auth.json".into()),
             docker_auth_config: Some(Secret::new("{}".to_owned())),
-            ..Surroundings::default()
+            ..RegistryOptions::default()
         };
         let expected = [
             "/other.json",
@@ -180,7 +180,7 @@ mod tests {
             "/home/u/.dockercfg",
         ];
         assert_eq!(shown(&surroundings, Some(Path::new("/other.json"))), expected);
-        let moved = Surroundings { docker_config: Some("/docker".into()), xdg_config: Some("/config".into()), ..surroundings };
+        let moved = RegistryOptions { docker_config: Some("/docker".into()), xdg_config: Some("/config".into()), ..surroundings };
         assert_eq!(shown(&moved, None)[3..5], ["/config/containers/auth.json", "/docker/config.json"]);
         assert_eq!(shown(&moved.without_logins(), None), [""; 0]);
     }

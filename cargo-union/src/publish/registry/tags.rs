@@ -4,13 +4,13 @@ use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
-use super::place::Place;
+use super::place::RepositoryEndpoint;
 use crate::base::error::Result;
 use crate::http::header::LINK;
 use crate::http::{Method, same_origin};
 use crate::image::reference::Repository;
 use crate::publish::auth::Scopes;
-use crate::publish::failure::Failure;
+use crate::publish::failure::RegistryFailure;
 
 /// Where the next page is, by a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
 fn next(link: &str) -> Option<&str> {
@@ -27,7 +27,7 @@ fn next(link: &str) -> Option<&str> {
 
 /// A page of a list of tags.
 #[derive(Deserialize)]
-struct Page {
+struct TagPage {
     tags: Option<Vec<String>>,
 }
 
@@ -37,11 +37,11 @@ impl Registry {
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>> {
-        let place = Place::mirror_of(repository, &self.mirrors).unwrap_or_else(|| Place::of(repository));
+        let place = RepositoryEndpoint::mirror_of(repository, &self.mirrors).unwrap_or_else(|| RepositoryEndpoint::of(repository));
         self.all_tags(&place).await.map_err(|failure| failure.into_base_error(format!("could not list the tags of {repository}")))
     }
 
-    async fn all_tags(&self, place: &Place) -> Result<Vec<String>, Failure> {
+    async fn all_tags(&self, place: &RepositoryEndpoint) -> Result<Vec<String>, RegistryFailure> {
         // More than any repository has; a registry that always says there is more must not hold us.
         const PAGES: usize = 100;
         let mut tags: Vec<String> = Vec::new();
@@ -51,12 +51,12 @@ impl Registry {
             let answer = self.wire.send(&call).await?;
             match answer.status().as_u16() {
                 200 => {}
-                404 if !answer.is_web_page() => return Err(Failure::new(Code::BaseMissing, format!("{place} does not exist"))),
+                404 if !answer.is_web_page() => return Err(RegistryFailure::new(Code::BaseMissing, format!("{place} does not exist"))),
                 _ => return Err(self.wire.refusal(place, answer).await.failure),
             }
             let next = answer.header(LINK).and_then(next).and_then(|link| call.url.join(link).ok());
-            let page: Page = serde_json::from_slice(&answer.bytes().await?).map_err(|_| {
-                Failure::new(Code::RegistryInvalid, format!("{} answered with something that is no list of tags", place.registry))
+            let page: TagPage = serde_json::from_slice(&answer.bytes().await?).map_err(|_| {
+                RegistryFailure::new(Code::RegistryInvalid, format!("{} answered with something that is no list of tags", place.registry))
             })?;
             let page = page.tags.unwrap_or_default();
             let ended = page.is_empty();

@@ -16,35 +16,35 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::parts::{self, is_too_large};
-use super::place::Place;
+use super::place::RepositoryEndpoint;
 use super::pull::PROGRESS;
-use super::wire::{Answer, Call, Refusal};
-use crate::http::body::{Body, Source, Stream};
+use super::wire::{ErrorResponse, RegistryRequest, RegistryResponse};
+use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::image::BaseSource as _;
 use crate::image::digest::Digest;
-use crate::image::layer::{Blob, Content, Descriptor};
+use crate::image::layer::{Blob, BlobSource, Descriptor};
 use crate::publish::auth::Scopes;
-use crate::publish::failure::Failure;
-use crate::publish::{Transfer, Way};
+use crate::publish::failure::RegistryFailure;
+use crate::publish::{Transfer, TransferKind};
 
 const OCTETS: &str = "application/octet-stream";
 
 /// Which repositories of a host are known to have a blob; locked while the blob is on its way.
 #[derive(Default)]
-pub(super) struct Holders(Mutex<HashMap<(String, Digest), Paths>>);
+pub(super) struct BlobPresence(Mutex<HashMap<(String, Digest), Paths>>);
 
 type Paths = Arc<AsyncMutex<BTreeSet<String>>>;
 
 /// How an upload begins.
-enum Start {
+enum UploadStart {
     /// The registry took the blob from another repository.
     Mounted,
     /// Send it there.
-    At(Session),
+    At(UploadSession),
 }
 
 /// An upload that the registry knows.
-struct Session {
+struct UploadSession {
     /// Where its next request goes.
     url: Url,
     /// How many bytes have arrived.
@@ -55,7 +55,7 @@ struct Session {
 
 /// Whether a blob goes in parts.
 #[derive(Clone, Copy)]
-enum Part {
+enum UploadPart {
     /// This host refuses longer requests.
     Known(u64),
     /// It may be so.
@@ -65,21 +65,21 @@ enum Part {
 }
 
 /// A blob on its way.
-struct Sending<'a> {
-    place: &'a Place,
+struct UploadProgress<'a> {
+    place: &'a RepositoryEndpoint,
     descriptor: &'a Descriptor,
-    source: &'a Source,
+    source: &'a BodySource,
     part: Option<u64>,
     sent: &'a AtomicU64,
 }
 
 /// A refusal, and how many bytes the refused request had.
-struct Refused {
-    refusal: Refusal,
+struct RefusedPart {
+    refusal: ErrorResponse,
     size: u64,
 }
 
-impl Part {
+impl UploadPart {
     fn size(self) -> Option<u64> {
         match self {
             Self::Known(size) => Some(size),
@@ -89,21 +89,27 @@ impl Part {
     }
 }
 
-impl Holders {
-    fn of(&self, place: &Place, digest: Digest) -> Paths {
+impl BlobPresence {
+    fn of(&self, place: &RepositoryEndpoint, digest: Digest) -> Paths {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((place.host.clone(), digest)).or_default().clone()
     }
 }
 
 impl Registry {
     /// Gets a blob into a repository. With `force` it is sent although the registry claims to have it.
-    pub(super) async fn ensure_blob(&self, place: &Place, blob: &Blob, force: bool, sent: &AtomicU64) -> Result<(), Failure> {
+    pub(super) async fn ensure_blob(
+        &self,
+        place: &RepositoryEndpoint,
+        blob: &Blob,
+        force: bool,
+        sent: &AtomicU64,
+    ) -> Result<(), RegistryFailure> {
         let descriptor = &blob.descriptor;
         let holders = self.holders.of(place, descriptor.digest);
         let mut paths = holders.lock().await;
         if !force && (paths.contains(&place.path) || self.has_blob(place, descriptor.digest).await?) {
             paths.insert(place.path.clone());
-            self.told(place, descriptor, Way::Present, descriptor.size);
+            self.told(place, descriptor, TransferKind::Present, descriptor.size);
             return Ok(());
         }
         let from = paths.iter().find(|path| **path != place.path).cloned().or_else(|| self.source_on(place, &blob.content));
@@ -113,41 +119,41 @@ impl Registry {
         };
         let start = match mounted {
             Some(start) => start,
-            None => Start::At(self.start_upload(place).await?),
+            None => UploadStart::At(self.start_upload(place).await?),
         };
         match start {
-            Start::Mounted => self.told(place, descriptor, Way::Mount, descriptor.size),
-            Start::At(session) => self.upload(place, blob, session, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
+            UploadStart::Mounted => self.told(place, descriptor, TransferKind::Mount, descriptor.size),
+            UploadStart::At(session) => self.upload(place, blob, session, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
         }
         paths.insert(place.path.clone());
         Ok(())
     }
 
     /// Starts an upload.
-    async fn start_upload(&self, place: &Place) -> Result<Session, Failure> {
+    async fn start_upload(&self, place: &RepositoryEndpoint) -> Result<UploadSession, RegistryFailure> {
         let call = self.wire.call(place, Scopes::push(&place.path), Method::POST, "blobs/uploads/").await?;
         let answer = self.wire.send(&call).await?;
         if answer.status().as_u16() == 202 {
-            return Ok(Session { url: answer.location(&self.wire.transport)?, start: 0, least: least_part(&answer) });
+            return Ok(UploadSession { url: answer.location(&self.wire.transport)?, start: 0, least: least_part(&answer) });
         }
         let refusal = self.wire.refusal(place, answer).await;
         Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) { must_create(place, refusal) } else { refusal.failure })
     }
 
     /// Starts an upload and cancels it: that is refused exactly when a real one would be.
-    pub(super) async fn try_upload(&self, place: &Place) -> Result<(), Failure> {
+    pub(super) async fn try_upload(&self, place: &RepositoryEndpoint) -> Result<(), RegistryFailure> {
         let session = self.start_upload(place).await?;
         self.cancel(place, &session).await;
         Ok(())
     }
 
     /// Releases what a registry holds for an upload. One that does not do it removes the upload some day.
-    async fn cancel(&self, place: &Place, session: &Session) {
+    async fn cancel(&self, place: &RepositoryEndpoint, session: &UploadSession) {
         let call = self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, session.url.clone());
         let _ = self.wire.send_once(&call).await;
     }
 
-    async fn has_blob(&self, place: &Place, digest: Digest) -> Result<bool, Failure> {
+    async fn has_blob(&self, place: &RepositoryEndpoint, digest: Digest) -> Result<bool, RegistryFailure> {
         let call = self.wire.call(place, Scopes::push(&place.path), Method::HEAD, &format!("blobs/{digest}")).await?;
         let answer = self.wire.send(&call).await?;
         // Whatever else is wrong is told better by the upload.
@@ -155,58 +161,64 @@ impl Registry {
     }
 
     /// The repository on a place's host that has a base's blob.
-    fn source_on(&self, place: &Place, content: &Content) -> Option<String> {
-        let Content::Remote(repository) = content else { return None };
-        let here = |from: &Place| from.host == place.host;
-        let origin = Some(Place::of(repository)).filter(here);
-        origin.or_else(|| Place::mirror_of(repository, &self.mirrors).filter(here)).map(|from| from.path)
+    fn source_on(&self, place: &RepositoryEndpoint, content: &BlobSource) -> Option<String> {
+        let BlobSource::Remote(repository) = content else { return None };
+        let here = |from: &RepositoryEndpoint| from.host == place.host;
+        let origin = Some(RepositoryEndpoint::of(repository)).filter(here);
+        origin.or_else(|| RepositoryEndpoint::mirror_of(repository, &self.mirrors).filter(here)).map(|from| from.path)
     }
 
     /// Asks for a blob of another repository. Any refusal is `None`: it is uploaded then.
-    async fn mount(&self, place: &Place, digest: Digest, from: &str) -> Option<Start> {
+    async fn mount(&self, place: &RepositoryEndpoint, digest: Digest, from: &str) -> Option<UploadStart> {
         let mut call = self.wire.call(place, Scopes::mount(&place.path, from), Method::POST, "blobs/uploads/").await.ok()?;
         call.url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
         let answer = self.wire.send_once(&call).await.ok()?;
         match answer.status().as_u16() {
-            201 => Some(Start::Mounted),
+            201 => Some(UploadStart::Mounted),
             202 => {
                 let url = answer.location(&self.wire.transport).ok()?;
-                Some(Start::At(Session { url, start: 0, least: least_part(&answer) }))
+                Some(UploadStart::At(UploadSession { url, start: 0, least: least_part(&answer) }))
             }
             _ => None,
         }
     }
 
-    async fn upload(&self, place: &Place, blob: &Blob, mut session: Session, sent: &AtomicU64) -> Result<(), Failure> {
+    async fn upload(
+        &self,
+        place: &RepositoryEndpoint,
+        blob: &Blob,
+        mut session: UploadSession,
+        sent: &AtomicU64,
+    ) -> Result<(), RegistryFailure> {
         let descriptor = &blob.descriptor;
         let source = match &blob.content {
-            Content::Bytes(bytes) => Source::Bytes(bytes.clone()),
-            Content::File(path) => Source::File(path.clone()),
-            Content::Remote(repository) => Source::File(self.blob(repository, descriptor).await?),
+            BlobSource::Bytes(bytes) => BodySource::Bytes(bytes.clone()),
+            BlobSource::File(path) => BodySource::File(path.clone()),
+            BlobSource::Remote(repository) => BodySource::File(self.blob(repository, descriptor).await?),
         };
         check_length(&source, descriptor)?;
-        self.told(place, descriptor, Way::Upload, 0);
-        let (mut failed, mut part) = (0, self.parts.of(place).map(Part::Known));
+        self.told(place, descriptor, TransferKind::Upload, 0);
+        let (mut failed, mut part) = (0, self.parts.of(place).map(UploadPart::Known));
         loop {
             let before = session.start;
-            let sending = Sending { place, descriptor, source: &source, part: part.and_then(Part::size), sent };
-            let Err(Refused { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
+            let sending = UploadProgress { place, descriptor, source: &source, part: part.and_then(UploadPart::size), sent };
+            let Err(RefusedPart { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
             if is_too_large(&refusal) {
                 let Some(next) = parts::smaller(size, session.least) else {
                     self.cancel(place, &session).await;
                     return Err(parts::too_large(refusal, size));
                 };
                 self.parts.learn(place, next);
-                part = Some(Part::Known(next));
-            } else if matches!(part, Some(Part::Tried))
+                part = Some(UploadPart::Known(next));
+            } else if matches!(part, Some(UploadPart::Tried))
                 && refusal.status.is_some_and(|status| status.is_client_error() || status.as_u16() == 501)
             {
                 // This registry takes no parts, and nobody said that it wants them.
-                part = Some(Part::Never);
+                part = Some(UploadPart::Never);
             } else {
                 // A host that only hangs up may mean the size.
                 if part.is_none() && refusal.status.is_none() && size > parts::LARGEST {
-                    part = Some(Part::Tried);
+                    part = Some(UploadPart::Tried);
                 }
                 failed = if session.start >= before + PROGRESS { 1 } else { failed + 1 };
                 self.wire.pause(place, failed, judged(refusal, descriptor)).await?;
@@ -217,7 +229,7 @@ impl Registry {
             }
             let at = session.start;
             session = match self.received(place, &session).await {
-                Some(next) if next.start <= descriptor.size && !matches!(part, Some(Part::Never)) => next,
+                Some(next) if next.start <= descriptor.size && !matches!(part, Some(UploadPart::Never)) => next,
                 _ => {
                     self.cancel(place, &session).await;
                     self.start_upload(place).await?
@@ -225,12 +237,12 @@ impl Registry {
             };
             failed = if session.start >= at + PROGRESS { 0 } else { failed };
         }
-        self.told(place, descriptor, Way::Upload, descriptor.size);
+        self.told(place, descriptor, TransferKind::Upload, descriptor.size);
         Ok(())
     }
 
     /// Sends a blob from where its upload is to its end, and closes the upload.
-    async fn send_rest(&self, sending: &Sending<'_>, session: &mut Session) -> Result<(), Refused> {
+    async fn send_rest(&self, sending: &UploadProgress<'_>, session: &mut UploadSession) -> Result<(), RefusedPart> {
         let size = sending.descriptor.size;
         let part = sending.part.map_or(u64::MAX, |part| part.max(session.least));
         let mut last = 0..0;
@@ -243,7 +255,8 @@ impl Registry {
                 let call = call.header(CONTENT_RANGE, &format!("{}-{}", range.start, range.end - 1));
                 let answer = self.send_range(sending, call, range.clone()).await?;
                 if answer.header(LOCATION).is_some() {
-                    session.url = answer.location(&self.wire.transport).map_err(|failure| Refused { refusal: failure.into(), size: 0 })?;
+                    session.url =
+                        answer.location(&self.wire.transport).map_err(|failure| RefusedPart { refusal: failure.into(), size: 0 })?;
                 }
                 session.start = range.end;
             }
@@ -255,10 +268,15 @@ impl Registry {
     }
 
     /// Sends a range of a blob in one request.
-    async fn send_range(&self, sending: &Sending<'_>, call: Call<'_>, range: Range<u64>) -> Result<Answer, Refused> {
+    async fn send_range(
+        &self,
+        sending: &UploadProgress<'_>,
+        call: RegistryRequest<'_>,
+        range: Range<u64>,
+    ) -> Result<RegistryResponse, RefusedPart> {
         let size = range.end - range.start;
         let stream = self.stream(sending, range.clone());
-        let body = if size == 0 { Body::Empty } else { Body::Stream(stream.clone()) };
+        let body = if size == 0 { RequestBody::Empty } else { RequestBody::Stream(stream.clone()) };
         let call = call.header(CONTENT_TYPE, OCTETS).body(body);
         let answered = match self.wire.send_once(&call).await {
             Ok(answer) => self.accepted(sending.place, answer).await,
@@ -266,76 +284,79 @@ impl Registry {
         };
         let went = if answered.is_ok() { size } else { stream.done.load(Ordering::Relaxed).saturating_sub(range.start) };
         sending.sent.fetch_add(went, Ordering::Relaxed);
-        answered.map_err(|refusal| Refused { refusal, size })
+        answered.map_err(|refusal| RefusedPart { refusal, size })
     }
 
-    async fn accepted(&self, place: &Place, answer: Answer) -> Result<Answer, Refusal> {
+    async fn accepted(&self, place: &RepositoryEndpoint, answer: RegistryResponse) -> Result<RegistryResponse, ErrorResponse> {
         if answer.status().is_success() { Ok(answer) } else { Err(self.wire.refusal(place, answer).await) }
     }
 
     /// How much of an upload has arrived, and where it goes on; `None` when it has to start again.
-    async fn received(&self, place: &Place, session: &Session) -> Option<Session> {
+    async fn received(&self, place: &RepositoryEndpoint, session: &UploadSession) -> Option<UploadSession> {
         let call = self.wire.call_to(place, Scopes::push(&place.path), Method::GET, session.url.clone());
         let answer = self.wire.send_once(&call).await.ok().filter(|answer| answer.status().is_success())?;
         let last: u64 = answer.header(RANGE)?.trim_start_matches("bytes=").split_once('-')?.1.trim().parse().ok()?;
         // `0-0` is said of one byte and of none.
         let start = last.checked_add(1).filter(|start| *start > 1)?;
         let url = answer.location(&self.wire.transport).unwrap_or_else(|_| session.url.clone());
-        Some(Session { url, start, least: session.least })
+        Some(UploadSession { url, start, least: session.least })
     }
 
-    fn stream(&self, sending: &Sending<'_>, range: Range<u64>) -> Arc<Stream> {
+    fn stream(&self, sending: &UploadProgress<'_>, range: Range<u64>) -> Arc<BodyStream> {
         let (place, digest, total) = (sending.place.to_string(), sending.descriptor.digest, sending.descriptor.size);
         let reporter = self.reporter.clone();
         let tell = move |done| {
             // The end is told when the registry has confirmed it.
             if done < total {
-                reporter.transfer(&Transfer { digest, place: &place, way: Way::Upload, done, total });
+                reporter.transfer(&Transfer { digest, place: &place, way: TransferKind::Upload, done, total });
             }
         };
         let Range { start, end } = range;
-        Arc::new(Stream { from: sending.source.clone(), start, end, done: AtomicU64::new(start), tell: Box::new(tell) })
+        Arc::new(BodyStream { from: sending.source.clone(), start, end, done: AtomicU64::new(start), tell: Box::new(tell) })
     }
 }
 
 /// The least size of a part but the last, as the registry says when an upload begins; nothing for what is no number.
-fn least_part(answer: &Answer) -> u64 {
+fn least_part(answer: &RegistryResponse) -> u64 {
     answer.header("oci-chunk-min-length").and_then(|least| least.trim().parse().ok()).unwrap_or(0)
 }
 
-fn check_length(source: &Source, descriptor: &Descriptor) -> Result<(), Failure> {
+fn check_length(source: &BodySource, descriptor: &Descriptor) -> Result<(), RegistryFailure> {
     let length = match source {
-        Source::Bytes(bytes) => bytes.len() as u64,
-        Source::File(path) => path.metadata().map_err(|cause| crate::base::fs::unreadable(path, cause))?.len(),
+        BodySource::Bytes(bytes) => bytes.len() as u64,
+        BodySource::File(path) => path.metadata().map_err(|cause| crate::base::fs::unreadable(path, cause))?.len(),
     };
     if length == descriptor.size {
         return Ok(());
     }
-    Err(Failure::new(Code::DigestMismatch, format!("there are {length} bytes of {}, which has {}", descriptor.digest, descriptor.size)))
+    Err(RegistryFailure::new(
+        Code::DigestMismatch,
+        format!("there are {length} bytes of {}, which has {}", descriptor.digest, descriptor.size),
+    ))
 }
 
 /// What a refused upload means: one that the registry has lost starts again.
-fn judged(refusal: Refusal, descriptor: &Descriptor) -> Failure {
+fn judged(refusal: ErrorResponse, descriptor: &Descriptor) -> RegistryFailure {
     let lost = refusal.status.is_some_and(|status| matches!(status.as_u16(), 404 | 416));
     if refusal.has(&["DIGEST_INVALID"]) {
         let cause = format!("{} (expected {})", refusal.failure.cause, descriptor.digest);
-        return Failure { code: Code::DigestMismatch, cause, ..refusal.failure };
+        return RegistryFailure { code: Code::DigestMismatch, cause, ..refusal.failure };
     }
     let again = refusal.failure.again || lost || refusal.has(&["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"]);
-    Failure { again, ..refusal.failure }
+    RegistryFailure { again, ..refusal.failure }
 }
 
-fn of_blob(failure: Failure, descriptor: &Descriptor) -> Failure {
-    Failure { cause: format!("blob {}: {}", descriptor.digest, failure.cause), ..failure }
+fn of_blob(failure: RegistryFailure, descriptor: &Descriptor) -> RegistryFailure {
+    RegistryFailure { cause: format!("blob {}: {}", descriptor.digest, failure.cause), ..failure }
 }
 
 /// The failure of a registry that creates no repository by itself.
-fn must_create(place: &Place, refusal: Refusal) -> Failure {
+fn must_create(place: &RepositoryEndpoint, refusal: ErrorResponse) -> RegistryFailure {
     let help = match place.host.strip_suffix(".amazonaws.com").and_then(|host| host.split_once(".dkr.ecr.")) {
         Some((_, region)) => format!("Run `aws ecr create-repository --repository-name {} --region {region}`.", place.path),
         None => format!("Create the repository `{}` at {} first.", place.path, place.registry),
     };
-    Failure { code: Code::RegistryMustCreate, ..refusal.failure }.help(help)
+    RegistryFailure { code: Code::RegistryMustCreate, ..refusal.failure }.help(help)
 }
 
 #[cfg(test)]
@@ -345,8 +366,8 @@ mod tests {
     #[test]
     fn a_repository_of_ecr_is_created_with_a_command() {
         let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned();
-        let place = Place { host: host.clone(), registry: host, path: "team/app".to_owned() };
-        let failure = must_create(&place, Failure::new(Code::RegistryFailed, "x").into());
+        let place = RepositoryEndpoint { host: host.clone(), registry: host, path: "team/app".to_owned() };
+        let failure = must_create(&place, RegistryFailure::new(Code::RegistryFailed, "x").into());
         assert_eq!(failure.code, Code::RegistryMustCreate);
         assert_eq!(failure.help.as_deref(), Some("Run `aws ecr create-repository --repository-name team/app --region eu-west-1`."));
     }

@@ -9,16 +9,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use union_build::diag::Code;
 
 use super::origin::Origins;
-use super::place::Place;
+use super::place::RepositoryEndpoint;
 use super::settings::RegistrySettings;
-use crate::http::body::Body;
+use crate::http::body::RequestBody;
 use crate::http::fault::clean;
 use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use crate::http::retry::{self, Retry};
-use crate::http::{self, Method, Outgoing, StatusCode, Transport, Url, authority, same_origin};
+use crate::http::{self, HttpRequest, Method, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes};
-use crate::publish::failure::Failure;
+use crate::publish::failure::RegistryFailure;
 
 /// How often a call may come back with a new token: one to begin with, one when that was refused.
 const LOGINS: usize = 2;
@@ -26,7 +26,7 @@ const LOGINS: usize = 2;
 const LONGEST: usize = 4 << 20;
 
 /// The line to registries.
-pub(crate) struct Wire {
+pub(crate) struct RegistryTransport {
     pub(crate) transport: Transport,
     pub(crate) auth: Authenticator,
     pub(crate) retry: Retry,
@@ -37,16 +37,16 @@ pub(crate) struct Wire {
 
 /// What is asked of a registry.
 #[derive(Clone, Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) place: &'a Place,
+pub(crate) struct RegistryRequest<'a> {
+    pub(crate) place: &'a RepositoryEndpoint,
     pub(crate) scopes: Scopes,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
+    pub(crate) body: RequestBody,
 }
 
-impl Call<'_> {
+impl RegistryRequest<'_> {
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.append(name, value);
@@ -54,7 +54,7 @@ impl Call<'_> {
         self
     }
 
-    pub(crate) fn body(mut self, body: Body) -> Self {
+    pub(crate) fn body(mut self, body: RequestBody) -> Self {
         self.body = body;
         self
     }
@@ -62,20 +62,20 @@ impl Call<'_> {
 
 /// A registry's answer. It holds one of the connections that may be open at once: read it before the next call.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    inner: http::answer::Answer,
+pub(crate) struct RegistryResponse {
+    inner: http::answer::HttpResponse,
     _permit: OwnedSemaphorePermit,
 }
 
 /// A refusal: the status, the registry's own codes, and what that means for the user.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     pub(crate) status: Option<StatusCode>,
     pub(crate) codes: Vec<String>,
-    pub(crate) failure: Failure,
+    pub(crate) failure: RegistryFailure,
 }
 
-impl Wire {
+impl RegistryTransport {
     pub(crate) fn new(settings: &RegistrySettings, reporter: Arc<dyn Reporter>) -> Self {
         let sources = settings.surroundings.sources(settings.registry_config.as_deref());
         Self {
@@ -93,7 +93,13 @@ impl Wire {
     }
 
     /// Prepares a call to `/v2/<repository>/<rest>`. How to speak to the host is found out on the first call.
-    pub(crate) async fn call<'a>(&self, place: &'a Place, scopes: Scopes, method: Method, rest: &str) -> Result<Call<'a>, Failure> {
+    pub(crate) async fn call<'a>(
+        &self,
+        place: &'a RepositoryEndpoint,
+        scopes: Scopes,
+        method: Method,
+        rest: &str,
+    ) -> Result<RegistryRequest<'a>, RegistryFailure> {
         let mut failed = 0;
         let origin = loop {
             match self.origins.of(&self.transport, &place.host).await {
@@ -104,18 +110,18 @@ impl Wire {
                 }
             }
         };
-        let invalid = |_| Failure::new(Code::InvalidRegistry, format!("{place} is not the address of a repository"));
+        let invalid = |_| RegistryFailure::new(Code::InvalidRegistry, format!("{place} is not the address of a repository"));
         let url = origin.join(&format!("v2/{}/{rest}", place.path)).map_err(invalid)?;
         Ok(self.call_to(place, scopes, method, url))
     }
 
     /// Prepares a call to an address that the registry named.
-    pub(crate) fn call_to<'a>(&self, place: &'a Place, scopes: Scopes, method: Method, url: Url) -> Call<'a> {
-        Call { place, scopes, method, url, headers: HeaderMap::new(), body: Body::Empty }
+    pub(crate) fn call_to<'a>(&self, place: &'a RepositoryEndpoint, scopes: Scopes, method: Method, url: Url) -> RegistryRequest<'a> {
+        RegistryRequest { place, scopes, method, url, headers: HeaderMap::new(), body: RequestBody::Empty }
     }
 
     /// Calls, and calls again while that may help. Any other answer comes back as it is.
-    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
         let mut failed = 0;
         loop {
             let failure = match self.send_once(call).await {
@@ -129,19 +135,19 @@ impl Wire {
     }
 
     /// Calls once, with a new login when the registry asks for it.
-    pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn send_once(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
         // Whatever a registry names on another host, such as the place of an upload, is not for its logins.
         let own = same_origin(&call.url, &self.origins.of(&self.transport, &call.place.host).await?);
         let (registry, path) = (call.place.registry.as_str(), call.place.path.as_str());
         let mut authorization = if own { self.auth.ready(&self.transport, registry, path, &call.scopes).await? } else { None };
         for login in 0.. {
             let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-            let outgoing = Outgoing {
+            let outgoing = HttpRequest {
                 headers: call.headers.clone(),
                 private: authorization.iter().map(|login| (AUTHORIZATION, login.clone())).collect(),
-                ..Outgoing::new(call.method.clone(), call.url.clone()).body(call.body.clone())
+                ..HttpRequest::new(call.method.clone(), call.url.clone()).body(call.body.clone())
             };
-            let answer = Answer { inner: self.transport.send(&outgoing).await?, _permit: permit };
+            let answer = RegistryResponse { inner: self.transport.send(&outgoing).await?, _permit: permit };
             let asked = own && answer.status() == StatusCode::UNAUTHORIZED && same_origin(answer.inner.url(), &call.url);
             if !asked || login == LOGINS {
                 return Ok(answer);
@@ -159,7 +165,7 @@ impl Wire {
     }
 
     /// Waits before something is tried again, or gives the failure back when it was tried often enough.
-    pub(crate) async fn pause(&self, place: &Place, failed: u32, failure: Failure) -> Result<(), Failure> {
+    pub(crate) async fn pause(&self, place: &RepositoryEndpoint, failed: u32, failure: RegistryFailure) -> Result<(), RegistryFailure> {
         let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| failure.again) else { return Err(failure) };
         self.reporter.retrying(&place.to_string(), &failure.cause, pause);
         tokio::time::sleep(pause).await;
@@ -167,7 +173,7 @@ impl Wire {
     }
 
     /// Reads a refusal to its end.
-    pub(crate) async fn refusal(&self, place: &Place, answer: Answer) -> Refusal {
+    pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, answer: RegistryResponse) -> ErrorResponse {
         let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
         let body = answer.bytes().await.unwrap_or_default();
         let errors = RegistryError::all(&body);
@@ -183,15 +189,15 @@ impl Wire {
             _ if errors.is_empty() && !matches!(status.as_u16(), 408 | 413 | 429) => Code::RegistryInvalid,
             _ => Code::RegistryFailed,
         };
-        let mut failure = Failure { again: retry::is_transient(status), pause: said, ..Failure::new(code, cause) };
+        let mut failure = RegistryFailure { again: retry::is_transient(status), pause: said, ..RegistryFailure::new(code, cause) };
         if matches!(status.as_u16(), 401 | 403) {
             failure = self.auth.explained(failure, &place.registry, &place.path);
         }
-        Refusal { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
+        ErrorResponse { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
     }
 }
 
-impl Answer {
+impl RegistryResponse {
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status()
     }
@@ -206,41 +212,42 @@ impl Answer {
     }
 
     /// An address that a header names.
-    pub(crate) fn location(&self, transport: &Transport) -> Result<Url, Failure> {
+    pub(crate) fn location(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
         let host = authority(self.inner.url());
-        let invalid = || Failure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
+        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
         let text = self.header(LOCATION).ok_or_else(invalid)?;
         let url = self.inner.url().join(text).map_err(|_| invalid())?;
         Ok(transport.checked(self.inner.url(), url)?)
     }
 
     /// The next bytes of the body; `None` at its end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryFailure> {
         Ok(self.inner.chunk().await?)
     }
 
     /// The whole body, which is a manifest or an error.
-    pub(crate) async fn bytes(mut self) -> Result<Bytes, Failure> {
+    pub(crate) async fn bytes(mut self) -> Result<Bytes, RegistryFailure> {
         Ok(self.inner.bytes(LONGEST).await?)
     }
 
     /// The failure of an answer that may be another one in a moment.
-    fn passing(&self) -> Failure {
+    fn passing(&self) -> RegistryFailure {
         let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
-        let failure = Failure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.inner.url()), self.status()));
-        Failure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }
+        let failure =
+            RegistryFailure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.inner.url()), self.status()));
+        RegistryFailure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }
     }
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// Whether the registry gave one of these codes.
     pub(crate) fn has(&self, codes: &[&str]) -> bool {
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
     }
 }
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
+impl From<RegistryFailure> for ErrorResponse {
+    fn from(failure: RegistryFailure) -> Self {
         Self { status: None, codes: Vec::new(), failure }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::error::Result;
-use crate::workspace::compile::{Compiled, Kind};
+use crate::workspace::compile::{CompiledUnits, UnitKind};
 use crate::workspace::{Snapshot, depinfo};
 
 /// Variables of the machine and of the user's session. Source: what build scripts of the crates index report that
@@ -85,7 +85,7 @@ pub(super) fn is_none_of_ours(name: &str, in_script: bool) -> bool {
 
 /// Variables that are set and that packages from elsewhere depend on. What they would read and is not set is not
 /// learned: one build script of the index asks for dozens.
-pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &Compiled, is_local: &dyn Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &CompiledUnits, is_local: &dyn Fn(&str) -> bool) -> Result<BTreeSet<String>> {
     let environment = &snapshot.cargo.environment;
     let is_one = |name: &&str, in_script: bool| environment.has(name) && !is_none_of_ours(name, in_script);
     let mut names = BTreeSet::new();
@@ -93,7 +93,7 @@ pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &Compiled, is_local: 
         let output = depinfo::output_of(script)?;
         names.extend(depinfo::watched_variables(&output).filter(|name| is_one(name, true)).map(str::to_owned));
     }
-    let libraries = compiled.units.iter().filter(|unit| unit.kind == Kind::Library && !is_local(&unit.package));
+    let libraries = compiled.units.iter().filter(|unit| unit.kind == UnitKind::Library && !is_local(&unit.package));
     for library in libraries {
         let notes = depinfo::notes_of(library)?;
         names.extend(depinfo::variables(&notes).filter(|name| is_one(name, false)).map(str::to_owned));

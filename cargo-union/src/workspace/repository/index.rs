@@ -8,9 +8,9 @@ use std::path::Path;
 
 /// The tracked paths, relative to the work tree, with `/`.
 #[derive(Debug, Default)]
-pub(super) struct Tracked(BTreeSet<Vec<u8>>);
+pub(super) struct GitIndex(BTreeSet<Vec<u8>>);
 
-impl Tracked {
+impl GitIndex {
     /// Reads the index of a git directory.
     pub(super) fn read(git: &Path) -> Self {
         let is_sha256 = std::fs::read_to_string(super::revision::common_directory(git).join("config"))
@@ -43,7 +43,7 @@ fn read_file(file: &Path, hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<
 }
 
 fn read(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<String> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = IndexReader { bytes, at: 0 };
     if reader.take(4)? != b"DIRC" {
         return None;
     }
@@ -83,7 +83,7 @@ fn read(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<Stri
 }
 
 /// The name in the `link` extension; the file ends with a checksum.
-fn shared_index(mut reader: Reader<'_>, hash: usize) -> Option<String> {
+fn shared_index(mut reader: IndexReader<'_>, hash: usize) -> Option<String> {
     while reader.bytes.len() - reader.at > hash {
         let (name, length) = (reader.take(4)?, reader.number()?);
         let content = reader.take(usize::try_from(length).ok()?)?;
@@ -94,12 +94,12 @@ fn shared_index(mut reader: Reader<'_>, hash: usize) -> Option<String> {
     None
 }
 
-struct Reader<'a> {
+struct IndexReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> IndexReader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let taken = self.bytes.get(self.at..self.at.checked_add(count)?)?;
         self.at += count;

@@ -39,7 +39,7 @@ fn nested_rules_and_exceptions_apply_as_in_git() {
     let (_directory, root) = repository();
     write(&root, &[(".gitignore", "*.log\n/gen/\n!keep.log\n"), ("app/.gitignore", "*.tmp\n!b.log\n"), ("app/src/a", "")]);
     write(&root, &[("a.log", ""), ("keep.log", ""), ("app/b.log", ""), ("app/c.log", ""), ("app/x.tmp", ""), ("gen/x", ""), ("x.tmp", "")]);
-    let repository = Repository::of(&root.join("app"));
+    let repository = GitRepository::of(&root.join("app"));
     assert_eq!(repository.root, root);
     for name in ["a.log", "keep.log", "app/b.log", "app/c.log", "app/x.tmp", "gen/x", "x.tmp", "app/src/a"] {
         let by_git = Command::new("git").args(["check-ignore", "-q", name]).current_dir(&root).status().unwrap().success();
@@ -51,7 +51,7 @@ fn nested_rules_and_exceptions_apply_as_in_git() {
 fn excludes_of_the_user_are_not_read() {
     let (_directory, root) = repository();
     write(&root, &[(".git/info/exclude", "*.rs\n"), ("a.rs", "")]);
-    assert!(!Repository::of(&root).ignores(&root.join("a.rs"), false));
+    assert!(!GitRepository::of(&root).ignores(&root.join("a.rs"), false));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn without_git_the_directory_itself_is_the_repository() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();
     write(&root, &[(".gitignore", "a\n"), ("ws/.gitignore", "b\n"), ("ws/a", ""), ("ws/b", "")]);
-    let repository = Repository::of(&root.join("ws"));
+    let repository = GitRepository::of(&root.join("ws"));
     assert_eq!((repository.root.clone(), repository.revision()), (root.join("ws"), None));
     assert!(!repository.ignores(&root.join("ws/a"), false) && repository.ignores(&root.join("ws/b"), false));
     assert!(!repository.tracks(&root.join("ws/a")));
@@ -79,7 +79,7 @@ fn tracked_files_are_read_from_every_version_of_the_index() {
         if version == "3" {
             git(&root, &["add", "-N", "-f", "gen/c.rs"]);
         }
-        let repository = Repository::of(&root);
+        let repository = GitRepository::of(&root);
         let tracks = |name: &str| repository.tracks(&root.join(name));
         assert!(tracks("gen/a.rs") && tracks("gen/deep/bb.rs") && tracks("gen") && tracks("gen/deep") && tracks("long/directory/name.rs"));
         assert_eq!(tracks("gen/c.rs"), version == "3", "version {version}");
@@ -94,7 +94,7 @@ fn tracked_files_of_a_split_index_and_of_sha256_are_read() {
     git(&root, &["add", "a"]);
     git(&root, &["update-index", "--split-index"]);
     git(&root, &["add", "b"]);
-    let split = Repository::of(&root);
+    let split = GitRepository::of(&root);
     assert!(split.tracks(&root.join("a")) && split.tracks(&root.join("b")) && !split.tracks(&root.join("c")));
 
     let directory = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn tracked_files_of_a_split_index_and_of_sha256_are_read() {
     write(&root, &[("a", "1")]);
     git(&root, &["add", "a"]);
     git(&root, &["commit", "-qm", "x"]);
-    let repository = Repository::of(&root);
+    let repository = GitRepository::of(&root);
     assert!(repository.tracks(&root.join("a")));
     assert_eq!(repository.revision().unwrap(), git(&root, &["rev-parse", "HEAD"]));
 }
@@ -111,23 +111,23 @@ fn tracked_files_of_a_split_index_and_of_sha256_are_read() {
 #[test]
 fn the_revision_is_found_whatever_the_checkout_looks_like() {
     let (_directory, root) = repository();
-    assert_eq!(Repository::of(&root).revision(), None);
+    assert_eq!(GitRepository::of(&root).revision(), None);
     git(&root, &["commit", "--allow-empty", "-qm", "one"]);
     let one = git(&root, &["rev-parse", "HEAD"]);
-    assert_eq!(Repository::of(&root).revision().as_ref(), Some(&one));
+    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&one));
     git(&root, &["pack-refs", "--all"]);
     assert!(!root.join(".git/refs/heads/main").exists());
-    assert_eq!(Repository::of(&root).revision().as_ref(), Some(&one));
+    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&one));
     git(&root, &["commit", "--allow-empty", "-qm", "two"]);
     let two = git(&root, &["rev-parse", "HEAD"]);
     git(&root, &["worktree", "add", "-q", "../linked-work-tree", "-b", "other"]);
     let linked = root.parent().unwrap().join("linked-work-tree");
-    let other = Repository::of(&linked);
+    let other = GitRepository::of(&linked);
     assert_eq!((other.root.clone(), other.revision().as_ref()), (linked.clone(), Some(&two)));
     assert!(other.is_git_file(&root.join(".git/refs/heads/other")) && other.is_git_file(&linked.join(".git")));
     std::fs::remove_dir_all(&linked).unwrap();
     git(&root, &["checkout", "-q", "--detach", &one]);
-    let detached = Repository::of(&root);
+    let detached = GitRepository::of(&root);
     assert_eq!(detached.revision().as_ref(), Some(&one));
     assert!(detached.is_git_file(&root.join(".git/HEAD")) && !detached.is_git_file(&root.join(".gitignore")));
 }

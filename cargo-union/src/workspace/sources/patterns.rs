@@ -15,9 +15,9 @@ pub(super) fn is_glob(typed: &str) -> bool {
 
 /// The `exclude` patterns of an image.
 #[derive(Clone, Debug, Default)]
-pub(in crate::workspace) struct Excluded(Vec<(PathBuf, Gitignore)>);
+pub(in crate::workspace) struct ExcludePatterns(Vec<(PathBuf, Gitignore)>);
 
-impl Excluded {
+impl ExcludePatterns {
     /// # Errors
     /// `InvalidValue`.
     pub(in crate::workspace) fn new(patterns: &[Pattern]) -> Result<Self> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::error::Result;
 use crate::base::fs;
-use crate::workspace::repository::Repository;
+use crate::workspace::repository::GitRepository;
 
 /// Hidden entries that are no inputs: those of version control, of CI services, of editors and of tools that format
 /// or lint. `docs/keys.md` lists them. All other hidden files count as files do.
@@ -93,8 +93,8 @@ pub(super) enum Rules {
 
 /// One walk through a directory. Links are followed; a directory is never entered twice on the way down, nor through
 /// a link that leaves the repository.
-pub(super) struct Walk<'a> {
-    pub(super) repository: &'a Repository,
+pub(super) struct SourceWalk<'a> {
+    pub(super) repository: &'a GitRepository,
     pub(super) rules: Rules,
     /// Files and directories that are no sources, wherever they are.
     pub(super) skipped: &'a [PathBuf],
@@ -105,7 +105,7 @@ pub(super) struct Walk<'a> {
 
 /// How the entries of a directory are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged {
+enum IgnoreVerdict {
     /// By the ignore rules.
     ByRules,
     /// The directory is ignored: only files that git tracks all the same count.
@@ -114,8 +114,8 @@ enum Judged {
     Kept,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(repository: &'a Repository, rules: Rules, skipped: &'a [PathBuf]) -> Self {
+impl<'a> SourceWalk<'a> {
+    pub(super) fn new(repository: &'a GitRepository, rules: Rules, skipped: &'a [PathBuf]) -> Self {
         Self { repository, rules, skipped, above: Vec::new(), files: Vec::new() }
     }
 
@@ -126,12 +126,12 @@ impl<'a> Walk<'a> {
     pub(super) fn files(mut self, directory: &Path) -> Result<Vec<PathBuf>> {
         // A directory that is named although it is ignored, such as a package that another tool wrote, counts.
         let is_ignored = self.rules != Rules::All && self.repository.ignores(directory, true) && !self.repository.tracks(directory);
-        self.enter(directory, true, if is_ignored { Judged::Kept } else { Judged::ByRules })?;
+        self.enter(directory, true, if is_ignored { IgnoreVerdict::Kept } else { IgnoreVerdict::ByRules })?;
         self.files.sort();
         Ok(self.files)
     }
 
-    fn enter(&mut self, directory: &Path, is_top: bool, judged: Judged) -> Result<()> {
+    fn enter(&mut self, directory: &Path, is_top: bool, judged: IgnoreVerdict) -> Result<()> {
         let real = match directory.canonicalize() {
             Ok(real) if !self.above.contains(&real) && !self.is_skipped(directory, &real) => real,
             Ok(_) => return Ok(()),
@@ -194,12 +194,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether an entry counts, and how those below it are judged.
-    fn judge(&self, path: &Path, is_directory: bool, judged: Judged) -> Option<Judged> {
+    fn judge(&self, path: &Path, is_directory: bool, judged: IgnoreVerdict) -> Option<IgnoreVerdict> {
         match judged {
             _ if self.rules == Rules::All => Some(judged),
-            Judged::Kept => Some(judged),
-            Judged::ByRules if !self.repository.ignores_entry(path, is_directory) => Some(judged),
-            Judged::ByRules | Judged::ByIndex => self.repository.tracks(path).then_some(Judged::ByIndex),
+            IgnoreVerdict::Kept => Some(judged),
+            IgnoreVerdict::ByRules if !self.repository.ignores_entry(path, is_directory) => Some(judged),
+            IgnoreVerdict::ByRules | IgnoreVerdict::ByIndex => self.repository.tracks(path).then_some(IgnoreVerdict::ByIndex),
         }
     }
 

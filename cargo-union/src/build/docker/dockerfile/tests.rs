@@ -26,7 +26,7 @@ fn spec(table: &str) -> Image {
     spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()
 }
 
-fn written(spec: &Image, copies: Vec<Copied>, authority: bool, user: Option<&str>) -> String {
+fn written(spec: &Image, copies: Vec<CopyInstruction>, authority: bool, user: Option<&str>) -> String {
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
     let mut spec = spec.clone();
@@ -36,7 +36,7 @@ fn written(spec: &Image, copies: Vec<Copied>, authority: bool, user: Option<&str
     }
     let mut step = Step { spec: &spec, copies, variables: Variables::new() };
     step.expand_upon(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
-    write(&Ground { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: Caches::Locked }).text
+    write(&DockerfileContext { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: CacheMounts::Locked }).text
 }
 
 fn copy(to: &str) -> union_build::spec::Copy {
@@ -44,17 +44,17 @@ fn copy(to: &str) -> union_build::spec::Copy {
     union_build::spec::Copy { from, typed, to, mode: None, owner: None, exclude: Vec::new() }
 }
 
-fn file(to: &str, owner: Option<&str>) -> Copied {
-    let measured = crate::base::fs::Measured { size: 0, hash: [0; 32] };
+fn file(to: &str, owner: Option<&str>) -> CopyInstruction {
+    let measured = crate::base::fs::FileDigest { size: 0, hash: [0; 32] };
     let items = vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
-    Copied { items, owner: owner.map(str::to_owned) }
+    CopyInstruction { items, owner: owner.map(str::to_owned) }
 }
 
 #[test]
 fn packages_come_first_then_copies_then_commands() {
     let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
     let items = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
-    let folder = Copied { items, owner: None };
+    let folder = CopyInstruction { items, owner: None };
     let expected = r#"FROM base:1
 USER 0:0
 RUN --mount=type=bind,source=.union.apt.conf,target=/run/union/apt.conf --mount=type=cache,target=/run/union/apt,sharing=locked --mount=type=cache,target=/run/union/lists,sharing=locked ["/usr/bin/env","APT_CONFIG=/run/union/apt.conf","DEBIAN_FRONTEND=noninteractive","/bin/sh","-c","apt-get update && apt-get install --yes --no-install-recommends libpq5 tini"]
@@ -92,7 +92,7 @@ fn commands_have_the_variables_and_the_working_directory_of_their_image() {
 fn relative_copies_are_left_relative() {
     let mut spec = spec("");
     spec.copy = vec![copy("conf/x"), copy("./"), copy("/x")];
-    let folder = Copied { items: vec![Item { to: String::new(), what: ItemKind::Folder }], owner: None };
+    let folder = CopyInstruction { items: vec![Item { to: String::new(), what: ItemKind::Folder }], owner: None };
     let text = written(&spec, vec![file("conf/x", None), folder, file("x", None)], false, None);
     let copies: Vec<&str> = text.lines().filter(|line| line.starts_with("COPY")).collect();
     assert_eq!(copies, [r#"COPY ["copy/0","./conf/x"]"#, r#"COPY ["copy/1/","./"]"#, r#"COPY ["copy/2","/x"]"#]);
@@ -107,13 +107,13 @@ fn pins_reach_apt_and_not_the_shell() {
 #[test]
 fn without_locks_nothing_is_kept_for_apt() {
     let spec = spec("apt-packages = ['a']");
-    let ground = Ground {
+    let ground = DockerfileContext {
         steps: &[Step { spec: &spec, copies: Vec::new(), variables: Variables::new() }],
         from: "base:1",
         user: None,
         tools: &BTreeMap::new(),
         authority: false,
-        caches: Caches::None,
+        caches: CacheMounts::None,
     };
     let text = write(&ground).text;
     assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");

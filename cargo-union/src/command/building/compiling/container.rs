@@ -14,17 +14,17 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec;
 
-use super::methods::Choosing;
+use super::methods::CompileSelector;
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::base::process::{Environment, Failed, Stream, user};
+use crate::base::process::{Environment, OutputStream, ProcessFailure, user};
 use crate::base::secret::Secret;
 use crate::build::LockedBase;
 use crate::build::docker::DockerBuilder;
-use crate::engine::{Bind, Engine, Run};
+use crate::engine::{BindMount, ContainerOptions, Engine};
 use crate::image::platform::Platform;
 use crate::ui::Ui;
-use crate::workspace::{Answer, Call, CompileSettings, Line, PATIENCE, SCOPE, Workshop};
+use crate::workspace::{CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE};
 
 /// What runs in the container: cargo, with the toolchain that the image has, whatever a
 /// `rust-toolchain.toml` says. The marker shows that its folders are this machine's. What its rustc
@@ -50,7 +50,7 @@ const SEPARATOR: &str = "\x1f";
 const AUTHORITY: &str = "/run/union/ca.crt";
 
 /// A container with a toolchain.
-pub(super) struct Container {
+pub(super) struct ContainerRunner {
     builder: Arc<DockerBuilder>,
     ui: Arc<Ui>,
     image: spec::Image,
@@ -65,9 +65,9 @@ pub(super) struct Container {
     folder: String,
 }
 
-impl Container {
+impl ContainerRunner {
     pub(super) fn new(
-        choosing: &Choosing<'_>,
+        choosing: &CompileSelector<'_>,
         settings: &CompileSettings,
         target: &str,
         image: &spec::Image,
@@ -118,7 +118,7 @@ impl Container {
             .help("Compile with `compile = \"host\"` or `\"zig\"`, or use an engine on this machine.")
     }
 
-    fn run(&self, call: &Call, image: String, marker: &Path, user: Option<String>) -> Run {
+    fn run(&self, call: &CargoInvocation, image: String, marker: &Path, user: Option<String>) -> ContainerOptions {
         let text = |text: &OsStr| text.to_string_lossy().into_owned();
         let mut env: std::collections::BTreeMap<String, Secret<String>> = call
             .environment
@@ -138,17 +138,17 @@ impl Container {
         if let Some(home) = self.writes.last() {
             set("CARGO_HOME", home.display().to_string());
         }
-        let bind = |path: &PathBuf, writable| Bind { from: path.clone(), to: path.display().to_string(), writable };
-        let mut binds: Vec<Bind> = self.reads.iter().map(|path| bind(path, false)).collect();
+        let bind = |path: &PathBuf, writable| BindMount { from: path.clone(), to: path.display().to_string(), writable };
+        let mut binds: Vec<BindMount> = self.reads.iter().map(|path| bind(path, false)).collect();
         binds.extend(self.writes.iter().collect::<BTreeSet<_>>().into_iter().map(|path| bind(path, true)));
         if let Some(authority) = authority(&call.environment) {
-            binds.push(Bind { from: authority, to: AUTHORITY.to_owned(), writable: false });
+            binds.push(BindMount { from: authority, to: AUTHORITY.to_owned(), writable: false });
             ["SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
                 .iter()
                 .for_each(|name| set(name, AUTHORITY.to_owned()));
         }
         let words = ["/bin/sh", "-c", SCRIPT, "cargo"].map(str::to_owned);
-        Run {
+        ContainerOptions {
             name: "union-compile".to_owned(),
             image,
             entrypoint: Some(words.to_vec()),
@@ -169,12 +169,12 @@ impl Container {
 }
 
 #[async_trait]
-impl Workshop for Container {
-    async fn cargo(&self, call: &Call, line: &mut Line<'_>) -> Result<Result<(), Failed>> {
+impl CargoRunner for ContainerRunner {
+    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
         let (engine, image) = self.ready().await?;
         let folder = self.writes[0].join("union/container");
         self.writes.iter().chain([&folder]).try_for_each(|folder| fs::create_folder(folder))?;
-        let marker = fs::Draft::beside(&folder.join("marker"))?;
+        let marker = fs::AtomicFile::beside(&folder.join("marker"))?;
         let made = engine.container(&self.run(call, image, marker.path(), owner(engine).await?)).await;
         // Engines look for the folders before they start anything, and some make them.
         let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
@@ -183,8 +183,8 @@ impl Workshop for Container {
         let lines = Mutex::new((Vec::new(), line));
         let code = container
             .run(|stream, bytes| match stream {
-                Stream::Stderr => self.ui.pass_on(bytes),
-                Stream::Stdout => {
+                OutputStream::Stderr => self.ui.pass_on(bytes),
+                OutputStream::Stdout => {
                     let (buffer, line) = &mut *lines.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend_from_slice(bytes);
                     while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
@@ -198,28 +198,28 @@ impl Workshop for Container {
         match code {
             0 => Ok(Ok(())),
             UNSEEN => Err(self.unseen(engine)),
-            code => Ok(Err(Failed::ended("cargo", code))),
+            code => Ok(Err(ProcessFailure::ended("cargo", code))),
         }
     }
 
-    async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<Answer> {
+    async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<ProbeOutput> {
         let (engine, image) = self.ready().await?;
         let shown = program.display().to_string();
         let folder = program.parent().unwrap_or(program);
-        let run = Run {
+        let run = ContainerOptions {
             name: "union-ask".to_owned(),
             image,
             entrypoint: Some(vec![shown.clone()]),
             command: Some(vec![word.to_owned()]),
             user: owner(engine).await?,
             network: Some("none".to_owned()),
-            binds: vec![Bind { from: folder.to_owned(), to: folder.display().to_string(), writable: false }],
-            ..Run::default()
+            binds: vec![BindMount { from: folder.to_owned(), to: folder.display().to_string(), writable: false }],
+            ..ContainerOptions::default()
         };
         let container = engine.container(&run).await?;
         let (printed, complaints) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-        let hears = |stream: Stream, bytes: &[u8]| {
-            let to = if stream == Stream::Stdout { &printed } else { &complaints };
+        let hears = |stream: OutputStream, bytes: &[u8]| {
+            let to = if stream == OutputStream::Stdout { &printed } else { &complaints };
             to.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         };
         let code = tokio::time::timeout(PATIENCE, container.run(hears)).await.ok().transpose()?;
@@ -228,12 +228,12 @@ impl Workshop for Container {
             0 => Ok(printed.into_inner().unwrap_or_else(PoisonError::into_inner)),
             code => {
                 let stderr = complaints.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let mut failed = Failed::ended(&shown, code);
+                let mut failed = ProcessFailure::ended(&shown, code);
                 failed.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
                 Err(failed)
             }
         };
-        Ok(Answer::of(code.map(ended)))
+        Ok(ProbeOutput::of(code.map(ended)))
     }
 }
 

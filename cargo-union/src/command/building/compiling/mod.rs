@@ -16,39 +16,39 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
-use super::ready::{Package, Ready};
+use super::ready::{PackageBuild, PackageContext};
 use crate::base::error::Error;
 use crate::base::fs;
 use crate::build::Executable;
-use crate::command::planning::keys::{Crate, Keyed};
-use crate::workspace::coverage::Findings;
-use crate::workspace::{CodeInputs, CompileSettings, Compiled, Job, Member, Workshop, compile};
-use methods::Chosen;
-pub(in crate::command) use methods::{Choosing, Methods};
-use together::Batch;
+use crate::command::planning::keys::{CodeSpec, ResolvedImage};
+use crate::workspace::coverage::CoverageFindings;
+use crate::workspace::{CargoJob, CargoRunner, CodeInputs, CompileSettings, CompiledUnits, JobMember, compile};
+use methods::CompileChoice;
+pub(in crate::command) use methods::{CompilePlan, CompileSelector};
+use together::CompileBatch;
 
 /// The executables of a package, by how they were compiled.
 #[derive(Default)]
-pub(in crate::command) struct Executables(BTreeMap<(CompileSettings, String), Made>);
+pub(in crate::command) struct Executables(BTreeMap<(CompileSettings, String), CompileOutput>);
 
 /// What one compile has made, and where.
-struct Made {
+struct CompileOutput {
     executables: BTreeMap<String, PathBuf>,
-    workshop: Arc<dyn Workshop>,
+    workshop: Arc<dyn CargoRunner>,
 }
 
 impl Executables {
-    fn made(&self, code: &Crate, platform: usize) -> Option<&Made> {
+    fn made(&self, code: &CodeSpec, platform: usize) -> Option<&CompileOutput> {
         self.0.get(&(code.compile.clone(), code.targets.get(platform)?.clone()))
     }
 
     /// Where those of an image for its platform of that position were compiled.
-    pub(in crate::command) fn workshop(&self, keyed: &Keyed, platform: usize) -> Option<Arc<dyn Workshop>> {
+    pub(in crate::command) fn workshop(&self, keyed: &ResolvedImage, platform: usize) -> Option<Arc<dyn CargoRunner>> {
         Some(self.made(keyed.code.as_ref()?, platform)?.workshop.clone())
     }
 
     /// Those of an image for its platform of that position.
-    pub(in crate::command) fn of(&self, keyed: &Keyed, platform: usize) -> Vec<Executable> {
+    pub(in crate::command) fn of(&self, keyed: &ResolvedImage, platform: usize) -> Vec<Executable> {
         let Some(code) = &keyed.code else { return Vec::new() };
         let Some(made) = self.made(code, platform) else { return Vec::new() };
         let of = |name: &String| Some(Executable { name: name.clone(), path: made.executables.get(name)?.clone() });
@@ -61,18 +61,18 @@ impl Executables {
 ///
 /// # Errors
 /// `CompileFailed` and whatever the checks find.
-pub(in crate::command) async fn run(packages: &[Ready<'_>]) -> Result<Vec<(Executables, Findings)>> {
-    let mut all: Vec<(Executables, Findings)> = packages.iter().map(|_| Default::default()).collect();
-    let wanted: Vec<Wanted<'_>> = packages.iter().enumerate().flat_map(|(position, ready)| wanted(position, ready)).collect();
-    wanted.iter().for_each(Wanted::warn);
+pub(in crate::command) async fn run(packages: &[PackageBuild<'_>]) -> Result<Vec<(Executables, CoverageFindings)>> {
+    let mut all: Vec<(Executables, CoverageFindings)> = packages.iter().map(|_| Default::default()).collect();
+    let wanted: Vec<CompileJob<'_>> = packages.iter().enumerate().flat_map(|(position, ready)| wanted(position, ready)).collect();
+    wanted.iter().for_each(CompileJob::warn);
     let mut batches = VecDeque::from(together::batches(wanted).await);
     let mut is_shared = batches.len() > 1;
     while let Some(batch) = batches.pop_front() {
         match compile_batch(&batch, is_shared, &mut all).await? {
-            Compiling::Done => {}
-            Compiling::Apart => {
+            BatchOutcome::Done => {}
+            BatchOutcome::Apart => {
                 is_shared = true;
-                batch.wanted.into_iter().rev().for_each(|wanted| batches.push_front(Batch::of(wanted)));
+                batch.wanted.into_iter().rev().for_each(|wanted| batches.push_front(CompileBatch::of(wanted)));
             }
         }
     }
@@ -86,23 +86,23 @@ pub(in crate::command) async fn run(packages: &[Ready<'_>]) -> Result<Vec<(Execu
 }
 
 /// One package for one target and one set of settings.
-struct Wanted<'a> {
+struct CompileJob<'a> {
     /// Where its package stands among all.
     position: usize,
-    ready: &'a Ready<'a>,
+    ready: &'a PackageBuild<'a>,
     settings: &'a CompileSettings,
     target: &'a str,
     binaries: BTreeSet<String>,
 }
 
-fn wanted<'a>(position: usize, ready: &'a Ready<'a>) -> impl Iterator<Item = Wanted<'a>> {
-    let needed: Vec<&Keyed> = ready.needed().map(|image| &image.keyed).collect();
+fn wanted<'a>(position: usize, ready: &'a PackageBuild<'a>) -> impl Iterator<Item = CompileJob<'a>> {
+    let needed: Vec<&ResolvedImage> = ready.needed().map(|image| &image.keyed).collect();
     let jobs = jobs(&ready.plan.keyed, &needed);
-    jobs.into_iter().map(move |((settings, target), binaries)| Wanted { position, ready, settings, target, binaries })
+    jobs.into_iter().map(move |((settings, target), binaries)| CompileJob { position, ready, settings, target, binaries })
 }
 
-impl<'a> Wanted<'a> {
-    fn codes(&self) -> impl Iterator<Item = &'a Crate> {
+impl<'a> CompileJob<'a> {
+    fn codes(&self) -> impl Iterator<Item = &'a CodeSpec> {
         let settings = self.settings;
         self.ready.needed().filter_map(|image| image.keyed.code.as_ref()).filter(move |code| code.compile == *settings)
     }
@@ -111,17 +111,17 @@ impl<'a> Wanted<'a> {
         self.codes().map(|code| &code.inputs).collect()
     }
 
-    fn chosen(&self) -> &'a Chosen {
+    fn chosen(&self) -> &'a CompileChoice {
         self.ready.methods.of(self.settings, self.target)
     }
 
-    fn member(&self) -> Member<'a> {
-        Member { package: &self.ready.package.declared.package, binaries: self.binaries.clone(), inputs: self.inputs() }
+    fn member(&self) -> JobMember<'a> {
+        JobMember { package: &self.ready.package.declared.package, binaries: self.binaries.clone(), inputs: self.inputs() }
     }
 
     /// What was compiled for this machine's processor may not start on a node.
     fn warn(&self) {
-        if self.codes().any(Crate::is_native) {
+        if self.codes().any(CodeSpec::is_native) {
             let warning = native(&self.ready.package.declared.package.name);
             self.ready.package.ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
         }
@@ -129,25 +129,25 @@ impl<'a> Wanted<'a> {
 }
 
 /// What became of a batch.
-enum Compiling {
+enum BatchOutcome {
     Done,
     /// cargo gave some package other features than it would get alone.
     Apart,
 }
 
 /// `is_shared` says whether a later compile puts its executables where these are.
-async fn compile_batch(batch: &Batch<'_>, is_shared: bool, all: &mut [(Executables, Findings)]) -> Result<Compiling> {
-    let Some(first) = batch.wanted.first() else { return Ok(Compiling::Done) };
-    let Package { work, session, snapshot, ui, .. } = first.ready.package;
-    let Chosen { method, workshop } = first.chosen();
+async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, all: &mut [(Executables, CoverageFindings)]) -> Result<BatchOutcome> {
+    let Some(first) = batch.wanted.first() else { return Ok(BatchOutcome::Done) };
+    let PackageContext { work, session, snapshot, ui, .. } = first.ready.package;
+    let CompileChoice { method, workshop } = first.chosen();
     let (target, settings) = (first.target, first.settings);
-    let members = batch.wanted.iter().map(Wanted::member).collect();
-    let job = Job { members, target, settings, method, source_date_epoch: work.source_date_epoch };
+    let members = batch.wanted.iter().map(CompileJob::member).collect();
+    let job = CargoJob { members, target, settings, method, source_date_epoch: work.source_date_epoch };
     let lent = ui.lend_terminal();
     let (compiled, findings) = compile(snapshot, &job, &**workshop, &**ui).await?;
     drop(lent);
     if !compiled.has_features(batch.features.as_ref()) {
-        return Ok(Compiling::Apart);
+        return Ok(BatchOutcome::Apart);
     }
     for (wanted, found) in batch.wanted.iter().zip(findings) {
         let package = &wanted.ready.package.declared.package;
@@ -159,16 +159,16 @@ async fn compile_batch(batch: &Batch<'_>, is_shared: bool, all: &mut [(Executabl
             let aside = session.workspace.target_directory.join("union/executables").join(&package.name);
             set_aside(&mut made, &aside.join(executables.0.len().to_string()))?;
         }
-        let made = Made { executables: made, workshop: workshop.clone() };
+        let made = CompileOutput { executables: made, workshop: workshop.clone() };
         executables.0.insert((settings.clone(), target.to_owned()), made);
     }
-    Ok(Compiling::Done)
+    Ok(BatchOutcome::Done)
 }
 
 type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
 
 /// What has to be compiled for the missing images, with the binaries of all images that share it.
-fn jobs<'a>(images: &'a [Keyed], missing: &[&Keyed]) -> Jobs<'a> {
+fn jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
     let mut jobs: Jobs<'a> = BTreeMap::new();
     for code in images.iter().filter_map(|keyed| keyed.code.as_ref()) {
         for target in &code.targets {
@@ -176,7 +176,7 @@ fn jobs<'a>(images: &'a [Keyed], missing: &[&Keyed]) -> Jobs<'a> {
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
-        let needs = |keyed: &&Keyed| {
+        let needs = |keyed: &&ResolvedImage| {
             keyed.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
         };
         missing.iter().any(needs)
@@ -197,7 +197,7 @@ fn set_aside(executables: &mut BTreeMap<String, PathBuf>, folder: &Path) -> Resu
 }
 
 /// The crate must have been compiled with the references that were handed over.
-fn check_generated(compiled: &Compiled, package: &crate::workspace::Package, references: &References) -> Result<()> {
+fn check_generated(compiled: &CompiledUnits, package: &crate::workspace::WorkspacePackage, references: &References) -> Result<()> {
     let Some(path) = compiled.generated_file(package) else { return Ok(()) };
     let text = fs::read_to_string(&path)?;
     let holds = |value: &Option<String>| value.as_ref().is_none_or(|value| text.contains(&format!("{value:?}")));

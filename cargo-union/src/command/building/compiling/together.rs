@@ -7,23 +7,23 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::Wanted;
-use crate::workspace::{Features, Method};
+use super::CompileJob;
+use crate::workspace::{CompileBackend, Features};
 
 /// Packages that are compiled by one call of cargo.
-pub(super) struct Batch<'a> {
-    pub(super) wanted: Vec<Wanted<'a>>,
+pub(super) struct CompileBatch<'a> {
+    pub(super) wanted: Vec<CompileJob<'a>>,
     /// What is expected of cargo; nothing of one package alone.
     pub(super) features: Option<Features>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> CompileBatch<'a> {
     /// One package alone.
-    pub(super) fn of(wanted: Wanted<'a>) -> Self {
+    pub(super) fn of(wanted: CompileJob<'a>) -> Self {
         Self { wanted: vec![wanted], features: None }
     }
 
-    fn takes(&self, wanted: &Wanted<'_>, features: &Features) -> bool {
+    fn takes(&self, wanted: &CompileJob<'_>, features: &Features) -> bool {
         let Some(expected) = &self.features else { return false };
         let binaries: BTreeSet<&String> = self.wanted.iter().flat_map(|other| &other.binaries).collect();
         let is_alike = self.wanted.first().is_some_and(|first| {
@@ -34,8 +34,8 @@ impl<'a> Batch<'a> {
 }
 
 /// Puts together what can be.
-pub(super) async fn batches(all: Vec<Wanted<'_>>) -> Vec<Batch<'_>> {
-    let mut batches: Vec<Batch<'_>> = Vec::new();
+pub(super) async fn batches(all: Vec<CompileJob<'_>>) -> Vec<CompileBatch<'_>> {
+    let mut batches: Vec<CompileBatch<'_>> = Vec::new();
     let is_alone = all.len() < 2;
     let asked = all.into_iter().map(|wanted| async {
         let features = if is_alone { None } else { features(&wanted).await };
@@ -44,7 +44,7 @@ pub(super) async fn batches(all: Vec<Wanted<'_>>) -> Vec<Batch<'_>> {
     let asked: Vec<_> = stream::iter(asked).buffered(std::thread::available_parallelism().map_or(1, Into::into)).collect().await;
     for (wanted, features) in asked {
         let Some(features) = features else {
-            batches.push(Batch::of(wanted));
+            batches.push(CompileBatch::of(wanted));
             continue;
         };
         match batches.iter_mut().find(|batch| batch.takes(&wanted, &features)) {
@@ -54,7 +54,7 @@ pub(super) async fn batches(all: Vec<Wanted<'_>>) -> Vec<Batch<'_>> {
                     expected.extend(&features);
                 }
             }
-            None => batches.push(Batch { wanted: vec![wanted], features: Some(features) }),
+            None => batches.push(CompileBatch { wanted: vec![wanted], features: Some(features) }),
         }
     }
     batches.iter_mut().filter(|batch| batch.wanted.len() == 1).for_each(|batch| batch.features = None);
@@ -63,8 +63,8 @@ pub(super) async fn batches(all: Vec<Wanted<'_>>) -> Vec<Batch<'_>> {
 
 /// The features of a package that may be compiled with others: features of its own choice would be theirs too, and a
 /// container is that of one package.
-async fn features(wanted: &Wanted<'_>) -> Option<Features> {
-    let is_elsewhere = matches!(wanted.chosen().method, Method::Container(_));
+async fn features(wanted: &CompileJob<'_>) -> Option<Features> {
+    let is_elsewhere = matches!(wanted.chosen().method, CompileBackend::Container(_));
     if is_elsewhere || !wanted.settings.features.is_empty() {
         return None;
     }

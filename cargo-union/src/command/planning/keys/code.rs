@@ -7,19 +7,19 @@ use anyhow::Result;
 use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
 
-use super::Ask;
+use super::ResolveContext;
 use crate::base::error::Error;
 use crate::build::LockedBase;
 use crate::command::planning::compilers::{self, Compiler};
 use crate::command::planning::{bases, rust_image};
-use crate::command::session::Declared;
+use crate::command::session::UnionPackage;
 use crate::image::platform::Platform;
 use crate::workspace::targets::target_for;
-use crate::workspace::{CodeInputs, CompileSettings, Linkage, Place, Settings, Snapshot, UnionLock};
+use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
 
 /// The part of the crate that an image carries.
 #[derive(Clone, Debug)]
-pub(in crate::command) struct Crate {
+pub(in crate::command) struct CodeSpec {
     /// The binaries, sorted.
     pub(in crate::command) binaries: BTreeSet<String>,
     /// How they are compiled.
@@ -38,11 +38,11 @@ pub(in crate::command) struct Crate {
     pub(in crate::command) inputs: CodeInputs,
 }
 
-impl Crate {
+impl CodeSpec {
     /// What decides its inputs, for whoever looks at them again.
-    pub(super) fn settings(&self, spec: &spec::Image) -> Settings {
+    pub(super) fn settings(&self, spec: &spec::Image) -> CodeInputOptions {
         let Self { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: _ } = self;
-        Settings {
+        CodeInputOptions {
             compile: compile.clone(),
             targets: targets.clone(),
             binaries: binaries.clone(),
@@ -65,13 +65,13 @@ const PROCESSOR: &str = "processor";
 
 /// The code of an image; `None` for an environment. `bases` is its base for each platform.
 pub(super) async fn code(
-    declared: &Declared,
+    declared: &UnionPackage,
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &Ask<'_>,
-) -> Result<Option<Crate>> {
+    ask: &ResolveContext<'_>,
+) -> Result<Option<CodeSpec>> {
     let spec = chain.last().expect("a chain ends with the image's own spec");
     let binaries: BTreeSet<String> = declared.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
     if binaries.is_empty() {
@@ -85,7 +85,7 @@ pub(super) async fn code(
         compilers.push(compilers::choose(&compile, target, base, snapshot, ask).await?);
     }
     let in_containers: Vec<&(Platform, Option<LockedBase>)> =
-        bases.iter().zip(&compilers).filter(|(_, compiler)| compiler.place == Place::Container).map(|(base, _)| base).collect();
+        bases.iter().zip(&compilers).filter(|(_, compiler)| compiler.place == CompileMode::Container).map(|(base, _)| base).collect();
     let mut toolchains = Vec::new();
     if let Some((platform, base)) = in_containers.first() {
         let platforms: Vec<Platform> = in_containers.iter().map(|(platform, _)| platform.clone()).collect();
@@ -100,14 +100,14 @@ pub(super) async fn code(
         compile.rust_image = Some(reference);
     }
     let mut tools = BTreeMap::new();
-    if compilers.iter().any(|compiler| compiler.place == Place::Zig) {
+    if compilers.iter().any(|compiler| compiler.place == CompileMode::Zig) {
         tools.insert("zig".to_owned(), snapshot.zig().await?);
     }
     if let Some(processor) = snapshot.processor(&compile, &targets).await? {
         tools.insert(PROCESSOR.to_owned(), processor);
     }
     let secrets = secret_files(&declared.spec);
-    let mut code = Crate { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: CodeInputs::default() };
+    let mut code = CodeSpec { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: CodeInputs::default() };
     code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
     Ok(Some(code))
 }
@@ -119,7 +119,7 @@ pub(in crate::command) fn unasked(
     platform: &Platform,
     snapshot: &Snapshot<'_>,
 ) -> anyhow::Error {
-    if compile.place != Place::Auto {
+    if compile.place != CompileMode::Auto {
         return error;
     }
     let chain = match error.downcast_ref::<Error>() {
@@ -128,7 +128,7 @@ pub(in crate::command) fn unasked(
         Some(error) => Some(error.chain().join(": ")),
         None => None,
     };
-    let target = target_for(platform, compile.linkage, snapshot.toolchain(), Place::Host);
+    let target = target_for(platform, compile.linkage, snapshot.toolchain(), CompileMode::Host);
     match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
         (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
         _ => error,
@@ -167,10 +167,10 @@ pub(in crate::command) fn compile_settings(spec: &spec::Image, linkage: Linkage)
         linkage,
         env: build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
         place: match build.compile.value {
-            Compile::Auto => Place::Auto,
-            Compile::Host => Place::Host,
-            Compile::Zig => Place::Zig,
-            Compile::Container => Place::Container,
+            Compile::Auto => CompileMode::Auto,
+            Compile::Host => CompileMode::Host,
+            Compile::Zig => CompileMode::Zig,
+            Compile::Container => CompileMode::Container,
         },
         rust_image: build.rust_image.as_ref().map(|image| image.value.clone()),
         apt_packages: build.apt_packages.iter().map(|package| package.value.clone()).collect(),

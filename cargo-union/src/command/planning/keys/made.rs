@@ -7,21 +7,21 @@ use anyhow::Result;
 use union_build::key::{Inputs, Key};
 use union_build::spec;
 
-use super::Ask;
+use super::ResolveContext;
 use crate::build::environment::{self, tools};
-use crate::build::inputs::{Environment, environment_inputs};
+use crate::build::inputs::{EnvironmentSettings, environment_inputs};
 use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
 use crate::command::planning::bases;
-use crate::command::session::Declared;
+use crate::command::session::UnionPackage;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// An environment that an engine has to make, and those that it starts from.
 #[derive(Clone, Debug)]
-pub(in crate::command) struct Made {
+pub(in crate::command) struct EnvironmentPlan {
     /// The environment that it starts from; `None` is the base.
-    pub(in crate::command) start: Option<Box<Made>>,
+    pub(in crate::command) start: Option<Box<EnvironmentPlan>>,
     /// What is made upon it.
     pub(in crate::command) steps: Vec<spec::Image>,
     /// Its key.
@@ -30,7 +30,7 @@ pub(in crate::command) struct Made {
     pub(in crate::command) tools: Vec<BTreeMap<String, LockedBase>>,
 }
 
-impl Made {
+impl EnvironmentPlan {
     /// Its tag: in a registry it stands beside the images that start from it.
     pub(in crate::command) fn tag(&self) -> String {
         format!("env-{}", self.key.spec_hash())
@@ -44,7 +44,7 @@ impl Made {
 
 /// What environments are made upon.
 #[derive(Clone, Debug)]
-pub(super) struct Ground {
+pub(super) struct EnvironmentInputs {
     /// Where the files of the package's images come from.
     pub(in crate::command) roots: SourceRoots,
     /// The base's digest for each platform.
@@ -61,7 +61,7 @@ pub(super) struct Ground {
     epoch: Option<String>,
 }
 
-impl Ground {
+impl EnvironmentInputs {
     /// The inputs of what some specs make of files.
     pub(super) fn inputs(&self, steps: &[spec::Image], files: &MeasuredFiles) -> Result<Inputs> {
         let needed = tools(steps);
@@ -72,7 +72,7 @@ impl Ground {
         let tools: Vec<_> = tools.collect();
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
         let (bases, roots) = (&self.bases, &self.roots);
-        let environment = Environment { chain: steps, bases, tools: &tools, generations: &generations, roots, files };
+        let environment = EnvironmentSettings { chain: steps, bases, tools: &tools, generations: &generations, roots, files };
         let mut inputs = environment_inputs(&environment)?;
         if let Some(epoch) = &self.epoch {
             inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
@@ -80,7 +80,7 @@ impl Ground {
         Ok(inputs)
     }
 
-    pub(super) fn made(&self, environment: environment::Environment) -> Result<Made> {
+    pub(super) fn made(&self, environment: environment::EnvironmentStage) -> Result<EnvironmentPlan> {
         let key = self.inputs(&environment.all_steps(), &self.files)?.key("environment");
         let needed = environment.tools();
         let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
@@ -92,20 +92,20 @@ impl Ground {
         };
         let tools = self.tools.iter().map(of).collect();
         let start = environment.start.map(|start| self.made(*start)).transpose()?.map(Box::new);
-        Ok(Made { start, steps: environment.steps, key, tools })
+        Ok(EnvironmentPlan { start, steps: environment.steps, key, tools })
     }
 }
 
 /// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
 pub(super) async fn ground(
-    (declared, workspace): (&Declared, &Workspace),
+    (declared, workspace): (&UnionPackage, &Workspace),
     chain: &[spec::Image],
     bases: &[(Platform, Option<LockedBase>)],
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &Ask<'_>,
+    ask: &ResolveContext<'_>,
     files: Arc<MeasuredFiles>,
-) -> Result<Ground> {
+) -> Result<EnvironmentInputs> {
     let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
     let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
         platforms.iter().map(|platform| (platform.clone(), BTreeMap::new())).collect();
@@ -116,7 +116,7 @@ pub(super) async fn ground(
         }
     }
     let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
-    Ok(Ground {
+    Ok(EnvironmentInputs {
         roots: declared.roots(workspace),
         bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
         tools: by_platform,

@@ -8,33 +8,33 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Key, Value, tag_key};
 use union_build::spec::{self, Base, Spec};
 
-use super::bases::{self, Policy};
+use super::bases::{self, LockMode};
 use crate::base::cache::Cache;
 use crate::base::error::Error;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
 use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
-use crate::command::session::Declared;
+use crate::command::session::UnionPackage;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
-use crate::workspace::{AllLearned, Package, Snapshot, UnionLock, Workspace, unmoved};
+use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, unmoved};
 
 mod code;
 mod made;
 
-pub(in crate::command) use code::{Crate, compile_settings, linkage, secret_files, unasked};
-use made::Ground;
-pub(in crate::command) use made::Made;
+pub(in crate::command) use code::{CodeSpec, compile_settings, linkage, secret_files, unasked};
+use made::EnvironmentInputs;
+pub(in crate::command) use made::EnvironmentPlan;
 
 /// Who is asked about bases.
-pub(in crate::command) struct Ask<'a> {
+pub(in crate::command) struct ResolveContext<'a> {
     /// Where they come from.
     pub(in crate::command) source: &'a Arc<dyn BaseSource>,
     /// What is known of them already.
     pub(in crate::command) cache: &'a Cache,
     /// Whether they may be asked for at all.
-    pub(in crate::command) policy: Policy,
+    pub(in crate::command) policy: LockMode,
     /// Whether binaries are checked against what is in the image. One that is not has another tag, so that nobody
     /// takes it for one that was.
     pub(in crate::command) checks: bool,
@@ -42,7 +42,7 @@ pub(in crate::command) struct Ask<'a> {
 
 /// An image spec with everything that its tag is made from.
 #[derive(Clone, Debug)]
-pub(in crate::command) struct Keyed {
+pub(in crate::command) struct ResolvedImage {
     /// Name of its table.
     pub(in crate::command) name: String,
     /// The specs that it extends, outermost base first, and its own spec last.
@@ -52,13 +52,13 @@ pub(in crate::command) struct Keyed {
     /// The base for all platforms at once; `None` is scratch, or a Dockerfile's.
     pub(in crate::command) base: Option<PinnedRef>,
     /// What of its environment an engine has to make.
-    pub(in crate::command) made: Option<Made>,
+    pub(in crate::command) made: Option<EnvironmentPlan>,
     /// What of its chain is left for the native builder.
     pub(in crate::command) left: Vec<spec::Image>,
     /// Its binaries and how they are compiled; `None` for an environment.
-    pub(in crate::command) code: Option<Crate>,
+    pub(in crate::command) code: Option<CodeSpec>,
     /// What its environment is made upon, besides what the chain says.
-    ground: Ground,
+    ground: EnvironmentInputs,
     /// The key of its environment.
     pub(in crate::command) environment: Key,
     /// Its own inputs, all together.
@@ -71,7 +71,7 @@ pub(in crate::command) struct Keyed {
     pub(in crate::command) tag: String,
 }
 
-impl Keyed {
+impl ResolvedImage {
     /// Its own spec.
     pub(in crate::command) fn spec(&self) -> &spec::Image {
         self.chain.last().expect("a chain ends with the image's own spec")
@@ -129,7 +129,7 @@ impl Keyed {
     /// `InputsMoved`, which names what is not what it was.
     pub(in crate::command) fn check_unmoved(
         &self,
-        package: &Package,
+        package: &WorkspacePackage,
         again: &Snapshot<'_>,
         files: &MeasuredFiles,
         learned: &AllLearned,
@@ -142,12 +142,12 @@ impl Keyed {
 }
 
 /// What an image declares, in two parts.
-struct Own {
+struct DeclaredInputs {
     environment: Inputs,
     config: Inputs,
 }
 
-impl Own {
+impl DeclaredInputs {
     /// Every input by its own name, for whoever wants to know which has changed.
     fn together(self, code: Option<Inputs>) -> Inputs {
         let mut all = self.environment;
@@ -162,12 +162,12 @@ impl Own {
 /// # Errors
 /// What bases, sources and targets can end with.
 pub(in crate::command) async fn compute(
-    declared: &Declared,
+    declared: &UnionPackage,
     workspace: &Workspace,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &Ask<'_>,
-) -> Result<Vec<Keyed>> {
+    ask: &ResolveContext<'_>,
+) -> Result<Vec<ResolvedImage>> {
     let mut images = Vec::new();
     let files = Arc::new(MeasuredFiles::new(ask.cache));
     for spec in declared.spec.images.values() {
@@ -186,14 +186,14 @@ pub(in crate::command) async fn compute(
 }
 
 async fn image(
-    declared: &Declared,
+    declared: &UnionPackage,
     workspace: &Workspace,
     spec: &spec::Image,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &Ask<'_>,
+    ask: &ResolveContext<'_>,
     files: &Arc<MeasuredFiles>,
-) -> Result<Keyed> {
+) -> Result<ResolvedImage> {
     let chain = chain(&declared.spec, spec);
     let platforms = platforms(spec)?;
     let bases = match &chain[0].base {
@@ -202,7 +202,7 @@ async fn image(
     };
     let base = whole(&chain[0].base, &bases, lock);
     let ground = made::ground((declared, workspace), &chain, &bases, snapshot, lock, ask, files.clone()).await?;
-    let (made, left) = environment::Environment::of(&chain);
+    let (made, left) = environment::EnvironmentStage::of(&chain);
     let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
@@ -213,7 +213,7 @@ async fn image(
     if let Some(code) = &code {
         all.extend(code.inputs.inputs.clone());
     }
-    Ok(Keyed {
+    Ok(ResolvedImage {
         name: spec.key.clone(),
         base,
         bases,
@@ -242,7 +242,7 @@ fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], files: &MeasuredFiles) -> Result<Own> {
+fn own_inputs(chain: &[spec::Image], ground: &EnvironmentInputs, binaries: &[String], files: &MeasuredFiles) -> Result<DeclaredInputs> {
     let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries, files)?;
@@ -252,7 +252,7 @@ fn own_inputs(chain: &[spec::Image], ground: &Ground, binaries: &[String], files
     if !ground.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }
-    Ok(Own { environment: ground.inputs(chain, files)?, config })
+    Ok(DeclaredInputs { environment: ground.inputs(chain, files)?, config })
 }
 
 /// The specs that a spec extends, outermost base first, and itself last.

@@ -6,8 +6,8 @@ use std::path::Path;
 use union_build::spec::given::Given;
 use union_build::spec::types::Type;
 
-use super::super::asked::Asked;
-use super::ordered::Inputs;
+use super::super::asked::InputArgs;
+use super::ordered::EncodedInputs;
 use crate::base::error::Result;
 use crate::flyte::client::Client;
 use crate::flyte::convert::{Form, Scope, literal};
@@ -17,7 +17,7 @@ use crate::settings::Wanted;
 use crate::ui::Ui;
 
 /// Values that fit their types, by the names of inputs. Files of this machine still stand as their paths.
-pub(super) struct Ready {
+pub(super) struct ResolvedInputs {
     values: BTreeMap<String, (Type, Given)>,
     form: Form,
 }
@@ -26,15 +26,15 @@ pub(super) struct Ready {
 ///
 /// # Errors
 /// `InputsInvalid`, with everything that is wrong.
-pub(super) fn read(wanted: &Wanted, interface: &Interface, form: Form, folder: &Path) -> Result<Ready> {
+pub(super) fn read(wanted: &Wanted, interface: &Interface, form: Form, folder: &Path) -> Result<ResolvedInputs> {
     let types: BTreeMap<String, Type> = interface.inputs.iter().cloned().collect();
-    let asked = Asked { task: &wanted.task, types: &types, words: &wanted.arguments, file: wanted.inputs.as_deref() };
+    let asked = InputArgs { task: &wanted.task, types: &types, words: &wanted.arguments, file: wanted.inputs.as_deref() };
     let take = |ty: &Type, given: &Given| {
         literal(ty, given, form)?;
         locals(ty, given).into_iter().try_for_each(|(ty, path)| check(ty, path))?;
         Ok((ty.clone(), given.clone()))
     };
-    Ok(Ready { values: asked.read(folder, take)?, form })
+    Ok(ResolvedInputs { values: asked.read(folder, take)?, form })
 }
 
 fn check(ty: &Type, path: &str) -> Result<(), String> {
@@ -48,12 +48,12 @@ fn check(ty: &Type, path: &str) -> Result<(), String> {
     }
 }
 
-impl Ready {
+impl ResolvedInputs {
     /// Values on the wire, once the files are where the backend can read them.
     ///
     /// # Errors
     /// Those of uploads.
-    pub(super) async fn sent(self, client: &Client, scope: &Scope, ui: &Ui) -> Result<Inputs> {
+    pub(super) async fn sent(self, client: &Client, scope: &Scope, ui: &Ui) -> Result<EncodedInputs> {
         let paths: BTreeSet<&str> = self.values.values().flat_map(|(ty, given)| locals(ty, given)).map(|(_, path)| path).collect();
         let mut addresses = BTreeMap::new();
         for path in paths {

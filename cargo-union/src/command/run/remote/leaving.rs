@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const REASON: &str = "aborted with Ctrl-C in `cargo union run`";
 
 /// A run that may be left.
-pub(super) struct Leaving<'a> {
+pub(super) struct InterruptHandler<'a> {
     pub(super) client: &'a dyn Service,
     pub(super) run: &'a Run,
     /// Its page.
@@ -34,7 +34,7 @@ pub(super) struct Leaving<'a> {
     pub(super) ui: &'a Arc<Ui>,
 }
 
-impl Leaving<'_> {
+impl InterruptHandler<'_> {
     /// Does the work to its end, or to a Ctrl-C.
     ///
     /// # Errors

@@ -26,9 +26,9 @@ use crate::flyte::console;
 use crate::flyte::runs::{self, End, Order, Patience, Run, Trouble};
 use crate::settings::{Remote, What};
 use crate::ui::Ui;
-use leaving::Leaving;
-use ordered::{Known, Ordered};
-use telling::Telling;
+use leaving::InterruptHandler;
+use ordered::{PreparedRun, TaskInfo};
+use telling::RunReporter;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -37,11 +37,11 @@ struct Document<'a> {
     image: Option<&'a str>,
     /// `None` when nobody has waited for them.
     outputs: Option<&'a BTreeMap<String, Value>>,
-    run: Named<'a>,
+    run: RunRow<'a>,
 }
 
 #[derive(Serialize)]
-struct Named<'a> {
+struct RunRow<'a> {
     name: &'a str,
     project: &'a str,
     domain: &'a str,
@@ -50,10 +50,10 @@ struct Named<'a> {
 }
 
 /// A run that is being followed.
-struct Followed<'a> {
+struct RunFollower<'a> {
     client: &'a Client,
     run: &'a Run,
-    known: &'a Known,
+    known: &'a TaskInfo,
     /// Its page.
     page: &'a str,
     ui: &'a Arc<Ui>,
@@ -64,10 +64,10 @@ pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exi
     match &remote.what {
         What::New(wanted) => {
             let Some(ordered) = unless_interrupted(ordered::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
-            let Ordered { client, order, known } = ordered?;
+            let PreparedRun { client, order, known } = ordered?;
             let page = console::run(&client.endpoint(), &order.run.scope, &order.run.name);
-            let followed = Followed { client: &client, run: &order.run, known: &known, page: &page, ui };
-            let leaving = Leaving { client: &client, run: &order.run, page: &page, attended, ours: true, ui };
+            let followed = RunFollower { client: &client, run: &order.run, known: &known, page: &page, ui };
+            let leaving = InterruptHandler { client: &client, run: &order.run, page: &page, attended, ours: true, ui };
             leaving.or(followed.begin(&order, wanted.detach)).await
         }
         What::Follow(name) => {
@@ -75,7 +75,7 @@ pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exi
             let (client, scope) = opened?;
             let run = Run { scope, name: name.clone() };
             let page = console::run(&client.endpoint(), &run.scope, &run.name);
-            let leaving = Leaving { client: &client, run: &run, page: &page, attended, ours: false, ui };
+            let leaving = InterruptHandler { client: &client, run: &run, page: &page, attended, ours: false, ui };
             leaving.or(there(&client, &run, &page, ui)).await
         }
     }
@@ -96,12 +96,12 @@ fn stopped() -> Error {
 /// Follows a run that somebody has created.
 async fn there(client: &Client, run: &Run, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
     let listed = runs::look(client, run).await?;
-    let known = Known { package: None, task: listed.task, version: listed.version, image: None };
+    let known = TaskInfo { package: None, task: listed.task, version: listed.version, image: None };
     ui.status("Following", format!("{} {page}", run.name));
-    Followed { client, run, known: &known, page, ui }.to_its_end().await
+    RunFollower { client, run, known: &known, page, ui }.to_its_end().await
 }
 
-impl Followed<'_> {
+impl RunFollower<'_> {
     /// Creates the run, and follows it unless nobody waits for it.
     async fn begin(&self, order: &Order, detach: bool) -> Result<Exit> {
         runs::create(self.client, order).await.map_err(|error| self.not_created(error))?;
@@ -110,7 +110,7 @@ impl Followed<'_> {
     }
 
     async fn to_its_end(&self) -> Result<Exit> {
-        let telling = Telling { run: self.run, page: self.page, ui: self.ui };
+        let telling = RunReporter { run: self.run, page: self.page, ui: self.ui };
         let end = runs::follow(self.client, self.run, Patience::default(), &telling).await;
         match end.map_err(|error| self.with_the_way_back(error, "The run goes on"))? {
             End::Succeeded => self.report().await,
@@ -142,9 +142,9 @@ impl Followed<'_> {
     }
 
     fn document(&self, outputs: Option<&BTreeMap<String, Value>>) -> Result<()> {
-        let Known { package, task, version, image } = self.known;
+        let TaskInfo { package, task, version, image } = self.known;
         let (name, scope, console) = (self.run.name.as_str(), &self.run.scope, self.page);
-        let run = Named { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
+        let run = RunRow { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
         let document = Document { package: package.as_deref(), task: task.as_deref(), image: image.as_deref(), outputs, run };
         Ok(self.ui.document("run", &document)?)
     }

@@ -6,14 +6,14 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Kind, Task};
 
-use super::inputs::{self, Ready};
+use super::inputs::{self, ResolvedInputs};
 use crate::base::error::Error;
 use crate::command::backend;
-use crate::command::planning::results::Results;
+use crate::command::planning::results::BuildState;
 use crate::command::register;
-use crate::command::registering::{self, Registrable};
+use crate::command::registering::{self, TaskRegistration};
 use crate::command::run::choose;
-use crate::command::session::{Declared, Session};
+use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::flyte::client::Client;
 use crate::flyte::convert::Form;
 use crate::flyte::interface::{Description, Interface};
@@ -23,18 +23,18 @@ use crate::settings::{Remote, Wanted};
 use crate::ui::Ui;
 
 /// Values by the names of inputs, as a run takes them.
-pub(super) type Inputs = Vec<(String, crate::flyte::convert::Literal)>;
+pub(super) type EncodedInputs = Vec<(String, crate::flyte::convert::Literal)>;
 
 /// A run that shall be, and what is known of its task.
-pub(super) struct Ordered {
+pub(super) struct PreparedRun {
     pub(super) client: Client,
     pub(super) order: Order,
-    pub(super) known: Known,
+    pub(super) known: TaskInfo,
 }
 
 /// What is known of the task of a run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct TaskInfo {
     /// Its package.
     pub(super) package: Option<String>,
     /// The key of its table; for a run of somebody else its name at the backend.
@@ -49,9 +49,9 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
-pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<Ordered> {
+pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<PreparedRun> {
     let scope = &remote.register.work.scope;
-    let mut session = Session::open_with_cache(scope, ui).await?;
+    let mut session = LoadedWorkspace::open_with_cache(scope, ui).await?;
     choose(&mut session, &wanted.task)?;
     let client = backend::client(&scope.backend, &session.backend, false, ui)?;
     let declared = &session.packages[0];
@@ -61,7 +61,7 @@ pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Res
         None => latest(remote, wanted, &session, &client, ui).await?,
     };
     let inputs = inputs.sent(&client, &version.scope, ui).await?;
-    let known = Known {
+    let known = TaskInfo {
         package: Some(declared.package.name.clone()),
         task: Some(wanted.task.clone()),
         version: Some(version.version.clone()),
@@ -70,17 +70,17 @@ pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Res
     let cache = Cache { overwrite: wanted.overwrite_cache, of_project: false };
     let queue = task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
     let order = Order { run: Run::new(version.scope.clone())?, task: version, inputs, queue, cache };
-    Ok(Ordered { client, order, known })
+    Ok(PreparedRun { client, order, known })
 }
 
 /// The task as it is here: built and registered, unless the backend has it.
 async fn latest(
     remote: &Remote,
     wanted: &Wanted,
-    session: &Session,
+    session: &LoadedWorkspace,
     client: &Client,
     ui: &Arc<Ui>,
-) -> Result<(TaskVersion, Ready, String)> {
+) -> Result<(TaskVersion, ResolvedInputs, String)> {
     let register = &remote.register;
     let task = &session.packages[0].spec.tasks[&wanted.task];
     let (form, folder) = (Form::of(task.kind.value), &register.work.scope.cargo.folder);
@@ -88,7 +88,7 @@ async fn latest(
     // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
     let early = (task.kind.value == Kind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
     let (_, tasks) = register::prepare(register, session, None, Some(client), ui).await?;
-    let task: &Registrable<'_> = tasks.first().expect("the chosen task is there");
+    let task: &TaskRegistration<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
         Some(inputs) => inputs,
         None => read(&task.parts.interface)?,
@@ -102,10 +102,10 @@ async fn latest(
 async fn there(
     remote: &Remote,
     wanted: &Wanted,
-    session: &Session,
+    session: &LoadedWorkspace,
     client: &Client,
     version: &str,
-) -> Result<(TaskVersion, Ready, String)> {
+) -> Result<(TaskVersion, ResolvedInputs, String)> {
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
@@ -116,11 +116,11 @@ async fn there(
 }
 
 /// The name of a task at the backend: that of its manifest, or what its binary has said when it was built.
-fn name(session: &Session, declared: &Declared, task: &Task) -> Result<String> {
+fn name(session: &LoadedWorkspace, declared: &UnionPackage, task: &Task) -> Result<String> {
     if let Some(name) = registering::declared_name(task) {
         return Ok(name.to_owned());
     }
-    let results = Results::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+    let results = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
     let told = task.bin.as_ref().and_then(|bin| {
         let line = results.images.get(&task.image.value)?.interfaces.get(&bin.value)?;
         Some(Description::read(bin, line))

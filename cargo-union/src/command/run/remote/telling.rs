@@ -6,14 +6,14 @@ use crate::flyte::runs::{Line, Listener, Phase, Run, State};
 use crate::ui::Ui;
 
 /// Tells phases and logs, all on stderr.
-pub(super) struct Telling<'a> {
+pub(super) struct RunReporter<'a> {
     pub(super) run: &'a Run,
     /// Its page.
     pub(super) page: &'a str,
     pub(super) ui: &'a Ui,
 }
 
-impl Listener for Telling<'_> {
+impl Listener for RunReporter<'_> {
     fn is(&self, state: State) {
         let (verb, more) = match state.phase {
             Phase::Unknown => return,

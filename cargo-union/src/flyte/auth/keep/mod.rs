@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::tokens::Tokens;
 use crate::base::error::Result;
-use crate::base::fs::{self, Lock};
+use crate::base::fs::{self, FileLock};
 use crate::base::process::{Command, Environment};
 
 mod keychain;
@@ -80,11 +80,11 @@ impl Keep {
 
     /// Waits until no other process renews what is kept. Where no lock can be had, and after a minute, nobody is
     /// waited for: whoever renews looks at what is kept again.
-    pub(super) async fn lock(&self) -> Option<Lock> {
+    pub(super) async fn lock(&self) -> Option<FileLock> {
         let path = self.file.as_ref()?.with_extension("lock");
         let deadline = Instant::now() + LIMIT;
         while Instant::now() < deadline {
-            match Lock::available(&path) {
+            match FileLock::available(&path) {
                 Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Ok(held) => return held,
                 Err(_) => return None,
@@ -162,7 +162,7 @@ impl Keyring {
 pub(super) struct Ended {
     stdout: String,
     /// `None` when all went well.
-    failed: Option<crate::base::process::Failed>,
+    failed: Option<crate::base::process::ProcessFailure>,
 }
 
 impl Tool {
