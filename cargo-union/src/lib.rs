@@ -66,7 +66,7 @@ fn without_subcommand_name(words: impl Iterator<Item = OsString>) -> impl Iterat
     program.into_iter().chain(words)
 }
 
-fn run(task: &settings::Task, ui: &Arc<Ui>) -> Exit {
+fn run(task: &settings::Command, ui: &Arc<Ui>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {

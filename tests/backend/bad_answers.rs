@@ -1,14 +1,14 @@
 //! Servers that answer, and should not have answered like that.
 
 use cargo_union::flyte::idl::auth::UserInfoRequest;
-use cargo_union::flyte::rpc::Status;
+use cargo_union::flyte::rpc::RpcStatus;
 use futures_util::StreamExt as _;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer, frame, refusal, stream};
 
 use crate::world::{READ, WATCH, World, assert_failure};
 
-async fn read(reply: Reply) -> (Backend, Result<cargo_union::flyte::idl::auth::UserInfoResponse, cargo_union::flyte::rpc::Failure>) {
+async fn read(reply: Reply) -> (Backend, Result<cargo_union::flyte::idl::auth::UserInfoResponse, cargo_union::flyte::rpc::RpcFailure>) {
     let backend = Backend::plain(move |_, _| Some(reply.clone()));
     let result = World::of(&backend).client().unary(READ, &UserInfoRequest {}).await;
     (backend, result)
@@ -20,7 +20,7 @@ async fn a_web_page_is_told_from_a_backend() {
     let (backend, result) = read(page(200)).await;
     assert_failure(result, Code::BackendInvalid, &[&backend.host(), "a web page", "its console"]);
     let (backend, result) = read(page(404)).await;
-    assert!(result.as_ref().is_err_and(|failure| failure.is(Status::Unimplemented)));
+    assert!(result.as_ref().is_err_and(|failure| failure.is(RpcStatus::Unimplemented)));
     assert_failure(result, Code::BackendInvalid, &[&backend.host(), "404"]);
     let backend = Backend::plain(move |_, _| Some(page(200)));
     let streamed = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await;
@@ -51,7 +51,7 @@ async fn another_kind_of_answer_and_another_message_are_not_read() {
 #[tokio::test]
 async fn errors_that_are_not_in_the_protocols_words_are_judged_by_their_number() {
     let (backend, result) = read(Reply::status(503).with("Content-Type", "text/plain").body("no healthy\n upstream")).await;
-    assert!(result.as_ref().is_err_and(|failure| failure.is(Status::Unavailable)));
+    assert!(result.as_ref().is_err_and(|failure| failure.is(RpcStatus::Unavailable)));
     assert_failure(result, Code::BackendFailed, &["503", "no healthy upstream"]);
     assert_eq!(backend.calls("").len(), 3);
     let (_, result) = read(Reply::status(403)).await;
@@ -61,7 +61,7 @@ async fn errors_that_are_not_in_the_protocols_words_are_judged_by_their_number()
     assert_failure(result, Code::BackendDenied, &["not your project"]);
     assert_eq!(backend.calls("").len(), 1);
     let (_, result) = read(refusal(401, "UNAUTHENTICATED", "who are you")).await;
-    assert!(result.is_err_and(|failure| failure.is(Status::Unauthenticated)));
+    assert!(result.is_err_and(|failure| failure.is(RpcStatus::Unauthenticated)));
 }
 
 #[tokio::test]

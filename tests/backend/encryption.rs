@@ -68,7 +68,7 @@ fn a_backend_has_to_be_known() {
     let mut world = World::at("x");
     world.environment.remove("FLYTE_ADMIN_ENDPOINT");
     let surroundings =
-        cargo_union::flyte::client::Surroundings::new(world.environment.clone(), world.home.path().to_owned(), false, world.told.clone());
+        cargo_union::flyte::client::ClientOptions::new(world.environment.clone(), world.home.path().to_owned(), false, world.told.clone());
     let error = cargo_union::flyte::client::Client::new(&world.config(), surroundings).unwrap_err();
     assert_eq!(error.code(), Code::BackendMissing);
 }

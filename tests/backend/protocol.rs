@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::mpsc::channel;
 
 use cargo_union::flyte::idl::auth::UserInfoRequest;
-use cargo_union::flyte::rpc::Status;
+use cargo_union::flyte::rpc::RpcStatus;
 use futures_util::StreamExt as _;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer, frame, message, refusal, stream};
@@ -94,12 +94,12 @@ async fn what_nobody_has_heard_is_called_again_in_any_case() {
 #[tokio::test]
 async fn a_refusal_is_final_and_in_the_backends_words() {
     for (http, word, status, code) in [
-        (404, "not_found", Status::NotFound, Code::BackendNotFound),
-        (400, "invalid_argument", Status::InvalidArgument, Code::BackendRefused),
-        (403, "permission_denied", Status::PermissionDenied, Code::BackendDenied),
-        (501, "unimplemented", Status::Unimplemented, Code::BackendLacks),
-        (409, "already_exists", Status::AlreadyExists, Code::BackendRefused),
-        (429, "resource_exhausted", Status::ResourceExhausted, Code::BackendFailed),
+        (404, "not_found", RpcStatus::NotFound, Code::BackendNotFound),
+        (400, "invalid_argument", RpcStatus::InvalidArgument, Code::BackendRefused),
+        (403, "permission_denied", RpcStatus::PermissionDenied, Code::BackendDenied),
+        (501, "unimplemented", RpcStatus::Unimplemented, Code::BackendLacks),
+        (409, "already_exists", RpcStatus::AlreadyExists, Code::BackendRefused),
+        (429, "resource_exhausted", RpcStatus::ResourceExhausted, Code::BackendFailed),
     ] {
         let backend = Backend::plain(move |_, memory| (memory.seen.len() == 1).then(|| refusal(http, word, "project \"x\"\nis none")));
         let failure = World::of(&backend).client().unary(WRITE, &UserInfoRequest {}).await;
@@ -162,7 +162,7 @@ async fn a_stream_without_an_end_is_cut() {
         let mut messages = World::of(&backend).client().stream(WATCH, &UserInfoRequest {}).await.unwrap();
         messages.next().await.unwrap().unwrap();
         let cut = messages.next().await.unwrap();
-        assert!(cut.as_ref().is_err_and(cargo_union::flyte::rpc::Failure::may_pass), "it could be watched again");
+        assert!(cut.as_ref().is_err_and(cargo_union::flyte::rpc::RpcFailure::may_pass), "it could be watched again");
         assert_failure(cut, Code::BackendUnreachable, &[&backend.host(), words]);
     }
 }

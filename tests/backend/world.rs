@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cargo_union::base::process::Environment;
-use cargo_union::flyte::client::{Client, Surroundings};
-use cargo_union::flyte::config::{self, Config};
+use cargo_union::flyte::client::{Client, ClientOptions};
+use cargo_union::flyte::config::{self, FlyteConfig};
 use cargo_union::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
-use cargo_union::flyte::rpc::{Failure, Streaming, Unary};
-use cargo_union::flyte::{Reporter, Visit};
+use cargo_union::flyte::rpc::{RpcFailure, Streaming, Unary};
+use cargo_union::flyte::{LoginPrompt, Reporter};
 use cargo_union::http::retry::Retry;
 use tempfile::TempDir;
 use union_build::diag::Code;
@@ -36,7 +36,7 @@ impl Reporter for Told {
         self.0.lock().unwrap().push(format!("again: {what}: {why}"));
     }
 
-    fn visit(&self, visit: &Visit<'_>) {
+    fn visit(&self, visit: &LoginPrompt<'_>) {
         self.0.lock().unwrap().push(format!("visit {} {:?}", visit.address, visit.code));
     }
 
@@ -79,8 +79,9 @@ impl World {
         self
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let request = config::Request { environment: &self.environment, folder: self.home.path(), file: None, endpoint: None, org: None };
+    pub(crate) fn config(&self) -> FlyteConfig {
+        let request =
+            config::ConfigRequest { environment: &self.environment, folder: self.home.path(), file: None, endpoint: None, org: None };
         let (config, problems) = config::load(&request).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
         config
@@ -88,8 +89,8 @@ impl World {
 
     pub(crate) fn client(&self) -> Client {
         let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
-        let surroundings = Surroundings::new(self.environment.clone(), self.home.path().to_owned(), self.attended, self.told.clone());
-        Client::new(&self.config(), Surroundings { retry, ..surroundings }).unwrap()
+        let surroundings = ClientOptions::new(self.environment.clone(), self.home.path().to_owned(), self.attended, self.told.clone());
+        Client::new(&self.config(), ClientOptions { retry, ..surroundings }).unwrap()
     }
 
     /// A user who has logged in before.
@@ -104,7 +105,7 @@ impl World {
 
 /// Requires a failure with a code whose text has all these words in it.
 #[track_caller]
-pub(crate) fn assert_failure<T>(result: Result<T, Failure>, code: Code, words: &[&str]) {
+pub(crate) fn assert_failure<T>(result: Result<T, RpcFailure>, code: Code, words: &[&str]) {
     let Err(failure) = result else { panic!("it went well") };
     let error = failure.into_error("could not try");
     let text = error.chain().join(": ");

@@ -15,7 +15,7 @@ use cargo_union::workspace::{
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
-use union_build::spec::{Pattern, Placed};
+use union_build::spec::{Pattern, Sourced};
 
 /// The target of this machine.
 pub(crate) fn triple() -> String {
@@ -132,7 +132,7 @@ impl Project {
     }
 
     pub(crate) fn pattern(&self, folder: &str, glob: &str) -> Pattern {
-        Pattern { glob: Placed { value: glob.to_owned(), origin: Origin::Default }, folder: self.path(folder) }
+        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: self.path(folder) }
     }
 
     pub(crate) fn cargo(&self) -> Cargo {

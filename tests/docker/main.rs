@@ -22,7 +22,7 @@ use cargo_union::publish::tar::TarFile;
 use cargo_union::publish::{Existence, ImageTarget, Publisher, Reporter, Silent, Transfer, TransferKind};
 use scene::{Scene, key, platform, program, reference, scratch, spec, target};
 use union_build::diag::{Code, Origin};
-use union_build::spec::{self, Compression, Placed};
+use union_build::spec::{self, Compression, Sourced};
 use union_tests::base::debian_layout;
 use union_tests::engine::{Engine as Dockerd, Podman};
 
@@ -128,7 +128,7 @@ async fn layers_that_the_engine_has_are_left_out() {
 #[tokio::test]
 async fn an_image_with_zstd_layers_runs() {
     let scene = Scene::new();
-    let compression = Placed { value: Compression::Zstd, origin: Origin::Flag("--compression") };
+    let compression = Sourced { value: Compression::Zstd, origin: Origin::Flag("--compression") };
     let recipe = scene.recipe(vec![spec::Image { compression, ..spec("default", scratch()) }], &[("hello", program())]);
     load(&scene, &recipe, "zstd").await;
     assert_eq!(run(&["zstd:v1", "/union/bin/hello", "x"]), format!("hello [\"x\"] from 65532 in {}", key("a")));

@@ -8,7 +8,7 @@ use cargo_union::build::{BuildRequest, MeasuredFiles};
 use cargo_union::image::layer::{BlobSource, media_type};
 use serde_json::json;
 use union_build::diag::Code;
-use union_build::spec::{self, Compression, Placed};
+use union_build::spec::{self, Compression, Sourced};
 use union_tests::base::layout_of;
 
 use crate::scene::{Scene, json, key, map, placed, platform, reference, scratch, spec, texts};
@@ -306,7 +306,7 @@ async fn zstd_is_used_when_it_is_asked_for_and_the_content_stays_the_same() {
     let mut diff_ids = Vec::new();
     for (compression, media_type) in [(Compression::Gzip, media_type::OCI_LAYER_GZIP), (Compression::Zstd, media_type::OCI_LAYER_ZSTD)] {
         let origin = union_build::diag::Origin::Flag("--compression");
-        let image = spec::Image { compression: Placed { value: compression, origin }, ..spec("default", scratch()) };
+        let image = spec::Image { compression: Sourced { value: compression, origin }, ..spec("default", scratch()) };
         let image = scene.build(&scene.recipe(vec![image], &[("hello", &binary)])).await.unwrap();
         assert_eq!(image.platforms[0].layers[1].blob.descriptor.media_type, media_type);
         diff_ids.push(image.platforms[0].layers[1].diff_id);

@@ -186,7 +186,7 @@ fn every_part_of_a_config_is_part_of_its_key() {
         Box::new(|spec| spec.workdir = Some(placed("1".to_owned()))),
         Box::new(move |spec| spec.ca_certificates = Some(placed(bundle.clone()))),
         Box::new(|spec| {
-            spec.compression = spec::Placed { value: Compression::Zstd, origin: union_build::diag::Origin::Env("X") };
+            spec.compression = spec::Sourced { value: Compression::Zstd, origin: union_build::diag::Origin::Env("X") };
         }),
     ];
     let mut inputs: Vec<_> = edited(edits).into_iter().map(|spec| config(&[spec])).collect();

@@ -22,7 +22,7 @@ use cargo_union::publish::ImageTarget;
 use serde_json::Value;
 use union_build::diag::{Code, Origin};
 use union_build::key::{Inputs, Key};
-use union_build::spec::{self, Base, BuilderChoice, Compile, Compression, Link, Placed, Python};
+use union_build::spec::{self, Base, BuilderChoice, Compile, Compression, Link, Python, Sourced};
 
 /// Folders of one test. They vanish with it.
 pub(crate) struct Scene {
@@ -133,15 +133,15 @@ pub(crate) fn key(text: &str) -> Key {
     inputs.key("image")
 }
 
-pub(crate) fn placed<T>(value: T) -> Placed<T> {
-    Placed { value, origin: Origin::Default }
+pub(crate) fn placed<T>(value: T) -> Sourced<T> {
+    Sourced { value, origin: Origin::Default }
 }
 
-pub(crate) fn texts(texts: &[&str]) -> Vec<Placed<String>> {
+pub(crate) fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
     texts.iter().map(|text| placed((*text).to_owned())).collect()
 }
 
-pub(crate) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, Placed<String>> {
+pub(crate) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, Sourced<String>> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), placed((*value).to_owned()))).collect()
 }
 

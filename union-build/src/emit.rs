@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::handover::{self, References};
-use declared::Declared;
+use declared::DeclaredImages;
 
 pub(crate) mod declared;
 mod generated;
@@ -18,21 +18,21 @@ mod generated;
 /// Writes `union_images.rs` into `OUT_DIR`; to be called by a `build.rs`.
 ///
 /// A problem is reported through cargo, which then fails the build.
-pub fn emit() -> Emitted {
+pub fn emit() -> EmitOutput {
     run().unwrap_or_else(|problem| {
         fail(&problem);
-        Emitted { unresolved: None }
+        EmitOutput { unresolved: None }
     })
 }
 
 /// What [`emit`] has done.
 #[derive(Clone, Debug)]
-pub struct Emitted {
+pub struct EmitOutput {
     /// Why something is not resolved, and what to do about it.
     unresolved: Option<String>,
 }
 
-impl Emitted {
+impl EmitOutput {
     /// Fails the build when an image has no tag yet.
     pub fn require_resolved(self) {
         if let Some(problem) = self.unresolved {
@@ -42,14 +42,14 @@ impl Emitted {
 }
 
 /// What cargo tells a build script.
-struct Package {
+struct EmitPackage {
     name: String,
     folder: PathBuf,
     out: PathBuf,
     cargo: std::ffi::OsString,
 }
 
-impl Package {
+impl EmitPackage {
     fn from_env() -> Result<Self, String> {
         let variable =
             |name: &str| std::env::var_os(name).ok_or_else(|| format!("union_build::emit() is for build.rs: `{name}` is not set"));
@@ -76,22 +76,22 @@ impl Package {
     }
 }
 
-fn run() -> Result<Emitted, String> {
-    let package = Package::from_env()?;
+fn run() -> Result<EmitOutput, String> {
+    let package = EmitPackage::from_env()?;
     let metadata = if package.vendored() { vendored_metadata(&package)? } else { handover::metadata(&package.cargo, &package.manifest())? };
-    let declared = Declared::of(&metadata, &package.name);
+    let declared = DeclaredImages::of(&metadata, &package.name);
     let references = if package.unpacked() { None } else { hand_over(&package, &metadata)? };
     let source = generated::source(&declared, references.as_ref())?;
     write_if_changed(&package.out.join("union_images.rs"), &source)?;
 
     let missing = declared.unresolved(references.as_ref());
     if missing.is_empty() {
-        return Ok(Emitted { unresolved: None });
+        return Ok(EmitOutput { unresolved: None });
     }
     let problem = format!("the images of `{}` are not resolved yet: {}", package.name, missing.join(", "));
     if package.unpacked() {
         let why = "cargo has unpacked this package, so nothing can be resolved for it";
-        return Ok(Emitted { unresolved: Some(format!("{problem}; {why}")) });
+        return Ok(EmitOutput { unresolved: Some(format!("{problem}; {why}")) });
     }
     let cure = if declared.takes_part {
         format!("run `cargo union build -p {}`", package.name)
@@ -100,11 +100,11 @@ fn run() -> Result<Emitted, String> {
     };
     let problem = format!("{problem}; {cure}");
     println!("cargo::warning={}", one_line(&problem));
-    Ok(Emitted { unresolved: Some(problem) })
+    Ok(EmitOutput { unresolved: Some(problem) })
 }
 
 /// Reads the hand-over file, and has cargo watch it and the manifests.
-fn hand_over(package: &Package, metadata: &serde_json::Value) -> Result<Option<References>, String> {
+fn hand_over(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
     let folder_of = |key: &str| metadata.get(key).and_then(serde_json::Value::as_str).map(PathBuf::from);
     let target = folder_of("target_directory").ok_or("cargo names no target folder")?;
     watch(&package.manifest());
@@ -144,7 +144,7 @@ fn exists_or_created(path: &Path) -> bool {
 /// Cargo refuses to describe a vendored package where it stands, for it takes the surrounding
 /// workspace for the package's own. So it describes a copy of the manifest that is its own workspace,
 /// with empty files for the targets that older cargos leave to be found by their place.
-fn vendored_metadata(package: &Package) -> Result<serde_json::Value, String> {
+fn vendored_metadata(package: &EmitPackage) -> Result<serde_json::Value, String> {
     let folder = package.out.join("union_manifest");
     let copy = folder.join("Cargo.toml");
     let text =

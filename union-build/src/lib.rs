@@ -35,7 +35,7 @@
 mod emit;
 pub mod handover;
 
-pub use emit::{Emitted, emit};
+pub use emit::{EmitOutput, emit};
 
 #[cfg(feature = "cli")]
 pub mod diag;

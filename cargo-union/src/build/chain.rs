@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::Origin;
-use union_build::spec::{self, Base, Compression, Placed};
+use union_build::spec::{self, Base, Compression, Sourced};
 
 /// The settings of an image's config, with everything inherited filled in.
 #[derive(Clone, Debug)]
@@ -51,6 +51,6 @@ pub(super) fn is_scratch(chain: &[spec::Image]) -> bool {
     chain.first().is_some_and(|spec| matches!(spec.base, Base::Scratch(_)))
 }
 
-fn merged<'a>(chain: &'a [spec::Image], field: fn(&'a spec::Image) -> &'a BTreeMap<String, Placed<String>>) -> BTreeMap<&'a str, &'a str> {
+fn merged<'a>(chain: &'a [spec::Image], field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
     chain.iter().flat_map(field).map(|(name, value)| (name.as_str(), value.value.as_str())).collect()
 }

@@ -94,7 +94,7 @@ pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use union_build::diag::SourceFile;
-    use union_build::spec::{Base, Facts, Overrides, load};
+    use union_build::spec::{Base, Overrides, PackageInfo, load};
 
     use super::*;
 
@@ -103,11 +103,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("f"), "").unwrap();
         let file = SourceFile::new(folder.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
-        let facts = Facts {
+        let facts = PackageInfo {
             package: "a".to_owned(),
             folder: folder.path().to_owned(),
             workspace_root: folder.path().to_owned(),
-            ..Facts::default()
+            ..PackageInfo::default()
         };
         let (spec, problems, _) = load(None, &file, &Overrides::new(folder.path()), &facts);
         let images = spec.unwrap_or_else(|| panic!("{problems:?}")).images;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::key::{Inputs, LongList, Value};
-use union_build::spec::{self, Compression, Placed};
+use union_build::spec::{self, Compression, Sourced};
 
 use super::chain::{EffectiveConfig, is_scratch};
 use super::docker::{context_of, dockerfile_items};
@@ -196,19 +196,19 @@ impl SpecInputs<'_> {
         self.texts("conda-channels", &python.conda_channels);
     }
 
-    fn text(&mut self, name: &str, value: Option<&Placed<String>>) {
+    fn text(&mut self, name: &str, value: Option<&Sourced<String>>) {
         if let Some(value) = value {
             self.insert(name, value.value.as_str().into());
         }
     }
 
-    fn texts(&mut self, name: &str, values: &[Placed<String>]) {
+    fn texts(&mut self, name: &str, values: &[Sourced<String>]) {
         if !values.is_empty() {
             self.insert(name, Value::texts(values.iter().map(|value| value.value.as_str())));
         }
     }
 
-    fn map(&mut self, name: &str, values: &BTreeMap<String, Placed<String>>) {
+    fn map(&mut self, name: &str, values: &BTreeMap<String, Sourced<String>>) {
         if !values.is_empty() {
             self.insert(name, Value::Map(values.iter().map(|(name, value)| (name.clone(), value.value.as_str().into())).collect()));
         }

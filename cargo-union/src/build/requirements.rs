@@ -52,9 +52,9 @@ fn is_uv_lock(path: &Path) -> bool {
 /// The lines of the lists and lock files of specs that name what cannot go along.
 pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &SourceRoots) -> Vec<Diagnostic> {
     let files = specs.into_iter().flat_map(|spec| spec.python.requirements.iter().map(move |file| (spec, file)));
-    let by_path: BTreeMap<(&Path, bool), &spec::Placed<PathBuf>> =
+    let by_path: BTreeMap<(&Path, bool), &spec::Sourced<PathBuf>> =
         files.map(|(spec, file)| ((&*file.value, is_remote(spec)), file)).collect();
-    let problem = |((path, remote), file): ((&Path, bool), &spec::Placed<PathBuf>)| {
+    let problem = |((path, remote), file): ((&Path, bool), &spec::Sourced<PathBuf>)| {
         let refused = match is_uv_lock(path) {
             true => lock(path).err(),
             false => follow_all(path, "", roots).map(|found| if remote { alone(path, &found) } else { None }).unwrap_or_else(Some),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 use union_build::spec::variables::{DEFAULT_PATH, PATH, expand, names};
-use union_build::spec::{self, Placed};
+use union_build::spec::{self, Sourced};
 
 use super::base::Base;
 use super::{BaseImage, LockedBase};
@@ -53,8 +53,8 @@ pub fn refers_to_base(spec: &spec::Image) -> bool {
 }
 
 /// The references of an image's variables that a base does not answer: the name, and the value that refers to it.
-pub fn unanswered<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, &'a Placed<String>)> {
-    let of = |value: &'a Placed<String>| names(value).into_iter().map(move |name| (name, value));
+pub fn unanswered<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, &'a Sourced<String>)> {
+    let of = |value: &'a Sourced<String>| names(value).into_iter().map(move |name| (name, value));
     spec.env.values().flat_map(of).filter(|(name, _)| !base.contains_key(*name)).collect()
 }
 

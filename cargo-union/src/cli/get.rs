@@ -2,20 +2,20 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Backend, Packages};
+use super::{BackendArgs, PackageArgs};
 
 /// `get`
 #[derive(Debug, Subcommand)]
-pub enum Get {
+pub enum GetCommand {
     /// List the tasks of a project with their latest versions
-    Tasks(Listing),
+    Tasks(ListArgs),
     /// List the runs of a project with their phases
-    Runs(Listing),
+    Runs(ListArgs),
 }
 
 /// A list of the backend's. A package is needed only where neither flag, variable nor Flyte config names a project.
 #[derive(Args, Debug)]
-pub struct Listing {
+pub struct ListArgs {
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
@@ -30,8 +30,8 @@ pub struct Listing {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub packages: Packages,
+    pub packages: PackageArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub backend: Backend,
+    pub backend: BackendArgs,
 }

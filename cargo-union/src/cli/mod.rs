@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use get::{Get, Listing};
-pub use register::Register;
-pub use run::{Remote, Run};
+pub use get::{GetCommand, ListArgs};
+pub use register::RegisterArgs;
+pub use run::{RemoteRunArgs, RunArgs};
 
 /// Container images for Rust tasks on Flyte and Union, declared in Cargo.toml.
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ pub struct Cli {
 
     /// How to say it.
     #[command(flatten)]
-    pub talk: Talk,
+    pub talk: OutputArgs,
 }
 
 const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
@@ -42,38 +42,38 @@ const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Add `[package.metadata.union]` to a package
-    Init(Init),
+    Init(InitArgs),
     /// Check the manifests and show every problem at once
-    Check(Scope),
+    Check(WorkspaceArgs),
     /// Show the resolved configuration and where each value comes from
-    Config(Config),
+    Config(ConfigArgs),
     /// Show what `build` would do and because of which change; changes nothing
-    Plan(Work),
+    Plan(BuildArgs),
     /// Compile, build and publish the images
-    Build(Build),
+    Build(BuildCommandArgs),
     /// Build and push the images, and register the tasks with the backend
     #[command(disable_version_flag = true)]
-    Register(Register),
+    Register(RegisterArgs),
     /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
     #[command(disable_version_flag = true)]
-    Run(Run),
+    Run(RunArgs),
     /// List what the backend has, newest first
     #[command(subcommand)]
-    Get(Get),
+    Get(GetCommand),
     /// List the images of the last build with their digests and sizes
-    Images(Images),
+    Images(ImagesArgs),
     /// Ask the registries for newer base images and write them into Union.lock
-    Update(Update),
+    Update(UpdateArgs),
     /// Log in to the backend, in the way that the Flyte config says
-    Login(Backend),
+    Login(BackendArgs),
     /// Forget the login to the backend
-    Logout(Backend),
+    Logout(BackendArgs),
     /// Show who the backend takes you for
-    Whoami(Backend),
+    Whoami(BackendArgs),
     /// Print the JSON schema of `[package.metadata.union]`
     Schema,
     /// Print a completion script for a shell
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print the manual page
     Man,
 }
@@ -81,7 +81,7 @@ pub enum Command {
 /// How the tool talks.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Output")]
-pub struct Talk {
+pub struct OutputArgs {
     /// Say more; `-vv` even more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -133,7 +133,7 @@ pub enum Format {
 /// Which packages.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Packages")]
-pub struct Packages {
+pub struct PackageArgs {
     /// Package to work on; may be given several times
     #[arg(short, long = "package", value_name = "NAME")]
     pub package: Vec<String>,
@@ -154,7 +154,7 @@ pub struct Packages {
 /// What overrides the manifest.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Instead of the manifest")]
-pub struct Overrides {
+pub struct OverrideArgs {
     /// Flyte project
     #[arg(long, value_name = "PROJECT")]
     pub project: Option<String>,
@@ -191,7 +191,7 @@ pub struct Overrides {
 /// Which backend.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Backend")]
-pub struct Backend {
+pub struct BackendArgs {
     /// Flyte config to read instead of the first that is found
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -208,7 +208,7 @@ pub struct Backend {
 /// What is passed on to cargo.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Cargo")]
-pub struct Cargo {
+pub struct CargoArgs {
     /// Directory for compiled artifacts
     #[arg(long, value_name = "DIRECTORY")]
     pub target_dir: Option<PathBuf>,
@@ -228,7 +228,7 @@ pub struct Cargo {
 
 /// `init`
 #[derive(Args, Debug)]
-pub struct Init {
+pub struct InitArgs {
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
@@ -236,29 +236,29 @@ pub struct Init {
 
 /// Which packages, and what overrides their manifests.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Scope {
+pub struct WorkspaceArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub packages: Packages,
+    pub packages: PackageArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub overrides: Overrides,
+    pub overrides: OverrideArgs,
 }
 
 /// `config`
 #[derive(Args, Clone, Debug, Default)]
-pub struct Config {
+pub struct ConfigArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
+    pub scope: WorkspaceArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub backend: Backend,
+    pub backend: BackendArgs,
 }
 
 /// What `plan` and `build` share.
 #[derive(Args, Clone, Debug)]
-pub struct Work {
+pub struct BuildArgs {
     /// Only the image of this task; may be given several times
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
@@ -285,18 +285,18 @@ pub struct Work {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
+    pub scope: WorkspaceArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub cargo: Cargo,
+    pub cargo: CargoArgs,
 }
 
 /// `build`
 #[derive(Args, Clone, Debug)]
-pub struct Build {
+pub struct BuildCommandArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub work: Work,
+    pub work: BuildArgs,
 
     /// Do not check that the binaries can start in their images; the images say so
     #[arg(long)]
@@ -309,19 +309,19 @@ pub struct Build {
 
 /// `images`
 #[derive(Args, Debug)]
-pub struct Images {
+pub struct ImagesArgs {
     /// Print the Dockerfile that makes the environment of this image, instead of the list
     #[arg(long, value_name = "IMAGE")]
     pub dockerfile: Option<String>,
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub packages: Packages,
+    pub packages: PackageArgs,
 }
 
 /// `update`
 #[derive(Args, Debug)]
-pub struct Update {
+pub struct UpdateArgs {
     /// Build this image's environment anew next time, so that fixed packages arrive; may be given several times
     #[arg(long = "packages", value_name = "IMAGE")]
     pub packages_of: Vec<String>,
@@ -332,12 +332,12 @@ pub struct Update {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
+    pub scope: WorkspaceArgs,
 }
 
 /// `completions`
 #[derive(Args, Debug)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
 }

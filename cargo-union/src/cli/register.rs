@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Backend, Cargo, Scope};
+use super::{BackendArgs, CargoArgs, WorkspaceArgs};
 
 /// `register`
 #[derive(Args, Debug, Default)]
-pub struct Register {
+pub struct RegisterArgs {
     /// Only this task; may be given several times
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
@@ -51,11 +51,11 @@ pub struct Register {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
+    pub scope: WorkspaceArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub backend: Backend,
+    pub backend: BackendArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub cargo: Cargo,
+    pub cargo: CargoArgs,
 }

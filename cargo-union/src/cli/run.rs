@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Backend, Cargo, Scope};
+use super::{BackendArgs, CargoArgs, WorkspaceArgs};
 
 /// `run`
 #[derive(Args, Debug)]
 #[command(after_long_help = RUN)]
-pub struct Run {
+pub struct RunArgs {
     /// The task
     #[arg(value_name = "TASK", required_unless_present = "follow", conflicts_with = "follow")]
     pub task: Option<String>,
@@ -42,23 +42,23 @@ pub struct Run {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub remote: Remote,
+    pub remote: RemoteRunArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub scope: Scope,
+    pub scope: WorkspaceArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub backend: Backend,
+    pub backend: BackendArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub cargo: Cargo,
+    pub cargo: CargoArgs,
 }
 
 /// How a task runs on the backend.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "On the backend")]
-pub struct Remote {
+pub struct RemoteRunArgs {
     /// Run the task on the backend: build and register it if it has changed, then run that very version
     #[arg(long, conflicts_with = "host")]
     pub remote: bool,

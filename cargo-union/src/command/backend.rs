@@ -7,17 +7,17 @@ use union_build::spec::Overrides;
 
 use super::session::ManifestProblems;
 use crate::base::error::Result;
-use crate::flyte::client::{Client, Surroundings};
-use crate::flyte::config::{self, Config, Request};
-use crate::settings::Backend;
+use crate::flyte::client::{Client, ClientOptions};
+use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
+use crate::settings::BackendOptions;
 use crate::ui::Ui;
 
 /// Reads the user's Flyte config. The problems are complete.
 ///
 /// # Errors
 /// When a file that was named cannot be read.
-pub(super) fn config(backend: &Backend) -> Result<(Config, Vec<Diagnostic>)> {
-    config::load(&Request {
+pub(super) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
+    config::load(&ConfigRequest {
         environment: &backend.environment,
         folder: &backend.folder,
         file: backend.config.as_deref(),
@@ -27,7 +27,7 @@ pub(super) fn config(backend: &Backend) -> Result<(Config, Vec<Diagnostic>)> {
 }
 
 /// Lets the config say what no manifest, variable or flag says.
-pub(super) fn last_resorts(config: &Config, overrides: Overrides) -> Overrides {
+pub(super) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overrides {
     let values = [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)];
     let said = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
     said.fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
@@ -37,7 +37,7 @@ pub(super) fn last_resorts(config: &Config, overrides: Overrides) -> Overrides {
 ///
 /// # Errors
 /// [`Problems`] with all of them, or a file that was named and cannot be read.
-pub(super) fn valid(backend: &Backend, ui: &Ui) -> anyhow::Result<Config> {
+pub(super) fn valid(backend: &BackendOptions, ui: &Ui) -> anyhow::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(ManifestProblems(problems).into());
@@ -50,7 +50,7 @@ pub(super) fn valid(backend: &Backend, ui: &Ui) -> anyhow::Result<Config> {
 ///
 /// # Errors
 /// `BackendMissing`.
-pub(super) fn client(backend: &Backend, config: &Config, attended: bool, ui: &Arc<Ui>) -> Result<Client> {
-    let surroundings = Surroundings::new(backend.environment.clone(), backend.folder.clone(), attended, ui.clone());
+pub(super) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, ui: &Arc<Ui>) -> Result<Client> {
+    let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, ui.clone());
     Client::new(config, surroundings)
 }

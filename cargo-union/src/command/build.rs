@@ -11,7 +11,7 @@ use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::image::digest::Digest;
 use crate::image::plan::PlannedImage;
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::Ui;
 use crate::workspace::Snapshot;
 
@@ -42,7 +42,7 @@ impl<'a> ImageRow<'a> {
     }
 }
 
-pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     report(&make(work, &session, ui).await?, ui)?;
     Ok(Exit::Success)
@@ -52,7 +52,7 @@ pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
 ///
 /// # Errors
 /// What planning, compiling, building and publishing end with.
-pub(super) async fn make(work: &Work, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
+pub(super) async fn make(work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = BuildPlan::compute(work, session, &snapshot, ui).await?;
     building::build(work, session, &snapshot, planning, ui).await

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::session::LoadedWorkspace;
 use crate::exit::Exit;
-use crate::settings::Scope;
+use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Problem, Ui};
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct CheckedPackage {
     tasks: Vec<String>,
 }
 
-pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
+pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(scope, ui).await?;
     let checked = session.packages.iter().map(|declared| CheckedPackage {
         package: declared.package.name.clone(),

@@ -8,7 +8,7 @@ use union_build::spec::Setting;
 
 use super::session::LoadedWorkspace;
 use crate::exit::Exit;
-use crate::settings::Scope;
+use crate::settings::WorkspaceOptions;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct ConfigRow {
     origin: String,
 }
 
-pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
+pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(scope, ui).await?;
     let packages = session
         .packages

@@ -16,7 +16,7 @@ use crate::build::docker;
 use crate::build::environment::{EnvironmentStage, is_remote, tools};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
-use crate::settings::Scope;
+use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::UnionLock;
 
@@ -25,7 +25,7 @@ struct Document {
     dockerfile: String,
 }
 
-pub(super) async fn run(scope: &Scope, image: &str, ui: &Ui) -> Result<Exit> {
+pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(scope, ui).await?;
     let declared = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
     let Some(declared) = session.packages.iter().find(declared) else {

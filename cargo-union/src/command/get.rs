@@ -9,9 +9,9 @@ use union_build::spec::time;
 use super::place;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::{console, registered, runs};
-use crate::settings::{Get, Of};
+use crate::settings::{GetOptions, Resource};
 use crate::ui::{Ui, table};
 
 #[derive(Serialize)]
@@ -44,18 +44,18 @@ struct RunRow {
     console: String,
 }
 
-pub(super) async fn run(get: &Get, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(get: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (client, scope) = place::open(&get.scope, ui).await?;
     let mut document = Document { project: &scope.project, domain: &scope.domain, tasks: None, runs: None };
     match get.of {
-        Of::Tasks => document.tasks = Some(tasks(&client, &scope, get.limit).await?),
-        Of::Runs => document.runs = Some(all_runs(&client, &scope, get.limit).await?),
+        Resource::Tasks => document.tasks = Some(tasks(&client, &scope, get.limit).await?),
+        Resource::Runs => document.runs = Some(all_runs(&client, &scope, get.limit).await?),
     }
     show(&document, ui)?;
     Ok(Exit::Success)
 }
 
-async fn tasks(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<TaskRow>> {
+async fn tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
     let listed = registered::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
         console: console::task(&client.endpoint(), scope, &task.name),
         registered: shown(task.registered),
@@ -66,7 +66,7 @@ async fn tasks(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<TaskRow
     Ok(listed.collect())
 }
 
-async fn all_runs(client: &Client, scope: &Scope, limit: u32) -> Result<Vec<RunRow>> {
+async fn all_runs(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunRow>> {
     let listed = runs::list(client, scope, limit).await?.into_iter().map(|run| RunRow {
         console: console::run(&client.endpoint(), scope, &run.name),
         name: run.name,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::planning::results::{BuildRecord, BuildState};
 use super::session::LoadedWorkspace;
 use crate::exit::Exit;
-use crate::settings::Scope;
+use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Ui};
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct DeclaredImageRow {
     built: Option<BuildRecord>,
 }
 
-pub(super) async fn run(scope: &Scope, ui: &Ui) -> Result<Exit> {
+pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     let session = LoadedWorkspace::open(scope, ui).await?;
     let mut images = Vec::new();
     for declared in &session.packages {

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::backend;
 use crate::exit::Exit;
-use crate::flyte::client::{Client, User};
-use crate::flyte::config::Config;
-use crate::flyte::rpc::Status;
-use crate::settings::Backend;
+use crate::flyte::client::{Client, Identity};
+use crate::flyte::config::FlyteConfig;
+use crate::flyte::rpc::RpcStatus;
+use crate::settings::BackendOptions;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct LogoutReport {
 }
 
 /// `login`
-pub(super) async fn log_in(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn log_in(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(backend, true, ui)?;
     if client.is_plain() {
         ui.note(format!("{endpoint} is spoken to without encryption, and so without a login"));
@@ -47,7 +47,7 @@ pub(super) async fn log_in(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
     let user = match client.user().await {
         Ok(user) => Some(user),
         // Not every backend knows its users by name.
-        Err(failure) if failure.is(Status::Unimplemented) => None,
+        Err(failure) if failure.is(RpcStatus::Unimplemented) => None,
         Err(failure) => return Err(failure.into_error(tried()).into()),
     };
     let name = user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
@@ -56,7 +56,7 @@ pub(super) async fn log_in(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// `logout`
-pub(super) async fn log_out(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn log_out(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (_, client, endpoint) = open(backend, false, ui)?;
     let removed = client.log_out().await.map_err(|failure| failure.into_error(format!("could not log out of {endpoint}")))?;
     match removed {
@@ -70,7 +70,7 @@ pub(super) async fn log_out(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 /// `whoami`
-pub(super) async fn who_am_i(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn who_am_i(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(backend, false, ui)?;
     let user = client.user().await.map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
     if !ui.talk().json {
@@ -79,16 +79,16 @@ pub(super) async fn who_am_i(backend: &Backend, ui: &Arc<Ui>) -> Result<Exit> {
     done(&config, endpoint, Some(user), "whoami", ui)
 }
 
-fn open(backend: &Backend, attended: bool, ui: &Arc<Ui>) -> Result<(Config, Client, String)> {
+fn open(backend: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(FlyteConfig, Client, String)> {
     let config = backend::valid(backend, ui)?;
     let client = backend::client(backend, &config, attended, ui)?;
     let endpoint = client.endpoint();
     Ok((config, client, endpoint))
 }
 
-fn done(config: &Config, endpoint: String, user: Option<User>, command: &str, ui: &Ui) -> Result<Exit> {
+fn done(config: &FlyteConfig, endpoint: String, user: Option<Identity>, command: &str, ui: &Ui) -> Result<Exit> {
     if ui.talk().json {
-        let user = user.map(|User { subject, name, email }| LoginReport { subject, name, email });
+        let user = user.map(|Identity { subject, name, email }| LoginReport { subject, name, email });
         let org = config.org.as_ref().map(|org| org.value.clone());
         ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;
     }

@@ -26,7 +26,7 @@ use union_build::diag::Code;
 use crate::base::error::Error;
 use crate::base::process::ProcessFailure;
 use crate::exit::Exit;
-use crate::settings::Task;
+use crate::settings::Command;
 use crate::ui::{Problem, Ui};
 
 /// Does what was asked for.
@@ -34,24 +34,24 @@ use crate::ui::{Problem, Ui};
 /// # Errors
 /// A [`base::error::Error`](crate::base::error::Error), or `Problems` of the
 /// manifests or the Flyte config, which are shown already.
-pub async fn run(task: &Task, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
+pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {
-        Task::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
-        Task::Check(scope) => check::run(scope, ui).await,
-        Task::Config(scope) => config::run(scope, ui).await,
-        Task::Plan(work) => plan::run(work, ui).await,
-        Task::Build(work) => build::run(work, ui).await,
-        Task::Register(register) => register::run(register, ui).await,
-        Task::Run(run) => run::run(run, ui).await,
-        Task::Remote(remote) => run::remote::run(remote, ui).await,
-        Task::Get(get) => get::run(get, ui).await,
-        Task::Images(scope) => images::run(scope, ui).await,
-        Task::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
-        Task::Update(update) => update::run(update, ui).await,
-        Task::Login(backend) => login::log_in(backend, ui).await,
-        Task::Logout(backend) => login::log_out(backend, ui).await,
-        Task::Whoami(backend) => login::who_am_i(backend, ui).await,
-        Task::Page(text) => pages::run(text, ui),
+        Command::Init { cargo, manifest_path } => init::run(cargo, manifest_path.as_deref(), ui).await,
+        Command::Check(scope) => check::run(scope, ui).await,
+        Command::Config(scope) => config::run(scope, ui).await,
+        Command::Plan(work) => plan::run(work, ui).await,
+        Command::Build(work) => build::run(work, ui).await,
+        Command::Register(register) => register::run(register, ui).await,
+        Command::Run(run) => run::run(run, ui).await,
+        Command::Remote(remote) => run::remote::run(remote, ui).await,
+        Command::Get(get) => get::run(get, ui).await,
+        Command::Images(scope) => images::run(scope, ui).await,
+        Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,
+        Command::Update(update) => update::run(update, ui).await,
+        Command::Login(backend) => login::log_in(backend, ui).await,
+        Command::Logout(backend) => login::log_out(backend, ui).await,
+        Command::Whoami(backend) => login::who_am_i(backend, ui).await,
+        Command::Page(text) => pages::run(text, ui),
     }
 }
 

@@ -10,8 +10,8 @@ use super::session::LoadedWorkspace;
 use super::{backend, registering};
 use crate::base::error::Error;
 use crate::flyte::client::Client;
-use crate::flyte::config::Config;
-use crate::flyte::convert::Scope;
+use crate::flyte::config::FlyteConfig;
+use crate::flyte::convert::ProjectDomain;
 use crate::settings;
 use crate::ui::{self, Ui};
 
@@ -20,7 +20,7 @@ use crate::ui::{self, Ui};
 ///
 /// # Errors
 /// `ProjectMissing`, `BackendMissing`; what is wrong with the manifests.
-pub(super) async fn open(scope: &settings::Scope, ui: &Arc<Ui>) -> Result<(Client, Scope)> {
+pub(super) async fn open(scope: &settings::WorkspaceOptions, ui: &Arc<Ui>) -> Result<(Client, ProjectDomain)> {
     let (config, place) = match LoadedWorkspace::open(scope, ui).await {
         Ok(session) => {
             let place = shared(&session)?;
@@ -40,9 +40,9 @@ fn has_no_package(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| matches!(error.code(), Code::NoManifest | Code::NothingDeclared))
 }
 
-fn shared(session: &LoadedWorkspace) -> Result<Scope> {
+fn shared(session: &LoadedWorkspace) -> Result<ProjectDomain> {
     let places = session.packages.iter().map(|declared| registering::scope(declared, &session.backend));
-    let mut places = places.collect::<Result<BTreeSet<Scope>>>()?;
+    let mut places = places.collect::<Result<BTreeSet<ProjectDomain>>>()?;
     let first = places.pop_first().expect("a session has a package");
     if places.is_empty() {
         return Ok(first);
@@ -53,8 +53,8 @@ fn shared(session: &LoadedWorkspace) -> Result<Scope> {
 }
 
 /// What is said without a manifest.
-fn said(scope: &settings::Scope, config: &Config) -> Option<Scope> {
+fn said(scope: &settings::WorkspaceOptions, config: &FlyteConfig) -> Option<ProjectDomain> {
     let overrides = backend::last_resorts(config, scope.overrides.clone());
     let (project, domain) = (overrides.said("project")?.to_owned(), overrides.said("domain")?.to_owned());
-    Some(Scope { org: config.org.as_ref().map(|org| org.value.clone()).unwrap_or_default(), project, domain })
+    Some(ProjectDomain { org: config.org.as_ref().map(|org| org.value.clone()).unwrap_or_default(), project, domain })
 }

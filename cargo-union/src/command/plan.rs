@@ -9,7 +9,7 @@ use super::planning::BuildPlan;
 use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::image::plan::{ImageAction, InputChange, PlannedImage};
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::Snapshot;
 
@@ -18,7 +18,7 @@ struct Document<'a> {
     images: Vec<&'a PlannedImage>,
 }
 
-pub(super) async fn run(work: &Work, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = BuildPlan::compute(work, &session, &snapshot, ui).await?;

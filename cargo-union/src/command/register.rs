@@ -23,13 +23,13 @@ use crate::base::process::Command;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::place;
-use crate::flyte::register::{Decision, State, carry_out, decide, unseen};
-use crate::flyte::version::Version;
+use crate::flyte::register::{RegistrationAction, RegistrationPlan, carry_out, decide, unseen};
+use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
-use crate::settings::Register;
+use crate::settings::RegisterOptions;
 use crate::ui::{Problem, Ui};
 use crate::workspace::Snapshot;
 
@@ -58,9 +58,9 @@ struct TaskReport<'a> {
     problem: Option<Problem>,
 }
 
-pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(register: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let work = &register.work;
-    let version = register.version.as_deref().map(Version::chosen).transpose()?;
+    let version = register.version.as_deref().map(TaskVersionHash::chosen).transpose()?;
     let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
@@ -68,12 +68,12 @@ pub(super) async fn run(register: &Register, ui: &Arc<Ui>) -> Result<Exit> {
     let client = client(register, &session, ui)?;
     let (built, tasks) = prepare(register, &session, version.as_ref(), client.as_ref(), ui).await?;
     let registering = tasks.iter().map(|task| async { one(register, client.as_ref(), task, ui).await });
-    let outcomes: Vec<Result<Decision, Error>> = stream::iter(registering).buffered(work.jobs).collect().await;
+    let outcomes: Vec<Result<RegistrationPlan, Error>> = stream::iter(registering).buffered(work.jobs).collect().await;
     report(register, client.as_ref(), &built, &tasks, &outcomes, ui)
 }
 
 /// The backend; `None` in a dry run when there is none to ask.
-fn client(register: &Register, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Option<Client>> {
+fn client(register: &RegisterOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Option<Client>> {
     if register.work.dry && session.backend.endpoint.is_none() {
         ui.note("no backend is known, so the requests are those for one that has none of the tasks");
         return Ok(None);
@@ -86,9 +86,9 @@ fn client(register: &Register, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Resul
 /// # Errors
 /// What is wrong with them, or with where they go.
 pub(super) async fn prepare<'a>(
-    register: &'a Register,
+    register: &'a RegisterOptions,
     session: &'a LoadedWorkspace,
-    version: Option<&Version>,
+    version: Option<&TaskVersionHash>,
     client: Option<&Client>,
     ui: &Arc<Ui>,
 ) -> Result<(Vec<PackageOutcome>, Vec<TaskRegistration<'a>>)> {
@@ -96,7 +96,7 @@ pub(super) async fn prepare<'a>(
     let scopes = scopes(register, session)?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     // Whoever has to wait for a compile should not hear only then that there is no such project.
-    let places: BTreeSet<&Scope> = scopes.iter().collect();
+    let places: BTreeSet<&ProjectDomain> = scopes.iter().collect();
     let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
     let places = async { Ok(try_join_all(places).await?) };
     let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, ui), places).await?;
@@ -111,7 +111,7 @@ pub(super) async fn prepare<'a>(
 }
 
 /// Where each package's tasks go; what is known to be wrong is said before anything is done.
-fn scopes(register: &Register, session: &LoadedWorkspace) -> Result<Vec<Scope>> {
+fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<ProjectDomain>> {
     let mut scopes = Vec::new();
     for declared in &session.packages {
         registering::check_registries(declared, &register.work.tasks)?;
@@ -141,7 +141,7 @@ fn pullable(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
         .collect()
 }
 
-async fn check_clean(register: &Register, root: &Path) -> Result<()> {
+async fn check_clean(register: &RegisterOptions, root: &Path) -> Result<()> {
     let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", root.display()));
     let mut git = Command::new("git", root, &register.work.scope.cargo.environment);
     git.args(["status", "--porcelain", "--", "."]);
@@ -159,7 +159,12 @@ async fn check_clean(register: &Register, root: &Path) -> Result<()> {
 }
 
 /// Registers one task; what it fails with is its own.
-pub(super) async fn one(register: &Register, client: Option<&Client>, task: &TaskRegistration<'_>, ui: &Ui) -> Result<Decision, Error> {
+pub(super) async fn one(
+    register: &RegisterOptions,
+    client: Option<&Client>,
+    task: &TaskRegistration<'_>,
+    ui: &Ui,
+) -> Result<RegistrationPlan, Error> {
     let dry = register.work.dry;
     let decision = match client {
         Some(client) => decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
@@ -173,14 +178,14 @@ pub(super) async fn one(register: &Register, client: Option<&Client>, task: &Tas
     }
     let page = page(client, task);
     let verb = match (decision.state, dry) {
-        (State::Unchanged, _) => "Unchanged",
+        (RegistrationAction::Unchanged, _) => "Unchanged",
         (_, true) => "Would send",
-        (State::Replaced, false) => "Replaced",
+        (RegistrationAction::Replaced, false) => "Replaced",
         (_, false) => "Registered",
     };
     let shown = page.as_ref().map(|page| format!(" {page}")).unwrap_or_default();
     ui.status(verb, format!("{} {}{shown}", task.parts.name, decision.version));
-    if let (State::Unchanged | State::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
+    if let (RegistrationAction::Unchanged | RegistrationAction::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
         && *latest != decision.version
     {
         ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.parts.name));
@@ -200,13 +205,13 @@ fn page(client: Option<&Client>, task: &TaskRegistration<'_>) -> Option<String> 
 }
 
 /// The request that is sent; none stays from an earlier run when nothing is.
-fn write(folder: &Path, task: &TaskRegistration<'_>, decision: &Decision) -> Result<(), Error> {
+fn write(folder: &Path, task: &TaskRegistration<'_>, decision: &RegistrationPlan) -> Result<(), Error> {
     let below = folder.join(&task.scope.project).join(&task.scope.domain);
     let (message, json) = decision.files();
     for (end, bytes) in [("pb", message), ("json", json.into_bytes())] {
         let path = below.join(format!("{}.{end}", task.parts.name));
         match decision.state {
-            State::Unchanged => drop(fs::remove(&path)?),
+            RegistrationAction::Unchanged => drop(fs::remove(&path)?),
             _ => fs::replace(&path, &bytes)?,
         }
     }
@@ -214,11 +219,11 @@ fn write(folder: &Path, task: &TaskRegistration<'_>, decision: &Decision) -> Res
 }
 
 fn report(
-    register: &Register,
+    register: &RegisterOptions,
     client: Option<&Client>,
     built: &[PackageOutcome],
     tasks: &[TaskRegistration<'_>],
-    outcomes: &[Result<Decision, Error>],
+    outcomes: &[Result<RegistrationPlan, Error>],
     ui: &Ui,
 ) -> Result<Exit> {
     let told: Vec<TaskReport<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| told(client, task, outcome)).collect();
@@ -235,7 +240,7 @@ fn report(
     Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-fn told<'a>(client: Option<&Client>, task: &'a TaskRegistration<'_>, outcome: &'a Result<Decision, Error>) -> TaskReport<'a> {
+fn told<'a>(client: Option<&Client>, task: &'a TaskRegistration<'_>, outcome: &'a Result<RegistrationPlan, Error>) -> TaskReport<'a> {
     let decision = outcome.as_ref().ok();
     TaskReport {
         package: task.package,
@@ -248,11 +253,11 @@ fn told<'a>(client: Option<&Client>, task: &'a TaskRegistration<'_>, outcome: &'
         version: decision.map_or(task.version.text.as_str(), |decision| &decision.version),
         latest: decision.and_then(|decision| decision.latest.as_deref()),
         state: match decision.map(|decision| decision.state) {
-            Some(State::New) => "new",
-            Some(State::Updated) => "updated",
-            Some(State::Again) => "again",
-            Some(State::Replaced) => "replaced",
-            Some(State::Unchanged) => "unchanged",
+            Some(RegistrationAction::New) => "new",
+            Some(RegistrationAction::Updated) => "updated",
+            Some(RegistrationAction::Again) => "again",
+            Some(RegistrationAction::Replaced) => "replaced",
+            Some(RegistrationAction::Unchanged) => "unchanged",
             None => "failed",
         },
         console: page(client, task),

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
-use union_build::spec::{self, Facts, Overrides, Setting, Spec};
+use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
 
 use super::backend;
 use super::planning::clients::RegistryClients;
 use crate::base::error::Error;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
-use crate::flyte::config::Config as FlyteConfig;
-use crate::settings::Scope;
+use crate::flyte::config::FlyteConfig;
+use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::{Workspace, WorkspacePackage};
 
@@ -60,7 +60,7 @@ impl LoadedWorkspace {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub(super) async fn open_with_cache(scope: &Scope, ui: &Ui) -> Result<Self> {
+    pub(super) async fn open_with_cache(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
         let session = Self::open(scope, ui).await?;
         if let Some(warning) = scope.cache.settle(&session.workspace.target_directory.join("union/cache")) {
             ui.warning(warning);
@@ -72,7 +72,7 @@ impl LoadedWorkspace {
     ///
     /// # Errors
     /// [`Problems`] with all of them, or what cargo says.
-    pub(super) async fn open(scope: &Scope, ui: &Ui) -> Result<Self> {
+    pub(super) async fn open(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
         let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
@@ -98,7 +98,7 @@ impl LoadedWorkspace {
 }
 
 fn load(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
-    let facts = Facts {
+    let facts = PackageInfo {
         package: package.name.clone(),
         folder: package.folder.clone(),
         workspace_root: workspace.root.clone(),
@@ -120,7 +120,7 @@ fn roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
 }
 
 /// The packages that cargo would choose, less those that declare nothing.
-fn choose<'a>(workspace: &'a Workspace, scope: &Scope) -> Result<Vec<&'a WorkspacePackage>> {
+fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<&'a WorkspacePackage>> {
     let selected = workspace.select(&scope.selection)?;
     let silent = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
     let chosen: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();

@@ -12,7 +12,7 @@ use crate::base::error::Error;
 use crate::build::environment::tools;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
-use crate::settings::Update;
+use crate::settings::UpdateOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::UnionLock;
 
@@ -28,7 +28,7 @@ struct UpdatedBase {
     new: String,
 }
 
-pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     let session = LoadedWorkspace::open_with_cache(&update.scope, ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
@@ -62,7 +62,7 @@ pub(super) async fn run(update: &Update, ui: &std::sync::Arc<Ui>) -> Result<Exit
     Ok(Exit::Success)
 }
 
-async fn renew_bases(session: &LoadedWorkspace, update: &Update, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
+async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
         let source = session.clients.of(&update.scope, &declared.spec, 4, ui);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use union_build::spec::task::{Data, DataFormat, FileLayout};
 
-use super::Value;
+use super::InputLiteral;
 use crate::base::error::Result;
 use crate::base::fs;
 
@@ -16,18 +16,18 @@ const MOST_ENTRIES: usize = 1_000_000;
 
 /// Something that has a place in a container, or in a folder of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct InputFile {
     /// Its place, absolute.
     pub path: String,
     /// Its permission bits.
     pub mode: u32,
     /// What it is.
-    pub what: What,
+    pub what: InputFileKind,
 }
 
 /// What has a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum InputFileKind {
     /// A folder.
     Folder,
     /// A file with these bytes.
@@ -36,17 +36,17 @@ pub enum What {
     File(PathBuf),
 }
 
-impl Entry {
+impl InputFile {
     /// A folder into which everybody may write, as the volumes are that copilot shares with a program.
     pub fn shared_folder(path: &str) -> Self {
-        Self { path: path.to_owned(), mode: 0o777, what: What::Folder }
+        Self { path: path.to_owned(), mode: 0o777, what: InputFileKind::Folder }
     }
 
     fn folder(path: &str) -> Self {
-        Self { path: path.to_owned(), mode: 0o755, what: What::Folder }
+        Self { path: path.to_owned(), mode: 0o755, what: InputFileKind::Folder }
     }
 
-    fn file(path: &str, what: What) -> Self {
+    fn file(path: &str, what: InputFileKind) -> Self {
         Self { path: path.to_owned(), mode: 0o644, what }
     }
 }
@@ -56,9 +56,9 @@ impl Entry {
 ///
 /// # Errors
 /// `FileUnreadable`, when a folder cannot be gone through.
-pub fn lay_out(inputs: &BTreeMap<String, Value>, data: &Data, folder: &str) -> Result<Vec<Entry>> {
+pub fn lay_out(inputs: &BTreeMap<String, InputLiteral>, data: &Data, folder: &str) -> Result<Vec<InputFile>> {
     let folder = folder.trim_end_matches('/');
-    let mut laying = Laying { layout: data.layout, entries: vec![Entry::shared_folder(folder)] };
+    let mut laying = InputLayout { layout: data.layout, entries: vec![InputFile::shared_folder(folder)] };
     let listed = laying.named(inputs, folder)?;
     let name = match data.format {
         DataFormat::Json => Some("inputs.json"),
@@ -66,23 +66,25 @@ pub fn lay_out(inputs: &BTreeMap<String, Value>, data: &Data, folder: &str) -> R
         DataFormat::Yaml => Some("inputs.yaml"),
         DataFormat::Proto => None,
     };
-    laying.entries.extend(name.map(|name| Entry::file(&format!("{folder}/{name}"), What::Bytes(listed.to_string().into_bytes()))));
+    laying
+        .entries
+        .extend(name.map(|name| InputFile::file(&format!("{folder}/{name}"), InputFileKind::Bytes(listed.to_string().into_bytes()))));
     Ok(laying.entries)
 }
 
-struct Laying {
+struct InputLayout {
     layout: FileLayout,
-    entries: Vec<Entry>,
+    entries: Vec<InputFile>,
 }
 
-impl Laying {
+impl InputLayout {
     /// Values by name, each at its name below a folder. Gives what the list says of them.
-    fn named(&mut self, values: &BTreeMap<String, Value>, folder: &str) -> Result<serde_json::Value> {
+    fn named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
         let mut listed = serde_json::Map::new();
         for (name, value) in values {
             let mut path = format!("{folder}/{name}");
-            if let (FileLayout::NamedDir, Value::File(from)) = (self.layout, value) {
-                self.entries.push(Entry::folder(&path));
+            if let (FileLayout::NamedDir, InputLiteral::File(from)) = (self.layout, value) {
+                self.entries.push(InputFile::folder(&path));
                 path = format!("{path}/{}", base_name(from));
             }
             listed.insert(name.clone(), self.value(value, &path)?);
@@ -90,39 +92,39 @@ impl Laying {
         Ok(listed.into())
     }
 
-    fn value(&mut self, value: &Value, path: &str) -> Result<serde_json::Value> {
+    fn value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
         match value {
-            Value::File(from) => {
-                self.entries.push(Entry::file(path, What::File(from.clone())));
+            InputLiteral::File(from) => {
+                self.entries.push(InputFile::file(path, InputFileKind::File(from.clone())));
                 Ok(json!(path))
             }
-            Value::Folder(from) => {
+            InputLiteral::Folder(from) => {
                 self.tree(from, path)?;
                 Ok(json!(path))
             }
-            Value::List(values) => {
-                self.entries.push(Entry::folder(path));
+            InputLiteral::List(values) => {
+                self.entries.push(InputFile::folder(path));
                 self.list(values, path)
             }
-            Value::Map(values) => {
-                self.entries.push(Entry::folder(path));
+            InputLiteral::Map(values) => {
+                self.entries.push(InputFile::folder(path));
                 self.named(values, path)
             }
             plain => {
                 let text = plain.text().unwrap_or_default();
-                self.entries.push(Entry::file(path, What::Bytes(text.into_bytes())));
+                self.entries.push(InputFile::file(path, InputFileKind::Bytes(text.into_bytes())));
                 Ok(plain.listed().unwrap_or_default())
             }
         }
     }
 
     /// Values by number; files keep their own names when the task asks for that.
-    fn list(&mut self, values: &[Value], folder: &str) -> Result<serde_json::Value> {
+    fn list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
         let mut taken = BTreeSet::new();
         let mut listed = Vec::new();
         for (position, value) in values.iter().enumerate() {
             let name = match (self.layout, value) {
-                (FileLayout::NamedDir, Value::File(from)) => match base_name(from) {
+                (FileLayout::NamedDir, InputLiteral::File(from)) => match base_name(from) {
                     name if taken.contains(&name) => format!("{position}_{name}"),
                     name => name,
                 },
@@ -151,7 +153,7 @@ impl Laying {
             let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
             return Err(fs::unreadable(from, io::Error::other(why)));
         }
-        self.entries.push(Entry::folder(path));
+        self.entries.push(InputFile::folder(path));
         let mut entries: Vec<PathBuf> = std::fs::read_dir(from)
             .map_err(unreadable)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -162,7 +164,7 @@ impl Laying {
             let place = format!("{path}/{}", base_name(&entry));
             match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
                 true => self.below(&entry, &place, above)?,
-                false => self.entries.push(Entry::file(&place, What::File(entry))),
+                false => self.entries.push(InputFile::file(&place, InputFileKind::File(entry))),
             }
         }
         above.pop();
@@ -178,31 +180,31 @@ fn base_name(path: &Path) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use union_build::diag::Origin;
-    use union_build::spec::Placed;
+    use union_build::spec::Sourced;
 
     use super::*;
 
     fn data(format: DataFormat, layout: FileLayout) -> Data {
-        let placed = |value: &str| Placed { value: value.to_owned(), origin: Origin::Default };
+        let placed = |value: &str| Sourced { value: value.to_owned(), origin: Origin::Default };
         Data { input_path: placed("/in"), output_path: placed("/out"), format, layout }
     }
 
     /// Path and content of each entry, as a test can show them.
-    fn laid(inputs: &[(&str, Value)], data: &Data) -> Vec<String> {
+    fn laid(inputs: &[(&str, InputLiteral)], data: &Data) -> Vec<String> {
         let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let shown = |entry: Entry| match entry.what {
-            What::Folder => format!("{}/", entry.path),
-            What::Bytes(bytes) => format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap()),
-            What::File(from) => format!("{} < {}", entry.path, from.file_name().unwrap().display()),
+        let shown = |entry: InputFile| match entry.what {
+            InputFileKind::Folder => format!("{}/", entry.path),
+            InputFileKind::Bytes(bytes) => format!("{} = {}", entry.path, String::from_utf8(bytes).unwrap()),
+            InputFileKind::File(from) => format!("{} < {}", entry.path, from.file_name().unwrap().display()),
         };
         lay_out(&inputs, data, "/in/").unwrap().into_iter().map(shown).collect()
     }
 
     #[test]
     fn each_input_is_a_file_and_one_file_lists_them() {
-        let list = Value::List(vec![Value::Integer(1), Value::Nothing]);
-        let map = Value::Map([("a".to_owned(), Value::Text("b".to_owned()))].into());
-        let inputs = [("file", Value::File("/here/data.csv".into())), ("list", list), ("map", map), ("x", Value::Float(0.5))];
+        let list = InputLiteral::List(vec![InputLiteral::Integer(1), InputLiteral::Nothing]);
+        let map = InputLiteral::Map([("a".to_owned(), InputLiteral::Text("b".to_owned()))].into());
+        let inputs = [("file", InputLiteral::File("/here/data.csv".into())), ("list", list), ("map", map), ("x", InputLiteral::Float(0.5))];
         assert_eq!(
             laid(&inputs, &data(DataFormat::Json, FileLayout::Direct)),
             [
@@ -221,9 +223,9 @@ mod tests {
 
     #[test]
     fn files_keep_their_names_in_folders_when_the_task_asks_for_that() {
-        let files = ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| Value::File(path.into()));
+        let files = ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| InputLiteral::File(path.into()));
         assert_eq!(
-            laid(&[("all", Value::List(files.to_vec())), ("one", files[0].clone())], &data(DataFormat::Yaml, FileLayout::NamedDir)),
+            laid(&[("all", InputLiteral::List(files.to_vec())), ("one", files[0].clone())], &data(DataFormat::Yaml, FileLayout::NamedDir)),
             [
                 "/in/",
                 "/in/all/",
@@ -244,7 +246,7 @@ mod tests {
         std::fs::write(folder.path().join("deep/a"), "1").unwrap();
         std::os::unix::fs::symlink("deep/a", folder.path().join("link")).unwrap();
         assert_eq!(
-            laid(&[("d", Value::Folder(folder.path().into()))], &data(DataFormat::Json, FileLayout::Direct)),
+            laid(&[("d", InputLiteral::Folder(folder.path().into()))], &data(DataFormat::Json, FileLayout::Direct)),
             ["/in/", "/in/d/", "/in/d/deep/", "/in/d/deep/a < a", "/in/d/link < link", r#"/in/inputs.json = {"d":"/in/d"}"#]
         );
     }
@@ -258,7 +260,7 @@ mod tests {
         for (to, name) in [("v1", "latest"), (".", "itself"), ("..", "v1/up"), ("../..", "v1/deep/top"), ("../deep", "v1/deep/own")] {
             std::os::unix::fs::symlink(to, below(name)).unwrap();
         }
-        let laid = laid(&[("d", Value::Folder(folder.path().into()))], &data(DataFormat::Proto, FileLayout::Direct));
+        let laid = laid(&[("d", InputLiteral::Folder(folder.path().into()))], &data(DataFormat::Proto, FileLayout::Direct));
         assert_eq!(
             laid,
             [
@@ -277,20 +279,20 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
-            fn given(value: serde_json::Value) -> union_build::spec::given::Given {
-                use union_build::spec::given::Given;
+            fn given(value: serde_json::Value) -> union_build::spec::given::InputValue {
+                use union_build::spec::given::InputValue;
                 match value {
-                    serde_json::Value::Null => Given::Nothing,
-                    serde_json::Value::Bool(value) => Given::Bool(value),
-                    serde_json::Value::String(text) => Given::Text(text),
-                    serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Given::Float(number.as_f64().unwrap()), Given::Integer),
-                    serde_json::Value::Array(values) => Given::List(values.into_iter().map(given).collect()),
-                    serde_json::Value::Object(values) => Given::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+                    serde_json::Value::Null => InputValue::Nothing,
+                    serde_json::Value::Bool(value) => InputValue::Bool(value),
+                    serde_json::Value::String(text) => InputValue::Text(text),
+                    serde_json::Value::Number(number) => number.as_i64().map_or_else(|| InputValue::Float(number.as_f64().unwrap()), InputValue::Integer),
+                    serde_json::Value::Array(values) => InputValue::List(values.into_iter().map(given).collect()),
+                    serde_json::Value::Object(values) => InputValue::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
                 }
             }
             let given = given(value);
             for ty in ["integer", "float", "string", "boolean", "datetime", "duration", "struct", "file", "list[struct]", "map[duration]", "optional[float]"] {
-                let Ok(value) = Value::of(&union_build::spec::types::Type::parse(ty).unwrap(), &given) else { continue };
+                let Ok(value) = InputLiteral::of(&union_build::spec::types::Type::parse(ty).unwrap(), &given) else { continue };
                 let inputs = BTreeMap::from([("x".to_owned(), value)]);
                 drop(lay_out(&inputs, &data(DataFormat::Json, FileLayout::NamedDir), "/in"));
                 crate::copilot::filled(&["{{.inputs.x}}".to_owned()], &inputs);

@@ -15,9 +15,9 @@ mod template;
 mod value;
 mod written;
 
-pub use inputs::{Entry, What, lay_out};
-pub use outputs::{ERROR, Output, Taken, is_carried, outputs};
+pub use inputs::{InputFile, InputFileKind, lay_out};
+pub use outputs::{ERROR, OutputDecl, OutputValue, is_carried, outputs};
 pub use pack::{pack, put};
 pub use template::{filled, is_fillable};
-pub use value::Value;
-pub use written::Written;
+pub use value::InputLiteral;
+pub use written::OutputDir;

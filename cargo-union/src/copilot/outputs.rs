@@ -8,7 +8,7 @@ use union_build::diag::nearest;
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
-use super::{Written, number, value};
+use super::{OutputDir, number, value};
 
 /// The file by which a program says what went wrong, though it ended well.
 pub const ERROR: &str = "_ERROR";
@@ -18,16 +18,16 @@ const MOST: u64 = 1024;
 
 /// One output of a task.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Output {
+pub struct OutputDecl {
     /// Its name.
     pub name: String,
     /// What it is.
-    pub taken: Taken,
+    pub taken: OutputValue,
 }
 
 /// What an output is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Taken {
+pub enum OutputValue {
     /// A value, as JSON has it.
     Value(serde_json::Value),
     /// A file or a folder: where it is below the output folder.
@@ -43,18 +43,18 @@ pub fn is_carried(ty: &Type) -> bool {
 ///
 /// # Errors
 /// Everything that is wrong with them.
-pub fn outputs(written: &Written, declared: &BTreeMap<String, Type>, shown: &str) -> Result<Vec<Output>, Vec<String>> {
+pub fn outputs(written: &OutputDir, declared: &BTreeMap<String, Type>, shown: &str) -> Result<Vec<OutputDecl>, Vec<String>> {
     let (mut outputs, mut problems) = (Vec::new(), Vec::new());
     for (name, ty) in declared {
         match written.output(name, ty, shown) {
-            Ok(taken) => outputs.push(Output { name: name.clone(), taken }),
+            Ok(taken) => outputs.push(OutputDecl { name: name.clone(), taken }),
             Err(why) => problems.push(why),
         }
     }
     if problems.is_empty() { Ok(outputs) } else { Err(problems) }
 }
 
-impl Written {
+impl OutputDir {
     /// What the program says went wrong, when it has left word of that.
     pub fn error(&self) -> Option<String> {
         let path = self.folder.join(ERROR);
@@ -66,7 +66,7 @@ impl Written {
         self.folder.join(below)
     }
 
-    fn output(&self, name: &str, ty: &Type, shown: &str) -> Result<Taken, String> {
+    fn output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
         let below = self.find(name, ty, shown)?;
         let is_odd = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
         if let Some((path, what)) = self.others.iter().find(is_odd) {
@@ -75,10 +75,10 @@ impl Written {
         let path = self.folder.join(&below);
         let found = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
         match ty {
-            Type::Directory if found.is_dir() => Ok(Taken::Path(below)),
+            Type::Directory if found.is_dir() => Ok(OutputValue::Path(below)),
             Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a folder", below.display())),
             _ if found.is_dir() => Err(format!("`{shown}/{}` is a folder, and `{name}` is declared as `{ty}`", below.display())),
-            Type::File => Ok(Taken::Path(below)),
+            Type::File => Ok(OutputValue::Path(below)),
             _ if found.len() > MOST => Err(format!(
                 "`{name}` has {} bytes; copilot takes at most {MOST} of what is no file: declare it as `file`, or write less",
                 found.len()
@@ -88,7 +88,9 @@ impl Written {
                 let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
                 // Just these, and of a string as well.
                 let text = text.trim_matches([' ', '\n', '\t']);
-                read(ty, text).map(Taken::Value).ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
+                read(ty, text)
+                    .map(OutputValue::Value)
+                    .ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
             }
         }
     }
@@ -179,7 +181,7 @@ mod tests {
     use super::*;
 
     /// A folder in which a program has left these files, and what is taken for the one output `n`.
-    fn taken(files: &[(&str, &str)], ty: &str) -> Result<Taken, String> {
+    fn taken(files: &[(&str, &str)], ty: &str) -> Result<OutputValue, String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = folder.path().join(name);
@@ -187,14 +189,14 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
-        let read = outputs(&Written::found(folder.path()).unwrap(), &declared, "/var/outputs");
+        let read = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/var/outputs");
         read.map(|mut outputs| outputs.remove(0).taken).map_err(|problems| problems.join("\n"))
     }
 
     fn value(ty: &str, text: &str) -> Result<String, String> {
         taken(&[("n", text)], ty).map(|taken| match taken {
-            Taken::Value(value) => value.to_string(),
-            Taken::Path(path) => path.display().to_string(),
+            OutputValue::Value(value) => value.to_string(),
+            OutputValue::Path(path) => path.display().to_string(),
         })
     }
 
@@ -236,10 +238,10 @@ mod tests {
 
     #[test]
     fn a_file_may_have_an_ending_but_only_one_may_be_there() {
-        assert_eq!(taken(&[("n.bin", "x"), ("m", "y")], "file"), Ok(Taken::Path("n.bin".into())));
-        assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(Taken::Value(json!(1))));
+        assert_eq!(taken(&[("n.bin", "x"), ("m", "y")], "file"), Ok(OutputValue::Path("n.bin".into())));
+        assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(OutputValue::Value(json!(1))));
         assert_eq!(taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(), "`n` could be each of `n.a`, `n.b`: leave one of them");
-        assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(Taken::Path("n".into())));
+        assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(OutputValue::Path("n".into())));
         assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a folder, and `n` is declared as `integer`");
     }
 
@@ -248,7 +250,7 @@ mod tests {
         let declared = BTreeMap::from([("count".to_owned(), Type::Integer), ("model".to_owned(), Type::File)]);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("cuont"), "1").unwrap();
-        let problems = outputs(&Written::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
         assert_eq!(
             problems,
             [
@@ -264,7 +266,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("n")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
-        let problems = outputs(&Written::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
+        let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
         assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not carry: write a file"]);
     }
 
@@ -290,7 +292,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(&name), bytes).unwrap();
             let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);
-            drop(outputs(&Written::found(folder.path()).unwrap(), &declared, "/var/outputs"));
+            drop(outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/var/outputs"));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Entry, What};
+use super::{InputFile, InputFileKind};
 use crate::base::error::Result;
 use crate::base::fs;
 
@@ -15,9 +15,9 @@ use crate::base::fs;
 ///
 /// # Errors
 /// When a file cannot be read or the archive cannot be written.
-pub fn pack(entries: &[Entry], to: impl Write) -> io::Result<()> {
+pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
     let mut archive = Builder::new(to);
-    for Entry { path, mode, what } in entries {
+    for InputFile { path, mode, what } in entries {
         let path = path.trim_start_matches('/');
         let header = |kind, size| {
             let mut header = Header::new_gnu();
@@ -30,9 +30,9 @@ pub fn pack(entries: &[Entry], to: impl Write) -> io::Result<()> {
             header
         };
         match what {
-            What::Folder => archive.append_data(&mut header(EntryType::Directory, 0), format!("{path}/"), io::empty())?,
-            What::Bytes(bytes) => archive.append_data(&mut header(EntryType::Regular, bytes.len() as u64), path, &bytes[..])?,
-            What::File(from) => {
+            InputFileKind::Folder => archive.append_data(&mut header(EntryType::Directory, 0), format!("{path}/"), io::empty())?,
+            InputFileKind::Bytes(bytes) => archive.append_data(&mut header(EntryType::Regular, bytes.len() as u64), path, &bytes[..])?,
+            InputFileKind::File(from) => {
                 let named = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
                 let file = File::open(from).map_err(named)?;
                 let size = file.metadata().map_err(named)?.len();
@@ -53,13 +53,13 @@ pub fn pack(entries: &[Entry], to: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// `FileUnreadable`, `FileUnwritable`, `DiskFull`.
-pub fn put(entries: &[Entry]) -> Result<()> {
-    for Entry { path, what, .. } in entries {
+pub fn put(entries: &[InputFile]) -> Result<()> {
+    for InputFile { path, what, .. } in entries {
         let path = Path::new(path);
         match what {
-            What::Folder => fs::create_folder(path)?,
-            What::Bytes(bytes) => std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?,
-            What::File(from) => copy(from, path)?,
+            InputFileKind::Folder => fs::create_folder(path)?,
+            InputFileKind::Bytes(bytes) => std::fs::write(path, bytes).map_err(|cause| fs::unwritable(path, cause))?,
+            InputFileKind::File(from) => copy(from, path)?,
         }
     }
     Ok(())
@@ -81,7 +81,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_file_that_is_shorter_than_it_was_ends_an_archive() {
         let from = Path::new("/sys/devices/system/cpu/online").to_owned();
-        let entry = Entry { path: "/input".to_owned(), mode: 0o644, what: What::File(from) };
+        let entry = InputFile { path: "/input".to_owned(), mode: 0o644, what: InputFileKind::File(from) };
         let error = pack(&[entry], io::sink()).unwrap_err();
         assert!(error.to_string().contains("/sys/devices/system/cpu/online"), "{error}");
     }

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use union_build::spec::template::{Piece, pieces};
+use union_build::spec::template::{TemplatePart, pieces};
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
-use super::{Value, number};
+use super::{InputLiteral, number};
 
 /// Whether the backend can put a value of this type into a command line.
 pub fn is_fillable(ty: &Type) -> bool {
@@ -24,25 +24,30 @@ pub fn is_fillable(ty: &Type) -> bool {
 
 /// A command line with values in it. What is not an input's value, and what cannot stand in a command
 /// line, stays as it is: whoever asks has looked before.
-pub fn filled(words: &[String], inputs: &BTreeMap<String, Value>) -> Vec<String> {
+pub fn filled(words: &[String], inputs: &BTreeMap<String, InputLiteral>) -> Vec<String> {
     let fill = |piece| match piece {
-        Piece::Text(text) => text,
-        Piece::Input(name) => inputs.get(&name).and_then(word).unwrap_or_else(|| format!("{{{{.inputs.{name}}}}}")),
-        Piece::Backend(name) => format!("{{{{.{name}}}}}"),
-        Piece::Unknown(name) => format!("{{{{.{name}}}}}"),
+        TemplatePart::Text(text) => text,
+        TemplatePart::Input(name) => inputs.get(&name).and_then(word).unwrap_or_else(|| format!("{{{{.inputs.{name}}}}}")),
+        TemplatePart::Backend(name) => format!("{{{{.{name}}}}}"),
+        TemplatePart::Unknown(name) => format!("{{{{.{name}}}}}"),
     };
     words.iter().map(|word| pieces(word).into_iter().map(fill).collect()).collect()
 }
 
-fn word(value: &Value) -> Option<String> {
+fn word(value: &InputLiteral) -> Option<String> {
     match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number::general(*number)),
-        Value::Datetime(seconds, nanoseconds) => Some(time::datetime(*seconds, *nanoseconds)),
-        Value::List(values) => Some(format!("[{}]", values.iter().map(word).collect::<Option<Vec<_>>>()?.join(","))),
-        Value::Nothing | Value::Span(_) | Value::Struct(_) | Value::File(_) | Value::Folder(_) | Value::Map(_) => None,
+        InputLiteral::Text(text) => Some(text.clone()),
+        InputLiteral::Bool(value) => Some(value.to_string()),
+        InputLiteral::Integer(number) => Some(number.to_string()),
+        InputLiteral::Float(number) => Some(number::general(*number)),
+        InputLiteral::Datetime(seconds, nanoseconds) => Some(time::datetime(*seconds, *nanoseconds)),
+        InputLiteral::List(values) => Some(format!("[{}]", values.iter().map(word).collect::<Option<Vec<_>>>()?.join(","))),
+        InputLiteral::Nothing
+        | InputLiteral::Span(_)
+        | InputLiteral::Struct(_)
+        | InputLiteral::File(_)
+        | InputLiteral::Folder(_)
+        | InputLiteral::Map(_) => None,
     }
 }
 
@@ -54,10 +59,10 @@ mod tests {
     #[test]
     fn a_command_line_holds_values_as_the_backend_writes_them() {
         let inputs = BTreeMap::from([
-            ("x".to_owned(), Value::Integer(21)),
-            ("rate".to_owned(), Value::Float(1e-7)),
-            ("names".to_owned(), Value::List(vec![Value::Text("a b".to_owned()), Value::Text("c".to_owned())])),
-            ("when".to_owned(), Value::Datetime(0, 500_000_000)),
+            ("x".to_owned(), InputLiteral::Integer(21)),
+            ("rate".to_owned(), InputLiteral::Float(1e-7)),
+            ("names".to_owned(), InputLiteral::List(vec![InputLiteral::Text("a b".to_owned()), InputLiteral::Text("c".to_owned())])),
+            ("when".to_owned(), InputLiteral::Datetime(0, 500_000_000)),
         ]);
         let words = ["app", "--x={{.inputs.x}}", "{{ .Inputs.rate }}", "{{.inputs.names}}", "{{.inputs.when}}", "{{ jinja }}"];
         let words = words.map(str::to_owned);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Number, json};
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
@@ -13,7 +13,7 @@ use super::number;
 
 /// A value. Files and folders are those of this machine.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum InputLiteral {
     /// The absence of an optional value.
     Nothing,
     /// Text, or the word of an enum.
@@ -35,25 +35,25 @@ pub enum Value {
     /// A folder.
     Folder(PathBuf),
     /// Values in order.
-    List(Vec<Value>),
+    List(Vec<InputLiteral>),
     /// Values by name.
-    Map(BTreeMap<String, Value>),
+    Map(BTreeMap<String, InputLiteral>),
 }
 
-impl Value {
+impl InputLiteral {
     /// A given value, if it is of this type; paths are absolute.
     ///
     /// # Errors
     /// Why it is not.
-    pub fn of(ty: &Type, given: &Given) -> Result<Self, String> {
+    pub fn of(ty: &Type, given: &InputValue) -> Result<Self, String> {
         Ok(match (ty, given) {
-            (Type::Optional(_), Given::Nothing) => Self::Nothing,
+            (Type::Optional(_), InputValue::Nothing) => Self::Nothing,
             (Type::Optional(inner), _) => Self::of(inner, given)?,
-            (Type::List(inner), Given::List(values)) => {
+            (Type::List(inner), InputValue::List(values)) => {
                 Self::List(values.iter().map(|value| Self::of(inner, value)).collect::<Result<_, _>>()?)
             }
-            (Type::Map(inner), Given::Map(values)) => {
-                let value = |(name, value): (&String, &Given)| Ok((file_name(name)?, Self::of(inner, value)?));
+            (Type::Map(inner), InputValue::Map(values)) => {
+                let value = |(name, value): (&String, &InputValue)| Ok((file_name(name)?, Self::of(inner, value)?));
                 Self::Map(values.iter().map(value).collect::<Result<_, String>>()?)
             }
             _ => match ty.misfit(given) {
@@ -64,21 +64,21 @@ impl Value {
     }
 
     /// A value that fits a type without an inner one.
-    fn plain(ty: &Type, given: &Given) -> Result<Self, String> {
+    fn plain(ty: &Type, given: &InputValue) -> Result<Self, String> {
         let misfit = || format!("{given} is not {}", ty.words());
         Ok(match (ty, given) {
-            (Type::File | Type::Directory, Given::Text(path)) => return path_of(ty, path),
-            (Type::Datetime, Given::Text(text)) => {
+            (Type::File | Type::Directory, InputValue::Text(path)) => return path_of(ty, path),
+            (Type::Datetime, InputValue::Text(text)) => {
                 let (seconds, nanoseconds) = time::parse_datetime(text).ok_or_else(misfit)?;
                 Self::Datetime(seconds, nanoseconds)
             }
-            (Type::Duration, Given::Text(text)) => Self::Span(time::parse_duration(text).ok_or_else(misfit)?),
+            (Type::Duration, InputValue::Text(text)) => Self::Span(time::parse_duration(text).ok_or_else(misfit)?),
             (Type::Struct, _) => Self::Struct(as_json(given)),
-            (Type::Float, Given::Integer(number)) => Self::Float(*number as f64),
-            (_, Given::Float(number)) => Self::Float(*number),
-            (_, Given::Integer(number)) => Self::Integer(*number),
-            (_, Given::Bool(value)) => Self::Bool(*value),
-            (_, Given::Text(text)) => Self::Text(text.clone()),
+            (Type::Float, InputValue::Integer(number)) => Self::Float(*number as f64),
+            (_, InputValue::Float(number)) => Self::Float(*number),
+            (_, InputValue::Integer(number)) => Self::Integer(*number),
+            (_, InputValue::Bool(value)) => Self::Bool(*value),
+            (_, InputValue::Text(text)) => Self::Text(text.clone()),
             _ => return Err(misfit()),
         })
     }
@@ -119,29 +119,29 @@ fn file_name(name: &str) -> Result<String, String> {
     fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be that of a file"))
 }
 
-fn path_of(ty: &Type, path: &str) -> Result<Value, String> {
+fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
     if path.contains("://") {
         return Err(format!("`{path}` is an address, and a run on this machine takes what is on it"));
     }
     let found = std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
     match (ty, found.is_dir()) {
-        (Type::File, false) => Ok(Value::File(path.into())),
-        (Type::Directory, true) => Ok(Value::Folder(path.into())),
+        (Type::File, false) => Ok(InputLiteral::File(path.into())),
+        (Type::Directory, true) => Ok(InputLiteral::Folder(path.into())),
         (Type::File, true) => Err(format!("`{path}` is a folder, not a file")),
         _ => Err(format!("`{path}` is a file, not a folder")),
     }
 }
 
 /// A struct as JSON. The backend has no whole numbers in it, so that 1.0 and 1 are the same.
-fn as_json(given: &Given) -> serde_json::Value {
+fn as_json(given: &InputValue) -> serde_json::Value {
     match given {
-        Given::Nothing => serde_json::Value::Null,
-        Given::Text(text) => json!(text),
-        Given::Bool(value) => json!(value),
-        Given::Integer(number) => json!(number),
-        Given::Float(number) => float(*number),
-        Given::List(values) => values.iter().map(as_json).collect(),
-        Given::Map(values) => values.iter().map(|(name, value)| (name.clone(), as_json(value))).collect(),
+        InputValue::Nothing => serde_json::Value::Null,
+        InputValue::Text(text) => json!(text),
+        InputValue::Bool(value) => json!(value),
+        InputValue::Integer(number) => json!(number),
+        InputValue::Float(number) => float(*number),
+        InputValue::List(values) => values.iter().map(as_json).collect(),
+        InputValue::Map(values) => values.iter().map(|(name, value)| (name.clone(), as_json(value))).collect(),
     }
 }
 
@@ -159,28 +159,30 @@ pub(super) fn float(number: f64) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    fn value(ty: &str, given: &Given) -> Result<Value, String> {
-        Value::of(&Type::parse(ty).unwrap(), given)
+    fn value(ty: &str, given: &InputValue) -> Result<InputLiteral, String> {
+        InputLiteral::of(&Type::parse(ty).unwrap(), given)
     }
 
-    fn text(text: &str) -> Given {
-        Given::Text(text.to_owned())
+    fn text(text: &str) -> InputValue {
+        InputValue::Text(text.to_owned())
     }
 
     #[test]
     fn a_value_is_a_text_in_its_file_and_json_in_the_list() {
-        let fields = Given::Map([("b".to_owned(), Given::Float(2.0)), ("a".to_owned(), Given::List(vec![Given::Nothing]))].into());
+        let fields = InputValue::Map(
+            [("b".to_owned(), InputValue::Float(2.0)), ("a".to_owned(), InputValue::List(vec![InputValue::Nothing]))].into(),
+        );
         for (ty, given, file, listed) in [
             ("string", text(" a\n"), " a\n", r#"" a\n""#),
-            ("boolean", Given::Bool(true), "true", "true"),
-            ("integer", Given::Integer(-7), "-7", "-7"),
-            ("float", Given::Integer(3), "3", "3"),
-            ("float", Given::Float(0.25), "0.25", "0.25"),
+            ("boolean", InputValue::Bool(true), "true", "true"),
+            ("integer", InputValue::Integer(-7), "-7", "-7"),
+            ("float", InputValue::Integer(3), "3", "3"),
+            ("float", InputValue::Float(0.25), "0.25", "0.25"),
             ("datetime", text("2030-01-31T12:00:00.50+02:00"), "2030-01-31T10:00:00.5Z", r#""2030-01-31T10:00:00.5Z""#),
             ("duration", text("90m"), "1h30m0s", "5400000000000"),
             ("struct", fields, r#"{"a":[null],"b":2}"#, r#"{"a":[null],"b":2}"#),
-            ("optional[integer]", Given::Nothing, "null", "null"),
-            ("optional[integer]", Given::Integer(1), "1", "1"),
+            ("optional[integer]", InputValue::Nothing, "null", "null"),
+            ("optional[integer]", InputValue::Integer(1), "1", "1"),
         ] {
             let value = value(ty, &given).unwrap();
             assert_eq!(value.text().as_deref(), Some(file), "{ty}");
@@ -194,18 +196,18 @@ mod tests {
         let here = folder.path().to_str().unwrap();
         for (ty, given, why) in [
             ("integer", text("abc"), "`\"abc\"` is not a whole number".to_owned()),
-            ("list[integer]", Given::List(vec![Given::Bool(true)]), "`true` is not a whole number".to_owned()),
+            ("list[integer]", InputValue::List(vec![InputValue::Bool(true)]), "`true` is not a whole number".to_owned()),
             ("file", text(here), format!("`{here}` is a folder, not a file")),
             ("file", text("/no/such/file"), "`/no/such/file` cannot be read: No such file or directory (os error 2)".to_owned()),
             ("directory", text("s3://a/b"), "`s3://a/b` is an address, and a run on this machine takes what is on it".to_owned()),
             (
                 "map[integer]",
-                Given::Map([("../x".to_owned(), Given::Integer(1))].into()),
+                InputValue::Map([("../x".to_owned(), InputValue::Integer(1))].into()),
                 "the name `../x` cannot be that of a file".to_owned(),
             ),
         ] {
             assert_eq!(value(ty, &given).unwrap_err(), why);
         }
-        assert_eq!(value("directory", &text(here)).unwrap(), Value::Folder(here.into()));
+        assert_eq!(value("directory", &text(here)).unwrap(), InputLiteral::Folder(here.into()));
     }
 }

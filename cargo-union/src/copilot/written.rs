@@ -13,14 +13,14 @@ use crate::base::fs;
 
 /// A folder of this machine with plain files and folders, and what else was written.
 #[derive(Clone, Debug)]
-pub struct Written {
+pub struct OutputDir {
     /// The folder.
     pub(super) folder: PathBuf,
     /// What is neither a file nor a folder, below it: never followed, for it could lead anywhere.
     pub(super) others: BTreeMap<PathBuf, &'static str>,
 }
 
-impl Written {
+impl OutputDir {
     /// What a program of this machine has written.
     ///
     /// # Errors
@@ -62,8 +62,8 @@ impl Written {
                     fs::create_folder(path.parent().unwrap_or(folder))?;
                     let mut file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
                     copy(&mut entry, &mut file).map_err(|fault| match fault {
-                        Fault::Reading(cause) => failed(cause),
-                        Fault::Writing(cause) => fs::unwritable(&path, cause),
+                        OutputError::Reading(cause) => failed(cause),
+                        OutputError::Writing(cause) => fs::unwritable(&path, cause),
                     })?;
                 }
                 EntryType::Symlink => drop(others.insert(below, LINK)),
@@ -89,17 +89,17 @@ fn below_the_top(path: &Path) -> io::Result<PathBuf> {
     parts.map(plain).collect()
 }
 
-enum Fault {
+enum OutputError {
     Reading(io::Error),
     Writing(io::Error),
 }
 
-fn copy(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), Fault> {
+fn copy(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), OutputError> {
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match from.read(&mut buffer).map_err(Fault::Reading)? {
+        match from.read(&mut buffer).map_err(OutputError::Reading)? {
             0 => return Ok(()),
-            count => to.write_all(&buffer[..count]).map_err(Fault::Writing)?,
+            count => to.write_all(&buffer[..count]).map_err(OutputError::Writing)?,
         }
     }
 }
@@ -108,7 +108,7 @@ fn copy(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), Fault> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::copilot::{Entry, What, pack};
+    use crate::copilot::{InputFile, InputFileKind, pack};
 
     /// An archive as an engine hands it out, with one entry that is made by hand.
     fn archive(kind: EntryType, name: &str, link: &str) -> Vec<u8> {
@@ -131,12 +131,12 @@ mod tests {
 
     #[test]
     fn files_and_folders_come_out_as_they_went_in() {
-        let entry = |path: &str, what| Entry { path: path.to_owned(), mode: 0o700, what };
-        let entries = [entry("/outputs", What::Folder), entry("/outputs/a/b", What::Bytes(b"text".to_vec()))];
+        let entry = |path: &str, what| InputFile { path: path.to_owned(), mode: 0o700, what };
+        let entries = [entry("/outputs", InputFileKind::Folder), entry("/outputs/a/b", InputFileKind::Bytes(b"text".to_vec()))];
         let mut packed = Vec::new();
         pack(&entries, &mut packed).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let written = Written::unpack(&packed[..], folder.path()).unwrap();
+        let written = OutputDir::unpack(&packed[..], folder.path()).unwrap();
         assert_eq!(std::fs::read(written.path(Path::new("a/b"))).unwrap(), b"text");
         assert!(written.others.is_empty());
     }
@@ -149,7 +149,7 @@ mod tests {
             (EntryType::Fifo, "", OTHER),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            let written = Written::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
+            let written = OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
             assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
             assert!(folder.path().join("n").symlink_metadata().is_err());
         }
@@ -159,7 +159,7 @@ mod tests {
     fn nothing_is_put_outside_of_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("in");
-        let error = Written::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
+        let error = OutputDir::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
         assert!(error.chain()[1].contains("leads out of the folder"), "{:?}", error.chain());
     }
@@ -168,11 +168,11 @@ mod tests {
         #[test]
         fn any_archive_is_unpacked_or_refused(bytes in union_tests::arbitrary::bytes(1500), at in 0..1024_usize, with in union_tests::arbitrary::bytes(20)) {
             let folder = tempfile::tempdir().unwrap();
-            drop(Written::unpack(&bytes[..], &folder.path().join("a")));
+            drop(OutputDir::unpack(&bytes[..], &folder.path().join("a")));
             let mut valid = archive(EntryType::Regular, "outputs/n", "");
             let end = (at + with.len()).min(valid.len());
             valid[at..end].copy_from_slice(&with[..end - at]);
-            drop(Written::unpack(&valid[..], &folder.path().join("b")));
+            drop(OutputDir::unpack(&valid[..], &folder.path().join("b")));
             proptest::prop_assert!(std::fs::read_dir(folder.path()).unwrap().all(|entry| ["a", "b"].contains(&entry.unwrap().file_name().to_str().unwrap())));
         }
     }

@@ -1,18 +1,18 @@
 //! Where a user looks at things in a browser.
 
-use super::convert::Scope;
+use super::convert::ProjectDomain;
 
 /// The page of a task.
-pub fn task(endpoint: &str, scope: &Scope, name: &str) -> String {
+pub fn task(endpoint: &str, scope: &ProjectDomain, name: &str) -> String {
     page(endpoint, scope, "tasks", name)
 }
 
 /// The page of a run.
-pub fn run(endpoint: &str, scope: &Scope, name: &str) -> String {
+pub fn run(endpoint: &str, scope: &ProjectDomain, name: &str) -> String {
     page(endpoint, scope, "runs", name)
 }
 
-fn page(endpoint: &str, scope: &Scope, kind: &str, name: &str) -> String {
+fn page(endpoint: &str, scope: &ProjectDomain, kind: &str, name: &str) -> String {
     // The sandbox has its console on a port beside that of its API.
     let host = endpoint.strip_suffix("localhost:8090").map_or_else(|| endpoint.to_owned(), |scheme| format!("{scheme}localhost:8080"));
     format!("{host}/v2/domain/{}/project/{}/{kind}/{name}", scope.domain, scope.project)
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn a_task_has_a_page() {
-        let scope = Scope { org: String::new(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
+        let scope = ProjectDomain { org: String::new(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
         for (endpoint, page) in [
             ("https://acme.example.test", "https://acme.example.test/v2/domain/development/project/flytesnacks/tasks/a"),
             ("http://localhost:8090", "http://localhost:8080/v2/domain/development/project/flytesnacks/tasks/a"),

@@ -25,7 +25,7 @@ pub struct Interface {
 impl Interface {
     /// That of a container task, which its manifest declares.
     pub fn of_manifest(task: &spec::Task) -> Self {
-        let typed = |(name, ty): (&String, &spec::Placed<Type>)| (name.clone(), ty.value.clone());
+        let typed = |(name, ty): (&String, &spec::Sourced<Type>)| (name.clone(), ty.value.clone());
         Self { inputs: task.inputs.iter().map(typed).collect(), outputs: task.outputs.iter().map(typed).collect() }
     }
 
@@ -79,7 +79,7 @@ impl Description {
             return Err(Error::new(Code::DescriptionVersion, format!("could not read how `{binary}` describes itself"))
                 .because(format!("it speaks version {theirs} of the description, and this tool version {VERSION}")));
         }
-        let told: Told = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        let told: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
         if !is_task_name(&told.task) {
             let why = format!("`{}` is no name of a task: it needs letters, digits, `-`, `_` or `.`", told.task.escape_debug());
             return Err(invalid().because(why).help("Correct the name that the binary gives its task."));
@@ -123,7 +123,7 @@ struct Versioned {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct RawDescription {
     task: String,
     inputs: Vec<Variable>,
     outputs: Vec<Variable>,

@@ -32,7 +32,7 @@ pub trait Reporter: Send + Sync {
     }
 
     /// The user has to visit an address in order to log in.
-    fn visit(&self, visit: &Visit<'_>) {
+    fn visit(&self, visit: &LoginPrompt<'_>) {
         let _ = visit;
     }
 
@@ -49,7 +49,7 @@ pub trait Reporter: Send + Sync {
 
 /// A visit that the user has to make.
 #[derive(Clone, Debug)]
-pub struct Visit<'a> {
+pub struct LoginPrompt<'a> {
     /// The address.
     pub address: &'a str,
     /// What the user may be asked for there.

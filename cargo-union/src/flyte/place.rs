@@ -3,8 +3,8 @@
 use union_build::diag::{Code, nearest};
 
 use super::backend::Backend;
-use super::convert::Scope;
-use super::rpc::{Failure, Status};
+use super::convert::ProjectDomain;
+use super::rpc::{RpcFailure, RpcStatus};
 use crate::base::error::{Error, Result};
 
 /// The most names that an error lists.
@@ -14,12 +14,12 @@ const SHOWN: usize = 20;
 ///
 /// # Errors
 /// `ProjectUnknown` and `DomainUnknown` with those that are there; why the backend cannot say.
-pub async fn check(backend: &dyn Backend, scope: &Scope) -> Result<()> {
-    let Scope { org, project, domain } = scope;
+pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
+    let ProjectDomain { org, project, domain } = scope;
     let tried = || format!("could not ask for the project `{project}`");
     let found = match backend.project(org, project).await {
         // A backend that does not tell its projects refuses tasks of one that it has not.
-        Err(failure) if failure.is(Status::Unimplemented) => return Ok(()),
+        Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(()),
         found => found.map_err(|failure| failure.into_error(tried()))?,
     };
     let Some(found) = found else {
@@ -36,7 +36,7 @@ pub async fn check(backend: &dyn Backend, scope: &Scope) -> Result<()> {
 }
 
 /// What cannot be listed is not listed: the error is another one.
-fn known(projects: Result<Vec<super::idl::project::Project>, Failure>) -> Vec<String> {
+fn known(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
     projects.unwrap_or_default().into_iter().map(|project| project.id).collect()
 }
 

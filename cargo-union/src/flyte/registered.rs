@@ -3,7 +3,7 @@
 use union_build::diag::Code;
 
 use super::backend::Backend;
-use super::convert::{Form, Scope};
+use super::convert::{LiteralForm, ProjectDomain};
 use super::idl::core::task_template::Target;
 use super::idl::task::{Task, TaskDetails};
 use super::interface::Interface;
@@ -12,18 +12,18 @@ use crate::base::error::{Error, Result};
 
 /// One version of a task, as far as a run needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
+pub struct RegisteredTask {
     /// What it takes.
     pub interface: Interface,
     /// How it wants its structs.
-    pub form: Form,
+    pub form: LiteralForm,
     /// Its image.
     pub image: String,
 }
 
 /// A task as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct TaskSummary {
     /// Its name.
     pub name: String,
     /// Its latest version.
@@ -38,7 +38,7 @@ pub struct Listed {
 ///
 /// # Errors
 /// `VersionUnknown`, with the version that there is; `InterfaceUnsupported`; what the backend says.
-pub async fn look(backend: &dyn Backend, task: &TaskVersion) -> Result<Registered> {
+pub async fn look(backend: &dyn Backend, task: &TaskVersion) -> Result<RegisteredTask> {
     let tried = || format!("could not look up version `{}` of task `{}`", task.version, task.name);
     let details = backend.details(task.id()).await.map_err(|failure| failure.into_error(tried()))?;
     match details {
@@ -54,19 +54,19 @@ pub async fn look(backend: &dyn Backend, task: &TaskVersion) -> Result<Registere
 ///
 /// # Errors
 /// What the backend says.
-pub async fn list(backend: &dyn Backend, scope: &Scope, limit: u32) -> Result<Vec<Listed>> {
+pub async fn list(backend: &dyn Backend, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskSummary>> {
     let tried = || format!("could not list the tasks of {}/{}", scope.project, scope.domain);
     let tasks = backend.tasks(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
     Ok(tasks.into_iter().map(listed).collect())
 }
 
-fn read(task: &str, details: TaskDetails) -> Result<Registered> {
+fn read(task: &str, details: TaskDetails) -> Result<RegisteredTask> {
     let template = details.spec.and_then(|spec| spec.task_template).unwrap_or_default();
     let container = template.target.map(|Target::Container(container)| container).unwrap_or_default();
-    Ok(Registered {
+    Ok(RegisteredTask {
         interface: Interface::of_backend(task, &template.interface.unwrap_or_default())?,
         // Copilot carries the data of whoever has a place for it in the container.
-        form: if container.data_config.is_some_and(|data| data.enabled) { Form::Json } else { Form::MessagePack },
+        form: if container.data_config.is_some_and(|data| data.enabled) { LiteralForm::Json } else { LiteralForm::MessagePack },
         image: container.image,
     })
 }
@@ -80,9 +80,9 @@ fn unknown(task: &TaskVersion, latest: Option<Task>) -> Error {
     }
 }
 
-fn listed(task: Task) -> Listed {
+fn listed(task: Task) -> TaskSummary {
     let (id, metadata) = (task.task_id.unwrap_or_default(), task.metadata.unwrap_or_default());
-    Listed {
+    TaskSummary {
         name: id.name,
         version: id.version,
         environment: metadata.environment_name,
@@ -94,21 +94,21 @@ fn listed(task: Task) -> Listed {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::flyte::backend::fake::Fake;
+    use crate::flyte::backend::fake::FakeBackend;
     use crate::flyte::idl::core::{Container, DataLoadingConfig, TaskTemplate};
     use crate::flyte::idl::task::{DeployTaskRequest, TaskSpec};
 
     fn task(name: &str, version: &str) -> TaskVersion {
-        let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        let scope = ProjectDomain { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
         TaskVersion { scope, name: name.to_owned(), version: version.to_owned() }
     }
 
-    async fn with(carried: bool) -> Fake {
+    async fn with(carried: bool) -> FakeBackend {
         let data_config = carried.then(|| DataLoadingConfig { enabled: true, ..DataLoadingConfig::default() });
         let container = Container { image: "image".to_owned(), data_config, ..Container::default() };
         let template = TaskTemplate { target: Some(Target::Container(container)), ..TaskTemplate::default() };
         let spec = TaskSpec { task_template: Some(template), ..TaskSpec::default() };
-        let fake = Fake::default();
+        let fake = FakeBackend::default();
         let request = DeployTaskRequest { task_id: Some(task("train", "v1").id()), spec: Some(spec), triggers: Vec::new() };
         fake.deploy(&request).await.unwrap();
         fake
@@ -116,8 +116,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_copilot_carries_has_structs_as_json() {
-        for (carried, form) in [(true, Form::Json), (false, Form::MessagePack)] {
-            let expected = Registered { interface: Interface::default(), form, image: "image".to_owned() };
+        for (carried, form) in [(true, LiteralForm::Json), (false, LiteralForm::MessagePack)] {
+            let expected = RegisteredTask { interface: Interface::default(), form, image: "image".to_owned() };
             assert_eq!(look(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
         }
     }

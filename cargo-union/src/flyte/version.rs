@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 
-use super::convert::{Scope, Subject, deploy_task, msgpack};
+use super::convert::{ProjectDomain, TaskSource, deploy_task, msgpack};
 use super::idl::Message as _;
 use crate::base::error::{Error, Result};
 
@@ -19,16 +19,16 @@ pub const LONGEST: usize = 63;
 
 /// A version, and who chose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct TaskVersionHash {
     /// As the backend has it.
     pub text: String,
     /// Whether it is the hash of what is registered.
     pub derived: bool,
 }
 
-impl Version {
+impl TaskVersionHash {
     /// The version of a package's tasks, each with the tagged reference of its image.
-    pub fn of<'a>(tasks: impl IntoIterator<Item = Subject<'a>>) -> Self {
+    pub fn of<'a>(tasks: impl IntoIterator<Item = TaskSource<'a>>) -> Self {
         let mut inputs = Inputs::new();
         for subject in tasks {
             inputs.insert(subject.task.key.clone(), content(&subject));
@@ -55,11 +55,11 @@ impl Version {
     }
 }
 
-fn content(subject: &Subject<'_>) -> Value {
-    let request = deploy_task(subject, &Scope::default(), "");
+fn content(subject: &TaskSource<'_>) -> Value {
+    let request = deploy_task(subject, &ProjectDomain::default(), "");
     // The types of a binary's inputs are not known here, so that the values of triggers stand beside.
-    let values = |values: &BTreeMap<String, union_build::spec::Placed<Given>>| {
-        Value::hash_of(msgpack::encode(&Given::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
+    let values = |values: &BTreeMap<String, union_build::spec::Sourced<InputValue>>| {
+        Value::hash_of(msgpack::encode(&InputValue::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
     };
     let triggers = subject.task.triggers.iter().map(|(name, trigger)| (name.clone(), values(&trigger.inputs)));
     Value::List(vec![Value::hash_of(request.encode_to_vec()), Value::Map(triggers.collect())])
@@ -72,12 +72,15 @@ mod tests {
 
     #[test]
     fn a_chosen_version_is_one_that_the_backend_takes() {
-        assert_eq!(Version::chosen("v1.2.0-rc.1+x_y").unwrap(), Version { text: "v1.2.0-rc.1+x_y".to_owned(), derived: false });
-        assert!(Version::chosen(&"a".repeat(63)).is_ok());
+        assert_eq!(
+            TaskVersionHash::chosen("v1.2.0-rc.1+x_y").unwrap(),
+            TaskVersionHash { text: "v1.2.0-rc.1+x_y".to_owned(), derived: false }
+        );
+        assert!(TaskVersionHash::chosen(&"a".repeat(63)).is_ok());
         for (text, why) in
             [("", "it is empty"), ("a b", "other characters"), (&"a".repeat(64), "64 characters, and the backend takes at most 63")]
         {
-            let error = Version::chosen(text).unwrap_err();
+            let error = TaskVersionHash::chosen(text).unwrap_err();
             assert_eq!(error.code(), Code::VersionInvalid);
             assert!(error.chain()[1].contains(why), "{:?}", error.chain());
         }

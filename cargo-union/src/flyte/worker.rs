@@ -60,7 +60,7 @@ pub fn inputs(values: BTreeMap<String, Literal>) -> Vec<u8> {
 
 /// How a task ended.
 #[derive(Debug, PartialEq)]
-pub enum Ended {
+pub enum WorkerOutcome {
     /// With these outputs, each as JSON has it.
     Well(BTreeMap<String, serde_json::Value>),
     /// With these words.
@@ -71,14 +71,14 @@ pub enum Ended {
 ///
 /// # Errors
 /// `OutputsInvalid` when it left neither outputs nor an error, or not those of its interface.
-pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<Ended> {
+pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<WorkerOutcome> {
     let folder = base.join(ACTION);
     let invalid =
         |why: String| Error::new(Code::OutputsInvalid, format!("task `{task}` did not give the outputs that it declares")).because(why);
     if let Some(bytes) = read(&folder.join("error.pb"))? {
         let document = ErrorDocument::decode(&*bytes).map_err(|cause| invalid(format!("its `error.pb` cannot be read: {cause}")))?;
         let error = document.error.unwrap_or_default();
-        return Ok(Ended::Badly(if error.message.is_empty() { error.code } else { error.message }));
+        return Ok(WorkerOutcome::Badly(if error.message.is_empty() { error.code } else { error.message }));
     }
     let bytes = read(&folder.join("outputs.pb"))?.ok_or_else(|| invalid("it left neither `outputs.pb` nor `error.pb`".to_owned()))?;
     let outputs = Outputs::decode(&*bytes).map_err(|cause| invalid(format!("its `outputs.pb` cannot be read: {cause}")))?;
@@ -88,7 +88,7 @@ pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<Ended> {
         Ok((name.clone(), json(value)))
     };
     let values: Result<_, String> = interface.outputs.iter().map(value).collect();
-    Ok(Ended::Well(values.map_err(invalid)?))
+    Ok(WorkerOutcome::Well(values.map_err(invalid)?))
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {

@@ -1,37 +1,37 @@
 //! `get`: what the backend has.
 
-use super::{Reader, Scope};
+use super::{OptionsReader, WorkspaceOptions};
 use crate::base::error::Result;
 use crate::cli;
 
 /// What `get` works with.
 #[derive(Debug)]
-pub struct Get {
+pub struct GetOptions {
     /// Of what.
-    pub of: Of,
+    pub of: Resource,
     /// Where: packages, what overrides them, and which backend.
-    pub scope: Scope,
+    pub scope: WorkspaceOptions,
     /// How many at most.
     pub limit: u32,
 }
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum Resource {
     /// Tasks.
     Tasks,
     /// Runs.
     Runs,
 }
 
-impl Reader<'_> {
-    pub(super) fn get(&self, get: cli::Get) -> Result<Get> {
+impl OptionsReader<'_> {
+    pub(super) fn get(&self, get: cli::GetCommand) -> Result<GetOptions> {
         let (of, listing) = match get {
-            cli::Get::Tasks(listing) => (Of::Tasks, listing),
-            cli::Get::Runs(listing) => (Of::Runs, listing),
+            cli::GetCommand::Tasks(listing) => (Resource::Tasks, listing),
+            cli::GetCommand::Runs(listing) => (Resource::Runs, listing),
         };
-        let overrides = cli::Overrides { project: listing.project, domain: listing.domain, ..cli::Overrides::default() };
-        let scope = self.scope(cli::Scope { packages: listing.packages, overrides }, &cli::Cargo::default())?;
-        Ok(Get { of, scope: Scope { backend: self.backend(listing.backend)?, ..scope }, limit: listing.limit })
+        let overrides = cli::OverrideArgs { project: listing.project, domain: listing.domain, ..cli::OverrideArgs::default() };
+        let scope = self.scope(cli::WorkspaceArgs { packages: listing.packages, overrides }, &cli::CargoArgs::default())?;
+        Ok(GetOptions { of, scope: WorkspaceOptions { backend: self.backend(listing.backend)?, ..scope }, limit: listing.limit })
     }
 }

@@ -21,14 +21,14 @@ use crate::base::process::Environment;
 use crate::cli;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
-pub use get::{Get, Of};
-pub use register::Register;
-pub use remote::{Remote, Wanted, What};
-pub use run::{Place, Run};
+pub use get::{GetOptions, Resource};
+pub use register::RegisterOptions;
+pub use remote::{NewRun, RemoteRunMode, RemoteRunOptions};
+pub use run::{RunOptions, RunTarget};
 
 /// What to do, with everything that decides how.
 #[derive(Debug)]
-pub enum Task {
+pub enum Command {
     /// `init`
     Init {
         /// cargo.
@@ -37,43 +37,43 @@ pub enum Task {
         manifest_path: Option<PathBuf>,
     },
     /// `check`
-    Check(Scope),
+    Check(WorkspaceOptions),
     /// `config`
-    Config(Scope),
+    Config(WorkspaceOptions),
     /// `plan`
-    Plan(Work),
+    Plan(BuildOptions),
     /// `build`
-    Build(Work),
+    Build(BuildOptions),
     /// `register`
-    Register(Register),
+    Register(RegisterOptions),
     /// `run`
-    Run(Run),
+    Run(RunOptions),
     /// `run --remote` and `run --follow`
-    Remote(Remote),
+    Remote(RemoteRunOptions),
     /// `get`
-    Get(Get),
+    Get(GetOptions),
     /// `images`
-    Images(Scope),
+    Images(WorkspaceOptions),
     /// `images --dockerfile IMAGE`
     Dockerfile {
         /// Which packages.
-        scope: Scope,
+        scope: WorkspaceOptions,
         /// The image.
         image: String,
     },
     /// `update`
-    Update(Update),
+    Update(UpdateOptions),
     /// `login`
-    Login(Backend),
+    Login(BackendOptions),
     /// `logout`
-    Logout(Backend),
+    Logout(BackendOptions),
     /// `whoami`
-    Whoami(Backend),
+    Whoami(BackendOptions),
     /// A page that is known before anything is read: schema, completions, manual.
     Page(String),
 }
 
-impl Task {
+impl Command {
     /// Whether it knows itself what to do on Ctrl-C.
     pub fn hears_signals(&self) -> bool {
         matches!(self, Self::Remote(_))
@@ -82,7 +82,7 @@ impl Task {
 
 /// Which packages, and what overrides their manifests.
 #[derive(Debug)]
-pub struct Scope {
+pub struct WorkspaceOptions {
     /// cargo, with the flags that are for it and the process's environment.
     pub cargo: Cargo,
     /// `--manifest-path`
@@ -92,7 +92,7 @@ pub struct Scope {
     /// Flags and environment variables that stand for keys.
     pub overrides: Overrides,
     /// Where the backend is looked for.
-    pub backend: Backend,
+    pub backend: BackendOptions,
     /// The cache of blobs and layers.
     pub cache: Cache,
     /// The most bytes that the cache keeps.
@@ -101,7 +101,7 @@ pub struct Scope {
 
 /// Where the backend is looked for: the user's Flyte config, and what overrides it.
 #[derive(Clone, Debug)]
-pub struct Backend {
+pub struct BackendOptions {
     /// The process's environment.
     pub environment: Environment,
     /// The current folder.
@@ -118,9 +118,9 @@ pub struct Backend {
 
 /// What `plan` and `build` work with.
 #[derive(Debug)]
-pub struct Work {
+pub struct BuildOptions {
     /// Which packages.
-    pub scope: Scope,
+    pub scope: WorkspaceOptions,
     /// `--task`; empty means all.
     pub tasks: Vec<String>,
     /// Where images go.
@@ -158,9 +158,9 @@ pub enum Output {
 
 /// What `update` works with.
 #[derive(Debug)]
-pub struct Update {
+pub struct UpdateOptions {
     /// Which packages.
-    pub scope: Scope,
+    pub scope: WorkspaceOptions,
     /// `--packages IMAGE`
     pub environments: Vec<String>,
     /// `--dry-run`
@@ -168,7 +168,7 @@ pub struct Update {
 }
 
 /// How the tool talks.
-pub fn talk(talk: &cli::Talk, environment: &Environment) -> ui::Talk {
+pub fn talk(talk: &cli::OutputArgs, environment: &Environment) -> ui::OutputOptions {
     let env = |name| set(environment, name);
     let quiet = talk.quiet || (talk.verbose == 0 && env("CARGO_TERM_QUIET") == Some("true"));
     let when = talk.color.or_else(|| match env("CARGO_TERM_COLOR") {
@@ -181,72 +181,73 @@ pub fn talk(talk: &cli::Talk, environment: &Environment) -> ui::Talk {
         Some(cli::When::Never) => false,
         Some(cli::When::Auto) | None => std::io::stderr().is_terminal() && env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
     };
-    ui::Talk { verbosity: talk.verbose, quiet, color, json: talk.format == cli::Format::Json }
+    ui::OutputOptions { verbosity: talk.verbose, quiet, color, json: talk.format == cli::Format::Json }
 }
 
 /// What to do.
 ///
 /// # Errors
 /// `SettingInvalid` for a value that cannot be understood.
-pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Task> {
-    let reader = Reader { environment, talk: cli.talk };
+pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Command> {
+    let reader = OptionsReader { environment, talk: cli.talk };
     Ok(match cli.command {
-        cli::Command::Init(init) => Task::Init { cargo: reader.cargo(&cli::Cargo::default())?, manifest_path: init.manifest_path },
-        cli::Command::Check(scope) => Task::Check(reader.scope(scope, &cli::Cargo::default())?),
+        cli::Command::Init(init) => Command::Init { cargo: reader.cargo(&cli::CargoArgs::default())?, manifest_path: init.manifest_path },
+        cli::Command::Check(scope) => Command::Check(reader.scope(scope, &cli::CargoArgs::default())?),
         cli::Command::Config(config) => {
-            let scope = reader.scope(config.scope, &cli::Cargo::default())?;
-            Task::Config(Scope { backend: reader.backend(config.backend)?, ..scope })
+            let scope = reader.scope(config.scope, &cli::CargoArgs::default())?;
+            Command::Config(WorkspaceOptions { backend: reader.backend(config.backend)?, ..scope })
         }
-        cli::Command::Plan(plan) => Task::Plan(reader.work(plan)?),
+        cli::Command::Plan(plan) => Command::Plan(reader.work(plan)?),
         cli::Command::Build(build) => {
-            Task::Build(Work { check: !build.no_check, allow_unpinned: build.allow_unpinned, ..reader.work(build.work)? })
+            Command::Build(BuildOptions { check: !build.no_check, allow_unpinned: build.allow_unpinned, ..reader.work(build.work)? })
         }
-        cli::Command::Register(register) => Task::Register(reader.register(register)?),
-        cli::Command::Run(run) if run.remote.remote || run.remote.follow.is_some() => Task::Remote(reader.remote(run)?),
-        cli::Command::Run(run) => Task::Run(reader.run(run)?),
-        cli::Command::Get(get) => Task::Get(reader.get(get)?),
+        cli::Command::Register(register) => Command::Register(reader.register(register)?),
+        cli::Command::Run(run) if run.remote.remote || run.remote.follow.is_some() => Command::Remote(reader.remote(run)?),
+        cli::Command::Run(run) => Command::Run(reader.run(run)?),
+        cli::Command::Get(get) => Command::Get(reader.get(get)?),
         cli::Command::Images(images) => {
-            let scope = reader.scope(cli::Scope { packages: images.packages, ..cli::Scope::default() }, &cli::Cargo::default())?;
+            let scope = reader
+                .scope(cli::WorkspaceArgs { packages: images.packages, ..cli::WorkspaceArgs::default() }, &cli::CargoArgs::default())?;
             match images.dockerfile {
-                Some(image) => Task::Dockerfile { scope, image },
-                None => Task::Images(scope),
+                Some(image) => Command::Dockerfile { scope, image },
+                None => Command::Images(scope),
             }
         }
-        cli::Command::Update(update) => Task::Update(Update {
+        cli::Command::Update(update) => Command::Update(UpdateOptions {
             environments: update.packages_of,
             dry_run: update.dry_run,
-            scope: reader.scope(update.scope, &cli::Cargo::default())?,
+            scope: reader.scope(update.scope, &cli::CargoArgs::default())?,
         }),
-        cli::Command::Login(backend) => Task::Login(reader.backend(backend)?),
-        cli::Command::Logout(backend) => Task::Logout(reader.backend(backend)?),
-        cli::Command::Whoami(backend) => Task::Whoami(reader.backend(backend)?),
-        cli::Command::Schema => Task::Page(cli::pages::schema()),
-        cli::Command::Completions(completions) => Task::Page(cli::pages::completions(completions.shell)),
-        cli::Command::Man => Task::Page(cli::pages::manual()),
+        cli::Command::Login(backend) => Command::Login(reader.backend(backend)?),
+        cli::Command::Logout(backend) => Command::Logout(reader.backend(backend)?),
+        cli::Command::Whoami(backend) => Command::Whoami(reader.backend(backend)?),
+        cli::Command::Schema => Command::Page(cli::pages::schema()),
+        cli::Command::Completions(completions) => Command::Page(cli::pages::completions(completions.shell)),
+        cli::Command::Man => Command::Page(cli::pages::manual()),
     })
 }
 
 /// Reads flags and variables.
-struct Reader<'a> {
+struct OptionsReader<'a> {
     environment: &'a Environment,
-    talk: cli::Talk,
+    talk: cli::OutputArgs,
 }
 
-impl Reader<'_> {
-    fn scope(&self, cli::Scope { packages, overrides }: cli::Scope, flags: &cli::Cargo) -> Result<Scope> {
-        Ok(Scope {
+impl OptionsReader<'_> {
+    fn scope(&self, cli::WorkspaceArgs { packages, overrides }: cli::WorkspaceArgs, flags: &cli::CargoArgs) -> Result<WorkspaceOptions> {
+        Ok(WorkspaceOptions {
             cargo: self.cargo(flags)?,
             manifest_path: packages.manifest_path,
             selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
             overrides: self.overrides(overrides)?,
-            backend: self.backend(cli::Backend::default())?,
+            backend: self.backend(cli::BackendArgs::default())?,
             cache: self.cache()?,
             cache_limit: self.cache_limit()?,
         })
     }
 
-    fn backend(&self, backend: cli::Backend) -> Result<Backend> {
-        Ok(Backend {
+    fn backend(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {
+        Ok(BackendOptions {
             environment: self.environment.clone(),
             folder: current_folder()?,
             config: backend.config,
@@ -256,7 +257,7 @@ impl Reader<'_> {
         })
     }
 
-    fn work(&self, work: cli::Work) -> Result<Work> {
+    fn work(&self, work: cli::BuildArgs) -> Result<BuildOptions> {
         const TRANSFERS: usize = 6;
         let output = match work.output.as_deref() {
             None if work.no_push => Output::Local,
@@ -271,7 +272,7 @@ impl Reader<'_> {
         if work.rehash {
             scope.cache = scope.cache.rehashing();
         }
-        Ok(Work {
+        Ok(BuildOptions {
             scope,
             tasks: work.task,
             output,
@@ -285,7 +286,7 @@ impl Reader<'_> {
         })
     }
 
-    fn cargo(&self, flags: &cli::Cargo) -> Result<Cargo> {
+    fn cargo(&self, flags: &cli::CargoArgs) -> Result<Cargo> {
         let folder = current_folder()?;
         let target_dir = flags.target_dir.as_deref().map(|target_dir| fs::absolute(&folder, target_dir));
         Ok(Cargo {
@@ -299,7 +300,7 @@ impl Reader<'_> {
         })
     }
 
-    fn overrides(&self, overrides: cli::Overrides) -> Result<Overrides> {
+    fn overrides(&self, overrides: cli::OverrideArgs) -> Result<Overrides> {
         let set_by_env = |name: &str| set(self.environment, name).map(str::to_owned);
         let features = (!overrides.features.is_empty()).then(|| overrides.features.join(","));
         let default_features = overrides.no_default_features.then(|| "false".to_owned());

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::{Reader, Scope, Work, current_folder};
+use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_folder};
 use crate::base::error::Result;
 use crate::base::fs;
 use crate::cli;
 
 /// What `register` works with.
 #[derive(Debug)]
-pub struct Register {
+pub struct RegisterOptions {
     /// What is built.
-    pub work: Work,
+    pub work: BuildOptions,
     /// `--version`
     pub version: Option<String>,
     /// `--replace`
@@ -24,11 +24,11 @@ pub struct Register {
     pub requests: Option<PathBuf>,
 }
 
-impl Reader<'_> {
+impl OptionsReader<'_> {
     /// Images go to the registry and nowhere else: a cluster has to find them.
-    pub(super) fn register(&self, register: cli::Register) -> Result<Register> {
+    pub(super) fn register(&self, register: cli::RegisterArgs) -> Result<RegisterOptions> {
         let backend = self.backend(register.backend)?;
-        let work = self.work(cli::Work {
+        let work = self.work(cli::BuildArgs {
             task: register.task,
             output: None,
             no_push: false,
@@ -40,10 +40,10 @@ impl Reader<'_> {
         })?;
         let folder = current_folder()?;
         let requests = register.output.map(|output| fs::absolute(&folder, &output));
-        let mut scope = Scope { backend, ..work.scope };
+        let mut scope = WorkspaceOptions { backend, ..work.scope };
         scope.cargo.written.extend(requests.clone());
-        Ok(Register {
-            work: Work { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
+        Ok(RegisterOptions {
+            work: BuildOptions { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
             version: register.version,
             replace: register.replace,
             require_clean: register.require_clean,

@@ -2,31 +2,31 @@
 
 use std::path::PathBuf;
 
-use super::{Reader, Register};
+use super::{OptionsReader, RegisterOptions};
 use crate::base::error::Result;
 use crate::cli;
 
 /// What `run` works with when the backend runs.
 #[derive(Debug)]
-pub struct Remote {
+pub struct RemoteRunOptions {
     /// How the task is built and registered; which packages, and which backend.
-    pub register: Register,
+    pub register: RegisterOptions,
     /// Which run.
-    pub what: What,
+    pub what: RemoteRunMode,
 }
 
 /// Which run.
 #[derive(Debug)]
-pub enum What {
+pub enum RemoteRunMode {
     /// A new one.
-    New(Wanted),
+    New(NewRun),
     /// `--follow RUN`
     Follow(String),
 }
 
 /// A new run.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct NewRun {
     /// The task.
     pub task: String,
     /// `--version`
@@ -41,25 +41,25 @@ pub struct Wanted {
     pub detach: bool,
 }
 
-impl Reader<'_> {
-    pub(super) fn remote(&self, run: cli::Run) -> Result<Remote> {
-        let cli::Remote { version, overwrite_cache, detach, follow, .. } = run.remote;
-        let register = self.register(cli::Register {
+impl OptionsReader<'_> {
+    pub(super) fn remote(&self, run: cli::RunArgs) -> Result<RemoteRunOptions> {
+        let cli::RemoteRunArgs { version, overwrite_cache, detach, follow, .. } = run.remote;
+        let register = self.register(cli::RegisterArgs {
             task: run.task.iter().cloned().collect(),
             jobs: run.jobs,
             rehash: run.rehash,
             scope: run.scope,
             backend: run.backend,
             cargo: run.cargo,
-            ..cli::Register::default()
+            ..cli::RegisterArgs::default()
         })?;
         let what = match (follow, run.task) {
-            (Some(name), _) => What::Follow(name),
+            (Some(name), _) => RemoteRunMode::Follow(name),
             (None, task) => {
                 let task = task.expect("a task has to be given where no run is followed");
-                What::New(Wanted { task, version, inputs: run.inputs, arguments: run.values, overwrite_cache, detach })
+                RemoteRunMode::New(NewRun { task, version, inputs: run.inputs, arguments: run.values, overwrite_cache, detach })
             }
         };
-        Ok(Remote { register, what })
+        Ok(RemoteRunOptions { register, what })
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::{Output, Reader, Scope, Work};
+use super::{BuildOptions, OptionsReader, Output, WorkspaceOptions};
 use crate::base::error::Result;
 use crate::cli;
 
 /// What `run` works with.
 #[derive(Debug)]
-pub struct Run {
+pub struct RunOptions {
     /// How its image is made, for the place where it runs.
-    pub work: Work,
+    pub work: BuildOptions,
     /// The task.
     pub task: String,
     /// `--inputs FILE`
@@ -18,23 +18,23 @@ pub struct Run {
     /// The words after `--`.
     pub arguments: Vec<String>,
     /// Where it runs.
-    pub place: Place,
+    pub place: RunTarget,
 }
 
 /// Where a task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RunTarget {
     /// In its image, in a container engine.
     Engine,
     /// As a process of this machine.
     Host,
 }
 
-impl Reader<'_> {
-    pub(super) fn run(&self, run: cli::Run) -> Result<Run> {
+impl OptionsReader<'_> {
+    pub(super) fn run(&self, run: cli::RunArgs) -> Result<RunOptions> {
         let task = run.task.expect("a task has to be given where no run is followed");
         let backend = self.backend(run.backend)?;
-        let work = self.work(cli::Work {
+        let work = self.work(cli::BuildArgs {
             task: vec![task.clone()],
             output: None,
             no_push: false,
@@ -44,12 +44,12 @@ impl Reader<'_> {
             scope: run.scope,
             cargo: run.cargo,
         })?;
-        Ok(Run {
-            work: Work { output: Output::Docker, describe: true, scope: Scope { backend, ..work.scope }, ..work },
+        Ok(RunOptions {
+            work: BuildOptions { output: Output::Docker, describe: true, scope: WorkspaceOptions { backend, ..work.scope }, ..work },
             task,
             inputs: run.inputs,
             arguments: run.values,
-            place: if run.host { Place::Host } else { Place::Engine },
+            place: if run.host { RunTarget::Host } else { RunTarget::Engine },
         })
     }
 }

@@ -12,7 +12,7 @@ impl flyte::Reporter for Ui {
         self.status("Retrying", format!("{what} in {:.1} s: {why}", after.as_secs_f64()));
     }
 
-    fn visit(&self, visit: &flyte::Visit<'_>) {
+    fn visit(&self, visit: &flyte::LoginPrompt<'_>) {
         let code = visit.code.map(|code| format!(" with the code {code}")).unwrap_or_default();
         let about = match visit.opened {
             true => format!("your browser; should it stay away, visit {}{code}", visit.address),

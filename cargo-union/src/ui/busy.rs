@@ -15,35 +15,35 @@ const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// Work that is being done, by what it is done for.
 #[derive(Clone)]
-pub(super) struct Busy(Arc<Shared>);
+pub(super) struct Spinners(Arc<SpinnerState>);
 
-struct Shared {
+struct SpinnerState {
     shown: MultiProgress,
     terminal: bool,
     /// Another program has the terminal.
     lent: Arc<AtomicBool>,
     delay: Duration,
-    works: Mutex<Works>,
+    works: Mutex<SpinnerTasks>,
 }
 
 #[derive(Default)]
-struct Works {
+struct SpinnerTasks {
     begun: u64,
-    current: HashMap<String, Work>,
+    current: HashMap<String, SpinnerTask>,
 }
 
-struct Work {
+struct SpinnerTask {
     number: u64,
     bar: Option<ProgressBar>,
 }
 
-impl Busy {
+impl Spinners {
     pub(super) fn new(shown: MultiProgress, terminal: bool, lent: Arc<AtomicBool>) -> Self {
         Self::after(shown, terminal, lent, WORTH_A_LINE)
     }
 
     fn after(shown: MultiProgress, terminal: bool, lent: Arc<AtomicBool>, delay: Duration) -> Self {
-        Self(Arc::new(Shared { shown, terminal, lent, delay, works: Mutex::default() }))
+        Self(Arc::new(SpinnerState { shown, terminal, lent, delay, works: Mutex::default() }))
     }
 
     /// Work for something begins, and what was done for it before has ended. `line` is written when it takes long.
@@ -52,7 +52,7 @@ impl Busy {
             let mut works = self.0.works();
             works.begun += 1;
             let number = works.begun;
-            clear(works.current.insert(subject.to_owned(), Work { number, bar: None }));
+            clear(works.current.insert(subject.to_owned(), SpinnerTask { number, bar: None }));
             number
         };
         let (shared, subject, about) = (Arc::clone(&self.0), subject.to_owned(), about.to_owned());
@@ -72,8 +72,8 @@ impl Busy {
     }
 }
 
-impl Shared {
-    fn works(&self) -> MutexGuard<'_, Works> {
+impl SpinnerState {
+    fn works(&self) -> MutexGuard<'_, SpinnerTasks> {
         self.works.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,7 +95,7 @@ impl Shared {
     }
 }
 
-fn clear(work: Option<Work>) {
+fn clear(work: Option<SpinnerTask>) {
     if let Some(bar) = work.and_then(|work| work.bar) {
         bar.finish_and_clear();
     }
@@ -105,12 +105,12 @@ fn clear(work: Option<Work>) {
 mod tests {
     use super::*;
 
-    fn busy(delay: Duration) -> Busy {
+    fn busy(delay: Duration) -> Spinners {
         let hidden = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
-        Busy::after(hidden, true, Arc::default(), delay)
+        Spinners::after(hidden, true, Arc::default(), delay)
     }
 
-    fn is_shown(busy: &Busy, subject: &str) -> bool {
+    fn is_shown(busy: &Spinners, subject: &str) -> bool {
         busy.0.works().current.get(subject).is_some_and(|work| work.bar.is_some())
     }
 

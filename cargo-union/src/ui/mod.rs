@@ -19,14 +19,14 @@ use serde::Serialize;
 use union_build::diag::Diagnostic;
 
 use crate::base::error::Error;
-use busy::Busy;
+use busy::Spinners;
 pub use problem::Problem;
-use progress::Bars;
+use progress::ProgressBars;
 pub use words::{bytes, list, table};
 
 /// How the tool talks, decided.
 #[derive(Clone, Copy, Debug)]
-pub struct Talk {
+pub struct OutputOptions {
     /// 0 as usual, 1 and 2 more.
     pub verbosity: u8,
     /// Only errors.
@@ -39,11 +39,11 @@ pub struct Talk {
 
 /// The user interface.
 pub struct Ui {
-    talk: Talk,
-    bars: Bars,
+    talk: OutputOptions,
+    bars: ProgressBars,
     /// Another program, cargo, has the terminal: bars would tear its lines.
     lent: Arc<AtomicBool>,
-    busy: Busy,
+    busy: Spinners,
 }
 
 impl std::fmt::Debug for Ui {
@@ -54,15 +54,15 @@ impl std::fmt::Debug for Ui {
 
 impl Ui {
     /// An interface to the standard streams.
-    pub fn new(talk: Talk) -> Self {
+    pub fn new(talk: OutputOptions) -> Self {
         let terminal = !talk.quiet && io::stderr().is_terminal();
-        let (bars, lent) = (Bars::new(terminal), Arc::<AtomicBool>::default());
-        let busy = Busy::new(bars.shown(), terminal, lent.clone());
+        let (bars, lent) = (ProgressBars::new(terminal), Arc::<AtomicBool>::default());
+        let busy = Spinners::new(bars.shown(), terminal, lent.clone());
         Self { talk, bars, lent, busy }
     }
 
     /// How it talks.
-    pub fn talk(&self) -> Talk {
+    pub fn talk(&self) -> OutputOptions {
         self.talk
     }
 
@@ -82,15 +82,15 @@ impl Ui {
 
     /// Work begins that is told of when it takes long; it ends with the guard.
     pub fn busy(&self, verb: &'static str, about: impl Display) -> impl Drop + '_ {
-        struct Work<'a>(&'a Ui, String);
-        impl Drop for Work<'_> {
+        struct ProgressHandle<'a>(&'a Ui, String);
+        impl Drop for ProgressHandle<'_> {
             fn drop(&mut self) {
                 self.0.busy.end(&self.1);
             }
         }
         let about = about.to_string();
         self.begin(&about, verb, &about);
-        Work(self, about)
+        ProgressHandle(self, about)
     }
 
     /// Work for something begins, and what was done for it before has ended.
@@ -184,25 +184,25 @@ impl Ui {
     /// Problems as a JSON document for stdout, when that carries JSON.
     pub fn failure(&self, problems: Vec<Problem>) {
         #[derive(Serialize)]
-        struct Failure {
+        struct FailureDocument {
             problems: Vec<Problem>,
         }
         if self.talk.json {
             // The same was said on stderr, and there is no other place to say that stdout is gone.
-            let _ = self.document("failed", &Failure { problems });
+            let _ = self.document("failed", &FailureDocument { problems });
         }
     }
 
     /// Lends the terminal to another program until the guard is dropped.
     pub fn lend_terminal(&self) -> impl Drop + '_ {
-        struct Lent<'a>(&'a Ui);
-        impl Drop for Lent<'_> {
+        struct SuspendedProgress<'a>(&'a Ui);
+        impl Drop for SuspendedProgress<'_> {
             fn drop(&mut self) {
                 self.0.lent.store(false, Ordering::Relaxed);
             }
         }
         self.lent.store(true, Ordering::Relaxed);
-        Lent(self)
+        SuspendedProgress(self)
     }
 
     fn line(&self, text: &str) {

@@ -15,12 +15,12 @@ pub struct Problem {
     causes: Vec<String>,
     help: Option<String>,
     /// Where, for a problem of a manifest.
-    place: Option<Place>,
+    place: Option<Location>,
 }
 
 /// A place of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Place {
+struct Location {
     file: String,
     /// From 1.
     line: usize,
@@ -34,7 +34,7 @@ impl Problem {
         let place = diagnostic.labels.first().and_then(|label| match &label.origin {
             Origin::File(file, span) => {
                 let (line, column) = file.line_column(span.start);
-                Some(Place { file: file.path.display().to_string(), line, column })
+                Some(Location { file: file.path.display().to_string(), line, column })
             }
             _ => None,
         });

@@ -16,13 +16,13 @@ use crate::{build, publish, workspace};
 /// Blobs that take less than this are not worth a bar.
 const WORTH_A_BAR: u64 = 1_000_000;
 
-pub(super) struct Bars {
+pub(super) struct ProgressBars {
     shown: MultiProgress,
     terminal: bool,
     moving: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
 }
 
-impl Bars {
+impl ProgressBars {
     pub(super) fn new(terminal: bool) -> Self {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { shown: MultiProgress::with_draw_target(target), terminal, moving: Mutex::default() }
@@ -60,7 +60,7 @@ impl Bars {
     }
 }
 
-impl fmt::Debug for Bars {
+impl fmt::Debug for ProgressBars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bars").field("terminal", &self.terminal).finish_non_exhaustive()
     }

@@ -205,7 +205,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> Result<String> {
 mod tests {
     use tempfile::TempDir;
     use union_build::diag::Origin;
-    use union_build::spec::Placed;
+    use union_build::spec::Sourced;
 
     use super::*;
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn pattern(folder: &Path, glob: &str) -> Pattern {
-        Pattern { glob: Placed { value: glob.to_owned(), origin: Origin::Default }, folder: folder.to_owned() }
+        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: folder.to_owned() }
     }
 
     fn names(root: &TempDir, files: &[PathBuf]) -> Vec<String> {

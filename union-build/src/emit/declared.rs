@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::handover::{References, object};
 
 /// The names that a package declares.
-pub(crate) struct Declared {
+pub(crate) struct DeclaredImages {
     /// Whether the package has a `[package.metadata.union]` of its own.
     pub takes_part: bool,
     /// Repository name by image.
@@ -17,7 +17,7 @@ pub(crate) struct Declared {
     pub tasks: BTreeMap<String, String>,
 }
 
-impl Declared {
+impl DeclaredImages {
     /// Reads the answer of `cargo metadata --no-deps`.
     pub(crate) fn of(metadata: &Value, package: &str) -> Self {
         let packages = metadata.get("packages").and_then(Value::as_array);
@@ -81,11 +81,11 @@ mod tests {
 
     use super::*;
 
-    fn declared(workspace: Value, package: Value, bins: &[&str], default_run: Option<&str>) -> Declared {
+    fn declared(workspace: Value, package: Value, bins: &[&str], default_run: Option<&str>) -> DeclaredImages {
         let targets: Vec<Value> = bins.iter().map(|bin| json!({ "kind": ["bin"], "name": bin })).collect();
         let package = json!({ "name": "app", "metadata": package, "targets": targets, "default_run": default_run });
         let other = json!({ "name": "other", "metadata": { "union": { "images": { "else": {} } } }, "targets": [] });
-        Declared::of(&json!({ "packages": [other, package], "metadata": workspace }), "app")
+        DeclaredImages::of(&json!({ "packages": [other, package], "metadata": workspace }), "app")
     }
 
     fn pairs(map: &BTreeMap<String, String>) -> Vec<(&str, &str)> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::declared::Declared;
+use super::declared::DeclaredImages;
 use crate::handover::{Reference, References, constant};
 
 /// The same for every package.
@@ -68,7 +68,7 @@ impl ::core::fmt::Display for ImageReference {
 ";
 
 /// The file for what a package declares and what was resolved for it.
-pub(super) fn source(declared: &Declared, references: Option<&References>) -> Result<String, String> {
+pub(super) fn source(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
     let mut text = HEAD.to_owned();
     let mut constants: BTreeMap<String, &str> = BTreeMap::new();
     for (key, name) in &declared.images {
@@ -125,9 +125,9 @@ fn check_constant(constant: &str, image: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn declared(images: &[&str]) -> Declared {
+    fn declared(images: &[&str]) -> DeclaredImages {
         let images = images.iter().map(|key| ((*key).to_owned(), format!("app-{key}"))).collect();
-        Declared { takes_part: true, images, tasks: [("train".to_owned(), "my-gpu".to_owned())].into() }
+        DeclaredImages { takes_part: true, images, tasks: [("train".to_owned(), "my-gpu".to_owned())].into() }
     }
 
     #[test]

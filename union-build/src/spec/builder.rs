@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Placed;
+use super::Sourced;
 use crate::diag::Origin;
 
 /// Who makes an environment.
@@ -23,11 +23,11 @@ pub enum BuilderChoice {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuilderOptions {
     /// `default`, `host` or `none`.
-    pub network: Option<Placed<String>>,
+    pub network: Option<Sourced<String>>,
     /// Build context of the Dockerfile, absolute.
-    pub context: Option<Placed<PathBuf>>,
+    pub context: Option<Sourced<PathBuf>>,
     /// Stage of the Dockerfile.
-    pub target: Option<Placed<String>>,
+    pub target: Option<Sourced<String>>,
 }
 
 impl BuilderOptions {
@@ -41,9 +41,9 @@ impl BuilderOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuilderConfig {
     /// Image with `/uv`.
-    pub uv_image: Option<Placed<String>>,
+    pub uv_image: Option<Sourced<String>>,
     /// Image with `/bin/micromamba`.
-    pub micromamba_image: Option<Placed<String>>,
+    pub micromamba_image: Option<Sourced<String>>,
 }
 
 impl BuilderConfig {

@@ -2,9 +2,9 @@
 //!
 //! After this the tree holds whatever will be built, so that `cargo union config` lists the truth.
 
-use super::Facts;
-use super::raw::{Node, Table, Value};
-use super::schema::{Default, Key, Level, keys, overridable};
+use super::PackageInfo;
+use super::raw::{Table, TomlNode, TomlValue};
+use super::schema::{DefaultValue, SchemaKey, SchemaLevel, keys, overridable};
 use super::validate::is_path_component;
 use crate::diag::Origin;
 
@@ -17,18 +17,18 @@ pub const BASE: &str = "gcr.io/distroless/cc-debian13";
 pub const BASE_TO_RUN_IN: &str = "debian:trixie-slim";
 
 /// Fills in everything that was not said.
-pub(super) fn complete(tree: &mut Table, facts: &Facts) {
+pub(super) fn complete(tree: &mut Table, facts: &PackageInfo) {
     fill(tree, &keys::UNION);
     fill(table_of(tree, "build"), &keys::BUILD);
     let package = tree.clone();
 
     let images = tree.entry("images".to_owned()).or_insert_with(empty_table);
-    if let Value::Table(images) = &mut images.value {
+    if let TomlValue::Table(images) = &mut images.value {
         if images.is_empty() {
             images.insert("default".to_owned(), empty_table());
         }
         for (name, image) in images.iter_mut() {
-            if let Value::Table(image) = &mut image.value {
+            if let TomlValue::Table(image) = &mut image.value {
                 complete_image(image, name, &package, facts);
             }
         }
@@ -36,12 +36,12 @@ pub(super) fn complete(tree: &mut Table, facts: &Facts) {
     let image = sole_or_default(tree.get("images"));
 
     let tasks = tree.entry("tasks".to_owned()).or_insert_with(empty_table);
-    if let Value::Table(tasks) = &mut tasks.value {
+    if let TomlValue::Table(tasks) = &mut tasks.value {
         if let (true, Some(bin)) = (tasks.is_empty(), facts.sole_binary()) {
             tasks.insert(bin.to_owned(), empty_table());
         }
         for (name, task) in tasks.iter_mut() {
-            if let Value::Table(task) = &mut task.value {
+            if let TomlValue::Table(task) = &mut task.value {
                 task::complete(task, name, image.as_deref(), facts);
             }
         }
@@ -60,7 +60,7 @@ pub(super) fn component(text: &str) -> String {
     if name.is_empty() { "image".to_owned() } else { name }
 }
 
-fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts) {
+fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &PackageInfo) {
     for key in ["registry", "builder"] {
         let value = nearer(image.remove(key), package.get(key).cloned());
         image.extend(value.map(|node| (key.to_owned(), node)));
@@ -73,9 +73,9 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts)
         let base = if has_to_run(image) || is_remote(image) { BASE_TO_RUN_IN } else { BASE };
         image.insert("base-image".to_owned(), default_text(base));
     }
-    if let Some(Node { value: Value::List(secrets), .. }) = image.get_mut("secrets") {
+    if let Some(TomlNode { value: TomlValue::List(secrets), .. }) = image.get_mut("secrets") {
         for secret in secrets {
-            if let Value::Table(secret) = &mut secret.value {
+            if let TomlValue::Table(secret) = &mut secret.value {
                 fill(secret, &keys::SECRET);
             }
         }
@@ -83,11 +83,11 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Facts)
 }
 
 fn inherit_build(build: &mut Table, package: &Table) {
-    let Some(Node { value: Value::Table(inherited), .. }) = package.get("build") else { return };
+    let Some(TomlNode { value: TomlValue::Table(inherited), .. }) = package.get("build") else { return };
     for (key, far) in inherited {
         let near = build.remove(key);
         let node = match (&near, &far.value) {
-            (Some(Node { value: Value::Table(_), .. }), Value::Table(_)) => super::merge::merge(Some(far.clone()), near),
+            (Some(TomlNode { value: TomlValue::Table(_), .. }), TomlValue::Table(_)) => super::merge::merge(Some(far.clone()), near),
             _ => nearer(near, Some(far.clone())),
         };
         build.extend(node.map(|node| (key.clone(), node)));
@@ -96,7 +96,7 @@ fn inherit_build(build: &mut Table, package: &Table) {
 
 /// The image's own value wins over the package's, but a variable or a flag wins over both: they can
 /// only be set for the package. A variable of the Flyte config is a last resort, and wins over nothing.
-fn nearer(near: Option<Node>, far: Option<Node>) -> Option<Node> {
+fn nearer(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
     let overrides = match far.as_ref().map(|node| &node.origin) {
         Some(Origin::Flag(_)) => true,
         Some(Origin::Env(name)) => overridable().any(|(_, key)| key.env == Some(*name)),
@@ -106,8 +106,8 @@ fn nearer(near: Option<Node>, far: Option<Node>) -> Option<Node> {
 }
 
 /// The image of a task that does not name one: `default`, or the only one there is.
-fn sole_or_default(images: Option<&Node>) -> Option<String> {
-    let Some(Node { value: Value::Table(images), .. }) = images else { return None };
+fn sole_or_default(images: Option<&TomlNode>) -> Option<String> {
+    let Some(TomlNode { value: TomlValue::Table(images), .. }) = images else { return None };
     match images.keys().next() {
         _ if images.contains_key("default") => Some("default".to_owned()),
         Some(only) if images.len() == 1 => Some(only.clone()),
@@ -118,51 +118,51 @@ fn sole_or_default(images: Option<&Node>) -> Option<String> {
 /// Whether a key is used that only a builder with containers can honour.
 fn has_to_run(image: &Table) -> bool {
     let used = |name: &str| image.get(name).is_some_and(|node| !is_empty(&node.value));
-    let python = |file: &Node| matches!(&file.value, Value::Text(path) if !super::validate::is_cargo_lock(path));
+    let python = |file: &TomlNode| matches!(&file.value, TomlValue::Text(path) if !super::validate::is_cargo_lock(path));
     let requirements = image.get("requirements").map(|node| &node.value);
     keys::IMAGE.keys.iter().any(|key| key.runs && used(key.name))
-        || matches!(requirements, Some(Value::List(files)) if files.iter().any(python))
+        || matches!(requirements, Some(TomlValue::List(files)) if files.iter().any(python))
 }
 
 /// Whether the backend makes it, which runs a shell in every image.
 fn is_remote(image: &Table) -> bool {
-    matches!(image.get("builder").map(|node| &node.value), Some(Value::Text(word)) if word == "remote")
+    matches!(image.get("builder").map(|node| &node.value), Some(TomlValue::Text(word)) if word == "remote")
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty(value: &TomlValue) -> bool {
     match value {
-        Value::List(entries) => entries.is_empty(),
-        Value::Table(entries) => entries.is_empty(),
+        TomlValue::List(entries) => entries.is_empty(),
+        TomlValue::Table(entries) => entries.is_empty(),
         _ => false,
     }
 }
 
 /// Every default of a table that is a plain value.
-fn fill(table: &mut Table, level: &'static Level) {
+fn fill(table: &mut Table, level: &'static SchemaLevel) {
     fill_keys(table, level.keys.iter());
 }
 
-fn fill_keys(table: &mut Table, keys: impl Iterator<Item = &'static Key>) {
+fn fill_keys(table: &mut Table, keys: impl Iterator<Item = &'static SchemaKey>) {
     for key in keys {
-        if let Default::Toml(text) = key.default {
+        if let DefaultValue::Toml(text) = key.default {
             table.entry(key.name.to_owned()).or_insert_with(|| default_node(text));
         }
     }
 }
 
-fn default_node(text: &'static str) -> Node {
+fn default_node(text: &'static str) -> TomlNode {
     let value = toml::de::DeValue::parse(text).expect("the schema's defaults are valid TOML");
     node(convert(value.get_ref()))
 }
 
-fn convert(value: &toml::de::DeValue<'_>) -> Value {
+fn convert(value: &toml::de::DeValue<'_>) -> TomlValue {
     use toml::de::DeValue;
     match value {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Boolean(value) => Value::Bool(*value),
-        DeValue::Integer(number) => Value::Integer(number.as_str().parse().expect("the schema's defaults are small numbers")),
-        DeValue::Array(entries) => Value::List(entries.iter().map(|entry| node(convert(entry.get_ref()))).collect()),
-        DeValue::Table(_) => Value::Table(Table::new()),
+        DeValue::String(text) => TomlValue::Text(text.to_string()),
+        DeValue::Boolean(value) => TomlValue::Bool(*value),
+        DeValue::Integer(number) => TomlValue::Integer(number.as_str().parse().expect("the schema's defaults are small numbers")),
+        DeValue::Array(entries) => TomlValue::List(entries.iter().map(|entry| node(convert(entry.get_ref()))).collect()),
+        DeValue::Table(_) => TomlValue::Table(Table::new()),
         other => unreachable!("the schema has no default that is a {}", other.type_str()),
     }
 }
@@ -171,14 +171,14 @@ fn table_of<'a>(table: &'a mut Table, key: &str) -> &'a mut Table {
     table.entry(key.to_owned()).or_insert_with(empty_table).make_table()
 }
 
-fn empty_table() -> Node {
-    node(Value::Table(Table::new()))
+fn empty_table() -> TomlNode {
+    node(TomlValue::Table(Table::new()))
 }
 
-fn default_text(text: impl Into<String>) -> Node {
-    node(Value::Text(text.into()))
+fn default_text(text: impl Into<String>) -> TomlNode {
+    node(TomlValue::Text(text.into()))
 }
 
-fn node(value: Value) -> Node {
-    Node { key: Origin::Default, origin: Origin::Default, value }
+fn node(value: TomlValue) -> TomlNode {
+    TomlNode { key: Origin::Default, origin: Origin::Default, value }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A value, before anybody has looked at the type that it should have.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Given {
+pub enum InputValue {
     /// The absence of a value; a manifest has no word for it.
     Nothing,
     /// Text.
@@ -17,12 +17,12 @@ pub enum Given {
     /// Any other number, finite.
     Float(f64),
     /// Values in order.
-    List(Vec<Given>),
+    List(Vec<InputValue>),
     /// Values by name.
-    Map(BTreeMap<String, Given>),
+    Map(BTreeMap<String, InputValue>),
 }
 
-impl fmt::Display for Given {
+impl fmt::Display for InputValue {
     /// In backticks, so that a message can show it; what is long is only named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

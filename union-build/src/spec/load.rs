@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::Spec;
 use super::complete::complete;
 use super::merge::{Overrides, merge};
-use super::raw::{self, Node, Section, Table, Value};
+use super::raw::{self, Section, Table, TomlNode, TomlValue};
 use super::settings::{Setting, settings};
-use super::validate::{Ground, validate};
+use super::validate::{ValidationContext, validate};
 use crate::diag::{Diagnostic, Origin, Severity, SourceFile};
 
 /// What cargo knows of a package and its manifest does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct PackageInfo {
     /// The package's name.
     pub package: String,
     /// Folder of its manifest.
@@ -28,7 +28,7 @@ pub struct Facts {
     pub depends_on_flyte: bool,
 }
 
-impl Facts {
+impl PackageInfo {
     /// The binary that is meant when none is named: `default-run`, or the only one.
     pub(super) fn sole_binary(&self) -> Option<&str> {
         match &self.binaries[..] {
@@ -47,7 +47,7 @@ pub fn load(
     workspace: Option<&Arc<SourceFile>>,
     package: &Arc<SourceFile>,
     overrides: &Overrides,
-    facts: &Facts,
+    facts: &PackageInfo,
 ) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
     let mut problems = Vec::new();
     let lower = workspace.map_or(Ok(None), |file| raw::read(file, Section::Workspace, &mut problems));
@@ -56,13 +56,13 @@ pub fn load(
         // Whatever else could be said would follow from the half that is missing.
         return (None, sorted(problems), Vec::new());
     };
-    let nothing = || Node { key: Origin::Default, origin: Origin::Default, value: Value::Table(Table::new()) };
+    let nothing = || TomlNode { key: Origin::Default, origin: Origin::Default, value: TomlValue::Table(Table::new()) };
     let mut tree = merge(lower, upper).unwrap_or_else(nothing);
     let table = tree.make_table();
     overrides.apply(table, &mut problems);
     complete(table, facts);
     let settings = settings(table);
-    let spec = validate(&tree, &Ground { facts, folder: overrides.folder() }, &mut problems);
+    let spec = validate(&tree, &ValidationContext { facts, folder: overrides.folder() }, &mut problems);
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     ((!failed).then_some(spec), sorted(problems), settings)
 }

@@ -3,42 +3,42 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Placed;
-use super::raw::{Node, Table, Value, check_word};
-use super::schema::{Key, Kind, overridable};
+use super::Sourced;
+use super::raw::{Table, TomlNode, TomlValue, check_word};
+use super::schema::{KeyKind, SchemaKey, overridable};
 use crate::diag::{Code, Diagnostic, Origin};
 
 /// Puts one node over another.
-pub fn merge(lower: Option<Node>, upper: Option<Node>) -> Option<Node> {
+pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNode> {
     let (Some(lower), Some(upper)) = (&lower, &upper) else { return upper.or(lower) };
     let value = match (&lower.value, &upper.value) {
-        (Value::Table(lower), Value::Table(upper)) => {
+        (TomlValue::Table(lower), TomlValue::Table(upper)) => {
             let mut merged = lower.clone();
             for (key, node) in upper {
                 let below = merged.remove(key);
                 merged.extend(merge(below, Some(node.clone())).map(|node| (key.clone(), node)));
             }
-            Value::Table(merged)
+            TomlValue::Table(merged)
         }
         (_, upper) => upper.clone(),
     };
-    Some(Node { value, ..upper.clone() })
+    Some(TomlNode { value, ..upper.clone() })
 }
 
 /// What environment variables and flags say, on top of the manifests, and what stands below them.
 #[derive(Clone, Debug)]
 pub struct Overrides {
     folder: PathBuf,
-    last_resorts: Vec<Given>,
-    env: Vec<Given>,
-    flags: Vec<Given>,
+    last_resorts: Vec<Override>,
+    env: Vec<Override>,
+    flags: Vec<Override>,
 }
 
 /// A value from outside of the manifests, still as text.
 #[derive(Clone, Debug)]
-struct Given {
+struct Override {
     table: &'static [&'static str],
-    key: &'static Key,
+    key: &'static SchemaKey,
     text: String,
     origin: Origin,
 }
@@ -55,7 +55,7 @@ impl Overrides {
         for (table, key) in overridable() {
             let Some(name) = key.env else { continue };
             if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-                self.env.push(Given { table, key, text, origin: Origin::Env(name) });
+                self.env.push(Override { table, key, text, origin: Origin::Env(name) });
             }
         }
         self
@@ -70,7 +70,7 @@ impl Overrides {
     pub fn flag(mut self, flag: &str, text: impl Into<String>) -> Self {
         let (table, key) = overridable().find(|(_, key)| key.flag == Some(flag)).expect("the flag is declared in the schema");
         let origin = Origin::Flag(key.flag.expect("the key was found by its flag"));
-        self.flags.push(Given { table, key, text: text.into(), origin });
+        self.flags.push(Override { table, key, text: text.into(), origin });
         self
     }
 
@@ -79,17 +79,17 @@ impl Overrides {
     /// # Panics
     /// When the schema has no such key.
     #[must_use]
-    pub fn last_resort(mut self, name: &str, value: Placed<String>) -> Self {
+    pub fn last_resort(mut self, name: &str, value: Sourced<String>) -> Self {
         let (table, key) =
             overridable().find(|(table, key)| table.is_empty() && key.name == name).expect("the key is declared in the schema");
-        self.last_resorts.push(Given { table, key, text: value.value, origin: value.origin });
+        self.last_resorts.push(Override { table, key, text: value.value, origin: value.origin });
         self
     }
 
     /// What is said of a key of the `union` table where there is no manifest.
     pub fn said(&self, name: &str) -> Option<&str> {
         let levels = [&self.flags, &self.env, &self.last_resorts];
-        let is_it = |given: &&Given| given.table.is_empty() && given.key.name == name;
+        let is_it = |given: &&Override| given.table.is_empty() && given.key.name == name;
         levels.into_iter().find_map(|level| level.iter().rev().find(is_it)).map(|given| given.text.as_str())
     }
 
@@ -102,46 +102,49 @@ impl Overrides {
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
         for given in self.last_resorts.iter().filter(|given| !tree.contains_key(given.key.name)).collect::<Vec<_>>() {
             let value = given.value(problems);
-            tree.insert(given.key.name.to_owned(), Node { key: given.origin.clone(), origin: given.origin.clone(), value });
+            tree.insert(given.key.name.to_owned(), TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value });
         }
         for given in self.env.iter().chain(&self.flags) {
             let mut table = &mut *tree;
             for step in given.table {
-                let empty = || Node { key: given.origin.clone(), origin: given.origin.clone(), value: Value::Table(Table::new()) };
+                let empty = || TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value: TomlValue::Table(Table::new()) };
                 table = table.entry((*step).to_owned()).or_insert_with(empty).make_table();
             }
             let value = given.value(problems);
-            table.insert(given.key.name.to_owned(), Node { key: given.origin.clone(), origin: given.origin.clone(), value });
+            table.insert(given.key.name.to_owned(), TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value });
         }
     }
 }
 
-impl Given {
-    fn value(&self, problems: &mut Vec<Diagnostic>) -> Value {
+impl Override {
+    fn value(&self, problems: &mut Vec<Diagnostic>) -> TomlValue {
         match self.key.kind {
-            Kind::Word(words) => match check_word(self.key.name, words, &self.text, &self.origin) {
+            KeyKind::Word(words) => match check_word(self.key.name, words, &self.text, &self.origin) {
                 // There is no text in a manifest that an edit could replace.
                 Some(problem) => {
                     problems.push(Diagnostic { suggestion: None, ..problem });
-                    Value::Broken
+                    TomlValue::Broken
                 }
-                None => Value::Text(self.text.clone()),
+                None => TomlValue::Text(self.text.clone()),
             },
-            Kind::Bool => match self.text.parse() {
-                Ok(value) => Value::Bool(value),
+            KeyKind::Bool => match self.text.parse() {
+                Ok(value) => TomlValue::Bool(value),
                 Err(_) => {
                     let message = format!("`{}` is not a value of `{}`", self.text, self.key.name);
                     problems.push(Diagnostic::error(Code::InvalidValue, message, &self.origin, "").help("the words are `true`, `false`"));
-                    Value::Broken
+                    TomlValue::Broken
                 }
             },
-            Kind::Texts => {
+            KeyKind::Texts => {
                 let entries = self.text.split([',', ' ']).filter(|entry| !entry.is_empty());
-                let node =
-                    |entry: &str| Node { key: self.origin.clone(), origin: self.origin.clone(), value: Value::Text(entry.to_owned()) };
-                Value::List(entries.map(node).collect())
+                let node = |entry: &str| TomlNode {
+                    key: self.origin.clone(),
+                    origin: self.origin.clone(),
+                    value: TomlValue::Text(entry.to_owned()),
+                };
+                TomlValue::List(entries.map(node).collect())
             }
-            _ => Value::Text(self.text.clone()),
+            _ => TomlValue::Text(self.text.clone()),
         }
     }
 }
@@ -152,7 +155,7 @@ mod tests {
 
     #[test]
     fn without_a_manifest_flags_win_over_variables_and_last_resorts() {
-        let resort = |text: &str| Placed { value: text.to_owned(), origin: Origin::Default };
+        let resort = |text: &str| Sourced { value: text.to_owned(), origin: Origin::Default };
         let overrides = Overrides::new("/ws").last_resort("project", resort("config")).last_resort("domain", resort("config"));
         let overrides = overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));
         let by_env = overrides.said("project").unwrap_or_default().to_owned();

@@ -28,23 +28,23 @@ pub mod validate;
 pub mod variables;
 
 pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};
-pub use load::{Facts, load};
+pub use load::{PackageInfo, load};
 pub use merge::Overrides;
 pub use python::Python;
 pub use raw::declares_union;
 pub use settings::Setting;
-pub use task::{Kind, Task};
+pub use task::{Task, TaskKind};
 
 /// A value together with where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
+pub struct Sourced<T> {
     /// The value.
     pub value: T,
     /// Where it came from.
     pub origin: Origin,
 }
 
-impl<T> std::ops::Deref for Placed<T> {
+impl<T> std::ops::Deref for Sourced<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.value
@@ -57,15 +57,15 @@ pub struct Spec {
     /// The package's name.
     pub package: String,
     /// Flyte project; `None` leaves it to the backend's configuration.
-    pub project: Option<Placed<String>>,
+    pub project: Option<Sourced<String>>,
     /// Flyte domain; `None` leaves it to the backend's configuration.
-    pub domain: Option<Placed<String>>,
+    pub domain: Option<Sourced<String>>,
     /// Registry hosts, `host[:port]`, that may be spoken to without encryption; loopback always may.
     pub insecure_registries: BTreeSet<String>,
     /// Registry host → `host[:port][/path]` that is asked instead when a base is read.
     pub mirrors: BTreeMap<String, String>,
     /// Another Docker `config.json`, absolute.
-    pub registry_config: Option<Placed<PathBuf>>,
+    pub registry_config: Option<Sourced<PathBuf>>,
     /// Image specs by name; never empty.
     pub images: BTreeMap<String, Image>,
     /// Tasks by name; empty when the package declares environments only.
@@ -87,40 +87,40 @@ pub struct Image {
     /// Where the table stands.
     pub origin: Origin,
     /// Name of the repository below the registry.
-    pub name: Placed<String>,
+    pub name: Sourced<String>,
     /// `host[:port][/path]`, without a scheme; `None` when no registry is set.
-    pub registry: Option<Placed<String>>,
+    pub registry: Option<Sourced<String>>,
     /// The tag, with `{spec-hash}` in it.
-    pub tag_format: Placed<String>,
+    pub tag_format: Sourced<String>,
     /// Who makes the environment.
-    pub builder: Placed<BuilderChoice>,
+    pub builder: Sourced<BuilderChoice>,
     /// What the environment starts from.
     pub base: Base,
     /// Platforms, in the order declared, never empty: `linux/amd64`, `linux/arm64/v8`.
-    pub platforms: Vec<Placed<String>>,
+    pub platforms: Vec<Sourced<String>>,
     /// How the crate is compiled for this image.
     pub build: Build,
 
     /// Debian packages to install, in order.
-    pub apt_packages: Vec<Placed<String>>,
+    pub apt_packages: Vec<Sourced<String>>,
     /// Commands to run, in order.
-    pub commands: Vec<Placed<String>>,
+    pub commands: Vec<Sourced<String>>,
     /// Files to copy, in order.
     pub copy: Vec<Copy>,
     /// Lock files that pin dependencies, absolute.
-    pub requirements: Vec<Placed<PathBuf>>,
+    pub requirements: Vec<Sourced<PathBuf>>,
     /// Everything Python; needs the docker or the remote builder when it is not empty.
     pub python: Python,
     /// The CUDA version that the base must have.
-    pub cuda: Option<Placed<String>>,
+    pub cuda: Option<Sourced<String>>,
     /// The cuDNN version that the base must have.
-    pub cudnn: Option<Placed<String>>,
+    pub cudnn: Option<Sourced<String>>,
     /// A Dockerfile that makes the environment, absolute.
-    pub dockerfile: Option<Placed<PathBuf>>,
+    pub dockerfile: Option<Sourced<PathBuf>>,
     /// Secrets that are mounted while the environment is built.
     pub secrets: Vec<Secret>,
     /// A PEM file with authorities to trust while the environment is built, absolute.
-    pub build_ca: Option<Placed<PathBuf>>,
+    pub build_ca: Option<Sourced<PathBuf>>,
     /// Options of the docker builder.
     pub builder_options: BuilderOptions,
     /// Images that the docker builder works with.
@@ -128,23 +128,23 @@ pub struct Image {
 
     /// Environment variables of the image, with those of extended images. A value may refer to variables of
     /// the base image, as [`variables`] says.
-    pub env: BTreeMap<String, Placed<String>>,
+    pub env: BTreeMap<String, Sourced<String>>,
     /// Entrypoint; becomes the container's command when registered.
-    pub entrypoint: Option<Placed<Vec<String>>>,
+    pub entrypoint: Option<Sourced<Vec<String>>>,
     /// `user[:group]`, names or numbers.
-    pub user: Option<Placed<String>>,
+    pub user: Option<Sourced<String>>,
     /// Absolute working directory, the image's own or that of an extended image.
-    pub workdir: Option<Placed<String>>,
+    pub workdir: Option<Sourced<String>>,
     /// Labels of the config.
-    pub labels: BTreeMap<String, Placed<String>>,
+    pub labels: BTreeMap<String, Sourced<String>>,
     /// Annotations of the manifest.
-    pub annotations: BTreeMap<String, Placed<String>>,
+    pub annotations: BTreeMap<String, Sourced<String>>,
     /// A PEM bundle instead of the compiled-in one, absolute.
-    pub ca_certificates: Option<Placed<PathBuf>>,
+    pub ca_certificates: Option<Sourced<PathBuf>>,
     /// Shared libraries that the node or the program itself brings, by soname.
-    pub runtime_libs: Vec<Placed<String>>,
+    pub runtime_libs: Vec<Sourced<String>>,
     /// How layers are compressed.
-    pub compression: Placed<Compression>,
+    pub compression: Sourced<Compression>,
 
     /// Further files that feed the key, as globs relative to `folder` of their manifest.
     pub inputs: Vec<Pattern>,
@@ -188,9 +188,9 @@ pub enum Base {
     /// An empty file system.
     Scratch(Origin),
     /// An image of a registry, as typed or as the default says.
-    Reference(Placed<String>),
+    Reference(Sourced<String>),
     /// The environment of another image spec of the package.
-    Extends(Placed<String>),
+    Extends(Sourced<String>),
     /// Whatever its Dockerfile says.
     Dockerfile,
 }
@@ -209,21 +209,21 @@ pub enum Compression {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     /// Cargo profile.
-    pub profile: Placed<String>,
+    pub profile: Sourced<String>,
     /// Cargo features of the package.
-    pub features: Vec<Placed<String>>,
+    pub features: Vec<Sourced<String>>,
     /// Whether the default features are on.
-    pub default_features: Placed<bool>,
+    pub default_features: Sourced<bool>,
     /// Static or dynamic.
-    pub link: Placed<Link>,
+    pub link: Sourced<Link>,
     /// Where it is compiled.
-    pub compile: Placed<Compile>,
+    pub compile: Sourced<Compile>,
     /// Image with a toolchain for a container compile.
-    pub rust_image: Option<Placed<String>>,
+    pub rust_image: Option<Sourced<String>>,
     /// Debian packages that a container compile needs.
-    pub apt_packages: Vec<Placed<String>>,
+    pub apt_packages: Vec<Sourced<String>>,
     /// Environment variables of the compile.
-    pub env: BTreeMap<String, Placed<String>>,
+    pub env: BTreeMap<String, Sourced<String>>,
 }
 
 /// How a binary is linked.
@@ -256,19 +256,19 @@ pub enum Compile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// Absolute source, in the workspace or in the package; a file or a folder.
-    pub from: Placed<PathBuf>,
+    pub from: Sourced<PathBuf>,
     /// The source as typed.
     pub typed: String,
     /// Destination in the image, absolute, or relative to the working directory of the base image. For a
     /// source that is a file, a trailing `/` means "into this folder"; for a folder its content is placed
     /// below the destination.
-    pub to: Placed<String>,
+    pub to: Sourced<String>,
     /// Permission bits of files; `None` keeps whether the source is executable (0755 or 0644).
-    pub mode: Option<Placed<u32>>,
+    pub mode: Option<Sourced<u32>>,
     /// Who owns what is copied, `user[:group]` by names or numbers; `None` is root.
-    pub owner: Option<Placed<String>>,
+    pub owner: Option<Sourced<String>>,
     /// Patterns, by the rules of `.dockerignore`, of what of a directory is left out, relative to it.
-    pub exclude: Vec<Placed<String>>,
+    pub exclude: Vec<Sourced<String>>,
 }
 
 /// Whether a file of this name would remove another one: so layers say what is gone.
@@ -280,7 +280,7 @@ pub fn is_whiteout(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// Its name in the build.
-    pub id: Placed<String>,
+    pub id: Sourced<String>,
     /// Where its value is.
     pub source: SecretSource,
     /// Whether the build stops without it.
@@ -302,7 +302,7 @@ pub enum SecretSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The glob as typed, with `/` between the parts.
-    pub glob: Placed<String>,
+    pub glob: Sourced<String>,
     /// Absolute folder of the manifest that declares it.
     pub folder: PathBuf,
 }

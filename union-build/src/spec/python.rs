@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Placed;
+use super::Sourced;
 use crate::diag::Origin;
 
 /// Everything that concerns Python packages.
@@ -12,25 +12,25 @@ pub struct Python {
     /// The keys that were used, with the place of each; empty means no Python.
     pub used: Vec<(&'static str, Origin)>,
     /// `pip-packages`.
-    pub packages: Vec<Placed<String>>,
+    pub packages: Vec<Sourced<String>>,
     /// The lock files of `requirements` that are Python's, absolute: `requirements*.txt`, `uv.lock`.
-    pub requirements: Vec<Placed<PathBuf>>,
+    pub requirements: Vec<Sourced<PathBuf>>,
     /// `pip-index`.
-    pub index: Option<Placed<String>>,
+    pub index: Option<Sourced<String>>,
     /// `pip-extra-index-url`.
-    pub extra_index_url: Vec<Placed<String>>,
+    pub extra_index_url: Vec<Sourced<String>>,
     /// `pip-extra-args`.
-    pub extra_args: Option<Placed<String>>,
+    pub extra_args: Option<Sourced<String>>,
     /// `pip-secret-mounts`: secret id → path.
-    pub secret_mounts: BTreeMap<String, Placed<String>>,
+    pub secret_mounts: BTreeMap<String, Sourced<String>>,
     /// `python-version`.
-    pub version: Option<Placed<String>>,
+    pub version: Option<Sourced<String>>,
     /// `python-exec`.
-    pub exec: Option<Placed<String>>,
+    pub exec: Option<Sourced<String>>,
     /// `conda-packages`.
-    pub conda_packages: Vec<Placed<String>>,
+    pub conda_packages: Vec<Sourced<String>>,
     /// `conda-channels`.
-    pub conda_channels: Vec<Placed<String>>,
+    pub conda_channels: Vec<Sourced<String>>,
 }
 
 impl Python {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::schema::{Kind, keys};
+use super::schema::{KeyKind, keys};
 use crate::diag::{Code, Diagnostic, Origin, SourceFile};
 use check::Checker;
 
@@ -21,29 +21,29 @@ pub(super) use words::check_word;
 
 /// A value and where it and its key were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct TomlNode {
     /// Where the key stands; for an entry of a list, where the entry stands.
     pub key: Origin,
     /// Where the value stands.
     pub origin: Origin,
     /// The value.
-    pub value: Value,
+    pub value: TomlValue,
 }
 
-impl Node {
+impl TomlNode {
     /// The table that the value is; anything else becomes an empty one.
     pub(super) fn make_table(&mut self) -> &mut Table {
-        if !matches!(self.value, Value::Table(_)) {
-            self.value = Value::Table(Table::new());
+        if !matches!(self.value, TomlValue::Table(_)) {
+            self.value = TomlValue::Table(Table::new());
         }
-        let Value::Table(table) = &mut self.value else { unreachable!("the lines before made it a table") };
+        let TomlValue::Table(table) = &mut self.value else { unreachable!("the lines before made it a table") };
         table
     }
 }
 
 /// What a value can be, once it fits the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum TomlValue {
     /// A string.
     Text(String),
     /// `true` or `false`.
@@ -53,7 +53,7 @@ pub enum Value {
     /// A number with a fraction or an exponent, as typed; it is finite.
     Number(String),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<TomlNode>),
     /// A table.
     Table(Table),
     /// Something that does not fit and was reported.
@@ -61,7 +61,7 @@ pub enum Value {
 }
 
 /// Values by key.
-pub type Table = BTreeMap<String, Node>;
+pub type Table = BTreeMap<String, TomlNode>;
 
 /// Whose `metadata.union` is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub enum Section {
 }
 
 /// Reads a manifest's `union` table. `None` means that there is none; `Err` that the text is no TOML.
-pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnostic>) -> Result<Option<Node>, NotToml> {
+pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnostic>) -> Result<Option<TomlNode>, NotToml> {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     if !errors.is_empty() {
         problems.extend(errors.iter().map(|error| {
@@ -84,8 +84,8 @@ pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnos
         return Err(NotToml);
     }
     Ok(union_table(document.get_ref(), section).map(|(key, value, span)| {
-        let value = Checker { file, problems }.value("union", Kind::Table(&keys::UNION), span.clone(), value);
-        Node { key: place(file, key), origin: place(file, span), value }
+        let value = Checker { file, problems }.value("union", KeyKind::Table(&keys::UNION), span.clone(), value);
+        TomlNode { key: place(file, key), origin: place(file, span), value }
     }))
 }
 

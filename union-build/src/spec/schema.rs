@@ -10,37 +10,37 @@ pub use page::{json_schema, reference_markdown, template};
 
 /// One table of the manifest and the keys it may have.
 #[derive(Debug)]
-pub struct Level {
+pub struct SchemaLevel {
     /// How the table is written: `images.NAME`, `images.NAME.build`; empty for the `union` table itself.
     pub path: &'static str,
     /// What the table declares, in one sentence.
     pub doc: &'static str,
     /// Its keys, in the order of the reference page.
-    pub keys: &'static [Key],
+    pub keys: &'static [SchemaKey],
     /// Words of the Python SDK for which this table has another: `("packages", "pip-packages")`.
     pub aliases: &'static [(&'static str, &'static str)],
     /// Keys of the Python SDK that have no meaning here, with the reason.
     pub refused: &'static [(&'static str, &'static str)],
 }
 
-impl Level {
+impl SchemaLevel {
     /// The key of that name.
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&'static SchemaKey> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
 
 /// One key of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct SchemaKey {
     /// Its name, in kebab-case.
     pub name: &'static str,
     /// What its value may be.
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// Its meaning, in one sentence.
     pub doc: &'static str,
     /// What holds when nobody says anything.
-    pub default: Default,
+    pub default: DefaultValue,
     /// The environment variable that overrides the manifest.
     pub env: Option<&'static str>,
     /// The flag that overrides the environment and the manifest.
@@ -53,7 +53,7 @@ pub struct Key {
 
 /// What holds when nobody says anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum DefaultValue {
     /// Nothing at all.
     None,
     /// This value, as TOML.
@@ -64,7 +64,7 @@ pub enum Default {
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum KeyKind {
     /// A string.
     Text,
     /// One of these words.
@@ -96,20 +96,20 @@ pub enum Kind {
     /// A table of any values.
     Values,
     /// A table with keys of its own.
-    Table(&'static Level),
+    Table(&'static SchemaLevel),
     /// A table of such tables, by names that the user chooses.
-    Tables(&'static Level),
+    Tables(&'static SchemaLevel),
     /// A list of such tables.
-    Entries(&'static Level),
+    Entries(&'static SchemaLevel),
     /// A list of paths or such tables.
-    PathsOrEntries(&'static Level),
+    PathsOrEntries(&'static SchemaLevel),
     /// A list of strings or such tables.
-    NamesOrEntries(&'static Level),
+    NamesOrEntries(&'static SchemaLevel),
     /// One of several kinds that TOML tells apart, and how a message names them together.
-    Either(&'static [Kind], &'static str),
+    Either(&'static [KeyKind], &'static str),
 }
 
-impl Kind {
+impl KeyKind {
     /// The kind as an error message names it: "a string".
     pub const fn words(self) -> &'static str {
         match self {
@@ -137,7 +137,7 @@ impl Kind {
     }
 
     /// The table behind the key, when it has one.
-    pub fn level(self) -> Option<&'static Level> {
+    pub fn level(self) -> Option<&'static SchemaLevel> {
         match self {
             Self::Table(level) | Self::Tables(level) | Self::Entries(level) => Some(level),
             Self::PathsOrEntries(level) | Self::NamesOrEntries(level) => Some(level),
@@ -147,17 +147,17 @@ impl Kind {
     }
 }
 
-impl Key {
-    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, doc, default: Default::None, env: None, flag: None, runs: false, only: None }
+impl SchemaKey {
+    const fn new(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
+        Self { name, kind, doc, default: DefaultValue::None, env: None, flag: None, runs: false, only: None }
     }
 
     const fn default(self, toml: &'static str) -> Self {
-        Self { default: Default::Toml(toml), ..self }
+        Self { default: DefaultValue::Toml(toml), ..self }
     }
 
     const fn computed(self, words: &'static str) -> Self {
-        Self { default: Default::Words(words), ..self }
+        Self { default: DefaultValue::Words(words), ..self }
     }
 
     const fn env(self, variable: &'static str) -> Self {
@@ -178,8 +178,8 @@ impl Key {
 }
 
 /// All tables, each once, the `union` table first.
-pub fn levels() -> Vec<&'static Level> {
-    let mut levels: Vec<&'static Level> = vec![&keys::UNION];
+pub fn levels() -> Vec<&'static SchemaLevel> {
+    let mut levels: Vec<&'static SchemaLevel> = vec![&keys::UNION];
     let mut next = 0;
     while next < levels.len() {
         for level in levels[next].keys.iter().filter_map(|key| key.kind.level()) {
@@ -194,8 +194,8 @@ pub fn levels() -> Vec<&'static Level> {
 
 /// The keys of the `union` table and its `build` table that a variable or a flag can set, with the
 /// path of each.
-pub fn overridable() -> impl Iterator<Item = (&'static [&'static str], &'static Key)> {
-    const TABLES: [(&[&str], &Level); 2] = [(&[], &keys::UNION), (&["build"], &keys::BUILD)];
+pub fn overridable() -> impl Iterator<Item = (&'static [&'static str], &'static SchemaKey)> {
+    const TABLES: [(&[&str], &SchemaLevel); 2] = [(&[], &keys::UNION), (&["build"], &keys::BUILD)];
     let keys = TABLES.into_iter().flat_map(|(path, level)| level.keys.iter().map(move |key| (path, key)));
     keys.filter(|(_, key)| key.env.is_some() || key.flag.is_some())
 }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn every_default_is_valid_toml() {
         for (level, key) in levels().into_iter().flat_map(|level| level.keys.iter().map(move |key| (level, key))) {
-            if let Default::Toml(text) = key.default {
+            if let DefaultValue::Toml(text) = key.default {
                 assert!(toml::de::DeValue::parse(text).is_ok(), "{}.{}: {text}", level.path, key.name);
             }
         }
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_usual_settings_can_be_overridden() {
-        let names = |pick: fn(&Key) -> Option<&'static str>| overridable().filter_map(move |(_, key)| pick(key)).collect::<Vec<_>>();
+        let names = |pick: fn(&SchemaKey) -> Option<&'static str>| overridable().filter_map(move |(_, key)| pick(key)).collect::<Vec<_>>();
         assert_eq!(names(|key| key.env), ["UNION_PROJECT", "UNION_DOMAIN", "UNION_REGISTRY", "UNION_BUILDER", "UNION_REGISTRY_CONFIG"]);
         let flags = ["--project", "--domain", "--registry", "--builder", "--registry-config", "--profile", "--features"];
         assert_eq!(names(|key| key.flag)[..7], flags);

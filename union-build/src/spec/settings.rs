@@ -1,6 +1,6 @@
 //! The resolved configuration, one line per value, for `cargo union config`.
 
-use super::raw::{Table, Value};
+use super::raw::{Table, TomlValue};
 use super::toml_text;
 use crate::diag::Origin;
 
@@ -27,8 +27,8 @@ fn collect(table: &Table, path: &str, settings: &mut Vec<Setting>) {
         let name = toml_text::key(name);
         let key = if path.is_empty() { name } else { format!("{path}.{name}") };
         match &node.value {
-            Value::Table(inner) if !inner.is_empty() => collect(inner, &key, settings),
-            Value::Broken => {}
+            TomlValue::Table(inner) if !inner.is_empty() => collect(inner, &key, settings),
+            TomlValue::Broken => {}
             value => settings.push(Setting { key, value: toml_text::value(value), origin: node.origin.clone() }),
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Placed;
-use super::given::Given;
+use super::Sourced;
+use super::given::InputValue;
 use super::template;
 use super::types::Type;
 use crate::diag::Origin;
@@ -17,38 +17,38 @@ pub struct Task {
     /// Where it stands.
     pub origin: Origin,
     /// What runs it.
-    pub kind: Placed<Kind>,
+    pub kind: Sourced<TaskKind>,
     /// The image spec's name.
-    pub image: Placed<String>,
+    pub image: Sourced<String>,
     /// The binary; `None` for a container task whose image brings its program.
-    pub bin: Option<Placed<String>>,
+    pub bin: Option<Sourced<String>>,
 
     /// Its name at the backend; `None` is what the binary says for `rust`, else [`Task::key`].
-    pub name: Option<Placed<String>>,
+    pub name: Option<Sourced<String>>,
     /// The environment under which the backend lists it.
-    pub environment: Placed<String>,
+    pub environment: Sourced<String>,
     /// What it does, in a line.
-    pub description: Option<Placed<String>>,
+    pub description: Option<Sourced<String>>,
     /// What it does, at length.
-    pub long_description: Option<Placed<String>>,
+    pub long_description: Option<Sourced<String>>,
     /// Address of its source code.
-    pub source_code: Option<Placed<String>>,
+    pub source_code: Option<Sourced<String>>,
     /// Addresses shown beside each run, by name.
-    pub links: BTreeMap<String, Placed<String>>,
+    pub links: BTreeMap<String, Sourced<String>>,
 
     /// Inputs of a container task, in the order of their names.
-    pub inputs: BTreeMap<String, Placed<Type>>,
+    pub inputs: BTreeMap<String, Sourced<Type>>,
     /// Outputs of a container task, in the order of their names.
-    pub outputs: BTreeMap<String, Placed<Type>>,
+    pub outputs: BTreeMap<String, Sourced<Type>>,
     /// The command line of a container task, as typed; [`Task::command_line`] is what runs.
-    pub command: Option<Placed<Vec<String>>>,
+    pub command: Option<Sourced<Vec<String>>>,
     /// How a container task gets and gives its data.
     pub data: Data,
 
     /// What a node must have.
     pub resources: Resources,
     /// Environment variables of the run.
-    pub env: BTreeMap<String, Placed<String>>,
+    pub env: BTreeMap<String, Sourced<String>>,
     /// Secrets of the backend that the program gets.
     pub secrets: Vec<TaskSecret>,
     /// How often a failed run is tried again.
@@ -58,13 +58,13 @@ pub struct Task {
     /// Whether results are kept for equal inputs; `None` when they are not.
     pub cache: Option<Cache>,
     /// Whether it may run on nodes that can be taken away.
-    pub interruptible: Placed<bool>,
+    pub interruptible: Sourced<bool>,
     /// Kubernetes service account.
-    pub service_account: Option<Placed<String>>,
+    pub service_account: Option<Sourced<String>>,
     /// Name of a pod template of the cluster.
-    pub pod_template: Option<Placed<String>>,
+    pub pod_template: Option<Sourced<String>>,
     /// Queue that its runs wait in: a matter of each run, not of the task.
-    pub queue: Option<Placed<String>>,
+    pub queue: Option<Sourced<String>>,
     /// Schedules that start it, by name.
     pub triggers: BTreeMap<String, Trigger>,
 }
@@ -86,13 +86,13 @@ impl Task {
     /// The inputs whose values stand in its command line.
     pub fn inputs_of_command(&self) -> BTreeSet<String> {
         let words = self.command.iter().flat_map(|command| &command.value);
-        words.flat_map(|word| template::pieces(word)).filter_map(template::Piece::into_input).collect()
+        words.flat_map(|word| template::pieces(word)).filter_map(template::TemplatePart::into_input).collect()
     }
 }
 
 /// What runs a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TaskKind {
     /// A binary built with the upstream `flyte` crate.
     Rust,
     /// Any program.
@@ -103,9 +103,9 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
     /// Folder of the inputs.
-    pub input_path: Placed<String>,
+    pub input_path: Sourced<String>,
     /// Folder of the outputs.
-    pub output_path: Placed<String>,
+    pub output_path: Sourced<String>,
     /// How the file is written that lists all inputs.
     pub format: DataFormat,
     /// Where an input that is a file is put.
@@ -144,7 +144,7 @@ pub struct Resources {
     /// Accelerators.
     pub gpu: Option<Gpu>,
     /// Ephemeral disk.
-    pub disk: Option<Placed<String>>,
+    pub disk: Option<Sourced<String>>,
     /// Shared memory.
     pub shm: Option<SharedMemory>,
 }
@@ -153,9 +153,9 @@ pub struct Resources {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amount {
     /// The request.
-    pub request: Placed<String>,
+    pub request: Sourced<String>,
     /// The limit, when it is another.
-    pub limit: Option<Placed<String>>,
+    pub limit: Option<Sourced<String>>,
 }
 
 /// Accelerators.
@@ -166,7 +166,7 @@ pub struct Gpu {
     /// Of which type: `A100`.
     pub device: Option<String>,
     /// Which part of each is enough.
-    pub partition: Option<Placed<String>>,
+    pub partition: Option<Sourced<String>>,
 }
 
 /// Shared memory.
@@ -182,9 +182,9 @@ pub enum SharedMemory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSecret {
     /// Its key.
-    pub key: Placed<String>,
+    pub key: Sourced<String>,
     /// The group that it is in.
-    pub group: Option<Placed<String>>,
+    pub group: Option<Sourced<String>>,
     /// How the program gets it.
     pub mount: Mount,
 }
@@ -277,11 +277,11 @@ pub struct Trigger {
     /// When.
     pub schedule: Schedule,
     /// Values of the task's inputs.
-    pub inputs: BTreeMap<String, Placed<Given>>,
+    pub inputs: BTreeMap<String, Sourced<InputValue>>,
     /// The input that gets the time for which a run was scheduled.
-    pub time_input: Option<Placed<String>>,
+    pub time_input: Option<Sourced<String>>,
     /// What it is for.
-    pub description: Option<Placed<String>>,
+    pub description: Option<Sourced<String>>,
     /// Whether it starts runs as soon as it is registered.
     pub active: bool,
 }

@@ -5,7 +5,7 @@
 
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum TemplatePart {
     /// Text as it is.
     Text(String),
     /// The value of an input.
@@ -16,7 +16,7 @@ pub enum Piece {
     Unknown(String),
 }
 
-impl Piece {
+impl TemplatePart {
     /// The input, when it is one.
     pub fn into_input(self) -> Option<String> {
         match self {
@@ -40,21 +40,21 @@ pub const OF_THE_BACKEND: [&str; 9] = [
 ];
 
 /// The pieces of a word. Braces without a dot behind them are text: other programs have templates too.
-pub fn pieces(word: &str) -> Vec<Piece> {
+pub fn pieces(word: &str) -> Vec<TemplatePart> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = word;
     while let Some((before, name, after)) = next(rest) {
         text.push_str(before);
         if !text.is_empty() {
-            pieces.push(Piece::Text(std::mem::take(&mut text)));
+            pieces.push(TemplatePart::Text(std::mem::take(&mut text)));
         }
         pieces.push(piece(name));
         rest = after;
     }
     text.push_str(rest);
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(TemplatePart::Text(text));
     }
     pieces
 }
@@ -72,14 +72,14 @@ fn next(text: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-fn piece(name: &str) -> Piece {
+fn piece(name: &str) -> TemplatePart {
     let lower = name.to_ascii_lowercase();
     if lower.starts_with("inputs.") {
-        return Piece::Input(name["inputs.".len()..].to_owned());
+        return TemplatePart::Input(name["inputs.".len()..].to_owned());
     }
     match OF_THE_BACKEND.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(known) => Piece::Backend(known),
-        None => Piece::Unknown(name.to_owned()),
+        Some(known) => TemplatePart::Backend(known),
+        None => TemplatePart::Unknown(name.to_owned()),
     }
 }
 
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn a_word_is_text_and_what_is_put_into_it() {
-        let text = |text: &str| Piece::Text(text.to_owned());
-        let input = |name: &str| Piece::Input(name.to_owned());
+        let text = |text: &str| TemplatePart::Text(text.to_owned());
+        let input = |name: &str| TemplatePart::Input(name.to_owned());
         for (word, expected) in [
             ("--x={{.inputs.x}}", vec![text("--x="), input("x")]),
             ("{{ .Inputs.a_b }}{{$inputs.c}}!", vec![input("a_b"), input("c"), text("!")]),
-            ("{{.outputprefix}}", vec![Piece::Backend("outputPrefix")]),
-            ("{{.imputs.x}}", vec![Piece::Unknown("imputs.x".to_owned())]),
+            ("{{.outputprefix}}", vec![TemplatePart::Backend("outputPrefix")]),
+            ("{{.imputs.x}}", vec![TemplatePart::Unknown("imputs.x".to_owned())]),
             ("{{ user }} and {{.inputs.x", vec![text("{{ user }} and {{.inputs.x")]),
             ("{{{.inputs.x}}}", vec![text("{"), input("x"), text("}")]),
             ("", vec![]),

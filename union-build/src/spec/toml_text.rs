@@ -1,6 +1,6 @@
 //! Values and keys as one would type them into a manifest.
 
-use super::raw::{Node, Value};
+use super::raw::{TomlNode, TomlValue};
 
 /// A text as a TOML string.
 pub(super) fn string(text: &str) -> String {
@@ -14,20 +14,20 @@ pub(super) fn key(name: &str) -> String {
 }
 
 /// A value on one line.
-pub(super) fn value(value: &Value) -> String {
-    let list = |nodes: &[Node]| nodes.iter().map(|node| self::value(&node.value)).collect::<Vec<_>>().join(", ");
+pub(super) fn value(value: &TomlValue) -> String {
+    let list = |nodes: &[TomlNode]| nodes.iter().map(|node| self::value(&node.value)).collect::<Vec<_>>().join(", ");
     match value {
-        Value::Text(text) => string(text),
-        Value::Bool(value) => value.to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Number(digits) => digits.clone(),
-        Value::List(nodes) => format!("[{}]", list(nodes)),
-        Value::Table(table) if table.is_empty() => "{}".to_owned(),
-        Value::Table(table) => {
+        TomlValue::Text(text) => string(text),
+        TomlValue::Bool(value) => value.to_string(),
+        TomlValue::Integer(number) => number.to_string(),
+        TomlValue::Number(digits) => digits.clone(),
+        TomlValue::List(nodes) => format!("[{}]", list(nodes)),
+        TomlValue::Table(table) if table.is_empty() => "{}".to_owned(),
+        TomlValue::Table(table) => {
             let pairs: Vec<String> = table.iter().map(|(name, node)| format!("{} = {}", key(name), self::value(&node.value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
-        Value::Broken => "?".to_owned(),
+        TomlValue::Broken => "?".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::given::Given;
+use super::given::InputValue;
 use super::time;
 use crate::diag::nearest;
 
@@ -118,18 +118,18 @@ impl Type {
     }
 
     /// Why a value is not one of this type; `None` when it is.
-    pub fn misfit(&self, given: &Given) -> Option<String> {
+    pub fn misfit(&self, given: &InputValue) -> Option<String> {
         let fits = match (self, given) {
-            (Self::Integer, Given::Integer(_)) | (Self::Float, Given::Float(_) | Given::Integer(_)) => true,
-            (Self::String | Self::File | Self::Directory, Given::Text(_)) | (Self::Boolean, Given::Bool(_)) => true,
-            (Self::Struct, Given::Map(_)) => true,
-            (Self::Datetime, Given::Text(text)) => time::parse_datetime(text).is_some(),
-            (Self::Duration, Given::Text(text)) => time::parse_duration(text).is_some(),
-            (Self::Enum(words), Given::Text(text)) => words.contains(text),
-            (Self::Optional(_), Given::Nothing) => true,
+            (Self::Integer, InputValue::Integer(_)) | (Self::Float, InputValue::Float(_) | InputValue::Integer(_)) => true,
+            (Self::String | Self::File | Self::Directory, InputValue::Text(_)) | (Self::Boolean, InputValue::Bool(_)) => true,
+            (Self::Struct, InputValue::Map(_)) => true,
+            (Self::Datetime, InputValue::Text(text)) => time::parse_datetime(text).is_some(),
+            (Self::Duration, InputValue::Text(text)) => time::parse_duration(text).is_some(),
+            (Self::Enum(words), InputValue::Text(text)) => words.contains(text),
+            (Self::Optional(_), InputValue::Nothing) => true,
             (Self::Optional(inner), _) => return inner.misfit(given),
-            (Self::List(inner), Given::List(values)) => return values.iter().find_map(|value| inner.misfit(value)),
-            (Self::Map(inner), Given::Map(values)) => return values.values().find_map(|value| inner.misfit(value)),
+            (Self::List(inner), InputValue::List(values)) => return values.iter().find_map(|value| inner.misfit(value)),
+            (Self::Map(inner), InputValue::Map(values)) => return values.values().find_map(|value| inner.misfit(value)),
             _ => false,
         };
         (!fits).then(|| format!("{given} is not {}", self.words()))
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_value_fits_its_type_or_says_why_not() {
-        let number = Given::Integer(3);
-        let texts = Given::List(vec![Given::Text("a".to_owned())]);
+        let number = InputValue::Integer(3);
+        let texts = InputValue::List(vec![InputValue::Text("a".to_owned())]);
         for (ty, given, misfit) in [
             ("integer", &number, None),
             ("float", &number, None),
@@ -233,16 +233,16 @@ mod tests {
             ("optional[boolean]", &number, Some("`3` is not true or false")),
             ("list[string]", &texts, None),
             ("list[integer]", &texts, Some("`\"a\"` is not a whole number")),
-            ("optional[integer]", &Given::Nothing, None),
-            ("list[optional[integer]]", &Given::List(vec![number.clone(), Given::Nothing]), None),
-            ("integer", &Given::Nothing, Some("`null` is not a whole number")),
-            ("datetime", &Given::Text("soon".to_owned()), Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`")),
-            ("duration", &Given::Text("90s".to_owned()), None),
+            ("optional[integer]", &InputValue::Nothing, None),
+            ("list[optional[integer]]", &InputValue::List(vec![number.clone(), InputValue::Nothing]), None),
+            ("integer", &InputValue::Nothing, Some("`null` is not a whole number")),
+            ("datetime", &InputValue::Text("soon".to_owned()), Some("`\"soon\"` is not a time such as `2030-01-31T12:00:00Z`")),
+            ("duration", &InputValue::Text("90s".to_owned()), None),
         ] {
             assert_eq!(Type::parse(ty).unwrap().misfit(given).as_deref(), misfit, "{ty}");
         }
         let words = Type::Enum(vec!["fast".to_owned(), "slow".to_owned()]);
-        assert_eq!(words.misfit(&Given::Text("fast".to_owned())), None);
-        assert_eq!(words.misfit(&Given::Text("fats".to_owned())).unwrap(), "`\"fats\"` is not one of `fast`, `slow`");
+        assert_eq!(words.misfit(&InputValue::Text("fast".to_owned())), None);
+        assert_eq!(words.misfit(&InputValue::Text("fats".to_owned())).unwrap(), "`\"fats\"` is not one of `fast`, `slow`");
     }
 }

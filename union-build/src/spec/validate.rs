@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::raw::{Node, Table, Value};
-use super::{Facts, Image, Placed, Spec, Task};
+use super::raw::{Table, TomlNode, TomlValue};
+use super::{Image, PackageInfo, Sourced, Spec, Task};
 use crate::diag::{Code, Diagnostic, Origin};
-use reader::Reader;
+use reader::TableReader;
 
 mod copy;
 mod grammar;
@@ -18,30 +18,30 @@ pub(super) mod remote;
 mod task;
 
 /// Where paths start and what cargo knows of the package.
-pub(super) struct Ground<'a> {
+pub(super) struct ValidationContext<'a> {
     /// What cargo knows.
-    pub facts: &'a Facts,
+    pub facts: &'a PackageInfo,
     /// What relative paths of variables and flags start from.
     pub folder: &'a std::path::Path,
 }
 
 /// Makes valid types of a completed tree. When it reports an error the result must not be used: some
 /// value stands in for each that is broken.
-pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
-    let Value::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
+pub(super) fn validate(tree: &TomlNode, ground: &ValidationContext<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
+    let TomlValue::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
     relations::check(tree, table, ground.facts, problems);
     let mut images: Vec<Image> =
-        tables(table, "images").map(|(name, node, image)| image::read(name, node, Reader::new(image, ground, problems))).collect();
+        tables(table, "images").map(|(name, node, image)| image::read(name, node, TableReader::new(image, ground, problems))).collect();
     inherit::fill_in(&mut images, problems);
     relations::builders(&images, problems);
     let declared = declared(table);
     let tasks: Vec<Task> = tables(table, "tasks")
-        .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, Reader::new(task, ground, problems)))
+        .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, TableReader::new(task, ground, problems)))
         .collect();
     relations::names(&tasks, problems);
     relations::programs(&images, &tasks, ground.facts, problems);
     remote::check(&images, &tasks, problems);
-    let mut reader = Reader::new(table, ground, problems);
+    let mut reader = TableReader::new(table, ground, problems);
     // Images inherit it and check it again, but none may: then it is not to go unseen.
     let _ = reader.text("registry", &grammar::REGISTRY);
     Spec {
@@ -61,18 +61,18 @@ pub(super) fn validate(tree: &Node, ground: &Ground<'_>, problems: &mut Vec<Diag
 }
 
 /// The value, or any in place of one that was reported as broken.
-fn or_any<T: Default>(value: Option<Placed<T>>) -> Placed<T> {
-    value.unwrap_or_else(|| Placed { value: T::default(), origin: Origin::Default })
+fn or_any<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
+    value.unwrap_or_else(|| Sourced { value: T::default(), origin: Origin::Default })
 }
 
 /// The tables of a table of tables, without those that were broken.
-fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a Node, &'a Table)> {
+fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a TomlNode, &'a Table)> {
     let nodes = match table.get(key) {
-        Some(Node { value: Value::Table(nodes), .. }) => Some(nodes),
+        Some(TomlNode { value: TomlValue::Table(nodes), .. }) => Some(nodes),
         _ => None,
     };
     nodes.into_iter().flatten().filter_map(|(name, node)| match &node.value {
-        Value::Table(inner) => Some((name.as_str(), node, inner)),
+        TomlValue::Table(inner) => Some((name.as_str(), node, inner)),
         _ => None,
     })
 }
@@ -80,7 +80,7 @@ fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a
 /// The names of all images, those that were broken too; `None` when nobody can say.
 fn declared(table: &Table) -> Option<BTreeSet<&str>> {
     match &table.get("images")?.value {
-        Value::Table(images) => Some(images.keys().map(String::as_str).collect()),
+        TomlValue::Table(images) => Some(images.keys().map(String::as_str).collect()),
         _ => None,
     }
 }
@@ -88,7 +88,7 @@ fn declared(table: &Table) -> Option<BTreeSet<&str>> {
 /// The name that a table gives as text, with its place.
 fn named<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
     match table.get(key)? {
-        Node { value: Value::Text(text), origin, .. } => Some((text, origin)),
+        TomlNode { value: TomlValue::Text(text), origin, .. } => Some((text, origin)),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 
 /// A part of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum VariablePart<'a> {
     /// Text without a dollar.
     Text(&'a str),
     /// `$$`.
@@ -24,20 +24,20 @@ pub enum Part<'a> {
 ///
 /// # Errors
 /// The rest of the value from a dollar on that is neither a reference nor `$$`.
-pub fn parts(value: &str) -> Result<Vec<Part<'_>>, &str> {
+pub fn parts(value: &str) -> Result<Vec<VariablePart<'_>>, &str> {
     let mut parts = Vec::new();
     let mut rest = value;
     while let Some(dollar) = rest.find('$') {
         let (text, from_dollar) = rest.split_at(dollar);
         if !text.is_empty() {
-            parts.push(Part::Text(text));
+            parts.push(VariablePart::Text(text));
         }
         let (part, after) = reference(from_dollar).ok_or(from_dollar)?;
         parts.push(part);
         rest = after;
     }
     if !rest.is_empty() {
-        parts.push(Part::Text(rest));
+        parts.push(VariablePart::Text(rest));
     }
     Ok(parts)
 }
@@ -45,8 +45,8 @@ pub fn parts(value: &str) -> Result<Vec<Part<'_>>, &str> {
 /// The names of the variables that a value refers to; none when it cannot be read.
 pub fn names(value: &str) -> Vec<&str> {
     let variable = |part| match part {
-        Part::Variable(name) => Some(name),
-        Part::Text(_) | Part::Dollar => None,
+        VariablePart::Variable(name) => Some(name),
+        VariablePart::Text(_) | VariablePart::Dollar => None,
     };
     parts(value).unwrap_or_default().into_iter().filter_map(variable).collect()
 }
@@ -61,9 +61,9 @@ pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<St
     let mut expanded = String::new();
     for part in parts {
         match part {
-            Part::Text(text) => expanded.push_str(text),
-            Part::Dollar => expanded.push('$'),
-            Part::Variable(name) => expanded.push_str(&lookup(name).ok_or_else(|| name.to_owned())?),
+            VariablePart::Text(text) => expanded.push_str(text),
+            VariablePart::Dollar => expanded.push('$'),
+            VariablePart::Variable(name) => expanded.push_str(&lookup(name).ok_or_else(|| name.to_owned())?),
         }
     }
     Ok(expanded)
@@ -81,26 +81,26 @@ pub(super) fn expand_extended(value: &str, extended: impl Fn(&str) -> Option<Str
     parts
         .into_iter()
         .map(|part| match part {
-            Part::Text(text) => text.to_owned(),
-            Part::Dollar => "$$".to_owned(),
-            Part::Variable(name) => extended(name).unwrap_or_else(|| format!("${{{name}}}")),
+            VariablePart::Text(text) => text.to_owned(),
+            VariablePart::Dollar => "$$".to_owned(),
+            VariablePart::Variable(name) => extended(name).unwrap_or_else(|| format!("${{{name}}}")),
         })
         .collect()
 }
 
 /// The reference at the beginning of a text that begins with a dollar, and what follows it.
-fn reference(text: &str) -> Option<(Part<'_>, &str)> {
+fn reference(text: &str) -> Option<(VariablePart<'_>, &str)> {
     let after = text.strip_prefix('$')?;
     if let Some(after) = after.strip_prefix('$') {
-        return Some((Part::Dollar, after));
+        return Some((VariablePart::Dollar, after));
     }
     if let Some(braced) = after.strip_prefix('{') {
         let (name, after) = braced.split_once('}')?;
-        return is_name(name).then_some((Part::Variable(name), after));
+        return is_name(name).then_some((VariablePart::Variable(name), after));
     }
     let end = after.find(|letter: char| !is_letter(letter)).unwrap_or(after.len());
     let (name, after) = after.split_at(end);
-    is_name(name).then_some((Part::Variable(name), after))
+    is_name(name).then_some((VariablePart::Variable(name), after))
 }
 
 fn is_letter(letter: char) -> bool {

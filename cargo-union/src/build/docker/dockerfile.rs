@@ -187,7 +187,7 @@ impl Writer {
         self.instruction(&format!("{line} {}", json(&words)), "RUN", command.trim());
     }
 
-    fn apt(&mut self, packages: &[spec::Placed<String>]) {
+    fn apt(&mut self, packages: &[spec::Sourced<String>]) {
         if packages.is_empty() {
             return;
         }

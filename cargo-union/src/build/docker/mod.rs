@@ -388,8 +388,8 @@ pub(super) fn context_of(spec: &spec::Image, dockerfile: &Path) -> PathBuf {
     spec.builder_options.context.as_ref().map_or_else(own, |context| context.value.clone())
 }
 
-fn placed(value: String) -> spec::Placed<String> {
-    spec::Placed { value, origin: Origin::Default }
+fn placed(value: String) -> spec::Sourced<String> {
+    spec::Sourced { value, origin: Origin::Default }
 }
 
 /// Whether a step does nothing beyond its Dockerfile.

@@ -126,7 +126,7 @@ fn is_uv_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "uv.lock")
 }
 
-fn texts(texts: &[spec::Placed<String>]) -> Vec<&str> {
+fn texts(texts: &[spec::Sourced<String>]) -> Vec<&str> {
     texts.iter().map(|text| text.value.as_str()).collect()
 }
 

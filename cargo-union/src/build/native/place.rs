@@ -157,8 +157,8 @@ mod tests {
         }
 
         fn copy(&mut self, pairs: &[(&str, &str)]) -> Result<Vec<String>> {
-            fn placed<T>(value: T) -> spec::Placed<T> {
-                spec::Placed { value, origin: Origin::Default }
+            fn placed<T>(value: T) -> spec::Sourced<T> {
+                spec::Sourced { value, origin: Origin::Default }
             }
             let from = |name: &str| -> PathBuf { self.folder.path().join(name) };
             let copies = pairs.iter().map(|(name, to)| spec::Copy {

@@ -56,7 +56,7 @@ mod tests {
 
     use proptest::prelude::*;
     use union_build::diag::Origin;
-    use union_build::spec::{Placed, Secret, SecretSource};
+    use union_build::spec::{Secret, SecretSource, Sourced};
 
     use super::*;
     use crate::base::process::{Command, Environment};
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn secrets_are_files_while_the_command_runs_and_gone_after_it() {
         let id = format!("test-{}", std::process::id());
-        let secret = Secret { id: Placed { value: id.clone(), origin: Origin::Default }, source: SecretSource::Backend, required: true };
+        let secret = Secret { id: Sourced { value: id.clone(), origin: Origin::Default }, source: SecretSource::Backend, required: true };
         let command = format!("[ -z \"$UNION_SECRET_0\" ] && cat /run/secrets/{id}\nexit 3");
         let (line, given) = with_secrets(&command, std::slice::from_ref(&secret));
         assert_eq!(given, [BuildSecret { key: id.clone(), variable: "UNION_SECRET_0".to_owned() }]);

@@ -153,6 +153,6 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
     }
 }
 
-fn texts(texts: &[spec::Placed<String>]) -> Vec<String> {
+fn texts(texts: &[spec::Sourced<String>]) -> Vec<String> {
     texts.iter().map(|text| text.value.clone()).collect()
 }

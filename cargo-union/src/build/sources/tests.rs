@@ -41,8 +41,8 @@ impl Tree {
     }
 
     fn copy(&self, from: &str, exclude: &[&str]) -> spec::Copy {
-        fn placed<T>(value: T) -> spec::Placed<T> {
-            spec::Placed { value, origin: Origin::Default }
+        fn placed<T>(value: T) -> spec::Sourced<T> {
+            spec::Sourced { value, origin: Origin::Default }
         }
         let exclude = exclude.iter().map(|pattern| placed((*pattern).to_owned())).collect();
         let to = placed("/x".to_owned());

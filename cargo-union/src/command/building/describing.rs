@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use union_build::diag::Code;
-use union_build::spec::{Kind, Spec};
+use union_build::spec::{Spec, TaskKind};
 
 use super::compiling::Executables;
 use super::ready::PackageContext;
@@ -28,7 +28,7 @@ pub(in crate::command) type TaskInterfaces = BTreeMap<String, String>;
 
 /// The binaries of an image that have to describe themselves.
 pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
-    let tasks = spec.tasks.values().filter(|task| task.kind.value == Kind::Rust && task.image.value == image);
+    let tasks = spec.tasks.values().filter(|task| task.kind.value == TaskKind::Rust && task.image.value == image);
     tasks.filter_map(|task| task.bin.as_ref().map(|bin| bin.value.as_str())).collect()
 }
 

@@ -20,13 +20,13 @@ use crate::command::planning::keys::{EnvironmentPlan, ResolvedImage};
 use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::publish::{Existence, ImageTarget};
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::Workspace;
 
 /// The builder of a package whose steps run in an engine; its logs go below the target folder.
 pub(in crate::command) fn docker_builder(
-    work: &Work,
+    work: &BuildOptions,
     workspace: &Workspace,
     package: &str,
     destinations: &OutputResolver,
@@ -45,7 +45,7 @@ pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
 
 /// The environments of one package.
 pub(in crate::command) struct EnvironmentStore<'a> {
-    work: &'a Work,
+    work: &'a BuildOptions,
     destinations: &'a OutputResolver,
     /// All images of the package: an environment belongs to one of them.
     keyed: &'a [ResolvedImage],
@@ -61,7 +61,7 @@ type PreparedBases = Arc<OnceCell<PlatformBases>>;
 impl<'a> EnvironmentStore<'a> {
     /// Nothing is done yet.
     pub(in crate::command) fn new(
-        work: &'a Work,
+        work: &'a BuildOptions,
         workspace: &'a Workspace,
         package: &str,
         destinations: &'a OutputResolver,

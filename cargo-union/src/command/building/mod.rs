@@ -21,7 +21,7 @@ use super::session::LoadedWorkspace;
 use crate::base::error::Error;
 use crate::build::{BaseImage, MeasuredFiles};
 use crate::image::plan::{ImageAction, PlannedImage};
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::Ui;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
@@ -59,7 +59,7 @@ const ROUNDS: usize = 5;
 /// # Errors
 /// What compiling, packing and publishing end with.
 pub(super) async fn build(
-    work: &Work,
+    work: &BuildOptions,
     session: &LoadedWorkspace,
     snapshot: &Snapshot<'_>,
     planning: BuildPlan,

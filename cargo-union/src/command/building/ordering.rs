@@ -14,8 +14,8 @@ use crate::build::remote::RemoteBuildRequest;
 use crate::command::planning::ImagePlan;
 use crate::command::planning::remote::{self, RemoteImage, RemoteImageService};
 use crate::flyte::console;
-use crate::flyte::images::{self, Build};
-use crate::flyte::runs::{self, End, Phase, Run, State};
+use crate::flyte::images::{self, RemoteBuild};
+use crate::flyte::runs::{self, RunIdent, RunOutcome, RunPhase, RunState};
 use crate::ui::{self, Ui};
 
 /// Has an image made, and waits for it. Whoever drops this before has the builder stopped.
@@ -32,7 +32,7 @@ pub(super) async fn order(
     let log = logs(&package.session.workspace, &package.declared.package.name).join(format!("{name}.log"));
     let watch = RemoteBuildProgress { image: name, backend, ui: package.ui, log: Log::begin(log)? };
     let target = image.keyed.reference().map_or_else(|| remote::name(&image.keyed), |reference| reference.to_string());
-    let build = Build {
+    let build = RemoteBuild {
         client: &backend.client,
         scope: &backend.scope,
         task: backend.task().await?,
@@ -64,17 +64,17 @@ struct RemoteBuildProgress<'a> {
 }
 
 impl RemoteBuildProgress<'_> {
-    fn page(&self, run: &Run) -> String {
+    fn page(&self, run: &RunIdent) -> String {
         console::run(&self.backend.client.endpoint(), &run.scope, &run.name)
     }
 
-    fn failed(&self, run: &Run, end: End) -> Error {
+    fn failed(&self, run: &RunIdent, end: RunOutcome) -> Error {
         let how = match end {
-            End::Succeeded => "ended well".to_owned(),
-            End::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
-            End::TimedOut(_) => "took longer than it may".to_owned(),
-            End::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
-            End::Aborted(reason) => format!("was aborted: {reason}"),
+            RunOutcome::Succeeded => "ended well".to_owned(),
+            RunOutcome::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
+            RunOutcome::TimedOut(_) => "took longer than it may".to_owned(),
+            RunOutcome::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
+            RunOutcome::Aborted(reason) => format!("was aborted: {reason}"),
         };
         let last = self.log.last();
         let said = if last.is_empty() { String::new() } else { format!("; its last lines:\n{}", last.join("\n")) };
@@ -84,17 +84,17 @@ impl RemoteBuildProgress<'_> {
     }
 }
 
-impl runs::Listener for RemoteBuildProgress<'_> {
-    fn is(&self, state: State) {
+impl runs::RunListener for RemoteBuildProgress<'_> {
+    fn is(&self, state: RunState) {
         let phase = match state.phase {
-            Phase::Unknown => return,
-            Phase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
+            RunPhase::Unknown => return,
+            RunPhase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
             phase => phase.to_string(),
         };
         self.ui.detail("Building", format!("{}: {phase}", self.image));
     }
 
-    fn wrote(&self, line: &runs::Line) {
+    fn wrote(&self, line: &runs::TaskLogLine) {
         self.log.line(&line.text);
         if self.ui.talk().verbosity > 1 {
             self.ui.status("", format!("{}: {}", self.image, line.text));
@@ -110,12 +110,12 @@ impl runs::Listener for RemoteBuildProgress<'_> {
     }
 }
 
-impl images::Listener for RemoteBuildProgress<'_> {
-    fn started(&self, run: &Run) {
+impl images::RemoteBuildListener for RemoteBuildProgress<'_> {
+    fn started(&self, run: &RunIdent) {
         self.ui.status("Building", format!("{}: {}", self.image, self.page(run)));
     }
 
-    fn stops(&self, run: &Run) {
+    fn stops(&self, run: &RunIdent) {
         self.ui.status("Aborting", format!("{}, which builds {}", run.name, self.image));
     }
 }

@@ -20,7 +20,7 @@ use crate::command::planning::{self, ImagePlan, PackagePlan};
 use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::Ui;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock};
 
@@ -29,7 +29,7 @@ pub(super) type KnownInterfaces = BTreeMap<String, TaskInterfaces>;
 
 /// One package and all that its build needs.
 pub(in crate::command) struct PackageContext<'a> {
-    pub(super) work: &'a Work,
+    pub(super) work: &'a BuildOptions,
     pub(super) session: &'a LoadedWorkspace,
     pub(super) snapshot: &'a Snapshot<'a>,
     pub(super) declared: &'a UnionPackage,

@@ -10,7 +10,7 @@ use crate::image::BaseSource;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.
@@ -26,7 +26,7 @@ pub(in crate::command) enum LockMode {
 
 impl LockMode {
     /// What the flags of a command allow.
-    pub(in crate::command) fn of(work: &Work) -> Self {
+    pub(in crate::command) fn of(work: &BuildOptions) -> Self {
         if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
     }
 }

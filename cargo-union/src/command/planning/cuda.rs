@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Origin};
-use union_build::spec::{Base, Image, Placed, Spec};
+use union_build::spec::{Base, Image, Sourced, Spec};
 
 use super::bases::{self, LockMode};
 use crate::build::Lookup;
@@ -46,7 +46,7 @@ pub(super) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry
     if problems.is_empty() { Ok(()) } else { Err(ManifestProblems(problems).into()) }
 }
 
-async fn config(image: &Image, base: &Placed<String>, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<BaseConfig> {
+async fn config(image: &Image, base: &Sourced<String>, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<BaseConfig> {
     let platforms = super::keys::platforms(image)?;
     let locked = bases::locked(&base.value, &platforms[..1], lock, registry, policy).await?;
     let at = locked.into_iter().find_map(|(_, base)| base).expect("a reference has a digest for each platform");
@@ -55,7 +55,7 @@ async fn config(image: &Image, base: &Placed<String>, lock: &mut UnionLock, regi
     Ok(lookup.config(&found.image).await?)
 }
 
-fn misfit(wanted: &Placed<String>, variable: &str, base: &Placed<String>, config: &BaseConfig) -> Option<Diagnostic> {
+fn misfit(wanted: &Sourced<String>, variable: &str, base: &Sourced<String>, config: &BaseConfig) -> Option<Diagnostic> {
     let has = config.variable(variable);
     if has.is_some_and(|has| is_version(has, &wanted.value)) {
         return None;
@@ -74,7 +74,7 @@ fn is_version(version: &str, wanted: &str) -> bool {
     version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '+']))
 }
 
-async fn propose(image: &Image, first: &Placed<String>, registry: &Registry) -> Result<Diagnostic> {
+async fn propose(image: &Image, first: &Sourced<String>, registry: &Registry) -> Result<Diagnostic> {
     let reference: BaseRef = "nvidia/cuda".parse().expect("the name is a reference");
     let Repository { registry: host, path } = &reference.repository;
     let tags = registry.tags(&reference.repository).await?;

@@ -21,7 +21,7 @@ use crate::publish::daemon::Daemon;
 use crate::publish::layout::{Layout, TagPolicy};
 use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
-use crate::settings::{Output, Work};
+use crate::settings::{BuildOptions, Output};
 use crate::ui::Ui;
 
 /// Where one image goes.
@@ -67,7 +67,7 @@ impl OutputResolver {
     ///
     /// # Errors
     /// `BackendMissing` and `ProjectMissing` where the backend makes images.
-    pub(in crate::command) fn new(work: &Work, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
+    pub(in crate::command) fn new(work: &BuildOptions, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
         let workspace = &session.workspace;
         let registry = session.clients.of(&work.scope, &declared.spec, work.jobs, ui);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
@@ -89,7 +89,7 @@ impl OutputResolver {
     ///
     /// # Errors
     /// `UsageInvalid`.
-    pub(in crate::command) fn check(&self, chosen: &[&ResolvedImage], work: &Work) -> Result<()> {
+    pub(in crate::command) fn check(&self, chosen: &[&ResolvedImage], work: &BuildOptions) -> Result<()> {
         let remote = chosen.iter().find(|keyed| keyed.is_remote());
         if let (Some(keyed), false) = (remote, self.output == Output::Default) {
             let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", keyed.name);

@@ -28,7 +28,7 @@ use crate::image::digest::Digest;
 use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
 use crate::publish::{Existence, ImageTarget};
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::{Snapshot, UnionLock};
 use bases::LockMode;
@@ -90,7 +90,7 @@ impl BuildPlan {
     ///
     /// # Errors
     /// Problems of manifests; what a registry says; `UnionLockStale`.
-    pub(super) async fn compute(work: &Work, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+    pub(super) async fn compute(work: &BuildOptions, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let mut keyed = Vec::new();
@@ -113,7 +113,7 @@ impl BuildPlan {
 /// # Errors
 /// Problems of manifests; what a registry says; `UnionLockStale`.
 pub(super) async fn plan(
-    work: &Work,
+    work: &BuildOptions,
     session: &LoadedWorkspace,
     declared: &UnionPackage,
     snapshot: &Snapshot<'_>,
@@ -132,7 +132,7 @@ struct ResolvedPackage<'a> {
 
 impl<'a> ResolvedPackage<'a> {
     async fn find(
-        work: &Work,
+        work: &BuildOptions,
         session: &LoadedWorkspace,
         declared: &'a UnionPackage,
         snapshot: &Snapshot<'_>,
@@ -154,7 +154,7 @@ impl<'a> ResolvedPackage<'a> {
         Ok(Self { declared, keyed, destinations })
     }
 
-    async fn look(self, work: &Work, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
+    async fn look(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
         let Self { declared, keyed, destinations } = self;
         let workspace = &session.workspace;
         let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
@@ -175,7 +175,7 @@ async fn image(
     destinations: &OutputResolver,
     environments: &EnvironmentStore<'_>,
     record: Option<&BuildRecord>,
-    work: &Work,
+    work: &BuildOptions,
 ) -> Result<ImagePlan> {
     let destination = destinations.of(keyed);
     // A record speaks of this place only when it names it.
@@ -235,7 +235,7 @@ enum RemoteState {
     Remote(RemoteImage),
 }
 
-async fn look(destination: &PublishTarget, target: &ImageTarget, keyed: &ResolvedImage, work: &Work) -> Result<RemoteState> {
+async fn look(destination: &PublishTarget, target: &ImageTarget, keyed: &ResolvedImage, work: &BuildOptions) -> Result<RemoteState> {
     match &destination.way {
         ImageRoute::Published(publisher) => match publisher.existence(target).await {
             // Something else under this tag is what `--rebuild` is for.

@@ -9,11 +9,11 @@ use super::keys::ResolvedImage;
 use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::command::{backend, registering};
 use crate::flyte::client::Client;
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::images::{self, BuildTask};
 use crate::image::reference::{BaseRef, PinnedRef};
 use crate::publish::registry::Registry;
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::Ui;
 
 /// The backend, as the place of a package's images.
@@ -21,7 +21,7 @@ pub(in crate::command) struct RemoteImageService {
     /// Who is asked.
     pub(in crate::command) client: Client,
     /// In whose name.
-    pub(in crate::command) scope: Scope,
+    pub(in crate::command) scope: ProjectDomain,
     registry: Arc<Registry>,
     task: OnceCell<BuildTask>,
 }
@@ -41,7 +41,7 @@ impl RemoteImageService {
     /// # Errors
     /// `BackendMissing`, `ProjectMissing`.
     pub(in crate::command) fn new(
-        work: &Work,
+        work: &BuildOptions,
         session: &LoadedWorkspace,
         declared: &UnionPackage,
         registry: Arc<Registry>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use union_build::diag::{Code, Origin};
-use union_build::spec::{Kind, Task};
+use union_build::spec::{Task, TaskKind};
 
 use super::building::PackageOutcome;
 use super::planning::keys::ResolvedImage;
@@ -15,10 +15,10 @@ use crate::base::error::Error;
 use crate::build::EffectiveConfig;
 use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
-use crate::flyte::config::Config;
-use crate::flyte::convert::{Scope, Subject, misfits};
+use crate::flyte::config::FlyteConfig;
+use crate::flyte::convert::{ProjectDomain, TaskSource, misfits};
 use crate::flyte::interface::{Description, Interface};
-use crate::flyte::version::Version;
+use crate::flyte::version::TaskVersionHash;
 use crate::ui;
 
 /// A task that can be registered.
@@ -26,9 +26,9 @@ pub(super) struct TaskRegistration<'a> {
     /// Its package.
     pub(super) package: &'a str,
     /// Project, domain and tenant.
-    pub(super) scope: Scope,
+    pub(super) scope: ProjectDomain,
     /// The version of its package's tasks.
-    pub(super) version: Version,
+    pub(super) version: TaskVersionHash,
     /// What it is registered from.
     pub(super) parts: OwnedTaskSource<'a>,
 }
@@ -71,8 +71,8 @@ impl<'a> OwnedTaskSource<'a> {
     }
 
     /// As the backend's messages are made from it.
-    pub(super) fn subject(&self) -> Subject<'_> {
-        Subject {
+    pub(super) fn subject(&self) -> TaskSource<'_> {
+        TaskSource {
             task: self.task,
             name: &self.name,
             interface: &self.interface,
@@ -89,7 +89,7 @@ impl<'a> OwnedTaskSource<'a> {
 ///
 /// # Errors
 /// `ProjectMissing`.
-pub(super) fn scope(declared: &UnionPackage, config: &Config) -> Result<Scope> {
+pub(super) fn scope(declared: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain> {
     let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
     let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
         .into_iter()
@@ -100,7 +100,7 @@ pub(super) fn scope(declared: &UnionPackage, config: &Config) -> Result<Scope> {
         let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
         return Err(Error::new(Code::ProjectMissing, what).into());
     };
-    Ok(Scope { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
+    Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
 }
 
 /// Requires a registry for every image that a chosen task runs in.
@@ -135,7 +135,7 @@ pub(super) struct TaskIdent<'a> {
     /// What its manifest declares.
     pub(super) task: &'a Task,
     /// Where it is registered.
-    pub(super) scope: &'a Scope,
+    pub(super) scope: &'a ProjectDomain,
     /// Its name there.
     pub(super) name: &'a str,
 }
@@ -152,7 +152,7 @@ impl std::fmt::Display for TaskIdent<'_> {
 /// # Errors
 /// `TasksCollide`.
 pub(super) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>>) -> Result<()> {
-    let mut known: BTreeMap<(&Scope, &str), TaskIdent<'_>> = BTreeMap::new();
+    let mut known: BTreeMap<(&ProjectDomain, &str), TaskIdent<'_>> = BTreeMap::new();
     for task in tasks {
         if let Some(first) = known.insert((task.scope, task.name), task) {
             let what = format!("two tasks would be `{}` in {}/{}", task.name, task.scope.project, task.scope.domain);
@@ -166,8 +166,8 @@ pub(super) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>
 pub(super) fn declared_name(task: &Task) -> Option<&str> {
     match (&task.name, task.kind.value) {
         (Some(name), _) => Some(&name.value),
-        (None, Kind::Container) => Some(&task.key),
-        (None, Kind::Rust) => None,
+        (None, TaskKind::Container) => Some(&task.key),
+        (None, TaskKind::Rust) => None,
     }
 }
 
@@ -183,8 +183,8 @@ pub(super) fn tasks<'a>(declared: &'a UnionPackage, chosen: &'a [String]) -> imp
 pub(super) fn registrables<'a>(
     declared: &'a UnionPackage,
     built: &PackageOutcome,
-    scope: &Scope,
-    version: Option<&Version>,
+    scope: &ProjectDomain,
+    version: Option<&TaskVersionHash>,
     chosen: &'a [String],
 ) -> Result<Vec<TaskRegistration<'a>>> {
     let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.keyed));
@@ -195,16 +195,16 @@ fn registrable<'a>(
     declared: &'a UnionPackage,
     built: &PackageOutcome,
     task: &'a Task,
-    scope: &Scope,
-    version: &Version,
+    scope: &ProjectDomain,
+    version: &TaskVersionHash,
 ) -> Result<TaskRegistration<'a>> {
     let keyed = keyed(&built.plan.keyed, task);
     let made = built.images.iter().find(|made| made.planned.image == keyed.name).expect("the images of chosen tasks are chosen");
     let description = task.bin.as_ref().and_then(|bin| made.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
     let (told, interface) = match (task.kind.value, description.transpose()?) {
-        (Kind::Container, _) => (None, Interface::of_manifest(task)),
-        (Kind::Rust, Some(description)) => (Some(description.task), description.interface),
-        (Kind::Rust, None) => return Err(unknown(task, &keyed.name).into()),
+        (TaskKind::Container, _) => (None, Interface::of_manifest(task)),
+        (TaskKind::Rust, Some(description)) => (Some(description.task), description.interface),
+        (TaskKind::Rust, None) => return Err(unknown(task, &keyed.name).into()),
     };
     let misfits = misfits(task, &interface);
     if !misfits.is_empty() {
@@ -230,7 +230,7 @@ fn unknown(task: &Task, image: &str) -> Error {
 
 /// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
 /// it: the image's tag stands for its binaries.
-fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> Version {
+fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> TaskVersionHash {
     let parts = |task| {
         let keyed = keyed(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
@@ -238,7 +238,7 @@ fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> Version {
         OwnedTaskSource::of(task, name, Interface::of_manifest(task), image, keyed)
     };
     let parts: Vec<OwnedTaskSource<'_>> = declared.spec.tasks.values().map(parts).collect();
-    Version::of(parts.iter().map(OwnedTaskSource::subject))
+    TaskVersionHash::of(parts.iter().map(OwnedTaskSource::subject))
 }
 
 fn keyed<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {

@@ -11,7 +11,7 @@ use union_build::spec::Spec;
 use crate::base::error::Error;
 use crate::command::planning::clients;
 use crate::image::reference::PinnedRef;
-use crate::settings::Register;
+use crate::settings::RegisterOptions;
 use crate::ui::{self, Ui};
 
 const NEEDS: &str = "Make the repository public, or give the cluster a pull secret: `kubectl create secret docker-registry`, \
@@ -21,7 +21,7 @@ const NEEDS: &str = "Make the repository public, or give the cluster a pull secr
 ///
 /// # Errors
 /// `ImagePrivate` with `--require-public`; then also when a registry cannot say.
-pub(in crate::command) async fn check(register: &Register, spec: &Spec, images: BTreeSet<PinnedRef>, ui: &Ui) -> Result<()> {
+pub(in crate::command) async fn check(register: &RegisterOptions, spec: &Spec, images: BTreeSet<PinnedRef>, ui: &Ui) -> Result<()> {
     if images.is_empty() {
         return Ok(());
     }

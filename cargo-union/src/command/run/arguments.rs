@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::IntErrorKind;
 
 use union_build::diag::nearest;
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 
 use super::file::of_json;
@@ -14,7 +14,7 @@ use crate::ui;
 #[derive(Debug, Default)]
 pub(super) struct ParsedArgs {
     /// Values by the names of inputs.
-    pub(super) given: BTreeMap<String, Given>,
+    pub(super) given: BTreeMap<String, InputValue>,
     /// What cannot be understood.
     pub(super) problems: Vec<String>,
     /// Inputs that were named, and whose values cannot be understood.
@@ -72,34 +72,34 @@ fn unknown(name: &str, types: &BTreeMap<String, Type>) -> String {
     format!("`--{name}` is no input{meant}")
 }
 
-fn value(ty: &Type, texts: &[String]) -> Result<Given, String> {
+fn value(ty: &Type, texts: &[String]) -> Result<InputValue, String> {
     match (ty, texts) {
         (Type::Optional(inner), _) => value(inner, texts),
         // A list may be written as JSON, or value by value.
         (Type::List(_), [json]) if json.trim_start().starts_with('[') => of_text(ty, json),
-        (Type::List(inner), _) => Ok(Given::List(texts.iter().map(|text| of_text(inner, text)).collect::<Result<_, _>>()?)),
+        (Type::List(inner), _) => Ok(InputValue::List(texts.iter().map(|text| of_text(inner, text)).collect::<Result<_, _>>()?)),
         (_, [text]) => of_text(ty, text),
         (_, several) => Err(format!("it is given {} times, and is no list", several.len())),
     }
 }
 
-fn of_text(ty: &Type, text: &str) -> Result<Given, String> {
+fn of_text(ty: &Type, text: &str) -> Result<InputValue, String> {
     Ok(match ty {
         Type::Optional(inner) => of_text(inner, text)?,
-        Type::Integer => Given::Integer(text.parse().map_err(|cause: std::num::ParseIntError| match cause.kind() {
+        Type::Integer => InputValue::Integer(text.parse().map_err(|cause: std::num::ParseIntError| match cause.kind() {
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => format!("`{text}` does not fit into 64 bits"),
             _ => format!("`{text}` is not a whole number"),
         })?),
         Type::Float => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Given::Float(number),
+            Ok(number) if number.is_finite() => InputValue::Float(number),
             _ => return Err(format!("`{text}` is not a number")),
         },
         Type::Boolean => match text {
-            "true" => Given::Bool(true),
-            "false" => Given::Bool(false),
+            "true" => InputValue::Bool(true),
+            "false" => InputValue::Bool(false),
             _ => return Err(format!("`{text}` is neither `true` nor `false`")),
         },
-        Type::String | Type::Datetime | Type::Duration | Type::File | Type::Directory | Type::Enum(_) => Given::Text(text.to_owned()),
+        Type::String | Type::Datetime | Type::Duration | Type::File | Type::Directory | Type::Enum(_) => InputValue::Text(text.to_owned()),
         Type::Struct | Type::List(_) | Type::Map(_) => {
             of_json(serde_json::from_str(text).map_err(|cause| format!("`{text}` is not JSON: {cause}"))?)?
         }
@@ -199,33 +199,33 @@ mod tests {
         read(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &types())
     }
 
-    fn one(name: &str, typed: &[&str]) -> Given {
+    fn one(name: &str, typed: &[&str]) -> InputValue {
         let mut read = words(typed);
         assert_eq!(read.problems, [""; 0], "{typed:?}");
         read.given.remove(name).unwrap()
     }
 
-    fn text(text: &str) -> Given {
-        Given::Text(text.to_owned())
+    fn text(text: &str) -> InputValue {
+        InputValue::Text(text.to_owned())
     }
 
     #[test]
     fn words_are_understood_by_the_type_of_their_input() {
-        assert_eq!(one("x", &["--x", "-5"]), Given::Integer(-5));
-        assert_eq!(one("rate", &["--rate=1e3"]), Given::Float(1000.0));
+        assert_eq!(one("x", &["--x", "-5"]), InputValue::Integer(-5));
+        assert_eq!(one("rate", &["--rate=1e3"]), InputValue::Float(1000.0));
         assert_eq!(one("label", &["--label", "a=b c"]), text("a=b c"));
         assert_eq!(one("label", &["--label=--x"]), text("--x"));
         assert_eq!(one("label", &["--label="]), text(""));
-        assert_eq!(one("ok", &["--ok", "--x", "1"]), Given::Bool(true));
-        assert_eq!(one("ok", &["--ok", "false"]), Given::Bool(false));
-        assert_eq!(one("verbose", &["--verbose"]), Given::Bool(true));
-        assert_eq!(one("learning_rate", &["--learning-rate", "0.1"]), Given::Float(0.1));
-        assert_eq!(one("names", &["--names", "a", "--x", "1", "--names", "b"]), Given::List(vec![text("a"), text("b")]));
-        assert_eq!(one("names", &["--names", r#"["a"]"#]), Given::List(vec![text("a")]));
-        assert_eq!(one("names", &["--names", "[]"]), Given::List(vec![]));
-        let row = || Given::List(vec![Given::Integer(1), Given::Integer(2)]);
-        assert_eq!(one("grid", &["--grid", "[[1,2],[1,2]]"]), Given::List(vec![row(), row()]));
-        assert_eq!(one("fields", &["--fields", r#"{"a": null}"#]), Given::Map([("a".to_owned(), Given::Nothing)].into()));
+        assert_eq!(one("ok", &["--ok", "--x", "1"]), InputValue::Bool(true));
+        assert_eq!(one("ok", &["--ok", "false"]), InputValue::Bool(false));
+        assert_eq!(one("verbose", &["--verbose"]), InputValue::Bool(true));
+        assert_eq!(one("learning_rate", &["--learning-rate", "0.1"]), InputValue::Float(0.1));
+        assert_eq!(one("names", &["--names", "a", "--x", "1", "--names", "b"]), InputValue::List(vec![text("a"), text("b")]));
+        assert_eq!(one("names", &["--names", r#"["a"]"#]), InputValue::List(vec![text("a")]));
+        assert_eq!(one("names", &["--names", "[]"]), InputValue::List(vec![]));
+        let row = || InputValue::List(vec![InputValue::Integer(1), InputValue::Integer(2)]);
+        assert_eq!(one("grid", &["--grid", "[[1,2],[1,2]]"]), InputValue::List(vec![row(), row()]));
+        assert_eq!(one("fields", &["--fields", r#"{"a": null}"#]), InputValue::Map([("a".to_owned(), InputValue::Nothing)].into()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::{Code, nearest};
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 
 use super::{arguments, file};
@@ -27,7 +27,7 @@ pub(super) struct InputArgs<'a> {
 
 /// A value, and what a message says before and after what is wrong with it.
 struct LocatedValue {
-    given: Given,
+    given: InputValue,
     before: String,
     after: String,
 }
@@ -38,7 +38,7 @@ impl InputArgs<'_> {
     ///
     /// # Errors
     /// `InputsInvalid`, with everything that is wrong.
-    pub(super) fn read<T>(&self, folder: &Path, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
+    pub(super) fn read<T>(&self, folder: &Path, take: impl Fn(&Type, &InputValue) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
         let mut problems = Vec::new();
         let from_file = self.of_file(folder, &mut problems);
         let has_all = from_file.is_ok();
@@ -55,7 +55,7 @@ impl InputArgs<'_> {
         }
         let mut taken = BTreeMap::new();
         for (name, ty) in self.types {
-            let absent = LocatedValue { given: Given::Nothing, before: format!("`{name}`"), after: String::new() };
+            let absent = LocatedValue { given: InputValue::Nothing, before: format!("`{name}`"), after: String::new() };
             let placed = match (placed.remove(name), ty) {
                 (Some(placed), _) => placed,
                 (None, Type::Optional(_)) => absent,
@@ -106,15 +106,17 @@ impl InputArgs<'_> {
 }
 
 /// A value whose relative paths start from a folder; addresses stay.
-fn absolute(ty: &Type, given: Given, folder: &Path) -> Given {
+fn absolute(ty: &Type, given: InputValue, folder: &Path) -> InputValue {
     match (ty, given) {
-        (Type::File | Type::Directory, Given::Text(path)) if !path.contains("://") => {
-            Given::Text(fs::absolute(folder, Path::new(&path)).to_string_lossy().into_owned())
+        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => {
+            InputValue::Text(fs::absolute(folder, Path::new(&path)).to_string_lossy().into_owned())
         }
         (Type::Optional(inner), given) => absolute(inner, given, folder),
-        (Type::List(inner), Given::List(values)) => Given::List(values.into_iter().map(|value| absolute(inner, value, folder)).collect()),
-        (Type::Map(inner), Given::Map(values)) => {
-            Given::Map(values.into_iter().map(|(name, value)| (name, absolute(inner, value, folder))).collect())
+        (Type::List(inner), InputValue::List(values)) => {
+            InputValue::List(values.into_iter().map(|value| absolute(inner, value, folder)).collect())
+        }
+        (Type::Map(inner), InputValue::Map(values)) => {
+            InputValue::Map(values.into_iter().map(|(name, value)| (name, absolute(inner, value, folder))).collect())
         }
         (_, given) => given,
     }
@@ -129,9 +131,9 @@ mod tests {
         types.iter().map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap())).collect()
     }
 
-    fn read(types: &BTreeMap<String, Type>, words: &[&str], file: Option<&Path>) -> Result<BTreeMap<String, Given>> {
+    fn read(types: &BTreeMap<String, Type>, words: &[&str], file: Option<&Path>) -> Result<BTreeMap<String, InputValue>> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let take = |ty: &Type, given: &Given| ty.misfit(given).map_or_else(|| Ok(given.clone()), Err);
+        let take = |ty: &Type, given: &InputValue| ty.misfit(given).map_or_else(|| Ok(given.clone()), Err);
         InputArgs { task: "train", types, words: &words, file }.read(Path::new("/here"), take)
     }
 
@@ -142,10 +144,10 @@ mod tests {
         std::fs::write(&file, "x = 1\nlabel = 'file'\ndata = ['a.csv', 's3://b']\n").unwrap();
         let types = types(&[("x", "integer"), ("label", "string"), ("data", "list[file]"), ("seed", "optional[integer]"), ("out", "file")]);
         let taken = read(&types, &["--x", "2", "--out", "sub/../o.bin"], Some(&file)).unwrap();
-        let text = |text: &str| Given::Text(text.to_owned());
-        assert_eq!((&taken["x"], &taken["label"], &taken["seed"]), (&Given::Integer(2), &text("file"), &Given::Nothing));
+        let text = |text: &str| InputValue::Text(text.to_owned());
+        assert_eq!((&taken["x"], &taken["label"], &taken["seed"]), (&InputValue::Integer(2), &text("file"), &InputValue::Nothing));
         let csv = folder.path().join("a.csv").display().to_string();
-        assert_eq!(taken["data"], Given::List(vec![text(&csv), text("s3://b")]));
+        assert_eq!(taken["data"], InputValue::List(vec![text(&csv), text("s3://b")]));
         assert_eq!(taken["out"], text("/here/o.bin"));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 
 /// The largest file that is read: a backend takes no larger message.
 const LARGEST: u64 = 64 << 20;
@@ -12,7 +12,7 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// # Errors
 /// Why it has none.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Given>, String> {
+pub(super) fn read(path: &Path) -> Result<BTreeMap<String, InputValue>, String> {
     let shown = path.display();
     let kind = path.extension().and_then(std::ffi::OsStr::to_str);
     if !matches!(kind, Some("json" | "toml")) {
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Given>, String> {
         }
     };
     match table.map_err(|why| format!("`{shown}` has a value that cannot be taken: {why}"))? {
-        Given::Map(values) => Ok(values),
+        InputValue::Map(values) => Ok(values),
         other => Err(format!("`{shown}` holds {other}, not a JSON object with the inputs by name")),
     }
 }
@@ -39,34 +39,34 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Given>, String> {
 ///
 /// # Errors
 /// For a number that has no place in 64 bits.
-pub(super) fn of_json(value: serde_json::Value) -> Result<Given, String> {
+pub(super) fn of_json(value: serde_json::Value) -> Result<InputValue, String> {
     Ok(match value {
-        serde_json::Value::Null => Given::Nothing,
-        serde_json::Value::Bool(value) => Given::Bool(value),
-        serde_json::Value::String(text) => Given::Text(text),
-        serde_json::Value::Array(values) => Given::List(values.into_iter().map(of_json).collect::<Result<_, _>>()?),
+        serde_json::Value::Null => InputValue::Nothing,
+        serde_json::Value::Bool(value) => InputValue::Bool(value),
+        serde_json::Value::String(text) => InputValue::Text(text),
+        serde_json::Value::Array(values) => InputValue::List(values.into_iter().map(of_json).collect::<Result<_, _>>()?),
         serde_json::Value::Object(values) => {
-            Given::Map(values.into_iter().map(|(name, value)| Ok((name, of_json(value)?))).collect::<Result<_, String>>()?)
+            InputValue::Map(values.into_iter().map(|(name, value)| Ok((name, of_json(value)?))).collect::<Result<_, String>>()?)
         }
         serde_json::Value::Number(number) => match (number.as_i64(), number.is_u64(), number.as_f64()) {
-            (Some(number), _, _) => Given::Integer(number),
-            (None, false, Some(number)) => Given::Float(number),
+            (Some(number), _, _) => InputValue::Integer(number),
+            (None, false, Some(number)) => InputValue::Float(number),
             _ => return Err(format!("`{number}` does not fit into 64 bits")),
         },
     })
 }
 
-fn of_toml(value: toml::Value) -> Result<Given, String> {
+fn of_toml(value: toml::Value) -> Result<InputValue, String> {
     Ok(match value {
-        toml::Value::Boolean(value) => Given::Bool(value),
-        toml::Value::Integer(number) => Given::Integer(number),
-        toml::Value::String(text) => Given::Text(text),
-        toml::Value::Datetime(time) => Given::Text(time.to_string()),
-        toml::Value::Float(number) if number.is_finite() => Given::Float(number),
+        toml::Value::Boolean(value) => InputValue::Bool(value),
+        toml::Value::Integer(number) => InputValue::Integer(number),
+        toml::Value::String(text) => InputValue::Text(text),
+        toml::Value::Datetime(time) => InputValue::Text(time.to_string()),
+        toml::Value::Float(number) if number.is_finite() => InputValue::Float(number),
         toml::Value::Float(number) => return Err(format!("`{number}` is not a finite number")),
-        toml::Value::Array(values) => Given::List(values.into_iter().map(of_toml).collect::<Result<_, _>>()?),
+        toml::Value::Array(values) => InputValue::List(values.into_iter().map(of_toml).collect::<Result<_, _>>()?),
         toml::Value::Table(values) => {
-            Given::Map(values.into_iter().map(|(name, value)| Ok((name, of_toml(value)?))).collect::<Result<_, String>>()?)
+            InputValue::Map(values.into_iter().map(|(name, value)| Ok((name, of_toml(value)?))).collect::<Result<_, String>>()?)
         }
     })
 }
@@ -76,7 +76,7 @@ fn of_toml(value: toml::Value) -> Result<Given, String> {
 mod tests {
     use super::*;
 
-    fn read_as(name: &str, text: &str) -> Result<BTreeMap<String, Given>, String> {
+    fn read_as(name: &str, text: &str) -> Result<BTreeMap<String, InputValue>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -88,7 +88,7 @@ mod tests {
         let json = r#"{"x": 1, "y": 0.5, "s": "a", "ok": true, "l": [1], "when": "2030-01-31T12:00:00Z"}"#;
         let toml = "x = 1\ny = 0.5\ns = 'a'\nok = true\nl = [1]\nwhen = 2030-01-31T12:00:00Z\n";
         assert_eq!(read_as("a.json", json).unwrap(), read_as("a.toml", toml).unwrap());
-        assert_eq!(read_as("a.json", r#"{"x": null}"#).unwrap()["x"], Given::Nothing);
+        assert_eq!(read_as("a.json", r#"{"x": null}"#).unwrap()["x"], InputValue::Nothing);
     }
 
     #[test]

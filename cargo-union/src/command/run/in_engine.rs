@@ -16,10 +16,10 @@ use crate::command::build;
 use crate::command::building::PackageOutcome;
 use crate::command::planning::results::BuildRecord;
 use crate::command::registering::program;
-use crate::copilot::{Entry, Value, Written, filled, lay_out, pack};
+use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
 use crate::engine::{self, Container, EngineLocator};
 
-type LocalInputs = BTreeMap<String, Value>;
+type LocalInputs = BTreeMap<String, InputLiteral>;
 
 /// Runs the program in a container, which is gone afterwards.
 ///
@@ -37,7 +37,7 @@ pub(super) async fn run(ready: &LocalRun<'_>, inputs: &LocalInputs, kept: &RunDi
     let folder = kept.draft("outputs");
     crate::base::fs::create_folder(&folder)?;
     let written = match ready.task.outputs.is_empty() {
-        true => Written::found(&folder)?,
+        true => OutputDir::found(&folder)?,
         false => written(&container, &ready.task.data.output_path, folder).await?,
     };
     container.remove().await?;
@@ -91,14 +91,14 @@ pub(super) fn job(ready: &LocalRun<'_>, image: &BuildRecord, words: Vec<String>)
 }
 
 /// What is put into the container before it starts.
-fn entries(ready: &LocalRun<'_>, inputs: &LocalInputs) -> Result<Vec<Entry>> {
+fn entries(ready: &LocalRun<'_>, inputs: &LocalInputs) -> Result<Vec<InputFile>> {
     let data = &ready.task.data;
     let mut entries = Vec::new();
     if !inputs.is_empty() {
         entries.extend(lay_out(inputs, data, &data.input_path)?);
     }
     if !ready.task.outputs.is_empty() {
-        entries.push(Entry::shared_folder(&data.output_path));
+        entries.push(InputFile::shared_folder(&data.output_path));
     }
     entries.extend(secrets::files(&ready.secrets));
     Ok(entries)
@@ -108,8 +108,8 @@ fn entries(ready: &LocalRun<'_>, inputs: &LocalInputs) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// `EngineFailed`, `FileUnwritable`, `DiskFull`.
-pub(super) async fn written(container: &Container, from: &str, to: PathBuf) -> Result<Written> {
+pub(super) async fn written(container: &Container, from: &str, to: PathBuf) -> Result<OutputDir> {
     let archive = SyncIoBridge::new(StreamReader::new(Box::pin(container.download(from))));
-    let unpacked = tokio::task::spawn_blocking(move || Written::unpack(archive, &to)).await;
+    let unpacked = tokio::task::spawn_blocking(move || OutputDir::unpack(archive, &to)).await;
     Ok(unpacked.expect("unpacking does not panic")?)
 }

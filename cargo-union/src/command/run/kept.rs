@@ -10,7 +10,7 @@ use union_build::diag::Code;
 use super::{LocalRun, types};
 use crate::base::error::{Error, Result as BaseResult};
 use crate::base::fs::{self, AtomicDir};
-use crate::copilot::{ERROR, Taken, Written, outputs};
+use crate::copilot::{ERROR, OutputDir, OutputValue, outputs};
 
 /// The folders of one run.
 pub(super) struct RunDirs {
@@ -34,7 +34,7 @@ impl RunDirs {
     ///
     /// # Errors
     /// `OutputsInvalid`; `ProgramFailed` when the program itself says so.
-    pub(super) fn take(self, ready: &LocalRun<'_>, written: &Written) -> Result<BTreeMap<String, serde_json::Value>> {
+    pub(super) fn take(self, ready: &LocalRun<'_>, written: &OutputDir) -> Result<BTreeMap<String, serde_json::Value>> {
         let task = ready.task;
         if let Some(said) = written.error() {
             let error = Error::new(Code::ProgramFailed, format!("task `{}` failed", task.key));
@@ -46,8 +46,8 @@ impl RunDirs {
         let mut values = BTreeMap::new();
         for output in taken {
             let value = match output.taken {
-                Taken::Value(value) => value,
-                Taken::Path(below) => {
+                OutputValue::Value(value) => value,
+                OutputValue::Path(below) => {
                     let to = files.path().join(&below);
                     std::fs::rename(written.path(&below), &to).map_err(|cause| fs::unwritable(&to, cause))?;
                     self.place.join(&below).to_string_lossy().into_owned().into()

@@ -24,18 +24,18 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
-use union_build::spec::{self, Kind};
+use union_build::spec::{self, TaskKind};
 
 use super::planning::check_tasks;
 use super::session::{LoadedWorkspace, ManifestProblems, UnionPackage};
 use crate::base::error::Error;
 use crate::base::secret::Secret;
-use crate::copilot::{Value, Written};
+use crate::copilot::{InputLiteral, OutputDir};
 use crate::exit::Exit;
-use crate::flyte::actions::Step;
-use crate::settings::{Place, Run};
+use crate::flyte::actions::RecordedAction;
+use crate::settings::{RunOptions, RunTarget};
 use crate::ui::{self, Ui};
 use kept::RunDirs;
 
@@ -48,12 +48,12 @@ struct Document<'a> {
     /// Values as JSON has them, and paths of files and folders.
     outputs: &'a BTreeMap<String, serde_json::Value>,
     /// The traced steps of a worker.
-    traces: &'a [Step],
+    traces: &'a [RecordedAction],
 }
 
 /// A task that is about to run.
 struct LocalRun<'a> {
-    run: &'a Run,
+    run: &'a RunOptions,
     session: &'a LoadedWorkspace,
     declared: &'a UnionPackage,
     task: &'a spec::Task,
@@ -67,17 +67,17 @@ struct ProgramOutput {
     /// Where its image is, when it has one.
     image: Option<String>,
     /// What it has written.
-    written: Written,
+    written: OutputDir,
 }
 
 /// What is told of a task that has ended well.
 struct RunReport {
     image: Option<String>,
     outputs: BTreeMap<String, serde_json::Value>,
-    traces: Vec<Step>,
+    traces: Vec<RecordedAction>,
 }
 
-pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
+pub(super) async fn run(run: &RunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let mut session = LoadedWorkspace::open_with_cache(&run.work.scope, ui).await?;
     choose(&mut session, &run.task)?;
     let declared = &session.packages[0];
@@ -89,8 +89,8 @@ pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
     }
     let ready = LocalRun { run, session: &session, declared, task, secrets: Vec::new(), ui };
     let done = match task.kind.value {
-        Kind::Container => container(ready).await?,
-        Kind::Rust => worker::run(ready.with_secrets()?).await?,
+        TaskKind::Container => container(ready).await?,
+        TaskKind::Rust => worker::run(ready.with_secrets()?).await?,
     };
     report(run, &declared.package.name, done, ui)?;
     Ok(Exit::Success)
@@ -98,12 +98,12 @@ pub(super) async fn run(run: &Run, ui: &Arc<Ui>) -> Result<Exit> {
 
 /// Runs any program.
 async fn container(ready: LocalRun<'_>) -> Result<RunReport> {
-    let inputs = ready.inputs(&types(&ready.task.inputs), Value::of)?;
+    let inputs = ready.inputs(&types(&ready.task.inputs), InputLiteral::of)?;
     let ready = ready.with_secrets()?;
     let kept = ready.kept()?;
     let ran = match ready.run.place {
-        Place::Engine => in_engine::run(&ready, &inputs, &kept).await?,
-        Place::Host => on_host::run(&ready, &inputs, &kept).await?,
+        RunTarget::Engine => in_engine::run(&ready, &inputs, &kept).await?,
+        RunTarget::Host => on_host::run(&ready, &inputs, &kept).await?,
     };
     let outputs = kept.take(&ready, &ran.written)?;
     Ok(RunReport { image: ran.image, outputs, traces: Vec::new() })
@@ -111,7 +111,11 @@ async fn container(ready: LocalRun<'_>) -> Result<RunReport> {
 
 impl LocalRun<'_> {
     /// The inputs, as `take` makes them of what was given.
-    fn inputs<T>(&self, types: &BTreeMap<String, Type>, take: impl Fn(&Type, &Given) -> Result<T, String>) -> Result<BTreeMap<String, T>> {
+    fn inputs<T>(
+        &self,
+        types: &BTreeMap<String, Type>,
+        take: impl Fn(&Type, &InputValue) -> Result<T, String>,
+    ) -> Result<BTreeMap<String, T>> {
         let asked = asked::InputArgs { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
         Ok(asked.read(&self.run.work.scope.cargo.folder, take)?)
     }
@@ -139,11 +143,11 @@ fn choose(session: &mut LoadedWorkspace, task: &str) -> Result<()> {
     Ok(())
 }
 
-fn types(declared: &BTreeMap<String, spec::Placed<Type>>) -> BTreeMap<String, Type> {
+fn types(declared: &BTreeMap<String, spec::Sourced<Type>>) -> BTreeMap<String, Type> {
     declared.iter().map(|(name, ty)| (name.clone(), ty.value.clone())).collect()
 }
 
-fn report(run: &Run, package: &str, done: RunReport, ui: &Ui) -> Result<()> {
+fn report(run: &RunOptions, package: &str, done: RunReport, ui: &Ui) -> Result<()> {
     let RunReport { image, outputs, traces } = done;
     if ui.talk().json {
         ui.document("run", &Document { package, task: &run.task, image, outputs: &outputs, traces: &traces })?;

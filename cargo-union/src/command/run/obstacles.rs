@@ -2,14 +2,14 @@
 
 use union_build::diag::{Code, Diagnostic};
 use union_build::spec::task::{DataFormat, Mount, Task};
-use union_build::spec::template::{Piece, pieces};
+use union_build::spec::template::{TemplatePart, pieces};
 
 use crate::copilot::{is_carried, is_fillable};
-use crate::settings::Place;
+use crate::settings::RunTarget;
 
 /// Everything that is in the way; nothing has been done then. `has_entrypoint` is whether the manifest names one for
 /// the task's image.
-pub(super) fn of(task: &Task, has_entrypoint: bool, place: Place) -> Vec<Diagnostic> {
+pub(super) fn of(task: &Task, has_entrypoint: bool, place: RunTarget) -> Vec<Diagnostic> {
     let mut obstacles = Vec::new();
     obstacles.extend(outputs(task));
     obstacles.extend(command(task));
@@ -18,7 +18,7 @@ pub(super) fn of(task: &Task, has_entrypoint: bool, place: Place) -> Vec<Diagnos
         let obstacle = Diagnostic::error(Code::NotRunHere, message, &task.origin, "`data-format = \"proto\"`");
         obstacles.push(obstacle.help("read the inputs' own files, or `data-format = \"json\"`"));
     }
-    if place == Place::Host {
+    if place == RunTarget::Host {
         obstacles.extend(host(task));
         obstacles.extend(no_words(task).into_iter().filter(|_| !has_entrypoint));
     }
@@ -40,18 +40,18 @@ fn command(task: &Task) -> Vec<Diagnostic> {
     let refuse =
         |message: String, help: String| Diagnostic::error(Code::NotRunHere, message, &command.origin, "in this command").help(help);
     let obstacle = |piece| match piece {
-        Piece::Input(name) => {
+        TemplatePart::Input(name) => {
             let ty = task.inputs.get(&name).filter(|ty| !is_fillable(ty))?;
             let message = format!("`{{{{.inputs.{name}}}}}` is a `{}`, which the backend cannot put into a command line", ty.value);
             let path = task.data.input_path.value.trim_end_matches('/');
             Some(refuse(message, format!("the program finds it at `{path}/{name}`")))
         }
-        Piece::Backend(name) => {
+        TemplatePart::Backend(name) => {
             let message = format!("`{{{{.{name}}}}}` stands for something that only the backend has");
             let paths = (&task.data.input_path.value, &task.data.output_path.value);
             Some(refuse(message, format!("inputs are in `{}`, and outputs go to `{}`", paths.0, paths.1)))
         }
-        Piece::Text(_) | Piece::Unknown(_) => None,
+        TemplatePart::Text(_) | TemplatePart::Unknown(_) => None,
     };
     let mut obstacles: Vec<Diagnostic> = command.value.iter().flat_map(|word| pieces(word)).filter_map(obstacle).collect();
     obstacles.dedup();

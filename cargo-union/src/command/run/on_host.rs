@@ -14,8 +14,8 @@ use crate::base::error::Error;
 use crate::base::process::{Command, Environment, ProcessFailure};
 use crate::build::native::BINARIES;
 use crate::command::planning::keys::secret_files;
-use crate::copilot::{Value, Written, filled, lay_out, put};
-use crate::settings::Place;
+use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};
+use crate::settings::RunTarget;
 use crate::ui;
 use crate::workspace::{self, CargoJob, CodeInputOptions, CompileBackend, Host, JobMember, Snapshot, UnionLock, compile};
 
@@ -23,7 +23,7 @@ use crate::workspace::{self, CargoJob, CodeInputOptions, CompileBackend, Host, J
 ///
 /// # Errors
 /// What compiling ends with; `ProgramFailed`.
-pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, Value>, kept: &RunDirs) -> Result<ProgramOutput> {
+pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, InputLiteral>, kept: &RunDirs) -> Result<ProgramOutput> {
     let (inputs, outputs) = (kept.draft("inputs"), kept.draft("outputs"));
     let bin = ready.task.bin.as_ref().expect("a task without a binary is refused");
     let program = compiled(ready, &bin.value).await?;
@@ -44,7 +44,7 @@ pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, Value>, 
     let (first, rest) = words.split_first().expect("a task with a binary has a command line");
     ready.ui.status("Running", format!("{} as {}", ready.task.key, program.display()));
     start(ready, first, rest, &environment).await?;
-    Ok(ProgramOutput { image: None, written: Written::found(&outputs)? })
+    Ok(ProgramOutput { image: None, written: OutputDir::found(&outputs)? })
 }
 
 /// Starts a process and hears what it says.
@@ -138,7 +138,7 @@ impl LocalRun<'_> {
         let advice = || {
             format!("With `--host`, name {} in the task's `command` or `env`: the program must be told where they are.", ui::list(&untold))
         };
-        (self.run.place == Place::Host && !untold.is_empty()).then(advice)
+        (self.run.place == RunTarget::Host && !untold.is_empty()).then(advice)
     }
 }
 

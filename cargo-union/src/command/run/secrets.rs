@@ -6,7 +6,7 @@ use union_build::spec::task::{Mount, Task, TaskSecret};
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::base::secret::Secret;
-use crate::copilot::{Entry, What};
+use crate::copilot::{InputFile, InputFileKind};
 use crate::ui;
 
 /// Where secrets that are files are.
@@ -39,11 +39,11 @@ pub(super) fn variables<'a>(secrets: &'a [(&TaskSecret, Secret<String>)]) -> imp
 }
 
 /// Those that it gets as files, where everybody in the container may read them.
-pub(super) fn files(secrets: &[(&TaskSecret, Secret<String>)]) -> Vec<Entry> {
+pub(super) fn files(secrets: &[(&TaskSecret, Secret<String>)]) -> Vec<InputFile> {
     let file = |(secret, value): &(&TaskSecret, Secret<String>)| {
         let group = secret.group.as_ref().map(|group| format!("{}/", group.value)).unwrap_or_default();
         let path = format!("{FOLDER}/{group}{}", secret.key.value);
-        Entry { path, mode: 0o444, what: What::Bytes(value.reveal().clone().into_bytes()) }
+        InputFile { path, mode: 0o444, what: InputFileKind::Bytes(value.reveal().clone().into_bytes()) }
     };
     secrets.iter().filter(|(secret, _)| secret.mount == Mount::File).map(file).collect()
 }

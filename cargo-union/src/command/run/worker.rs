@@ -17,12 +17,12 @@ use crate::base::secret::Secret;
 use crate::command::build;
 use crate::command::building::describing::describe;
 use crate::command::registering::program;
-use crate::copilot::{Entry, What, pack, put};
+use crate::copilot::{InputFile, InputFileKind, pack, put};
 use crate::flyte::actions::Actions;
-use crate::flyte::convert::{Form, literal};
+use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::interface::{Description, Interface};
-use crate::flyte::worker::{self, ELSEWHERE, Ended, INPUTS};
-use crate::settings::Place;
+use crate::flyte::worker::{self, ELSEWHERE, INPUTS, WorkerOutcome};
+use crate::settings::RunTarget;
 use crate::workspace::Host;
 
 /// Where the files of a run are in a container.
@@ -37,8 +37,8 @@ const LOG: (&str, &str) = ("RUST_LOG", "info,flyte_controller_base=error");
 /// What compiling and building end with; `InputsInvalid`, `ProgramFailed`, `OutputsInvalid`.
 pub(super) async fn run(ready: LocalRun<'_>) -> Result<RunReport> {
     match ready.run.place {
-        Place::Engine => in_engine(&ready).await,
-        Place::Host => on_host(&ready).await,
+        RunTarget::Engine => in_engine(&ready).await,
+        RunTarget::Host => on_host(&ready).await,
     }
 }
 
@@ -99,17 +99,17 @@ fn bin<'a>(ready: &LocalRun<'a>) -> &'a str {
 
 /// The message of the inputs, for the types that the binary tells.
 fn inputs(ready: &LocalRun<'_>, interface: &Interface) -> Result<Vec<u8>> {
-    Ok(worker::inputs(ready.inputs(&interface.inputs.iter().cloned().collect(), |ty, given| literal(ty, given, Form::MessagePack))?))
+    Ok(worker::inputs(ready.inputs(&interface.inputs.iter().cloned().collect(), |ty, given| literal(ty, given, LiteralForm::MessagePack))?))
 }
 
 /// The base of a run, into which the worker may write, and its inputs.
-fn entries(base: &str, inputs: Vec<u8>) -> [Entry; 3] {
+fn entries(base: &str, inputs: Vec<u8>) -> [InputFile; 3] {
     let file = format!("{base}/{INPUTS}");
     let folder = Path::new(&file).parent().expect("it is below the base").to_string_lossy().into_owned();
     [
-        Entry::shared_folder(base),
-        Entry { path: folder, mode: 0o755, what: What::Folder },
-        Entry { path: file, mode: 0o644, what: What::Bytes(inputs) },
+        InputFile::shared_folder(base),
+        InputFile { path: folder, mode: 0o755, what: InputFileKind::Folder },
+        InputFile { path: file, mode: 0o644, what: InputFileKind::Bytes(inputs) },
     ]
 }
 
@@ -127,8 +127,8 @@ fn environment(ready: &LocalRun<'_>, started: &ContainerStart, base: &str, actio
 /// What the worker has given, or what it says went wrong.
 fn outputs(ready: &LocalRun<'_>, base: &Path, interface: &Interface) -> Result<BTreeMap<String, serde_json::Value>> {
     match worker::ended(base, &ready.task.key, interface)? {
-        Ended::Well(outputs) => Ok(outputs),
-        Ended::Badly(why) => Err(Error::new(Code::ProgramFailed, format!("task `{}` failed", ready.task.key)).because(why).into()),
+        WorkerOutcome::Well(outputs) => Ok(outputs),
+        WorkerOutcome::Badly(why) => Err(Error::new(Code::ProgramFailed, format!("task `{}` failed", ready.task.key)).because(why).into()),
     }
 }
 

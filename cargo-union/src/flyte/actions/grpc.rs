@@ -13,13 +13,13 @@ use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::ledger::Ledger;
+use super::ledger::ActionStore;
 use crate::flyte::idl::actions::watch_for_updates_request::Filter;
 use crate::flyte::idl::actions::{EnqueueRequest, EnqueueResponse, WatchForUpdatesRequest, WatchForUpdatesResponse};
 
 /// The service, with the steps that it keeps.
 #[derive(Clone)]
-pub(super) struct Service(pub(super) Arc<Ledger>);
+pub(super) struct Service(pub(super) Arc<ActionStore>);
 
 impl NamedService for Service {
     const NAME: &'static str = "flyteidl2.actions.ActionsService";
@@ -47,7 +47,7 @@ impl tower_service::Service<http::Request<Body>> for Service {
     }
 }
 
-struct Enqueue(Arc<Ledger>);
+struct Enqueue(Arc<ActionStore>);
 
 impl UnaryService<EnqueueRequest> for Enqueue {
     type Response = EnqueueResponse;
@@ -59,7 +59,7 @@ impl UnaryService<EnqueueRequest> for Enqueue {
     }
 }
 
-struct Watch(Arc<Ledger>);
+struct Watch(Arc<ActionStore>);
 
 /// It ends with the worker: a client that is told that nothing more comes asks again without a pause.
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchForUpdatesResponse, Status>> + Send>>;

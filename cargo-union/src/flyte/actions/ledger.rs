@@ -18,7 +18,7 @@ use crate::flyte::idl::workflow::{ActionUpdate, ControlMessage, TraceAction};
 
 /// A step that a worker has told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Step {
+pub struct RecordedAction {
     /// The name of its function.
     pub name: String,
     /// Its name as an action: the same for the same inputs.
@@ -28,32 +28,32 @@ pub struct Step {
 }
 
 /// What was told so far.
-pub(super) struct Ledger {
-    pages: Mutex<Pages>,
+pub(super) struct ActionStore {
+    pages: Mutex<StoredActions>,
     reporter: Arc<dyn Reporter>,
 }
 
 #[derive(Default)]
-struct Pages {
-    steps: Vec<Step>,
-    entries: Vec<Entry>,
-    watchers: Vec<Watcher>,
+struct StoredActions {
+    steps: Vec<RecordedAction>,
+    entries: Vec<StoredAction>,
+    watchers: Vec<ActionWatcher>,
     reached: bool,
 }
 
 /// An action and how far it is.
-struct Entry {
+struct StoredAction {
     parent: String,
     update: ActionUpdate,
 }
 
 /// Somebody who hears of all children of an action.
-struct Watcher {
+struct ActionWatcher {
     parent: String,
     line: UnboundedSender<WatchForUpdatesResponse>,
 }
 
-impl Ledger {
+impl ActionStore {
     pub(super) fn new(reporter: Arc<dyn Reporter>) -> Self {
         Self { pages: Mutex::default(), reporter }
     }
@@ -62,7 +62,7 @@ impl Ledger {
         self.pages().reached
     }
 
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(super) fn steps(&self) -> Vec<RecordedAction> {
         self.pages().steps.clone()
     }
 
@@ -76,7 +76,7 @@ impl Ledger {
         }
         let update = match spec {
             Spec::Trace(trace) => {
-                let step = Step { name: trace.name.clone(), action: id.name.clone(), seconds: took(&trace).as_secs_f64() };
+                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: took(&trace).as_secs_f64() };
                 self.reporter.traced(&step.name, took(&trace));
                 pages.steps.push(step);
                 done(id, trace)
@@ -99,28 +99,28 @@ impl Ledger {
         for message in there.chain([Message::ControlMessage(ControlMessage { sentinel: true })]) {
             tell(&line, message);
         }
-        pages.watchers.push(Watcher { parent, line });
+        pages.watchers.push(ActionWatcher { parent, line });
         Ok(news)
     }
 
     /// The pages, when a worker opens them.
-    fn asked(&self) -> MutexGuard<'_, Pages> {
+    fn asked(&self) -> MutexGuard<'_, StoredActions> {
         let mut pages = self.pages();
         pages.reached = true;
         pages
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
+    fn pages(&self) -> MutexGuard<'_, StoredActions> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pages {
+impl StoredActions {
     fn add(&mut self, parent: String, update: ActionUpdate) {
         for watcher in self.watchers.iter().filter(|watcher| watcher.parent == parent) {
             tell(&watcher.line, Message::ActionUpdate(update.clone()));
         }
-        self.entries.push(Entry { parent, update });
+        self.entries.push(StoredAction { parent, update });
     }
 }
 

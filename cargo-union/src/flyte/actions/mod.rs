@@ -19,12 +19,12 @@ use union_build::diag::Code;
 use super::Reporter;
 use crate::base::error::{Error, Result};
 use grpc::Service;
-use ledger::Ledger;
-pub use ledger::Step;
+use ledger::ActionStore;
+pub use ledger::RecordedAction;
 
 /// A server that a worker reaches on this machine. It is closed when this is dropped.
 pub struct Actions {
-    ledger: Arc<Ledger>,
+    ledger: Arc<ActionStore>,
     address: SocketAddr,
     _serving: JoinSet<()>,
 }
@@ -41,7 +41,7 @@ impl Actions {
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let ledger = Arc::new(Ledger::new(reporter));
+        let ledger = Arc::new(ActionStore::new(reporter));
         let service = Service(ledger.clone());
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -63,7 +63,7 @@ impl Actions {
     }
 
     /// The steps that were told, in order.
-    pub fn steps(&self) -> Vec<Step> {
+    pub fn steps(&self) -> Vec<RecordedAction> {
         self.ledger.steps()
     }
 }

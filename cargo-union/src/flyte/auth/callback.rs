@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use union_build::diag::Code;
 
 use crate::base::secret::Secret;
-use crate::flyte::rpc::Failure;
+use crate::flyte::rpc::RpcFailure;
 use crate::http::fault::clean;
 use crate::http::{Url, authority, is_loopback};
 
@@ -23,12 +23,12 @@ const LONGEST: usize = 16 << 10;
 /// A listener.
 pub(super) struct Callback {
     listeners: Vec<TcpListener>,
-    expected: Expected,
+    expected: ExpectedRedirect,
 }
 
 /// What the browser has to bring.
 #[derive(Clone, Debug)]
-struct Expected {
+struct ExpectedRedirect {
     /// Without slashes at its ends.
     path: String,
     state: String,
@@ -36,7 +36,7 @@ struct Expected {
 
 /// What a request means.
 #[derive(Debug, PartialEq, Eq)]
-enum Knock {
+enum CallbackRequest {
     /// The code.
     Code(Secret<String>),
     /// The server or the user said no.
@@ -47,12 +47,12 @@ enum Knock {
 
 impl Callback {
     /// Listens where the backend lets browsers return to, which must be this machine.
-    pub(super) async fn listen(redirect: &str, state: &str, told_by: &str) -> Result<Self, Failure> {
+    pub(super) async fn listen(redirect: &str, state: &str, told_by: &str) -> Result<Self, RpcFailure> {
         let named = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
         let Some((url, port)) = named.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
             let cause = format!("{told_by} lets browsers return to `{}`, which is no port of this machine", clean(redirect));
             let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
-            return Err(Failure::new(Code::LoginFailed, cause).help(help));
+            return Err(RpcFailure::new(Code::LoginFailed, cause).help(help));
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let mut listeners = Vec::new();
@@ -66,14 +66,14 @@ impl Callback {
         }
         if listeners.is_empty() {
             let cause = format!("could not listen on {}, where the browser returns to: {why}", authority(&url));
-            return Err(Failure::new(Code::LoginFailed, cause).help("End what uses this port, or choose `admin.authType: DeviceFlow`."));
+            return Err(RpcFailure::new(Code::LoginFailed, cause).help("End what uses this port, or choose `admin.authType: DeviceFlow`."));
         }
-        let expected = Expected { path: url.path().trim_matches('/').to_owned(), state: state.to_owned() };
+        let expected = ExpectedRedirect { path: url.path().trim_matches('/').to_owned(), state: state.to_owned() };
         Ok(Self { listeners, expected })
     }
 
     /// Waits for the code.
-    pub(super) async fn code(self) -> Result<Secret<String>, Failure> {
+    pub(super) async fn code(self) -> Result<Secret<String>, RpcFailure> {
         let (told, mut knocks) = mpsc::channel(1);
         // Dropped with everything that listens as soon as there is an answer.
         let mut tasks = tokio::task::JoinSet::new();
@@ -82,14 +82,14 @@ impl Callback {
         }
         let waited = tokio::time::timeout(LIMIT, knocks.recv()).await;
         match waited.ok().flatten() {
-            Some(Knock::Code(code)) => Ok(code),
-            Some(Knock::Denied(why)) => Err(Failure::new(Code::LoginFailed, format!("the login was denied: {why}"))),
-            _ => Err(Failure::new(Code::LoginFailed, format!("no browser came back in {} minutes", LIMIT.as_secs() / 60))),
+            Some(CallbackRequest::Code(code)) => Ok(code),
+            Some(CallbackRequest::Denied(why)) => Err(RpcFailure::new(Code::LoginFailed, format!("the login was denied: {why}"))),
+            _ => Err(RpcFailure::new(Code::LoginFailed, format!("no browser came back in {} minutes", LIMIT.as_secs() / 60))),
         }
     }
 }
 
-async fn accept(listener: TcpListener, expected: Expected, told: mpsc::Sender<Knock>) {
+async fn accept(listener: TcpListener, expected: ExpectedRedirect, told: mpsc::Sender<CallbackRequest>) {
     let mut tasks = tokio::task::JoinSet::new();
     // Browsers open connections that they never use, so none may wait for another.
     while let Ok((stream, _)) = listener.accept().await {
@@ -104,7 +104,7 @@ async fn accept(listener: TcpListener, expected: Expected, told: mpsc::Sender<Kn
 }
 
 /// Hears a request out and answers it; what it means, when it counts.
-async fn talk(mut stream: TcpStream, expected: &Expected) -> Option<Knock> {
+async fn talk(mut stream: TcpStream, expected: &ExpectedRedirect) -> Option<CallbackRequest> {
     let mut head = Vec::new();
     while !head.windows(2).any(|pair| pair == b"\r\n") {
         if head.len() > LONGEST || stream.read_buf(&mut head).await.ok()? == 0 {
@@ -114,9 +114,9 @@ async fn talk(mut stream: TcpStream, expected: &Expected) -> Option<Knock> {
     let text = String::from_utf8_lossy(&head);
     let knock = judge(text.lines().next().unwrap_or_default(), expected);
     let (status, words) = match &knock {
-        Knock::Code(_) => ("200 OK", "You are logged in. You may close this page."),
-        Knock::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
-        Knock::Stranger(status, words) => (*status, *words),
+        CallbackRequest::Code(_) => ("200 OK", "You are logged in. You may close this page."),
+        CallbackRequest::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
+        CallbackRequest::Stranger(status, words) => (*status, *words),
     };
     let page = format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
     let head = format!(
@@ -126,12 +126,12 @@ async fn talk(mut stream: TcpStream, expected: &Expected) -> Option<Knock> {
     // The answer is a courtesy; the login does not depend on it.
     let _ = stream.write_all(format!("{head}{page}").as_bytes()).await;
     let _ = stream.shutdown().await;
-    (!matches!(knock, Knock::Stranger(..))).then_some(knock)
+    (!matches!(knock, CallbackRequest::Stranger(..))).then_some(knock)
 }
 
 /// What the first line of a request means.
-fn judge(line: &str, expected: &Expected) -> Knock {
-    const NOTHING: Knock = Knock::Stranger("404 Not Found", "There is nothing here.");
+fn judge(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
+    const NOTHING: CallbackRequest = CallbackRequest::Stranger("404 Not Found", "There is nothing here.");
     let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOTHING };
     let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOTHING };
     if url.path().trim_matches('/') != expected.path {
@@ -139,12 +139,14 @@ fn judge(line: &str, expected: &Expected) -> Knock {
     }
     let field = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
     if field("state").as_deref() != Some(&expected.state) {
-        return Knock::Stranger("400 Bad Request", "This is not the login that was asked for.");
+        return CallbackRequest::Stranger("400 Bad Request", "This is not the login that was asked for.");
     }
     match (field("code").filter(|code| !code.is_empty()), field("error")) {
-        (_, Some(error)) => Knock::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})")))),
-        (Some(code), None) => Knock::Code(Secret::new(code)),
-        (None, None) => Knock::Stranger("400 Bad Request", "The login server has sent no code."),
+        (_, Some(error)) => {
+            CallbackRequest::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})"))))
+        }
+        (Some(code), None) => CallbackRequest::Code(Secret::new(code)),
+        (None, None) => CallbackRequest::Stranger("400 Bad Request", "The login server has sent no code."),
     }
 }
 
@@ -153,16 +155,19 @@ fn judge(line: &str, expected: &Expected) -> Knock {
 mod tests {
     use super::*;
 
-    fn expected() -> Expected {
-        Expected { path: "callback".to_owned(), state: "s+1".to_owned() }
+    fn expected() -> ExpectedRedirect {
+        ExpectedRedirect { path: "callback".to_owned(), state: "s+1".to_owned() }
     }
 
     #[test]
     fn only_our_own_state_counts() {
         for (line, means) in [
-            ("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1", Knock::Code(Secret::new("c d".to_owned()))),
-            ("GET /callback/?state=s%2B1&code=x HTTP/1.1", Knock::Code(Secret::new("x".to_owned()))),
-            ("GET /callback?error=access_denied&error_description=no&state=s%2B1 HTTP/1.1", Knock::Denied("access_denied (no)".to_owned())),
+            ("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1", CallbackRequest::Code(Secret::new("c d".to_owned()))),
+            ("GET /callback/?state=s%2B1&code=x HTTP/1.1", CallbackRequest::Code(Secret::new("x".to_owned()))),
+            (
+                "GET /callback?error=access_denied&error_description=no&state=s%2B1 HTTP/1.1",
+                CallbackRequest::Denied("access_denied (no)".to_owned()),
+            ),
         ] {
             assert_eq!(judge(line, &expected()), means, "{line}");
         }
@@ -174,7 +179,7 @@ mod tests {
             "POST /callback?code=c&state=s%2B1 HTTP/1.1",
             "nonsense",
         ] {
-            assert!(matches!(judge(line, &expected()), Knock::Stranger(..)), "{line}");
+            assert!(matches!(judge(line, &expected()), CallbackRequest::Stranger(..)), "{line}");
         }
     }
 

@@ -8,7 +8,7 @@ use union_build::diag::Code;
 use super::tokens::is_token;
 use crate::base::process::{Command, Environment};
 use crate::base::secret::Secret;
-use crate::flyte::rpc::Failure;
+use crate::flyte::rpc::RpcFailure;
 use crate::http::fault::clean;
 
 /// Such a program may ask a server, or the user.
@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the program; what it prints, less what is blank at the ends, is the token. Neither that nor its
 /// arguments are ever repeated.
-pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, Failure> {
-    let failed = |why: String| Failure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
+pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, RpcFailure> {
+    let failed = |why: String| RpcFailure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
     let Some((program, arguments)) = words.split_first() else { return Err(failed("there is no program in it".to_owned())) };
     let mut command = Command::new(program, folder, environment);
     command.args(arguments);
@@ -38,7 +38,7 @@ pub(super) async fn token(words: &[String], key: &str, environment: &Environment
 mod tests {
     use super::*;
 
-    async fn run(script: &str) -> Result<Secret<String>, Failure> {
+    async fn run(script: &str) -> Result<Secret<String>, RpcFailure> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
         token(&words, "admin.command", &Environment::of_process(), Path::new("/")).await
     }

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use union_build::diag::Code;
 
-use super::discovery::{Authority, checked};
-use super::oauth::{Denied, Form};
+use super::discovery::{AuthorizationServer, checked};
+use super::oauth::{OAuthError, TokenForm};
 use super::tokens::Tokens;
-use crate::flyte::rpc::{Failure, Line};
-use crate::flyte::{Reporter, Visit};
+use crate::flyte::rpc::{ConnectTransport, RpcFailure};
+use crate::flyte::{LoginPrompt, Reporter};
 use crate::http::header::HeaderMap;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -40,22 +40,27 @@ struct DeviceCode {
     interval: Option<serde_json::Value>,
 }
 
-pub(super) async fn log_in(line: &Line, authority: &Authority, proxy: &HeaderMap, reporter: &dyn Reporter) -> Result<Tokens, Failure> {
+pub(super) async fn log_in(
+    line: &ConnectTransport,
+    authority: &AuthorizationServer,
+    proxy: &HeaderMap,
+    reporter: &dyn Reporter,
+) -> Result<Tokens, RpcFailure> {
     if authority.device.is_empty() {
         let cause = format!("{} offers no login on another device", authority.told_by);
-        return Err(Failure::new(Code::LoginFailed, cause).help("Choose another `admin.authType`."));
+        return Err(RpcFailure::new(Code::LoginFailed, cause).help("Choose another `admin.authType`."));
     }
-    let form = Form::new(line, checked(line, &authority.device, "device authorization")?, proxy);
+    let form = TokenForm::new(line, checked(line, &authority.device, "device authorization")?, proxy);
     let asked = form.field("client_id", &authority.client_id).field("scope", &authority.scope).field("audience", &authority.audience);
-    let code: DeviceCode = asked.send().await?.map_err(|denied: Denied| denied.into_failure(&authority.token))?;
+    let code: DeviceCode = asked.send().await?.map_err(|denied: OAuthError| denied.into_failure(&authority.token))?;
     let address = code.verification_uri_complete.as_deref().unwrap_or(&code.verification_uri);
-    reporter.visit(&Visit { address, code: Some(&code.user_code), opened: false });
+    reporter.visit(&LoginPrompt { address, code: Some(&code.user_code), opened: false });
     let expires = seconds(code.expires_in.as_ref(), EXPIRES).min(LONGEST);
     let end = Instant::now() + expires;
     let mut interval = seconds(code.interval.as_ref(), INTERVAL).clamp(SHORTEST, SLOWEST);
     while Instant::now() < end {
         tokio::time::sleep(interval).await;
-        let form = Form::grant(line, authority, proxy, GRANT).field("client_id", &authority.client_id);
+        let form = TokenForm::grant(line, authority, proxy, GRANT).field("client_id", &authority.client_id);
         let form = form.field("device_code", &code.device_code).field("scope", &authority.scope).field("audience", &authority.audience);
         match form.tokens().await {
             Ok(Ok(tokens)) => return Ok(tokens),
@@ -65,7 +70,7 @@ pub(super) async fn log_in(line: &Line, authority: &Authority, proxy: &HeaderMap
             Err(failure) => return Err(failure),
         }
     }
-    Err(Failure::new(Code::LoginFailed, format!("nobody has approved the code in {} seconds", expires.as_secs())))
+    Err(RpcFailure::new(Code::LoginFailed, format!("nobody has approved the code in {} seconds", expires.as_secs())))
 }
 
 /// A span of time as servers say it: a number, also with a fraction, or one in quotes. What is no span is not said.

@@ -2,11 +2,11 @@
 
 use union_build::diag::Code;
 
-use crate::flyte::config::Auth;
+use crate::flyte::config::AuthConfig;
 use crate::flyte::idl::auth::{
     GetOAuth2MetadataRequest, GetOAuth2MetadataResponse, GetPublicClientConfigRequest, GetPublicClientConfigResponse,
 };
-use crate::flyte::rpc::{Failure, Line, Stamp, Status, Unary};
+use crate::flyte::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Unary};
 use crate::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use crate::http::{Url, authority};
 
@@ -17,7 +17,7 @@ const CLIENT_CONFIG: Unary<GetPublicClientConfigRequest, GetPublicClientConfigRe
 
 /// Where one logs in, and as what.
 #[derive(Clone, Debug)]
-pub(super) struct Authority {
+pub(super) struct AuthorizationServer {
     /// Host of the backend that says so.
     pub(super) told_by: String,
     pub(super) token: Url,
@@ -34,18 +34,18 @@ pub(super) struct Authority {
     pub(super) header: HeaderName,
 }
 
-impl Authority {
+impl AuthorizationServer {
     /// Asks the backend, with nothing but what a proxy before it wants.
-    pub(super) async fn ask(line: &Line, proxy: &HeaderMap, auth: &Auth) -> Result<Self, Failure> {
-        let (one, other) = (Stamp::new(proxy.clone())?, Stamp::new(proxy.clone())?);
+    pub(super) async fn ask(line: &ConnectTransport, proxy: &HeaderMap, auth: &AuthConfig) -> Result<Self, RpcFailure> {
+        let (one, other) = (CallMetadata::new(proxy.clone())?, CallMetadata::new(proxy.clone())?);
         let asked = tokio::try_join!(
             line.unary(METADATA, &GetOAuth2MetadataRequest {}, &one),
             line.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &other),
         );
         let host = authority(&line.base);
         let (metadata, client) = asked.map_err(|failure| match failure.status {
-            Some(Status::Unimplemented) => {
-                Failure::new(Code::LoginFailed, format!("{host} wants a login, and does not say where one logs in"))
+            Some(RpcStatus::Unimplemented) => {
+                RpcFailure::new(Code::LoginFailed, format!("{host} wants a login, and does not say where one logs in"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")
             }
             _ => failure,
@@ -67,13 +67,13 @@ impl Authority {
 }
 
 /// An address that the backend names for a login: encrypted, or on this machine when the backend is.
-pub(super) fn checked(line: &Line, named: &str, what: &str) -> Result<Url, Failure> {
+pub(super) fn checked(line: &ConnectTransport, named: &str, what: &str) -> Result<Url, RpcFailure> {
     let host = authority(&line.base);
-    let none = || Failure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
+    let none = || RpcFailure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
     let url = Url::parse(named).ok().filter(Url::has_host).ok_or_else(none)?;
     let plain = || {
         let cause = format!("{host} wants the login sent to `{}`", authority(&url));
-        Failure::new(Code::LoginUnencrypted, cause)
+        RpcFailure::new(Code::LoginUnencrypted, cause)
     };
     line.transport.checked(&line.base, url.clone()).map_err(|_| plain())
 }

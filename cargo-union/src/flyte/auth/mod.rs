@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use union_build::diag::Code;
 
 use super::Reporter;
-use super::config::{Auth, AuthType, ClientSecret};
-use super::rpc::{Failure, Line};
+use super::config::{AuthConfig, AuthType, ClientSecret};
+use super::rpc::{ConnectTransport, RpcFailure};
 use crate::base::fs;
 use crate::base::process::Environment;
 use crate::base::secret::Secret;
@@ -33,21 +33,21 @@ mod pkce;
 mod tokens;
 
 use browser::Browser;
-use discovery::Authority;
-pub(crate) use keep::Keep;
-use oauth::Form;
-use pkce::Renewal;
+use discovery::AuthorizationServer;
+pub(crate) use keep::TokenStore;
+use oauth::TokenForm;
+use pkce::RefreshOutcome;
 use tokens::Tokens;
 
 /// How often refresh tokens that others have stored in the meantime are tried.
 const MOST_REFRESHES: usize = 3;
 
 /// Everything that a login needs to know.
-pub(crate) struct Setting {
-    pub(crate) auth: Auth,
+pub(crate) struct AuthContext {
+    pub(crate) auth: AuthConfig,
     /// The line to the backend that the config names, whatever cluster is called in the end.
-    pub(crate) line: Line,
-    pub(crate) keep: Keep,
+    pub(crate) line: ConnectTransport,
+    pub(crate) keep: TokenStore,
     pub(crate) environment: Environment,
     /// Where programs are started.
     pub(crate) folder: PathBuf,
@@ -57,45 +57,45 @@ pub(crate) struct Setting {
 }
 
 /// The login of a process.
-pub(crate) struct Login {
-    setting: Setting,
+pub(crate) struct TokenProvider {
+    setting: AuthContext,
     browser: Browser,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
 }
 
 #[derive(Default)]
-struct State {
+struct TokenState {
     /// Whether what was kept has been read.
     read: bool,
     tokens: Option<Tokens>,
-    authority: Option<Authority>,
+    authority: Option<AuthorizationServer>,
     proxy: Option<HeaderMap>,
     /// A login that failed is not tried by everybody who waited for it.
-    failed: Option<Failure>,
+    failed: Option<RpcFailure>,
 }
 
 /// What a call was sent with.
 #[derive(Clone, Debug)]
-pub(crate) struct Sent {
+pub(crate) struct AuthHeaders {
     pub(crate) headers: HeaderMap,
     access: Option<Secret<String>>,
 }
 
-impl Sent {
+impl AuthHeaders {
     /// Whether there was a token.
     pub(crate) fn has_token(&self) -> bool {
         self.access.is_some()
     }
 }
 
-impl Login {
-    pub(crate) fn new(setting: Setting) -> Self {
+impl TokenProvider {
+    pub(crate) fn new(setting: AuthContext) -> Self {
         let browser = Browser::new(setting.environment.clone(), setting.folder.clone());
         Self { setting, browser, state: Mutex::default() }
     }
 
     /// What a call is sent with: what is known without asking anybody.
-    pub(crate) async fn ready(&self) -> Result<Sent, Failure> {
+    pub(crate) async fn ready(&self) -> Result<AuthHeaders, RpcFailure> {
         let mut state = self.state.lock().await;
         if !state.read && self.has_user() {
             state.tokens = self.setting.keep.read().await?;
@@ -108,7 +108,7 @@ impl Login {
     }
 
     /// What a call that was refused is sent with the second time.
-    pub(crate) async fn renew(&self, refused: &Sent) -> Result<Sent, Failure> {
+    pub(crate) async fn renew(&self, refused: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
         let mut state = self.state.lock().await;
         if let Some(failure) = &state.failed {
             return Err(failure.clone());
@@ -122,14 +122,14 @@ impl Login {
     }
 
     /// Logs in anew, whatever is known.
-    pub(crate) async fn start(&self) -> Result<(), Failure> {
+    pub(crate) async fn start(&self) -> Result<(), RpcFailure> {
         let mut state = self.state.lock().await;
         state.read = true;
         self.replace(&mut state, true).await
     }
 
     /// Forgets what was kept. Says whether there was anything.
-    pub(crate) async fn forget(&self) -> Result<bool, Failure> {
+    pub(crate) async fn forget(&self) -> Result<bool, RpcFailure> {
         Ok(self.setting.keep.forget().await?)
     }
 
@@ -139,15 +139,15 @@ impl Login {
         matches!(self.setting.auth.kind.value, AuthType::Pkce | AuthType::DeviceFlow)
     }
 
-    fn sent(&self, state: &State) -> Sent {
+    fn sent(&self, state: &TokenState) -> AuthHeaders {
         let mut headers = state.proxy.clone().unwrap_or_default();
         let name = state.authority.as_ref().map_or(AUTHORIZATION, |authority| authority.header.clone());
         let bearer = state.tokens.as_ref().and_then(|tokens| credential("Bearer", tokens.access.reveal()));
         headers.extend(bearer.map(|bearer| (name, bearer)));
-        Sent { headers, access: state.tokens.as_ref().map(|tokens| tokens.access.clone()) }
+        AuthHeaders { headers, access: state.tokens.as_ref().map(|tokens| tokens.access.clone()) }
     }
 
-    async fn replace(&self, state: &mut State, anew: bool) -> Result<(), Failure> {
+    async fn replace(&self, state: &mut TokenState, anew: bool) -> Result<(), RpcFailure> {
         let (auth, line) = (&self.setting.auth, &self.setting.line);
         // The refusal may have been the proxy's, whose tokens end too.
         let proxy = self.proxy().await?;
@@ -158,7 +158,7 @@ impl Login {
         }
         let authority = match &state.authority {
             Some(authority) => authority.clone(),
-            None => Authority::ask(line, &proxy, auth).await?,
+            None => AuthorizationServer::ask(line, &proxy, auth).await?,
         };
         state.authority = Some(authority.clone());
         let tokens = match auth.kind.value {
@@ -175,14 +175,20 @@ impl Login {
 
     /// Tokens of the user: those that another process has got in the meantime, else by a refresh token, else
     /// by asking.
-    async fn by_user(&self, state: &State, authority: &Authority, proxy: &HeaderMap, anew: bool) -> Result<Tokens, Failure> {
-        let Setting { line, reporter, attended, .. } = &self.setting;
+    async fn by_user(
+        &self,
+        state: &TokenState,
+        authority: &AuthorizationServer,
+        proxy: &HeaderMap,
+        anew: bool,
+    ) -> Result<Tokens, RpcFailure> {
+        let AuthContext { line, reporter, attended, .. } = &self.setting;
         let known = if anew { None } else { state.tokens.clone() };
         let denied = match known {
             Some(known) => match self.renewed(known, authority, proxy).await? {
-                Renewal::Fresh(tokens) => return Ok(tokens),
-                Renewal::Ended => None,
-                Renewal::Denied(failure) => Some(failure),
+                RefreshOutcome::Fresh(tokens) => return Ok(tokens),
+                RefreshOutcome::Ended => None,
+                RefreshOutcome::Denied(failure) => Some(failure),
             },
             None => None,
         };
@@ -191,7 +197,7 @@ impl Login {
         }
         if !attended {
             let cause = format!("{} wants a login, and nobody is there to log in", authority.told_by);
-            return Err(Failure::new(Code::LoginNeeded, cause));
+            return Err(RpcFailure::new(Code::LoginNeeded, cause));
         }
         let tokens = match self.setting.auth.kind.value {
             AuthType::DeviceFlow => device::log_in(line, authority, proxy, &**reporter).await?,
@@ -203,47 +209,47 @@ impl Login {
     /// Renews what was refused, or takes what another process has got in the meantime. A refresh token is often good
     /// for one use, so processes wait for one another; those of the Python SDK do not, so what is kept is looked at
     /// again before it is forgotten.
-    async fn renewed(&self, refused: Tokens, authority: &Authority, proxy: &HeaderMap) -> Result<Renewal, Failure> {
-        let Setting { line, keep, .. } = &self.setting;
+    async fn renewed(&self, refused: Tokens, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<RefreshOutcome, RpcFailure> {
+        let AuthContext { line, keep, .. } = &self.setting;
         let _lock = keep.lock().await;
         let mut tokens = refused.clone();
         for _ in 0..MOST_REFRESHES {
             let kept = keep.read().await?;
             if let Some(kept) = kept.as_ref().filter(|kept| kept.access != refused.access && !kept.access.reveal().is_empty()) {
-                return Ok(Renewal::Fresh(kept.clone()));
+                return Ok(RefreshOutcome::Fresh(kept.clone()));
             }
             let newer = kept.filter(|kept| kept.refresh.is_some() && kept.refresh != tokens.refresh);
             tokens = newer.unwrap_or(tokens);
             match pkce::refresh(line, authority, proxy, &tokens).await? {
-                Renewal::Fresh(fresh) => return Ok(Renewal::Fresh(self.kept(fresh).await?)),
-                Renewal::Ended => match keep.read().await? {
+                RefreshOutcome::Fresh(fresh) => return Ok(RefreshOutcome::Fresh(self.kept(fresh).await?)),
+                RefreshOutcome::Ended => match keep.read().await? {
                     Some(kept) if kept.refresh.is_some() && kept.refresh != tokens.refresh => {}
                     kept => {
                         // What cannot be renewed would be in everybody's way.
                         if kept.is_some_and(|kept| kept.refresh == tokens.refresh) {
                             keep.forget().await?;
                         }
-                        return Ok(Renewal::Ended);
+                        return Ok(RefreshOutcome::Ended);
                     }
                 },
-                denied @ Renewal::Denied(_) => return Ok(denied),
+                denied @ RefreshOutcome::Denied(_) => return Ok(denied),
             }
         }
-        Ok(Renewal::Ended)
+        Ok(RefreshOutcome::Ended)
     }
 
-    async fn kept(&self, tokens: Tokens) -> Result<Tokens, Failure> {
+    async fn kept(&self, tokens: Tokens) -> Result<Tokens, RpcFailure> {
         let place = match self.setting.keep.write(&tokens).await? {
-            keep::Kept::Keyring => "the system's keyring".to_owned(),
-            keep::Kept::File(file, None) => format!("`{}`", file.display()),
-            keep::Kept::File(file, Some(why)) => format!("`{}`, for the keyring cannot be used: {}", file.display(), clean(&why)),
-            keep::Kept::Nowhere => "nowhere".to_owned(),
+            keep::StoredIn::Keyring => "the system's keyring".to_owned(),
+            keep::StoredIn::File(file, None) => format!("`{}`", file.display()),
+            keep::StoredIn::File(file, Some(why)) => format!("`{}`, for the keyring cannot be used: {}", file.display(), clean(&why)),
+            keep::StoredIn::Nowhere => "nowhere".to_owned(),
         };
         self.setting.reporter.kept(&place);
         Ok(tokens)
     }
 
-    async fn by_secret(&self, authority: &Authority, proxy: &HeaderMap) -> Result<Tokens, Failure> {
+    async fn by_secret(&self, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<Tokens, RpcFailure> {
         let auth = &self.setting.auth;
         let Some(id) = &auth.client_id else {
             return Err(incomplete("a login with a client's secret needs the client's id").help("Set `admin.clientId`."));
@@ -252,7 +258,7 @@ impl Login {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
         let basic = credential("Basic", &STANDARD.encode(format!("{}:{encoded}", id.value)));
         let basic = basic.expect("base64 is ASCII, which every header can hold");
-        let form = Form::grant(&self.setting.line, authority, proxy, "client_credentials").basic(basic);
+        let form = TokenForm::grant(&self.setting.line, authority, proxy, "client_credentials").basic(basic);
         let form = form.field("scope", &authority.scope).field("audience", &authority.audience);
         let granted = form.tokens().await?;
         granted.map_err(|denied| {
@@ -261,7 +267,7 @@ impl Login {
         })
     }
 
-    fn secret(&self) -> Result<Secret<String>, Failure> {
+    fn secret(&self) -> Result<Secret<String>, RpcFailure> {
         let secret = match &self.setting.auth.secret {
             Some(ClientSecret::Known(secret)) => return Ok(secret.clone()),
             Some(ClientSecret::File(file)) => fs::read_to_string(&file.value)?,
@@ -277,7 +283,7 @@ impl Login {
         Ok(Secret::new(secret.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
-    async fn command(&self) -> Result<Secret<String>, Failure> {
+    async fn command(&self) -> Result<Secret<String>, RpcFailure> {
         let Some(words) = &self.setting.auth.command else {
             let help = "Set `admin.command` to the program and its arguments.";
             return Err(incomplete("a login by a program needs the program").help(help));
@@ -286,7 +292,7 @@ impl Login {
     }
 
     /// What a proxy before the backend wants to see with every call.
-    async fn proxy(&self) -> Result<HeaderMap, Failure> {
+    async fn proxy(&self) -> Result<HeaderMap, RpcFailure> {
         let Some(words) = &self.setting.auth.proxy_command else { return Ok(HeaderMap::new()) };
         let token = command::token(&words.value, "admin.proxyCommand", &self.setting.environment, &self.setting.folder).await?;
         let header = |name: HeaderName| Some((name, credential("Bearer", token.reveal())?));
@@ -295,6 +301,6 @@ impl Login {
 }
 
 /// The failure of a login for which the config says too little.
-fn incomplete(cause: &str) -> Failure {
-    Failure::new(Code::LoginIncomplete, cause)
+fn incomplete(cause: &str) -> RpcFailure {
+    RpcFailure::new(Code::LoginIncomplete, cause)
 }

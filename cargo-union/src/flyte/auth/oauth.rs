@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use union_build::diag::Code;
 use url::form_urlencoded::Serializer;
 
-use super::discovery::Authority;
+use super::discovery::AuthorizationServer;
 use super::tokens::{Tokens, is_token};
 use crate::base::secret::Secret;
-use crate::flyte::rpc::{Failure, Line, Repeat};
+use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::body::RequestBody;
 use crate::http::fault::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -21,18 +21,18 @@ use crate::http::{HttpRequest, Method, Url, authority, same_origin};
 const LONGEST: usize = 1 << 20;
 
 /// A form for a token server.
-pub(super) struct Form<'a> {
-    line: &'a Line,
+pub(super) struct TokenForm<'a> {
+    line: &'a ConnectTransport,
     url: Url,
     /// Encoded; a `Serializer` is not `Send`, and so does not stay.
     fields: String,
     private: HeaderMap,
-    repeat: Repeat,
+    repeat: Idempotency,
 }
 
 /// Why a token server does not give what it is asked for, in OAuth's words.
 #[derive(Debug, Deserialize)]
-pub(super) struct Denied {
+pub(super) struct OAuthError {
     pub(super) error: String,
     #[serde(default)]
     pub(super) error_description: Option<String>,
@@ -40,21 +40,21 @@ pub(super) struct Denied {
 
 /// No `Debug`: it holds secrets.
 #[derive(Deserialize)]
-struct Granted {
+struct TokenGrant {
     access_token: String,
     #[serde(default)]
     refresh_token: Option<String>,
 }
 
-impl<'a> Form<'a> {
+impl<'a> TokenForm<'a> {
     /// An empty form. A proxy before the backend is shown its token only where it is on the way.
-    pub(super) fn new(line: &'a Line, url: Url, proxy: &HeaderMap) -> Self {
+    pub(super) fn new(line: &'a ConnectTransport, url: Url, proxy: &HeaderMap) -> Self {
         let private = if same_origin(&url, &line.base) { proxy.clone() } else { HeaderMap::new() };
-        Self { line, url, fields: String::new(), private, repeat: Repeat::Always }
+        Self { line, url, fields: String::new(), private, repeat: Idempotency::Always }
     }
 
     /// A form for tokens.
-    pub(super) fn grant(line: &'a Line, authority: &Authority, proxy: &HeaderMap, kind: &str) -> Self {
+    pub(super) fn grant(line: &'a ConnectTransport, authority: &AuthorizationServer, proxy: &HeaderMap, kind: &str) -> Self {
         Self::new(line, authority.token.clone(), proxy).field("grant_type", kind)
     }
 
@@ -74,14 +74,14 @@ impl<'a> Form<'a> {
 
     /// Sends it a second time only when nobody has heard the first: what it carries is good for one use.
     pub(super) fn once(mut self) -> Self {
-        self.repeat = Repeat::Unheard;
+        self.repeat = Idempotency::Unheard;
         self
     }
 
     /// Sends it for tokens.
-    pub(super) async fn tokens(self) -> Result<Result<Tokens, Denied>, Failure> {
+    pub(super) async fn tokens(self) -> Result<Result<Tokens, OAuthError>, RpcFailure> {
         let server = authority(&self.url);
-        let granted: Granted = match self.send().await? {
+        let granted: TokenGrant = match self.send().await? {
             Ok(granted) => granted,
             Err(denied) => return Ok(Err(denied)),
         };
@@ -93,7 +93,7 @@ impl<'a> Form<'a> {
     }
 
     /// Sends it.
-    pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, Denied>, Failure> {
+    pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, OAuthError>, RpcFailure> {
         let body = RequestBody::Bytes(self.fields.into());
         let outgoing = HttpRequest { private: self.private, ..HttpRequest::new(Method::POST, self.url.clone()) }
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -105,7 +105,11 @@ impl<'a> Form<'a> {
     }
 }
 
-async fn once<T: DeserializeOwned>(line: &Line, outgoing: &HttpRequest, server: &str) -> Result<Result<T, Denied>, Failure> {
+async fn once<T: DeserializeOwned>(
+    line: &ConnectTransport,
+    outgoing: &HttpRequest,
+    server: &str,
+) -> Result<Result<T, OAuthError>, RpcFailure> {
     let mut answer = line.transport.send_once(outgoing).await?;
     let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
     let body = answer.bytes(LONGEST).await?;
@@ -113,23 +117,23 @@ async fn once<T: DeserializeOwned>(line: &Line, outgoing: &HttpRequest, server: 
         // serde's own message would repeat what it does not like.
         return serde_json::from_slice(&body).map(Ok).map_err(|_| no_token(server));
     }
-    match serde_json::from_slice::<Denied>(&body) {
+    match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            Err(Failure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
+            Err(RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
         }
-        _ => Err(Failure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
+        _ => Err(RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
     }
 }
 
-fn no_token(server: &str) -> Failure {
-    Failure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
+fn no_token(server: &str) -> RpcFailure {
+    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
 }
 
-impl Denied {
+impl OAuthError {
     /// The failure of a login that was denied.
-    pub(super) fn into_failure(self, server: &Url) -> Failure {
+    pub(super) fn into_failure(self, server: &Url) -> RpcFailure {
         let why = self.error_description.as_deref().map(|words| format!(" ({})", clean(words))).unwrap_or_default();
-        Failure::new(Code::LoginFailed, format!("the token server {} says `{}`{why}", authority(server), clean(&self.error)))
+        RpcFailure::new(Code::LoginFailed, format!("the token server {} says `{}`{why}", authority(server), clean(&self.error)))
     }
 }

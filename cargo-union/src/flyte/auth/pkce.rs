@@ -7,23 +7,23 @@ use union_build::diag::Code;
 
 use super::browser::Browser;
 use super::callback::Callback;
-use super::discovery::{Authority, checked};
-use super::oauth::Form;
+use super::discovery::{AuthorizationServer, checked};
+use super::oauth::TokenForm;
 use super::tokens::Tokens;
 use crate::base::random;
 use crate::base::secret::Secret;
-use crate::flyte::rpc::{Failure, Line};
-use crate::flyte::{Reporter, Visit};
+use crate::flyte::rpc::{ConnectTransport, RpcFailure};
+use crate::flyte::{LoginPrompt, Reporter};
 use crate::http::Url;
 use crate::http::header::HeaderMap;
 
 pub(super) async fn log_in(
-    line: &Line,
-    authority: &Authority,
+    line: &ConnectTransport,
+    authority: &AuthorizationServer,
     proxy: &HeaderMap,
     browser: &Browser,
     reporter: &dyn Reporter,
-) -> Result<Tokens, Failure> {
+) -> Result<Tokens, RpcFailure> {
     let verifier = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<64>()?));
     let state = URL_SAFE_NO_PAD.encode(random::bytes::<32>()?);
     let callback = Callback::listen(&authority.redirect, &state, &authority.told_by).await?;
@@ -32,16 +32,16 @@ pub(super) async fn log_in(
     let mut address: Url = checked(line, &authority.authorization, "authorization")?;
     address.query_pairs_mut().extend_pairs(&asked);
     let opened = browser.open(address.as_str());
-    reporter.visit(&Visit { address: address.as_str(), code: None, opened });
+    reporter.visit(&LoginPrompt { address: address.as_str(), code: None, opened });
     let code = callback.code().await?;
-    let form = Form::grant(line, authority, proxy, "authorization_code").once();
+    let form = TokenForm::grant(line, authority, proxy, "authorization_code").once();
     let form = form.field("code", code.reveal()).field("code_verifier", verifier.reveal());
     // The backend's own server wants all that the browser brought, once more.
     let form = asked.iter().fold(form, |form, (name, value)| form.field(name, value));
     form.tokens().await?.map_err(|denied| denied.into_failure(&authority.token))
 }
 
-fn parameters<'a>(authority: &'a Authority, state: &'a str, challenge: &'a str) -> Vec<(&'static str, &'a str)> {
+fn parameters<'a>(authority: &'a AuthorizationServer, state: &'a str, challenge: &'a str) -> Vec<(&'static str, &'a str)> {
     let mut parameters = vec![
         ("client_id", authority.client_id.as_str()),
         ("response_type", "code"),
@@ -58,30 +58,35 @@ fn parameters<'a>(authority: &'a Authority, state: &'a str, challenge: &'a str) 
 }
 
 /// What comes of an attempt to get new tokens without the user.
-pub(super) enum Renewal {
+pub(super) enum RefreshOutcome {
     /// New ones.
     Fresh(Tokens),
     /// The server does not take this refresh token, now or later.
     Ended,
     /// It does not give any now, or there is no refresh token.
-    Denied(Failure),
+    Denied(RpcFailure),
 }
 
 /// Gets new tokens without the user.
-pub(super) async fn refresh(line: &Line, authority: &Authority, proxy: &HeaderMap, tokens: &Tokens) -> Result<Renewal, Failure> {
+pub(super) async fn refresh(
+    line: &ConnectTransport,
+    authority: &AuthorizationServer,
+    proxy: &HeaderMap,
+    tokens: &Tokens,
+) -> Result<RefreshOutcome, RpcFailure> {
     let Some(refresh) = &tokens.refresh else {
         let cause = format!("{} refuses the access token, and there is no refresh token", authority.told_by);
-        return Ok(Renewal::Denied(Failure::new(Code::LoginNeeded, cause)));
+        return Ok(RefreshOutcome::Denied(RpcFailure::new(Code::LoginNeeded, cause)));
     };
-    let form = Form::grant(line, authority, proxy, "refresh_token").once();
+    let form = TokenForm::grant(line, authority, proxy, "refresh_token").once();
     let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
     match form.tokens().await {
         // A server that gives no new refresh token lets the old one live.
-        Ok(Ok(fresh)) => Ok(Renewal::Fresh(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
+        Ok(Ok(fresh)) => Ok(RefreshOutcome::Fresh(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
         // RFC 6749, section 5.2: invalid, expired, revoked, or of another client.
-        Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(Renewal::Ended),
-        Ok(Err(denied)) => Ok(Renewal::Denied(denied.into_failure(&authority.token))),
+        Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(RefreshOutcome::Ended),
+        Ok(Err(denied)) => Ok(RefreshOutcome::Denied(denied.into_failure(&authority.token))),
         Err(failure) if failure.may_pass() || failure.code != Code::LoginFailed => Err(failure),
-        Err(failure) => Ok(Renewal::Denied(failure)),
+        Err(failure) => Ok(RefreshOutcome::Denied(failure)),
     }
 }

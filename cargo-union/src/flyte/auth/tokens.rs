@@ -15,7 +15,7 @@ pub(crate) struct Tokens {
 
 /// No `Debug`: it holds secrets.
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct StoredTokens {
     #[serde(default)]
     access_token: Option<String>,
     #[serde(default)]
@@ -25,7 +25,7 @@ struct Kept {
 impl Tokens {
     /// Reads what was kept; `None` when it is nothing of use.
     pub(super) fn of_json(text: &str) -> Option<Self> {
-        let kept: Kept = serde_json::from_str(text).ok()?;
+        let kept: StoredTokens = serde_json::from_str(text).ok()?;
         let given = |token: Option<String>| token.filter(|token| is_token(token)).map(Secret::new);
         let (access, refresh) = (given(kept.access_token), given(kept.refresh_token));
         // The SDK keeps a refresh token alone; an empty access token is refused like an old one.
@@ -35,7 +35,7 @@ impl Tokens {
 
     /// As it is kept.
     pub(super) fn to_json(&self) -> Secret<String> {
-        let kept = Kept {
+        let kept = StoredTokens {
             access_token: Some(self.access.reveal().clone()),
             refresh_token: self.refresh.as_ref().map(|token| token.reveal().clone()),
         };

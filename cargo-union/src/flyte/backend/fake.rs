@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use union_build::diag::Code;
 
 use super::Backend;
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::project::{Domain, Project};
 use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
 use crate::flyte::idl::task::{DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary};
-use crate::flyte::rpc::Failure;
+use crate::flyte::rpc::RpcFailure;
 
 /// What was registered, each version at the time it was first.
 #[derive(Default)]
-pub(crate) struct Fake {
+pub(crate) struct FakeBackend {
     pub(crate) tasks: Mutex<Vec<DeployTaskRequest>>,
     /// How often something was written.
     pub(crate) writes: Mutex<usize>,
@@ -24,7 +24,7 @@ pub(crate) struct Fake {
     pub(crate) refuses: Option<&'static str>,
 }
 
-impl Fake {
+impl FakeBackend {
     pub(crate) fn writes(&self) -> usize {
         *self.writes.lock().expect("nobody panics")
     }
@@ -50,8 +50,8 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
 }
 
 #[async_trait]
-impl Backend for Fake {
-    async fn details(&self, wanted: TaskIdentifier) -> Result<Option<TaskDetails>, Failure> {
+impl Backend for FakeBackend {
+    async fn details(&self, wanted: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
         let tasks = self.tasks.lock().expect("nobody panics");
         let found = tasks.iter().find(|task| key(id(task)) == key(&wanted));
         Ok(found.map(|task| {
@@ -63,7 +63,7 @@ impl Backend for Fake {
         }))
     }
 
-    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
+    async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
         let is_it = |task: &&DeployTaskRequest| {
             let id = id(task);
             (&id.project, &id.domain, id.name.as_str()) == (&scope.project, &scope.domain, name)
@@ -72,14 +72,14 @@ impl Backend for Fake {
         Ok(tasks.iter().rfind(is_it).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
     }
 
-    async fn tasks(&self, _: &Scope, _: u32) -> Result<Vec<Task>, Failure> {
+    async fn tasks(&self, _: &ProjectDomain, _: u32) -> Result<Vec<Task>, RpcFailure> {
         let tasks = self.tasks.lock().expect("nobody panics");
         Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
     }
 
-    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         if self.refuses.is_some_and(|refused| refused == id(request).name) {
-            return Err(Failure::new(Code::BackendRefused, "it does not want to"));
+            return Err(RpcFailure::new(Code::BackendRefused, "it does not want to"));
         }
         *self.writes.lock().expect("nobody panics") += 1;
         let mut tasks = self.tasks.lock().expect("nobody panics");
@@ -90,11 +90,11 @@ impl Backend for Fake {
         Ok(())
     }
 
-    async fn project(&self, _: &str, id: &str) -> Result<Option<Project>, Failure> {
+    async fn project(&self, _: &str, id: &str) -> Result<Option<Project>, RpcFailure> {
         Ok(self.projects("").await?.into_iter().find(|project| project.id == id))
     }
 
-    async fn projects(&self, _: &str) -> Result<Vec<Project>, Failure> {
+    async fn projects(&self, _: &str) -> Result<Vec<Project>, RpcFailure> {
         let domain = |id: &&str| Domain { id: (*id).to_owned(), name: String::new() };
         let project = |(id, domains): &(&str, Vec<&str>)| Project {
             id: (*id).to_owned(),

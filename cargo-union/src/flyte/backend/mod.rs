@@ -6,7 +6,7 @@ pub(super) mod fake;
 use async_trait::async_trait;
 
 use super::client::Client;
-use super::convert::Scope;
+use super::convert::ProjectDomain;
 use super::idl::common::filter::Function;
 use super::idl::common::sort::Direction;
 use super::idl::common::{Filter, ListRequest, Sort};
@@ -16,28 +16,28 @@ use super::idl::task::{
     DeployTaskRequest, DeployTaskResponse, GetTaskDetailsRequest, GetTaskDetailsResponse, ListTasksRequest, ListTasksResponse, Task,
     TaskDetails, TaskIdentifier,
 };
-use super::rpc::{Failure, Status, Unary};
+use super::rpc::{RpcFailure, RpcStatus, Unary};
 
 /// A backend that has projects and tasks.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// A task of one version; `None` when there is none.
-    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, Failure>;
+    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure>;
 
     /// The latest version of a task; `None` when there is none at all.
-    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure>;
+    async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure>;
 
     /// The latest versions of the tasks that were registered last.
-    async fn tasks(&self, scope: &Scope, limit: u32) -> Result<Vec<Task>, Failure>;
+    async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure>;
 
     /// Registers a task, in place of what is there under its version.
-    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure>;
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure>;
 
     /// A project; `None` when there is none of that name.
-    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, Failure>;
+    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure>;
 
     /// All projects.
-    async fn projects(&self, org: &str) -> Result<Vec<Project>, Failure>;
+    async fn projects(&self, org: &str) -> Result<Vec<Project>, RpcFailure>;
 }
 
 const TASKS: &str = "flyteidl2.task.TaskService";
@@ -52,31 +52,31 @@ const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> = Unary::r
 
 #[async_trait]
 impl Backend for Client {
-    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, Failure> {
+    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
         let found = found(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
         Ok(found.and_then(|response| response.details))
     }
 
-    async fn latest(&self, scope: &Scope, name: &str) -> Result<Option<Task>, Failure> {
+    async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
         let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
         let tasks = self.unary(LIST, &tasks(scope, 1, vec![named])).await?.tasks;
         Ok(tasks.into_iter().next())
     }
 
-    async fn tasks(&self, scope: &Scope, limit: u32) -> Result<Vec<Task>, Failure> {
+    async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure> {
         Ok(self.unary(LIST, &tasks(scope, limit, Vec::new())).await?.tasks)
     }
 
-    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), Failure> {
+    async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         self.unary(DEPLOY, request).await.map(drop)
     }
 
-    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, Failure> {
+    async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure> {
         let request = GetProjectRequest { id: id.to_owned(), org: org.to_owned() };
         Ok(found(self.unary(PROJECT, &request).await)?.and_then(|response| response.project))
     }
 
-    async fn projects(&self, org: &str) -> Result<Vec<Project>, Failure> {
+    async fn projects(&self, org: &str) -> Result<Vec<Project>, RpcFailure> {
         let mut request = ListProjectsRequest { limit: 100, token: String::new(), org: org.to_owned() };
         let mut projects = Vec::new();
         loop {
@@ -91,7 +91,7 @@ impl Backend for Client {
     }
 }
 
-fn tasks(scope: &Scope, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
+fn tasks(scope: &ProjectDomain, limit: u32, filters: Vec<Filter>) -> ListTasksRequest {
     ListTasksRequest { request: Some(newest(limit, filters)), scope_by: Some(ScopeBy::ProjectId(scope.id())) }
 }
 
@@ -101,9 +101,9 @@ pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
     ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }
 }
 
-fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+fn found<T>(answer: Result<T, RpcFailure>) -> Result<Option<T>, RpcFailure> {
     match answer {
-        Err(failure) if failure.is(Status::NotFound) => Ok(None),
+        Err(failure) if failure.is(RpcStatus::NotFound) => Ok(None),
         answer => answer.map(Some),
     }
 }

@@ -7,10 +7,10 @@ use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
 use super::Client;
-use crate::flyte::config::Endpoint;
+use crate::flyte::config::BackendEndpoint;
 use crate::flyte::idl::cluster::select_cluster_request;
 use crate::flyte::idl::cluster::{SelectClusterRequest, SelectClusterResponse};
-use crate::flyte::rpc::{Failure, Unary};
+use crate::flyte::rpc::{RpcFailure, Unary};
 use crate::http::fault::clean;
 use crate::http::{Url, authority, same_origin};
 
@@ -20,7 +20,7 @@ const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> = Unary::repeat
 
 /// The servers that were named; found out once, however many wait for it.
 #[derive(Default)]
-pub(super) struct Clusters(Mutex<HashMap<(i32, String), Named>>);
+pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), Named>>);
 
 type Named = Arc<OnceCell<Url>>;
 
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     /// When the backend names none that may be used.
-    pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, Failure> {
+    pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, RpcFailure> {
         // Messages have no order or hash of their own; their text has.
         let key = (operation as i32, format!("{resource:?}"));
         let cell = self.clusters.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
@@ -37,7 +37,7 @@ impl Client {
         Ok(Self { line: self.line.to(base.clone()), ..self.clone() })
     }
 
-    async fn select(&self, operation: Operation, resource: Resource) -> Result<Url, Failure> {
+    async fn select(&self, operation: Operation, resource: Resource) -> Result<Url, RpcFailure> {
         let request = SelectClusterRequest { operation: operation as i32, resource: Some(resource) };
         let named = self.unary(SELECT, &request).await?.cluster_endpoint;
         if named.is_empty() {
@@ -45,9 +45,9 @@ impl Client {
         }
         let invalid = |why: &str| {
             let cause = format!("{} names the cluster `{}`, which {why}", authority(&self.line.base), clean(&named));
-            Failure::new(Code::BackendInvalid, cause)
+            RpcFailure::new(Code::BackendInvalid, cause)
         };
-        let endpoint = Endpoint::parse(&named).map_err(invalid)?;
+        let endpoint = BackendEndpoint::parse(&named).map_err(invalid)?;
         let url = Url::parse(&endpoint.to_string()).map_err(|_| invalid("is no address"))?;
         if same_origin(&url, &self.line.base) {
             return Ok(url);

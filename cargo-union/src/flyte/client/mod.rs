@@ -12,9 +12,9 @@ use prost::Message;
 use union_build::diag::Code;
 
 use super::Reporter;
-use super::auth::{Keep, Login, Sent, Setting};
-use super::config::Config;
-use super::rpc::{Failure, Line, Stamp, Status, Streaming, Unary};
+use super::auth::{AuthContext, AuthHeaders, TokenProvider, TokenStore};
+use super::config::FlyteConfig;
+use super::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Streaming, Unary};
 use crate::base::error::{Error, Result};
 use crate::base::process::Environment;
 use crate::http::retry::Retry;
@@ -24,15 +24,15 @@ mod cluster;
 mod identity;
 
 pub use cluster::{Operation, Resource};
-pub use identity::User;
+pub use identity::Identity;
 
-use cluster::Clusters;
+use cluster::ClusterCache;
 
 /// How often and how patiently a call is made again: as the Python SDK does.
 const RETRY: Retry = Retry { attempts: 4, first: Duration::from_millis(500), longest: Duration::from_secs(20) };
 
 /// What a client needs to know of the machine and the user.
-pub struct Surroundings {
+pub struct ClientOptions {
     /// The process's variables.
     pub environment: Environment,
     /// The current folder.
@@ -45,7 +45,7 @@ pub struct Surroundings {
     pub reporter: Arc<dyn Reporter>,
 }
 
-impl Surroundings {
+impl ClientOptions {
     /// With the usual patience.
     pub fn new(environment: Environment, folder: PathBuf, attended: bool, reporter: Arc<dyn Reporter>) -> Self {
         Self { environment, folder, attended, retry: RETRY, reporter }
@@ -55,13 +55,13 @@ impl Surroundings {
 /// The client of a backend. Clones share the login and what is known of clusters.
 #[derive(Clone)]
 pub struct Client {
-    line: Line,
+    line: ConnectTransport,
     /// The line to the backend's store, which other authorities may vouch for.
-    storage: Line,
-    login: Arc<Login>,
+    storage: ConnectTransport,
+    login: Arc<TokenProvider>,
     /// Without encryption there is no login.
     plain: bool,
-    clusters: Arc<Clusters>,
+    clusters: Arc<ClusterCache>,
 }
 
 impl Client {
@@ -69,30 +69,30 @@ impl Client {
     ///
     /// # Errors
     /// `BackendMissing` when the config names none.
-    pub fn new(config: &Config, surroundings: Surroundings) -> Result<Self> {
+    pub fn new(config: &FlyteConfig, surroundings: ClientOptions) -> Result<Self> {
         let missing = || Error::new(Code::BackendMissing, "no backend is known");
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
-        let Surroundings { environment, folder, attended, retry, reporter } = surroundings;
+        let ClientOptions { environment, folder, attended, retry, reporter } = surroundings;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
         let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
         let proxies = Proxies::of(|name| environment.get(name));
         let transport = Arc::new(Transport::new(plain, authorities(config, &environment), proxies.clone()));
-        let line = Line::new(transport, base.clone(), retry, reporter.clone());
+        let line = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
         let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
-        let storage = Line::new(store, base, retry, reporter.clone());
+        let storage = ConnectTransport::new(store, base, retry, reporter.clone());
         let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
-        let keep = if unkept { Keep::nothing(endpoint.host()) } else { Keep::of_machine(endpoint.host(), &environment) };
-        let setting = Setting { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
-        Ok(Self { line, storage, login: Arc::new(Login::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
+        let keep = if unkept { TokenStore::nothing(endpoint.host()) } else { TokenStore::of_machine(endpoint.host(), &environment) };
+        let setting = AuthContext { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
+        Ok(Self { line, storage, login: Arc::new(TokenProvider::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
     }
 
     /// Calls a method with one answer.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn unary<Req: Message, Res: Message + Default>(&self, method: Unary<Req, Res>, request: &Req) -> Result<Res, Failure> {
+    pub async fn unary<Req: Message, Res: Message + Default>(&self, method: Unary<Req, Res>, request: &Req) -> Result<Res, RpcFailure> {
         let sent = self.login.ready().await?;
-        let mut stamp = Stamp::new(sent.headers.clone())?;
+        let mut stamp = CallMetadata::new(sent.headers.clone())?;
         match self.line.unary(method, request, &stamp).await {
             Err(failure) if self.may_help(&failure, &sent) => {
                 stamp.credentials = self.renewed(&failure, &sent).await?.headers;
@@ -110,9 +110,9 @@ impl Client {
         &self,
         method: Streaming<Req, Res>,
         request: &Req,
-    ) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+    ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let sent = self.login.ready().await?;
-        let mut stamp = Stamp::new(sent.headers.clone())?;
+        let mut stamp = CallMetadata::new(sent.headers.clone())?;
         match self.line.stream(method, request, &stamp).await {
             Err(failure) if self.may_help(&failure, &sent) => {
                 stamp.credentials = self.renewed(&failure, &sent).await?.headers;
@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// The line to the store that the backend signs addresses of. No login goes there.
-    pub(super) fn storage(&self) -> &Line {
+    pub(super) fn storage(&self) -> &ConnectTransport {
         &self.storage
     }
 
@@ -141,7 +141,7 @@ impl Client {
     ///
     /// # Errors
     /// Why not.
-    pub async fn log_in(&self) -> Result<(), Failure> {
+    pub async fn log_in(&self) -> Result<(), RpcFailure> {
         self.login.start().await
     }
 
@@ -149,27 +149,27 @@ impl Client {
     ///
     /// # Errors
     /// When it could not be removed.
-    pub async fn log_out(&self) -> Result<bool, Failure> {
+    pub async fn log_out(&self) -> Result<bool, RpcFailure> {
         self.login.forget().await
     }
 
     /// Whether a new login may help against a failure.
-    fn may_help(&self, failure: &Failure, sent: &Sent) -> bool {
+    fn may_help(&self, failure: &RpcFailure, sent: &AuthHeaders) -> bool {
         if self.plain {
             return false;
         }
         let words = failure.cause.to_ascii_lowercase();
         match failure.status {
-            Some(Status::Unauthenticated) => true,
+            Some(RpcStatus::Unauthenticated) => true,
             // Whoever has shown a token and is denied is known, and may not.
-            Some(Status::PermissionDenied) => !sent.has_token(),
+            Some(RpcStatus::PermissionDenied) => !sent.has_token(),
             // Some proxies have their own names for it.
             Some(_) => words.contains("unauthenticated") || words.contains("unauthorized"),
             None => false,
         }
     }
 
-    async fn renewed(&self, refusal: &Failure, sent: &Sent) -> Result<Sent, Failure> {
+    async fn renewed(&self, refusal: &RpcFailure, sent: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
         self.login.renew(sent).await.map_err(|mut failure| {
             failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
             failure
@@ -183,7 +183,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-fn authorities(config: &Config, environment: &Environment) -> Authorities {
+fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let set = |name| environment.get(name).filter(|value| !value.is_empty());
     Authorities {
         file: set("SSL_CERT_FILE").map(PathBuf::from),
@@ -196,7 +196,7 @@ fn authorities(config: &Config, environment: &Environment) -> Authorities {
 
 /// A store may be a cloud's, or behind the authority of the backend: both are trusted. Whoever names an authority
 /// wants it asked, here as at the backend.
-fn authorities_of_stores(config: &Config, environment: &Environment) -> Authorities {
+fn authorities_of_stores(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
     let anybody = backend.anybody && backend.only.is_none();
     Authorities { file: backend.only.clone().or(backend.file), only: None, anybody, ..backend }
@@ -206,14 +206,14 @@ fn authorities_of_stores(config: &Config, environment: &Environment) -> Authorit
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::flyte::config::{Request, load};
+    use crate::flyte::config::{ConfigRequest, load};
 
     /// Whether the backend and its store may be anybody, with these variables.
     fn anybody(variables: &[&str]) -> [bool; 2] {
         let folder = PathBuf::from("/");
         let mut environment = Environment::default();
         variables.iter().for_each(|name| environment.set(*name, if name.ends_with("PATH") { "/ca.pem" } else { "true" }));
-        let request = Request { environment: &environment, folder: &folder, file: None, endpoint: None, org: None };
+        let request = ConfigRequest { environment: &environment, folder: &folder, file: None, endpoint: None, org: None };
         let (config, problems) = load(&request).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
         [authorities(&config, &environment).clone(), authorities_of_stores(&config, &environment)]

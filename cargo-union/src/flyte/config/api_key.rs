@@ -5,7 +5,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use union_build::diag::{Code, Diagnostic, Origin};
 
-use super::reader::Reader;
+use super::reader::ConfigReader;
 use crate::base::process::Environment;
 use crate::base::secret::Secret;
 
@@ -25,7 +25,7 @@ impl ApiKey {
     pub(super) const ORIGIN: Origin = Origin::Env(NAME);
 
     /// The key of the environment. A key that cannot be read is noted, and never repeated.
-    pub(super) fn of(environment: &Environment, reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn of(environment: &Environment, reader: &mut ConfigReader<'_>) -> Option<Self> {
         let text = environment.get(NAME).map(str::trim).filter(|text| !text.is_empty())?;
         let key = Self::parse(text);
         if key.is_none() {

@@ -3,30 +3,30 @@
 use std::path::PathBuf;
 
 use union_build::diag::Origin;
-use union_build::spec::Placed;
+use union_build::spec::Sourced;
 
 use super::api_key::ApiKey;
-use super::reader::Reader;
-use super::{Request, invalid, keys};
+use super::reader::ConfigReader;
+use super::{ConfigRequest, invalid, keys};
 use crate::base::secret::Secret;
 
 /// How to log in.
 #[derive(Clone, Debug)]
-pub struct Auth {
+pub struct AuthConfig {
     /// In which way, and who said so.
-    pub kind: Placed<AuthType>,
+    pub kind: Sourced<AuthType>,
     /// `admin.clientId`, or that of the API key.
-    pub client_id: Option<Placed<String>>,
+    pub client_id: Option<Sourced<String>>,
     /// The client's secret, or where it is.
     pub secret: Option<ClientSecret>,
     /// `admin.command`: prints a token.
-    pub command: Option<Placed<Vec<String>>>,
+    pub command: Option<Sourced<Vec<String>>>,
     /// `admin.proxyCommand`: prints a token for a proxy before the backend.
-    pub proxy_command: Option<Placed<Vec<String>>>,
+    pub proxy_command: Option<Sourced<Vec<String>>>,
     /// `admin.scopes`, instead of those that the backend names.
-    pub scopes: Option<Placed<Vec<String>>>,
+    pub scopes: Option<Sourced<Vec<String>>>,
     /// `admin.disableKeyring`: tokens are kept nowhere.
-    pub keep_nothing: Option<Placed<bool>>,
+    pub keep_nothing: Option<Sourced<bool>>,
 }
 
 /// The ways to log in.
@@ -66,14 +66,14 @@ pub enum ClientSecret {
     /// It is known.
     Known(Secret<String>),
     /// In a file.
-    File(Placed<PathBuf>),
+    File(Sourced<PathBuf>),
     /// In a variable that is not set.
-    Unset(Placed<String>),
+    Unset(Sourced<String>),
 }
 
-pub(super) fn resolve(request: &Request<'_>, key: Option<ApiKey>, reader: &mut Reader<'_>) -> Auth {
+pub(super) fn resolve(request: &ConfigRequest<'_>, key: Option<ApiKey>, reader: &mut ConfigReader<'_>) -> AuthConfig {
     let (told, client_id) = (kind(reader), reader.text(&keys::CLIENT_ID));
-    let auth = Auth {
+    let auth = AuthConfig {
         kind: told,
         client_id,
         secret: secret(request, reader),
@@ -82,24 +82,24 @@ pub(super) fn resolve(request: &Request<'_>, key: Option<ApiKey>, reader: &mut R
         scopes: reader.words(&keys::SCOPES),
         keep_nothing: reader.switch(&keys::DISABLE_KEYRING),
     };
-    let by_secret = |origin: &Origin| Placed { value: AuthType::ClientSecret, origin: origin.clone() };
+    let by_secret = |origin: &Origin| Sourced { value: AuthType::ClientSecret, origin: origin.clone() };
     match (key, &auth.secret) {
-        (Some(key), _) => Auth {
+        (Some(key), _) => AuthConfig {
             kind: by_secret(&ApiKey::ORIGIN),
-            client_id: Some(Placed { value: key.client_id, origin: ApiKey::ORIGIN }),
+            client_id: Some(Sourced { value: key.client_id, origin: ApiKey::ORIGIN }),
             secret: Some(ClientSecret::Known(key.secret)),
             ..auth
         },
         // Whoever names a secret wants it used, whatever else is said.
         (None, Some(ClientSecret::Known(_) | ClientSecret::File(_))) if auth.kind.value != AuthType::ClientSecret => {
-            Auth { kind: by_secret(&auth.kind.origin), ..auth }
+            AuthConfig { kind: by_secret(&auth.kind.origin), ..auth }
         }
         _ => auth,
     }
 }
 
-fn kind(reader: &mut Reader<'_>) -> Placed<AuthType> {
-    let default = Placed { value: AuthType::Pkce, origin: Origin::Default };
+fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
+    let default = Sourced { value: AuthType::Pkce, origin: Origin::Default };
     let Some(text) = reader.text(&keys::AUTH_TYPE) else { return default };
     // The words of the SDK's own command line are as good as those of its file.
     let plain: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
@@ -116,11 +116,11 @@ fn kind(reader: &mut Reader<'_>) -> Placed<AuthType> {
             return default;
         }
     };
-    Placed { value, origin: text.origin }
+    Sourced { value, origin: text.origin }
 }
 
 /// The variable that is named wins over the file, when it is set.
-fn secret(request: &Request<'_>, reader: &mut Reader<'_>) -> Option<ClientSecret> {
+fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<ClientSecret> {
     let variable = reader.text(&keys::SECRET_VARIABLE);
     let file = reader.path(&keys::SECRET_FILE, request.folder);
     let known = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());

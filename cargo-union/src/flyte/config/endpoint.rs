@@ -3,22 +3,22 @@
 use std::fmt;
 
 use union_build::diag::{Code, Diagnostic, Origin};
-use union_build::spec::Placed;
+use union_build::spec::Sourced;
 
 use super::api_key::ApiKey;
 use super::keys;
-use super::reader::Reader;
+use super::reader::ConfigReader;
 
 /// The address of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct BackendEndpoint {
     /// `host[:port]`, as it was written.
     host: String,
     /// Whether it is spoken to without encryption, and so without a login.
     plain: bool,
 }
 
-impl Endpoint {
+impl BackendEndpoint {
     /// Reads `host[:port]`, `dns:///host[:port]`, `https://host[:port]` or `http://host[:port]`.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Endpoint {
     }
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for BackendEndpoint {
     /// Its URL, without a slash at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.plain { "http" } else { "https" }, self.host)
@@ -70,12 +70,12 @@ impl fmt::Display for Endpoint {
 }
 
 /// Flag, API key, variable or file, with `admin.insecure` applied.
-pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut Reader<'_>) -> Option<Placed<Endpoint>> {
+pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut ConfigReader<'_>) -> Option<Sourced<BackendEndpoint>> {
     let told = reader.text(&keys::ENDPOINT);
-    let flag = flag.map(|text| Placed { value: text.to_owned(), origin: Origin::Flag("--endpoint") });
-    let of_key = key.map(|key| Placed { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
-    let Placed { value: text, origin } = flag.or(of_key).or(told)?;
-    let mut endpoint = match Endpoint::parse(text.trim()) {
+    let flag = flag.map(|text| Sourced { value: text.to_owned(), origin: Origin::Flag("--endpoint") });
+    let of_key = key.map(|key| Sourced { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
+    let Sourced { value: text, origin } = flag.or(of_key).or(told)?;
+    let mut endpoint = match BackendEndpoint::parse(text.trim()) {
         Ok(endpoint) => endpoint,
         Err(why) => {
             let problem = Diagnostic::error(Code::EndpointInvalid, format!("the endpoint `{text}` {why}"), &origin, "");
@@ -93,7 +93,7 @@ pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut Rea
         }
         endpoint.plain = true;
     }
-    Some(Placed { value: endpoint, origin })
+    Some(Sourced { value: endpoint, origin })
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
             ("http://localhost:8090", "http://localhost:8090"),
             ("[::1]:8090", "https://[::1]:8090"),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown, "{text}");
+            assert_eq!(BackendEndpoint::parse(text).unwrap().to_string(), shown, "{text}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
             ("", "is no host"),
             ("dns:///", "is no host"),
         ] {
-            assert!(Endpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", Endpoint::parse(text));
+            assert!(BackendEndpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", BackendEndpoint::parse(text));
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
             ("127.0.0.1:8090", None),
             ("[2001:db8::1]:8090", None),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap().org(), org, "{text}");
+            assert_eq!(BackendEndpoint::parse(text).unwrap().org(), org, "{text}");
         }
     }
 }

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 
-use super::Request;
+use super::ConfigRequest;
 use super::keys::SECTIONS;
-use super::yaml::{self, Node};
+use super::yaml::{self, YamlNode};
 use crate::base::error::Result;
 use crate::base::fs;
 
 /// The file that was found.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct ConfigFile {
     pub(super) source: Arc<SourceFile>,
     /// `None` when it is empty, or has a problem that was noted.
-    pub(super) root: Option<Node>,
+    pub(super) root: Option<YamlNode>,
 }
 
 /// A file that may be the one.
-struct Candidate {
+struct ConfigCandidate {
     path: PathBuf,
     /// Whether somebody named it, so that it has to be there and to be a Flyte config.
     named: bool,
@@ -30,17 +30,17 @@ struct Candidate {
 ///
 /// # Errors
 /// `FileUnreadable`.
-pub(super) fn find(request: &Request<'_>, problems: &mut Vec<Diagnostic>) -> Result<Option<File>> {
+pub(super) fn find(request: &ConfigRequest<'_>, problems: &mut Vec<Diagnostic>) -> Result<Option<ConfigFile>> {
     for candidate in candidates(request) {
         let text = if candidate.named { Some(fs::read_to_string(&candidate.path)?) } else { fs::read_if_exists(&candidate.path)? };
         let Some(text) = text else { continue };
         let source = SourceFile::new(candidate.path, text);
         match yaml::parse(&source.text) {
-            Ok(root) if candidate.named || root.as_ref().is_some_and(has_sections) => return Ok(Some(File { source, root })),
+            Ok(root) if candidate.named || root.as_ref().is_some_and(has_sections) => return Ok(Some(ConfigFile { source, root })),
             Err(wrong) if candidate.named || looks_like_one(&source.text) => {
                 let place = Origin::File(source.clone(), wrong.span);
                 problems.push(Diagnostic::error(Code::FlyteConfigSyntax, "the Flyte config is not valid YAML", &place, wrong.why));
-                return Ok(Some(File { source, root: None }));
+                return Ok(Some(ConfigFile { source, root: None }));
             }
             // Many a project has a `config.yaml` of its own.
             _ => {}
@@ -49,9 +49,9 @@ pub(super) fn find(request: &Request<'_>, problems: &mut Vec<Diagnostic>) -> Res
     Ok(None)
 }
 
-fn candidates(request: &Request<'_>) -> Vec<Candidate> {
-    let usual = |path: PathBuf| Candidate { path, named: false };
-    let named = |path: &Path| Candidate { path: fs::absolute(request.folder, path), named: true };
+fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
+    let usual = |path: PathBuf| ConfigCandidate { path, named: false };
+    let named = |path: &Path| ConfigCandidate { path: fs::absolute(request.folder, path), named: true };
     if let Some(file) = request.file {
         return vec![named(file)];
     }
@@ -67,7 +67,7 @@ fn candidates(request: &Request<'_>) -> Vec<Candidate> {
     candidates
 }
 
-fn has_sections(root: &Node) -> bool {
+fn has_sections(root: &YamlNode) -> bool {
     SECTIONS.iter().any(|section| root.get(section).is_some())
 }
 

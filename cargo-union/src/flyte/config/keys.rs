@@ -2,7 +2,7 @@
 
 /// A key: its place in the file, and the variables that override it, the preferred one first.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     /// Dotted: `admin.endpoint`.
     pub(super) path: &'static str,
     pub(super) variables: &'static [&'static str],
@@ -11,10 +11,10 @@ pub(super) struct Key {
 
 macro_rules! keys {
     ($($name:ident = $path:literal, [$($variable:literal),+], $doc:literal;)*) => {
-        $(pub(super) const $name: Key = Key { path: $path, variables: &[$($variable),+], doc: $doc };)*
+        $(pub(super) const $name: ConfigKey = ConfigKey { path: $path, variables: &[$($variable),+], doc: $doc };)*
 
         /// Every key, in the order of the page.
-        const ALL: &[Key] = &[$($name),*];
+        const ALL: &[ConfigKey] = &[$($name),*];
     };
 }
 

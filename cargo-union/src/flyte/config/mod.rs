@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use union_build::diag::{Code, Diagnostic, Origin};
-use union_build::spec::{Placed, Setting};
+use union_build::spec::{Setting, Sourced};
 
 use crate::base::error::Result;
 use crate::base::process::Environment;
@@ -26,16 +26,16 @@ mod keys;
 mod reader;
 mod yaml;
 
-pub use auth::{Auth, AuthType, ClientSecret};
-pub use endpoint::Endpoint;
+pub use auth::{AuthConfig, AuthType, ClientSecret};
+pub use endpoint::BackendEndpoint;
 pub use keys::reference_markdown;
 
 use api_key::ApiKey;
-use reader::Reader;
+use reader::ConfigReader;
 
 /// Where the config is looked for, and what overrides it.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct ConfigRequest<'a> {
     /// The process's variables.
     pub environment: &'a Environment,
     /// The current folder.
@@ -50,40 +50,41 @@ pub struct Request<'a> {
 
 /// What the user said about the backend, each value with where it was said.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct FlyteConfig {
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Which backend.
-    pub endpoint: Option<Placed<Endpoint>>,
+    pub endpoint: Option<Sourced<BackendEndpoint>>,
     /// Whose tenant; hosted backends want it with every call.
-    pub org: Option<Placed<String>>,
+    pub org: Option<Sourced<String>>,
     /// The project, when the manifest names none.
-    pub project: Option<Placed<String>>,
+    pub project: Option<Sourced<String>>,
     /// The domain, when the manifest names none.
-    pub domain: Option<Placed<String>>,
+    pub domain: Option<Sourced<String>>,
     /// The registry, when the manifest names none.
-    pub registry: Option<Placed<String>>,
+    pub registry: Option<Sourced<String>>,
     /// Whose authorities are trusted instead of the usual ones: a file of PEM certificates.
-    pub ca_file: Option<Placed<PathBuf>>,
+    pub ca_file: Option<Sourced<PathBuf>>,
     /// Whether any certificate is accepted.
-    pub skip_verify: Option<Placed<bool>>,
+    pub skip_verify: Option<Sourced<bool>>,
     /// How to log in.
-    pub auth: Auth,
+    pub auth: AuthConfig,
 }
 
-impl Config {
+impl FlyteConfig {
     /// Everything that is set, for `cargo union config`; no secret is among it.
     pub fn settings(&self) -> Vec<Setting> {
         let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
-        let text = |key: &str, value: &Option<Placed<String>>| {
+        let text = |key: &str, value: &Option<Sourced<String>>| {
             value.as_ref().map(|value| Setting { key: key.to_owned(), value: quoted(&value.value), origin: value.origin.clone() })
         };
-        let switch = |key: &str, value: &Option<Placed<bool>>| {
+        let switch = |key: &str, value: &Option<Sourced<bool>>| {
             value.as_ref().map(|value| Setting { key: key.to_owned(), value: value.value.to_string(), origin: value.origin.clone() })
         };
-        let endpoint = self.endpoint.as_ref().map(|endpoint| Placed { value: endpoint.value.to_string(), origin: endpoint.origin.clone() });
-        let ca_file = self.ca_file.as_ref().map(|file| Placed { value: file.value.display().to_string(), origin: file.origin.clone() });
-        let kind = Placed { value: self.auth.kind.value.word().to_owned(), origin: self.auth.kind.origin.clone() };
+        let endpoint =
+            self.endpoint.as_ref().map(|endpoint| Sourced { value: endpoint.value.to_string(), origin: endpoint.origin.clone() });
+        let ca_file = self.ca_file.as_ref().map(|file| Sourced { value: file.value.display().to_string(), origin: file.origin.clone() });
+        let kind = Sourced { value: self.auth.kind.value.word().to_owned(), origin: self.auth.kind.origin.clone() };
         let settings = [
             text("endpoint", &endpoint),
             text("org", &self.org),
@@ -104,14 +105,14 @@ impl Config {
 ///
 /// # Errors
 /// When a file that was named cannot be read.
-pub fn load(request: &Request<'_>) -> Result<(Config, Vec<Diagnostic>)> {
+pub fn load(request: &ConfigRequest<'_>) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
     let mut problems = Vec::new();
     let file = file::find(request, &mut problems)?;
-    let mut reader = Reader::new(request.environment, file.as_ref(), &mut problems);
+    let mut reader = ConfigReader::new(request.environment, file.as_ref(), &mut problems);
     let key = ApiKey::of(request.environment, &mut reader);
     let endpoint = endpoint::resolve(request.endpoint, key.as_ref(), &mut reader);
     let org = org(request, key.as_ref(), endpoint.as_ref(), &mut reader);
-    let config = Config {
+    let config = FlyteConfig {
         org,
         project: reader.text(&keys::PROJECT),
         domain: reader.text(&keys::DOMAIN),
@@ -127,16 +128,16 @@ pub fn load(request: &Request<'_>) -> Result<(Config, Vec<Diagnostic>)> {
 
 /// Flag, API key, variable or file; else the first label of a host that has more than two.
 fn org(
-    request: &Request<'_>,
+    request: &ConfigRequest<'_>,
     key: Option<&ApiKey>,
-    endpoint: Option<&Placed<Endpoint>>,
-    reader: &mut Reader<'_>,
-) -> Option<Placed<String>> {
-    let flag = request.org.map(|org| Placed { value: org.to_owned(), origin: Origin::Flag("--org") });
+    endpoint: Option<&Sourced<BackendEndpoint>>,
+    reader: &mut ConfigReader<'_>,
+) -> Option<Sourced<String>> {
+    let flag = request.org.map(|org| Sourced { value: org.to_owned(), origin: Origin::Flag("--org") });
     let told = reader.text(&keys::ORG);
-    flag.or_else(|| key.and_then(|key| key.org.clone().map(|org| Placed { value: org, origin: ApiKey::ORIGIN })))
+    flag.or_else(|| key.and_then(|key| key.org.clone().map(|org| Sourced { value: org, origin: ApiKey::ORIGIN })))
         .or(told)
-        .or_else(|| endpoint.and_then(|endpoint| Some(Placed { value: endpoint.org()?.to_owned(), origin: endpoint.origin.clone() })))
+        .or_else(|| endpoint.and_then(|endpoint| Some(Sourced { value: endpoint.org()?.to_owned(), origin: endpoint.origin.clone() })))
 }
 
 /// The problem of a value that is not understood.

@@ -3,39 +3,39 @@
 use std::path::{Path, PathBuf};
 
 use union_build::diag::{Diagnostic, Origin};
-use union_build::spec::Placed;
+use union_build::spec::Sourced;
 
-use super::file::File;
+use super::file::ConfigFile;
 use super::invalid;
-use super::keys::Key;
-use super::yaml::{Node, Value};
+use super::keys::ConfigKey;
+use super::yaml::{YamlNode, YamlValue};
 use crate::base::fs;
 use crate::base::process::Environment;
 
 /// Reads values.
-pub(super) struct Reader<'a> {
+pub(super) struct ConfigReader<'a> {
     pub(super) environment: &'a Environment,
-    file: Option<&'a File>,
+    file: Option<&'a ConfigFile>,
     pub(super) problems: &'a mut Vec<Diagnostic>,
 }
 
 /// A value as it was written.
-enum Given<'a> {
+enum ConfigValue<'a> {
     Text(&'a str),
     List(Vec<&'a str>),
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(environment: &'a Environment, file: Option<&'a File>, problems: &'a mut Vec<Diagnostic>) -> Self {
+impl<'a> ConfigReader<'a> {
+    pub(super) fn new(environment: &'a Environment, file: Option<&'a ConfigFile>, problems: &'a mut Vec<Diagnostic>) -> Self {
         Self { environment, file, problems }
     }
 
     /// A text.
-    pub(super) fn text(&mut self, key: &Key) -> Option<Placed<String>> {
+    pub(super) fn text(&mut self, key: &ConfigKey) -> Option<Sourced<String>> {
         let (given, origin) = self.given(key)?;
         match given {
-            Given::Text(text) => Some(Placed { value: text.to_owned(), origin }),
-            Given::List(_) => {
+            ConfigValue::Text(text) => Some(Sourced { value: text.to_owned(), origin }),
+            ConfigValue::List(_) => {
                 self.problems.push(invalid(format!("`{}` is a text, not a list", key.path), &origin));
                 None
             }
@@ -43,12 +43,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A path; a relative one starts from the current folder.
-    pub(super) fn path(&mut self, key: &Key, folder: &Path) -> Option<Placed<PathBuf>> {
-        self.text(key).map(|text| Placed { value: fs::absolute(folder, Path::new(&text.value)), origin: text.origin })
+    pub(super) fn path(&mut self, key: &ConfigKey, folder: &Path) -> Option<Sourced<PathBuf>> {
+        self.text(key).map(|text| Sourced { value: fs::absolute(folder, Path::new(&text.value)), origin: text.origin })
     }
 
     /// A switch, with all the words that Python's YAML has for one.
-    pub(super) fn switch(&mut self, key: &Key) -> Option<Placed<bool>> {
+    pub(super) fn switch(&mut self, key: &ConfigKey) -> Option<Sourced<bool>> {
         let text = self.text(key)?;
         let value = match text.value.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => true,
@@ -59,16 +59,16 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        Some(Placed { value, origin: text.origin })
+        Some(Sourced { value, origin: text.origin })
     }
 
     /// A program and its arguments: a list, a JSON array, or words as a shell splits them.
-    pub(super) fn command(&mut self, key: &Key) -> Option<Placed<Vec<String>>> {
+    pub(super) fn command(&mut self, key: &ConfigKey) -> Option<Sourced<Vec<String>>> {
         self.list(key, shlex::split, "quotes that do not end")
     }
 
     /// Several words: a list, a JSON array, or words between commas and blanks.
-    pub(super) fn words(&mut self, key: &Key) -> Option<Placed<Vec<String>>> {
+    pub(super) fn words(&mut self, key: &ConfigKey) -> Option<Sourced<Vec<String>>> {
         let split = |text: &str| {
             let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
             Some(words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
@@ -76,20 +76,20 @@ impl<'a> Reader<'a> {
         self.list(key, split, "")
     }
 
-    fn list(&mut self, key: &Key, split: impl Fn(&str) -> Option<Vec<String>>, otherwise: &str) -> Option<Placed<Vec<String>>> {
+    fn list(&mut self, key: &ConfigKey, split: impl Fn(&str) -> Option<Vec<String>>, otherwise: &str) -> Option<Sourced<Vec<String>>> {
         let (given, origin) = self.given(key)?;
         let value = match given {
-            Given::List(texts) => Some(texts.into_iter().map(str::to_owned).collect()),
-            Given::Text(text) if text.trim_start().starts_with('[') => serde_json::from_str(text).ok().or_else(|| split(text)),
-            Given::Text(text) => split(text),
+            ConfigValue::List(texts) => Some(texts.into_iter().map(str::to_owned).collect()),
+            ConfigValue::Text(text) if text.trim_start().starts_with('[') => serde_json::from_str(text).ok().or_else(|| split(text)),
+            ConfigValue::Text(text) => split(text),
         };
         if value.is_none() {
             self.problems.push(invalid(format!("`{}` has {otherwise}", key.path), &origin));
         }
-        value.filter(|words: &Vec<String>| !words.is_empty()).map(|value| Placed { value, origin })
+        value.filter(|words: &Vec<String>| !words.is_empty()).map(|value| Sourced { value, origin })
     }
 
-    fn given(&mut self, key: &Key) -> Option<(Given<'a>, Origin)> {
+    fn given(&mut self, key: &ConfigKey) -> Option<(ConfigValue<'a>, Origin)> {
         let set = |name: &&'static str| self.environment.get(name).filter(|value| !value.is_empty()).map(|value| (*name, value));
         let mut variables = key.variables.iter().filter_map(set);
         if let Some((name, value)) = variables.next() {
@@ -98,12 +98,12 @@ impl<'a> Reader<'a> {
                 let warning = Diagnostic { severity: union_build::diag::Severity::Warning, ..invalid(message, &Origin::Env(other)) };
                 self.problems.push(warning.help(format!("unset {other}")));
             }
-            return Some((Given::Text(value), Origin::Env(name)));
+            return Some((ConfigValue::Text(value), Origin::Env(name)));
         }
         self.in_file(key)
     }
 
-    fn in_file(&mut self, key: &Key) -> Option<(Given<'a>, Origin)> {
+    fn in_file(&mut self, key: &ConfigKey) -> Option<(ConfigValue<'a>, Origin)> {
         let file = self.file?;
         let mut node = file.root.as_ref()?;
         for step in key.path.split('.') {
@@ -111,27 +111,27 @@ impl<'a> Reader<'a> {
         }
         let origin = Origin::File(file.source.clone(), node.span.clone());
         let given = match &node.value {
-            Value::Null => return None,
-            Value::Text(text) => Some(text.as_str()).filter(|text| !text.is_empty()).map(Given::Text),
-            Value::List(nodes) if nodes.is_empty() => None,
-            Value::List(nodes) => {
+            YamlValue::Null => return None,
+            YamlValue::Text(text) => Some(text.as_str()).filter(|text| !text.is_empty()).map(ConfigValue::Text),
+            YamlValue::List(nodes) if nodes.is_empty() => None,
+            YamlValue::List(nodes) => {
                 let texts: Option<Vec<&str>> = nodes.iter().map(|node| text_of(node)).collect();
-                return texts.map(|texts| (Given::List(texts), origin.clone())).or_else(|| self.not_a_list(key, &origin));
+                return texts.map(|texts| (ConfigValue::List(texts), origin.clone())).or_else(|| self.not_a_list(key, &origin));
             }
-            Value::Map(_) => return self.not_a_list(key, &origin),
+            YamlValue::Map(_) => return self.not_a_list(key, &origin),
         };
         given.map(|given| (given, origin))
     }
 
-    fn not_a_list(&mut self, key: &Key, origin: &Origin) -> Option<(Given<'a>, Origin)> {
+    fn not_a_list(&mut self, key: &ConfigKey, origin: &Origin) -> Option<(ConfigValue<'a>, Origin)> {
         self.problems.push(invalid(format!("`{}` is a text or a list of texts", key.path), origin));
         None
     }
 }
 
-fn text_of(node: &Node) -> Option<&str> {
+fn text_of(node: &YamlNode) -> Option<&str> {
     match &node.value {
-        Value::Text(text) => Some(text),
+        YamlValue::Text(text) => Some(text),
         _ => None,
     }
 }

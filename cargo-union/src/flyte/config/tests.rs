@@ -32,16 +32,16 @@ impl Home {
         self
     }
 
-    fn load_with(&self, change: impl FnOnce(&mut Request<'_>)) -> Result<(Config, Vec<Diagnostic>)> {
+    fn load_with(&self, change: impl FnOnce(&mut ConfigRequest<'_>)) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
         let folder = self.root.path().join("work");
-        let mut request = Request { environment: &self.environment, folder: &folder, file: None, endpoint: None, org: None };
+        let mut request = ConfigRequest { environment: &self.environment, folder: &folder, file: None, endpoint: None, org: None };
         change(&mut request);
         load(&request)
     }
 
     /// The config, which must have no problem.
     #[track_caller]
-    fn config(&self) -> Config {
+    fn config(&self) -> FlyteConfig {
         let (config, problems) = self.load_with(|_| {}).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
         config
@@ -62,7 +62,7 @@ fn usual(text: &str) -> Home {
     Home::new().file("home/.flyte/config.yaml", text)
 }
 
-fn text(value: &Option<Placed<String>>) -> Option<&str> {
+fn text(value: &Option<Sourced<String>>) -> Option<&str> {
     value.as_ref().map(|value| value.value.as_str())
 }
 
@@ -195,9 +195,9 @@ fn flags_come_first() {
         .unwrap();
     assert_eq!(
         config.endpoint.unwrap(),
-        Placed { value: Endpoint::parse("flag.example.test").unwrap(), origin: Origin::Flag("--endpoint") }
+        Sourced { value: BackendEndpoint::parse("flag.example.test").unwrap(), origin: Origin::Flag("--endpoint") }
     );
-    assert_eq!(config.org.unwrap(), Placed { value: "mine".to_owned(), origin: Origin::Flag("--org") });
+    assert_eq!(config.org.unwrap(), Sourced { value: "mine".to_owned(), origin: Origin::Flag("--org") });
 }
 
 #[test]

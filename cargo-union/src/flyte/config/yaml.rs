@@ -12,30 +12,30 @@ const DEEPEST: usize = 64;
 
 /// A node and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     pub(super) span: Range<usize>,
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
 }
 
 /// What a node is. An anchor's node is shared by those who name it.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     Null,
     Text(String),
-    List(Vec<Rc<Node>>),
-    Map(Vec<(Rc<Node>, Rc<Node>)>),
+    List(Vec<Rc<YamlNode>>),
+    Map(Vec<(Rc<YamlNode>, Rc<YamlNode>)>),
 }
 
-impl Node {
+impl YamlNode {
     /// What stands under a key; the last one counts, as in Python, and merged maps come after.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        let Value::Map(entries) = &self.value else { return None };
+        let YamlValue::Map(entries) = &self.value else { return None };
         let named = |name: &str| {
-            let found = entries.iter().rfind(|(key, _)| matches!(&key.value, Value::Text(text) if text == name));
+            let found = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
             found.map(|(_, node)| &**node)
         };
         named(key).or_else(|| match &named("<<")?.value {
-            Value::List(maps) => maps.iter().find_map(|map| map.get(key)),
+            YamlValue::List(maps) => maps.iter().find_map(|map| map.get(key)),
             _ => named("<<")?.get(key),
         })
     }
@@ -43,14 +43,14 @@ impl Node {
 
 /// Why a text is no config, and where.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct YamlError {
     pub(super) span: Range<usize>,
     pub(super) why: String,
 }
 
 /// Reads the one document of a text; `None` when it is empty.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, Wrong> {
-    let mut tree = Tree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
+pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
+    let mut tree = YamlTree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| tree.wrong(&Span::empty(*error.marker()), error.info()))?;
         tree.take(event, &span)?;
@@ -59,29 +59,29 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Wrong> {
 }
 
 /// A tree that grows with each event.
-struct Tree {
+struct YamlTree {
     /// Byte offset of each character and of the end: the parser counts characters.
     offsets: Vec<usize>,
     /// Lists and maps that have not ended, with their anchors.
-    open: Vec<(usize, Node, Option<Rc<Node>>)>,
-    anchors: HashMap<usize, Rc<Node>>,
-    done: Option<Rc<Node>>,
+    open: Vec<(usize, YamlNode, Option<Rc<YamlNode>>)>,
+    anchors: HashMap<usize, Rc<YamlNode>>,
+    done: Option<Rc<YamlNode>>,
 }
 
-impl Tree {
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Wrong> {
-        let node = |value| Node { span: self.bytes(span), value };
+impl YamlTree {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
+        let node = |value| YamlNode { span: self.bytes(span), value };
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let node = node(if null { Value::Null } else { Value::Text(text.into_owned()) });
+                let node = node(if null { YamlValue::Null } else { YamlValue::Text(text.into_owned()) });
                 self.close(anchor, node);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
                 return Err(self.wrong(span, "no config is as deep as this"));
             }
-            Event::SequenceStart(anchor, _) => self.open.push((anchor, node(Value::List(Vec::new())), None)),
-            Event::MappingStart(anchor, _) => self.open.push((anchor, node(Value::Map(Vec::new())), None)),
+            Event::SequenceStart(anchor, _) => self.open.push((anchor, node(YamlValue::List(Vec::new())), None)),
+            Event::MappingStart(anchor, _) => self.open.push((anchor, node(YamlValue::Map(Vec::new())), None)),
             Event::SequenceEnd | Event::MappingEnd => {
                 let (anchor, node, _) = self.open.pop().expect("the parser closes only what it opened");
                 self.close(anchor, node);
@@ -99,7 +99,7 @@ impl Tree {
         Ok(())
     }
 
-    fn close(&mut self, anchor: usize, node: Node) {
+    fn close(&mut self, anchor: usize, node: YamlNode) {
         let node = Rc::new(node);
         // Anchors are numbered from one.
         if anchor > 0 {
@@ -109,18 +109,18 @@ impl Tree {
     }
 
     /// Puts a finished node into the list or map that it belongs to.
-    fn put(&mut self, node: Rc<Node>) {
+    fn put(&mut self, node: Rc<YamlNode>) {
         let Some((_, parent, key)) = self.open.last_mut() else {
             self.done = Some(node);
             return;
         };
         match &mut parent.value {
-            Value::List(nodes) => nodes.push(node),
-            Value::Map(entries) => match key.take() {
+            YamlValue::List(nodes) => nodes.push(node),
+            YamlValue::Map(entries) => match key.take() {
                 Some(key) => entries.push((key, node)),
                 None => *key = Some(node),
             },
-            Value::Null | Value::Text(_) => unreachable!("only lists and maps are opened"),
+            YamlValue::Null | YamlValue::Text(_) => unreachable!("only lists and maps are opened"),
         }
     }
 
@@ -129,8 +129,8 @@ impl Tree {
         self.offsets[span.start.index().min(end)]..self.offsets[span.end.index().min(end)]
     }
 
-    fn wrong(&self, span: &Span, why: &str) -> Wrong {
-        Wrong { span: self.bytes(span), why: why.to_owned() }
+    fn wrong(&self, span: &Span, why: &str) -> YamlError {
+        YamlError { span: self.bytes(span), why: why.to_owned() }
     }
 }
 

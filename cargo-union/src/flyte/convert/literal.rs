@@ -1,7 +1,7 @@
 //! Values on the wire.
 
-use union_build::spec::Kind;
-use union_build::spec::given::Given;
+use union_build::spec::TaskKind;
+use union_build::spec::given::InputValue;
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
@@ -13,19 +13,19 @@ use crate::flyte::idl::{Timestamp, core::Scalar};
 
 /// How a task wants its structs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum LiteralForm {
     /// As MessagePack, which the SDKs write and read.
     MessagePack,
     /// As protobuf has JSON: copilot makes a JSON file of it, and of MessagePack it would not.
     Json,
 }
 
-impl Form {
+impl LiteralForm {
     /// Of a task's kind.
-    pub fn of(kind: Kind) -> Self {
+    pub fn of(kind: TaskKind) -> Self {
         match kind {
-            Kind::Rust => Self::MessagePack,
-            Kind::Container => Self::Json,
+            TaskKind::Rust => Self::MessagePack,
+            TaskKind::Container => Self::Json,
         }
     }
 }
@@ -34,39 +34,41 @@ impl Form {
 ///
 /// # Errors
 /// Why it is not one.
-pub fn literal(ty: &Type, given: &Given, form: Form) -> Result<Literal, String> {
+pub fn literal(ty: &Type, given: &InputValue, form: LiteralForm) -> Result<Literal, String> {
     let misfit = || ty.misfit(given).unwrap_or_else(|| format!("{given} is not of the type `{ty}`"));
     let primitive = |value| Ok(of_scalar(scalar::Value::Primitive(core::Primitive { value: Some(value) })));
     match (ty, given) {
-        (Type::Integer, Given::Integer(number)) => primitive(Is::Integer(*number)),
-        (Type::Float, Given::Float(number)) => primitive(Is::FloatValue(*number)),
-        (Type::Float, Given::Integer(number)) => primitive(Is::FloatValue(*number as f64)),
-        (Type::String, Given::Text(text)) => primitive(Is::StringValue(text.clone())),
-        (Type::Boolean, Given::Bool(value)) => primitive(Is::Boolean(*value)),
-        (Type::Datetime, Given::Text(text)) => {
+        (Type::Integer, InputValue::Integer(number)) => primitive(Is::Integer(*number)),
+        (Type::Float, InputValue::Float(number)) => primitive(Is::FloatValue(*number)),
+        (Type::Float, InputValue::Integer(number)) => primitive(Is::FloatValue(*number as f64)),
+        (Type::String, InputValue::Text(text)) => primitive(Is::StringValue(text.clone())),
+        (Type::Boolean, InputValue::Bool(value)) => primitive(Is::Boolean(*value)),
+        (Type::Datetime, InputValue::Text(text)) => {
             let (seconds, nanoseconds) = time::parse_datetime(text).ok_or_else(misfit)?;
             let nanos = i32::try_from(nanoseconds).expect("there are less nanoseconds in a second");
             primitive(Is::Datetime(Timestamp { seconds, nanos }))
         }
-        (Type::Duration, Given::Text(text)) => primitive(Is::Duration(span(time::parse_duration(text).ok_or_else(misfit)?))),
-        (Type::Enum(words), Given::Text(text)) if words.contains(text) => primitive(Is::StringValue(text.clone())),
-        (Type::Struct, Given::Map(fields)) if form == Form::Json => Ok(of_scalar(scalar::Value::Generic(value::structure(fields)?))),
-        (Type::Struct, Given::Map(_)) => {
+        (Type::Duration, InputValue::Text(text)) => primitive(Is::Duration(span(time::parse_duration(text).ok_or_else(misfit)?))),
+        (Type::Enum(words), InputValue::Text(text)) if words.contains(text) => primitive(Is::StringValue(text.clone())),
+        (Type::Struct, InputValue::Map(fields)) if form == LiteralForm::Json => {
+            Ok(of_scalar(scalar::Value::Generic(value::structure(fields)?)))
+        }
+        (Type::Struct, InputValue::Map(_)) => {
             let binary = core::Binary { value: msgpack::encode(given), tag: "msgpack".to_owned() };
             Ok(of_scalar(scalar::Value::Binary(binary)))
         }
-        (Type::File, Given::Text(uri)) => Ok(blob(uri, core::BlobType::default())),
-        (Type::Directory, Given::Text(uri)) => Ok(blob(uri, types::directory())),
-        (Type::List(inner), Given::List(values)) => {
+        (Type::File, InputValue::Text(uri)) => Ok(blob(uri, core::BlobType::default())),
+        (Type::Directory, InputValue::Text(uri)) => Ok(blob(uri, types::directory())),
+        (Type::List(inner), InputValue::List(values)) => {
             let literals = values.iter().map(|value| literal(inner, value, form)).collect::<Result<_, _>>()?;
             Ok(of(literal::Value::Collection(core::LiteralCollection { literals })))
         }
-        (Type::Map(inner), Given::Map(values)) => {
+        (Type::Map(inner), InputValue::Map(values)) => {
             let literals =
                 values.iter().map(|(name, value)| Ok((name.clone(), literal(inner, value, form)?))).collect::<Result<_, String>>()?;
             Ok(of(literal::Value::Map(core::LiteralMap { literals })))
         }
-        (Type::Optional(_), Given::Nothing) => Ok(nothing()),
+        (Type::Optional(_), InputValue::Nothing) => Ok(nothing()),
         (Type::Optional(inner), _) => Ok(union(literal(inner, given, form)?, types::variant(inner))),
         _ => Err(misfit()),
     }

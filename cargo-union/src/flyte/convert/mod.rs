@@ -14,7 +14,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use literal::{Form, literal};
+pub use literal::{LiteralForm, literal};
 pub(super) use template::worker;
 pub use trigger::misfits;
 pub use types::declared;
@@ -28,7 +28,7 @@ use super::interface::Interface;
 
 /// Everything that one task is registered from.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct TaskSource<'a> {
     /// What its manifest declares.
     pub task: &'a spec::Task,
     /// Its name at the backend.
@@ -48,7 +48,7 @@ pub struct Subject<'a> {
 }
 
 #[cfg(test)]
-impl<'a> Subject<'a> {
+impl<'a> TaskSource<'a> {
     /// A task of which a test says nothing more.
     pub(super) fn plain(task: &'a spec::Task, interface: &'a Interface) -> Self {
         let (name, image, image_key, program) = ("app", "i", "k", "p");
@@ -58,7 +58,7 @@ impl<'a> Subject<'a> {
 
 /// Whose task it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope {
+pub struct ProjectDomain {
     /// The tenant of a hosted backend.
     pub org: String,
     /// The project.
@@ -67,7 +67,7 @@ pub struct Scope {
     pub domain: String,
 }
 
-impl Scope {
+impl ProjectDomain {
     /// The project and its domain, as messages name them.
     pub(super) fn id(&self) -> common::ProjectIdentifier {
         let Self { org, project, domain } = self.clone();
@@ -76,8 +76,8 @@ impl Scope {
 }
 
 /// The request that registers a task.
-pub fn deploy_task(subject: &Subject<'_>, scope: &Scope, version: &str) -> task::DeployTaskRequest {
-    let Scope { org, project, domain } = scope.clone();
+pub fn deploy_task(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &str) -> task::DeployTaskRequest {
+    let ProjectDomain { org, project, domain } = scope.clone();
     let (name, version) = (subject.name.to_owned(), version.to_owned());
     task::DeployTaskRequest {
         task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
@@ -86,9 +86,9 @@ pub fn deploy_task(subject: &Subject<'_>, scope: &Scope, version: &str) -> task:
     }
 }
 
-fn task_spec(subject: &Subject<'_>, scope: &Scope, version: String) -> task::TaskSpec {
+fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -> task::TaskSpec {
     let declared = subject.task;
-    let text = |value: &Option<spec::Placed<String>>| value.as_ref().map(|value| value.value.clone()).unwrap_or_default();
+    let text = |value: &Option<spec::Sourced<String>>| value.as_ref().map(|value| value.value.clone()).unwrap_or_default();
     let id = core::Identifier {
         resource_type: core::ResourceType::Task.into(),
         org: scope.org.clone(),

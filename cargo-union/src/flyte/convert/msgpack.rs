@@ -1,30 +1,30 @@
 //! Tables as MessagePack, each value in its shortest form, as the Python SDK writes them.
 
 use serde_json::{Map, Value, json};
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 
 /// The bytes of a value.
-pub(in crate::flyte) fn encode(given: &Given) -> Vec<u8> {
+pub(in crate::flyte) fn encode(given: &InputValue) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(given, &mut bytes);
     bytes
 }
 
-fn write(given: &Given, to: &mut Vec<u8>) {
+fn write(given: &InputValue, to: &mut Vec<u8>) {
     match given {
-        Given::Nothing => to.push(0xc0),
-        Given::Bool(value) => to.push(0xc2 + u8::from(*value)),
-        Given::Integer(number) => integer(*number, to),
-        Given::Float(number) => {
+        InputValue::Nothing => to.push(0xc0),
+        InputValue::Bool(value) => to.push(0xc2 + u8::from(*value)),
+        InputValue::Integer(number) => integer(*number, to),
+        InputValue::Float(number) => {
             to.push(0xcb);
             to.extend(number.to_be_bytes());
         }
-        Given::Text(text) => string(text, to),
-        Given::List(values) => {
+        InputValue::Text(text) => string(text, to),
+        InputValue::List(values) => {
             length(values.len(), (0x90, 0xdc, 0xdd), to);
             values.iter().for_each(|value| write(value, to));
         }
-        Given::Map(values) => {
+        InputValue::Map(values) => {
             length(values.len(), (0x80, 0xde, 0xdf), to);
             for (name, value) in values {
                 string(name, to);
@@ -161,26 +161,26 @@ mod tests {
             (-32_769, &[0xd2, 0xff, 0xff, 0x7f, 0xff]),
             (i64::MIN, &[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0]),
         ] {
-            assert_eq!(encode(&Given::Integer(number)), bytes, "{number}");
+            assert_eq!(encode(&InputValue::Integer(number)), bytes, "{number}");
         }
     }
 
     #[test]
     fn texts_lists_and_tables_say_how_long_they_are() {
-        let text = |count: usize| Given::Text("a".repeat(count));
+        let text = |count: usize| InputValue::Text("a".repeat(count));
         for (given, start) in [
             (text(31), &[0xbf][..]),
             (text(32), &[0xd9, 32]),
             (text(256), &[0xda, 1, 0]),
             (text(65_536), &[0xdb, 0, 1, 0, 0]),
-            (Given::List(vec![Given::Bool(true); 15]), &[0x9f, 0xc3]),
-            (Given::List(vec![Given::Bool(false); 16]), &[0xdc, 0, 16, 0xc2]),
-            (Given::Float(1.5), &[0xcb, 0x3f, 0xf8]),
-            (Given::Nothing, &[0xc0]),
+            (InputValue::List(vec![InputValue::Bool(true); 15]), &[0x9f, 0xc3]),
+            (InputValue::List(vec![InputValue::Bool(false); 16]), &[0xdc, 0, 16, 0xc2]),
+            (InputValue::Float(1.5), &[0xcb, 0x3f, 0xf8]),
+            (InputValue::Nothing, &[0xc0]),
         ] {
             assert_eq!(&encode(&given)[..start.len()], start, "{given}");
         }
-        let table = Given::Map([("b".to_owned(), text(1)), ("a".to_owned(), Given::Integer(1))].into());
+        let table = InputValue::Map([("b".to_owned(), text(1)), ("a".to_owned(), InputValue::Integer(1))].into());
         assert_eq!(encode(&table), b"\x82\xa1a\x01\xa1b\xa1a");
     }
 
@@ -188,12 +188,12 @@ mod tests {
     fn what_was_written_is_read() {
         let numbers = [0, 127, 128, 65_536, 4_294_967_296, -1, -33, -129, -32_769, i64::MIN, i64::MAX];
         for number in numbers {
-            assert_eq!(decode(&encode(&Given::Integer(number))), Some(json!(number)));
+            assert_eq!(decode(&encode(&InputValue::Integer(number))), Some(json!(number)));
         }
         for count in [0, 31, 32, 256, 65_536] {
             let long = "é".repeat(count);
-            assert_eq!(decode(&encode(&Given::Text(long.clone()))), Some(json!(long)));
-            let list = Given::List(vec![Given::Nothing; count]);
+            assert_eq!(decode(&encode(&InputValue::Text(long.clone()))), Some(json!(long)));
+            let list = InputValue::List(vec![InputValue::Nothing; count]);
             assert_eq!(decode(&encode(&list)), Some(json!(vec![Value::Null; count])));
         }
     }

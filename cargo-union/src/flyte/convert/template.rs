@@ -1,19 +1,19 @@
 //! The template of a task: what runs, how often it is tried, and whether its results are kept.
 
-use union_build::spec::Kind;
+use union_build::spec::TaskKind;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
 
-use super::{Subject, resources, trigger, types};
+use super::{TaskSource, resources, trigger, types};
 use crate::flyte::idl::{self, core};
 
 /// The template under an identifier.
-pub(super) fn template(subject: &Subject<'_>, id: core::Identifier) -> core::TaskTemplate {
+pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
     core::TaskTemplate {
         id: Some(id),
         r#type: match subject.task.kind.value {
             // The backend has no plugin of this name, and so runs the container as it is.
-            Kind::Rust => "rust-task",
-            Kind::Container => "raw-container",
+            TaskKind::Rust => "rust-task",
+            TaskKind::Container => "raw-container",
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
@@ -24,7 +24,7 @@ pub(super) fn template(subject: &Subject<'_>, id: core::Identifier) -> core::Tas
     }
 }
 
-fn metadata(subject: &Subject<'_>) -> core::TaskMetadata {
+fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
     let task = subject.task;
     let cache = task.cache.as_ref();
     let version = match cache.map(|cache| &cache.version) {
@@ -70,7 +70,7 @@ pub(super) fn span(span: std::time::Duration) -> idl::Duration {
     idl::Duration { seconds, nanos: i32::try_from(span.subsec_nanos()).expect("there are less nanoseconds in a second") }
 }
 
-fn container(subject: &Subject<'_>) -> core::Container {
+fn container(subject: &TaskSource<'_>) -> core::Container {
     let task = subject.task;
     let (mut command, mut args) = (subject.entrypoint.to_vec(), arguments(subject));
     if subject.over_entrypoint && command.is_empty() {
@@ -82,14 +82,14 @@ fn container(subject: &Subject<'_>) -> core::Container {
         args,
         resources: resources::resources(&task.resources),
         env: task.env.iter().map(|(key, value)| core::KeyValuePair { key: key.clone(), value: value.value.clone() }).collect(),
-        data_config: (task.kind.value == Kind::Container).then(|| data(task)),
+        data_config: (task.kind.value == TaskKind::Container).then(|| data(task)),
     }
 }
 
-fn arguments(subject: &Subject<'_>) -> Vec<String> {
+fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
     match subject.task.kind.value {
-        Kind::Rust => worker(subject.program),
-        Kind::Container => subject.task.command_line(subject.program),
+        TaskKind::Rust => worker(subject.program),
+        TaskKind::Container => subject.task.command_line(subject.program),
     }
 }
 

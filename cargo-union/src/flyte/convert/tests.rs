@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use union_build::diag::SourceFile;
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
-use union_build::spec::{Facts, Overrides, Task, load};
+use union_build::spec::{Overrides, PackageInfo, Task, load};
 
 use super::*;
 use crate::flyte::idl::{Message, to_json};
@@ -27,13 +27,13 @@ fn golden<M: Message + Default>(name: &str) -> M {
 /// The task `app` of a manifest.
 fn declared(flyte: bool, lines: &str) -> Task {
     let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
-    let facts = Facts {
+    let facts = PackageInfo {
         package: "app".to_owned(),
         folder: "/ws".into(),
         workspace_root: "/ws".into(),
         binaries: vec!["hello-trace".to_owned(), "job".to_owned()],
         depends_on_flyte: flyte,
-        ..Facts::default()
+        ..PackageInfo::default()
     };
     let (spec, problems, _) = load(None, &manifest, &Overrides::new("/ws"), &facts);
     assert_eq!(problems, []);
@@ -43,8 +43,8 @@ fn declared(flyte: bool, lines: &str) -> Task {
 /// Our message for it, as version `v1` of `acme`'s.
 fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
     let program = "/union/bin/hello-trace";
-    let subject = Subject { name, image, image_key: IMAGE_KEY, program, ..Subject::plain(task, interface) };
-    let scope = Scope { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
+    let subject = TaskSource { name, image, image_key: IMAGE_KEY, program, ..TaskSource::plain(task, interface) };
+    let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
     deploy_task(&subject, &scope, "v1").spec.unwrap()
 }
 
@@ -169,8 +169,8 @@ fn every_value_is_that_of_the_official_sdk() {
     let official: task::Inputs = golden("inputs.pb");
     let task = typed();
     let interface = Interface::of_manifest(&task);
-    let subject = Subject::plain(&task, &interface);
-    let request = deploy_task(&subject, &Scope::default(), "v1");
+    let subject = TaskSource::plain(&task, &interface);
+    let request = deploy_task(&subject, &ProjectDomain::default(), "v1");
     let task::task_trigger_spec::InputWrapper::Inputs(ours) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
     let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
     assert_eq!(ours.literals.len(), theirs.len());
@@ -184,7 +184,7 @@ fn every_value_is_that_of_the_official_sdk() {
 
 /// What a worker of the `flyte` crate would be given.
 fn packed(task: &Task, name: &str) -> task::NamedLiteral {
-    let value = literal(&task.inputs[name].value, &task.triggers["t"].inputs[name].value, Form::MessagePack).unwrap();
+    let value = literal(&task.inputs[name].value, &task.triggers["t"].inputs[name].value, LiteralForm::MessagePack).unwrap();
     task::NamedLiteral { name: name.to_owned(), value: Some(value) }
 }
 
@@ -194,8 +194,8 @@ fn a_trigger_has_its_schedule_and_its_queue() {
                  cron = \"0 3 * * 1\"\ntimezone = \"Europe/Berlin\"\ntime-input = \"at\"\nactive = false\ndescription = \"Each Monday\"";
     let task = declared(false, lines);
     let interface = Interface::of_manifest(&task);
-    let subject = Subject::plain(&task, &interface);
-    let trigger = to_json(&deploy_task(&subject, &Scope::default(), "v1").triggers[0]);
+    let subject = TaskSource::plain(&task, &interface);
+    let trigger = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").triggers[0]);
     assert_eq!((&trigger["spec"]["runSpec"]["queue"], &trigger["spec"]["description"]), (&"gpu".into(), &"Each Monday".into()));
     assert!(trigger["spec"].get("active").is_none(), "{trigger}");
     let schedule = &trigger["automationSpec"]["schedule"];
@@ -246,8 +246,8 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
     let task = declared(false, lines);
     let interface = Interface::default();
     let entrypoint = ["/bin/tini".to_owned(), "--".to_owned()];
-    let subject = Subject { name: "a.b", entrypoint: &entrypoint, program: "/union/bin/job", ..Subject::plain(&task, &interface) };
-    let spec = to_json(&deploy_task(&subject, &Scope::default(), "v1").spec.unwrap());
+    let subject = TaskSource { name: "a.b", entrypoint: &entrypoint, program: "/union/bin/job", ..TaskSource::plain(&task, &interface) };
+    let spec = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap());
     let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
     assert_eq!(spec["documentation"], expected);
     let template = &spec["taskTemplate"];
@@ -261,24 +261,24 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
 
 #[test]
 fn a_value_that_does_not_fit_says_why() {
-    let nested = Given::List(vec![Given::Integer(1), Given::Text("a".to_owned())]);
+    let nested = InputValue::List(vec![InputValue::Integer(1), InputValue::Text("a".to_owned())]);
     let list = Type::Optional(Box::new(Type::List(Box::new(Type::Integer))));
-    assert_eq!(literal(&list, &nested, Form::Json).unwrap_err(), "`\"a\"` is not a whole number");
-    assert_eq!(literal(&Type::Struct, &nested, Form::Json).unwrap_err(), "a list is not a table");
+    assert_eq!(literal(&list, &nested, LiteralForm::Json).unwrap_err(), "`\"a\"` is not a whole number");
+    assert_eq!(literal(&Type::Struct, &nested, LiteralForm::Json).unwrap_err(), "a list is not a table");
 }
 
 /// A value as a file of inputs has it.
-pub(super) fn given(value: serde_json::Value) -> Given {
+pub(super) fn given(value: serde_json::Value) -> InputValue {
     match value {
-        serde_json::Value::Null => Given::Nothing,
-        serde_json::Value::Bool(value) => Given::Bool(value),
-        serde_json::Value::String(text) => Given::Text(text),
+        serde_json::Value::Null => InputValue::Nothing,
+        serde_json::Value::Bool(value) => InputValue::Bool(value),
+        serde_json::Value::String(text) => InputValue::Text(text),
         serde_json::Value::Number(number) => match number.as_i64() {
-            Some(whole) => Given::Integer(whole),
-            None => Given::Float(number.as_f64().unwrap()),
+            Some(whole) => InputValue::Integer(whole),
+            None => InputValue::Float(number.as_f64().unwrap()),
         },
-        serde_json::Value::Array(values) => Given::List(values.into_iter().map(given).collect()),
-        serde_json::Value::Object(values) => Given::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
+        serde_json::Value::Array(values) => InputValue::List(values.into_iter().map(given).collect()),
+        serde_json::Value::Object(values) => InputValue::Map(values.into_iter().map(|(name, value)| (name, given(value))).collect()),
     }
 }
 
@@ -289,7 +289,7 @@ proptest::proptest! {
         value in union_tests::arbitrary::value(),
     ) {
         let (ty, given) = (Type::parse(ty).unwrap(), given(value));
-        for form in [Form::Json, Form::MessagePack] {
+        for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             if let Ok(literal) = literal(&ty, &given, form) {
                 value::json(&literal);
             }
@@ -326,17 +326,17 @@ const TYPES: &[&str] = &[
 
 fn literal_bytes() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
     use proptest::strategy::Strategy as _;
-    let text = |text: &str| Given::Text(text.to_owned());
-    let fields = Given::Map([("a".to_owned(), Given::List(vec![Given::Integer(-1), text("x")]))].into());
+    let text = |text: &str| InputValue::Text(text.to_owned());
+    let fields = InputValue::Map([("a".to_owned(), InputValue::List(vec![InputValue::Integer(-1), text("x")]))].into());
     let literals = [
         ("duration", text("1h30m")),
         ("datetime", text("2030-01-31T12:00:00.5+02:00")),
         ("optional[struct]", fields),
-        ("list[file]", Given::List(vec![text("s3://a/b")])),
-        ("map[float]", Given::Map([("k".to_owned(), Given::Float(0.5))].into())),
+        ("list[file]", InputValue::List(vec![text("s3://a/b")])),
+        ("map[float]", InputValue::Map([("k".to_owned(), InputValue::Float(0.5))].into())),
     ]
     .map(|(ty, given)| {
-        [Form::Json, Form::MessagePack].map(|form| literal(&Type::parse(ty).unwrap(), &given, form).unwrap().encode_to_vec())
+        [LiteralForm::Json, LiteralForm::MessagePack].map(|form| literal(&Type::parse(ty).unwrap(), &given, form).unwrap().encode_to_vec())
     });
     let types = TYPES.iter().map(|ty| types::literal_type(&Type::parse(ty).unwrap()).encode_to_vec());
     proptest::sample::select(literals.into_iter().flatten().chain(types).collect::<Vec<_>>()).prop_map(|bytes| bytes)

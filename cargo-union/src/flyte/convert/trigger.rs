@@ -4,15 +4,15 @@ use union_build::key::{Inputs, Value};
 use union_build::spec::task::{Schedule, Task, Trigger};
 use union_build::spec::types::Type;
 
-use super::Subject;
-use super::literal::{Form, literal, nothing};
+use super::TaskSource;
+use super::literal::{LiteralForm, literal, nothing};
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::task::trigger_automation_spec::Automation;
 use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
 use crate::flyte::interface::Interface;
 
 /// A trigger of a task. Its values fit, for [`misfits`] was asked before.
-pub(super) fn trigger(trigger: &Trigger, subject: &Subject<'_>) -> task::TaskTrigger {
+pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::TaskTrigger {
     let queue = subject.task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
     task::TaskTrigger {
         name: trigger.key.clone(),
@@ -31,7 +31,7 @@ pub(super) fn trigger(trigger: &Trigger, subject: &Subject<'_>) -> task::TaskTri
 
 /// A tag with the triggers' hash, when there are any: the backend gives a task back without its
 /// triggers, and a changed one has to be seen all the same.
-pub(super) fn tag(subject: &Subject<'_>) -> Option<(String, String)> {
+pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
     const TRIGGERS: &str = "union.triggers";
     let triggers = subject.task.triggers.values().map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
     let hashes: Vec<Value> = triggers.collect();
@@ -44,8 +44,8 @@ pub(super) fn tag(subject: &Subject<'_>) -> Option<(String, String)> {
 }
 
 /// In the order of the interface; an optional input that is not given is given as nothing.
-fn inputs(trigger: &Trigger, subject: &Subject<'_>) -> task::Inputs {
-    let (interface, form) = (subject.interface, Form::of(subject.task.kind.value));
+fn inputs(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Inputs {
+    let (interface, form) = (subject.interface, LiteralForm::of(subject.task.kind.value));
     let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
     let value = |(name, ty): &(String, Type)| {
         let value = match trigger.inputs.get(name) {
@@ -71,11 +71,11 @@ fn schedule(trigger: &Trigger) -> task::Schedule {
 
 /// Why the triggers of a task do not fit its interface: of a `rust` task only its binary knows it.
 pub fn misfits(task: &Task, interface: &Interface) -> Vec<String> {
-    let form = Form::of(task.kind.value);
+    let form = LiteralForm::of(task.kind.value);
     task.triggers.values().flat_map(|trigger| misfits_of(trigger, interface, form)).collect()
 }
 
-fn misfits_of(trigger: &Trigger, interface: &Interface, form: Form) -> Vec<String> {
+fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Vec<String> {
     let (key, mut why) = (&trigger.key, Vec::new());
     for (name, given) in &trigger.inputs {
         match interface.input(name) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::time;
 
 use super::msgpack;
@@ -19,22 +19,22 @@ const EXACT: i64 = 1 << 53;
 ///
 /// # Errors
 /// Which number would become another one.
-pub(super) fn structure(fields: &BTreeMap<String, Given>) -> Result<Struct, String> {
+pub(super) fn structure(fields: &BTreeMap<String, InputValue>) -> Result<Struct, String> {
     Ok(Struct { fields: fields.iter().map(|(name, given)| Ok((name.clone(), any(given)?))).collect::<Result<_, String>>()? })
 }
 
-fn any(given: &Given) -> Result<idl::Value, String> {
+fn any(given: &InputValue) -> Result<idl::Value, String> {
     let kind = match given {
-        Given::Nothing => Kind::NullValue(0),
-        Given::Text(text) => Kind::StringValue(text.clone()),
-        Given::Bool(value) => Kind::BoolValue(*value),
-        Given::Integer(number) if number.unsigned_abs() > EXACT.unsigned_abs() => {
+        InputValue::Nothing => Kind::NullValue(0),
+        InputValue::Text(text) => Kind::StringValue(text.clone()),
+        InputValue::Bool(value) => Kind::BoolValue(*value),
+        InputValue::Integer(number) if number.unsigned_abs() > EXACT.unsigned_abs() => {
             return Err(format!("`{number}` is too large for a number in a struct; write it as text"));
         }
-        Given::Integer(number) => Kind::NumberValue(*number as f64),
-        Given::Float(number) => Kind::NumberValue(*number),
-        Given::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(any).collect::<Result<_, _>>()? }),
-        Given::Map(fields) => Kind::StructValue(structure(fields)?),
+        InputValue::Integer(number) => Kind::NumberValue(*number as f64),
+        InputValue::Float(number) => Kind::NumberValue(*number),
+        InputValue::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(any).collect::<Result<_, _>>()? }),
+        InputValue::Map(fields) => Kind::StructValue(structure(fields)?),
     };
     Ok(idl::Value { kind: Some(kind) })
 }
@@ -116,44 +116,45 @@ mod tests {
     use union_build::spec::types::Type;
 
     use super::*;
-    use crate::flyte::convert::{Form, literal};
+    use crate::flyte::convert::{LiteralForm, literal};
 
     /// There and back: what a task is given, and what it would be shown as.
-    fn shown(ty: &str, given: &Given, form: Form) -> String {
+    fn shown(ty: &str, given: &InputValue, form: LiteralForm) -> String {
         json(&literal(&Type::parse(ty).unwrap(), given, form).unwrap()).to_string()
     }
 
-    fn fields() -> Given {
-        let list = Given::List(vec![Given::Nothing, Given::Bool(true), Given::Float(0.5), Given::Integer(-70_000)]);
-        let inner = Given::Map([("é".to_owned(), Given::Text("x".repeat(40)))].into());
-        Given::Map([("a".to_owned(), list), ("b".to_owned(), inner), ("c".to_owned(), Given::Integer(200))].into())
+    fn fields() -> InputValue {
+        let list =
+            InputValue::List(vec![InputValue::Nothing, InputValue::Bool(true), InputValue::Float(0.5), InputValue::Integer(-70_000)]);
+        let inner = InputValue::Map([("é".to_owned(), InputValue::Text("x".repeat(40)))].into());
+        InputValue::Map([("a".to_owned(), list), ("b".to_owned(), inner), ("c".to_owned(), InputValue::Integer(200))].into())
     }
 
     #[test]
     fn a_value_is_shown_as_a_local_run_shows_it() {
-        let text = |text: &str| Given::Text(text.to_owned());
+        let text = |text: &str| InputValue::Text(text.to_owned());
         for (ty, given, expected) in [
-            ("integer", Given::Integer(-7), "-7"),
-            ("float", Given::Float(1000.0), "1000"),
-            ("float", Given::Float(0.25), "0.25"),
-            ("boolean", Given::Bool(true), "true"),
+            ("integer", InputValue::Integer(-7), "-7"),
+            ("float", InputValue::Float(1000.0), "1000"),
+            ("float", InputValue::Float(0.25), "0.25"),
+            ("boolean", InputValue::Bool(true), "true"),
             ("string", text("a\nb"), r#""a\nb""#),
             ("datetime", text("2030-01-31T12:00:00.5+02:00"), r#""2030-01-31T10:00:00.5Z""#),
             ("duration", text("90m"), r#""1h30m0s""#),
             ("file", text("s3://a/b"), r#""s3://a/b""#),
-            ("list[integer]", Given::List(vec![Given::Integer(1)]), "[1]"),
-            ("map[boolean]", Given::Map([("k".to_owned(), Given::Bool(false))].into()), r#"{"k":false}"#),
-            ("optional[integer]", Given::Nothing, "null"),
-            ("optional[integer]", Given::Integer(1), "1"),
+            ("list[integer]", InputValue::List(vec![InputValue::Integer(1)]), "[1]"),
+            ("map[boolean]", InputValue::Map([("k".to_owned(), InputValue::Bool(false))].into()), r#"{"k":false}"#),
+            ("optional[integer]", InputValue::Nothing, "null"),
+            ("optional[integer]", InputValue::Integer(1), "1"),
         ] {
-            assert_eq!(shown(ty, &given, Form::Json), expected, "{ty}");
+            assert_eq!(shown(ty, &given, LiteralForm::Json), expected, "{ty}");
         }
     }
 
     #[test]
     fn a_struct_comes_back_in_both_forms() {
         let expected = format!(r#"{{"a":[null,true,0.5,-70000],"b":{{"é":"{}"}},"c":200}}"#, "x".repeat(40));
-        for form in [Form::Json, Form::MessagePack] {
+        for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             assert_eq!(shown("struct", &fields(), form), expected, "{form:?}");
         }
     }
@@ -161,12 +162,12 @@ mod tests {
     #[test]
     fn a_number_that_would_become_another_one_is_refused() {
         for number in [i64::MIN, i64::MAX] {
-            let odd = Given::Map([("n".to_owned(), Given::Integer(number))].into());
-            assert!(literal(&Type::Struct, &odd, Form::Json).unwrap_err().contains("too large"));
+            let odd = InputValue::Map([("n".to_owned(), InputValue::Integer(number))].into());
+            assert!(literal(&Type::Struct, &odd, LiteralForm::Json).unwrap_err().contains("too large"));
         }
-        let large = Given::Map([("n".to_owned(), Given::Integer(EXACT + 1))].into());
-        assert!(literal(&Type::Struct, &large, Form::Json).unwrap_err().contains("9007199254740993"));
-        assert_eq!(shown("struct", &large, Form::MessagePack), r#"{"n":9007199254740993}"#);
+        let large = InputValue::Map([("n".to_owned(), InputValue::Integer(EXACT + 1))].into());
+        assert!(literal(&Type::Struct, &large, LiteralForm::Json).unwrap_err().contains("9007199254740993"));
+        assert_eq!(shown("struct", &large, LiteralForm::MessagePack), r#"{"n":9007199254740993}"#);
     }
 
     #[test]

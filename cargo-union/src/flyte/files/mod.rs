@@ -11,10 +11,10 @@ use std::path::Path;
 use union_build::diag::Code;
 
 use super::client::{Client, Operation, Resource};
-use super::convert::Scope;
+use super::convert::ProjectDomain;
 use super::idl::Duration;
 use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
-use super::rpc::{Failure, Unary};
+use super::rpc::{RpcFailure, Unary};
 use crate::base::error::Result;
 use crate::http::body::BodySource;
 use checksum::Checksum;
@@ -32,7 +32,7 @@ const LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse>
 ///
 /// # Errors
 /// `UploadRefused`, `UploadExpired`, `UploadFailed`; what the backend says.
-pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: BodySource) -> Result<String> {
+pub(crate) async fn upload(client: &Client, scope: &ProjectDomain, name: &str, content: BodySource) -> Result<String> {
     let checksum = Checksum::of(content.clone()).await?;
     let mut renewed = 0;
     loop {
@@ -50,13 +50,18 @@ pub(crate) async fn upload(client: &Client, scope: &Scope, name: &str, content: 
 ///
 /// # Errors
 /// `FileUnreadable`, and those of [`upload`].
-pub(crate) async fn upload_file(client: &Client, scope: &Scope, path: &Path) -> Result<String> {
+pub(crate) async fn upload_file(client: &Client, scope: &ProjectDomain, path: &Path) -> Result<String> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     upload(client, scope, &name, BodySource::File(path.to_owned())).await
 }
 
-async fn locate(client: &Client, scope: &Scope, name: &str, checksum: &Checksum) -> Result<CreateUploadLocationResponse, Failure> {
-    let Scope { org, project, domain } = scope.clone();
+async fn locate(
+    client: &Client,
+    scope: &ProjectDomain,
+    name: &str,
+    checksum: &Checksum,
+) -> Result<CreateUploadLocationResponse, RpcFailure> {
+    let ProjectDomain { org, project, domain } = scope.clone();
     let request = CreateUploadLocationRequest {
         project,
         domain,

@@ -10,7 +10,7 @@ use union_build::diag::Code;
 
 use super::checksum::Checksum;
 use crate::flyte::idl::dataproxy::CreateUploadLocationResponse;
-use crate::flyte::rpc::{Failure, Line, Repeat};
+use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::answer::HttpResponse;
 use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::http::fault::clean;
@@ -26,24 +26,24 @@ const EXPIRED: [&str; 3] = ["request has expired", "expiredtoken", "signature no
 
 /// Sends a file, and again when that may help: the same bytes at the same place are the same.
 pub(super) async fn put(
-    line: &Line,
+    line: &ConnectTransport,
     location: &CreateUploadLocationResponse,
     content: BodySource,
     checksum: &Checksum,
-) -> Result<(), Failure> {
+) -> Result<(), RpcFailure> {
     let signed = Url::parse(&location.signed_url).ok().filter(|url| url.has_host());
     let signed =
-        signed.ok_or_else(|| Failure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
+        signed.ok_or_else(|| RpcFailure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
     // Whoever speaks to the backend without encryption has chosen that for its store as well.
     let url = if line.base.scheme() == "http" { signed } else { line.transport.checked(&line.base, signed)? };
     let headers = headers(location, checksum)?;
     let store = authority(&url);
-    line.persist(&format!("an upload to {store}"), Repeat::Always, || async {
+    line.persist(&format!("an upload to {store}"), Idempotency::Always, || async {
         let stream = BodyStream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
         let mut outgoing = HttpRequest::new(Method::PUT, url.clone()).body(RequestBody::Stream(Arc::new(stream)));
         outgoing.headers = headers.clone();
         let answer = line.transport.send_once(&outgoing).await.map_err(|fault| {
-            let mut failure = Failure::from(fault);
+            let mut failure = RpcFailure::from(fault);
             // The store is another server than the backend, whose cures do not fit.
             if failure.code == Code::BackendUnreachable {
                 failure.code = Code::UploadFailed;
@@ -56,13 +56,13 @@ pub(super) async fn put(
 }
 
 /// All that the backend has signed, as it is, and what the store checks.
-fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Result<HeaderMap, Failure> {
+fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Result<HeaderMap, RpcFailure> {
     let mut headers = HeaderMap::new();
     if location.native_url.starts_with("abfs://") {
         headers.insert(HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
     }
     for (name, value) in &location.headers {
-        let invalid = || Failure::new(Code::BackendInvalid, format!("the backend wants a header that is none: `{}`", clean(name)));
+        let invalid = || RpcFailure::new(Code::BackendInvalid, format!("the backend wants a header that is none: `{}`", clean(name)));
         let name = name.parse::<HeaderName>().map_err(|_| invalid())?;
         // The line itself says how long the file is.
         if name != CONTENT_LENGTH {
@@ -74,7 +74,7 @@ fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Resu
     Ok(headers)
 }
 
-async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), Failure> {
+async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> {
     let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
     if matches!(status.as_u16(), 200 | 201 | 204) {
         return Ok(());
@@ -86,11 +86,11 @@ async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), Failure> {
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
     if stalled || matches!(status.as_u16(), 408 | 429 | 500 | 502..=504) {
-        return Err(Failure::passing(Code::UploadFailed, cause, pause));
+        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause));
     }
     let refused = matches!(status.as_u16(), 400 | 403);
     let code = if refused && EXPIRED.iter().any(|words| lower.contains(words)) { Code::UploadExpired } else { Code::UploadRefused };
-    Err(Failure::new(code, cause))
+    Err(RpcFailure::new(code, cause))
 }
 
 /// The store's code and message. The rest of what it says may hold parts of the signature.

@@ -5,31 +5,31 @@ use std::path::PathBuf;
 use serde_json::Value;
 use union_build::diag::Code;
 
-use super::guard::Guard;
+use super::guard::AbortGuard;
 use super::spec;
-use super::task::{BuildTask, Takes};
-use super::{Client, Scope};
+use super::task::{BuildTask, BuildTaskInput};
+use super::{Client, ProjectDomain};
 use crate::base::error::{Error, Result};
 use crate::base::fs;
-use crate::flyte::convert::{Form, literal};
+use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::files::upload;
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::core::{Literal, SecurityContext, TaskTemplate};
 use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec, TaskSpec};
 use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
 use crate::flyte::idl::workflow::RunSource;
-use crate::flyte::runs::{self, End, Patience, Run};
+use crate::flyte::runs::{self, ReconnectPolicy, RunIdent, RunOutcome};
 use crate::http::body::BodySource;
 use crate::image::order::RemoteImageSpec;
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 
 /// An image that shall be.
-pub struct Build<'a> {
+pub struct RemoteBuild<'a> {
     /// The backend.
     pub client: &'a Client,
     /// Whose image it is: the run is there.
-    pub scope: &'a Scope,
+    pub scope: &'a ProjectDomain,
     /// The task that makes it.
     pub task: &'a BuildTask,
     /// What to make.
@@ -44,46 +44,46 @@ pub struct Build<'a> {
 
 /// What has become of it.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct RemoteBuildResult {
     /// The run that made it.
-    pub run: Run,
+    pub run: RunIdent,
     /// Bytes that were sent.
     pub sent: u64,
     /// Where the image is; else how the run ended.
-    pub image: std::result::Result<String, End>,
+    pub image: std::result::Result<String, RunOutcome>,
 }
 
 /// Hears how a build goes on.
-pub trait Listener: runs::Listener {
+pub trait RemoteBuildListener: runs::RunListener {
     /// The builder has been started.
-    fn started(&self, run: &Run);
+    fn started(&self, run: &RunIdent);
 
     /// It is stopped, for nobody waits for it any longer.
-    fn stops(&self, run: &Run);
+    fn stops(&self, run: &RunIdent);
 }
 
 /// Makes an image. Whoever drops this before it is ready stops the run.
 ///
 /// # Errors
 /// What sending, starting and watching end with.
-pub async fn build(build: &Build<'_>, listener: &dyn Listener) -> Result<Made> {
+pub async fn build(build: &RemoteBuild<'_>, listener: &dyn RemoteBuildListener) -> Result<RemoteBuildResult> {
     let (literals, sent) = build.literals().await?;
-    let run = Run::new(build.scope.clone())?;
-    let mut guard = Guard { client: build.client, run: &run, listener, over: false };
+    let run = RunIdent::new(build.scope.clone())?;
+    let mut guard = AbortGuard { client: build.client, run: &run, listener, over: false };
     build.start(&run, literals).await?;
     listener.started(&run);
-    let end = runs::follow(build.client, &run, Patience::default(), listener).await;
+    let end = runs::follow(build.client, &run, ReconnectPolicy::default(), listener).await;
     guard.over = true;
     drop(guard);
     let goes_on = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
     let image = match end.map_err(|error| error.help(goes_on()))? {
-        End::Succeeded => Ok(image(build.client, &run).await?),
+        RunOutcome::Succeeded => Ok(image(build.client, &run).await?),
         end => Err(end),
     };
-    Ok(Made { run, sent, image })
+    Ok(RemoteBuildResult { run, sent, image })
 }
 
-impl Build<'_> {
+impl RemoteBuild<'_> {
     /// What the task is given, of which the files are sent. Nothing is sent to a task that takes something else.
     async fn literals(&self) -> Result<(Vec<NamedLiteral>, u64)> {
         let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
@@ -98,12 +98,14 @@ impl Build<'_> {
             None => String::new(),
         };
         let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
-        let named =
-            |((name, value), takes): ((&str, String), Takes)| NamedLiteral { name: name.to_owned(), value: Some(address(takes, value)) };
+        let named = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
+            name: name.to_owned(),
+            value: Some(address(takes, value)),
+        };
         Ok((values.into_iter().zip(takes).map(named).collect(), sent))
     }
 
-    async fn start(&self, run: &Run, literals: Vec<NamedLiteral>) -> Result<()> {
+    async fn start(&self, run: &RunIdent, literals: Vec<NamedLiteral>) -> Result<()> {
         let tried = || "could not start the image builder of the backend".to_owned();
         let task_spec = self.task_spec();
         let inputs = Inputs { literals, context: Vec::new() };
@@ -138,16 +140,16 @@ impl Build<'_> {
 }
 
 /// An address in the form that an input takes.
-fn address(takes: Takes, value: String) -> Literal {
+fn address(takes: BuildTaskInput, value: String) -> Literal {
     let ty = match takes {
-        Takes::Text => Type::String,
-        Takes::Blob => Type::File,
+        BuildTaskInput::Text => Type::String,
+        BuildTaskInput::Blob => Type::File,
     };
-    literal(&ty, &Given::Text(value), Form::MessagePack).expect("a text is both a string and the address of a file")
+    literal(&ty, &InputValue::Text(value), LiteralForm::MessagePack).expect("a text is both a string and the address of a file")
 }
 
 /// Where the image is that a run has made: the first text that it gave.
-async fn image(client: &Client, run: &Run) -> Result<String> {
+async fn image(client: &Client, run: &RunIdent) -> Result<String> {
     let outputs = runs::outputs(client, run).await?;
     let first = outputs.into_iter().find_map(|(_, value)| match value {
         Value::String(image) if !image.is_empty() => Some(image),

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::Listener;
+use super::RemoteBuildListener;
 use crate::flyte::client::Client;
-use crate::flyte::runs::{Run, Service as _};
+use crate::flyte::runs::{RunIdent, Service as _};
 
 /// How long the backend may take to hear of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Stops a run when it is dropped before the run's end is known, such as by Ctrl-C.
-pub(super) struct Guard<'a> {
+pub(super) struct AbortGuard<'a> {
     pub(super) client: &'a Client,
-    pub(super) run: &'a Run,
-    pub(super) listener: &'a dyn Listener,
+    pub(super) run: &'a RunIdent,
+    pub(super) listener: &'a dyn RemoteBuildListener,
     /// Whether there is nothing to stop any more.
     pub(super) over: bool,
 }
 
-impl Drop for Guard<'_> {
+impl Drop for AbortGuard<'_> {
     fn drop(&mut self) {
         if self.over {
             return;

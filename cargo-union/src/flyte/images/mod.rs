@@ -11,12 +11,12 @@ mod task;
 use union_build::diag::Code;
 
 use super::client::{Client, Operation, Resource};
-use super::convert::Scope;
+use super::convert::ProjectDomain;
 use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifier};
-use super::rpc::{Status, Unary};
+use super::rpc::{RpcStatus, Unary};
 use crate::base::error::Result;
 
-pub use build::{Build, Listener, Made, build};
+pub use build::{RemoteBuild, RemoteBuildListener, RemoteBuildResult, build};
 pub use task::{BuildTask, task};
 
 const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteidl2.imagebuilder.ImageService", "GetImage");
@@ -25,7 +25,7 @@ const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteid
 ///
 /// # Errors
 /// `BuilderMissing` when it knows nothing of images; why it cannot say.
-pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<String>> {
+pub async fn find(client: &Client, scope: &ProjectDomain, name: &str) -> Result<Option<String>> {
     let request = GetImageRequest {
         id: Some(ImageIdentifier { name: name.to_owned() }),
         organization: scope.org.clone(),
@@ -37,10 +37,10 @@ pub async fn find(client: &Client, scope: &Scope, name: &str) -> Result<Option<S
     };
     let mut failure = match asked.await {
         Ok(response) => return Ok(response.image.map(|image| image.fqin).filter(|fqin| !fqin.is_empty())),
-        Err(failure) if failure.is(Status::NotFound) => return Ok(None),
+        Err(failure) if failure.is(RpcStatus::NotFound) => return Ok(None),
         Err(failure) => failure,
     };
-    if failure.is(Status::Unimplemented) {
+    if failure.is(RpcStatus::Unimplemented) {
         failure.code = Code::BuilderMissing;
     }
     Err(failure.into_error(format!("could not find out whether the backend has the image `{name}`")))

@@ -5,12 +5,12 @@ use union_build::diag::Code;
 use crate::base::error::{Error, Result};
 use crate::flyte::backend::Backend as _;
 use crate::flyte::client::Client;
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message as _;
 use crate::flyte::idl::core::{LiteralType, SimpleType, literal_type};
 use crate::flyte::idl::task::{GetTaskDetailsRequest, TaskSpec};
 use crate::flyte::idl::unread::GetTaskDetailsResponse;
-use crate::flyte::rpc::{Failure, Status, Unary};
+use crate::flyte::rpc::{RpcFailure, RpcStatus, Unary};
 
 const NAME: &str = "build-image";
 const PROJECT: &str = "system";
@@ -23,12 +23,12 @@ const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> = Unary::rep
 pub struct BuildTask {
     /// Its spec as it came: there may be more in it than is known here.
     pub(super) spec: Vec<u8>,
-    inputs: Vec<(String, Takes)>,
+    inputs: Vec<(String, BuildTaskInput)>,
 }
 
 /// How an input takes the address of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(super) enum BuildTaskInput {
     Text,
     Blob,
 }
@@ -38,7 +38,7 @@ impl BuildTask {
     ///
     /// # Errors
     /// `BackendInvalid` when it is not there, or takes something else.
-    pub(super) fn takes(&self, input: &str) -> Result<Takes> {
+    pub(super) fn takes(&self, input: &str) -> Result<BuildTaskInput> {
         self.inputs.iter().find(|(name, _)| name == input).map(|(_, takes)| *takes).ok_or_else(|| {
             let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
             Error::new(Code::BackendInvalid, format!("could not give the task `{NAME}` its input `{input}`"))
@@ -54,33 +54,33 @@ impl BuildTask {
 /// `BuilderMissing` when there is none; why the backend cannot say.
 pub async fn task(client: &Client, org: &str) -> Result<BuildTask> {
     let tried = || "could not look for the image builder of the backend".to_owned();
-    let scope = Scope { org: org.to_owned(), project: PROJECT.to_owned(), domain: DOMAIN.to_owned() };
+    let scope = ProjectDomain { org: org.to_owned(), project: PROJECT.to_owned(), domain: DOMAIN.to_owned() };
     let missing =
         || Error::new(Code::BuilderMissing, tried()).because(format!("{} has no task `{NAME}` in {PROJECT}/{DOMAIN}", client.endpoint()));
     let latest = match client.latest(&scope, NAME).await {
-        Err(failure) if failure.is(Status::NotFound) => None,
+        Err(failure) if failure.is(RpcStatus::NotFound) => None,
         latest => latest.map_err(|failure| failure.into_error(tried()))?,
     };
     let task_id = latest.and_then(|task| task.task_id).ok_or_else(missing)?;
     let details = client.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(task_id) }).await;
     let details = details.map_err(|failure| failure.into_error(tried()))?.details.unwrap_or_default();
     let spec = TaskSpec::decode(details.spec.as_slice()).map_err(|cause| {
-        Failure::new(Code::BackendInvalid, format!("the spec of the task `{NAME}` is not one: {cause}")).into_error(tried())
+        RpcFailure::new(Code::BackendInvalid, format!("the spec of the task `{NAME}` is not one: {cause}")).into_error(tried())
     })?;
     Ok(BuildTask { inputs: inputs(spec), spec: details.spec })
 }
 
 /// The inputs that take an address, in one form or the other.
-fn inputs(spec: TaskSpec) -> Vec<(String, Takes)> {
+fn inputs(spec: TaskSpec) -> Vec<(String, BuildTaskInput)> {
     let interface = spec.task_template.and_then(|template| template.interface).and_then(|interface| interface.inputs);
     let variables = interface.into_iter().flat_map(|map| map.variables);
     variables.filter_map(|entry| Some((entry.key, takes(entry.value?.r#type?)?))).collect()
 }
 
-fn takes(ty: LiteralType) -> Option<Takes> {
+fn takes(ty: LiteralType) -> Option<BuildTaskInput> {
     match ty.r#type? {
-        literal_type::Type::Simple(simple) if simple == i32::from(SimpleType::String) => Some(Takes::Text),
-        literal_type::Type::Blob(_) => Some(Takes::Blob),
+        literal_type::Type::Simple(simple) if simple == i32::from(SimpleType::String) => Some(BuildTaskInput::Text),
+        literal_type::Type::Blob(_) => Some(BuildTaskInput::Blob),
         _ => None,
     }
 }

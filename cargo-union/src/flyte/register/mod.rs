@@ -11,18 +11,18 @@ mod tests;
 use union_build::diag::Code;
 
 use super::backend::Backend;
-use super::convert::{Scope, Subject, deploy_task};
+use super::convert::{ProjectDomain, TaskSource, deploy_task};
 use super::idl::task::task_triggers_summary::Summary;
 use super::idl::task::{DeployTaskRequest, Task, TaskIdentifier, TaskSpec};
 use super::idl::{Message as _, to_json};
-use super::rpc::{Failure, Status};
-use super::version::{LONGEST, Version};
+use super::rpc::{RpcFailure, RpcStatus};
+use super::version::{LONGEST, TaskVersionHash};
 use crate::base::error::{Error, Result};
 use differences::Difference;
 
 /// What a request does to the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum RegistrationAction {
     /// The backend has no task of that name.
     New,
     /// It has other versions.
@@ -37,9 +37,9 @@ pub enum State {
 
 /// A task that is to be registered, and what that means for the backend.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct RegistrationPlan {
     /// What is going to happen.
-    pub state: State,
+    pub state: RegistrationAction,
     /// The version, with the number of its repetition if it has one.
     pub version: String,
     /// The latest version that the backend had; `None` for a new task.
@@ -49,7 +49,7 @@ pub struct Decision {
     request: DeployTaskRequest,
 }
 
-impl Decision {
+impl RegistrationPlan {
     /// The request as it is sent, and as JSON.
     pub fn files(&self) -> (Vec<u8>, String) {
         (self.request.encode_to_vec(), format!("{:#}\n", to_json(&self.request)))
@@ -60,8 +60,14 @@ impl Decision {
 ///
 /// # Errors
 /// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; what the backend says.
-pub async fn decide(backend: &dyn Backend, subject: &Subject<'_>, scope: &Scope, version: &Version, replace: bool) -> Result<Decision> {
-    let look = Look { backend, subject, scope, version, replace };
+pub async fn decide(
+    backend: &dyn Backend,
+    subject: &TaskSource<'_>,
+    scope: &ProjectDomain,
+    version: &TaskVersionHash,
+    replace: bool,
+) -> Result<RegistrationPlan> {
+    let look = RegistrationContext { backend, subject, scope, version, replace };
     let both = futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text));
     let (latest, exact) = both.await.map_err(|failure| look.unanswered(failure))?;
     look.check_environment(latest.as_ref())?;
@@ -69,17 +75,17 @@ pub async fn decide(backend: &dyn Backend, subject: &Subject<'_>, scope: &Scope,
 }
 
 /// What is sent to a backend that has nothing of a task, when none can be asked.
-pub fn unseen(subject: &Subject<'_>, scope: &Scope, version: &Version) -> Decision {
+pub fn unseen(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &TaskVersionHash) -> RegistrationPlan {
     let (version, request) = (version.text.clone(), deploy_task(subject, scope, &version.text));
-    Decision { state: State::New, version, latest: None, leaves_triggers: false, request }
+    RegistrationPlan { state: RegistrationAction::New, version, latest: None, leaves_triggers: false, request }
 }
 
 /// Sends what was decided.
 ///
 /// # Errors
 /// What the backend says.
-pub async fn carry_out(backend: &dyn Backend, decision: &Decision) -> Result<()> {
-    if decision.state == State::Unchanged {
+pub async fn carry_out(backend: &dyn Backend, decision: &RegistrationPlan) -> Result<()> {
+    if decision.state == RegistrationAction::Unchanged {
         return Ok(());
     }
     let name = decision.request.task_id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
@@ -89,24 +95,24 @@ pub async fn carry_out(backend: &dyn Backend, decision: &Decision) -> Result<()>
 /// A version that was left and came back so often is no version: whoever says so is not asked for ever.
 const MOST_REPETITIONS: u64 = 100;
 
-struct Look<'a> {
+struct RegistrationContext<'a> {
     backend: &'a dyn Backend,
-    subject: &'a Subject<'a>,
-    scope: &'a Scope,
-    version: &'a Version,
+    subject: &'a TaskSource<'a>,
+    scope: &'a ProjectDomain,
+    version: &'a TaskVersionHash,
     replace: bool,
 }
 
-impl Look<'_> {
-    async fn details(&self, version: &str) -> Result<Option<TaskSpec>, Failure> {
-        let Scope { org, project, domain } = self.scope.clone();
+impl RegistrationContext<'_> {
+    async fn details(&self, version: &str) -> Result<Option<TaskSpec>, RpcFailure> {
+        let ProjectDomain { org, project, domain } = self.scope.clone();
         let id = TaskIdentifier { org, project, domain, name: self.subject.name.to_owned(), version: version.to_owned() };
         Ok(self.backend.details(id).await?.and_then(|details| details.spec))
     }
 
-    fn unanswered(&self, failure: Failure) -> Error {
+    fn unanswered(&self, failure: RpcFailure) -> Error {
         // The open-source backend has no tenants, and hosted ones say only that something is too short.
-        let nameless = self.scope.org.is_empty() && failure.is(Status::InvalidArgument);
+        let nameless = self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
         let error = failure.into_error(format!("could not look up the task `{}`", self.subject.name));
         if nameless { error.help("If the backend has organizations, name yours with `--org` or in the Flyte config.") } else { error }
     }
@@ -124,13 +130,13 @@ impl Look<'_> {
     }
 
     /// The version itself, or its first repetition that is free or the latest.
-    async fn decide(&self, latest: Option<&Task>, exact: Option<TaskSpec>) -> Result<Decision> {
+    async fn decide(&self, latest: Option<&Task>, exact: Option<TaskSpec>) -> Result<RegistrationPlan> {
         let latest_version = latest.and_then(|task| task.task_id.as_ref()).map(|id| id.version.clone());
         let mut candidate = self.version.text.clone();
         let mut there = exact;
         for repetition in 2..=MOST_REPETITIONS + 1 {
             let request = self.request(&candidate);
-            let decided = |state| Decision {
+            let decided = |state| RegistrationPlan {
                 state,
                 version: candidate.clone(),
                 latest: latest_version.clone(),
@@ -139,19 +145,19 @@ impl Look<'_> {
             };
             let Some(theirs) = &there else {
                 let state = match (&latest_version, repetition) {
-                    (None, _) => State::New,
-                    (Some(_), 2) => State::Updated,
-                    (Some(_), _) => State::Again,
+                    (None, _) => RegistrationAction::New,
+                    (Some(_), 2) => RegistrationAction::Updated,
+                    (Some(_), _) => RegistrationAction::Again,
                 };
                 return Ok(decided(state));
             };
             let differences = differences::between(request.spec.as_ref().expect("every request has one"), theirs, self.version.derived);
             if !differences.is_empty() {
-                return if self.replace { Ok(decided(State::Replaced)) } else { Err(self.taken(&candidate, &differences)) };
+                return if self.replace { Ok(decided(RegistrationAction::Replaced)) } else { Err(self.taken(&candidate, &differences)) };
             }
             // A user who names a version means that one, whether or not it is the latest.
             if !self.version.derived || latest_version.as_ref().is_none_or(|latest| *latest == candidate) {
-                return Ok(decided(State::Unchanged));
+                return Ok(decided(RegistrationAction::Unchanged));
             }
             candidate = self.repeated(repetition)?;
             there = self.details(&candidate).await.map_err(|failure| self.unanswered(failure))?;
@@ -166,7 +172,7 @@ impl Look<'_> {
 
     fn repeated(&self, repetition: u64) -> Result<String> {
         let repeated = format!("{}-{repetition}", self.version.text);
-        if repeated.len() <= LONGEST { Ok(repeated) } else { Version::chosen(&repeated).map(|version| version.text) }
+        if repeated.len() <= LONGEST { Ok(repeated) } else { TaskVersionHash::chosen(&repeated).map(|version| version.text) }
     }
 
     fn taken(&self, version: &str, differences: &[Difference]) -> Error {

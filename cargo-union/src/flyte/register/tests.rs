@@ -1,15 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
 use union_build::diag::SourceFile;
-use union_build::spec::{Facts, Overrides, Task, load};
+use union_build::spec::{Overrides, PackageInfo, Task, load};
 
 use super::*;
-use crate::flyte::backend::fake::Fake;
+use crate::flyte::backend::fake::FakeBackend;
 use crate::flyte::interface::Interface;
 
 fn declared(lines: &str) -> Task {
     let manifest = SourceFile::new("/ws/Cargo.toml", format!("[package.metadata.union.tasks.app]\n{lines}\n"));
-    let facts = Facts { package: "app".to_owned(), binaries: vec!["app".to_owned()], ..Facts::default() };
+    let facts = PackageInfo { package: "app".to_owned(), binaries: vec!["app".to_owned()], ..PackageInfo::default() };
     let (spec, problems, _) = load(None, &manifest, &Overrides::new("/ws"), &facts);
     assert_eq!(problems, []);
     spec.unwrap().tasks["app"].clone()
@@ -18,7 +18,7 @@ fn declared(lines: &str) -> Task {
 /// One user and what is at the backend.
 #[derive(Default)]
 struct Scene {
-    backend: Fake,
+    backend: FakeBackend,
     image: &'static str,
     version: Option<&'static str>,
     replace: bool,
@@ -29,20 +29,20 @@ impl Scene {
         Self { image: "r/app@sha256:1", ..Self::default() }
     }
 
-    async fn decide(&self, lines: &str) -> Result<Decision> {
+    async fn decide(&self, lines: &str) -> Result<RegistrationPlan> {
         let task = declared(lines);
         let interface = Interface::of_manifest(&task);
-        let subject = Subject { image: self.image, ..Subject::plain(&task, &interface) };
-        let scope = Scope { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
+        let subject = TaskSource { image: self.image, ..TaskSource::plain(&task, &interface) };
+        let scope = ProjectDomain { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
         let version = match self.version {
-            Some(text) => Version::chosen(text)?,
-            None => Version::of([Subject { image: "r/app:tag", ..subject }]),
+            Some(text) => TaskVersionHash::chosen(text)?,
+            None => TaskVersionHash::of([TaskSource { image: "r/app:tag", ..subject }]),
         };
         decide(&self.backend, &subject, &scope, &version, self.replace).await
     }
 
     /// Registers, and says what that was.
-    async fn register(&self, lines: &str) -> (State, String) {
+    async fn register(&self, lines: &str) -> (RegistrationAction, String) {
         let decision = self.decide(lines).await.unwrap();
         carry_out(&self.backend, &decision).await.unwrap();
         (decision.state, decision.version)
@@ -53,11 +53,11 @@ impl Scene {
 async fn the_same_content_is_written_once() {
     let scene = Scene::new();
     let (state, version) = scene.register("retries = 1").await;
-    assert_eq!((state, version.len(), scene.backend.writes()), (State::New, 26, 1));
-    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, version.clone()));
+    assert_eq!((state, version.len(), scene.backend.writes()), (RegistrationAction::New, 26, 1));
+    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, version.clone()));
     assert_eq!(scene.backend.writes(), 1);
     let (state, other) = scene.register("retries = 2").await;
-    assert_eq!((state, scene.backend.writes()), (State::Updated, 2));
+    assert_eq!((state, scene.backend.writes()), (RegistrationAction::Updated, 2));
     assert_ne!(other, version);
 }
 
@@ -66,10 +66,10 @@ async fn what_is_reverted_becomes_the_latest_under_a_version_of_its_own() {
     let scene = Scene::new();
     let (_, first) = scene.register("retries = 1").await;
     let (_, second) = scene.register("retries = 2").await;
-    assert_eq!(scene.register("retries = 1").await, (State::Again, format!("{first}-2")));
-    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, format!("{first}-2")));
-    assert_eq!(scene.register("retries = 2").await, (State::Again, format!("{second}-2")));
-    assert_eq!(scene.register("retries = 1").await, (State::Again, format!("{first}-3")));
+    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Again, format!("{first}-2")));
+    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-2")));
+    assert_eq!(scene.register("retries = 2").await, (RegistrationAction::Again, format!("{second}-2")));
+    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Again, format!("{first}-3")));
     assert_eq!(scene.backend.writes(), 5);
 }
 
@@ -84,7 +84,7 @@ async fn a_free_repetition_is_not_looked_for_for_ever() {
         again.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
         scene.backend.tasks.lock().unwrap().push(again);
     }
-    assert_eq!(scene.register("retries = 1").await, (State::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
+    assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
     scene.register("retries = 2").await;
     let error = scene.decide("retries = 1").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
@@ -94,7 +94,7 @@ async fn a_free_repetition_is_not_looked_for_for_ever() {
 #[tokio::test]
 async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_replaced() {
     let mut scene = Scene { version: Some("v1"), ..Scene::new() };
-    assert_eq!(scene.register("retries = 1").await.0, State::New);
+    assert_eq!(scene.register("retries = 1").await.0, RegistrationAction::New);
     let error = scene.decide("retries = 2\nenv = { A = \"b\" }").await.unwrap_err();
     assert_eq!(error.code(), Code::VersionTaken);
     let why = error.chain()[1].clone();
@@ -102,8 +102,8 @@ async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_repl
     assert!(why.contains("`container.env` is nothing there"), "{why}");
     assert_eq!(scene.decide("").await.unwrap_err().code(), Code::VersionTaken, "what is gone is a difference as well");
     scene.replace = true;
-    assert_eq!(scene.register("retries = 2").await, (State::Replaced, "v1".to_owned()));
-    assert_eq!(scene.register("retries = 2").await.0, State::Unchanged);
+    assert_eq!(scene.register("retries = 2").await, (RegistrationAction::Replaced, "v1".to_owned()));
+    assert_eq!(scene.register("retries = 2").await.0, RegistrationAction::Unchanged);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_version_that_a_user_names_stays_though_it_is_not_the_latest() {
     scene.register("retries = 1").await;
     scene.version = Some("v1");
     let decision = scene.decide("").await.unwrap();
-    assert_eq!((decision.state, decision.latest.as_deref()), (State::Unchanged, Some("v2")));
+    assert_eq!((decision.state, decision.latest.as_deref()), (RegistrationAction::Unchanged, Some("v2")));
 }
 
 #[tokio::test]
@@ -132,8 +132,8 @@ async fn a_changed_trigger_is_a_change() {
     let trigger = |minutes: u32| format!("triggers.t.every = \"{minutes}m\"");
     let mut scene = Scene::new();
     scene.register(&trigger(1)).await;
-    assert_eq!(scene.register(&trigger(1)).await.0, State::Unchanged);
-    assert_eq!(scene.register(&trigger(2)).await.0, State::Updated);
+    assert_eq!(scene.register(&trigger(1)).await.0, RegistrationAction::Unchanged);
+    assert_eq!(scene.register(&trigger(2)).await.0, RegistrationAction::Updated);
     scene.version = Some("v1");
     scene.register(&trigger(1)).await;
     let error = scene.decide(&trigger(2)).await.unwrap_err();
@@ -165,16 +165,17 @@ async fn a_repetition_has_to_fit_the_protocol() {
     // Only a chosen version can be that long, and it is not repeated; so the limit itself is asked.
     let task = declared("");
     let interface = Interface::default();
-    let subject = Subject::plain(&task, &interface);
-    let version = Version { text: "a".repeat(62), derived: true };
-    let backend = Fake::default();
-    let look = Look { backend: &backend, subject: &subject, scope: &Scope::default(), version: &version, replace: false };
+    let subject = TaskSource::plain(&task, &interface);
+    let version = TaskVersionHash { text: "a".repeat(62), derived: true };
+    let backend = FakeBackend::default();
+    let look =
+        RegistrationContext { backend: &backend, subject: &subject, scope: &ProjectDomain::default(), version: &version, replace: false };
     assert_eq!(look.repeated(2).unwrap_err().code(), Code::VersionInvalid);
 }
 
 #[tokio::test]
 async fn what_the_backend_refuses_is_told_with_its_reason() {
-    let scene = Scene { backend: Fake { refuses: Some("app"), ..Fake::default() }, ..Scene::new() };
+    let scene = Scene { backend: FakeBackend { refuses: Some("app"), ..FakeBackend::default() }, ..Scene::new() };
     let decision = scene.decide("").await.unwrap();
     let error = carry_out(&scene.backend, &decision).await.unwrap_err();
     assert_eq!(error.chain(), ["could not register the task `app`", "it does not want to"]);
@@ -184,8 +185,8 @@ async fn what_the_backend_refuses_is_told_with_its_reason() {
 async fn fields_that_a_backend_fills_in_do_not_make_our_own_version_another() {
     let task = declared("retries = 1");
     let interface = Interface::of_manifest(&task);
-    let subject = Subject::plain(&task, &interface);
-    let ours = deploy_task(&subject, &Scope::default(), "v1").spec.unwrap();
+    let subject = TaskSource::plain(&task, &interface);
+    let ours = deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap();
     let mut theirs = ours.clone();
     theirs.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
     assert_eq!(differences::between(&ours, &theirs, true), []);
@@ -198,7 +199,7 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
     let interface = Interface::default();
     let version = |lines: &str, image: &str, name: &str| {
         let task = declared(lines);
-        Version::of([Subject { name, image, ..Subject::plain(&task, &interface) }]).text
+        TaskVersionHash::of([TaskSource { name, image, ..TaskSource::plain(&task, &interface) }]).text
     };
     let known = version("retries = 1", "r/app:tag", "app");
     assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));
@@ -216,14 +217,15 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
 #[tokio::test]
 async fn a_project_or_a_domain_that_is_not_there_lists_those_that_are() {
     use crate::flyte::place::check;
-    let backend = Fake { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..Fake::default() };
-    let scope = |project: &str, domain: &str| Scope { org: String::new(), project: project.to_owned(), domain: domain.to_owned() };
+    let backend =
+        FakeBackend { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..FakeBackend::default() };
+    let scope = |project: &str, domain: &str| ProjectDomain { org: String::new(), project: project.to_owned(), domain: domain.to_owned() };
     check(&backend, &scope("flytesnacks", "development")).await.unwrap();
     check(&backend, &scope("other", "anything")).await.unwrap();
     let error = check(&backend, &scope("flytesnack", "development")).await.unwrap_err();
     assert_eq!((error.code(), error.advice()), (Code::ProjectUnknown, "Did you mean `flytesnacks`? There is `flytesnacks`, `other`."));
     let error = check(&backend, &scope("flytesnacks", "staging")).await.unwrap_err();
     assert_eq!((error.code(), error.advice()), (Code::DomainUnknown, "There is `development`, `production`."));
-    let error = check(&Fake::default(), &scope("a", "b")).await.unwrap_err();
+    let error = check(&FakeBackend::default(), &scope("a", "b")).await.unwrap_err();
     assert_eq!(error.advice(), "There is no project that you may see.");
 }

@@ -13,7 +13,7 @@ const END: u8 = 2;
 
 /// A frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(super) enum EnvelopeFrame {
     /// A message.
     Message(Bytes),
     /// The end of the stream, as JSON.
@@ -34,7 +34,7 @@ impl Frames {
     ///
     /// # Errors
     /// What the backend did wrong, as a sentence's end.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<EnvelopeFrame>, String> {
         let Some(head) = self.0.get(..HEAD) else { return Ok(None) };
         let (flags, length) = (head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize);
         if length > LARGEST {
@@ -46,7 +46,7 @@ impl Frames {
         self.0.advance(HEAD);
         let payload = self.0.split_to(length).freeze();
         let payload = if flags & COMPRESSED != 0 { unpack(&payload)? } else { payload };
-        Ok(Some(if flags & END != 0 { Frame::End(payload) } else { Frame::Message(payload) }))
+        Ok(Some(if flags & END != 0 { EnvelopeFrame::End(payload) } else { EnvelopeFrame::Message(payload) }))
     }
 
     /// Whether a frame has begun and not ended.
@@ -109,8 +109,8 @@ mod tests {
                     seen.push(frame);
                 }
             }
-            let message = |text: &'static str| Frame::Message(Bytes::from_static(text.as_bytes()));
-            assert_eq!(seen, [message("one"), message("two"), message(""), Frame::End(Bytes::from_static(b"{}"))]);
+            let message = |text: &'static str| EnvelopeFrame::Message(Bytes::from_static(text.as_bytes()));
+            assert_eq!(seen, [message("one"), message("two"), message(""), EnvelopeFrame::End(Bytes::from_static(b"{}"))]);
             assert!(!frames.is_torn());
         }
     }
@@ -144,7 +144,7 @@ mod tests {
                 let mut frames = Frames::default();
                 for chunk in line.chunks(size) {
                     frames.feed(chunk);
-                    while let Ok(Some(Frame::Message(payload) | Frame::End(payload))) = frames.next() {
+                    while let Ok(Some(EnvelopeFrame::Message(payload) | EnvelopeFrame::End(payload))) = frames.next() {
                         drop((super::super::status::end(&payload), super::super::status::error(&payload)));
                     }
                 }

@@ -25,13 +25,13 @@ mod method;
 mod status;
 mod stream;
 
-pub use failure::Failure;
-pub use method::{Repeat, Streaming, Unary};
-pub use status::Status;
+pub use failure::RpcFailure;
+pub use method::{Idempotency, Streaming, Unary};
+pub use status::RpcStatus;
 
 use envelope::LARGEST;
-use failure::Again;
-use method::Place;
+use failure::Retryable;
+use method::MethodPath;
 
 const PROTO: &str = "application/proto";
 const STREAM: &str = "application/connect+proto";
@@ -42,7 +42,7 @@ const LONGEST_ERROR: usize = 1 << 20;
 
 /// The line to one server of the backend.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct ConnectTransport {
     pub(crate) transport: Arc<Transport>,
     /// Scheme, host and port.
     pub(crate) base: Url,
@@ -52,22 +52,22 @@ pub(crate) struct Line {
 
 /// What goes with every try of one call.
 #[derive(Clone, Debug)]
-pub(crate) struct Stamp {
+pub(crate) struct CallMetadata {
     /// The same for all tries, so that the backend's log shows them as one.
     id: HeaderValue,
     /// Who the user is.
     pub(crate) credentials: HeaderMap,
 }
 
-impl Stamp {
+impl CallMetadata {
     /// A stamp with a number of its own.
-    pub(crate) fn new(credentials: HeaderMap) -> Result<Self, Failure> {
+    pub(crate) fn new(credentials: HeaderMap) -> Result<Self, RpcFailure> {
         let id = crate::base::random::uuid()?;
         Ok(Self { id: HeaderValue::from_str(&id).expect("a UUID is letters, digits and dashes"), credentials })
     }
 }
 
-impl Line {
+impl ConnectTransport {
     pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: Retry, reporter: Arc<dyn Reporter>) -> Self {
         Self { transport, base, retry, reporter }
     }
@@ -82,8 +82,8 @@ impl Line {
         &self,
         method: Unary<Req, Res>,
         request: &Req,
-        stamp: &Stamp,
-    ) -> Result<Res, Failure> {
+        stamp: &CallMetadata,
+    ) -> Result<Res, RpcFailure> {
         let body = Bytes::from(request.encode_to_vec());
         self.persist(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), stamp)).await
     }
@@ -93,10 +93,10 @@ impl Line {
         &self,
         method: Streaming<Req, Res>,
         request: &Req,
-        stamp: &Stamp,
-    ) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
+        stamp: &CallMetadata,
+    ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let body = envelope::wrap(&request.encode_to_vec());
-        self.persist(&method.place.to_string(), Repeat::Always, || async {
+        self.persist(&method.place.to_string(), Idempotency::Always, || async {
             let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), stamp) };
             let answer = self.transport.send_once(&outgoing).await?;
             stream::open(self.accepted(answer, STREAM).await?).await
@@ -104,19 +104,19 @@ impl Line {
         .await
     }
 
-    async fn unary_once<Res: Message + Default>(&self, place: Place, body: Bytes, stamp: &Stamp) -> Result<Res, Failure> {
+    async fn unary_once<Res: Message + Default>(&self, place: MethodPath, body: Bytes, stamp: &CallMetadata) -> Result<Res, RpcFailure> {
         let outgoing = self.outgoing(place, PROTO, body, stamp).header(ACCEPT_ENCODING, "gzip");
         let answer = self.transport.send_once(&outgoing).await?;
         let mut answer = self.accepted(answer, PROTO).await?;
         let packed = answer.header(CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
         let bytes = answer.bytes(LARGEST).await?;
         let host = authority(&self.base);
-        let invalid = |why: String| Failure::new(Code::BackendInvalid, format!("{host} {why}"));
+        let invalid = |why: String| RpcFailure::new(Code::BackendInvalid, format!("{host} {why}"));
         let bytes = if packed { envelope::unpack(&bytes).map_err(invalid)? } else { bytes };
         Res::decode(bytes).map_err(|cause| invalid(format!("answers {place} with another message than expected: {cause}")))
     }
 
-    fn outgoing(&self, place: Place, kind: &'static str, body: Bytes, stamp: &Stamp) -> HttpRequest {
+    fn outgoing(&self, place: MethodPath, kind: &'static str, body: Bytes, stamp: &CallMetadata) -> HttpRequest {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/{}", place.service, place.name));
         let mut outgoing =
@@ -130,7 +130,7 @@ impl Line {
     }
 
     /// The answer, when it is one of the protocol's and no error.
-    async fn accepted(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, Failure> {
+    async fn accepted(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, RpcFailure> {
         let told = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match answer.status() {
             StatusCode::OK if told == kind => Ok(answer),
@@ -138,67 +138,67 @@ impl Line {
             status if status.is_redirection() => {
                 let to = answer.header(crate::http::header::LOCATION).and_then(|location| self.base.join(location).ok());
                 let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
-                Err(Failure::new(Code::BackendInvalid, format!("{} sends on to {to}", authority(&self.base))))
+                Err(RpcFailure::new(Code::BackendInvalid, format!("{} sends on to {to}", authority(&self.base))))
             }
             _ => Err(self.refused(answer, &told).await),
         }
     }
 
     /// The failure of an answer from somebody who does not speak the protocol.
-    fn stranger(&self, answer: &HttpResponse, kind: &str) -> Failure {
+    fn stranger(&self, answer: &HttpResponse, kind: &str) -> RpcFailure {
         let what = match kind {
             "text/html" => "a web page".to_owned(),
             "" => "something without a kind".to_owned(),
             kind => format!("`{}`", clean(kind)),
         };
-        Failure::new(Code::BackendInvalid, format!("{} answers {} with {what}", authority(&self.base), answer.status()))
+        RpcFailure::new(Code::BackendInvalid, format!("{} answers {} with {what}", authority(&self.base), answer.status()))
     }
 
-    async fn refused(&self, mut answer: HttpResponse, kind: &str) -> Failure {
+    async fn refused(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
         let (http, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
         let said = if kind == "application/json" { status::error(&body) } else { None };
         let host = authority(&self.base);
         let mut failure = match &said {
-            Some(said) => Failure::said(&host, said.status.unwrap_or_else(|| Status::of_http(http)), said),
+            Some(said) => RpcFailure::said(&host, said.status.unwrap_or_else(|| RpcStatus::of_http(http)), said),
             None => {
-                let status = Status::of_http(http);
+                let status = RpcStatus::of_http(http);
                 let words = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
-                let said = status::Said { status: None, message: String::new() };
+                let said = status::ErrorText { status: None, message: String::new() };
                 // The protocol's code for it is a guess, the number is not.
-                let again = if is_transient(http) { Again::Perhaps } else { Again::Never };
-                Failure { cause: format!("{host} answered {http}{words}"), again, ..Failure::said(&host, status, &said) }
+                let again = if is_transient(http) { Retryable::Perhaps } else { Retryable::Never };
+                RpcFailure { cause: format!("{host} answered {http}{words}"), again, ..RpcFailure::said(&host, status, &said) }
             }
         };
         if said.is_none() && http == StatusCode::NOT_FOUND {
             failure.code = Code::BackendInvalid;
         }
         if http == StatusCode::TOO_MANY_REQUESTS {
-            failure.again = Again::Unheard;
+            failure.again = Retryable::Unheard;
         }
         // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
         if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
             failure.code = Code::BackendUntrusted;
         }
-        Failure { pause, ..self.explained(failure) }
+        RpcFailure { pause, ..self.explained(failure) }
     }
 
     /// Adds what a line without encryption may have to do with it.
-    fn explained(&self, failure: Failure) -> Failure {
+    fn explained(&self, failure: RpcFailure) -> RpcFailure {
         let line = matches!(failure.code, Code::BackendUnreachable | Code::BackendUntrusted);
-        if !line || self.base.scheme() != "http" || failure.help.is_some() || failure.again == Again::Unheard {
+        if !line || self.base.scheme() != "http" || failure.help.is_some() || failure.again == Retryable::Unheard {
             return failure;
         }
         failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
     }
 
     /// Calls again while that is safe and may help.
-    pub(crate) async fn persist<T, F: Future<Output = Result<T, Failure>>>(
+    pub(crate) async fn persist<T, F: Future<Output = Result<T, RpcFailure>>>(
         &self,
         what: &str,
-        repeat: Repeat,
+        repeat: Idempotency,
         call: impl Fn() -> F,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, RpcFailure> {
         let mut failed = 0;
         loop {
             let failure = match call().await {
@@ -206,7 +206,7 @@ impl Line {
                 done => return done,
             };
             failed += 1;
-            let safe = failure.again == Again::Unheard || (failure.again == Again::Perhaps && repeat == Repeat::Always);
+            let safe = failure.again == Retryable::Unheard || (failure.again == Retryable::Perhaps && repeat == Idempotency::Always);
             let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| safe) else { return Err(failure) };
             self.reporter.retrying(what, &failure.cause, pause);
             tokio::time::sleep(pause).await;

@@ -8,7 +8,7 @@ use crate::http::fault::clean;
 /// A code of the protocol; those of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the protocol's documentation says what they mean")]
-pub enum Status {
+pub enum RpcStatus {
     Canceled,
     Unknown,
     InvalidArgument,
@@ -27,7 +27,7 @@ pub enum Status {
     Unauthenticated,
 }
 
-impl Status {
+impl RpcStatus {
     const WORDS: [(Self, &str); 16] = [
         (Self::Canceled, "canceled"),
         (Self::Unknown, "unknown"),
@@ -73,42 +73,42 @@ impl Status {
 
 /// What the backend says of an error.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct ErrorText {
     /// `None` when it is none of the protocol's codes.
-    pub(super) status: Option<Status>,
+    pub(super) status: Option<RpcStatus>,
     pub(super) message: String,
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireError {
     code: Option<String>,
     #[serde(default)]
     message: Option<String>,
 }
 
-impl From<Wire> for Said {
-    fn from(wire: Wire) -> Self {
+impl From<WireError> for ErrorText {
+    fn from(wire: WireError) -> Self {
         let (word, message) = (wire.code.unwrap_or_default(), wire.message.unwrap_or_default());
-        let status = Status::of_word(&word);
+        let status = RpcStatus::of_word(&word);
         let told = if message.is_empty() && status.is_none() { word } else { message };
         Self { status, message: clean(&told) }
     }
 }
 
 /// Reads the body of an error; `None` when it is not one.
-pub(super) fn error(body: &[u8]) -> Option<Said> {
-    let wire: Wire = serde_json::from_slice(body).ok()?;
+pub(super) fn error(body: &[u8]) -> Option<ErrorText> {
+    let wire: WireError = serde_json::from_slice(body).ok()?;
     (wire.code.is_some() || wire.message.is_some()).then(|| wire.into())
 }
 
 /// Reads the end of a stream: `Ok(None)` when all is well.
-pub(super) fn end(frame: &[u8]) -> Result<Option<Said>, serde_json::Error> {
+pub(super) fn end(frame: &[u8]) -> Result<Option<ErrorText>, serde_json::Error> {
     #[derive(Deserialize)]
-    struct End {
-        error: Option<Wire>,
+    struct EndOfStream {
+        error: Option<WireError>,
     }
-    let end: End = serde_json::from_slice(frame)?;
-    Ok(end.error.map(Said::from))
+    let end: EndOfStream = serde_json::from_slice(frame)?;
+    Ok(end.error.map(ErrorText::from))
 }
 
 #[cfg(test)]
@@ -118,17 +118,17 @@ mod tests {
 
     #[test]
     fn every_code_has_its_word() {
-        for (status, word) in Status::WORDS {
-            assert_eq!((status.word(), Status::of_word(word)), (word, Some(status)));
+        for (status, word) in RpcStatus::WORDS {
+            assert_eq!((status.word(), RpcStatus::of_word(word)), (word, Some(status)));
         }
-        assert_eq!(Status::of_word("UNAUTHENTICATED"), Some(Status::Unauthenticated));
-        assert_eq!(Status::of_word("teapot"), None);
+        assert_eq!(RpcStatus::of_word("UNAUTHENTICATED"), Some(RpcStatus::Unauthenticated));
+        assert_eq!(RpcStatus::of_word("teapot"), None);
     }
 
     #[test]
     fn an_error_is_read_from_json_and_nothing_else() {
         let said = error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#).unwrap();
-        assert_eq!((said.status, said.message.as_str()), (Some(Status::NotFound), r#"project "x" not found"#));
+        assert_eq!((said.status, said.message.as_str()), (Some(RpcStatus::NotFound), r#"project "x" not found"#));
         let said = error(br#"{"code":"teapot"}"#).unwrap();
         assert_eq!((said.status, said.message.as_str()), (None, "teapot"));
         for body in ["", "<html>", "{}", "[]", r#"{"error":"x"}"#] {
@@ -140,24 +140,24 @@ mod tests {
     fn a_stream_ends_well_or_says_why_not() {
         assert!(end(b"{}").unwrap().is_none());
         assert!(end(br#"{"metadata":{"a":["b"]}}"#).unwrap().is_none());
-        assert_eq!(end(br#"{"error":{"code":"aborted"}}"#).unwrap().unwrap().status, Some(Status::Aborted));
+        assert_eq!(end(br#"{"error":{"code":"aborted"}}"#).unwrap().unwrap().status, Some(RpcStatus::Aborted));
         assert!(end(b"").is_err());
     }
 
     #[test]
     fn an_answer_that_is_not_in_the_protocols_words_is_judged_by_its_number() {
         for (number, status) in [
-            (400, Status::Internal),
-            (401, Status::Unauthenticated),
-            (407, Status::Unauthenticated),
-            (403, Status::PermissionDenied),
-            (404, Status::Unimplemented),
-            (418, Status::Unknown),
-            (429, Status::Unavailable),
-            (500, Status::Unknown),
-            (503, Status::Unavailable),
+            (400, RpcStatus::Internal),
+            (401, RpcStatus::Unauthenticated),
+            (407, RpcStatus::Unauthenticated),
+            (403, RpcStatus::PermissionDenied),
+            (404, RpcStatus::Unimplemented),
+            (418, RpcStatus::Unknown),
+            (429, RpcStatus::Unavailable),
+            (500, RpcStatus::Unknown),
+            (503, RpcStatus::Unavailable),
         ] {
-            assert_eq!(Status::of_http(StatusCode::from_u16(number).unwrap()), status, "{number}");
+            assert_eq!(RpcStatus::of_http(StatusCode::from_u16(number).unwrap()), status, "{number}");
         }
     }
 }

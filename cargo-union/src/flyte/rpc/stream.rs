@@ -7,14 +7,14 @@ use futures_util::stream::{self, BoxStream};
 use prost::Message;
 use union_build::diag::Code;
 
-use super::Failure;
-use super::envelope::{Frame, Frames};
-use super::status::{self, Status};
+use super::RpcFailure;
+use super::envelope::{EnvelopeFrame, Frames};
+use super::status::{self, RpcStatus};
 use crate::http::answer::HttpResponse;
 use crate::http::authority;
 
 /// An answer that is read frame by frame.
-struct Reader<Res> {
+struct MessageStream<Res> {
     answer: HttpResponse,
     frames: Frames,
     types: PhantomData<fn() -> Res>,
@@ -26,10 +26,10 @@ struct Reader<Res> {
 /// What the backend says, or what it did wrong.
 pub(super) async fn open<Res: Message + Default + 'static>(
     answer: HttpResponse,
-) -> Result<BoxStream<'static, Result<Res, Failure>>, Failure> {
-    let mut reader = Reader { answer, frames: Frames::default(), types: PhantomData };
+) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
+    let mut reader = MessageStream { answer, frames: Frames::default(), types: PhantomData };
     let first = reader.message().await?;
-    let rest = move |reader: Option<Reader<Res>>| async move {
+    let rest = move |reader: Option<MessageStream<Res>>| async move {
         let mut reader = reader?;
         match reader.message().await {
             Ok(None) => None,
@@ -42,28 +42,30 @@ pub(super) async fn open<Res: Message + Default + 'static>(
     Ok(stream::iter(first.map(Ok)).chain(stream::unfold(more, rest)).boxed())
 }
 
-impl<Res: Message + Default> Reader<Res> {
+impl<Res: Message + Default> MessageStream<Res> {
     /// The next message; `None` at the end that the backend declares.
-    async fn message(&mut self) -> Result<Option<Res>, Failure> {
+    async fn message(&mut self) -> Result<Option<Res>, RpcFailure> {
         let host = authority(self.answer.url());
-        let invalid = |why: String| Failure::new(Code::BackendInvalid, format!("{host} {why}"));
+        let invalid = |why: String| RpcFailure::new(Code::BackendInvalid, format!("{host} {why}"));
         loop {
             match self.frames.next().map_err(invalid)? {
-                Some(Frame::Message(bytes)) => {
+                Some(EnvelopeFrame::Message(bytes)) => {
                     let message = Res::decode(bytes);
                     return message.map(Some).map_err(|cause| invalid(format!("streams another message than expected: {cause}")));
                 }
-                Some(Frame::End(bytes)) => {
+                Some(EnvelopeFrame::End(bytes)) => {
                     let end = status::end(&bytes).map_err(|_| invalid("ends a stream with something that is no end".to_owned()))?;
                     return match end {
-                        Some(said) => Err(Failure::said(&host, said.status.unwrap_or(Status::Unknown), &said)),
+                        Some(said) => Err(RpcFailure::said(&host, said.status.unwrap_or(RpcStatus::Unknown), &said)),
                         None => Ok(None),
                     };
                 }
                 None => match self.answer.chunk_some_day().await? {
                     Some(bytes) => self.frames.feed(&bytes),
-                    None if self.frames.is_torn() => return Err(Failure::cut(format!("{host} cut a stream in the middle of a message"))),
-                    None => return Err(Failure::cut(format!("{host} cut a stream before its end"))),
+                    None if self.frames.is_torn() => {
+                        return Err(RpcFailure::cut(format!("{host} cut a stream in the middle of a message")));
+                    }
+                    None => return Err(RpcFailure::cut(format!("{host} cut a stream before its end"))),
                 },
             }
         }

@@ -1,6 +1,6 @@
 //! Creating a run: inputs first, then the run, under a name that makes it the same one however often it is tried.
 
-use super::{Run, Service, TaskVersion};
+use super::{RunIdent, Service, TaskVersion};
 use crate::base::error::Result;
 use crate::flyte::idl::core::Literal;
 use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec};
@@ -9,9 +9,9 @@ use crate::flyte::idl::workflow::{CreateRunRequest, RunSource};
 
 /// A run that shall be.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RunRequest {
     /// The run, with a name that nobody else has: [`Run::new`].
-    pub run: Run,
+    pub run: RunIdent,
     /// What runs.
     pub task: TaskVersion,
     /// Values by the names of inputs.
@@ -19,12 +19,12 @@ pub struct Order {
     /// Where it waits for its turn; empty for the backend's choice.
     pub queue: String,
     /// How cached results are used.
-    pub cache: Cache,
+    pub cache: CacheOptions,
 }
 
 /// How cached results are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cache {
+pub struct CacheOptions {
     /// The task runs although its result is there, which is then replaced.
     pub overwrite: bool,
     /// Only results of the same project and domain count.
@@ -35,7 +35,7 @@ pub struct Cache {
 ///
 /// # Errors
 /// What the backend says. A run may be there all the same, for an answer can be lost.
-pub async fn create(service: &dyn Service, order: &Order) -> Result<()> {
+pub async fn create(service: &dyn Service, order: &RunRequest) -> Result<()> {
     let literals = order.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
     let inputs = Inputs { literals: literals.collect(), context: Vec::new() };
     let tried = || format!("could not bring the inputs of task `{}` to the backend", order.task.name);
@@ -55,8 +55,8 @@ pub async fn create(service: &dyn Service, order: &Order) -> Result<()> {
     service.create(&request).await.map_err(|failure| failure.into_error(tried()))
 }
 
-fn spec(order: &Order) -> RunSpec {
-    let Cache { overwrite, of_project } = order.cache;
+fn spec(order: &RunRequest) -> RunSpec {
+    let CacheOptions { overwrite, of_project } = order.cache;
     let scope = if of_project { CacheLookupScope::ProjectDomain } else { CacheLookupScope::Unspecified };
     let config = CacheConfig { overwrite_cache: overwrite, cache_lookup_scope: scope.into() };
     RunSpec { overwrite_cache: overwrite, queue: order.queue.clone(), cache_config: (overwrite || of_project).then_some(config) }

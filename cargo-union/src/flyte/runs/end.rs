@@ -1,6 +1,6 @@
 //! How a run ended, and what it gave.
 
-use super::{Phase, Run, Service, State};
+use super::{RunIdent, RunPhase, RunState, Service};
 use crate::base::error::Result;
 use crate::flyte::convert;
 use crate::flyte::idl::task::NamedLiteral;
@@ -10,20 +10,20 @@ use crate::flyte::idl::workflow::{ActionDetails, ErrorInfo};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum RunOutcome {
     /// Well: its outputs are there.
     Succeeded,
     /// Its last attempt failed; what went wrong may be unknown.
-    Failed(Option<Trouble>),
+    Failed(Option<RunError>),
     /// It took longer than it may.
-    TimedOut(Option<Trouble>),
+    TimedOut(Option<RunError>),
     /// Somebody stopped it, and may have said why.
     Aborted(String),
 }
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct RunError {
     /// In words.
     pub message: String,
     /// Whose fault it is: `user`, `system`, or empty.
@@ -32,26 +32,26 @@ pub struct Trouble {
     pub code: String,
 }
 
-impl End {
+impl RunOutcome {
     /// The end that the backend tells; `None` before it.
     pub(super) fn of(details: &ActionDetails) -> Option<Self> {
         let aborted = || match &details.result {
             Some(Told::AbortInfo(info)) => info.reason.clone(),
             _ => String::new(),
         };
-        match State::of(details).phase {
-            Phase::Succeeded | Phase::Recovered => Some(Self::Succeeded),
-            Phase::Failed => Some(Self::Failed(trouble(details))),
-            Phase::TimedOut => Some(Self::TimedOut(trouble(details))),
-            Phase::Aborted => Some(Self::Aborted(aborted())),
+        match RunState::of(details).phase {
+            RunPhase::Succeeded | RunPhase::Recovered => Some(Self::Succeeded),
+            RunPhase::Failed => Some(Self::Failed(trouble(details))),
+            RunPhase::TimedOut => Some(Self::TimedOut(trouble(details))),
+            RunPhase::Aborted => Some(Self::Aborted(aborted())),
             _ => None,
         }
     }
 }
 
 /// That of the run, or of its last attempt.
-fn trouble(details: &ActionDetails) -> Option<Trouble> {
-    let of = |info: &ErrorInfo| Trouble {
+fn trouble(details: &ActionDetails) -> Option<RunError> {
+    let of = |info: &ErrorInfo| RunError {
         message: printable(&info.message),
         kind: match info.kind() {
             Kind::User => "user",
@@ -75,7 +75,7 @@ fn printable(text: &str) -> String {
 ///
 /// # Errors
 /// What the backend says.
-pub async fn outputs(service: &dyn Service, run: &Run) -> Result<Vec<(String, serde_json::Value)>> {
+pub async fn outputs(service: &dyn Service, run: &RunIdent) -> Result<Vec<(String, serde_json::Value)>> {
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
     let outputs = service.outputs(run).await.map_err(|failure| failure.into_error(tried()))?;
     let value = |literal: NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));

@@ -9,18 +9,18 @@ use futures_util::stream;
 use union_build::diag::Code;
 
 use super::service::Messages;
-use super::{Run, Service, TaskVersion};
-use crate::flyte::convert::Scope;
+use super::{RunIdent, Service, TaskVersion};
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::common::OffloadedInputData;
 use crate::flyte::idl::logs::dataplane::LogLine;
 use crate::flyte::idl::task::{Inputs, Outputs};
 use crate::flyte::idl::workflow::{ActionDetails, CreateRunRequest, ListRunsResponse};
-use crate::flyte::rpc::{Failure, Status};
+use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// What one stream says, and how it ends.
 pub(super) enum Says<T> {
     /// Nothing: there is no stream.
-    Refuses(Failure),
+    Refuses(RpcFailure),
     /// These, and a good end.
     Ends(Vec<T>),
     /// These, and then the line is cut.
@@ -30,7 +30,7 @@ pub(super) enum Says<T> {
 }
 
 #[derive(Default)]
-pub(super) struct Fake {
+pub(super) struct FakeRuns {
     pub(super) watched: Mutex<VecDeque<Says<ActionDetails>>>,
     pub(super) tailed: Mutex<VecDeque<Says<Vec<LogLine>>>>,
     pub(super) created: Mutex<Vec<CreateRunRequest>>,
@@ -42,18 +42,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn cut() -> Failure {
-    Failure::passing(Code::BackendUnreachable, "the line was cut", None)
+pub(super) fn cut() -> RpcFailure {
+    RpcFailure::passing(Code::BackendUnreachable, "the line was cut", None)
 }
 
-pub(super) fn refusal(status: Status) -> Failure {
-    let mut failure = Failure::new(Code::BackendRefused, format!("it answered `{}`", status.word()));
+pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
+    let mut failure = RpcFailure::new(Code::BackendRefused, format!("it answered `{}`", status.word()));
     failure.status = Some(status);
     failure
 }
 
 /// The next stream; when there is none left, one that never says anything.
-fn next<T: Send + 'static>(from: &Mutex<VecDeque<Says<T>>>) -> Result<Messages<T>, Failure> {
+fn next<T: Send + 'static>(from: &Mutex<VecDeque<Says<T>>>) -> Result<Messages<T>, RpcFailure> {
     let all = |messages: Vec<T>| stream::iter(messages.into_iter().map(Ok));
     Ok(match lock(from).pop_front() {
         Some(Says::Refuses(failure)) => return Err(failure),
@@ -65,38 +65,38 @@ fn next<T: Send + 'static>(from: &Mutex<VecDeque<Says<T>>>) -> Result<Messages<T
 }
 
 #[async_trait]
-impl Service for Fake {
-    async fn upload(&self, _: &TaskVersion, _: &Run, _: &Inputs) -> Result<Option<OffloadedInputData>, Failure> {
+impl Service for FakeRuns {
+    async fn upload(&self, _: &TaskVersion, _: &RunIdent, _: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure> {
         let data = OffloadedInputData { uri: "s3://inputs".to_owned(), inputs_hash: "hash".to_owned() };
         Ok((!self.takes_no_uploads).then_some(data))
     }
 
-    async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure> {
+    async fn create(&self, request: &CreateRunRequest) -> Result<(), RpcFailure> {
         lock(&self.created).push(request.clone());
         Ok(())
     }
 
-    async fn details(&self, _: &Run) -> Result<ActionDetails, Failure> {
+    async fn details(&self, _: &RunIdent) -> Result<ActionDetails, RpcFailure> {
         Ok(ActionDetails::default())
     }
 
-    async fn watch(&self, _: &Run) -> Result<Messages<ActionDetails>, Failure> {
+    async fn watch(&self, _: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
         next(&self.watched)
     }
 
-    async fn tail(&self, _: &Run, _: u32) -> Result<Messages<Vec<LogLine>>, Failure> {
+    async fn tail(&self, _: &RunIdent, _: u32) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
         next(&self.tailed)
     }
 
-    async fn outputs(&self, _: &Run) -> Result<Outputs, Failure> {
+    async fn outputs(&self, _: &RunIdent) -> Result<Outputs, RpcFailure> {
         Ok(Outputs::default())
     }
 
-    async fn abort(&self, _: &Run, _: &str) -> Result<(), Failure> {
+    async fn abort(&self, _: &RunIdent, _: &str) -> Result<(), RpcFailure> {
         Ok(())
     }
 
-    async fn list(&self, _: &Scope, _: u32) -> Result<ListRunsResponse, Failure> {
+    async fn list(&self, _: &ProjectDomain, _: u32) -> Result<ListRunsResponse, RpcFailure> {
         Ok(ListRunsResponse::default())
     }
 }

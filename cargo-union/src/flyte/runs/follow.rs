@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{End, Line, Run, Service, State, logs, watch};
+use super::{RunIdent, RunOutcome, RunState, Service, TaskLogLine, logs, watch};
 use crate::base::error::Result;
 
 /// Hears what a run does.
-pub trait Listener: Send + Sync {
+pub trait RunListener: Send + Sync {
     /// The run is in another state.
-    fn is(&self, state: State) {
+    fn is(&self, state: RunState) {
         let _ = state;
     }
 
     /// Its program, or the system that runs it, has written a line.
-    fn wrote(&self, line: &Line) {
+    fn wrote(&self, line: &TaskLogLine) {
         let _ = line;
     }
 
@@ -30,7 +30,7 @@ pub trait Listener: Send + Sync {
 
 /// How patient we are with a backend.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ReconnectPolicy {
     /// The pause after the first failure; each further one doubles.
     pub first: Duration,
     /// The longest pause.
@@ -41,7 +41,7 @@ pub struct Patience {
     pub silence: Duration,
 }
 
-impl Default for Patience {
+impl Default for ReconnectPolicy {
     /// As the Python SDK has it.
     fn default() -> Self {
         let seconds = Duration::from_secs;
@@ -49,7 +49,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl ReconnectPolicy {
     /// The pause after the `failed`th failure in a row; `None` when that is too many.
     pub(super) fn pause(self, failed: u32) -> Option<Duration> {
         (failed <= self.failures).then(|| self.first.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest))
@@ -60,8 +60,8 @@ impl Patience {
 ///
 /// # Errors
 /// When the backend does not tell how the run goes on.
-pub async fn follow(service: &dyn Service, run: &Run, patience: Patience, listener: &dyn Listener) -> Result<End> {
-    let (spoken, heard) = tokio::sync::watch::channel(logs::Spoken::default());
+pub async fn follow(service: &dyn Service, run: &RunIdent, patience: ReconnectPolicy, listener: &dyn RunListener) -> Result<RunOutcome> {
+    let (spoken, heard) = tokio::sync::watch::channel(logs::LogStream::default());
     let watching = watch::watch(service, run, patience, listener, spoken);
     let (end, ()) = tokio::join!(watching, logs::tell(service, run, patience, listener, heard));
     end.map_err(|failure| failure.into_error(format!("could not follow the run `{}`", run.name)))

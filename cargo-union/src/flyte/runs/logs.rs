@@ -8,17 +8,17 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::sync::watch::Receiver;
 
-use super::follow::{Listener, Patience};
+use super::follow::{ReconnectPolicy, RunListener};
 use super::service::Messages;
 use super::watch::passes;
-use super::{Phase, Run, Service, State};
+use super::{RunIdent, RunPhase, RunState, Service};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
 use crate::flyte::idl::workflow::ActionDetails;
-use crate::flyte::rpc::{Failure, Status};
+use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct TaskLogLine {
     /// Without its end.
     pub text: String,
     /// Whether it comes from what runs the program.
@@ -27,7 +27,7 @@ pub struct Line {
 
 /// What is known of a run's logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spoken {
+pub(super) struct LogStream {
     /// The last attempt that has begun.
     attempt: u32,
     /// Whether its program runs.
@@ -38,10 +38,10 @@ pub(super) struct Spoken {
     ended: bool,
 }
 
-impl Spoken {
-    pub(super) fn of(details: &ActionDetails, state: State) -> Self {
+impl LogStream {
+    pub(super) fn of(details: &ActionDetails, state: RunState) -> Self {
         let logged = details.attempts.iter().filter(|attempt| attempt.logs_available).map(|attempt| attempt.attempt).max();
-        let (running, ended) = (state.phase == Phase::Running, state.phase.is_last());
+        let (running, ended) = (state.phase == RunPhase::Running, state.phase.is_last());
         // Not every backend counts attempts.
         let least = u32::from(running || ended && !state.cached);
         Self { attempt: state.attempt.max(least), running, logged: logged.unwrap_or_default(), ended }
@@ -59,7 +59,13 @@ impl Spoken {
 }
 
 /// Tells the logs of all attempts. It ends with the run, or with whoever watches it.
-pub(super) async fn tell(service: &dyn Service, run: &Run, patience: Patience, listener: &dyn Listener, mut heard: Receiver<Spoken>) {
+pub(super) async fn tell(
+    service: &dyn Service,
+    run: &RunIdent,
+    patience: ReconnectPolicy,
+    listener: &dyn RunListener,
+    mut heard: Receiver<LogStream>,
+) {
     for attempt in 1.. {
         let Ok(spoken) = heard.wait_for(|spoken| spoken.may_speak(attempt) || spoken.is_over(attempt)).await.map(|spoken| *spoken) else {
             return;
@@ -77,22 +83,22 @@ pub(super) async fn tell(service: &dyn Service, run: &Run, patience: Patience, l
 /// The log of one attempt.
 struct Log<'a> {
     service: &'a dyn Service,
-    run: &'a Run,
+    run: &'a RunIdent,
     attempt: u32,
-    patience: Patience,
-    listener: &'a dyn Listener,
+    patience: ReconnectPolicy,
+    listener: &'a dyn RunListener,
 }
 
 impl Log<'_> {
     /// # Errors
     /// Why there is nothing more to be had, although there should be.
-    async fn tell(&self, heard: &mut Receiver<Spoken>) -> Result<(), Failure> {
+    async fn tell(&self, heard: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
         // Until the attempt is over any failure may pass; after that they are counted.
-        let (mut told, mut early, mut late) = (Told::default(), 0, 0);
+        let (mut told, mut early, mut late) = (LogCursor::default(), 0, 0);
         loop {
             let over = self.is_over(heard);
             let failure = self.read(&mut told, &mut early, heard).await.err();
-            let missing = failure.as_ref().is_some_and(|failure| failure.is(Status::NotFound));
+            let missing = failure.as_ref().is_some_and(|failure| failure.is(RpcStatus::NotFound));
             let promised = heard.borrow().logged >= self.attempt;
             if over && (failure.is_none() || missing && !promised) {
                 return Ok(());
@@ -109,12 +115,12 @@ impl Log<'_> {
     }
 
     /// Whether the attempt is, or nobody watches the run any more.
-    fn is_over(&self, heard: &Receiver<Spoken>) -> bool {
+    fn is_over(&self, heard: &Receiver<LogStream>) -> bool {
         heard.has_changed().is_err() || heard.borrow().is_over(self.attempt)
     }
 
     /// Waits, but not beyond the end of the attempt.
-    async fn rest(&self, pause: Duration, heard: &mut Receiver<Spoken>) {
+    async fn rest(&self, pause: Duration, heard: &mut Receiver<LogStream>) {
         if self.is_over(heard) {
             return tokio::time::sleep(pause).await;
         }
@@ -125,21 +131,21 @@ impl Log<'_> {
     }
 
     /// One stream, to its end or to the silence after that of its attempt.
-    async fn read(&self, told: &mut Told, early: &mut u32, heard: &mut Receiver<Spoken>) -> Result<(), Failure> {
+    async fn read(&self, told: &mut LogCursor, early: &mut u32, heard: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
         let Some(opened) = self.in_time(self.service.tail(self.run, self.attempt), heard).await else { return Ok(()) };
         let mut messages: Messages<Vec<LogLine>> = opened?;
         told.start_over();
         while let Some(Some(message)) = self.in_time(messages.next(), heard).await {
             *early = 0;
             for line in message?.into_iter().filter(|line| told.is_new(line)) {
-                self.listener.wrote(&Line::of(line));
+                self.listener.wrote(&TaskLogLine::of(line));
             }
         }
         Ok(())
     }
 
     /// Waits for something as long as the attempt lasts, and then until it has been silent for long enough.
-    async fn in_time<T>(&self, something: impl Future<Output = T>, heard: &mut Receiver<Spoken>) -> Option<T> {
+    async fn in_time<T>(&self, something: impl Future<Output = T>, heard: &mut Receiver<LogStream>) -> Option<T> {
         let silence = async {
             // Nobody watches any more: that is an end as well.
             let _ = heard.wait_for(|spoken| spoken.is_over(self.attempt)).await;
@@ -153,7 +159,7 @@ impl Log<'_> {
     }
 }
 
-impl Line {
+impl TaskLogLine {
     fn of(line: LogLine) -> Self {
         Self { system: line.originator() == LogLineOriginator::System, text: line.message.trim_end_matches(['\n', '\r']).to_owned() }
     }
@@ -161,7 +167,7 @@ impl Line {
 
 /// Which lines were told, so that a stream that starts over tells none twice.
 #[derive(Debug, Default)]
-struct Told {
+struct LogCursor {
     /// The time of the last line, and how many there were of it.
     last: Option<(Time, usize)>,
     /// How many lines of that time are skipped yet; `None` when the stream has come to what is new.
@@ -171,7 +177,7 @@ struct Told {
 /// Seconds and nanoseconds.
 type Time = (i64, i32);
 
-impl Told {
+impl LogCursor {
     fn start_over(&mut self) {
         self.skip = self.last.map(|(_, count)| count);
     }

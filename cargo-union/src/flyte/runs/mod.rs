@@ -17,26 +17,26 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-use super::convert::Scope;
+use super::convert::ProjectDomain;
 use super::idl::common::{ActionIdentifier, RunIdentifier};
 use super::idl::task::TaskIdentifier;
 use crate::base::error::Result;
 use crate::base::random;
 
-pub use create::{Cache, Order, create};
-pub use end::{End, Trouble, outputs};
-pub use follow::{Listener, Patience, follow};
-pub use listed::{Listed, list, look};
-pub use logs::Line;
-pub use phase::{Phase, State};
+pub use create::{CacheOptions, RunRequest, create};
+pub use end::{RunError, RunOutcome, outputs};
+pub use follow::{ReconnectPolicy, RunListener, follow};
+pub use listed::{RunSummary, list, look};
+pub use logs::TaskLogLine;
+pub use phase::{RunPhase, RunState};
 pub use service::{Messages, Service};
 pub(super) use service::{create_under_own_name, offload};
 
 /// A run at the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct RunIdent {
     /// Where it is.
-    pub scope: Scope,
+    pub scope: ProjectDomain,
     /// Its name.
     pub name: String,
 }
@@ -45,24 +45,24 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskVersion {
     /// Where it is registered, which may be elsewhere than where it runs.
-    pub scope: Scope,
+    pub scope: ProjectDomain,
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
 }
 
-impl Run {
+impl RunIdent {
     /// A run in a place, under a name that nobody else has.
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn new(scope: Scope) -> Result<Self> {
+    pub fn new(scope: ProjectDomain) -> Result<Self> {
         Ok(Self { scope, name: new_name()? })
     }
 
     pub(super) fn id(&self) -> RunIdentifier {
-        let Scope { org, project, domain } = self.scope.clone();
+        let ProjectDomain { org, project, domain } = self.scope.clone();
         RunIdentifier { org, project, domain, name: self.name.clone() }
     }
 
@@ -74,7 +74,7 @@ impl Run {
 
 impl TaskVersion {
     pub(super) fn id(&self) -> TaskIdentifier {
-        let Scope { org, project, domain } = self.scope.clone();
+        let ProjectDomain { org, project, domain } = self.scope.clone();
         TaskIdentifier { org, project, domain, name: self.name.clone(), version: self.version.clone() }
     }
 }

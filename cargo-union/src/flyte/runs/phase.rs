@@ -8,7 +8,7 @@ use crate::flyte::idl::workflow::{ActionDetails, ActionStatus};
 
 /// A phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     /// The backend has not said, or says something that is not known here.
     #[default]
     Unknown,
@@ -34,7 +34,7 @@ pub enum Phase {
     TimedOut,
 }
 
-impl Phase {
+impl RunPhase {
     /// Of the protocol's number.
     pub(super) fn of(number: i32) -> Self {
         match ActionPhase::try_from(number).unwrap_or_default() {
@@ -75,7 +75,7 @@ impl Phase {
     }
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for RunPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -83,16 +83,16 @@ impl fmt::Display for Phase {
 
 /// A phase, and in which attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct RunState {
     /// The phase.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Which attempt, from 1; 0 before the first.
     pub attempt: u32,
     /// Whether an earlier run's result was taken.
     pub cached: bool,
 }
 
-impl State {
+impl RunState {
     /// Of what the backend tells.
     pub(super) fn of(details: &ActionDetails) -> Self {
         let status = details.status.unwrap_or_default();
@@ -103,6 +103,6 @@ impl State {
     /// Of a status alone.
     pub(super) fn of_status(status: &ActionStatus) -> Self {
         let cached = status.cache_status == i32::from(CatalogCacheStatus::CacheHit);
-        Self { phase: Phase::of(status.phase), attempt: status.attempts, cached }
+        Self { phase: RunPhase::of(status.phase), attempt: status.attempts, cached }
     }
 }

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::{Run, TaskVersion};
+use super::{RunIdent, TaskVersion};
 use crate::flyte::backend::newest;
 use crate::flyte::client::{Client, Operation, Resource};
-use crate::flyte::convert::Scope;
+use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Message;
 use crate::flyte::idl::common::OffloadedInputData;
 use crate::flyte::idl::dataproxy::upload_inputs_request::{Id as UploadFor, Task as UploadTask};
@@ -21,37 +21,37 @@ use crate::flyte::idl::workflow::{
     AbortRunRequest, AbortRunResponse, ActionDetails, CreateRunRequest, CreateRunResponse, GetActionDetailsRequest,
     GetActionDetailsResponse, ListRunsRequest, ListRunsResponse, WatchActionDetailsRequest, WatchActionDetailsResponse,
 };
-use crate::flyte::rpc::{Failure, Status, Streaming, Unary};
+use crate::flyte::rpc::{RpcFailure, RpcStatus, Streaming, Unary};
 
 /// Messages as they come.
-pub type Messages<T> = BoxStream<'static, Result<T, Failure>>;
+pub type Messages<T> = BoxStream<'static, Result<T, RpcFailure>>;
 
 /// A backend that has runs.
 #[async_trait]
 pub trait Service: Send + Sync {
     /// Puts inputs where the backend keeps data; `None` when it wants them with the run itself.
-    async fn upload(&self, task: &TaskVersion, run: &Run, inputs: &Inputs) -> Result<Option<OffloadedInputData>, Failure>;
+    async fn upload(&self, task: &TaskVersion, run: &RunIdent, inputs: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure>;
 
     /// Creates a run. One that has its name already is left as it is.
-    async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure>;
+    async fn create(&self, request: &CreateRunRequest) -> Result<(), RpcFailure>;
 
     /// Tells everything of a run once.
-    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure>;
+    async fn details(&self, run: &RunIdent) -> Result<ActionDetails, RpcFailure>;
 
     /// Tells everything of a run whenever something changes.
-    async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure>;
+    async fn watch(&self, run: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure>;
 
     /// Tells what an attempt writes, from its first line.
-    async fn tail(&self, run: &Run, attempt: u32) -> Result<Messages<Vec<LogLine>>, Failure>;
+    async fn tail(&self, run: &RunIdent, attempt: u32) -> Result<Messages<Vec<LogLine>>, RpcFailure>;
 
     /// What a run that ended well gave.
-    async fn outputs(&self, run: &Run) -> Result<Outputs, Failure>;
+    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure>;
 
     /// Stops a run. One that is not there is stopped.
-    async fn abort(&self, run: &Run, reason: &str) -> Result<(), Failure>;
+    async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure>;
 
     /// The newest runs.
-    async fn list(&self, scope: &Scope, limit: u32) -> Result<ListRunsResponse, Failure>;
+    async fn list(&self, scope: &ProjectDomain, limit: u32) -> Result<ListRunsResponse, RpcFailure>;
 }
 
 const RUNS: &str = "flyteidl2.workflow.RunService";
@@ -67,32 +67,32 @@ const ACTION_DATA: Unary<GetActionDataRequest, GetActionDataResponse> = Unary::r
 /// Puts inputs where the backend keeps data, in whichever form they come; `None` when it wants them with the run.
 pub(in crate::flyte) async fn offload<M: Message>(
     client: &Client,
-    scope: &Scope,
+    scope: &ProjectDomain,
     inputs: &M,
-) -> Result<Option<OffloadedInputData>, Failure> {
+) -> Result<Option<OffloadedInputData>, RpcFailure> {
     let uploaded = async {
         let client = client.at(Operation::UploadInputs, Resource::ProjectId(scope.id())).await?;
         client.unary(Unary::<M, UploadInputsResponse>::repeatable(DATA, "UploadInputs"), inputs).await
     };
     match uploaded.await {
         // Hosted backends have it, and older ones of the open source take inputs with the run only.
-        Err(failure) if failure.is(Status::Unimplemented) => Ok(None),
+        Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
         uploaded => Ok(uploaded?.offloaded_input_data),
     }
 }
 
 /// Creates a run that has a name of our own: where there is one of that name, it is that one, however often it is tried.
-pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client, run: &M) -> Result<(), Failure> {
+pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client, run: &M) -> Result<(), RpcFailure> {
     match client.unary(Unary::<M, CreateRunResponse>::once(RUNS, "CreateRun").made_repeatable(), run).await {
         // Nobody else knows the name: it was us, and the answer was lost.
-        Err(failure) if failure.is(Status::AlreadyExists) => Ok(()),
+        Err(failure) if failure.is(RpcStatus::AlreadyExists) => Ok(()),
         created => created.map(drop),
     }
 }
 
 #[async_trait]
 impl Service for Client {
-    async fn upload(&self, task: &TaskVersion, run: &Run, inputs: &Inputs) -> Result<Option<OffloadedInputData>, Failure> {
+    async fn upload(&self, task: &TaskVersion, run: &RunIdent, inputs: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure> {
         let request = UploadInputsRequest {
             id: Some(UploadFor::RunId(run.id())),
             task: Some(UploadTask::TaskId(task.id())),
@@ -101,41 +101,41 @@ impl Service for Client {
         offload(self, &run.scope, &request).await
     }
 
-    async fn create(&self, request: &CreateRunRequest) -> Result<(), Failure> {
+    async fn create(&self, request: &CreateRunRequest) -> Result<(), RpcFailure> {
         create_under_own_name(self, request).await
     }
 
-    async fn details(&self, run: &Run) -> Result<ActionDetails, Failure> {
+    async fn details(&self, run: &RunIdent) -> Result<ActionDetails, RpcFailure> {
         let response = self.unary(DETAILS, &GetActionDetailsRequest { action_id: Some(run.action()) }).await?;
         Ok(response.details.unwrap_or_default())
     }
 
-    async fn watch(&self, run: &Run) -> Result<Messages<ActionDetails>, Failure> {
+    async fn watch(&self, run: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure> {
         let responses = self.stream(WATCH, &WatchActionDetailsRequest { action_id: Some(run.action()) }).await?;
         Ok(responses.map(|response| Ok(response?.details.unwrap_or_default())).boxed())
     }
 
-    async fn tail(&self, run: &Run, attempt: u32) -> Result<Messages<Vec<LogLine>>, Failure> {
+    async fn tail(&self, run: &RunIdent, attempt: u32) -> Result<Messages<Vec<LogLine>>, RpcFailure> {
         let client = self.at(Operation::TailLogs, Resource::ActionId(run.action())).await?;
         let responses = client.stream(TAIL, &TailLogsRequest { action_id: Some(run.action()), attempt }).await?;
         Ok(responses.map(|response| Ok(response?.logs.into_iter().flat_map(|logs| logs.lines).collect())).boxed())
     }
 
-    async fn outputs(&self, run: &Run) -> Result<Outputs, Failure> {
+    async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure> {
         let client = self.at(Operation::GetActionData, Resource::ActionId(run.action())).await?;
         let response = client.unary(ACTION_DATA, &GetActionDataRequest { action_id: Some(run.action()) }).await?;
         Ok(response.outputs.unwrap_or_default())
     }
 
-    async fn abort(&self, run: &Run, reason: &str) -> Result<(), Failure> {
+    async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure> {
         let request = AbortRunRequest { run_id: Some(run.id()), reason: Some(reason.to_owned()) };
         match self.unary(ABORT, &request).await {
-            Err(failure) if failure.is(Status::NotFound) => Ok(()),
+            Err(failure) if failure.is(RpcStatus::NotFound) => Ok(()),
             aborted => aborted.map(drop),
         }
     }
 
-    async fn list(&self, scope: &Scope, limit: u32) -> Result<ListRunsResponse, Failure> {
+    async fn list(&self, scope: &ProjectDomain, limit: u32) -> Result<ListRunsResponse, RpcFailure> {
         let request = ListRunsRequest { request: Some(newest(limit, Vec::new())), scope_by: Some(ScopeBy::ProjectId(scope.id())) };
         self.unary(LIST, &request).await
     }

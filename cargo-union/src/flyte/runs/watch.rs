@@ -3,10 +3,10 @@
 use futures_util::StreamExt as _;
 use tokio::sync::watch::Sender;
 
-use super::follow::{Listener, Patience};
-use super::logs::Spoken;
-use super::{End, Run, Service, State};
-use crate::flyte::rpc::{Failure, Status};
+use super::follow::{ReconnectPolicy, RunListener};
+use super::logs::LogStream;
+use super::{RunIdent, RunOutcome, RunState, Service};
+use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// Watches until the run has ended.
 ///
@@ -14,12 +14,12 @@ use crate::flyte::rpc::{Failure, Status};
 /// What the backend says, when it has said it too often in a row or will not say anything else.
 pub(super) async fn watch(
     service: &dyn Service,
-    run: &Run,
-    patience: Patience,
-    listener: &dyn Listener,
-    spoken: Sender<Spoken>,
-) -> Result<End, Failure> {
-    let (mut failed, mut last) = (0, State::default());
+    run: &RunIdent,
+    patience: ReconnectPolicy,
+    listener: &dyn RunListener,
+    spoken: Sender<LogStream>,
+) -> Result<RunOutcome, RpcFailure> {
+    let (mut failed, mut last) = (0, RunState::default());
     loop {
         let failure = match subscribe(service, run, listener, &spoken, (&mut failed, &mut last)).await {
             Ok(Some(end)) => return Ok(end),
@@ -40,22 +40,22 @@ pub(super) async fn watch(
 /// One stream, to the run's end or to its own.
 async fn subscribe(
     service: &dyn Service,
-    run: &Run,
-    listener: &dyn Listener,
-    spoken: &Sender<Spoken>,
-    (failed, last): (&mut u32, &mut State),
-) -> Result<Option<End>, Failure> {
+    run: &RunIdent,
+    listener: &dyn RunListener,
+    spoken: &Sender<LogStream>,
+    (failed, last): (&mut u32, &mut RunState),
+) -> Result<Option<RunOutcome>, RpcFailure> {
     let mut messages = service.watch(run).await?;
     while let Some(message) = messages.next().await {
         let details = message?;
         *failed = 0;
-        let state = State::of(&details);
+        let state = RunState::of(&details);
         if state != *last {
             listener.is(state);
             *last = state;
         }
-        spoken.send_replace(Spoken::of(&details, state));
-        if let Some(end) = End::of(&details) {
+        spoken.send_replace(LogStream::of(&details, state));
+        if let Some(end) = RunOutcome::of(&details) {
             return Ok(Some(end));
         }
     }
@@ -63,6 +63,6 @@ async fn subscribe(
 }
 
 /// Whether the same may go well in a moment. A stream that a proxy resets is `canceled`.
-pub(super) fn passes(failure: &Failure) -> bool {
-    failure.may_pass() || failure.is(Status::Canceled) || failure.is(Status::DeadlineExceeded)
+pub(super) fn passes(failure: &RpcFailure) -> bool {
+    failure.may_pass() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
 }

@@ -6,8 +6,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use toml::Value;
 use union_build::diag::{Code, SourceFile};
-use union_build::spec::schema::{Kind, Level, keys};
-use union_build::spec::{Facts, Overrides, load};
+use union_build::spec::schema::{KeyKind, SchemaLevel, keys};
+use union_build::spec::{Overrides, PackageInfo, load};
 use union_tests::arbitrary::{spoiled, text};
 
 use super::*;
@@ -50,31 +50,33 @@ fn tables(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
 }
 
 /// A value that a key may have, as far as its kind goes, or any other.
-fn of_kind(kind: Kind) -> BoxedStrategy<Value> {
+fn of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
     let fitting = match kind {
-        Kind::Word(words) => proptest::sample::select(words.to_vec()).prop_map(|word| Value::String(word.to_owned())).boxed(),
-        Kind::Bool => any::<bool>().prop_map(Value::Boolean).boxed(),
-        Kind::Integer | Kind::Number => prop_oneof![any::<i64>().prop_map(Value::Integer), any::<f64>().prop_map(Value::Float)].boxed(),
-        Kind::Texts | Kind::Paths => list(texts()),
-        Kind::TextMap => tables(texts()),
-        Kind::Types => {
+        KeyKind::Word(words) => proptest::sample::select(words.to_vec()).prop_map(|word| Value::String(word.to_owned())).boxed(),
+        KeyKind::Bool => any::<bool>().prop_map(Value::Boolean).boxed(),
+        KeyKind::Integer | KeyKind::Number => {
+            prop_oneof![any::<i64>().prop_map(Value::Integer), any::<f64>().prop_map(Value::Float)].boxed()
+        }
+        KeyKind::Texts | KeyKind::Paths => list(texts()),
+        KeyKind::TextMap => tables(texts()),
+        KeyKind::Types => {
             const WORDS: &[&str] = &["integer", "list[file]", "map[optional[float]]", "directory", "duration", "struct"];
             tables(prop_oneof![proptest::sample::select(WORDS).prop_map(|word| Value::String(word.to_owned())), list(texts())].boxed())
         }
-        Kind::Any => anything(),
-        Kind::Values => tables(anything()),
-        Kind::Table(level) => of_level(level),
-        Kind::Tables(level) => tables(of_level(level)),
-        Kind::Entries(level) => list(of_level(level)),
-        Kind::PathsOrEntries(level) | Kind::NamesOrEntries(level) => list(prop_oneof![texts(), of_level(level)].boxed()),
-        Kind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(of_kind).boxed(),
-        Kind::Text | Kind::Quantity | Kind::Amount | Kind::Duration | Kind::Path => texts(),
+        KeyKind::Any => anything(),
+        KeyKind::Values => tables(anything()),
+        KeyKind::Table(level) => of_level(level),
+        KeyKind::Tables(level) => tables(of_level(level)),
+        KeyKind::Entries(level) => list(of_level(level)),
+        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => list(prop_oneof![texts(), of_level(level)].boxed()),
+        KeyKind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(of_kind).boxed(),
+        KeyKind::Text | KeyKind::Quantity | KeyKind::Amount | KeyKind::Duration | KeyKind::Path => texts(),
     };
     prop_oneof![9 => fitting, 1 => anything()].boxed()
 }
 
 /// A table with some of its keys.
-fn of_level(level: &'static Level) -> BoxedStrategy<Value> {
+fn of_level(level: &'static SchemaLevel) -> BoxedStrategy<Value> {
     let some = proptest::sample::subsequence(level.keys.to_vec(), 0..=level.keys.len().min(5));
     let known = some.prop_flat_map(|keys| {
         keys.into_iter().map(|key| of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value))).collect::<Vec<_>>()
@@ -85,12 +87,12 @@ fn of_level(level: &'static Level) -> BoxedStrategy<Value> {
 /// Reads a manifest and shows everything that is wrong with it.
 fn read(package: &str, workspace: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
-    let facts = Facts {
+    let facts = PackageInfo {
         package: "app".to_owned(),
         folder: folder.path().join("app"),
         workspace_root: folder.path().to_owned(),
         binaries: vec!["app".to_owned(), "a".to_owned()],
-        ..Facts::default()
+        ..PackageInfo::default()
     };
     let workspace = workspace.map(|text| SourceFile::new(folder.path().join("Cargo.toml"), text));
     let package = SourceFile::new(facts.folder.join("Cargo.toml"), package);

@@ -1,12 +1,12 @@
 //! What nobody said of a task.
 
 use super::{default_text, fill, fill_keys};
-use crate::spec::Facts;
-use crate::spec::raw::{Node, Table, Value};
-use crate::spec::schema::{Level, keys};
+use crate::spec::PackageInfo;
+use crate::spec::raw::{Table, TomlNode, TomlValue};
+use crate::spec::schema::{SchemaLevel, keys};
 
 /// Fills in everything that a task does not say; `image` is the one that it runs in by default.
-pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts: &Facts) {
+pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts: &PackageInfo) {
     let default_kind = if facts.depends_on_flyte { "rust" } else { "container" };
     let kind = text(task.get("kind")).unwrap_or(default_kind).to_owned();
     fill_keys(task, keys::TASK.keys.iter().filter(|key| key.only.is_none_or(|only| only == kind)));
@@ -23,33 +23,33 @@ pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts:
     for (key, level) in [("retries", &keys::RETRIES), ("cache", &keys::CACHE)] {
         task.get_mut(key).into_iter().for_each(|node| fill_node(node, level));
     }
-    if let Some(Value::List(secrets)) = task.get_mut("secrets").map(|node| &mut node.value) {
+    if let Some(TomlValue::List(secrets)) = task.get_mut("secrets").map(|node| &mut node.value) {
         secrets.iter_mut().for_each(|node| fill_node(node, &keys::TASK_SECRET));
     }
-    if let Some(Value::Table(triggers)) = task.get_mut("triggers").map(|node| &mut node.value) {
+    if let Some(TomlValue::Table(triggers)) = task.get_mut("triggers").map(|node| &mut node.value) {
         triggers.values_mut().for_each(|node| fill_node(node, &keys::TRIGGER));
     }
 }
 
-fn fill_node(node: &mut Node, level: &'static Level) {
-    if let Value::Table(table) = &mut node.value {
+fn fill_node(node: &mut TomlNode, level: &'static SchemaLevel) {
+    if let TomlValue::Table(table) = &mut node.value {
         fill(table, level);
     }
 }
 
 /// The binary that a task runs when it does not name one. A command line that begins with another
 /// program needs none of ours.
-fn binary<'a>(task: &Table, name: &str, facts: &'a Facts) -> Option<&'a str> {
+fn binary<'a>(task: &Table, name: &str, facts: &'a PackageInfo) -> Option<&'a str> {
     let find = |matches: &dyn Fn(&str) -> bool| facts.binaries.iter().map(String::as_str).find(|bin| matches(bin));
     match task.get("command").map(|node| &node.value) {
-        Some(Value::List(words)) => find(&|bin| text(words.first()) == Some(bin)),
+        Some(TomlValue::List(words)) => find(&|bin| text(words.first()) == Some(bin)),
         _ => find(&|bin| bin.replace('_', "-") == name.replace('_', "-")).or(facts.sole_binary()),
     }
 }
 
-fn text(node: Option<&Node>) -> Option<&str> {
+fn text(node: Option<&TomlNode>) -> Option<&str> {
     match &node?.value {
-        Value::Text(text) => Some(text),
+        TomlValue::Text(text) => Some(text),
         _ => None,
     }
 }

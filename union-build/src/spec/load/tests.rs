@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::diag::Code;
-use crate::spec::{Base, BuilderChoice, Kind, Link, Placed};
+use crate::spec::{Base, BuilderChoice, Link, Sourced, TaskKind};
 
 mod copying;
 mod inheriting;
@@ -23,10 +23,10 @@ struct Project {
     _root: TempDir,
     workspace: Option<String>,
     union: String,
-    last_resorts: Vec<(&'static str, Placed<String>)>,
+    last_resorts: Vec<(&'static str, Sourced<String>)>,
     overrides: Vec<(&'static str, &'static str)>,
     env: Vec<(&'static str, &'static str)>,
-    facts: Facts,
+    facts: PackageInfo,
 }
 
 impl Project {
@@ -35,12 +35,12 @@ impl Project {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().canonicalize().unwrap();
         fs::create_dir(path.join("app")).unwrap();
-        let facts = Facts {
+        let facts = PackageInfo {
             package: "app".to_owned(),
             folder: path.join("app"),
             workspace_root: path,
             binaries: vec!["app".to_owned()],
-            ..Facts::default()
+            ..PackageInfo::default()
         };
         let (last_resorts, union) = (Vec::new(), union.to_owned());
         Self { _root: root, workspace: None, union, last_resorts, overrides: Vec::new(), env: Vec::new(), facts }
@@ -72,7 +72,7 @@ impl Project {
     }
 
     fn last_resort(mut self, key: &'static str, value: &str, origin: Origin) -> Self {
-        self.last_resorts.push((key, Placed { value: value.to_owned(), origin }));
+        self.last_resorts.push((key, Sourced { value: value.to_owned(), origin }));
         self
     }
 
@@ -176,7 +176,10 @@ fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
         (Link::Auto, Link::Static, Link::Dynamic)
     );
     let task = &spec.tasks["app"];
-    assert_eq!((task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)), (Kind::Container, "default", Some("app")));
+    assert_eq!(
+        (task.kind.value, task.image.as_str(), task.bin.as_deref().map(String::as_str)),
+        (TaskKind::Container, "default", Some("app"))
+    );
     assert_eq!(task.retries.count, 0);
 }
 
@@ -307,8 +310,8 @@ fn a_package_without_a_binary_may_declare_environments() {
 
 #[test]
 fn a_package_that_depends_on_flyte_has_rust_tasks() {
-    assert_eq!(table("").flyte().spec().tasks["app"].kind.value, Kind::Rust);
-    assert_eq!(table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"].kind.value, Kind::Container);
+    assert_eq!(table("").flyte().spec().tasks["app"].kind.value, TaskKind::Rust);
+    assert_eq!(table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"].kind.value, TaskKind::Container);
 }
 
 #[test]
@@ -337,7 +340,7 @@ fn the_starter_manifest_is_valid_for_any_package_also_with_its_comments() {
 /// `build.rs` reads names out of JSON without this schema; both must find the same ones.
 #[test]
 fn the_build_script_finds_the_same_images_and_tasks() {
-    use crate::emit::declared::Declared;
+    use crate::emit::declared::DeclaredImages;
     for (workspace, package, bins) in [
         ("", "", &["app"][..]),
         ("", "images.gpu.name = \"x\"\nimages.cpu = {}\ntasks.a = { image = \"gpu\", bin = \"app\" }", &["app"]),
@@ -354,7 +357,7 @@ fn the_build_script_finds_the_same_images_and_tasks() {
             "metadata": json(project.workspace.as_deref().unwrap(), "workspace"),
             "packages": [{ "name": "app", "metadata": json(&project.union, "package"), "targets": targets }],
         });
-        let declared = Declared::of(&metadata, "app");
+        let declared = DeclaredImages::of(&metadata, "app");
         assert_eq!(declared.images, spec.images.iter().map(|(key, image)| (key.clone(), image.name.value.clone())).collect());
         assert_eq!(declared.tasks, spec.tasks.iter().map(|(key, task)| (key.clone(), task.image.value.clone())).collect());
     }

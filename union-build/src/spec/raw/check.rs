@@ -6,13 +6,13 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::words::{check_word, unknown_key};
-use super::{Node, Table, Value, place};
+use super::{Table, TomlNode, TomlValue, place};
 use crate::diag::{Code, Diagnostic, SourceFile};
-use crate::spec::schema::{Kind, Level};
+use crate::spec::schema::{KeyKind, SchemaLevel};
 use crate::spec::toml_text;
 
 /// What one entry of a [`Kind::Types`] may be.
-const TYPE: Kind = Kind::Either(&[Kind::Text, Kind::Texts], "a type or a list of words");
+const TYPE: KeyKind = KeyKind::Either(&[KeyKind::Text, KeyKind::Texts], "a type or a list of words");
 
 /// Checks the values of one manifest.
 pub(super) struct Checker<'a> {
@@ -24,96 +24,96 @@ pub(super) struct Checker<'a> {
 
 impl Checker<'_> {
     /// The value, or [`Value::Broken`] when it does not fit.
-    pub(super) fn value(&mut self, path: &str, kind: Kind, span: Range<usize>, value: &DeValue<'_>) -> Value {
+    pub(super) fn value(&mut self, path: &str, kind: KeyKind, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
         match (kind, value) {
-            (Kind::Either(kinds, words), _) => match kinds.iter().find(|kind| takes(**kind, value)) {
+            (KeyKind::Either(kinds, words), _) => match kinds.iter().find(|kind| takes(**kind, value)) {
                 Some(kind) => self.value(path, *kind, span, value),
                 None => self.wrong_type(path, words, span, value),
             },
             _ if !takes(kind, value) => self.wrong_type(path, kind.words(), span, value),
-            (Kind::Word(words), DeValue::String(text)) => match check_word(path, words, text, &place(self.file, span)) {
-                None => Value::Text(text.to_string()),
+            (KeyKind::Word(words), DeValue::String(text)) => match check_word(path, words, text, &place(self.file, span)) {
+                None => TomlValue::Text(text.to_string()),
                 Some(problem) => self.broken(problem),
             },
-            (Kind::Amount, DeValue::Array(entries)) => self.pair(path, entries, span),
-            (Kind::Texts | Kind::Paths, DeValue::Array(entries)) => self.entries(path, entries, |_| Kind::Text),
-            (Kind::Entries(level), DeValue::Array(entries)) => self.entries(path, entries, |_| Kind::Table(level)),
-            (Kind::PathsOrEntries(level) | Kind::NamesOrEntries(level), DeValue::Array(entries)) => {
+            (KeyKind::Amount, DeValue::Array(entries)) => self.pair(path, entries, span),
+            (KeyKind::Texts | KeyKind::Paths, DeValue::Array(entries)) => self.entries(path, entries, |_| KeyKind::Text),
+            (KeyKind::Entries(level), DeValue::Array(entries)) => self.entries(path, entries, |_| KeyKind::Table(level)),
+            (KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level), DeValue::Array(entries)) => {
                 self.entries(path, entries, |entry| match entry {
-                    DeValue::Table(_) => Kind::Table(level),
-                    DeValue::String(_) => Kind::Text,
-                    _ => Kind::Either(&[], "a string or a table"),
+                    DeValue::Table(_) => KeyKind::Table(level),
+                    DeValue::String(_) => KeyKind::Text,
+                    _ => KeyKind::Either(&[], "a string or a table"),
                 })
             }
-            (Kind::TextMap, DeValue::Table(table)) => self.named(path, Kind::Text, table),
-            (Kind::Types, DeValue::Table(table)) => self.named(path, TYPE, table),
-            (Kind::Values, DeValue::Table(table)) => self.named(path, Kind::Any, table),
-            (Kind::Tables(level), DeValue::Table(table)) => self.named(path, Kind::Table(level), table),
-            (Kind::Table(level), DeValue::Table(table)) => self.table(path, level, table),
+            (KeyKind::TextMap, DeValue::Table(table)) => self.named(path, KeyKind::Text, table),
+            (KeyKind::Types, DeValue::Table(table)) => self.named(path, TYPE, table),
+            (KeyKind::Values, DeValue::Table(table)) => self.named(path, KeyKind::Any, table),
+            (KeyKind::Tables(level), DeValue::Table(table)) => self.named(path, KeyKind::Table(level), table),
+            (KeyKind::Table(level), DeValue::Table(table)) => self.table(path, level, table),
             _ => self.any(path, span, value),
         }
     }
 
     /// A value as it is.
-    fn any(&mut self, path: &str, span: Range<usize>, value: &DeValue<'_>) -> Value {
+    fn any(&mut self, path: &str, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
         let mut refuse = |message: String, label: &str| {
             let origin = place(self.file, span.clone());
             self.broken(Diagnostic::error(Code::InvalidValue, message, &origin, label))
         };
         match value {
-            DeValue::String(text) => Value::Text(text.to_string()),
-            DeValue::Boolean(value) => Value::Bool(*value),
-            DeValue::Datetime(time) => Value::Text(time.to_string()),
+            DeValue::String(text) => TomlValue::Text(text.to_string()),
+            DeValue::Boolean(value) => TomlValue::Bool(*value),
+            DeValue::Datetime(time) => TomlValue::Text(time.to_string()),
             DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
-                Ok(number) => Value::Integer(number),
+                Ok(number) => TomlValue::Integer(number),
                 Err(_) => refuse(format!("the number of `{path}` is too large"), "too large"),
             },
             DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
-                Ok(number) if number.is_finite() => Value::Number(digits.as_str().to_owned()),
+                Ok(number) if number.is_finite() => TomlValue::Number(digits.as_str().to_owned()),
                 _ => refuse(format!("`{path}` is not a finite number"), "not a number"),
             },
             DeValue::Array(entries) => {
                 let node = |entry: &toml::Spanned<DeValue<'_>>| {
                     let origin = place(self.file, entry.span());
-                    Node { key: origin.clone(), origin, value: self.any(path, entry.span(), entry.get_ref()) }
+                    TomlNode { key: origin.clone(), origin, value: self.any(path, entry.span(), entry.get_ref()) }
                 };
-                Value::List(entries.iter().map(node).collect())
+                TomlValue::List(entries.iter().map(node).collect())
             }
-            DeValue::Table(table) => self.named(path, Kind::Any, table),
+            DeValue::Table(table) => self.named(path, KeyKind::Any, table),
         }
     }
 
-    fn pair(&mut self, path: &str, entries: &toml::de::DeArray<'_>, span: Range<usize>) -> Value {
+    fn pair(&mut self, path: &str, entries: &toml::de::DeArray<'_>, span: Range<usize>) -> TomlValue {
         if entries.len() == 2 {
-            return self.entries(path, entries, |_| Kind::Quantity);
+            return self.entries(path, entries, |_| KeyKind::Quantity);
         }
         let message = format!("`{path}` has {} quantities", entries.len());
         let problem = Diagnostic::error(Code::InvalidValue, message, &place(self.file, span), "not a pair");
         self.broken(problem.help("write one quantity, or two: the request and the limit"))
     }
 
-    fn entries(&mut self, path: &str, entries: &toml::de::DeArray<'_>, kind: impl Fn(&DeValue<'_>) -> Kind) -> Value {
+    fn entries(&mut self, path: &str, entries: &toml::de::DeArray<'_>, kind: impl Fn(&DeValue<'_>) -> KeyKind) -> TomlValue {
         let node = |entry: &toml::Spanned<DeValue<'_>>| {
             let origin = place(self.file, entry.span());
             let value = self.value(path, kind(entry.get_ref()), entry.span(), entry.get_ref());
-            Node { key: origin.clone(), origin, value }
+            TomlNode { key: origin.clone(), origin, value }
         };
-        Value::List(entries.iter().map(node).collect())
+        TomlValue::List(entries.iter().map(node).collect())
     }
 
     /// A table whose keys the user chooses.
-    fn named(&mut self, path: &str, kind: Kind, table: &DeTable<'_>) -> Value {
+    fn named(&mut self, path: &str, kind: KeyKind, table: &DeTable<'_>) -> TomlValue {
         let mut nodes = Table::new();
         for (key, value) in table.iter() {
             let path = format!("{path}.{}", key.get_ref());
             let node = self.node(&path, kind, key.span(), value.span(), value.get_ref());
             nodes.insert(key.get_ref().to_string(), node);
         }
-        Value::Table(nodes)
+        TomlValue::Table(nodes)
     }
 
     /// A table whose keys the schema declares.
-    fn table(&mut self, path: &str, level: &'static Level, table: &DeTable<'_>) -> Value {
+    fn table(&mut self, path: &str, level: &'static SchemaLevel, table: &DeTable<'_>) -> TomlValue {
         let mut nodes = Table::new();
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
@@ -129,15 +129,15 @@ impl Checker<'_> {
                 }
             }
         }
-        Value::Table(nodes)
+        TomlValue::Table(nodes)
     }
 
-    fn node(&mut self, path: &str, kind: Kind, key: Range<usize>, span: Range<usize>, value: &DeValue<'_>) -> Node {
+    fn node(&mut self, path: &str, kind: KeyKind, key: Range<usize>, span: Range<usize>, value: &DeValue<'_>) -> TomlNode {
         let value = self.value(path, kind, span.clone(), value);
-        Node { key: place(self.file, key), origin: place(self.file, span), value }
+        TomlNode { key: place(self.file, key), origin: place(self.file, span), value }
     }
 
-    fn wrong_type(&mut self, path: &str, expected: &str, span: Range<usize>, value: &DeValue<'_>) -> Value {
+    fn wrong_type(&mut self, path: &str, expected: &str, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
         let found = match value {
             DeValue::Integer(_) => "an integer".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
@@ -163,26 +163,34 @@ impl Checker<'_> {
         self.broken(problem)
     }
 
-    fn broken(&mut self, problem: Diagnostic) -> Value {
+    fn broken(&mut self, problem: Diagnostic) -> TomlValue {
         self.problems.push(problem);
-        Value::Broken
+        TomlValue::Broken
     }
 }
 
 /// Whether a kind is written as a value of this type.
-fn takes(kind: Kind, value: &DeValue<'_>) -> bool {
+fn takes(kind: KeyKind, value: &DeValue<'_>) -> bool {
     match value {
-        _ if matches!(kind, Kind::Any) => true,
+        _ if matches!(kind, KeyKind::Any) => true,
         DeValue::String(_) => {
-            matches!(kind, Kind::Text | Kind::Word(_) | Kind::Path | Kind::Quantity | Kind::Amount | Kind::Duration)
+            matches!(kind, KeyKind::Text | KeyKind::Word(_) | KeyKind::Path | KeyKind::Quantity | KeyKind::Amount | KeyKind::Duration)
         }
-        DeValue::Integer(_) => matches!(kind, Kind::Integer | Kind::Number | Kind::Quantity | Kind::Amount),
-        DeValue::Float(_) => matches!(kind, Kind::Number),
-        DeValue::Boolean(_) => matches!(kind, Kind::Bool),
+        DeValue::Integer(_) => matches!(kind, KeyKind::Integer | KeyKind::Number | KeyKind::Quantity | KeyKind::Amount),
+        DeValue::Float(_) => matches!(kind, KeyKind::Number),
+        DeValue::Boolean(_) => matches!(kind, KeyKind::Bool),
         DeValue::Datetime(_) => false,
         DeValue::Array(_) => {
-            matches!(kind, Kind::Texts | Kind::Paths | Kind::Entries(_) | Kind::PathsOrEntries(_) | Kind::NamesOrEntries(_) | Kind::Amount)
+            matches!(
+                kind,
+                KeyKind::Texts
+                    | KeyKind::Paths
+                    | KeyKind::Entries(_)
+                    | KeyKind::PathsOrEntries(_)
+                    | KeyKind::NamesOrEntries(_)
+                    | KeyKind::Amount
+            )
         }
-        DeValue::Table(_) => matches!(kind, Kind::TextMap | Kind::Types | Kind::Values | Kind::Table(_) | Kind::Tables(_)),
+        DeValue::Table(_) => matches!(kind, KeyKind::TextMap | KeyKind::Types | KeyKind::Values | KeyKind::Table(_) | KeyKind::Tables(_)),
     }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read_text(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+fn read_text(text: &str) -> (Option<TomlNode>, Vec<Diagnostic>) {
     let mut problems = Vec::new();
     let file = SourceFile::new("/ws/Cargo.toml", text);
     let node = read(&file, Section::Package, &mut problems).unwrap_or_default();
@@ -23,15 +23,15 @@ fn every_value_knows_where_it_and_its_key_stand() {
     let (node, problems) = read_text(text);
     assert_eq!(problems, []);
     let union = node.expect("the table is there");
-    let Value::Table(table) = &union.value else { panic!("a table") };
+    let TomlValue::Table(table) = &union.value else { panic!("a table") };
     assert_eq!(marked(&union.key), "union");
     assert_eq!((marked(&table["registry"].key), marked(&table["registry"].origin)), ("registry", "\"ghcr.io/a\""));
-    let Value::Table(images) = &table["images"].value else { panic!("a table") };
+    let TomlValue::Table(images) = &table["images"].value else { panic!("a table") };
     assert_eq!(marked(&images["gpu"].key), "gpu");
-    let Value::Table(gpu) = &images["gpu"].value else { panic!("a table") };
-    let Value::Table(env) = &gpu["env"].value else { panic!("a table") };
+    let TomlValue::Table(gpu) = &images["gpu"].value else { panic!("a table") };
+    let TomlValue::Table(env) = &gpu["env"].value else { panic!("a table") };
     assert_eq!((marked(&env["A"].key), marked(&env["A"].origin)), ("A", "\"b\""));
-    let Value::List(copy) = &gpu["copy"].value else { panic!("a list") };
+    let TomlValue::List(copy) = &gpu["copy"].value else { panic!("a list") };
     assert_eq!(marked(&copy[0].origin), "\"x\"");
     assert_eq!(marked(&copy[1].origin), "{ from = \"y\", mode = \"0644\" }");
 }
@@ -155,7 +155,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), "[\\[\\]a-z.=\"'{}\n#\u{e9}0-9_-]{0,80}".prop_map(|text| format!("[package.metadata.union]\n{text}")), nearly_toml()]) {
         let file = SourceFile::new("/ws/Cargo.toml", text.clone());
-        let facts = crate::spec::Facts { package: "app".into(), workspace_root: "/ws".into(), folder: "/ws".into(), ..Default::default() };
+        let facts = crate::spec::PackageInfo { package: "app".into(), workspace_root: "/ws".into(), folder: "/ws".into(), ..Default::default() };
         let overrides = crate::spec::Overrides::new("/ws");
         let (spec, problems, _) = crate::spec::load(Some(&file), &file, &overrides, &facts);
         prop_assert_eq!(spec.is_none(), problems.iter().any(|problem| problem.severity == crate::diag::Severity::Error));

@@ -1,7 +1,7 @@
 //! Words that the schema does not have, and what was probably meant.
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
-use crate::spec::schema::{Level, levels};
+use crate::spec::schema::{SchemaLevel, levels};
 use crate::spec::toml_text;
 
 /// One enum word, wherever it was written.
@@ -19,7 +19,7 @@ pub(in crate::spec) fn check_word(path: &str, words: &[&str], typed: &str, origi
 }
 
 /// An error for a key that a table does not have.
-pub(super) fn unknown_key(path: &str, level: &'static Level, name: &str, origin: &Origin) -> Diagnostic {
+pub(super) fn unknown_key(path: &str, level: &'static SchemaLevel, name: &str, origin: &Origin) -> Diagnostic {
     let kebab = name.replace('_', "-").to_lowercase();
     if let Some((_, reason)) = level.refused.iter().find(|(refused, _)| *refused == kebab) {
         let message = format!("`{name}` of the Python SDK has no meaning here");

@@ -1,134 +1,145 @@
 //! The tables of the manifest.
 
-use super::{Key, Kind, Level};
+use super::{KeyKind, SchemaKey, SchemaLevel};
 
 mod task;
 
 pub use task::{CACHE, RETRIES, TASK, TASK_SECRET, TRIGGER};
 
 /// `[package.metadata.union]`, and `[workspace.metadata.union]` for its defaults.
-pub static UNION: Level = Level {
+pub static UNION: SchemaLevel = SchemaLevel {
     path: "",
     doc: "What a package declares; the same table under `workspace.metadata` gives defaults to all packages that have one.",
     keys: &[
-        Key::new("project", Kind::Text, "Flyte project that tasks are registered in.")
+        SchemaKey::new("project", KeyKind::Text, "Flyte project that tasks are registered in.")
             .env("UNION_PROJECT")
             .flag("--project")
             .computed("the backend's configuration"),
-        Key::new("domain", Kind::Text, "Flyte domain that tasks are registered in.")
+        SchemaKey::new("domain", KeyKind::Text, "Flyte domain that tasks are registered in.")
             .env("UNION_DOMAIN")
             .flag("--domain")
             .computed("the backend's configuration"),
-        Key::new("registry", Kind::Text, "Where images are pushed, `host[:port][/path]`.")
+        SchemaKey::new("registry", KeyKind::Text, "Where images are pushed, `host[:port][/path]`.")
             .env("UNION_REGISTRY")
             .flag("--registry")
             .computed("none: images go into an OCI layout under `target/union`"),
-        Key::new("builder", Kind::Word(BUILDERS), "Who makes environments; `auto` is native when nothing has to run in them, else docker.")
-            .env("UNION_BUILDER")
-            .flag("--builder")
-            .default("\"auto\""),
-        Key::new("registry-config", Kind::Path, "Another Docker `config.json` to read credentials from.")
+        SchemaKey::new(
+            "builder",
+            KeyKind::Word(BUILDERS),
+            "Who makes environments; `auto` is native when nothing has to run in them, else docker.",
+        )
+        .env("UNION_BUILDER")
+        .flag("--builder")
+        .default("\"auto\""),
+        SchemaKey::new("registry-config", KeyKind::Path, "Another Docker `config.json` to read credentials from.")
             .env("UNION_REGISTRY_CONFIG")
             .flag("--registry-config"),
-        Key::new("insecure-registries", Kind::Texts, "Hosts, `host[:port]`, that may be spoken to over plain HTTP; loopback always may.")
-            .default("[]"),
-        Key::new("mirrors", Kind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.").default("{}"),
-        Key::new("build", Kind::Table(&BUILD), "How the crate is compiled."),
-        Key::new("images", Kind::Tables(&IMAGE), "Image specs by name.").computed("one image, `default`"),
-        Key::new("tasks", Kind::Tables(&TASK), "Tasks by name.").computed("one task: `default-run` or the sole binary"),
+        SchemaKey::new(
+            "insecure-registries",
+            KeyKind::Texts,
+            "Hosts, `host[:port]`, that may be spoken to over plain HTTP; loopback always may.",
+        )
+        .default("[]"),
+        SchemaKey::new("mirrors", KeyKind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.")
+            .default("{}"),
+        SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled."),
+        SchemaKey::new("images", KeyKind::Tables(&IMAGE), "Image specs by name.").computed("one image, `default`"),
+        SchemaKey::new("tasks", KeyKind::Tables(&TASK), "Tasks by name.").computed("one task: `default-run` or the sole binary"),
     ],
     aliases: &[],
     refused: &[],
 };
 
 /// `build`, of the package and of an image.
-pub static BUILD: Level = Level {
+pub static BUILD: SchemaLevel = SchemaLevel {
     path: "build",
     doc: "How the crate is compiled; `[images.NAME.build]` has the same keys and wins for its image.",
     keys: &[
-        Key::new("profile", Kind::Text, "Cargo profile.").flag("--profile").default("\"release\""),
-        Key::new("features", Kind::Texts, "Cargo features of the package.").flag("--features").default("[]"),
-        Key::new("default-features", Kind::Bool, "Whether the default features are on.").flag("--no-default-features").default("true"),
-        Key::new(
+        SchemaKey::new("profile", KeyKind::Text, "Cargo profile.").flag("--profile").default("\"release\""),
+        SchemaKey::new("features", KeyKind::Texts, "Cargo features of the package.").flag("--features").default("[]"),
+        SchemaKey::new("default-features", KeyKind::Bool, "Whether the default features are on.")
+            .flag("--no-default-features")
+            .default("true"),
+        SchemaKey::new(
             "link",
-            Kind::Word(&["auto", "static", "dynamic"]),
+            KeyKind::Word(&["auto", "static", "dynamic"]),
             "How binaries are linked; `auto` is static on `scratch`, else dynamic.",
         )
         .default("\"auto\""),
-        Key::new(
+        SchemaKey::new(
             "compile",
-            Kind::Word(&["auto", "host", "zig", "container"]),
+            KeyKind::Word(&["auto", "host", "zig", "container"]),
             "Where the crate is compiled; `auto` is the host when it can.",
         )
         .default("\"auto\""),
-        Key::new("rust-image", Kind::Text, "Image with a toolchain, for `compile = \"container\"`.")
+        SchemaKey::new("rust-image", KeyKind::Text, "Image with a toolchain, for `compile = \"container\"`.")
             .computed("one of the environment's own release"),
-        Key::new("apt-packages", Kind::Texts, "Debian packages that a container compile needs.").default("[]"),
-        Key::new("env", Kind::TextMap, "Environment variables of the compile; part of the image's key.").default("{}"),
+        SchemaKey::new("apt-packages", KeyKind::Texts, "Debian packages that a container compile needs.").default("[]"),
+        SchemaKey::new("env", KeyKind::TextMap, "Environment variables of the compile; part of the image's key.").default("{}"),
     ],
     aliases: &[],
     refused: &[],
 };
 
 /// `images.NAME`.
-pub static IMAGE: Level = Level {
+pub static IMAGE: SchemaLevel = SchemaLevel {
     path: "images.NAME",
     doc: "One image spec: an environment, and on top of it the binaries of the tasks that name it.",
     keys: &[
-        Key::new("name", Kind::Text, "Name of the repository below the registry.")
+        SchemaKey::new("name", KeyKind::Text, "Name of the repository below the registry.")
             .computed("the package's name, with `-` and the image's name unless that is `default`"),
-        Key::new("registry", Kind::Text, "Where this image is pushed.").computed("the package's `registry`"),
-        Key::new("tag-format", Kind::Text, "The tag; `{spec-hash}` stands for the content key.").default("\"{spec-hash}\""),
-        Key::new("builder", Kind::Word(BUILDERS), "Who makes this environment.").computed("the package's `builder`"),
-        Key::new(
+        SchemaKey::new("registry", KeyKind::Text, "Where this image is pushed.").computed("the package's `registry`"),
+        SchemaKey::new("tag-format", KeyKind::Text, "The tag; `{spec-hash}` stands for the content key.").default("\"{spec-hash}\""),
+        SchemaKey::new("builder", KeyKind::Word(BUILDERS), "Who makes this environment.").computed("the package's `builder`"),
+        SchemaKey::new(
             "base-image",
-            Kind::Text,
+            KeyKind::Text,
             "The image that the environment starts from, or `scratch` for nothing; locked by digest in Union.lock.",
         )
         .computed(BASES),
-        Key::new("extends", Kind::Text, "Another image spec whose environment this one starts from, instead of `base-image`."),
-        Key::new("platforms", Kind::Texts, "Platforms; several make an index.").default("[\"linux/amd64\"]"),
-        Key::new("build", Kind::Table(&BUILD), "How the crate is compiled for this image.").computed("the package's `build`"),
-        Key::new("apt-packages", Kind::Texts, "Debian packages to install.").runs().default("[]"),
-        Key::new("commands", Kind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
-        Key::new("copy", Kind::PathsOrEntries(&COPY), "Files and directories to copy; a plain path keeps its place below the working directory.")
+        SchemaKey::new("extends", KeyKind::Text, "Another image spec whose environment this one starts from, instead of `base-image`."),
+        SchemaKey::new("platforms", KeyKind::Texts, "Platforms; several make an index.").default("[\"linux/amd64\"]"),
+        SchemaKey::new("build", KeyKind::Table(&BUILD), "How the crate is compiled for this image.").computed("the package's `build`"),
+        SchemaKey::new("apt-packages", KeyKind::Texts, "Debian packages to install.").runs().default("[]"),
+        SchemaKey::new("commands", KeyKind::Texts, "Shell commands to run, as root, after everything else.").runs().default("[]"),
+        SchemaKey::new("copy", KeyKind::PathsOrEntries(&COPY), "Files and directories to copy; a plain path keeps its place below the working directory.")
             .default("[]"),
-        Key::new("requirements", Kind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
+        SchemaKey::new("requirements", KeyKind::Paths, "Lock files that pin dependencies: `Cargo.lock`; `requirements*.txt` and `uv.lock`, which need the docker or the remote builder.")
             .default("[]"),
-        Key::new("pip-packages", Kind::Texts, "Python packages to install, into the base's `python3` unless `python-version` or `python-exec` say otherwise.")
+        SchemaKey::new("pip-packages", KeyKind::Texts, "Python packages to install, into the base's `python3` unless `python-version` or `python-exec` say otherwise.")
             .runs()
             .default("[]"),
-        Key::new("pip-index", Kind::Text, "Index that Python packages come from.").runs(),
-        Key::new("pip-extra-index-url", Kind::Texts, "Further indexes of Python packages.").runs().default("[]"),
-        Key::new("pip-extra-args", Kind::Text, "Further arguments of the Python installer.").runs(),
-        Key::new("pip-secret-mounts", Kind::TextMap, "Secret id → path at which the Python installer finds it.").runs().default("{}"),
-        Key::new("python-version", Kind::Text, "Python to install, in `/opt/union/python`.").runs(),
-        Key::new("python-exec", Kind::Text, "Path of the base's own Python, to use instead of installing one.").runs(),
-        Key::new("conda-packages", Kind::Texts, "Conda packages to install, in `/opt/union/python`.").runs().default("[]"),
-        Key::new("conda-channels", Kind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
-        Key::new("cuda", Kind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed."),
-        Key::new("cudnn", Kind::Text, "Version of cuDNN that the base must have, beside `cuda`."),
-        Key::new("dockerfile", Kind::Path, "A Dockerfile that makes the environment, upon which the other steps go. Its folder is its build context.")
+        SchemaKey::new("pip-index", KeyKind::Text, "Index that Python packages come from.").runs(),
+        SchemaKey::new("pip-extra-index-url", KeyKind::Texts, "Further indexes of Python packages.").runs().default("[]"),
+        SchemaKey::new("pip-extra-args", KeyKind::Text, "Further arguments of the Python installer.").runs(),
+        SchemaKey::new("pip-secret-mounts", KeyKind::TextMap, "Secret id → path at which the Python installer finds it.").runs().default("{}"),
+        SchemaKey::new("python-version", KeyKind::Text, "Python to install, in `/opt/union/python`.").runs(),
+        SchemaKey::new("python-exec", KeyKind::Text, "Path of the base's own Python, to use instead of installing one.").runs(),
+        SchemaKey::new("conda-packages", KeyKind::Texts, "Conda packages to install, in `/opt/union/python`.").runs().default("[]"),
+        SchemaKey::new("conda-channels", KeyKind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
+        SchemaKey::new("cuda", KeyKind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed."),
+        SchemaKey::new("cudnn", KeyKind::Text, "Version of cuDNN that the base must have, beside `cuda`."),
+        SchemaKey::new("dockerfile", KeyKind::Path, "A Dockerfile that makes the environment, upon which the other steps go. Its folder is its build context.")
             .runs(),
-        Key::new("secrets", Kind::Entries(&SECRET), "Secrets that `commands` find in `/run/secrets/ID` while the environment is built; never kept.")
+        SchemaKey::new("secrets", KeyKind::Entries(&SECRET), "Secrets that `commands` find in `/run/secrets/ID` while the environment is built; never kept.")
             .runs()
             .default("[]"),
-        Key::new("build-ca", Kind::Path, "PEM file with authorities to trust while the environment is built; never kept.").runs(),
-        Key::new("builder-options", Kind::Table(&BUILDER_OPTIONS), "Options of the docker builder.").runs(),
-        Key::new("builder-config", Kind::Table(&BUILDER_CONFIG), "Images that the docker builder works with; locked by digest in Union.lock.")
+        SchemaKey::new("build-ca", KeyKind::Path, "PEM file with authorities to trust while the environment is built; never kept.").runs(),
+        SchemaKey::new("builder-options", KeyKind::Table(&BUILDER_OPTIONS), "Options of the docker builder.").runs(),
+        SchemaKey::new("builder-config", KeyKind::Table(&BUILDER_CONFIG), "Images that the docker builder works with; locked by digest in Union.lock.")
             .runs(),
-        Key::new("env", Kind::TextMap, "Environment variables of the image, which `commands` see too; `$NAME` and `${NAME}` stand for a variable of the base image or of an extended image, `$$` for a dollar.").default("{}"),
-        Key::new("entrypoint", Kind::Texts, "What runs the task's arguments; becomes the container's command."),
-        Key::new("user", Kind::Text, "User that runs the program, `user[:group]`, names or numbers.")
+        SchemaKey::new("env", KeyKind::TextMap, "Environment variables of the image, which `commands` see too; `$NAME` and `${NAME}` stand for a variable of the base image or of an extended image, `$$` for a dollar.").default("{}"),
+        SchemaKey::new("entrypoint", KeyKind::Texts, "What runs the task's arguments; becomes the container's command."),
+        SchemaKey::new("user", KeyKind::Text, "User that runs the program, `user[:group]`, names or numbers.")
             .computed("the base's; 65532 on `scratch`"),
-        Key::new("workdir", Kind::Text, "Absolute working directory, in which `commands` run too.").computed("the base's"),
-        Key::new("labels", Kind::TextMap, "Labels of the image's config.").default("{}"),
-        Key::new("annotations", Kind::TextMap, "Annotations of the image's manifest.").default("{}"),
-        Key::new("ca-certificates", Kind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
-        Key::new("runtime-libs", Kind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").default("[]"),
-        Key::new("compression", Kind::Word(&["gzip", "zstd"]), "How layers are compressed.").default("\"gzip\""),
-        Key::new("inputs", Kind::Texts, "Further files that feed the key, as globs relative to the manifest.").default("[]"),
-        Key::new("exclude", Kind::Texts, "Files that do not feed the key, as globs relative to the manifest.").default("[]"),
+        SchemaKey::new("workdir", KeyKind::Text, "Absolute working directory, in which `commands` run too.").computed("the base's"),
+        SchemaKey::new("labels", KeyKind::TextMap, "Labels of the image's config.").default("{}"),
+        SchemaKey::new("annotations", KeyKind::TextMap, "Annotations of the image's manifest.").default("{}"),
+        SchemaKey::new("ca-certificates", KeyKind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
+        SchemaKey::new("runtime-libs", KeyKind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").default("[]"),
+        SchemaKey::new("compression", KeyKind::Word(&["gzip", "zstd"]), "How layers are compressed.").default("\"gzip\""),
+        SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").default("[]"),
+        SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").default("[]"),
     ],
     aliases: &[
         ("packages", "pip-packages"),
@@ -148,22 +159,22 @@ pub static IMAGE: Level = Level {
 };
 
 /// One entry of `copy` that is a table.
-pub static COPY: Level = Level {
+pub static COPY: SchemaLevel = SchemaLevel {
     path: "images.NAME.copy",
     doc: "One file or folder to copy.",
     keys: &[
-        Key::new(
+        SchemaKey::new(
             "from",
-            Kind::Path,
+            KeyKind::Path,
             "The file or folder, in the workspace or in the package. Of a folder, what `.dockerignore` names is left out; of the package's or the workspace's own also what `.gitignore` names. `.git`, Union.lock and what cargo makes are never copied.",
         ),
-        Key::new("to", Kind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
+        SchemaKey::new("to", KeyKind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
             .computed("its place below the working directory"),
-        Key::new("mode", Kind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
+        SchemaKey::new("mode", KeyKind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
             .computed("0755 for executables, else 0644"),
-        Key::new("owner", Kind::Text, "Who owns what is copied and the folders that are made for it, and so may write there: `user[:group]`, names of the base or numbers.")
+        SchemaKey::new("owner", KeyKind::Text, "Who owns what is copied and the folders that are made for it, and so may write there: `user[:group]`, names of the base or numbers.")
             .computed("root"),
-        Key::new("exclude", Kind::Texts, "What of a folder is left out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
+        SchemaKey::new("exclude", KeyKind::Texts, "What of a folder is left out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
             .default("[]"),
     ],
     aliases: &[
@@ -179,44 +190,45 @@ pub static COPY: Level = Level {
 };
 
 /// One entry of `secrets`.
-pub static SECRET: Level = Level {
+pub static SECRET: SchemaLevel = SchemaLevel {
     path: "images.NAME.secrets",
     doc: "One secret of the build.",
     keys: &[
-        Key::new("id", Kind::Text, "Its name in the build."),
-        Key::new(
+        SchemaKey::new("id", KeyKind::Text, "Its name in the build."),
+        SchemaKey::new(
             "env",
-            Kind::Text,
+            KeyKind::Text,
             "The environment variable that holds it. The remote builder takes the backend's secret of that id instead, and wants neither `env` nor `file`.",
         ),
-        Key::new("file", Kind::Path, "The file that holds it; instead of `env`."),
-        Key::new("required", Kind::Bool, "Whether the build stops without it.").default("true"),
+        SchemaKey::new("file", KeyKind::Path, "The file that holds it; instead of `env`."),
+        SchemaKey::new("required", KeyKind::Bool, "Whether the build stops without it.").default("true"),
     ],
     aliases: &[("key", "id"), ("as-env-var", "env")],
     refused: &[],
 };
 
 /// `images.NAME.builder-options`.
-pub static BUILDER_OPTIONS: Level = Level {
+pub static BUILDER_OPTIONS: SchemaLevel = SchemaLevel {
     path: "images.NAME.builder-options",
     doc: "Options of the docker builder.",
     keys: &[
-        Key::new("network", Kind::Word(&["default", "host", "none"]), "Network of what runs while the environment is built.")
+        SchemaKey::new("network", KeyKind::Word(&["default", "host", "none"]), "Network of what runs while the environment is built.")
             .computed("the engine's usual one"),
-        Key::new("context", Kind::Path, "Build context of `dockerfile`, inside of the workspace.").computed("the Dockerfile's folder"),
-        Key::new("target", Kind::Text, "Stage of `dockerfile` to build.").computed("the last"),
+        SchemaKey::new("context", KeyKind::Path, "Build context of `dockerfile`, inside of the workspace.")
+            .computed("the Dockerfile's folder"),
+        SchemaKey::new("target", KeyKind::Text, "Stage of `dockerfile` to build.").computed("the last"),
     ],
     aliases: &[],
     refused: &[],
 };
 
 /// `images.NAME.builder-config`.
-pub static BUILDER_CONFIG: Level = Level {
+pub static BUILDER_CONFIG: SchemaLevel = SchemaLevel {
     path: "images.NAME.builder-config",
     doc: "Images that the docker builder works with.",
     keys: &[
-        Key::new("uv-image", Kind::Text, "Image with `/uv`, which installs Python packages.").computed(UV),
-        Key::new("micromamba-image", Kind::Text, "Image with `/bin/micromamba`, which installs Python itself and Conda packages.")
+        SchemaKey::new("uv-image", KeyKind::Text, "Image with `/uv`, which installs Python packages.").computed(UV),
+        SchemaKey::new("micromamba-image", KeyKind::Text, "Image with `/bin/micromamba`, which installs Python itself and Conda packages.")
             .computed(MICROMAMBA),
     ],
     aliases: &[("uv", "uv-image"), ("micromamba", "micromamba-image")],

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Default, Key, Kind, Level, keys, levels};
+use super::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
 use crate::spec::complete::component;
 use crate::spec::validate::remote::UNCARRIED;
 use crate::spec::{toml_text, types};
@@ -23,9 +23,9 @@ pub fn reference_markdown() -> String {
         page.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
         for key in level.keys {
             let default = match key.default {
-                Default::None => "–".to_owned(),
-                Default::Toml(text) => format!("`{text}`"),
-                Default::Words(words) => words.to_owned(),
+                DefaultValue::None => "–".to_owned(),
+                DefaultValue::Toml(text) => format!("`{text}`"),
+                DefaultValue::Words(words) => words.to_owned(),
             };
             let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, value_words(key.kind), meaning(level, key));
         }
@@ -79,17 +79,17 @@ pub fn template(package: &str, bins: &[String]) -> String {
     text
 }
 
-fn heading(level: &Level) -> String {
+fn heading(level: &SchemaLevel) -> String {
     match level.path {
         "" => "`[package.metadata.union]`".to_owned(),
         path => format!("`{path}`"),
     }
 }
 
-fn value_words(kind: Kind) -> String {
+fn value_words(kind: KeyKind) -> String {
     match kind {
-        Kind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
-        Kind::Types => format!("{}: [types](#types)", kind.words()),
+        KeyKind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+        KeyKind::Types => format!("{}: [types](#types)", kind.words()),
         kind => match kind.level() {
             Some(level) => format!("{}: [`{}`](#{})", kind.words(), level.path, anchor(level)),
             None => kind.words().to_owned(),
@@ -97,7 +97,7 @@ fn value_words(kind: Kind) -> String {
     }
 }
 
-fn meaning(level: &Level, key: &Key) -> String {
+fn meaning(level: &SchemaLevel, key: &SchemaKey) -> String {
     let mut text = key.doc.to_owned();
     let overrides: Vec<String> = key.env.iter().chain(&key.flag).map(|name| format!("`{name}`")).collect();
     if !overrides.is_empty() {
@@ -121,20 +121,20 @@ fn meaning(level: &Level, key: &Key) -> String {
     text
 }
 
-fn anchor(level: &Level) -> String {
+fn anchor(level: &SchemaLevel) -> String {
     level.path.chars().filter(|letter| *letter != '.').flat_map(char::to_lowercase).collect()
 }
 
-fn definition_name(level: &Level) -> String {
+fn definition_name(level: &SchemaLevel) -> String {
     level.path.replace(".NAME", "").replace('.', "-")
 }
 
-fn table_schema(level: &Level) -> Value {
+fn table_schema(level: &SchemaLevel) -> Value {
     let properties: Map<String, Value> = level.keys.iter().map(|key| (key.name.to_owned(), key_schema(key))).collect();
     json!({ "type": "object", "description": level.doc, "properties": properties, "additionalProperties": false })
 }
 
-fn key_schema(key: &Key) -> Value {
+fn key_schema(key: &SchemaKey) -> Value {
     let mut schema = kind_schema(key.kind);
     schema["description"] = json!(key.doc);
     if let Some(default) = default_value(key) {
@@ -143,37 +143,39 @@ fn key_schema(key: &Key) -> Value {
     schema
 }
 
-fn kind_schema(kind: Kind) -> Value {
+fn kind_schema(kind: KeyKind) -> Value {
     let (text, quantity) = (json!({ "type": "string" }), json!({ "type": ["string", "integer"] }));
-    let table = |level: &Level| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
+    let table = |level: &SchemaLevel| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
     match kind {
-        Kind::Text | Kind::Path | Kind::Duration => text,
-        Kind::Word(words) => json!({ "enum": words }),
-        Kind::Bool => json!({ "type": "boolean" }),
-        Kind::Integer => json!({ "type": "integer" }),
-        Kind::Number => json!({ "type": "number" }),
-        Kind::Quantity => quantity,
-        Kind::Amount => json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] }),
-        Kind::Texts | Kind::Paths => json!({ "type": "array", "items": text }),
-        Kind::TextMap => json!({ "type": "object", "additionalProperties": text }),
+        KeyKind::Text | KeyKind::Path | KeyKind::Duration => text,
+        KeyKind::Word(words) => json!({ "enum": words }),
+        KeyKind::Bool => json!({ "type": "boolean" }),
+        KeyKind::Integer => json!({ "type": "integer" }),
+        KeyKind::Number => json!({ "type": "number" }),
+        KeyKind::Quantity => quantity,
+        KeyKind::Amount => json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] }),
+        KeyKind::Texts | KeyKind::Paths => json!({ "type": "array", "items": text }),
+        KeyKind::TextMap => json!({ "type": "object", "additionalProperties": text }),
         // Beside a reference, draft 7 ignores everything else.
-        Kind::Table(level) => json!({ "allOf": [table(level)] }),
-        Kind::Tables(level) => json!({ "type": "object", "additionalProperties": table(level) }),
-        Kind::Entries(level) => json!({ "type": "array", "items": table(level) }),
-        Kind::PathsOrEntries(level) | Kind::NamesOrEntries(level) => json!({ "type": "array", "items": { "anyOf": [text, table(level)] } }),
-        Kind::Types => json!({ "type": "object", "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] } }),
-        Kind::Any => json!({}),
-        Kind::Values => json!({ "type": "object" }),
-        Kind::Either(kinds, _) => json!({ "anyOf": kinds.iter().map(|kind| kind_schema(*kind)).collect::<Vec<_>>() }),
+        KeyKind::Table(level) => json!({ "allOf": [table(level)] }),
+        KeyKind::Tables(level) => json!({ "type": "object", "additionalProperties": table(level) }),
+        KeyKind::Entries(level) => json!({ "type": "array", "items": table(level) }),
+        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => {
+            json!({ "type": "array", "items": { "anyOf": [text, table(level)] } })
+        }
+        KeyKind::Types => json!({ "type": "object", "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] } }),
+        KeyKind::Any => json!({}),
+        KeyKind::Values => json!({ "type": "object" }),
+        KeyKind::Either(kinds, _) => json!({ "anyOf": kinds.iter().map(|kind| kind_schema(*kind)).collect::<Vec<_>>() }),
     }
 }
 
-fn default_value(key: &Key) -> Option<Value> {
+fn default_value(key: &SchemaKey) -> Option<Value> {
     match key.default {
-        Default::Toml("{}") => Some(json!({})),
+        DefaultValue::Toml("{}") => Some(json!({})),
         // A TOML string, number, boolean or list of strings is written like the JSON one.
-        Default::Toml(text) => serde_json::from_str(text).ok(),
-        Default::None | Default::Words(_) => None,
+        DefaultValue::Toml(text) => serde_json::from_str(text).ok(),
+        DefaultValue::None | DefaultValue::Words(_) => None,
     }
 }
 
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn every_default_reaches_the_json_schema() {
         for key in levels().into_iter().flat_map(|level| level.keys) {
-            assert_eq!(matches!(key.default, Default::Toml(_)), default_value(key).is_some(), "{}", key.name);
+            assert_eq!(matches!(key.default, DefaultValue::Toml(_)), default_value(key).is_some(), "{}", key.name);
         }
     }
 }

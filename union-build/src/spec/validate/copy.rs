@@ -7,24 +7,24 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use super::grammar;
-use super::reader::Reader;
+use super::reader::TableReader;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::{Node, Value};
-use crate::spec::{Copy, Placed, is_whiteout};
+use crate::spec::raw::{TomlNode, TomlValue};
+use crate::spec::{Copy, Sourced, is_whiteout};
 
 /// Reads the entries of an image's `copy`.
-pub(super) fn read(reader: &mut Reader<'_>, workdir: Option<&Placed<String>>) -> Vec<Copy> {
+pub(super) fn read(reader: &mut TableReader<'_>, workdir: Option<&Sourced<String>>) -> Vec<Copy> {
     let entries = reader.entries("copy");
     entries.iter().filter_map(|node| entry(reader, node, workdir)).collect()
 }
 
-fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>) -> Option<Copy> {
+fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced<String>>) -> Option<Copy> {
     let (mut mode, mut owner, mut exclude) = (None, None, Vec::new());
     let (from, to) = match &node.value {
-        Value::Text(_) => (Some(node), None),
-        Value::Table(table) => {
+        TomlValue::Text(_) => (Some(node), None),
+        TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
-            let to = reader.text("to", &grammar::DESTINATION).map(|to| Placed { value: below(workdir, &to.value), ..to });
+            let to = reader.text("to", &grammar::DESTINATION).map(|to| Sourced { value: below(workdir, &to.value), ..to });
             mode = reader.text("mode", &grammar::MODE);
             owner = reader.text("owner", &grammar::USER);
             exclude = reader.texts("exclude", &grammar::TEXT);
@@ -36,12 +36,12 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
         }
         _ => return None,
     };
-    let Node { origin, value: Value::Text(typed), .. } = from? else { return None };
+    let TomlNode { origin, value: TomlValue::Text(typed), .. } = from? else { return None };
     let path = normal(&reader.folder(origin).join(typed));
     let facts = reader.ground.facts;
-    let source = Source { typed, origin, roots: [&facts.workspace_root, &facts.folder] };
+    let source = CopySource { typed, origin, roots: [&facts.workspace_root, &facts.folder] };
     reader.problems.extend(source.check(&path));
-    let has_to = matches!(&node.value, Value::Table(table) if table.contains_key("to"));
+    let has_to = matches!(&node.value, TomlValue::Table(table) if table.contains_key("to"));
     let to = match to.or_else(|| default_destination(typed, workdir, origin)) {
         None if !has_to => {
             let message = format!("`{typed}` has no place below the working directory");
@@ -56,12 +56,12 @@ fn entry(reader: &mut Reader<'_>, node: &Node, workdir: Option<&Placed<String>>)
         let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is no name for a file in a layer"));
         reader.problems.push(problem.help("in a layer, a name that begins with `.wh.` removes the file of the rest of the name"));
     }
-    let mode = mode.and_then(|mode| Some(Placed { value: grammar::mode(&mode.value)?, origin: mode.origin }));
-    Some(Copy { from: Placed { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode, owner, exclude })
+    let mode = mode.and_then(|mode| Some(Sourced { value: grammar::mode(&mode.value)?, origin: mode.origin }));
+    Some(Copy { from: Sourced { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode, owner, exclude })
 }
 
 /// A path that stays below its manifest keeps its place, below the working directory.
-fn default_destination(typed: &str, workdir: Option<&Placed<String>>, origin: &Origin) -> Option<Placed<String>> {
+fn default_destination(typed: &str, workdir: Option<&Sourced<String>>, origin: &Origin) -> Option<Sourced<String>> {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(typed).components() {
         match component {
@@ -71,11 +71,11 @@ fn default_destination(typed: &str, workdir: Option<&Placed<String>>, origin: &O
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    Some(Placed { value: below(workdir, &parts.join("/")), origin: origin.clone() })
+    Some(Sourced { value: below(workdir, &parts.join("/")), origin: origin.clone() })
 }
 
 /// A destination as it is when this is the working directory; without one a relative destination stays relative.
-pub(super) fn below(workdir: Option<&Placed<String>>, to: &str) -> String {
+pub(super) fn below(workdir: Option<&Sourced<String>>, to: &str) -> String {
     if to.starts_with('/') {
         return to.to_owned();
     }
@@ -102,14 +102,14 @@ pub(super) fn normal(path: &Path) -> PathBuf {
 }
 
 /// A source on its way into an image.
-struct Source<'a> {
+struct CopySource<'a> {
     typed: &'a str,
     origin: &'a Origin,
     /// The workspace's root and the package's directory, which may stand beside it.
     roots: [&'a PathBuf; 2],
 }
 
-impl Source<'_> {
+impl CopySource<'_> {
     /// What is wrong with it, if anything.
     fn check(&self, path: &Path) -> Option<Diagnostic> {
         let above = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normal(root)).ok()?)));

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::grammar;
-use super::reader::Reader;
+use super::reader::TableReader;
 use super::{copy, is_cargo_lock, or_any, python};
 use crate::diag::{Code, Diagnostic};
-use crate::spec::raw::{Node, Value};
+use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::{
-    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, Placed, Secret, SecretSource,
+    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, Secret, SecretSource, Sourced,
 };
 
 const BUILDERS: &[(&str, BuilderChoice)] = &[
@@ -24,7 +24,7 @@ const COMPILES: &[(&str, Compile)] =
 const COMPRESSIONS: &[(&str, Compression)] = &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
 
 /// Reads an image spec.
-pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
+pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> Image {
     let reader = &mut reader;
     let problem = grammar::IMAGE_KEY.problem(key, &node.key);
     reader.problems.extend(problem);
@@ -69,7 +69,7 @@ pub(super) fn read(key: &str, node: &Node, mut reader: Reader<'_>) -> Image {
     }
 }
 
-fn base(reader: &mut Reader<'_>) -> Base {
+fn base(reader: &mut TableReader<'_>) -> Base {
     if let Some(extends) = reader.text("extends", &grammar::TEXT) {
         return Base::Extends(extends);
     }
@@ -77,14 +77,14 @@ fn base(reader: &mut Reader<'_>) -> Base {
         return Base::Dockerfile;
     }
     match reader.table.get("base-image") {
-        Some(Node { origin, value: Value::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
+        Some(TomlNode { origin, value: TomlValue::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
         _ => Base::Reference(or_any(reader.text("base-image", &grammar::REFERENCE))),
     }
 }
 
-fn platforms(reader: &mut Reader<'_>) -> Vec<Placed<String>> {
+fn platforms(reader: &mut TableReader<'_>) -> Vec<Sourced<String>> {
     let platforms = reader.texts("platforms", &grammar::PLATFORM);
-    if let (Some(Node { origin, value: Value::List(entries), .. }), true) = (reader.table.get("platforms"), platforms.is_empty()) {
+    if let (Some(TomlNode { origin, value: TomlValue::List(entries), .. }), true) = (reader.table.get("platforms"), platforms.is_empty()) {
         if entries.is_empty() {
             let problem = Diagnostic::error(Code::InvalidValue, "an image needs at least one platform", origin, "empty");
             reader.problems.push(problem.help("write a platform such as `linux/amd64`, or remove the line"));
@@ -102,7 +102,7 @@ fn platforms(reader: &mut Reader<'_>) -> Vec<Placed<String>> {
     platforms
 }
 
-fn build(reader: &mut Reader<'_>) -> Build {
+fn build(reader: &mut TableReader<'_>) -> Build {
     let table = reader.table("build").expect("completing a tree makes `build` a table");
     let reader = &mut reader.inner(table);
     let build = Build {
@@ -128,12 +128,12 @@ fn build(reader: &mut Reader<'_>) -> Build {
 }
 
 /// The lock files, and again those that are Python's.
-fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Vec<Placed<PathBuf>>) {
+fn requirements(reader: &mut TableReader<'_>) -> (Vec<Sourced<PathBuf>>, Vec<Sourced<PathBuf>>) {
     let (mut files, mut python) = (Vec::new(), Vec::new());
     for node in reader.entries("requirements") {
-        let Value::Text(typed) = &node.value else { continue };
+        let TomlValue::Text(typed) = &node.value else { continue };
         let name = typed.rsplit('/').next().unwrap_or(typed);
-        let mut path = Placed { value: reader.absolute(typed, &node.origin), origin: node.origin.clone() };
+        let mut path = Sourced { value: reader.absolute(typed, &node.origin), origin: node.origin.clone() };
         if is_cargo_lock(typed) {
             // Cargo has one lock file per workspace, wherever the package stands.
             let lock = reader.ground.facts.workspace_root.join("Cargo.lock");
@@ -156,7 +156,7 @@ fn requirements(reader: &mut Reader<'_>) -> (Vec<Placed<PathBuf>>, Vec<Placed<Pa
     (files, python)
 }
 
-fn builder_options(reader: &mut Reader<'_>) -> BuilderOptions {
+fn builder_options(reader: &mut TableReader<'_>) -> BuilderOptions {
     let Some(table) = reader.table("builder-options") else { return BuilderOptions::default() };
     let has_dockerfile = reader.table.contains_key("dockerfile");
     let reader = &mut reader.inner(table);
@@ -175,7 +175,7 @@ fn builder_options(reader: &mut Reader<'_>) -> BuilderOptions {
     }
 }
 
-fn builder_config(reader: &mut Reader<'_>) -> BuilderConfig {
+fn builder_config(reader: &mut TableReader<'_>) -> BuilderConfig {
     let Some(table) = reader.table("builder-config") else { return BuilderConfig::default() };
     let reader = &mut reader.inner(table);
     BuilderConfig {
@@ -184,17 +184,17 @@ fn builder_config(reader: &mut Reader<'_>) -> BuilderConfig {
     }
 }
 
-fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
-    let remote = matches!(reader.table.get("builder").map(|node| &node.value), Some(Value::Text(word)) if word == "remote");
+fn secrets(reader: &mut TableReader<'_>) -> Vec<Secret> {
+    let remote = matches!(reader.table.get("builder").map(|node| &node.value), Some(TomlValue::Text(word)) if word == "remote");
     let mut ids = BTreeSet::new();
     let mut secrets = Vec::new();
     for node in reader.entries("secrets") {
-        let Value::Table(table) = &node.value else { continue };
+        let TomlValue::Table(table) = &node.value else { continue };
         let reader = &mut reader.inner(table);
         let id = reader.text("id", &grammar::SECRET_ID);
         let env = reader.text("env", &grammar::ENV_NAME);
         let file = reader.path("file");
-        let whole = |reader: &mut Reader<'_>, message: &str, help: &str| {
+        let whole = |reader: &mut TableReader<'_>, message: &str, help: &str| {
             reader.problems.push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "").help(help));
         };
         if !table.contains_key("id") {
@@ -216,7 +216,7 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<Secret> {
     secrets
 }
 
-fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<Pattern> {
+fn patterns(reader: &mut TableReader<'_>, key: &str) -> Vec<Pattern> {
     let globs = reader.texts(key, &grammar::GLOB);
     globs.into_iter().map(|glob| Pattern { folder: reader.folder(&glob.origin), glob }).collect()
 }

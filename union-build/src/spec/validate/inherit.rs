@@ -7,11 +7,11 @@ use super::copy::below;
 use super::relations::ancestors;
 use crate::diag::{Code, Diagnostic};
 use crate::spec::variables::{self, PATH};
-use crate::spec::{Base, Image, Placed};
+use crate::spec::{Base, Image, Sourced};
 
 /// Fills in what images inherit. References that extended images do not answer are left to the base image.
 pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
-    let inherited: Vec<Inherited> = images.iter().map(|image| inherited(image, images, problems)).collect();
+    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited(image, images, problems)).collect();
     for (image, inherited) in images.iter_mut().zip(inherited) {
         for copy in &mut image.copy {
             copy.to.value = below(inherited.workdir.as_ref(), &copy.to.value);
@@ -21,21 +21,21 @@ pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-struct Inherited {
-    env: BTreeMap<String, Placed<String>>,
-    workdir: Option<Placed<String>>,
+struct InheritedValue {
+    env: BTreeMap<String, Sourced<String>>,
+    workdir: Option<Sourced<String>>,
 }
 
-fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> Inherited {
+fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
     // From the image that has the base to this one.
     let mut chain = ancestors(image, images);
     chain.reverse();
     chain.push(image);
-    let mut env: BTreeMap<String, Placed<String>> = BTreeMap::new();
+    let mut env: BTreeMap<String, Sourced<String>> = BTreeMap::new();
     for own in &chain {
-        let expanded = |value: &Placed<String>| {
+        let expanded = |value: &Sourced<String>| {
             let value_of = |name: &str| env.get(name).map(|value| value.value.clone());
-            Placed { value: variables::expand_extended(&value.value, value_of), origin: value.origin.clone() }
+            Sourced { value: variables::expand_extended(&value.value, value_of), origin: value.origin.clone() }
         };
         // All of one table at once: its values never refer to one another.
         let values: Vec<_> = own.env.iter().map(|(name, value)| (name.clone(), expanded(value))).collect();
@@ -47,11 +47,11 @@ fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) ->
         }
     }
     let workdir = chain.iter().rev().find_map(|image| image.workdir.clone());
-    Inherited { env, workdir }
+    InheritedValue { env, workdir }
 }
 
 /// A value that starts from nothing and refers to a variable.
-fn unknown(name: &str, image: &Image, value: &Placed<String>) -> Diagnostic {
+fn unknown(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
     let message = format!("no image below `{}` sets the variable `{name}`", image.key);
     let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
     problem.help(format!(

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::grammar;
-use super::reader::Reader;
+use super::reader::TableReader;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::Value;
-use crate::spec::{Placed, Python, Secret};
+use crate::spec::raw::TomlValue;
+use crate::spec::{Python, Secret, Sourced};
 
 const KEYS: [&str; 9] = [
     "pip-packages",
@@ -21,11 +21,11 @@ const KEYS: [&str; 9] = [
 ];
 
 /// Reads the keys; `requirements` are the lock files that are Python's.
-pub(super) fn read(reader: &mut Reader<'_>, requirements: Vec<Placed<PathBuf>>) -> Python {
+pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathBuf>>) -> Python {
     let used = |key: &'static str| {
         let node = reader.table.get(key)?;
-        let empty = matches!(&node.value, Value::List(entries) if entries.is_empty())
-            || matches!(&node.value, Value::Table(entries) if entries.is_empty());
+        let empty = matches!(&node.value, TomlValue::List(entries) if entries.is_empty())
+            || matches!(&node.value, TomlValue::Table(entries) if entries.is_empty());
         (!empty).then(|| (key, node.origin.clone()))
     };
     let of_files = requirements.first().map(|file| ("requirements", file.origin.clone()));
@@ -47,7 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_>, requirements: Vec<Placed<PathBuf>>) 
 }
 
 /// Every secret that the installer shall find must be declared, and every declared one must be of use.
-pub(super) fn check_secrets(python: &Python, secrets: &[Secret], reader: &mut Reader<'_>) {
+pub(super) fn check_secrets(python: &Python, secrets: &[Secret], reader: &mut TableReader<'_>) {
     for (id, path) in &python.secret_mounts {
         if !secrets.iter().any(|secret| secret.id.value == *id) {
             let message = format!("`pip-secret-mounts` names the secret `{id}`, which is not declared");
@@ -56,7 +56,7 @@ pub(super) fn check_secrets(python: &Python, secrets: &[Secret], reader: &mut Re
         }
     }
     let is_seen = |key: &str| match reader.table.get(key).map(|node| &node.value) {
-        Some(Value::List(entries)) => !entries.is_empty(),
+        Some(TomlValue::List(entries)) => !entries.is_empty(),
         other => other.is_some(),
     };
     if is_seen("commands") || is_seen("dockerfile") {
@@ -70,7 +70,7 @@ pub(super) fn check_secrets(python: &Python, secrets: &[Secret], reader: &mut Re
 }
 
 /// A key that would change nothing is a mistake.
-fn check_effect(python: &Python, reader: &mut Reader<'_>) {
+fn check_effect(python: &Python, reader: &mut TableReader<'_>) {
     let place = |key: &str| python.used.iter().find(|(used, _)| *used == key).map(|(_, origin)| origin.clone());
     let mut unused = |key: &str, needs: &str| {
         if let Some(origin) = place(key) {

@@ -3,80 +3,80 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Ground;
-use super::grammar::Rule;
+use super::ValidationContext;
+use super::grammar::GrammarRule;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::Placed;
-use crate::spec::raw::{Node, Table, Value};
+use crate::spec::Sourced;
+use crate::spec::raw::{Table, TomlNode, TomlValue};
 
 /// Reads the values of one table.
-pub(super) struct Reader<'a> {
+pub(super) struct TableReader<'a> {
     /// The table.
     pub table: &'a Table,
     /// Where paths start and what cargo knows.
-    pub ground: &'a Ground<'a>,
+    pub ground: &'a ValidationContext<'a>,
     /// Where problems go.
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(table: &'a Table, ground: &'a Ground<'a>, problems: &'a mut Vec<Diagnostic>) -> Self {
+impl<'a> TableReader<'a> {
+    pub(super) fn new(table: &'a Table, ground: &'a ValidationContext<'a>, problems: &'a mut Vec<Diagnostic>) -> Self {
         Self { table, ground, problems }
     }
 
     /// A reader of a table inside of this one.
-    pub(super) fn inner<'b>(&'b mut self, table: &'b Table) -> Reader<'b> {
-        Reader { table, ground: self.ground, problems: self.problems }
+    pub(super) fn inner<'b>(&'b mut self, table: &'b Table) -> TableReader<'b> {
+        TableReader { table, ground: self.ground, problems: self.problems }
     }
 
     /// The table under a key.
     pub(super) fn table(&self, key: &str) -> Option<&'a Table> {
         match &self.table.get(key)?.value {
-            Value::Table(table) => Some(table),
+            TomlValue::Table(table) => Some(table),
             _ => None,
         }
     }
 
     /// A text by its rule.
-    pub(super) fn text(&mut self, key: &str, rule: &Rule) -> Option<Placed<String>> {
+    pub(super) fn text(&mut self, key: &str, rule: &GrammarRule) -> Option<Sourced<String>> {
         self.node_text(self.table.get(key)?, rule)
     }
 
     /// One of an enum's words. A word that is none was reported when it was read.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Placed<T>> {
-        let Node { origin, value: Value::Text(text), .. } = self.table.get(key)? else { return None };
+    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Sourced<T>> {
+        let TomlNode { origin, value: TomlValue::Text(text), .. } = self.table.get(key)? else { return None };
         let (_, value) = words.iter().find(|(word, _)| word == text)?;
-        Some(Placed { value: *value, origin: origin.clone() })
+        Some(Sourced { value: *value, origin: origin.clone() })
     }
 
     /// Yes or no.
-    pub(super) fn bool(&self, key: &str) -> Option<Placed<bool>> {
-        let Node { origin, value: Value::Bool(value), .. } = self.table.get(key)? else { return None };
-        Some(Placed { value: *value, origin: origin.clone() })
+    pub(super) fn bool(&self, key: &str) -> Option<Sourced<bool>> {
+        let TomlNode { origin, value: TomlValue::Bool(value), .. } = self.table.get(key)? else { return None };
+        Some(Sourced { value: *value, origin: origin.clone() })
     }
 
     /// The entries of a list.
-    pub(super) fn entries(&self, key: &str) -> &'a [Node] {
+    pub(super) fn entries(&self, key: &str) -> &'a [TomlNode] {
         match self.table.get(key) {
-            Some(Node { value: Value::List(entries), .. }) => entries,
+            Some(TomlNode { value: TomlValue::List(entries), .. }) => entries,
             _ => &[],
         }
     }
 
     /// A list of texts, each by the rule.
-    pub(super) fn texts(&mut self, key: &str, rule: &Rule) -> Vec<Placed<String>> {
+    pub(super) fn texts(&mut self, key: &str, rule: &GrammarRule) -> Vec<Sourced<String>> {
         self.entries(key).iter().filter_map(|node| self.node_text(node, rule)).collect()
     }
 
     /// A list that may be absent, as one value.
-    pub(super) fn list(&mut self, key: &str, rule: &Rule) -> Option<Placed<Vec<String>>> {
+    pub(super) fn list(&mut self, key: &str, rule: &GrammarRule) -> Option<Sourced<Vec<String>>> {
         let origin = self.table.get(key)?.origin.clone();
         let value = self.texts(key, rule).into_iter().map(|text| text.value).collect();
-        Some(Placed { value, origin })
+        Some(Sourced { value, origin })
     }
 
     /// A table of texts: names and values by their rules.
-    pub(super) fn text_map(&mut self, key: &str, names: &Rule, values: &Rule) -> BTreeMap<String, Placed<String>> {
+    pub(super) fn text_map(&mut self, key: &str, names: &GrammarRule, values: &GrammarRule) -> BTreeMap<String, Sourced<String>> {
         let mut map = BTreeMap::new();
         for (name, node) in self.table(key).into_iter().flatten() {
             self.problems.extend(names.problem(name, &node.key));
@@ -86,20 +86,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A path, absolute. Whether there is something is for whoever reads it.
-    pub(super) fn path(&mut self, key: &str) -> Option<Placed<PathBuf>> {
-        let Node { origin, value: Value::Text(text), .. } = self.table.get(key)? else { return None };
-        Some(Placed { value: self.absolute(text, origin), origin: origin.clone() })
+    pub(super) fn path(&mut self, key: &str) -> Option<Sourced<PathBuf>> {
+        let TomlNode { origin, value: TomlValue::Text(text), .. } = self.table.get(key)? else { return None };
+        Some(Sourced { value: self.absolute(text, origin), origin: origin.clone() })
     }
 
     /// A path to a file that must be there.
-    pub(super) fn file(&mut self, key: &str) -> Option<Placed<PathBuf>> {
+    pub(super) fn file(&mut self, key: &str) -> Option<Sourced<PathBuf>> {
         let path = self.path(key)?;
         self.must_be_a_file(key, &path);
         Some(path)
     }
 
     /// Reports a path that is not a file.
-    pub(super) fn must_be_a_file(&mut self, key: &str, path: &Placed<PathBuf>) {
+    pub(super) fn must_be_a_file(&mut self, key: &str, path: &Sourced<PathBuf>) {
         let why = match path.value.metadata() {
             Ok(metadata) if metadata.is_file() => return,
             Ok(_) => "is not a file".to_owned(),
@@ -123,13 +123,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node_text(&mut self, node: &Node, rule: &Rule) -> Option<Placed<String>> {
+    fn node_text(&mut self, node: &TomlNode, rule: &GrammarRule) -> Option<Sourced<String>> {
         let text = match &node.value {
-            Value::Text(text) => text.clone(),
-            Value::Integer(number) => number.to_string(),
+            TomlValue::Text(text) => text.clone(),
+            TomlValue::Integer(number) => number.to_string(),
             _ => return None,
         };
         self.problems.extend(rule.problem(&text, &node.origin));
-        Some(Placed { value: text, origin: node.origin.clone() })
+        Some(Sourced { value: text, origin: node.origin.clone() })
     }
 }

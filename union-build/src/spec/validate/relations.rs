@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{collisions, declared, named, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
-use crate::spec::raw::{Node, Table, Value};
-use crate::spec::{Base, BuilderChoice, Facts, Image, Kind, Task};
+use crate::spec::raw::{Table, TomlNode, TomlValue};
+use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.
-pub(super) fn check(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     bases(table, problems);
     circles(table, problems);
     constants(table, problems);
@@ -40,9 +40,9 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
 
 /// Checks that what tasks run can be there: an image without packages and copies has the package's
 /// binaries, and nothing else that could run.
-pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &Facts, problems: &mut Vec<Diagnostic>) {
+pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
-    for task in tasks.iter().filter(|task| task.kind.value == Kind::Container && task.bin.is_none()) {
+    for task in tasks.iter().filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none()) {
         let Some(image) = images.iter().find(|image| image.key == task.image.value && is_bare(image, images)) else { continue };
         let Some((command, word)) = task.command.as_ref().and_then(|command| Some((command, command.value.first()?))) else { continue };
         if !word.contains(['/', '{']) {
@@ -149,7 +149,7 @@ fn report_circle<'a>(
 }
 
 fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &Node)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
+    let nodes: Vec<(&str, &TomlNode)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
         for name in &group[1..] {
@@ -165,7 +165,7 @@ fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
 }
 
 fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let nodes: Vec<(&str, &Node)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
+    let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), |name| name.replace('_', "-")) {
         for name in &group[1..] {
@@ -183,8 +183,8 @@ pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     for task in tasks {
         let (name, origin) = match (&task.name, task.kind.value) {
             (Some(name), _) => (name.value.as_str(), &name.origin),
-            (None, Kind::Container) => (task.key.as_str(), &task.origin),
-            (None, Kind::Rust) => continue,
+            (None, TaskKind::Container) => (task.key.as_str(), &task.origin),
+            (None, TaskKind::Rust) => continue,
         };
         if let Some(first) = known.insert(name, origin) {
             let message = format!("two tasks have the name `{name}` at the backend");
@@ -195,13 +195,13 @@ pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
 }
 
 /// A package without a task is fine when it declares environments; several binaries are a question.
-fn nothing_or_too_much(tree: &Node, table: &Table, facts: &Facts, problems: &mut Vec<Diagnostic>) {
-    let no_task = matches!(table.get("tasks"), Some(Node { value: Value::Table(tasks), .. }) if tasks.is_empty());
+fn nothing_or_too_much(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+    let no_task = matches!(table.get("tasks"), Some(TomlNode { value: TomlValue::Table(tasks), .. }) if tasks.is_empty());
     if !no_task {
         return;
     }
     let images = table.get("images").map(|node| &node.value);
-    let declares_images = !matches!(images, Some(Value::Table(images)) if images.values().all(|image| image.key == Origin::Default));
+    let declares_images = !matches!(images, Some(TomlValue::Table(images)) if images.values().all(|image| image.key == Origin::Default));
     if !facts.binaries.is_empty() {
         let list = facts.binaries.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("no task is declared, and package `{}` has several binaries: {list}", facts.package);

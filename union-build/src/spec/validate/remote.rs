@@ -4,7 +4,7 @@
 //! entrypoint, labels or secrets of this machine.
 
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::variables::{Part, is_plain, parts};
+use crate::spec::variables::{VariablePart, is_plain, parts};
 use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
 
 const DOCKER: &str = "use `builder = \"docker\"` for this image";
@@ -97,11 +97,11 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
 
 /// Whether the backend's builder quotes a value, and expands what is in it, is nowhere said. References are replaced
 /// before it gets the value.
-fn is_odd(part: Part<'_>) -> bool {
+fn is_odd(part: VariablePart<'_>) -> bool {
     match part {
-        Part::Text(text) => !is_plain(text),
-        Part::Dollar => true,
-        Part::Variable(_) => false,
+        VariablePart::Text(text) => !is_plain(text),
+        VariablePart::Dollar => true,
+        VariablePart::Variable(_) => false,
     }
 }
 

@@ -2,36 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use super::reader::Reader;
-use super::{Ground, grammar, named, or_any, unknown};
+use super::reader::TableReader;
+use super::{ValidationContext, grammar, named, or_any, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::raw::{Node, Table};
+use crate::spec::raw::{Table, TomlNode};
 use crate::spec::schema::keys;
 use crate::spec::task::{Data, DataFormat, FileLayout};
-use crate::spec::{Kind, Placed, Task};
+use crate::spec::{Sourced, Task, TaskKind};
 
-use interface::Inputs;
+use interface::DeclaredTaskInputs;
 
 mod interface;
 mod node;
 mod policy;
 mod trigger;
 
-const KINDS: &[(&str, Kind)] = &[("rust", Kind::Rust), ("container", Kind::Container)];
+const KINDS: &[(&str, TaskKind)] = &[("rust", TaskKind::Rust), ("container", TaskKind::Container)];
 const FORMATS: &[(&str, DataFormat)] = &[("json", DataFormat::Json), ("yaml", DataFormat::Yaml), ("proto", DataFormat::Proto)];
 const LAYOUTS: &[(&str, FileLayout)] = &[("direct", FileLayout::Direct), ("named-dir", FileLayout::NamedDir)];
 
 /// Reads a task; `images` are the names of the declared ones, `package` is the whole table.
-pub(super) fn read(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: Reader<'_>) -> Task {
+pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: TableReader<'_>) -> Task {
     let reader = &mut reader;
     let problem = grammar::NAME.problem(key, &node.key);
     reader.problems.extend(problem);
     let image = image(key, node, images, reader);
     let kind = kind(key, reader);
-    let inputs = Inputs::read(kind.value, reader);
+    let inputs = DeclaredTaskInputs::read(kind.value, reader);
     let command = reader.list("command", &grammar::TEXT);
     interface::check_command(&inputs, reader);
-    let bin = bin(key, node, kind.value == Kind::Rust, package, reader);
+    let bin = bin(key, node, kind.value == TaskKind::Rust, package, reader);
     let environment = reader.text("environment", &grammar::ENVIRONMENT);
     Task {
         origin: node.key.clone(),
@@ -64,14 +64,14 @@ pub(super) fn read(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, pack
 }
 
 /// The kind, and what is wrong with it: the package, or a key that is only for the other one.
-fn kind(key: &str, reader: &mut Reader<'_>) -> Placed<Kind> {
+fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
     let kind = reader.word("kind", KINDS);
-    if let (Some(Placed { value: Kind::Rust, origin }), false) = (&kind, reader.ground.facts.depends_on_flyte) {
+    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.ground.facts.depends_on_flyte) {
         let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
         reader.problems.push(Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`").help(Code::KindUnfit.cure()));
     }
     let Some((word, kind)) = kind.and_then(|kind| Some((KINDS.iter().find(|(_, known)| *known == kind.value)?.0, kind))) else {
-        return Placed { value: Kind::Container, origin: Origin::Default };
+        return Sourced { value: TaskKind::Container, origin: Origin::Default };
     };
     for other in keys::TASK.keys.iter().filter(|key| key.only.is_some_and(|only| only != word)) {
         if let Some(node) = reader.table.get(other.name) {
@@ -84,7 +84,7 @@ fn kind(key: &str, reader: &mut Reader<'_>) -> Placed<Kind> {
     kind
 }
 
-fn image(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, reader: &mut Reader<'_>) -> Option<Placed<String>> {
+fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
     let images = images?;
     let Some((name, origin)) = named(reader.table, "image") else {
         if !reader.table.contains_key("image") {
@@ -98,17 +98,17 @@ fn image(key: &str, node: &Node, images: Option<&BTreeSet<&str>>, reader: &mut R
     if !images.contains(name) {
         reader.problems.push(unknown(Code::UnknownImage, "image", name, origin, images));
     }
-    Some(Placed { value: name.to_owned(), origin: origin.clone() })
+    Some(Sourced { value: name.to_owned(), origin: origin.clone() })
 }
 
-fn bin(key: &str, node: &Node, runs_rust: bool, package: &Table, reader: &mut Reader<'_>) -> Option<Placed<String>> {
-    let Ground { facts, .. } = reader.ground;
+fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
+    let ValidationContext { facts, .. } = reader.ground;
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     if let Some((name, origin)) = named(reader.table, "bin") {
         if !binaries.contains(name) {
             reader.problems.push(unknown(Code::UnknownBinary, "binary", name, origin, &binaries));
         }
-        return Some(Placed { value: name.to_owned(), origin: origin.clone() });
+        return Some(Sourced { value: name.to_owned(), origin: origin.clone() });
     }
     let image = named(reader.table, "image").map_or("default", |(name, _)| name);
     let brings_its_own = !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
@@ -138,10 +138,10 @@ fn has_entrypoint(package: &Table, image: &str) -> bool {
     super::tables(package, "images").any(|(name, _, table)| name == image && table.contains_key("entrypoint"))
 }
 
-fn data(reader: &mut Reader<'_>) -> Data {
+fn data(reader: &mut TableReader<'_>) -> Data {
     let input_path = or_any(reader.text("input-path", &grammar::ABSOLUTE));
     let output_path = or_any(reader.text("output-path", &grammar::ABSOLUTE));
-    let plain = |path: &Placed<String>| path.value.trim_end_matches('/').to_owned();
+    let plain = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
     if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
         let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
         let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have one folder", origin, "the same folder");

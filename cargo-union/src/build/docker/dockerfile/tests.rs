@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use union_build::diag::Origin;
-use union_build::spec::{BuilderConfig, BuilderOptions, Image, Placed, Secret, SecretSource};
+use union_build::spec::{BuilderConfig, BuilderOptions, Image, Secret, SecretSource, Sourced};
 
 use super::*;
 
-fn placed<T>(value: T) -> Placed<T> {
-    Placed { value, origin: Origin::Default }
+fn placed<T>(value: T) -> Sourced<T> {
+    Sourced { value, origin: Origin::Default }
 }
 
-fn texts(texts: &[&str]) -> Vec<Placed<String>> {
+fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
     texts.iter().map(|text| placed((*text).to_owned())).collect()
 }
 
@@ -20,7 +20,7 @@ fn texts(texts: &[&str]) -> Vec<Placed<String>> {
 fn spec(table: &str) -> Image {
     let text = format!("[package]\nname = 'a'\n[package.metadata.union.images.default]\n{table}\n");
     let file = union_build::diag::SourceFile::new("Cargo.toml", text);
-    let facts = union_build::spec::Facts { package: "a".to_owned(), binaries: vec!["a".to_owned()], ..Default::default() };
+    let facts = union_build::spec::PackageInfo { package: "a".to_owned(), binaries: vec!["a".to_owned()], ..Default::default() };
     let overrides = union_build::spec::Overrides::new("/");
     let (spec, problems, _) = union_build::spec::load(None, &file, &overrides, &facts);
     spec.unwrap_or_else(|| panic!("{problems:?}")).images.remove("default").unwrap()

@@ -12,7 +12,7 @@ use crate::base::error::Error;
 use crate::build::docker::DockerBuilder;
 use crate::command::planning::keys::{CodeSpec, ResolvedImage, unasked};
 use crate::command::session::LoadedWorkspace;
-use crate::settings::Work;
+use crate::settings::BuildOptions;
 use crate::ui::Ui;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host, Snapshot};
 
@@ -34,7 +34,7 @@ impl CompilePlan {
 
 /// What a choice is made from.
 pub(in crate::command) struct CompileSelector<'a> {
-    pub(in crate::command) work: &'a Work,
+    pub(in crate::command) work: &'a BuildOptions,
     pub(in crate::command) session: &'a LoadedWorkspace,
     pub(in crate::command) snapshot: &'a Snapshot<'a>,
     pub(in crate::command) builder: Arc<DockerBuilder>,

@@ -144,7 +144,7 @@ pub(in crate::command) fn secret_files(spec: &Spec) -> Vec<Pattern> {
     };
     let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
         let escaped = |letter: char| if "\\*?[]{}!# ".contains(letter) { vec!['\\', letter] } else { vec![letter] };
-        Pattern { glob: spec::Placed { value: name.chars().flat_map(escaped).collect(), origin }, folder }
+        Pattern { glob: spec::Sourced { value: name.chars().flat_map(escaped).collect(), origin }, folder }
     };
     secrets.filter_map(file).map(pattern).collect()
 }

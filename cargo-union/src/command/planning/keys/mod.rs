@@ -270,7 +270,7 @@ pub(in crate::command) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::I
 /// # Errors
 /// `InvalidValue`; validation has caught it before.
 pub(in crate::command) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
-    let parse = |text: &spec::Placed<String>| {
+    let parse = |text: &spec::Sourced<String>| {
         let invalid = |cause| Error::new(Code::InvalidValue, format!("could not read a platform of `{}`", spec.key)).because(cause);
         text.parse().map_err(invalid)
     };

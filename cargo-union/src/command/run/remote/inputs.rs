@@ -3,33 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use union_build::spec::given::Given;
+use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 
 use super::super::asked::InputArgs;
 use super::ordered::EncodedInputs;
 use crate::base::error::Result;
 use crate::flyte::client::Client;
-use crate::flyte::convert::{Form, Scope, literal};
+use crate::flyte::convert::{LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;
 use crate::flyte::interface::Interface;
-use crate::settings::Wanted;
+use crate::settings::NewRun;
 use crate::ui::Ui;
 
 /// Values that fit their types, by the names of inputs. Files of this machine still stand as their paths.
 pub(super) struct ResolvedInputs {
-    values: BTreeMap<String, (Type, Given)>,
-    form: Form,
+    values: BTreeMap<String, (Type, InputValue)>,
+    form: LiteralForm,
 }
 
 /// What was asked for.
 ///
 /// # Errors
 /// `InputsInvalid`, with everything that is wrong.
-pub(super) fn read(wanted: &Wanted, interface: &Interface, form: Form, folder: &Path) -> Result<ResolvedInputs> {
+pub(super) fn read(wanted: &NewRun, interface: &Interface, form: LiteralForm, folder: &Path) -> Result<ResolvedInputs> {
     let types: BTreeMap<String, Type> = interface.inputs.iter().cloned().collect();
     let asked = InputArgs { task: &wanted.task, types: &types, words: &wanted.arguments, file: wanted.inputs.as_deref() };
-    let take = |ty: &Type, given: &Given| {
+    let take = |ty: &Type, given: &InputValue| {
         literal(ty, given, form)?;
         locals(ty, given).into_iter().try_for_each(|(ty, path)| check(ty, path))?;
         Ok((ty.clone(), given.clone()))
@@ -53,7 +53,7 @@ impl ResolvedInputs {
     ///
     /// # Errors
     /// Those of uploads.
-    pub(super) async fn sent(self, client: &Client, scope: &Scope, ui: &Ui) -> Result<EncodedInputs> {
+    pub(super) async fn sent(self, client: &Client, scope: &ProjectDomain, ui: &Ui) -> Result<EncodedInputs> {
         let paths: BTreeSet<&str> = self.values.values().flat_map(|(ty, given)| locals(ty, given)).map(|(_, path)| path).collect();
         let mut addresses = BTreeMap::new();
         for path in paths {
@@ -61,30 +61,33 @@ impl ResolvedInputs {
             ui.status("Uploaded", format!("{path} to {address}"));
             addresses.insert(path.to_owned(), address);
         }
-        let literal = |(ty, given): &(Type, Given)| literal(ty, &moved(ty, given, &addresses), self.form).expect("it did fit its type");
+        let literal =
+            |(ty, given): &(Type, InputValue)| literal(ty, &moved(ty, given, &addresses), self.form).expect("it did fit its type");
         Ok(self.values.iter().map(|(name, value)| (name.clone(), literal(value))).collect())
     }
 }
 
 /// The files and folders of this machine among a value.
-fn locals<'a>(ty: &'a Type, given: &'a Given) -> Vec<(&'a Type, &'a str)> {
+fn locals<'a>(ty: &'a Type, given: &'a InputValue) -> Vec<(&'a Type, &'a str)> {
     match (ty, given) {
-        (Type::File | Type::Directory, Given::Text(path)) if !path.contains("://") => vec![(ty, path)],
+        (Type::File | Type::Directory, InputValue::Text(path)) if !path.contains("://") => vec![(ty, path)],
         (Type::Optional(inner), _) => locals(inner, given),
-        (Type::List(inner), Given::List(values)) => values.iter().flat_map(|value| locals(inner, value)).collect(),
-        (Type::Map(inner), Given::Map(values)) => values.values().flat_map(|value| locals(inner, value)).collect(),
+        (Type::List(inner), InputValue::List(values)) => values.iter().flat_map(|value| locals(inner, value)).collect(),
+        (Type::Map(inner), InputValue::Map(values)) => values.values().flat_map(|value| locals(inner, value)).collect(),
         _ => Vec::new(),
     }
 }
 
 /// A value with addresses in place of paths.
-fn moved(ty: &Type, given: &Given, addresses: &BTreeMap<String, String>) -> Given {
+fn moved(ty: &Type, given: &InputValue, addresses: &BTreeMap<String, String>) -> InputValue {
     match (ty, given) {
-        (Type::File, Given::Text(path)) => Given::Text(addresses.get(path).unwrap_or(path).clone()),
+        (Type::File, InputValue::Text(path)) => InputValue::Text(addresses.get(path).unwrap_or(path).clone()),
         (Type::Optional(inner), _) => moved(inner, given, addresses),
-        (Type::List(inner), Given::List(values)) => Given::List(values.iter().map(|value| moved(inner, value, addresses)).collect()),
-        (Type::Map(inner), Given::Map(values)) => {
-            Given::Map(values.iter().map(|(name, value)| (name.clone(), moved(inner, value, addresses))).collect())
+        (Type::List(inner), InputValue::List(values)) => {
+            InputValue::List(values.iter().map(|value| moved(inner, value, addresses)).collect())
+        }
+        (Type::Map(inner), InputValue::Map(values)) => {
+            InputValue::Map(values.iter().map(|(name, value)| (name.clone(), moved(inner, value, addresses))).collect())
         }
         _ => given.clone(),
     }
@@ -97,9 +100,9 @@ mod tests {
 
     #[test]
     fn files_of_this_machine_are_found_and_replaced_wherever_they_stand() {
-        let text = |text: &str| Given::Text(text.to_owned());
-        let list = |last: &str| Given::List(vec![text("s3://a/b"), text(last)]);
-        let map = |value: &str| Given::Map([("a".to_owned(), text(value))].into());
+        let text = |text: &str| InputValue::Text(text.to_owned());
+        let list = |last: &str| InputValue::List(vec![text("s3://a/b"), text(last)]);
+        let map = |value: &str| InputValue::Map([("a".to_owned(), text(value))].into());
         let addresses = BTreeMap::from([("/data.csv".to_owned(), "s3://up/data.csv".to_owned())]);
         for (ty, given, expected) in [
             ("file", text("/data.csv"), text("s3://up/data.csv")),

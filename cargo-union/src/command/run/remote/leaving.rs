@@ -12,7 +12,7 @@ use union_build::diag::Code;
 use crate::base::error::Error;
 use crate::base::signal::interrupted;
 use crate::exit::Exit;
-use crate::flyte::runs::{Run, Service};
+use crate::flyte::runs::{RunIdent, Service};
 use crate::ui::Ui;
 
 /// How long a second Ctrl-C is waited for.
@@ -24,7 +24,7 @@ const REASON: &str = "aborted with Ctrl-C in `cargo union run`";
 /// A run that may be left.
 pub(super) struct InterruptHandler<'a> {
     pub(super) client: &'a dyn Service,
-    pub(super) run: &'a Run,
+    pub(super) run: &'a RunIdent,
     /// Its page.
     pub(super) page: &'a str,
     /// Whether somebody sees what is shown.

@@ -23,8 +23,8 @@ use crate::command::place;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
-use crate::flyte::runs::{self, End, Order, Patience, Run, Trouble};
-use crate::settings::{Remote, What};
+use crate::flyte::runs::{self, ReconnectPolicy, RunError, RunIdent, RunOutcome, RunRequest};
+use crate::settings::{RemoteRunMode, RemoteRunOptions};
 use crate::ui::Ui;
 use leaving::InterruptHandler;
 use ordered::{PreparedRun, TaskInfo};
@@ -52,17 +52,17 @@ struct RunRow<'a> {
 /// A run that is being followed.
 struct RunFollower<'a> {
     client: &'a Client,
-    run: &'a Run,
+    run: &'a RunIdent,
     known: &'a TaskInfo,
     /// Its page.
     page: &'a str,
     ui: &'a Arc<Ui>,
 }
 
-pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exit> {
+pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let attended = remote.register.work.scope.backend.attended;
     match &remote.what {
-        What::New(wanted) => {
+        RemoteRunMode::New(wanted) => {
             let Some(ordered) = unless_interrupted(ordered::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
             let PreparedRun { client, order, known } = ordered?;
             let page = console::run(&client.endpoint(), &order.run.scope, &order.run.name);
@@ -70,10 +70,10 @@ pub(in crate::command) async fn run(remote: &Remote, ui: &Arc<Ui>) -> Result<Exi
             let leaving = InterruptHandler { client: &client, run: &order.run, page: &page, attended, ours: true, ui };
             leaving.or(followed.begin(&order, wanted.detach)).await
         }
-        What::Follow(name) => {
+        RemoteRunMode::Follow(name) => {
             let Some(opened) = unless_interrupted(place::open(&remote.register.work.scope, ui)).await else { return Err(stopped().into()) };
             let (client, scope) = opened?;
-            let run = Run { scope, name: name.clone() };
+            let run = RunIdent { scope, name: name.clone() };
             let page = console::run(&client.endpoint(), &run.scope, &run.name);
             let leaving = InterruptHandler { client: &client, run: &run, page: &page, attended, ours: false, ui };
             leaving.or(there(&client, &run, &page, ui)).await
@@ -94,7 +94,7 @@ fn stopped() -> Error {
 }
 
 /// Follows a run that somebody has created.
-async fn there(client: &Client, run: &Run, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
+async fn there(client: &Client, run: &RunIdent, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
     let listed = runs::look(client, run).await?;
     let known = TaskInfo { package: None, task: listed.task, version: listed.version, image: None };
     ui.status("Following", format!("{} {page}", run.name));
@@ -103,7 +103,7 @@ async fn there(client: &Client, run: &Run, page: &str, ui: &Arc<Ui>) -> Result<E
 
 impl RunFollower<'_> {
     /// Creates the run, and follows it unless nobody waits for it.
-    async fn begin(&self, order: &Order, detach: bool) -> Result<Exit> {
+    async fn begin(&self, order: &RunRequest, detach: bool) -> Result<Exit> {
         runs::create(self.client, order).await.map_err(|error| self.not_created(error))?;
         self.ui.status("Created", format!("{} {}", self.run.name, self.page));
         if detach { self.detached() } else { self.to_its_end().await }
@@ -111,12 +111,12 @@ impl RunFollower<'_> {
 
     async fn to_its_end(&self) -> Result<Exit> {
         let telling = RunReporter { run: self.run, page: self.page, ui: self.ui };
-        let end = runs::follow(self.client, self.run, Patience::default(), &telling).await;
+        let end = runs::follow(self.client, self.run, ReconnectPolicy::default(), &telling).await;
         match end.map_err(|error| self.with_the_way_back(error, "The run goes on"))? {
-            End::Succeeded => self.report().await,
-            End::Failed(trouble) => Err(self.failed("failed", trouble).into()),
-            End::TimedOut(trouble) => Err(self.failed("took longer than it may", trouble).into()),
-            End::Aborted(reason) => Err(self.aborted(&reason).into()),
+            RunOutcome::Succeeded => self.report().await,
+            RunOutcome::Failed(trouble) => Err(self.failed("failed", trouble).into()),
+            RunOutcome::TimedOut(trouble) => Err(self.failed("took longer than it may", trouble).into()),
+            RunOutcome::Aborted(reason) => Err(self.aborted(&reason).into()),
         }
     }
 
@@ -163,10 +163,10 @@ impl RunFollower<'_> {
         }
     }
 
-    fn failed(&self, how: &str, trouble: Option<Trouble>) -> Error {
+    fn failed(&self, how: &str, trouble: Option<RunError>) -> Error {
         let error = Error::new(Code::RunFailed, format!("the run `{}`{} {how}", self.run.name, self.of_task()));
         let error = error.help(format!("Correct what it names; {} shows more.", self.page));
-        let Some(Trouble { message, kind, code }) = trouble else { return error.because("the backend does not say why") };
+        let Some(RunError { message, kind, code }) = trouble else { return error.because("the backend does not say why") };
         let code = if code.is_empty() { String::new() } else { format!(" `{code}`") };
         let kind = if kind.is_empty() { "error".to_owned() } else { format!("{kind} error") };
         error.because(format!("{kind}{code}: {message}"))

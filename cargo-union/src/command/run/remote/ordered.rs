@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::Code;
-use union_build::spec::{Kind, Task};
+use union_build::spec::{Task, TaskKind};
 
 use super::inputs::{self, ResolvedInputs};
 use crate::base::error::Error;
@@ -15,11 +15,11 @@ use crate::command::registering::{self, TaskRegistration};
 use crate::command::run::choose;
 use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::flyte::client::Client;
-use crate::flyte::convert::Form;
+use crate::flyte::convert::LiteralForm;
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::registered;
-use crate::flyte::runs::{Cache, Order, Run, TaskVersion};
-use crate::settings::{Remote, Wanted};
+use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
+use crate::settings::{NewRun, RemoteRunOptions};
 use crate::ui::Ui;
 
 /// Values by the names of inputs, as a run takes them.
@@ -28,7 +28,7 @@ pub(super) type EncodedInputs = Vec<(String, crate::flyte::convert::Literal)>;
 /// A run that shall be, and what is known of its task.
 pub(super) struct PreparedRun {
     pub(super) client: Client,
-    pub(super) order: Order,
+    pub(super) order: RunRequest,
     pub(super) known: TaskInfo,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct TaskInfo {
 ///
 /// # Errors
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
-pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Result<PreparedRun> {
+pub(super) async fn order(remote: &RemoteRunOptions, wanted: &NewRun, ui: &Arc<Ui>) -> Result<PreparedRun> {
     let scope = &remote.register.work.scope;
     let mut session = LoadedWorkspace::open_with_cache(scope, ui).await?;
     choose(&mut session, &wanted.task)?;
@@ -67,26 +67,26 @@ pub(super) async fn order(remote: &Remote, wanted: &Wanted, ui: &Arc<Ui>) -> Res
         version: Some(version.version.clone()),
         image: Some(image),
     };
-    let cache = Cache { overwrite: wanted.overwrite_cache, of_project: false };
+    let cache = CacheOptions { overwrite: wanted.overwrite_cache, of_project: false };
     let queue = task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
-    let order = Order { run: Run::new(version.scope.clone())?, task: version, inputs, queue, cache };
+    let order = RunRequest { run: RunIdent::new(version.scope.clone())?, task: version, inputs, queue, cache };
     Ok(PreparedRun { client, order, known })
 }
 
 /// The task as it is here: built and registered, unless the backend has it.
 async fn latest(
-    remote: &Remote,
-    wanted: &Wanted,
+    remote: &RemoteRunOptions,
+    wanted: &NewRun,
     session: &LoadedWorkspace,
     client: &Client,
     ui: &Arc<Ui>,
 ) -> Result<(TaskVersion, ResolvedInputs, String)> {
     let register = &remote.register;
     let task = &session.packages[0].spec.tasks[&wanted.task];
-    let (form, folder) = (Form::of(task.kind.value), &register.work.scope.cargo.folder);
+    let (form, folder) = (LiteralForm::of(task.kind.value), &register.work.scope.cargo.folder);
     let read = |interface: &Interface| inputs::read(wanted, interface, form, folder);
     // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
-    let early = (task.kind.value == Kind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
+    let early = (task.kind.value == TaskKind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
     let (_, tasks) = register::prepare(register, session, None, Some(client), ui).await?;
     let task: &TaskRegistration<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
@@ -100,8 +100,8 @@ async fn latest(
 
 /// The version that was named, which nobody builds.
 async fn there(
-    remote: &Remote,
-    wanted: &Wanted,
+    remote: &RemoteRunOptions,
+    wanted: &NewRun,
     session: &LoadedWorkspace,
     client: &Client,
     version: &str,

@@ -2,38 +2,38 @@
 
 use std::time::Duration;
 
-use crate::flyte::runs::{Line, Listener, Phase, Run, State};
+use crate::flyte::runs::{RunIdent, RunListener, RunPhase, RunState, TaskLogLine};
 use crate::ui::Ui;
 
 /// Tells phases and logs, all on stderr.
 pub(super) struct RunReporter<'a> {
-    pub(super) run: &'a Run,
+    pub(super) run: &'a RunIdent,
     /// Its page.
     pub(super) page: &'a str,
     pub(super) ui: &'a Ui,
 }
 
-impl Listener for RunReporter<'_> {
-    fn is(&self, state: State) {
+impl RunListener for RunReporter<'_> {
+    fn is(&self, state: RunState) {
         let (verb, more) = match state.phase {
-            Phase::Unknown => return,
-            Phase::Queued => ("Queued", ""),
-            Phase::Waiting => ("Waiting", " for resources"),
-            Phase::Starting => ("Starting", ""),
-            Phase::Running => ("Running", ""),
-            Phase::Paused => ("Paused", " until somebody lets it go on"),
-            Phase::Succeeded if state.cached => ("Succeeded", " with a cached result"),
-            Phase::Succeeded => ("Succeeded", ""),
-            Phase::Recovered => ("Succeeded", " with the result of an earlier run"),
-            Phase::Failed => ("Failed", ""),
-            Phase::Aborted => ("Aborted", ""),
-            Phase::TimedOut => ("Timed out", ""),
+            RunPhase::Unknown => return,
+            RunPhase::Queued => ("Queued", ""),
+            RunPhase::Waiting => ("Waiting", " for resources"),
+            RunPhase::Starting => ("Starting", ""),
+            RunPhase::Running => ("Running", ""),
+            RunPhase::Paused => ("Paused", " until somebody lets it go on"),
+            RunPhase::Succeeded if state.cached => ("Succeeded", " with a cached result"),
+            RunPhase::Succeeded => ("Succeeded", ""),
+            RunPhase::Recovered => ("Succeeded", " with the result of an earlier run"),
+            RunPhase::Failed => ("Failed", ""),
+            RunPhase::Aborted => ("Aborted", ""),
+            RunPhase::TimedOut => ("Timed out", ""),
         };
         let attempt = if state.attempt > 1 { format!(", attempt {}", state.attempt) } else { String::new() };
         self.ui.status(verb, format!("{}{more}{attempt}", self.run.name));
     }
 
-    fn wrote(&self, line: &Line) {
+    fn wrote(&self, line: &TaskLogLine) {
         if line.system {
             self.ui.detail("System", &line.text);
         } else {

@@ -1,7 +1,7 @@
 //! The keychain of macOS, through Apple's `security`, as the Python SDK does: the keychain knows programs
 //! by their signature, and this one is the same for both.
 
-use super::{Tool, USER, Unavailable};
+use super::{KeyringTool, KeyringUnavailable, USER};
 
 /// By its whole path: another program of this name shall not see tokens.
 pub(super) const PROGRAM: &str = "/usr/bin/security";
@@ -10,34 +10,34 @@ const NOT_FOUND: Option<i32> = Some(44);
 /// The longest line that it reads.
 const LONGEST: usize = 4095;
 
-pub(super) async fn read(tool: &Tool, service: &str) -> Result<Option<String>, Unavailable> {
+pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
     let ended = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
     match ended.failed {
         None => Ok(Some(ended.stdout.trim_end_matches('\n').to_owned())),
         Some(failed) if failed.code == NOT_FOUND => Ok(None),
-        Some(failed) => Err(Unavailable(failed.to_string())),
+        Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
 }
 
-pub(super) async fn write(tool: &Tool, service: &str, secret: &str) -> Result<(), Unavailable> {
-    let line = line(service, secret).ok_or_else(|| Unavailable("the tokens are too long for the keychain's program".to_owned()))?;
+pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
+    let line = line(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
     // An entry that was changed would still belong to who made it; a new one belongs to Apple's program.
     forget(tool, service).await?;
     let ended = tool.run(["-i"], &line).await?;
     match ended.failed {
-        Some(failed) => Err(Unavailable(failed.to_string())),
+        Some(failed) => Err(KeyringUnavailable(failed.to_string())),
         // It ends well even when one of its lines did not.
         None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
-        None => Err(Unavailable("the keychain did not take the tokens".to_owned())),
+        None => Err(KeyringUnavailable("the keychain did not take the tokens".to_owned())),
     }
 }
 
-pub(super) async fn forget(tool: &Tool, service: &str) -> Result<bool, Unavailable> {
+pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
     let ended = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
     match ended.failed {
         None => Ok(true),
         Some(failed) if failed.code == NOT_FOUND => Ok(false),
-        Some(failed) => Err(Unavailable(failed.to_string())),
+        Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
 }
 

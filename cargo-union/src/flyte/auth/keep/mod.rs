@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Where the tokens of one backend are kept.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct TokenStore {
     /// `host[:port]`, as in the config.
     service: String,
     keyring: Option<Keyring>,
@@ -31,7 +31,7 @@ pub(crate) struct Keep {
 
 /// Where tokens went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum StoredIn {
     Keyring,
     /// In a file; and why not in the keyring, when there seems to be one.
     File(PathBuf, Option<String>),
@@ -41,21 +41,21 @@ pub(crate) enum Kept {
 /// A program that opens the keyring.
 #[derive(Debug)]
 enum Keyring {
-    SecretService(Tool),
-    Keychain(Tool),
+    SecretService(KeyringTool),
+    Keychain(KeyringTool),
 }
 
 /// How a program is started.
 #[derive(Clone, Debug)]
-pub(super) struct Tool {
+pub(super) struct KeyringTool {
     program: PathBuf,
     environment: Environment,
 }
 
 /// What a keyring says when it cannot be used.
-pub(super) struct Unavailable(pub(super) String);
+pub(super) struct KeyringUnavailable(pub(super) String);
 
-impl Keep {
+impl TokenStore {
     /// Nothing is kept, and nothing is looked for.
     pub(crate) fn nothing(service: &str) -> Self {
         Self { service: service.to_owned(), keyring: None, file: None }
@@ -94,21 +94,21 @@ impl Keep {
     }
 
     /// Keeps tokens, in one place only.
-    pub(crate) async fn write(&self, tokens: &Tokens) -> Result<Kept> {
+    pub(crate) async fn write(&self, tokens: &Tokens) -> Result<StoredIn> {
         let json = tokens.to_json();
         let mut why = None;
         if let Some(keyring) = &self.keyring {
             match keyring.write(&self.service, json.reveal()).await {
                 Ok(()) => {
                     self.file.as_ref().map(|file| fs::remove(file)).transpose()?;
-                    return Ok(Kept::Keyring);
+                    return Ok(StoredIn::Keyring);
                 }
-                Err(Unavailable(cause)) => why = Some(cause),
+                Err(KeyringUnavailable(cause)) => why = Some(cause),
             }
         }
-        let Some(file) = &self.file else { return Ok(Kept::Nowhere) };
+        let Some(file) = &self.file else { return Ok(StoredIn::Nowhere) };
         fs::replace_private(file, json.reveal().as_bytes())?;
-        Ok(Kept::File(file.clone(), why))
+        Ok(StoredIn::File(file.clone(), why))
     }
 
     /// Forgets the tokens. Says whether there were any.
@@ -127,7 +127,7 @@ impl Keep {
 
 impl Keyring {
     fn find(environment: &Environment) -> Option<Self> {
-        let tool = |program| Tool { program, environment: environment.clone() };
+        let tool = |program| KeyringTool { program, environment: environment.clone() };
         if cfg!(target_os = "macos") {
             return Some(Self::Keychain(tool(PathBuf::from(keychain::PROGRAM))));
         }
@@ -136,21 +136,21 @@ impl Keyring {
         environment.find_program(Path::new(secret_service::PROGRAM)).map(tool).map(Self::SecretService)
     }
 
-    async fn read(&self, service: &str) -> Result<Option<String>, Unavailable> {
+    async fn read(&self, service: &str) -> Result<Option<String>, KeyringUnavailable> {
         match self {
             Self::SecretService(tool) => secret_service::read(tool, service).await,
             Self::Keychain(tool) => keychain::read(tool, service).await,
         }
     }
 
-    async fn write(&self, service: &str, secret: &str) -> Result<(), Unavailable> {
+    async fn write(&self, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
         match self {
             Self::SecretService(tool) => secret_service::write(tool, service, secret).await,
             Self::Keychain(tool) => keychain::write(tool, service, secret).await,
         }
     }
 
-    async fn forget(&self, service: &str) -> Result<bool, Unavailable> {
+    async fn forget(&self, service: &str) -> Result<bool, KeyringUnavailable> {
         match self {
             Self::SecretService(tool) => secret_service::forget(tool, service).await,
             Self::Keychain(tool) => keychain::forget(tool, service).await,
@@ -159,23 +159,27 @@ impl Keyring {
 }
 
 /// How a program of a keyring has ended.
-pub(super) struct Ended {
+pub(super) struct ToolOutput {
     stdout: String,
     /// `None` when all went well.
     failed: Option<crate::base::process::ProcessFailure>,
 }
 
-impl Tool {
+impl KeyringTool {
     /// Runs the program with a secret, or nothing, to read.
-    async fn run<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &str) -> Result<Ended, Unavailable> {
+    async fn run<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &str,
+    ) -> Result<ToolOutput, KeyringUnavailable> {
         let mut command = Command::new(&self.program, Path::new("/"), &self.environment);
         command.args(args).input(input);
-        let unavailable = |why: String| Unavailable(why);
+        let unavailable = |why: String| KeyringUnavailable(why);
         let output = tokio::time::timeout(LIMIT, command.output()).await;
         let output = output.map_err(|_| unavailable("the keyring did not answer".to_owned()))?;
         let output = output.map_err(|error| unavailable(error.chain().join(": ")))?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(Ended { stdout, failed: output.success().err() })
+        Ok(ToolOutput { stdout, failed: output.success().err() })
     }
 }
 

@@ -43,13 +43,13 @@ esac
 #[tokio::test]
 async fn without_a_keyring_a_file_is_used_that_only_the_user_may_read() {
     let (home, environment) = user();
-    let keep = Keep::of_machine("host:1", &environment);
+    let keep = TokenStore::of_machine("host:1", &environment);
     assert_eq!(keep.read().await.unwrap(), None);
     let file = home.path().join(".local/state/cargo-union/logins/host_1.json");
-    assert_eq!(keep.write(&tokens("a")).await.unwrap(), Kept::File(file.clone(), None));
+    assert_eq!(keep.write(&tokens("a")).await.unwrap(), StoredIn::File(file.clone(), None));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
-    assert_eq!(Keep::of_machine("host:2", &environment).read().await.unwrap(), None);
+    assert_eq!(TokenStore::of_machine("host:2", &environment).read().await.unwrap(), None);
     assert!(keep.forget().await.unwrap() && !file.exists());
     assert!(!keep.forget().await.unwrap());
 }
@@ -58,12 +58,12 @@ async fn without_a_keyring_a_file_is_used_that_only_the_user_may_read() {
 #[tokio::test]
 async fn a_keyring_is_used_as_python_does_and_the_secret_is_no_argument() {
     let (home, mut environment) = user();
-    let file = Keep::of_machine("host:1", &environment);
+    let file = TokenStore::of_machine("host:1", &environment);
     file.write(&tokens("old")).await.unwrap();
     with_secret_tool(home.path(), &mut environment, SECRET_TOOL).await;
-    let keep = Keep::of_machine("host:1", &environment);
+    let keep = TokenStore::of_machine("host:1", &environment);
     assert_eq!(keep.read().await.unwrap(), Some(tokens("old")), "the file stands in");
-    assert_eq!(keep.write(&tokens("s3cret")).await.unwrap(), Kept::Keyring);
+    assert_eq!(keep.write(&tokens("s3cret")).await.unwrap(), StoredIn::Keyring);
     assert_eq!(file.read().await.unwrap(), None, "there is one place only");
     assert_eq!(keep.read().await.unwrap(), Some(tokens("s3cret")));
     assert_eq!(std::fs::read_to_string(home.path().join("secret")).unwrap(), r#"{"access_token":"s3cret","refresh_token":null}"#);
@@ -79,16 +79,16 @@ async fn a_keyring_is_used_as_python_does_and_the_secret_is_no_argument() {
 async fn a_keyring_that_fails_stops_nobody() {
     let (home, mut environment) = user();
     with_secret_tool(home.path(), &mut environment, "#!/bin/sh\necho no such service >&2; exit 1\n").await;
-    let keep = Keep::of_machine("host:1", &environment);
+    let keep = TokenStore::of_machine("host:1", &environment);
     let kept = keep.write(&tokens("a")).await.unwrap();
-    assert!(matches!(&kept, Kept::File(_, Some(why)) if why.contains("no such service")), "{kept:?}");
+    assert!(matches!(&kept, StoredIn::File(_, Some(why)) if why.contains("no such service")), "{kept:?}");
     assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
     assert!(keep.forget().await.unwrap());
 }
 
 #[tokio::test]
 async fn who_wants_nothing_kept_gets_that() {
-    let keep = Keep::nothing("host:1");
-    assert_eq!(keep.write(&tokens("a")).await.unwrap(), Kept::Nowhere);
+    let keep = TokenStore::nothing("host:1");
+    assert_eq!(keep.write(&tokens("a")).await.unwrap(), StoredIn::Nowhere);
     assert_eq!((keep.read().await.unwrap(), keep.forget().await.unwrap()), (None, false));
 }

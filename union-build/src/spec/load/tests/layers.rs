@@ -24,12 +24,12 @@ fn tables_merge_key_by_key_and_lists_replace() {
 fn a_root_package_has_both_tables_in_one_file() {
     let text = "[workspace.metadata.union]\nregistry = \"ghcr.io/a\"\nbuilder = \"oops\"\n[package.metadata.union]\nbuilder = \"native\"\n";
     let file = SourceFile::new("/ws/Cargo.toml", text);
-    let facts = Facts {
+    let facts = PackageInfo {
         package: "app".into(),
         folder: "/ws".into(),
         workspace_root: "/ws".into(),
         binaries: vec!["app".into()],
-        ..Facts::default()
+        ..PackageInfo::default()
     };
     let (_, problems, _) = load(Some(&file), &file, &Overrides::new("/ws"), &facts);
     assert_eq!(problems.len(), 1, "{problems:#?}");

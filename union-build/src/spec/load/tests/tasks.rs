@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::spec::given::Given;
+use crate::spec::given::InputValue;
 use crate::spec::task::{CacheVersion, DataFormat, FileLayout, Mount, Schedule, SharedMemory};
 
 /// A container task `app` with these lines.
@@ -155,7 +155,7 @@ fn triggers_have_a_schedule_and_inputs() {
     let (nightly, often) = (&app.triggers["nightly"], &app.triggers["often"]);
     assert_eq!(nightly.schedule, Schedule::Cron { expression: "0 3 * * mon-fri".to_owned(), timezone: "Europe/Berlin".to_owned() });
     assert_eq!((often.schedule.clone(), often.active, nightly.active), (Schedule::Every(90), true, false));
-    assert_eq!(nightly.inputs["x"].value, Given::Integer(7));
+    assert_eq!(nightly.inputs["x"].value, InputValue::Integer(7));
     assert_eq!((nightly.time_input.as_ref().unwrap().as_str(), app.queue.unwrap().as_str()), ("at", "gpu"));
 }
 

@@ -1,10 +1,10 @@
 //! What names a place in a registry: hosts, repositories, tags, references, platforms.
 
-use super::{Wrong, ensure, wrong};
+use super::{GrammarError, ensure, wrong};
 use crate::diag::nearest;
 use crate::spec::validate::{is_path_component, is_tag};
 
-pub(super) fn image_name(text: &str) -> Result<(), Wrong> {
+pub(super) fn image_name(text: &str) -> Result<(), GrammarError> {
     if text.split('/').all(is_path_component) {
         return Ok(());
     }
@@ -12,7 +12,7 @@ pub(super) fn image_name(text: &str) -> Result<(), Wrong> {
     Err(wrong("needs lower-case letters and digits, with single `.`, `_` or `-` between them").instead(better.join("/")))
 }
 
-pub(super) fn registry(text: &str) -> Result<(), Wrong> {
+pub(super) fn registry(text: &str) -> Result<(), GrammarError> {
     if let Some((_, rest)) = text.split_once("://") {
         return Err(wrong("has a scheme").instead(rest.trim_end_matches('/')));
     }
@@ -39,7 +39,7 @@ fn is_host_like(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
 
-pub(super) fn host(text: &str) -> Result<(), Wrong> {
+pub(super) fn host(text: &str) -> Result<(), GrammarError> {
     if let Some((_, rest)) = text.split_once("://") {
         return Err(wrong("has a scheme").instead(rest.trim_end_matches('/')));
     }
@@ -63,7 +63,7 @@ pub(super) fn host(text: &str) -> Result<(), Wrong> {
     ensure(port.is_none_or(number), "has a port that is not a number from 1 to 65535")
 }
 
-pub(super) fn tag_format(format: &str) -> Result<(), Wrong> {
+pub(super) fn tag_format(format: &str) -> Result<(), GrammarError> {
     const HASH: &str = "{spec-hash}";
     let example = format.replace(HASH, &"0".repeat(26));
     if let Some((_, rest)) = example.split_once('{') {
@@ -75,7 +75,7 @@ pub(super) fn tag_format(format: &str) -> Result<(), Wrong> {
     ensure(is_tag(&example), "a tag has letters, digits, `_`, `.` and `-`, and none of the last two first")
 }
 
-pub(super) fn reference(text: &str) -> Result<(), Wrong> {
+pub(super) fn reference(text: &str) -> Result<(), GrammarError> {
     if let Some((_, rest)) = text.split_once("://") {
         return Err(wrong("has a scheme").instead(rest));
     }
@@ -97,7 +97,7 @@ pub(super) fn reference(text: &str) -> Result<(), Wrong> {
     ensure(path.split('/').all(is_path_component), "a name has lower-case letters, digits, and single `.`, `_` or `-` between them")
 }
 
-pub(super) fn platform(text: &str) -> Result<(), Wrong> {
+pub(super) fn platform(text: &str) -> Result<(), GrammarError> {
     const ARCHITECTURES: [&str; 8] = ["amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "loong64"];
     let parts: Vec<&str> = text.split('/').collect();
     let (os, architecture, variant) = match parts[..] {

@@ -1,32 +1,32 @@
 //! What the words of a task may look like: names, spans of time, schedules, amounts.
 
-use super::{Wrong, ensure, wrong};
+use super::{GrammarError, ensure, wrong};
 use crate::spec::time;
 
 /// A task, or a project or a domain of tasks, at the backend; also a name of a file or a directory.
-pub(super) fn task_name(text: &str) -> Result<(), Wrong> {
+pub(super) fn task_name(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_') && text.chars().all(letters);
     ensure(fitting, "needs letters, digits, `-`, `_` or `.`").map_err(|wrong| wrong.help("use letters, digits, `-`, `_` and `.`"))?;
     at_most(text, 255)
 }
 
-pub(super) fn environment(text: &str) -> Result<(), Wrong> {
+pub(super) fn environment(text: &str) -> Result<(), GrammarError> {
     task_name(text)?;
     at_most(text, 63)
 }
 
-pub(super) fn short(text: &str) -> Result<(), Wrong> {
+pub(super) fn short(text: &str) -> Result<(), GrammarError> {
     ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))?;
     at_most(text, 255)
 }
 
-pub(super) fn long(text: &str) -> Result<(), Wrong> {
+pub(super) fn long(text: &str) -> Result<(), GrammarError> {
     ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))?;
     at_most(text, 2048)
 }
 
-fn at_most(text: &str, most: usize) -> Result<(), Wrong> {
+fn at_most(text: &str, most: usize) -> Result<(), GrammarError> {
     let length = text.chars().count();
     if length <= most {
         return Ok(());
@@ -35,7 +35,7 @@ fn at_most(text: &str, most: usize) -> Result<(), Wrong> {
 }
 
 /// An input or an output: also the name of a file, and of a variable in other languages.
-pub(super) fn variable(text: &str) -> Result<(), Wrong> {
+pub(super) fn variable(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && text.chars().all(letters);
     ensure(fitting, "not a variable's name").map_err(|wrong| {
@@ -48,14 +48,14 @@ pub(super) fn variable(text: &str) -> Result<(), Wrong> {
     })
 }
 
-pub(super) fn address(text: &str) -> Result<(), Wrong> {
+pub(super) fn address(text: &str) -> Result<(), GrammarError> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fitting = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) && !text.contains(char::is_whitespace);
     ensure(fitting, "not an address").map_err(|wrong| wrong.help("write it with `https://`"))
 }
 
 /// The backend makes a variable of a secret only when its name looks like this.
-pub(super) fn secret_env(text: &str) -> Result<(), Wrong> {
+pub(super) fn secret_env(text: &str) -> Result<(), GrammarError> {
     let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let fitting = text.bytes().all(letters) && text.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
     ensure(fitting, "not in upper case").map_err(|wrong| {
@@ -69,7 +69,7 @@ pub(super) fn secret_env(text: &str) -> Result<(), Wrong> {
 }
 
 /// An object of Kubernetes.
-pub(super) fn object(text: &str) -> Result<(), Wrong> {
+pub(super) fn object(text: &str) -> Result<(), GrammarError> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     let ends = bytes.first().is_some_and(|first| word(*first)) && bytes.last().is_some_and(|last| word(*last));
@@ -78,19 +78,19 @@ pub(super) fn object(text: &str) -> Result<(), Wrong> {
         .map_err(|wrong| wrong.help("use lower-case letters and digits, with `-` or `.` between them"))
 }
 
-pub(super) fn duration(text: &str) -> Result<(), Wrong> {
+pub(super) fn duration(text: &str) -> Result<(), GrammarError> {
     ensure(time::parse_duration(text).is_some(), "not a span of time")
         .map_err(|wrong| wrong.help("write numbers with units, such as `90s`, `1h30m` or `7d`"))
 }
 
-pub(super) fn timezone(text: &str) -> Result<(), Wrong> {
+pub(super) fn timezone(text: &str) -> Result<(), GrammarError> {
     let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'));
     let fitting = text.split('/').all(part) && text.starts_with(|first: char| first.is_ascii_uppercase());
     ensure(fitting, "not a time zone").map_err(|wrong| wrong.help("write a name such as `UTC` or `Europe/Berlin`"))
 }
 
 /// Five fields, each within its bounds; names of months and days in any case.
-pub(super) fn cron(text: &str) -> Result<(), Wrong> {
+pub(super) fn cron(text: &str) -> Result<(), GrammarError> {
     const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
         ("minute", 0, 59, &[]),
         ("hour", 0, 23, &[]),

@@ -2,7 +2,7 @@ use super::*;
 use crate::diag::Severity;
 
 /// Which texts a rule takes and which it refuses.
-fn judge(rule: &Rule, good: &[&str], bad: &[&str]) {
+fn judge(rule: &GrammarRule, good: &[&str], bad: &[&str]) {
     let problem = |text: &str| rule.problem(text, &Origin::Default);
     for text in good {
         assert_eq!(problem(text), None, "{text}");
@@ -15,7 +15,7 @@ fn judge(rule: &Rule, good: &[&str], bad: &[&str]) {
 }
 
 /// What a rule proposes instead.
-fn instead(rule: &Rule, text: &str) -> Option<String> {
+fn instead(rule: &GrammarRule, text: &str) -> Option<String> {
     (rule.check)(text).err()?.instead
 }
 

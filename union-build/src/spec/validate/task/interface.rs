@@ -3,26 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
-use crate::spec::raw::{Node, Value};
-use crate::spec::template::{OF_THE_BACKEND, Piece, pieces};
+use crate::spec::raw::{TomlNode, TomlValue};
+use crate::spec::template::{OF_THE_BACKEND, TemplatePart, pieces};
 use crate::spec::types::{self, Type};
-use crate::spec::validate::reader::Reader;
+use crate::spec::validate::reader::TableReader;
 use crate::spec::validate::{grammar, unknown};
-use crate::spec::{Kind, Placed, toml_text};
+use crate::spec::{Sourced, TaskKind, toml_text};
 
 /// The inputs of a task, as far as the manifest knows them.
-pub(super) struct Inputs<'a> {
+pub(super) struct DeclaredTaskInputs<'a> {
     /// The types of those that are not broken.
-    pub(super) types: BTreeMap<String, Placed<Type>>,
+    pub(super) types: BTreeMap<String, Sourced<Type>>,
     /// The names of all of them; `None` when only the binary knows them, or their table is broken.
     names: Option<BTreeSet<&'a str>>,
 }
 
-impl<'a> Inputs<'a> {
+impl<'a> DeclaredTaskInputs<'a> {
     /// Reads `inputs`.
-    pub(super) fn read(kind: Kind, reader: &mut Reader<'a>) -> Self {
+    pub(super) fn read(kind: TaskKind, reader: &mut TableReader<'a>) -> Self {
         let names = match reader.table.get("inputs").map(|node| &node.value) {
-            Some(Value::Table(table)) if kind == Kind::Container => Some(table.keys().map(String::as_str).collect()),
+            Some(TomlValue::Table(table)) if kind == TaskKind::Container => Some(table.keys().map(String::as_str).collect()),
             _ => None,
         };
         Self { types: variables("inputs", reader), names }
@@ -42,17 +42,17 @@ impl<'a> Inputs<'a> {
 }
 
 /// The typed variables of a table, by name.
-pub(super) fn variables(key: &str, reader: &mut Reader<'_>) -> BTreeMap<String, Placed<Type>> {
+pub(super) fn variables(key: &str, reader: &mut TableReader<'_>) -> BTreeMap<String, Sourced<Type>> {
     let mut variables = BTreeMap::new();
     for (name, node) in reader.table(key).into_iter().flatten() {
         reader.problems.extend(grammar::VARIABLE.problem(name, &node.key));
         let read = match &node.value {
-            Value::Text(text) => plain(text, &node.origin),
-            Value::List(words) => one_of(words, &node.origin),
+            TomlValue::Text(text) => plain(text, &node.origin),
+            TomlValue::List(words) => one_of(words, &node.origin),
             _ => continue,
         };
         match read {
-            Ok(value) => drop(variables.insert(name.clone(), Placed { value, origin: node.origin.clone() })),
+            Ok(value) => drop(variables.insert(name.clone(), Sourced { value, origin: node.origin.clone() })),
             Err(problem) => reader.problems.push(*problem),
         }
     }
@@ -73,10 +73,10 @@ fn plain(text: &str, origin: &Origin) -> Result<Type, Box<Diagnostic>> {
     })
 }
 
-fn one_of(nodes: &[Node], origin: &Origin) -> Result<Type, Box<Diagnostic>> {
+fn one_of(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnostic>> {
     let mut words = Vec::new();
     for node in nodes {
-        let Value::Text(word) = &node.value else { continue };
+        let TomlValue::Text(word) = &node.value else { continue };
         if word.is_empty() || words.contains(word) {
             let why = if word.is_empty() { "is empty" } else { "stands there twice" };
             let problem = Diagnostic::error(Code::InvalidValue, format!("a word of an enum {why}"), &node.origin, why);
@@ -92,13 +92,13 @@ fn one_of(nodes: &[Node], origin: &Origin) -> Result<Type, Box<Diagnostic>> {
 }
 
 /// Checks that what the command line refers to is there.
-pub(super) fn check_command(inputs: &Inputs<'_>, reader: &mut Reader<'_>) {
+pub(super) fn check_command(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
     for node in reader.entries("command") {
-        let Value::Text(word) = &node.value else { continue };
+        let TomlValue::Text(word) = &node.value else { continue };
         let problem = |piece| match piece {
-            Piece::Input(name) => inputs.unknown(&name, &node.origin),
-            Piece::Unknown(name) => Some(unknown_template(&name, &node.origin)),
-            Piece::Text(_) | Piece::Backend(_) => None,
+            TemplatePart::Input(name) => inputs.unknown(&name, &node.origin),
+            TemplatePart::Unknown(name) => Some(unknown_template(&name, &node.origin)),
+            TemplatePart::Text(_) | TemplatePart::Backend(_) => None,
         };
         reader.problems.extend(pieces(word).into_iter().filter_map(problem));
     }

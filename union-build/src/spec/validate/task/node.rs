@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::Placed;
-use crate::spec::raw::{Node, Value};
+use crate::spec::Sourced;
+use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::{Amount, Gpu, Mount, Resources, SharedMemory, TaskSecret};
 use crate::spec::validate::grammar;
-use crate::spec::validate::reader::Reader;
+use crate::spec::validate::reader::TableReader;
 
 /// Reads `resources`.
-pub(super) fn resources(reader: &mut Reader<'_>) -> Resources {
+pub(super) fn resources(reader: &mut TableReader<'_>) -> Resources {
     let Some(table) = reader.table("resources") else { return Resources::default() };
     let reader = &mut reader.inner(table);
     let shm = reader.text("shm", &grammar::SHARED_MEMORY);
@@ -24,7 +24,7 @@ pub(super) fn resources(reader: &mut Reader<'_>) -> Resources {
 }
 
 /// One quantity, or a request and a limit.
-fn amount(key: &str, reader: &mut Reader<'_>) -> Option<Amount> {
+fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
     if let Some(request) = reader.text(key, &grammar::QUANTITY) {
         return Some(Amount { request, limit: None });
     }
@@ -40,7 +40,7 @@ fn amount(key: &str, reader: &mut Reader<'_>) -> Option<Amount> {
     Some(Amount { request, limit: Some(limit) })
 }
 
-fn gpu(reader: &mut Reader<'_>) -> Option<Gpu> {
+fn gpu(reader: &mut TableReader<'_>) -> Option<Gpu> {
     let partition = reader.text("gpu-partition", &grammar::WORD);
     let asked = reader.text("gpu", &grammar::GPU);
     let device = asked.as_ref().and_then(|asked| asked.rsplit_once(':')).map(|(device, _)| device.to_owned());
@@ -53,7 +53,7 @@ fn gpu(reader: &mut Reader<'_>) -> Option<Gpu> {
 }
 
 /// Reads `secrets`, and checks that no two of them, and no variable of the task, meet in one.
-pub(super) fn secrets(reader: &mut Reader<'_>) -> Vec<TaskSecret> {
+pub(super) fn secrets(reader: &mut TableReader<'_>) -> Vec<TaskSecret> {
     let mut secrets = Vec::new();
     let mut variables: BTreeMap<String, Origin> = BTreeMap::new();
     for (name, node) in reader.table("env").into_iter().flatten() {
@@ -74,14 +74,14 @@ pub(super) fn secrets(reader: &mut Reader<'_>) -> Vec<TaskSecret> {
     secrets
 }
 
-fn secret(node: &Node, reader: &mut Reader<'_>) -> Option<TaskSecret> {
+fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
     let (key, group, env, is_file) = match &node.value {
-        Value::Text(key) => {
+        TomlValue::Text(key) => {
             let problem = grammar::WORD.problem(key, &node.origin);
             reader.problems.extend(problem);
-            (Placed { value: key.clone(), origin: node.origin.clone() }, None, None, None)
+            (Sourced { value: key.clone(), origin: node.origin.clone() }, None, None, None)
         }
-        Value::Table(table) => {
+        TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
             let (key, group) = (reader.text("key", &grammar::WORD), reader.text("group", &grammar::WORD));
             let is_file = reader.bool("file").filter(|file| file.value);

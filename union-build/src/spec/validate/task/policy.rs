@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use super::interface::Inputs;
+use super::interface::DeclaredTaskInputs;
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::spec::Placed;
-use crate::spec::raw::{Node, Value};
+use crate::spec::Sourced;
+use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::task::{Backoff, Cache, CacheVersion, Retries, Timeout};
 use crate::spec::time::parse_duration;
 use crate::spec::validate::grammar;
-use crate::spec::validate::reader::Reader;
+use crate::spec::validate::reader::TableReader;
 
 /// The backend's own limit.
 const MOST_RETRIES: i64 = 10;
 
 /// Reads `retries`.
-pub(super) fn retries(reader: &mut Reader<'_>) -> Retries {
+pub(super) fn retries(reader: &mut TableReader<'_>) -> Retries {
     let Some(node) = reader.table.get("retries") else { return Retries::default() };
     match &node.value {
-        Value::Integer(number) => Retries { count: count(*number, &node.origin, reader), backoff: None },
-        Value::Table(table) => {
+        TomlValue::Integer(number) => Retries { count: count(*number, &node.origin, reader), backoff: None },
+        TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
             let number = match table.get("count") {
-                Some(Node { origin, value: Value::Integer(number), .. }) => count(*number, origin, reader),
+                Some(TomlNode { origin, value: TomlValue::Integer(number), .. }) => count(*number, origin, reader),
                 Some(_) => 0,
                 None => {
                     let problem = Diagnostic::error(Code::InvalidValue, "`retries` has no `count`", &node.origin, "how often?");
@@ -36,7 +36,7 @@ pub(super) fn retries(reader: &mut Reader<'_>) -> Retries {
     }
 }
 
-fn count(number: i64, origin: &Origin, reader: &mut Reader<'_>) -> u32 {
+fn count(number: i64, origin: &Origin, reader: &mut TableReader<'_>) -> u32 {
     u32::try_from(number).ok().filter(|_| number <= MOST_RETRIES).unwrap_or_else(|| {
         let problem = Diagnostic::error(Code::InvalidValue, format!("`retries` cannot be {number}"), origin, "not a number of attempts");
         reader.problems.push(problem.help(format!("write a number from 0 to {MOST_RETRIES}")));
@@ -44,15 +44,15 @@ fn count(number: i64, origin: &Origin, reader: &mut Reader<'_>) -> u32 {
     })
 }
 
-fn backoff(reader: &mut Reader<'_>) -> Option<Backoff> {
+fn backoff(reader: &mut TableReader<'_>) -> Option<Backoff> {
     let (base, cap) = (duration("backoff", reader), duration("max-backoff", reader));
     let mut refuse = |message: &str, origin: &Origin, label: &str, help: &str| {
         reader.problems.push(Diagnostic::error(Code::InvalidValue, message, origin, label).help(help));
     };
     let factor = reader.table.get("factor");
     let value = match factor.map(|node| &node.value) {
-        Some(Value::Integer(number)) => *number as f64,
-        Some(Value::Number(digits)) => digits.parse().unwrap_or(1.0),
+        Some(TomlValue::Integer(number)) => *number as f64,
+        Some(TomlValue::Number(digits)) => digits.parse().unwrap_or(1.0),
         _ => 1.0,
     };
     if let Some(factor) = factor.filter(|_| value < 1.0) {
@@ -68,7 +68,7 @@ fn backoff(reader: &mut Reader<'_>) -> Option<Backoff> {
 }
 
 /// Reads `timeout`.
-pub(super) fn timeout(reader: &mut Reader<'_>) -> Timeout {
+pub(super) fn timeout(reader: &mut TableReader<'_>) -> Timeout {
     match reader.table("timeout") {
         Some(table) => {
             let reader = &mut reader.inner(table);
@@ -83,17 +83,17 @@ pub(super) fn timeout(reader: &mut Reader<'_>) -> Timeout {
 }
 
 /// Reads `cache`.
-pub(super) fn cache(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> Option<Cache> {
+pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> Option<Cache> {
     let plain = |version| Cache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
-    let Node { origin, value, .. } = reader.table.get("cache")?;
+    let TomlNode { origin, value, .. } = reader.table.get("cache")?;
     match value {
-        Value::Bool(true) => {
+        TomlValue::Bool(true) => {
             let problem = Diagnostic::error(Code::InvalidValue, "`true` does not say whose results are the same", origin, "which version?");
             reader.problems.push(problem.help("write `\"auto\"`").suggest(origin, "\"auto\""));
             None
         }
-        Value::Text(_) => version("cache", reader).map(plain),
-        Value::Table(table) => {
+        TomlValue::Text(_) => version("cache", reader).map(plain),
+        TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
             let ignored = reader.texts("ignored-inputs", &grammar::VARIABLE);
             reader.problems.extend(ignored.iter().filter_map(|name| inputs.unknown(name, &name.origin)));
@@ -108,12 +108,12 @@ pub(super) fn cache(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> Option<Cach
     }
 }
 
-fn version(key: &str, reader: &mut Reader<'_>) -> Option<CacheVersion> {
+fn version(key: &str, reader: &mut TableReader<'_>) -> Option<CacheVersion> {
     let version = reader.text(key, &grammar::CACHE_VERSION)?;
     Some(if version.value == "auto" { CacheVersion::Auto } else { CacheVersion::Named(version.value) })
 }
 
-fn duration(key: &str, reader: &mut Reader<'_>) -> Option<Placed<Duration>> {
+fn duration(key: &str, reader: &mut TableReader<'_>) -> Option<Sourced<Duration>> {
     let text = reader.text(key, &grammar::DURATION)?;
-    Some(Placed { value: parse_duration(&text.value)?, origin: text.origin })
+    Some(Sourced { value: parse_duration(&text.value)?, origin: text.origin })
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::interface::Inputs;
+use super::interface::DeclaredTaskInputs;
 use crate::diag::{Code, Diagnostic};
-use crate::spec::Placed;
-use crate::spec::given::Given;
-use crate::spec::raw::{Node, Table, Value};
+use crate::spec::Sourced;
+use crate::spec::given::InputValue;
+use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::task::{Schedule, Trigger};
 use crate::spec::time::parse_duration;
 use crate::spec::types::Type;
-use crate::spec::validate::reader::Reader;
+use crate::spec::validate::reader::TableReader;
 use crate::spec::validate::{grammar, tables};
 
 /// Reads `triggers`.
-pub(super) fn read(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Trigger> {
+pub(super) fn read(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> BTreeMap<String, Trigger> {
     let mut triggers = BTreeMap::new();
     for (key, node, table) in tables(reader.table, "triggers") {
         let problem = grammar::NAME.problem(key, &node.key);
@@ -36,7 +36,7 @@ pub(super) fn read(inputs: &Inputs<'_>, reader: &mut Reader<'_>) -> BTreeMap<Str
     triggers
 }
 
-fn schedule(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Schedule> {
+fn schedule(key: &str, node: &TomlNode, reader: &mut TableReader<'_>) -> Option<Schedule> {
     let (cron, every) = (reader.text("cron", &grammar::CRON), reader.text("every", &grammar::DURATION));
     let timezone = reader.text("timezone", &grammar::TIMEZONE);
     let has = |key| reader.table.contains_key(key);
@@ -70,29 +70,30 @@ fn schedule(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Schedule>
 }
 
 /// The values that a trigger gives, with their places.
-fn values(table: &Table) -> BTreeMap<String, Placed<Given>> {
-    let Some(Node { value: Value::Table(values), .. }) = table.get("inputs") else { return BTreeMap::new() };
-    let placed = |(name, node): (&String, &Node)| Some((name.clone(), Placed { value: given(&node.value)?, origin: node.origin.clone() }));
+fn values(table: &Table) -> BTreeMap<String, Sourced<InputValue>> {
+    let Some(TomlNode { value: TomlValue::Table(values), .. }) = table.get("inputs") else { return BTreeMap::new() };
+    let placed =
+        |(name, node): (&String, &TomlNode)| Some((name.clone(), Sourced { value: given(&node.value)?, origin: node.origin.clone() }));
     values.iter().filter_map(placed).collect()
 }
 
 /// A value; `None` when a part of it was broken and reported.
-fn given(value: &Value) -> Option<Given> {
+fn given(value: &TomlValue) -> Option<InputValue> {
     Some(match value {
-        Value::Text(text) => Given::Text(text.clone()),
-        Value::Bool(value) => Given::Bool(*value),
-        Value::Integer(number) => Given::Integer(*number),
-        Value::Number(digits) => Given::Float(digits.parse().ok()?),
-        Value::List(nodes) => Given::List(nodes.iter().map(|node| given(&node.value)).collect::<Option<_>>()?),
-        Value::Table(nodes) => {
-            Given::Map(nodes.iter().map(|(name, node)| Some((name.clone(), given(&node.value)?))).collect::<Option<_>>()?)
+        TomlValue::Text(text) => InputValue::Text(text.clone()),
+        TomlValue::Bool(value) => InputValue::Bool(*value),
+        TomlValue::Integer(number) => InputValue::Integer(*number),
+        TomlValue::Number(digits) => InputValue::Float(digits.parse().ok()?),
+        TomlValue::List(nodes) => InputValue::List(nodes.iter().map(|node| given(&node.value)).collect::<Option<_>>()?),
+        TomlValue::Table(nodes) => {
+            InputValue::Map(nodes.iter().map(|(name, node)| Some((name.clone(), given(&node.value)?))).collect::<Option<_>>()?)
         }
-        Value::Broken => return None,
+        TomlValue::Broken => return None,
     })
 }
 
 /// Checks the values against the task's inputs: nobody is there to ask when a schedule starts it.
-fn check(trigger: &Trigger, inputs: &Inputs<'_>, reader: &mut Reader<'_>) {
+fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
     for (name, node) in reader.table("inputs").into_iter().flatten() {
         reader.problems.extend(inputs.unknown(name, &node.key));
     }
@@ -114,7 +115,7 @@ fn check(trigger: &Trigger, inputs: &Inputs<'_>, reader: &mut Reader<'_>) {
     let Some(given) = reader.table("inputs").filter(|_| inputs.are_known()) else { return };
     let is_time = |name: &String| trigger.time_input.as_ref().is_some_and(|time| time.value == *name);
     let must_be_given =
-        |(name, ty): &(&String, &Placed<Type>)| !matches!(ty.value, Type::Optional(_)) && !given.contains_key(*name) && !is_time(name);
+        |(name, ty): &(&String, &Sourced<Type>)| !matches!(ty.value, Type::Optional(_)) && !given.contains_key(*name) && !is_time(name);
     let missing: Vec<String> = inputs.types.iter().filter(must_be_given).map(|(name, _)| format!("`{name}`")).collect();
     if !missing.is_empty() {
         let message = format!("trigger `{}` does not give {}", trigger.key, missing.join(", "));
