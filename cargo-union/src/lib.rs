@@ -48,7 +48,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         }
     };
     let environment = Environment::of_process();
-    let ui = Arc::new(Ui::new(settings::talk(&cli.talk, &environment)));
+    let ui = Arc::new(Ui::new(settings::output_options(&cli.talk, &environment)));
     match settings::task(cli, &environment) {
         Ok(task) => run(&task, &ui),
         Err(error) => {
@@ -79,7 +79,7 @@ fn run(task: &settings::Command, ui: &Arc<Ui>) -> Exit {
         let failure = tokio::select! {
             // Ctrl-C reaches the programs that were started as well: that they end is no failure of theirs.
             biased;
-            () = &mut interrupted, if !task.hears_signals() => None,
+            () = &mut interrupted, if !task.handles_interrupt() => None,
             result = command::run(task, ui) => match result {
                 Ok(exit) => return exit,
                 Err(failure) => Some(failure),

@@ -72,7 +72,7 @@ async fn what_must_not_happen_twice_is_not_called_twice() {
         assert_eq!(backend.calls("").len(), 1);
     }
     let backend = Backend::plain(|_, _| Some(Reply::cut()));
-    World::of(&backend).client().unary(WRITE.made_repeatable(), &UserInfoRequest {}).await.unwrap_err();
+    World::of(&backend).client().unary(WRITE.idempotent(), &UserInfoRequest {}).await.unwrap_err();
     assert_eq!(backend.calls("").len(), 3);
 }
 

@@ -17,7 +17,7 @@ use union_tests::backend::Backend;
 /// A method that reads.
 pub(crate) const READ: Unary<UserInfoRequest, UserInfoResponse> = Unary::repeatable("test.Service", "UserInfo");
 /// A method that must not be carried out twice.
-pub(crate) const WRITE: Unary<UserInfoRequest, UserInfoResponse> = Unary::once("test.Service", "UserInfo");
+pub(crate) const WRITE: Unary<UserInfoRequest, UserInfoResponse> = Unary::non_idempotent("test.Service", "UserInfo");
 /// A method that streams.
 pub(crate) const WATCH: Streaming<UserInfoRequest, UserInfoResponse> = Streaming::new("test.Service", "Watch");
 

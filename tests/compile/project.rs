@@ -11,7 +11,7 @@ use cargo_union::base::process::Environment;
 use cargo_union::workspace::coverage::CoverageFindings;
 use cargo_union::workspace::{
     AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode, CompileSettings, CompiledUnits, Host,
-    JobMember, Linkage, Reporter, Snapshot, Workspace, compile, unmoved,
+    JobMember, Linkage, Reporter, Snapshot, Workspace, check_unchanged, compile,
 };
 use tempfile::TempDir;
 use union_build::diag::Origin;
@@ -204,7 +204,7 @@ impl Project {
             match findings.beyond(&known, Some("app")) {
                 Some((all, _)) => *self.learned.lock().unwrap() = all,
                 None => {
-                    unmoved(&before.inputs, &self.inputs().await?.inputs)?;
+                    check_unchanged(&before.inputs, &self.inputs().await?.inputs)?;
                     return Ok((compiled, findings));
                 }
             }

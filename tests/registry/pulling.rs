@@ -126,7 +126,7 @@ async fn a_damaged_blob_or_manifest_of_the_cache_is_fetched_again() {
     for damaged in ["", "a la", "A LAYER", "a layer and more"] {
         for (path, digest) in [(&path, layer.digest), (&world.cache().blob_path(&digest), digest)] {
             std::fs::write(path, damaged).unwrap();
-            assert!(world.cache().whole(&digest).is_none() && !path.exists(), "{damaged}: it is still there");
+            assert!(world.cache().verified_blob(&digest).is_none() && !path.exists(), "{damaged}: it is still there");
             std::fs::write(path, damaged).unwrap();
         }
         let before = registry.seen().len();

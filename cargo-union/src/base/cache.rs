@@ -170,7 +170,7 @@ impl Cache {
     /// A blob's path, when it is there and has its digest. One that was truncated or changed, as after a loss of power, is
     /// removed, so that it is made or fetched again. Its bytes are read once: as long as the file and the run of the
     /// machine are the same, they stay as they were.
-    pub fn whole(&self, digest: &Digest) -> Option<PathBuf> {
+    pub fn verified_blob(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.blob(digest)?;
         if self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
             return Some(path);
@@ -437,15 +437,15 @@ mod tests {
         let digest = put(&Cache::new(folder.path()), "blob", 0);
         let path = Cache::new(folder.path()).blob_path(&digest);
         for _ in 0..2 {
-            assert_eq!(Cache::new(folder.path()).whole(&digest).as_ref(), Some(&path));
+            assert_eq!(Cache::new(folder.path()).verified_blob(&digest).as_ref(), Some(&path));
         }
         for bytes in [&b"blo"[..], b"", b"BLOB      ", b"blob       and more"] {
             std::fs::write(&path, bytes).unwrap();
             let cache = Cache::new(folder.path());
-            assert_eq!(cache.whole(&digest), None);
+            assert_eq!(cache.verified_blob(&digest), None);
             assert!(!path.exists());
             put(&cache, "blob", 0);
-            assert_eq!(cache.whole(&digest).as_ref(), Some(&path), "it was put there again");
+            assert_eq!(cache.verified_blob(&digest).as_ref(), Some(&path), "it was put there again");
         }
     }
 

@@ -126,7 +126,7 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
 ///
 /// # Errors
 /// When the stream cannot be read, or the folder's disk is full.
-pub fn set_down(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io::Read + io::Seek> {
+pub fn spool_to_tempfile(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io::Read + io::Seek> {
     const IN_MEMORY: usize = 4 << 20;
     let mut held = tempfile::spooled_tempfile_in(IN_MEMORY, folder);
     io::copy(&mut stream, &mut held)?;

@@ -29,7 +29,7 @@ pub use remembered::{CachingBuilder, is_remembered};
 pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
 pub use sources::problems as copy_problems;
-pub use variables::{Variables, base_variables, refers_to_base, unanswered};
+pub use variables::{Variables, base_variables, refers_to_base, undefined_variables};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -105,7 +105,7 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
         let layers = platform.layers.into_iter().map(|layer| {
             let content = match layer.remote {
                 Some(repository) => BlobSource::Remote(repository),
-                None => BlobSource::File(cache.whole(&layer.blob.digest)?),
+                None => BlobSource::File(cache.verified_blob(&layer.blob.digest)?),
             };
             Some(Layer { blob: Blob { descriptor: layer.blob, content }, diff_id: layer.diff_id })
         });
@@ -126,6 +126,6 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
 
 /// A manifest or config, with its bytes in memory and checked.
 fn small(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
-    let bytes = std::fs::read(cache.whole(&descriptor.digest)?).ok()?;
+    let bytes = std::fs::read(cache.verified_blob(&descriptor.digest)?).ok()?;
     (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: BlobSource::Bytes(bytes.into()) })
 }

@@ -53,7 +53,7 @@ pub fn refers_to_base(spec: &spec::Image) -> bool {
 }
 
 /// The references of an image's variables that a base does not answer: the name, and the value that refers to it.
-pub fn unanswered<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, &'a Sourced<String>)> {
+pub fn undefined_variables<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, &'a Sourced<String>)> {
     let of = |value: &'a Sourced<String>| names(value).into_iter().map(move |name| (name, value));
     spec.env.values().flat_map(of).filter(|(name, _)| !base.contains_key(*name)).collect()
 }

@@ -166,7 +166,7 @@ impl TreeWalk<'_> {
         if kind.is_dir() {
             self.directory(entry, &path, ignored)
         } else if self.filter.keep.as_deref() == Some(path.as_str()) {
-            self.kept(entry, path)
+            self.push_entry(entry, path)
         } else if kind.is_symlink() {
             self.link(entry, path)
         } else {
@@ -187,7 +187,7 @@ impl TreeWalk<'_> {
 
     /// What is taken whatever a pattern says: the Dockerfile. Builders read it as a file; a link stays one
     /// when they can follow it.
-    fn kept(&mut self, entry: &Path, path: String) -> Result<()> {
+    fn push_entry(&mut self, entry: &Path, path: String) -> Result<()> {
         let real = entry.canonicalize().map_err(|cause| fs::unreadable(entry, cause))?;
         if !self.roots.contain(&real) {
             return Err(through(entry, format!("the link leads to `{}`, out of the workspace", real.display())));

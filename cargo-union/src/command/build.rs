@@ -60,7 +60,7 @@ pub(super) async fn make(work: &BuildOptions, session: &LoadedWorkspace, ui: &Ar
 
 fn report(built: &[PackageOutcome], ui: &Ui) -> Result<()> {
     let lines: Vec<ImageRow<'_>> = built.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("build", &Document { images: lines })?;
     } else {
         let line = |line: &ImageRow<'_>| line.pinned.unwrap_or(line.location).to_owned() + "\n";

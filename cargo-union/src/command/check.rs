@@ -32,7 +32,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
     for package in &document.packages {
         ui.status("Checked", format!("{}: images {}, tasks {}", package.package, ui::list(&package.images), ui::list(&package.tasks)));
     }
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("check", &document)?;
     }
     Ok(Exit::Success)

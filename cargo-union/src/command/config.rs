@@ -45,7 +45,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         .map(|declared| PackageConfig { package: declared.package.name.clone(), settings: lines(&declared.settings) });
     let backend = BackendConfig { file: session.backend.file.clone(), settings: lines(&session.backend.settings()) };
     let document = Document { packages: packages.collect(), backend };
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("config", &document)?;
     } else {
         ui.data(&text(&document))?;

@@ -49,7 +49,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     let tools: BTreeMap<String, String> =
         tools(&steps).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
     let dockerfile = docker::dockerfile(&steps, &from, &tools, &declared.roots(&session.workspace))?;
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("dockerfile", &Document { dockerfile })?;
     } else {
         ui.data(&dockerfile)?;

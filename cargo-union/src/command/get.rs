@@ -84,7 +84,7 @@ fn shown(seconds: Option<i64>) -> Option<String> {
 }
 
 fn show(document: &Document<'_>, ui: &Ui) -> Result<()> {
-    if ui.talk().json {
+    if ui.output_options().json {
         return Ok(ui.document("get", document)?);
     }
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());

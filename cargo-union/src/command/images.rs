@@ -36,7 +36,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         }
     }
     let document = Document { images };
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("images", &document)?;
         return Ok(Exit::Success);
     }

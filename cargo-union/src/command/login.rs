@@ -63,7 +63,7 @@ pub(super) async fn log_out(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
         true => ui.status("Logged out", format!("of {endpoint}")),
         false => ui.note(format!("there is no login to {endpoint}")),
     }
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("logout", &LogoutReport { endpoint, removed })?;
     }
     Ok(Exit::Success)
@@ -73,7 +73,7 @@ pub(super) async fn log_out(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
 pub(super) async fn who_am_i(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let (config, client, endpoint) = open(backend, false, ui)?;
     let user = client.user().await.map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
-    if !ui.talk().json {
+    if !ui.output_options().json {
         ui.data(&format!("{user}\n"))?;
     }
     done(&config, endpoint, Some(user), "whoami", ui)
@@ -87,7 +87,7 @@ fn open(backend: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(Flyte
 }
 
 fn done(config: &FlyteConfig, endpoint: String, user: Option<Identity>, command: &str, ui: &Ui) -> Result<Exit> {
-    if ui.talk().json {
+    if ui.output_options().json {
         let user = user.map(|Identity { subject, name, email }| LoginReport { subject, name, email });
         let org = config.org.as_ref().map(|org| org.value.clone());
         ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;

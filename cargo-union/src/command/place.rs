@@ -28,7 +28,7 @@ pub(super) async fn open(scope: &settings::WorkspaceOptions, ui: &Arc<Ui>) -> Re
         }
         Err(error) if has_no_package(&error) => {
             let config = backend::valid(&scope.backend, ui)?;
-            let place = said(scope, &config).ok_or(error)?;
+            let place = configured_project(scope, &config).ok_or(error)?;
             (config, place)
         }
         Err(error) => return Err(error),
@@ -53,7 +53,7 @@ fn shared(session: &LoadedWorkspace) -> Result<ProjectDomain> {
 }
 
 /// What is said without a manifest.
-fn said(scope: &settings::WorkspaceOptions, config: &FlyteConfig) -> Option<ProjectDomain> {
+fn configured_project(scope: &settings::WorkspaceOptions, config: &FlyteConfig) -> Option<ProjectDomain> {
     let overrides = backend::last_resorts(config, scope.overrides.clone());
     let (project, domain) = (overrides.said("project")?.to_owned(), overrides.said("domain")?.to_owned());
     Some(ProjectDomain { org: config.org.as_ref().map(|org| org.value.clone()).unwrap_or_default(), project, domain })

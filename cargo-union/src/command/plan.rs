@@ -23,10 +23,10 @@ pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = BuildPlan::compute(work, &session, &snapshot, ui).await?;
     let images: Vec<&PlannedImage> = planning.images().collect();
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("plan", &Document { images })?;
     } else {
-        let shown = if ui.talk().verbosity > 0 { usize::MAX } else { 8 };
+        let shown = if ui.output_options().verbosity > 0 { usize::MAX } else { 8 };
         ui.data(&images.into_iter().map(|planned| text(planned, shown)).collect::<String>())?;
     }
     Ok(Exit::Success)

@@ -25,7 +25,7 @@ use crate::flyte::client::Client;
 use crate::flyte::console;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::place;
-use crate::flyte::register::{RegistrationAction, RegistrationPlan, carry_out, decide, unseen};
+use crate::flyte::register::{RegistrationAction, RegistrationPlan, apply_registration, plan_registration, unseen};
 use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
@@ -104,7 +104,7 @@ pub(super) async fn prepare<'a>(
     let mut tasks = Vec::new();
     for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
         tasks.extend(registering::registrables(declared, built, scope, version, &work.tasks)?);
-        public::check(register, &declared.spec, pullable(built), ui).await?;
+        public::check(register, &declared.spec, pinned_images(built), ui).await?;
     }
     registering::check_collisions(tasks.iter().map(TaskRegistration::named))?;
     Ok((built, tasks))
@@ -128,7 +128,7 @@ fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<P
 }
 
 /// The images that are in their registry: in a dry run, those that were there before.
-fn pullable(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
+fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
     let there = |made: &&building::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
     let images = built.images.iter().filter(there);
     images
@@ -167,11 +167,11 @@ pub(super) async fn one(
 ) -> Result<RegistrationPlan, Error> {
     let dry = register.work.dry;
     let decision = match client {
-        Some(client) => decide(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
+        Some(client) => plan_registration(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
         None => unseen(&task.parts.subject(), &task.scope, &task.version),
     };
     if let Some(client) = client.filter(|_| !dry) {
-        carry_out(client, &decision).await?;
+        apply_registration(client, &decision).await?;
     }
     if let Some(folder) = &register.requests {
         write(folder, task, &decision)?;
@@ -226,8 +226,8 @@ fn report(
     outcomes: &[Result<RegistrationPlan, Error>],
     ui: &Ui,
 ) -> Result<Exit> {
-    let told: Vec<TaskReport<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| told(client, task, outcome)).collect();
-    if ui.talk().json {
+    let told: Vec<TaskReport<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| task_report(client, task, outcome)).collect();
+    if ui.output_options().json {
         let images = built.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
         ui.document("register", &Document { dry_run: register.work.dry, images, tasks: told })?;
     } else {
@@ -240,7 +240,11 @@ fn report(
     Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-fn told<'a>(client: Option<&Client>, task: &'a TaskRegistration<'_>, outcome: &'a Result<RegistrationPlan, Error>) -> TaskReport<'a> {
+fn task_report<'a>(
+    client: Option<&Client>,
+    task: &'a TaskRegistration<'_>,
+    outcome: &'a Result<RegistrationPlan, Error>,
+) -> TaskReport<'a> {
     let decision = outcome.as_ref().ok();
     TaskReport {
         package: task.package,

@@ -56,7 +56,7 @@ pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Resu
     } else {
         lock.save(false, &session.workspace.target_directory)?;
     }
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("update", &document)?;
     }
     Ok(Exit::Success)
@@ -65,7 +65,7 @@ pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Resu
 async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
-        let source = session.clients.of(&update.scope, &declared.spec, 4, ui);
+        let source = session.clients.get(&update.scope, &declared.spec, 4, ui);
         for image in declared.spec.images.values() {
             let platforms: Vec<Platform> = super::planning::keys::platforms(image)?;
             let base = match &image.base {

@@ -23,8 +23,8 @@ pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<EngineEn
     let builder = builder.with_safe_default_protocol_versions().map_err(|cause| cause.to_string())?.with_root_certificates(roots);
     let config = match file("cert.pem").zip(file("key.pem")) {
         Some((certificate, key)) => {
-            let private = PrivateKeyDer::from_pem_file(&key).map_err(|cause| of(&key, &cause))?;
-            builder.with_client_auth_cert(read(&certificate)?, private).map_err(|cause| of(&key, &cause))?
+            let private = PrivateKeyDer::from_pem_file(&key).map_err(|cause| certificate_error(&key, &cause))?;
+            builder.with_client_auth_cert(read(&certificate)?, private).map_err(|cause| certificate_error(&key, &cause))?
         }
         None => builder.with_no_client_auth(),
     };
@@ -57,10 +57,10 @@ pub(super) fn advise(way: &EngineEndpoint, why: String) -> String {
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|cause| of(path, &cause))
+    read.map_err(|cause| certificate_error(path, &cause))
 }
 
-fn of(path: &Path, cause: &dyn Display) -> String {
+fn certificate_error(path: &Path, cause: &dyn Display) -> String {
     format!("`{}`: {cause}", path.display())
 }
 

@@ -38,14 +38,14 @@ pub struct TaskSummary {
 ///
 /// # Errors
 /// `VersionUnknown`, with the version that there is; `InterfaceUnsupported`; what the backend says.
-pub async fn look(backend: &dyn Backend, task: &TaskVersion) -> Result<RegisteredTask> {
+pub async fn get_task(backend: &dyn Backend, task: &TaskVersion) -> Result<RegisteredTask> {
     let tried = || format!("could not look up version `{}` of task `{}`", task.version, task.name);
     let details = backend.details(task.id()).await.map_err(|failure| failure.into_error(tried()))?;
     match details {
         Some(details) => read(&task.name, details),
         None => {
             let latest = backend.latest(&task.scope, &task.name).await.map_err(|failure| failure.into_error(tried()))?;
-            Err(unknown(task, latest))
+            Err(task_not_found(task, latest))
         }
     }
 }
@@ -71,7 +71,7 @@ fn read(task: &str, details: TaskDetails) -> Result<RegisteredTask> {
     })
 }
 
-fn unknown(task: &TaskVersion, latest: Option<Task>) -> Error {
+fn task_not_found(task: &TaskVersion, latest: Option<Task>) -> Error {
     let TaskVersion { scope, name, version } = task;
     let error = Error::new(Code::VersionUnknown, format!("there is no version `{version}` of task `{name}`"));
     match latest.and_then(|latest| latest.task_id) {
@@ -118,7 +118,7 @@ mod tests {
     async fn what_copilot_carries_has_structs_as_json() {
         for (carried, form) in [(true, LiteralForm::Json), (false, LiteralForm::MessagePack)] {
             let expected = RegisteredTask { interface: Interface::default(), form, image: "image".to_owned() };
-            assert_eq!(look(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
+            assert_eq!(get_task(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     async fn what_is_not_there_is_said_with_what_is() {
         let fake = with(true).await;
         for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of that name in p/d")] {
-            let error = look(&fake, &task(name, "v2")).await.unwrap_err();
+            let error = get_task(&fake, &task(name, "v2")).await.unwrap_err();
             assert_eq!((error.code(), error.chain()[1].as_str()), (Code::VersionUnknown, why));
         }
     }

@@ -75,7 +75,7 @@ pub enum Command {
 
 impl Command {
     /// Whether it knows itself what to do on Ctrl-C.
-    pub fn hears_signals(&self) -> bool {
+    pub fn handles_interrupt(&self) -> bool {
         matches!(self, Self::Remote(_))
     }
 }
@@ -168,10 +168,10 @@ pub struct UpdateOptions {
 }
 
 /// How the tool talks.
-pub fn talk(talk: &cli::OutputArgs, environment: &Environment) -> ui::OutputOptions {
+pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::OutputOptions {
     let env = |name| set(environment, name);
-    let quiet = talk.quiet || (talk.verbose == 0 && env("CARGO_TERM_QUIET") == Some("true"));
-    let when = talk.color.or_else(|| match env("CARGO_TERM_COLOR") {
+    let quiet = args.quiet || (args.verbose == 0 && env("CARGO_TERM_QUIET") == Some("true"));
+    let when = args.color.or_else(|| match env("CARGO_TERM_COLOR") {
         Some("always") => Some(cli::When::Always),
         Some("never") => Some(cli::When::Never),
         _ => None,
@@ -181,7 +181,7 @@ pub fn talk(talk: &cli::OutputArgs, environment: &Environment) -> ui::OutputOpti
         Some(cli::When::Never) => false,
         Some(cli::When::Auto) | None => std::io::stderr().is_terminal() && env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
     };
-    ui::OutputOptions { verbosity: talk.verbose, quiet, color, json: talk.format == cli::Format::Json }
+    ui::OutputOptions { verbosity: args.verbose, quiet, color, json: args.format == cli::Format::Json }
 }
 
 /// What to do.

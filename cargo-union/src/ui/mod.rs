@@ -62,7 +62,7 @@ impl Ui {
     }
 
     /// How it talks.
-    pub fn talk(&self) -> OutputOptions {
+    pub fn output_options(&self) -> OutputOptions {
         self.talk
     }
 
@@ -145,7 +145,7 @@ impl Ui {
     }
 
     /// What a user's own program has said, as it said it.
-    pub fn pass_on(&self, bytes: &[u8]) {
+    pub fn write_raw(&self, bytes: &[u8]) {
         self.bars.suspended(|| {
             // Nobody is left to tell when stderr itself is gone.
             let _ = io::stderr().lock().write_all(bytes);
@@ -194,7 +194,7 @@ impl Ui {
     }
 
     /// Lends the terminal to another program until the guard is dropped.
-    pub fn lend_terminal(&self) -> impl Drop + '_ {
+    pub fn suspend_progress(&self) -> impl Drop + '_ {
         struct SuspendedProgress<'a>(&'a Ui);
         impl Drop for SuspendedProgress<'_> {
             fn drop(&mut self) {

@@ -109,7 +109,7 @@ impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
         let about = format!("{image}: {step}");
         // Whoever wants more hears of every step at once.
-        if self.talk().verbosity > 0 { self.status("Building", about) } else { self.begin(image, "Building", &about) }
+        if self.output_options().verbosity > 0 { self.status("Building", about) } else { self.begin(image, "Building", &about) }
     }
 
     fn ended(&self, image: &str) {
@@ -122,7 +122,7 @@ impl build::Reporter for Ui {
     }
 
     fn line(&self, image: &str, line: &str) {
-        if self.talk().verbosity > 1 {
+        if self.output_options().verbosity > 1 {
             self.status("", format!("{image}: {line}"));
         }
     }

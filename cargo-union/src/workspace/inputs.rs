@@ -296,7 +296,7 @@ fn file_name(relative: String) -> String {
 ///
 /// # Errors
 /// `InputsMoved`, which names what moved.
-pub fn unmoved(before: &Inputs, after: &Inputs) -> Result<()> {
+pub fn check_unchanged(before: &Inputs, after: &Inputs) -> Result<()> {
     let [old, new] = [before, after].map(|inputs| inputs.iter().collect::<BTreeMap<_, _>>());
     let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
     let moved: Vec<String> = names.into_iter().filter(|name| old.get(name) != new.get(name)).map(|name| format!("`{name}`")).collect();
@@ -337,8 +337,8 @@ mod tests {
             inputs
         };
         let before = inputs(&[("a", "1"), ("b", "1"), ("gone", "1")]);
-        assert!(unmoved(&before, &before.clone()).is_ok());
-        let error = unmoved(&before, &inputs(&[("a", "1"), ("b", "2"), ("new", "1")])).unwrap_err();
+        assert!(check_unchanged(&before, &before.clone()).is_ok());
+        let error = check_unchanged(&before, &inputs(&[("a", "1"), ("b", "2"), ("new", "1")])).unwrap_err();
         assert_eq!(
             (error.code(), error.to_string().as_str()),
             (Code::InputsMoved, "`b`, `gone`, `new` changed while the code was compiled")

@@ -48,7 +48,7 @@ pub use cargo::Cargo;
 pub use compile::{CargoJob, CompiledUnits, JobMember, compile};
 pub use features::Features;
 pub use handover::ReferencesFile;
-pub use inputs::{CodeInputOptions, CodeInputs, unmoved};
+pub use inputs::{CodeInputOptions, CodeInputs, check_unchanged};
 pub use learned::{AllLearned, LearnedInputs};
 pub use metadata::Selection;
 pub use method::{CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput};

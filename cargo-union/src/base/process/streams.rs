@@ -22,21 +22,21 @@ impl Command {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn heard(mut self, hears: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
+    pub async fn forward_output(mut self, hears: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let family = ProcessGroup::of(&child);
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         // What cannot be read any more is no failure of the program: its status says how it went.
-        let _ = tokio::join!(hand_on(stdout, OutputStream::Stdout, &hears), hand_on(stderr, OutputStream::Stderr, &hears));
+        let _ = tokio::join!(forward_stream(stdout, OutputStream::Stdout, &hears), forward_stream(stderr, OutputStream::Stderr, &hears));
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
         Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
     }
 }
 
-async fn hand_on(mut from: impl AsyncRead + Unpin, stream: OutputStream, hears: &impl Fn(OutputStream, &[u8])) -> io::Result<()> {
+async fn forward_stream(mut from: impl AsyncRead + Unpin, stream: OutputStream, hears: &impl Fn(OutputStream, &[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 13];
     loop {
         match from.read(&mut buffer).await? {
@@ -60,7 +60,7 @@ mod tests {
         let heard = Mutex::new((Vec::new(), Vec::new()));
         let mut shell = Command::new("/bin/sh", Path::new("/"), &Environment::of_process());
         shell.args(["-c", "echo out; echo err >&2; printf 'no end'; exit 4"]);
-        let ended = shell.heard(|stream, bytes| {
+        let ended = shell.forward_output(|stream, bytes| {
             let (out, err) = &mut *heard.lock().unwrap();
             if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
         });

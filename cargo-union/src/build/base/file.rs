@@ -26,7 +26,7 @@ pub(super) fn of_stream(path: &str, mut stream: impl Read, folder: &Path) -> io:
     if !IndexedFile::is_possible(path, &start) {
         return Ok(None);
     }
-    let whole = fs::set_down((&start[..]).chain(stream), folder)?;
+    let whole = fs::spool_to_tempfile((&start[..]).chain(stream), folder)?;
     Ok(IndexedFile::of(path, &ReadCache::new(whole)))
 }
 

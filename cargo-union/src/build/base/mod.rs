@@ -79,7 +79,7 @@ async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<Pat
     if let BlobSource::File(path) = &blob.content {
         return Ok(path.clone());
     }
-    match (cache.whole(&blob.descriptor.digest), &blob.content) {
+    match (cache.verified_blob(&blob.descriptor.digest), &blob.content) {
         (Some(path), _) => Ok(path),
         (None, BlobSource::Remote(repository)) => source.blob(repository, &blob.descriptor).await,
         (None, BlobSource::Bytes(_) | BlobSource::File(_)) => unreachable!("layers and the configs of registries are never in memory"),

@@ -263,7 +263,7 @@ fn code(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
 }
 
 /// What the binaries say of themselves, as labels.
-fn told(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
+fn interface_labels(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
     recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
@@ -285,7 +285,7 @@ fn assemble(
         platform: &wanted.platform,
         key: recipe.key.to_string(),
         env: variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        labels: settings.labels.into_iter().chain(told(recipe)).chain(unchecked(recipe)).collect(),
+        labels: settings.labels.into_iter().chain(interface_labels(recipe)).chain(unchecked(recipe)).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,

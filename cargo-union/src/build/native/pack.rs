@@ -142,7 +142,7 @@ impl Packed {
 /// A layer that was packed before, if its blob is still there and whole.
 fn known(cache: &Cache, name: &str) -> Option<Packed> {
     let packed: Packed = cache.note(NOTES, name)?;
-    let blob = std::fs::metadata(cache.whole(&packed.digest)?).ok()?;
+    let blob = std::fs::metadata(cache.verified_blob(&packed.digest)?).ok()?;
     (blob.len() == packed.size).then_some(packed)
 }
 

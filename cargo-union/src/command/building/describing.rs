@@ -97,7 +97,7 @@ pub(in crate::command) fn labels(descriptions: &TaskInterfaces) -> BTreeMap<Stri
 ///
 /// # Errors
 /// When the registry does not give the image's config.
-pub(in crate::command) async fn kept(source: &dyn BaseSource, image: &PinnedRef) -> Result<TaskInterfaces> {
+pub(in crate::command) async fn interfaces_from_labels(source: &dyn BaseSource, image: &PinnedRef) -> Result<TaskInterfaces> {
     let read = async {
         let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
         let one = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {

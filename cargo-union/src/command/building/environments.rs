@@ -76,7 +76,7 @@ impl<'a> EnvironmentStore<'a> {
     ///
     /// # Errors
     /// When its registry cannot say.
-    pub(in crate::command) async fn are_there(&self, keyed: &ResolvedImage) -> Result<bool> {
+    pub(in crate::command) async fn exist(&self, keyed: &ResolvedImage) -> Result<bool> {
         let Some(made) = &keyed.made else { return Ok(true) };
         Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, keyed).await?.is_some())
     }
@@ -102,7 +102,7 @@ impl<'a> EnvironmentStore<'a> {
     ///
     /// # Errors
     /// What building and publishing end with.
-    pub(in crate::command) async fn of(&self, keyed: &ResolvedImage) -> Result<Option<PlatformBases>> {
+    pub(in crate::command) async fn get_or_build(&self, keyed: &ResolvedImage) -> Result<Option<PlatformBases>> {
         match &keyed.made {
             Some(made) => Ok(Some(self.ready(made, keyed).await?)),
             None => Ok(None),
@@ -173,7 +173,7 @@ impl<'a> EnvironmentStore<'a> {
     /// Where an environment stands, when it stands in a registry at all.
     fn place(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
         let owner = self.keyed.iter().find(|keyed| keyed.name == made.spec().key)?;
-        let destination = self.destinations.of(owner);
+        let destination = self.destinations.resolve(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
         let target = ImageTarget {
             name: owner.spec().name.value.clone(),

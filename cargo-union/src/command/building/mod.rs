@@ -77,15 +77,15 @@ pub(super) async fn build(
     if !work.dry {
         lock.save(work.scope.cargo.is_locked(), &session.workspace.target_directory)?;
     }
-    let mut handover = begin(session, ui).await?;
+    let mut handover = lock_target_directory(session, ui).await?;
     let mut round = 0;
     let compiled = loop {
         for package in &ready {
             package.prepare().await?;
             package.hand_over(&mut handover)?;
         }
-        let compiled = compile(&ready).await?;
-        if !learn(&mut ready, &compiled, &mut lock).await? {
+        let compiled = compile_packages(&ready).await?;
+        if !learn_inputs(&mut ready, &compiled, &mut lock).await? {
             break compiled;
         }
         round += 1;
@@ -96,7 +96,7 @@ pub(super) async fn build(
     };
     let packing = ready.iter().zip(&compiled).map(|(ready, compiled)| ready.pack(compiled));
     let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<PackedPackage>>();
-    let packed = check_unmoved(&ready, &lock, packed).await?;
+    let packed = check_inputs_unchanged(&ready, &lock, packed).await?;
     let publishing = ready.iter().zip(packed).map(|(ready, packed)| ready.publish(packed));
     let outcomes: Vec<PublishedPackage> = stream::iter(publishing).buffered(work.jobs).try_collect().await?;
     if !work.dry {
@@ -115,12 +115,12 @@ struct CompiledPackage {
 }
 
 /// Compiles all packages. The engine makes environments while the compiler works.
-async fn compile(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
+async fn compile_packages(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
     let environments: Vec<EnvironmentStore<'_>> = ready.iter().map(|ready| ready.package.environments(&ready.plan)).collect();
     let starts = ready
         .iter()
         .zip(&environments)
-        .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.of(&image.keyed))));
+        .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.get_or_build(&image.keyed))));
     let (compiled, starts) = try_join(compiling::run(ready), try_join_all(starts)).await?;
     let all = compiled.into_iter().zip(starts);
     Ok(all.map(|((executables, findings), starts)| CompiledPackage { executables, findings, starts }).collect())
@@ -131,7 +131,7 @@ async fn compile(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
 ///
 /// # Errors
 /// `UnionLockStale` with `--locked`; what planning ends with.
-async fn learn(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
+async fn learn_inputs(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
     let mut words = Vec::new();
     for (ready, compiled) in ready.iter().zip(compiled) {
         let complete = ready.is_complete().then_some(ready.package.declared.package.name.as_str());
@@ -161,7 +161,7 @@ async fn learn(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], loc
 ///
 /// # Errors
 /// `InputsMoved`, which names what is not what it was.
-async fn check_unmoved(
+async fn check_inputs_unchanged(
     ready: &[PackageBuild<'_>],
     lock: &UnionLock,
     packed: impl Future<Output = Result<Vec<PackedPackage>>>,
@@ -176,7 +176,7 @@ async fn check_unmoved(
     for ready in ready {
         let declared = &ready.package.declared.package;
         let package = now.package(&declared.name).unwrap_or(declared);
-        ready.needed().try_for_each(|image| image.keyed.check_unmoved(package, &again, &files, lock.packages()))?;
+        ready.needed().try_for_each(|image| image.keyed.check_unchanged(package, &again, &files, lock.packages()))?;
     }
     work.scope.cache.keep_measured();
     Ok(packed)
@@ -184,7 +184,7 @@ async fn check_unmoved(
 
 /// Waits for other runs in the same target directory. Another run may hold the lock for long: whoever waits here can
 /// still be interrupted.
-async fn begin(session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<ReferencesFile> {
+async fn lock_target_directory(session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<ReferencesFile> {
     let (workspace, ui) = (session.workspace.clone(), ui.clone());
     let begun = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*ui));
     Ok(begun.await.expect("waiting for a lock does not panic")?)

@@ -45,7 +45,7 @@ pub(super) async fn order(
     let there = made.image.map_err(|end| watch.failed(&made.run, end))?;
     let standing = backend.standing(there).await;
     package.ui.status("Published", format!("{name} {} ({} sent)", standing.image, ui::bytes(made.sent)));
-    let record = super::recording::ordered(image, &standing, made.sent, package.revision);
+    let record = super::recording::from_remote(image, &standing, made.sent, package.revision);
     Ok(PublishedImage { record, sent: made.sent, adopted: false, unpinned: unpinned(name, &standing) })
 }
 
@@ -96,7 +96,7 @@ impl runs::RunListener for RemoteBuildProgress<'_> {
 
     fn wrote(&self, line: &runs::TaskLogLine) {
         self.log.line(&line.text);
-        if self.ui.talk().verbosity > 1 {
+        if self.ui.output_options().verbosity > 1 {
             self.ui.status("", format!("{}: {}", self.image, line.text));
         }
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::ordering;
 use super::ready::PackageContext;
-use super::recording::{built, ordered};
+use super::recording::{from_published, from_remote};
 use crate::base::error::Error;
 use crate::build::native::NativeBuilder;
 use crate::build::remote::{RemoteBuildRequest, RemoteBuilder};
@@ -62,15 +62,15 @@ impl PackageContext<'_> {
     pub(super) async fn publish<'a>(&self, image: &'a ImagePlan, content: BuildArtifact) -> Result<(&'a str, PublishedImage)> {
         let name = image.keyed.name.as_str();
         let fresh = match (content, &image.destination.way) {
-            (BuildArtifact::Order(_), _) if self.work.dry => self.packed(image, None),
-            (BuildArtifact::Image(content), _) if self.work.dry => self.packed(image, Some(&content)),
+            (BuildArtifact::Order(_), _) if self.work.dry => self.dry_run_result(image, None),
+            (BuildArtifact::Image(content), _) if self.work.dry => self.dry_run_result(image, Some(&content)),
             (BuildArtifact::Order(ordered), ImageRoute::Remote(backend)) => ordering::order(self, image, backend, ordered).await?,
             (BuildArtifact::Image(content), ImageRoute::Published(publisher)) => {
                 let published = publisher.publish(&image.target, &content, self.work.rebuild).await?;
                 let verb = if published.adopted { "Adopted" } else { "Published" };
                 self.ui.status(verb, format!("{name} {} ({} sent)", published.location, ui::bytes(published.sent)));
                 let (sent, adopted) = (published.sent, published.adopted);
-                PublishedImage { record: built(image, &published, &content, self.revision), sent, adopted, unpinned: None }
+                PublishedImage { record: from_published(image, &published, &content, self.revision), sent, adopted, unpinned: None }
             }
             (BuildArtifact::Order(_), ImageRoute::Published(_)) | (BuildArtifact::Image(_), ImageRoute::Remote(_)) => {
                 unreachable!("whoever makes an image also brings it to its place")
@@ -80,17 +80,17 @@ impl PackageContext<'_> {
     }
 
     /// What a dry run knows of an image. The digest of one that the backend would make is not known.
-    fn packed(&self, image: &ImagePlan, content: Option<&Image>) -> PublishedImage {
+    fn dry_run_result(&self, image: &ImagePlan, content: Option<&Image>) -> PublishedImage {
         let location = image.destination.location.clone();
         self.ui.status("Packed", format!("{} {location}", image.keyed.name));
         let record = match content {
             Some(content) => {
                 let published = Published { digest: content.top().descriptor.digest, location, sent: 0, adopted: false };
-                built(image, &published, content, self.revision)
+                from_published(image, &published, content, self.revision)
             }
             None => {
                 let standing = RemoteImage { image: location, pinned: Err("it was not made".to_owned()) };
-                ordered(image, &standing, 0, self.revision)
+                from_remote(image, &standing, 0, self.revision)
             }
         };
         PublishedImage { record, sent: 0, adopted: false, unpinned: None }
@@ -106,7 +106,7 @@ pub(super) async fn prepare(image: &ImagePlan) -> Result<()> {
 }
 
 /// Where a registry has an image that is there.
-pub(super) fn pullable(image: &ImagePlan) -> Option<PinnedRef> {
+pub(super) fn pinned_reference(image: &ImagePlan) -> Option<PinnedRef> {
     if let Some(standing) = &image.standing {
         return standing.pinned.clone().ok();
     }

@@ -10,8 +10,8 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::compiling::{CompilePlan, CompileSelector, Executables};
 use super::describing::{self, TaskInterfaces};
 use super::environments::{EnvironmentStore, docker_builder};
-use super::publishing::{BuildArtifact, ImageBuilders, PublishedImage, prepare, pullable};
-use super::recording::found;
+use super::publishing::{BuildArtifact, ImageBuilders, PublishedImage, pinned_reference, prepare};
+use super::recording::from_existing;
 use super::{CompiledPackage, ImageOutcome, PackageOutcome, ordering};
 use crate::base::error::Error;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
@@ -64,7 +64,7 @@ impl<'a> PackageBuild<'a> {
     /// # Errors
     /// What reading labels and choosing a toolchain end with.
     pub(super) async fn new(package: PackageContext<'a>, plan: PackagePlan) -> Result<Self> {
-        let kept = package.kept(&plan).await?;
+        let kept = package.known_interfaces(&plan).await?;
         let methods = package.choose(&plan, &kept).await?;
         Ok(Self { package, plan, kept, methods })
     }
@@ -73,20 +73,20 @@ impl<'a> PackageBuild<'a> {
     pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
         let PackageContext { work, session, snapshot, declared, ui, .. } = self.package;
         let plan = planning::plan(work, session, declared, snapshot, lock, ui).await?;
-        self.kept = self.package.kept(&plan).await?;
+        self.kept = self.package.known_interfaces(&plan).await?;
         self.methods = self.package.choose(&plan, &self.kept).await?;
         self.plan = plan;
         Ok(())
     }
 
     /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
-    fn silent(&self) -> impl Iterator<Item = &ImagePlan> {
+    fn images_missing_interfaces(&self) -> impl Iterator<Item = &ImagePlan> {
         self.package.silent(&self.plan, &self.kept)
     }
 
     /// Images whose binaries are compiled.
     pub(super) fn needed(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.plan.missing().chain(self.silent())
+        self.plan.missing().chain(self.images_missing_interfaces())
     }
 
     /// Whether everything that any image of the package carries is compiled.
@@ -160,7 +160,7 @@ impl<'a> PackageBuild<'a> {
             let PublishedImage { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
                 package.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
                 let unpinned = image.standing.as_ref().and_then(|standing| ordering::unpinned(name, standing));
-                PublishedImage { record: found(image, known), sent: 0, adopted: false, unpinned }
+                PublishedImage { record: from_existing(image, known), sent: 0, adopted: false, unpinned }
             });
             without_digest.extend(unpinned);
             let said = [described.remove(name.as_str()), kept.get(name).cloned()];
@@ -193,14 +193,14 @@ impl PackageContext<'_> {
 
     /// What is known of the interfaces of images that are there: from the last results, or from their
     /// labels. Nobody asks unless tasks are registered.
-    async fn kept(&self, plan: &PackagePlan) -> Result<KnownInterfaces> {
+    async fn known_interfaces(&self, plan: &PackagePlan) -> Result<KnownInterfaces> {
         let mut kept = KnownInterfaces::new();
-        for image in plan.there().filter(|_| self.work.describe) {
+        for image in plan.existing().filter(|_| self.work.describe) {
             let name = &image.keyed.name;
-            let known = plan.results.images.get(name).map(|record| found(image, Some(record)).interfaces);
+            let known = plan.results.images.get(name).map(|record| from_existing(image, Some(record)).interfaces);
             kept.insert(name.clone(), known.unwrap_or_default());
-            if let (false, Some(pinned)) = (self.is_described(image, &kept), pullable(image)) {
-                kept.insert(name.clone(), describing::kept(&*plan.destinations.source, &pinned).await?);
+            if let (false, Some(pinned)) = (self.is_described(image, &kept), pinned_reference(image)) {
+                kept.insert(name.clone(), describing::interfaces_from_labels(&*plan.destinations.source, &pinned).await?);
             }
         }
         Ok(kept)
@@ -215,7 +215,7 @@ impl PackageContext<'_> {
 
     /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
     fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a KnownInterfaces) -> impl Iterator<Item = &'a ImagePlan> {
-        plan.there().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.keyed))
+        plan.existing().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.keyed))
     }
 
     /// With what the code of the package is compiled.

@@ -9,7 +9,7 @@ use crate::image::digest::Digest;
 use crate::publish::Published;
 
 /// An image that was just made.
-pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> BuildRecord {
+pub(super) fn from_published(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> BuildRecord {
     let layers = &content.platforms[0].layers;
     let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
     BuildRecord {
@@ -21,12 +21,12 @@ pub(super) fn built(image: &ImagePlan, published: &Published, content: &Image, r
 }
 
 /// An image that the backend has just made, of so many bytes of ours.
-pub(super) fn ordered(image: &ImagePlan, standing: &RemoteImage, sent: u64, revision: Option<&str>) -> BuildRecord {
+pub(super) fn from_remote(image: &ImagePlan, standing: &RemoteImage, sent: u64, revision: Option<&str>) -> BuildRecord {
     BuildRecord { code_size: sent, revision: revision.map(str::to_owned), ..of_backend(image, standing) }
 }
 
 /// An image that was there: what is known of it stays, and what is not is learned.
-pub(super) fn found(image: &ImagePlan, known: Option<&BuildRecord>) -> BuildRecord {
+pub(super) fn from_existing(image: &ImagePlan, known: Option<&BuildRecord>) -> BuildRecord {
     let now = match (&image.standing, image.planned.digest) {
         (Some(standing), _) => of_backend(image, standing),
         (None, digest) => record(image, digest.expect("an image is reused only when it was found")),
@@ -48,15 +48,15 @@ pub(super) fn found(image: &ImagePlan, known: Option<&BuildRecord>) -> BuildReco
 fn record(image: &ImagePlan, digest: Digest) -> BuildRecord {
     let in_registry = image.destination.in_registry;
     let pinned = image.keyed.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string());
-    of(image, image.destination.location.clone(), pinned, Some(digest))
+    new_record(image, image.destination.location.clone(), pinned, Some(digest))
 }
 
 fn of_backend(image: &ImagePlan, standing: &RemoteImage) -> BuildRecord {
     let pinned = standing.pinned.as_ref().ok();
-    of(image, standing.image.clone(), pinned.map(ToString::to_string), pinned.map(|pinned| pinned.digest))
+    new_record(image, standing.image.clone(), pinned.map(ToString::to_string), pinned.map(|pinned| pinned.digest))
 }
 
-fn of(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> BuildRecord {
+fn new_record(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> BuildRecord {
     let keyed = &image.keyed;
     BuildRecord {
         key: keyed.key.to_string(),

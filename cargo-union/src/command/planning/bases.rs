@@ -26,7 +26,7 @@ pub(in crate::command) enum LockMode {
 
 impl LockMode {
     /// What the flags of a command allow.
-    pub(in crate::command) fn of(work: &BuildOptions) -> Self {
+    pub(in crate::command) fn from_options(work: &BuildOptions) -> Self {
         if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
     }
 }

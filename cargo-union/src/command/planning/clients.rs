@@ -21,7 +21,7 @@ type RegistryConfig = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBu
 
 impl RegistryClients {
     /// The client for a manifest; `transfers` is how many things it moves at a time.
-    pub(in crate::command) fn of(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Arc<Registry> {
+    pub(in crate::command) fn get(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Arc<Registry> {
         let words = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = known.iter().find(|(other, _)| *other == words) {
@@ -38,7 +38,7 @@ impl RegistryClients {
 }
 
 /// A client that nobody has logged in: what it can pull, a cluster without a pull secret can as well.
-pub(in crate::command) fn stranger(scope: &WorkspaceOptions, spec: &Spec, transfers: usize) -> Registry {
+pub(in crate::command) fn anonymous_registry(scope: &WorkspaceOptions, spec: &Spec, transfers: usize) -> Registry {
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),
         max_parallel: transfers,

@@ -69,7 +69,7 @@ impl OutputResolver {
     /// `BackendMissing` and `ProjectMissing` where the backend makes images.
     pub(in crate::command) fn new(work: &BuildOptions, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
         let workspace = &session.workspace;
-        let registry = session.clients.of(&work.scope, &declared.spec, work.jobs, ui);
+        let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, ui);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
         let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), ui)).transpose()?;
         Ok(Self {
@@ -106,7 +106,7 @@ impl OutputResolver {
     }
 
     /// Where an image goes.
-    pub(in crate::command) fn of(&self, keyed: &ResolvedImage) -> PublishTarget {
+    pub(in crate::command) fn resolve(&self, keyed: &ResolvedImage) -> PublishTarget {
         let name = &keyed.spec().name.value;
         let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
         if let (true, Some(remote)) = (keyed.is_remote(), &self.remote) {

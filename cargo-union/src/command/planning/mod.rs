@@ -66,7 +66,7 @@ impl PackagePlan {
     }
 
     /// Images that are there already.
-    pub(super) fn there(&self) -> impl Iterator<Item = &ImagePlan> {
+    pub(super) fn existing(&self) -> impl Iterator<Item = &ImagePlan> {
         self.images.iter().filter(|image| image.planned.action == ImageAction::Reuse)
     }
 }
@@ -97,7 +97,7 @@ impl BuildPlan {
         for declared in &session.packages {
             keyed.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
         }
-        let packages = try_join_all(keyed.into_iter().map(|known| known.look(work, session, ui))).await?;
+        let packages = try_join_all(keyed.into_iter().map(|known| known.find_images(work, session, ui))).await?;
         work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
@@ -120,7 +120,7 @@ pub(super) async fn plan(
     lock: &mut UnionLock,
     ui: &Arc<Ui>,
 ) -> Result<PackagePlan> {
-    ResolvedPackage::find(work, session, declared, snapshot, lock, ui).await?.look(work, session, ui).await
+    ResolvedPackage::find(work, session, declared, snapshot, lock, ui).await?.find_images(work, session, ui).await
 }
 
 /// What is known of a package before anybody is asked whether its images are there.
@@ -140,7 +140,7 @@ impl<'a> ResolvedPackage<'a> {
         ui: &Arc<Ui>,
     ) -> Result<Self> {
         let destinations = OutputResolver::new(work, session, declared, ui)?;
-        let policy = LockMode::of(work);
+        let policy = LockMode::from_options(work);
         cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
         let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
         let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
@@ -154,7 +154,7 @@ impl<'a> ResolvedPackage<'a> {
         Ok(Self { declared, keyed, destinations })
     }
 
-    async fn look(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
+    async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
         let Self { declared, keyed, destinations } = self;
         let workspace = &session.workspace;
         let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
@@ -177,7 +177,7 @@ async fn image(
     record: Option<&BuildRecord>,
     work: &BuildOptions,
 ) -> Result<ImagePlan> {
-    let destination = destinations.of(keyed);
+    let destination = destinations.resolve(keyed);
     // A record speaks of this place only when it names it.
     let record_here = record.filter(|record| record.location == destination.location);
     let target = ImageTarget {
@@ -192,7 +192,7 @@ async fn image(
     let is_there = !matches!(found, RemoteState::Nothing);
     let action = match record {
         _ if is_there && !work.rebuild => ImageAction::Reuse,
-        _ if !environments.are_there(keyed).await? => ImageAction::BuildEnvironment,
+        _ if !environments.exist(keyed).await? => ImageAction::BuildEnvironment,
         Some(record) if record.key == keyed.key.to_string() => ImageAction::Push,
         // The backend makes all of it, or nothing.
         _ if keyed.is_remote() => ImageAction::BuildEnvironment,

@@ -24,7 +24,7 @@ pub(in crate::command) fn is_default(reference: &str) -> bool {
 ///
 /// # Errors
 /// `RustImageUnknown` when the base is of a distribution for which there is no such image.
-pub(in crate::command) async fn of(
+pub(in crate::command) async fn resolve_rust_image(
     settings: &CompileSettings,
     image: &str,
     base: Option<&LockedBase>,

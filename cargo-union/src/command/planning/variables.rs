@@ -6,7 +6,7 @@ use anyhow::Result;
 use union_build::diag::{Code, Diagnostic};
 
 use super::keys::ResolvedImage;
-use crate::build::{base_variables, refers_to_base, unanswered};
+use crate::build::{base_variables, refers_to_base, undefined_variables};
 use crate::command::session::ManifestProblems;
 use crate::image::BaseSource;
 
@@ -23,7 +23,7 @@ pub(super) async fn check(keyed: &ResolvedImage, source: &dyn BaseSource) -> Res
     for (platform, base) in &keyed.bases {
         let Some(base) = base else { continue };
         let known = base_variables(source, base, platform).await?;
-        for (name, value) in unanswered(spec, &known) {
+        for (name, value) in undefined_variables(spec, &known) {
             let message = format!("the base of image `{}` does not set the variable `{name}`", spec.key);
             let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
             let problem = problem.help(format!(

@@ -16,7 +16,7 @@ use crate::build::EffectiveConfig;
 use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
 use crate::flyte::config::FlyteConfig;
-use crate::flyte::convert::{ProjectDomain, TaskSource, misfits};
+use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
 use crate::ui;
@@ -204,12 +204,12 @@ fn registrable<'a>(
     let (told, interface) = match (task.kind.value, description.transpose()?) {
         (TaskKind::Container, _) => (None, Interface::of_manifest(task)),
         (TaskKind::Rust, Some(description)) => (Some(description.task), description.interface),
-        (TaskKind::Rust, None) => return Err(unknown(task, &keyed.name).into()),
+        (TaskKind::Rust, None) => return Err(missing_interface(task, &keyed.name).into()),
     };
-    let misfits = misfits(task, &interface);
-    if !misfits.is_empty() {
+    let problems = validate_triggers(task, &interface);
+    if !problems.is_empty() {
         let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
-        return Err(error.because(misfits.join("; ")).into());
+        return Err(error.because(problems.join("; ")).into());
     }
     let name = declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task");
     // One without a digest was allowed to go by its tag.
@@ -222,7 +222,7 @@ fn registrable<'a>(
     })
 }
 
-fn unknown(task: &Task, image: &str) -> Error {
+fn missing_interface(task: &Task, image: &str) -> Error {
     Error::new(Code::DescriptionInvalid, format!("the interface of task `{}` is not known", task.key))
         .because(format!("its binary does not run on this machine, and image `{image}` does not hold what it says of itself"))
         .help("Build the image once on a machine that its binaries run on.")

@@ -25,7 +25,7 @@ pub(in crate::command) async fn check(register: &RegisterOptions, spec: &Spec, i
     if images.is_empty() {
         return Ok(());
     }
-    let stranger = &clients::stranger(&register.work.scope, spec, register.work.jobs);
+    let stranger = &clients::anonymous_registry(&register.work.scope, spec, register.work.jobs);
     let asked = stream::iter(&images).map(|image| async move { (image, stranger.can_pull(image).await) });
     let mut private = Vec::new();
     for (image, answer) in asked.buffered(register.work.jobs).collect::<Vec<_>>().await {

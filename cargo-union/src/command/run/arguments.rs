@@ -34,7 +34,7 @@ pub(super) fn read(words: &[String], types: &BTreeMap<String, Type>) -> ParsedAr
         let (name, attached) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
         let value = attached.or_else(|| words.next_if(|word| !word.starts_with("--")).cloned());
         let Some((name, ty)) = known(name, types) else {
-            read.problems.push(unknown(name, types));
+            read.problems.push(unknown_inputs(name, types));
             continue;
         };
         match value {
@@ -66,7 +66,7 @@ fn known<'a>(name: &str, types: &'a BTreeMap<String, Type>) -> Option<(&'a str, 
     Some((name, ty))
 }
 
-fn unknown(name: &str, types: &BTreeMap<String, Type>) -> String {
+fn unknown_inputs(name: &str, types: &BTreeMap<String, Type>) -> String {
     let meant = nearest(&name.replace('-', "_"), types.keys().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean `{}`?", flag(meant))).unwrap_or_default();
     format!("`--{name}` is no input{meant}")

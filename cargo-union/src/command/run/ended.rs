@@ -22,7 +22,7 @@ impl<'a> OutputTee<'a> {
 
     /// Both streams go to stderr: stdout has the outputs of the task.
     pub(super) fn hear(&self, _: OutputStream, bytes: &[u8]) {
-        self.ui.pass_on(bytes);
+        self.ui.write_raw(bytes);
         self.last.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 

@@ -83,7 +83,7 @@ pub(super) async fn run(run: &RunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];
     let has_entrypoint = image::ContainerStart::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
-    let obstacles = obstacles::of(task, has_entrypoint, run.place);
+    let obstacles = obstacles::unsupported_locally(task, has_entrypoint, run.place);
     if !obstacles.is_empty() {
         return Err(ManifestProblems(obstacles).into());
     }
@@ -100,7 +100,7 @@ pub(super) async fn run(run: &RunOptions, ui: &Arc<Ui>) -> Result<Exit> {
 async fn container(ready: LocalRun<'_>) -> Result<RunReport> {
     let inputs = ready.inputs(&types(&ready.task.inputs), InputLiteral::of)?;
     let ready = ready.with_secrets()?;
-    let kept = ready.kept()?;
+    let kept = ready.run_dirs()?;
     let ran = match ready.run.place {
         RunTarget::Engine => in_engine::run(&ready, &inputs, &kept).await?,
         RunTarget::Host => on_host::run(&ready, &inputs, &kept).await?,
@@ -122,11 +122,11 @@ impl LocalRun<'_> {
 
     /// With the secrets of its task, which must all be there.
     fn with_secrets(self) -> Result<Self> {
-        let secrets = secrets::of(self.task, &self.run.work.scope.cargo.environment)?;
+        let secrets = secrets::task_secrets(self.task, &self.run.work.scope.cargo.environment)?;
         Ok(Self { secrets, ..self })
     }
 
-    fn kept(&self) -> Result<RunDirs> {
+    fn run_dirs(&self) -> Result<RunDirs> {
         Ok(RunDirs::begin(&self.session.workspace.target_directory, &self.run.task)?)
     }
 }
@@ -149,7 +149,7 @@ fn types(declared: &BTreeMap<String, spec::Sourced<Type>>) -> BTreeMap<String, T
 
 fn report(run: &RunOptions, package: &str, done: RunReport, ui: &Ui) -> Result<()> {
     let RunReport { image, outputs, traces } = done;
-    if ui.talk().json {
+    if ui.output_options().json {
         ui.document("run", &Document { package, task: &run.task, image, outputs: &outputs, traces: &traces })?;
     } else {
         ui.data(&lines(outputs.iter()))?;

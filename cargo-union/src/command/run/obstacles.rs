@@ -9,7 +9,7 @@ use crate::settings::RunTarget;
 
 /// Everything that is in the way; nothing has been done then. `has_entrypoint` is whether the manifest names one for
 /// the task's image.
-pub(super) fn of(task: &Task, has_entrypoint: bool, place: RunTarget) -> Vec<Diagnostic> {
+pub(super) fn unsupported_locally(task: &Task, has_entrypoint: bool, place: RunTarget) -> Vec<Diagnostic> {
     let mut obstacles = Vec::new();
     obstacles.extend(outputs(task));
     obstacles.extend(command(task));

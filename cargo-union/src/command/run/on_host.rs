@@ -55,7 +55,7 @@ pub(super) async fn start(ready: &LocalRun<'_>, program: &str, words: &[String],
     let mut command = Command::new(program, &ready.run.work.scope.cargo.folder, environment);
     command.args(words);
     let listening = OutputTee::new(ready.ui);
-    let ended = command.heard(|stream, bytes| listening.hear(stream, bytes)).await?;
+    let ended = command.forward_output(|stream, bytes| listening.hear(stream, bytes)).await?;
     let how = |failed: ProcessFailure| match (failed.code, failed.signal) {
         (Some(code), _) => exit_code(code.into()),
         (None, signal) => format!("signal {}", signal.unwrap_or_default()),
@@ -99,7 +99,7 @@ pub(super) async fn compiled(ready: &LocalRun<'_>, bin: &str) -> Result<std::pat
         method: &CompileBackend::Host,
         source_date_epoch: work.source_date_epoch,
     };
-    let lent = ready.ui.lend_terminal();
+    let lent = ready.ui.suspend_progress();
     let (compiled, _) = compile(&snapshot, &job, &Host, &**ready.ui).await?;
     drop(lent);
     compiled

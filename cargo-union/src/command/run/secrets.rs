@@ -16,7 +16,7 @@ pub(super) const FOLDER: &str = "/etc/flyte/secrets";
 ///
 /// # Errors
 /// `TaskSecretMissing`, which names every variable that is not set.
-pub(super) fn of<'a>(task: &'a Task, environment: &Environment) -> Result<Vec<(&'a TaskSecret, Secret<String>)>> {
+pub(super) fn task_secrets<'a>(task: &'a Task, environment: &Environment) -> Result<Vec<(&'a TaskSecret, Secret<String>)>> {
     let value = |secret: &TaskSecret| environment.get(&secret.variable()).map(|value| Secret::new(value.to_owned()));
     let missing: Vec<&TaskSecret> = task.secrets.iter().filter(|secret| value(secret).is_none()).collect();
     if missing.is_empty() {

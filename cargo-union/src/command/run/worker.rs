@@ -48,7 +48,7 @@ async fn on_host(ready: &LocalRun<'_>) -> Result<RunReport> {
     let line = describe(bin, &program, &Host, &cargo.environment).await?;
     let interface = Description::read(bin, &line)?.interface;
     let inputs = inputs(ready, &interface)?;
-    let kept = ready.kept()?;
+    let kept = ready.run_dirs()?;
     let folder = kept.draft("run");
     let base = folder.to_string_lossy();
     put(&entries(&base, inputs))?;
@@ -68,7 +68,7 @@ async fn in_engine(ready: &LocalRun<'_>) -> Result<RunReport> {
     let engines = in_engine::engines(ready).await?;
     let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
     let image = in_engine::record(&built);
-    let line = image.interfaces.get(bin(ready)).ok_or_else(|| unknown(ready, &image.location))?;
+    let line = image.interfaces.get(bin(ready)).ok_or_else(|| missing_interface(ready, &image.location))?;
     let interface = Description::read(bin(ready), line)?.interface;
     let mut entries = entries(BASE, inputs(ready, &interface)?).to_vec();
     entries.extend(secrets::files(&ready.secrets));
@@ -84,7 +84,7 @@ async fn in_engine(ready: &LocalRun<'_>) -> Result<RunReport> {
     let container = engines.engine().await?.container(&job).await?;
     container.upload("/", move |archive| pack(&entries, archive)).await?;
     in_engine::to_its_end(ready, image, &container).await.map_err(|error| unreached(error, &actions))?;
-    let kept = ready.kept()?;
+    let kept = ready.run_dirs()?;
     let folder = kept.draft("run");
     fs::create_folder(&folder)?;
     in_engine::written(&container, BASE, folder.clone()).await?;
@@ -132,7 +132,7 @@ fn outputs(ready: &LocalRun<'_>, base: &Path, interface: &Interface) -> Result<B
     }
 }
 
-fn unknown(ready: &LocalRun<'_>, image: &str) -> Error {
+fn missing_interface(ready: &LocalRun<'_>, image: &str) -> Error {
     Error::new(Code::DescriptionInvalid, format!("the inputs of task `{}` are not known", ready.task.key))
         .because(format!("its binary does not run on this machine, and `{image}` does not hold what it says of itself"))
 }

@@ -95,7 +95,7 @@ async fn accept(listener: TcpListener, expected: ExpectedRedirect, told: mpsc::S
     while let Ok((stream, _)) = listener.accept().await {
         let (expected, told) = (expected.clone(), told.clone());
         tasks.spawn(async move {
-            if let Ok(Some(knock)) = tokio::time::timeout(REQUEST, talk(stream, &expected)).await {
+            if let Ok(Some(knock)) = tokio::time::timeout(REQUEST, serve_redirect(stream, &expected)).await {
                 // Another one was first.
                 let _ = told.send(knock).await;
             }
@@ -104,7 +104,7 @@ async fn accept(listener: TcpListener, expected: ExpectedRedirect, told: mpsc::S
 }
 
 /// Hears a request out and answers it; what it means, when it counts.
-async fn talk(mut stream: TcpStream, expected: &ExpectedRedirect) -> Option<CallbackRequest> {
+async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> Option<CallbackRequest> {
     let mut head = Vec::new();
     while !head.windows(2).any(|pair| pair == b"\r\n") {
         if head.len() > LONGEST || stream.read_buf(&mut head).await.ok()? == 0 {

@@ -203,7 +203,7 @@ impl TokenProvider {
             AuthType::DeviceFlow => device::log_in(line, authority, proxy, &**reporter).await?,
             _ => pkce::log_in(line, authority, proxy, &self.browser, &**reporter).await?,
         };
-        self.kept(tokens).await
+        self.store_tokens(tokens).await
     }
 
     /// Renews what was refused, or takes what another process has got in the meantime. A refresh token is often good
@@ -221,7 +221,7 @@ impl TokenProvider {
             let newer = kept.filter(|kept| kept.refresh.is_some() && kept.refresh != tokens.refresh);
             tokens = newer.unwrap_or(tokens);
             match pkce::refresh(line, authority, proxy, &tokens).await? {
-                RefreshOutcome::Fresh(fresh) => return Ok(RefreshOutcome::Fresh(self.kept(fresh).await?)),
+                RefreshOutcome::Fresh(fresh) => return Ok(RefreshOutcome::Fresh(self.store_tokens(fresh).await?)),
                 RefreshOutcome::Ended => match keep.read().await? {
                     Some(kept) if kept.refresh.is_some() && kept.refresh != tokens.refresh => {}
                     kept => {
@@ -238,7 +238,7 @@ impl TokenProvider {
         Ok(RefreshOutcome::Ended)
     }
 
-    async fn kept(&self, tokens: Tokens) -> Result<Tokens, RpcFailure> {
+    async fn store_tokens(&self, tokens: Tokens) -> Result<Tokens, RpcFailure> {
         let place = match self.setting.keep.write(&tokens).await? {
             keep::StoredIn::Keyring => "the system's keyring".to_owned(),
             keep::StoredIn::File(file, None) => format!("`{}`", file.display()),

@@ -73,7 +73,7 @@ impl<'a> TokenForm<'a> {
     }
 
     /// Sends it a second time only when nobody has heard the first: what it carries is good for one use.
-    pub(super) fn once(mut self) -> Self {
+    pub(super) fn send_form(mut self) -> Self {
         self.repeat = Idempotency::Unheard;
         self
     }

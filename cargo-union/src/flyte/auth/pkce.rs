@@ -34,7 +34,7 @@ pub(super) async fn log_in(
     let opened = browser.open(address.as_str());
     reporter.visit(&LoginPrompt { address: address.as_str(), code: None, opened });
     let code = callback.code().await?;
-    let form = TokenForm::grant(line, authority, proxy, "authorization_code").once();
+    let form = TokenForm::grant(line, authority, proxy, "authorization_code").send_form();
     let form = form.field("code", code.reveal()).field("code_verifier", verifier.reveal());
     // The backend's own server wants all that the browser brought, once more.
     let form = asked.iter().fold(form, |form, (name, value)| form.field(name, value));
@@ -78,7 +78,7 @@ pub(super) async fn refresh(
         let cause = format!("{} refuses the access token, and there is no refresh token", authority.told_by);
         return Ok(RefreshOutcome::Denied(RpcFailure::new(Code::LoginNeeded, cause)));
     };
-    let form = TokenForm::grant(line, authority, proxy, "refresh_token").once();
+    let form = TokenForm::grant(line, authority, proxy, "refresh_token").send_form();
     let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
     match form.tokens().await {
         // A server that gives no new refresh token lets the old one live.

@@ -53,7 +53,7 @@ const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> = Unary::r
 #[async_trait]
 impl Backend for Client {
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
-        let found = found(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
+        let found = not_found_as_none(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
         Ok(found.and_then(|response| response.details))
     }
 
@@ -73,7 +73,7 @@ impl Backend for Client {
 
     async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure> {
         let request = GetProjectRequest { id: id.to_owned(), org: org.to_owned() };
-        Ok(found(self.unary(PROJECT, &request).await)?.and_then(|response| response.project))
+        Ok(not_found_as_none(self.unary(PROJECT, &request).await)?.and_then(|response| response.project))
     }
 
     async fn projects(&self, org: &str) -> Result<Vec<Project>, RpcFailure> {
@@ -101,7 +101,7 @@ pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
     ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }
 }
 
-fn found<T>(answer: Result<T, RpcFailure>) -> Result<Option<T>, RpcFailure> {
+fn not_found_as_none<T>(answer: Result<T, RpcFailure>) -> Result<Option<T>, RpcFailure> {
     match answer {
         Err(failure) if failure.is(RpcStatus::NotFound) => Ok(None),
         answer => answer.map(Some),

@@ -16,7 +16,7 @@ mod tests;
 
 pub use literal::{LiteralForm, literal};
 pub(super) use template::worker;
-pub use trigger::misfits;
+pub use trigger::validate_triggers;
 pub use types::declared;
 pub use value::json;
 

@@ -215,7 +215,7 @@ fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
         "trigger `t` gives a time to `x`, which is no input of the type `datetime`",
         "trigger `t` does not give `z`",
     ];
-    assert_eq!(misfits(&task, &interface), expected);
+    assert_eq!(validate_triggers(&task, &interface), expected);
 }
 
 #[test]

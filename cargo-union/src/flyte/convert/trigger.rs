@@ -70,7 +70,7 @@ fn schedule(trigger: &Trigger) -> task::Schedule {
 }
 
 /// Why the triggers of a task do not fit its interface: of a `rust` task only its binary knows it.
-pub fn misfits(task: &Task, interface: &Interface) -> Vec<String> {
+pub fn validate_triggers(task: &Task, interface: &Interface) -> Vec<String> {
     let form = LiteralForm::of(task.kind.value);
     task.triggers.values().flat_map(|trigger| misfits_of(trigger, interface, form)).collect()
 }

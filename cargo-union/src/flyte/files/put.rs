@@ -81,7 +81,7 @@ async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> 
     }
     let body = answer.bytes(LONGEST).await.unwrap_or_default();
     let body = String::from_utf8_lossy(&body);
-    let said = said(&body);
+    let said = store_error_text(&body);
     let cause = format!("{store} answered {status}{}", if said.is_empty() { String::new() } else { format!(": {said}") });
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
@@ -94,7 +94,7 @@ async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> 
 }
 
 /// The store's code and message. The rest of what it says may hold parts of the signature.
-fn said(body: &str) -> String {
+fn store_error_text(body: &str) -> String {
     let between = |tag: &str| Some(body.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>"))?.0);
     let parts: Vec<&str> = ["Code", "Message"].into_iter().filter_map(between).collect();
     clean(&parts.join(": "))
@@ -108,8 +108,8 @@ mod tests {
     fn of_a_refusal_only_code_and_message_are_repeated() {
         let body = "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The signature\n differs.</Message>\
                     <AWSAccessKeyId>AKIA1</AWSAccessKeyId><StringToSign>secret</StringToSign></Error>";
-        assert_eq!(said(body), "SignatureDoesNotMatch: The signature differs.");
-        assert_eq!(said("AKIA1 is not allowed"), "");
+        assert_eq!(store_error_text(body), "SignatureDoesNotMatch: The signature differs.");
+        assert_eq!(store_error_text("AKIA1 is not allowed"), "");
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl RegistrationPlan {
 ///
 /// # Errors
 /// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; what the backend says.
-pub async fn decide(
+pub async fn plan_registration(
     backend: &dyn Backend,
     subject: &TaskSource<'_>,
     scope: &ProjectDomain,
@@ -69,7 +69,7 @@ pub async fn decide(
 ) -> Result<RegistrationPlan> {
     let look = RegistrationContext { backend, subject, scope, version, replace };
     let both = futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text));
-    let (latest, exact) = both.await.map_err(|failure| look.unanswered(failure))?;
+    let (latest, exact) = both.await.map_err(|failure| look.lookup_error(failure))?;
     look.check_environment(latest.as_ref())?;
     look.decide(latest.as_ref(), exact).await
 }
@@ -84,7 +84,7 @@ pub fn unseen(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &TaskVer
 ///
 /// # Errors
 /// What the backend says.
-pub async fn carry_out(backend: &dyn Backend, decision: &RegistrationPlan) -> Result<()> {
+pub async fn apply_registration(backend: &dyn Backend, decision: &RegistrationPlan) -> Result<()> {
     if decision.state == RegistrationAction::Unchanged {
         return Ok(());
     }
@@ -110,7 +110,7 @@ impl RegistrationContext<'_> {
         Ok(self.backend.details(id).await?.and_then(|details| details.spec))
     }
 
-    fn unanswered(&self, failure: RpcFailure) -> Error {
+    fn lookup_error(&self, failure: RpcFailure) -> Error {
         // The open-source backend has no tenants, and hosted ones say only that something is too short.
         let nameless = self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
         let error = failure.into_error(format!("could not look up the task `{}`", self.subject.name));
@@ -160,7 +160,7 @@ impl RegistrationContext<'_> {
                 return Ok(decided(RegistrationAction::Unchanged));
             }
             candidate = self.repeated(repetition)?;
-            there = self.details(&candidate).await.map_err(|failure| self.unanswered(failure))?;
+            there = self.details(&candidate).await.map_err(|failure| self.lookup_error(failure))?;
         }
         let error = Error::new(Code::VersionTaken, format!("could not find a free version for the task `{}`", self.subject.name));
         Err(error.because(format!("the backend has `{0}` and each repetition up to `{0}-{MOST_REPETITIONS}`", self.version.text)))

@@ -38,13 +38,13 @@ impl Scene {
             Some(text) => TaskVersionHash::chosen(text)?,
             None => TaskVersionHash::of([TaskSource { image: "r/app:tag", ..subject }]),
         };
-        decide(&self.backend, &subject, &scope, &version, self.replace).await
+        plan_registration(&self.backend, &subject, &scope, &version, self.replace).await
     }
 
     /// Registers, and says what that was.
     async fn register(&self, lines: &str) -> (RegistrationAction, String) {
         let decision = self.decide(lines).await.unwrap();
-        carry_out(&self.backend, &decision).await.unwrap();
+        apply_registration(&self.backend, &decision).await.unwrap();
         (decision.state, decision.version)
     }
 }
@@ -177,7 +177,7 @@ async fn a_repetition_has_to_fit_the_protocol() {
 async fn what_the_backend_refuses_is_told_with_its_reason() {
     let scene = Scene { backend: FakeBackend { refuses: Some("app"), ..FakeBackend::default() }, ..Scene::new() };
     let decision = scene.decide("").await.unwrap();
-    let error = carry_out(&scene.backend, &decision).await.unwrap_err();
+    let error = apply_registration(&scene.backend, &decision).await.unwrap_err();
     assert_eq!(error.chain(), ["could not register the task `app`", "it does not want to"]);
 }
 

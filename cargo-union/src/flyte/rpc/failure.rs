@@ -42,7 +42,7 @@ impl RpcFailure {
     }
 
     /// The failure that the backend itself tells.
-    pub(super) fn said(host: &str, status: RpcStatus, said: &ErrorText) -> Self {
+    pub(super) fn from_status(host: &str, status: RpcStatus, said: &ErrorText) -> Self {
         let words = if said.message.is_empty() { String::new() } else { format!(": {}", said.message) };
         let again = if matches!(status, RpcStatus::Unavailable | RpcStatus::Internal) { Retryable::Perhaps } else { Retryable::Never };
         let cause = format!("{host} answered `{}`{words}", status.word());

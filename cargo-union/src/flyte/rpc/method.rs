@@ -39,13 +39,13 @@ impl<Request, Response> Unary<Request, Response> {
     }
 
     /// A method that must not be carried out twice.
-    pub const fn once(service: &'static str, name: &'static str) -> Self {
+    pub const fn non_idempotent(service: &'static str, name: &'static str) -> Self {
         Self { place: MethodPath { service, name }, repeat: Idempotency::Unheard, types: PhantomData }
     }
 
     /// The same method with a request that makes it repeatable, such as a run with a name of its own.
     #[must_use]
-    pub const fn made_repeatable(self) -> Self {
+    pub const fn idempotent(self) -> Self {
         Self { repeat: Idempotency::Always, ..self }
     }
 }

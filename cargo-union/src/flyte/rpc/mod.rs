@@ -134,7 +134,7 @@ impl ConnectTransport {
         let told = answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match answer.status() {
             StatusCode::OK if told == kind => Ok(answer),
-            StatusCode::OK => Err(self.stranger(&answer, &told)),
+            StatusCode::OK => Err(self.unexpected_content_type(&answer, &told)),
             status if status.is_redirection() => {
                 let to = answer.header(crate::http::header::LOCATION).and_then(|location| self.base.join(location).ok());
                 let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
@@ -145,7 +145,7 @@ impl ConnectTransport {
     }
 
     /// The failure of an answer from somebody who does not speak the protocol.
-    fn stranger(&self, answer: &HttpResponse, kind: &str) -> RpcFailure {
+    fn unexpected_content_type(&self, answer: &HttpResponse, kind: &str) -> RpcFailure {
         let what = match kind {
             "text/html" => "a web page".to_owned(),
             "" => "something without a kind".to_owned(),
@@ -160,14 +160,14 @@ impl ConnectTransport {
         let said = if kind == "application/json" { status::error(&body) } else { None };
         let host = authority(&self.base);
         let mut failure = match &said {
-            Some(said) => RpcFailure::said(&host, said.status.unwrap_or_else(|| RpcStatus::of_http(http)), said),
+            Some(said) => RpcFailure::from_status(&host, said.status.unwrap_or_else(|| RpcStatus::of_http(http)), said),
             None => {
                 let status = RpcStatus::of_http(http);
                 let words = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
                 let said = status::ErrorText { status: None, message: String::new() };
                 // The protocol's code for it is a guess, the number is not.
                 let again = if is_transient(http) { Retryable::Perhaps } else { Retryable::Never };
-                RpcFailure { cause: format!("{host} answered {http}{words}"), again, ..RpcFailure::said(&host, status, &said) }
+                RpcFailure { cause: format!("{host} answered {http}{words}"), again, ..RpcFailure::from_status(&host, status, &said) }
             }
         };
         if said.is_none() && http == StatusCode::NOT_FOUND {

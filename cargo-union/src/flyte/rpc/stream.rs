@@ -56,7 +56,7 @@ impl<Res: Message + Default> MessageStream<Res> {
                 Some(EnvelopeFrame::End(bytes)) => {
                     let end = status::end(&bytes).map_err(|_| invalid("ends a stream with something that is no end".to_owned()))?;
                     return match end {
-                        Some(said) => Err(RpcFailure::said(&host, said.status.unwrap_or(RpcStatus::Unknown), &said)),
+                        Some(said) => Err(RpcFailure::from_status(&host, said.status.unwrap_or(RpcStatus::Unknown), &said)),
                         None => Ok(None),
                     };
                 }

@@ -40,7 +40,7 @@ pub async fn list(service: &dyn Service, scope: &ProjectDomain, limit: u32) -> R
 ///
 /// # Errors
 /// What the backend says, also when there is none of that name.
-pub async fn look(service: &dyn Service, run: &RunIdent) -> Result<RunSummary> {
+pub async fn get_run(service: &dyn Service, run: &RunIdent) -> Result<RunSummary> {
     let tried = || format!("could not look up the run `{}` in {}/{}", run.name, run.scope.project, run.scope.domain);
     let details = service.details(run).await.map_err(|failure| {
         let missing = failure.is(RpcStatus::NotFound);

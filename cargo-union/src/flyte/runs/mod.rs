@@ -26,7 +26,7 @@ use crate::base::random;
 pub use create::{CacheOptions, RunRequest, create};
 pub use end::{RunError, RunOutcome, outputs};
 pub use follow::{ReconnectPolicy, RunListener, follow};
-pub use listed::{RunSummary, list, look};
+pub use listed::{RunSummary, get_run, list};
 pub use logs::TaskLogLine;
 pub use phase::{RunPhase, RunState};
 pub use service::{Messages, Service};

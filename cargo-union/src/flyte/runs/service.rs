@@ -83,7 +83,7 @@ pub(in crate::flyte) async fn offload<M: Message>(
 
 /// Creates a run that has a name of our own: where there is one of that name, it is that one, however often it is tried.
 pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client, run: &M) -> Result<(), RpcFailure> {
-    match client.unary(Unary::<M, CreateRunResponse>::once(RUNS, "CreateRun").made_repeatable(), run).await {
+    match client.unary(Unary::<M, CreateRunResponse>::non_idempotent(RUNS, "CreateRun").idempotent(), run).await {
         // Nobody else knows the name: it was us, and the answer was lost.
         Err(failure) if failure.is(RpcStatus::AlreadyExists) => Ok(()),
         created => created.map(drop),

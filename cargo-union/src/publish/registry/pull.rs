@@ -61,36 +61,36 @@ impl BaseSource for Registry {
         let (mirror, origin) = (RepositoryEndpoint::mirror_of(repository, &self.mirrors), RepositoryEndpoint::of(repository));
         let failure = match mirror {
             Some(mirror) => match self.download(&mirror, descriptor).await {
-                Err(failure) if stands_in(&failure) => Some((mirror, failure)),
+                Err(failure) if should_fall_back(&failure) => Some((mirror, failure)),
                 done => return done.map_err(|failure| failure.into_base_error(tried())),
             },
             None => None,
         };
-        self.download(&origin, descriptor).await.map_err(|other| both(failure, other).into_base_error(tried()))
+        self.download(&origin, descriptor).await.map_err(|other| with_mirror_failure(failure, other).into_base_error(tried()))
     }
 }
 
 impl Registry {
     fn kept_manifest(&self, digest: Digest) -> Option<RawManifest> {
-        let bytes = bytes::Bytes::from(std::fs::read(self.cache.whole(&digest)?).ok()?);
+        let bytes = bytes::Bytes::from(std::fs::read(self.cache.verified_blob(&digest)?).ok()?);
         let media_type = kind_of(&bytes).filter(|_| Digest::of(&bytes) == digest)?;
         Some(RawManifest { descriptor: Descriptor { media_type, digest, size: bytes.len() as u64 }, bytes })
     }
 
     /// A blob in the cache. One that was damaged is fetched again.
     pub(super) fn kept_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
-        self.cache.whole(&descriptor.digest)
+        self.cache.verified_blob(&descriptor.digest)
     }
 
     async fn read_manifest(&self, repository: &Repository, reference: &str) -> Result<RawManifest, RegistryFailure> {
         let mut tried = None;
         if let Some(mirror) = RepositoryEndpoint::mirror_of(repository, &self.mirrors) {
             match self.base_manifest(&mirror, reference).await {
-                Err(failure) if stands_in(&failure) => tried = Some((mirror, failure)),
+                Err(failure) if should_fall_back(&failure) => tried = Some((mirror, failure)),
                 done => return done,
             }
         }
-        self.base_manifest(&RepositoryEndpoint::of(repository), reference).await.map_err(|failure| both(tried, failure))
+        self.base_manifest(&RepositoryEndpoint::of(repository), reference).await.map_err(|failure| with_mirror_failure(tried, failure))
     }
 
     async fn base_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<RawManifest, RegistryFailure> {
@@ -120,7 +120,7 @@ impl Registry {
             return Err(RegistryFailure::new(Code::DigestMismatch, format!("{place} sends {digest} instead of {}", descriptor.digest)));
         }
         let path = self.cache.keep(partial.draft, &digest)?;
-        self.told(place, descriptor, TransferKind::Download, descriptor.size);
+        self.report_transfer(place, descriptor, TransferKind::Download, descriptor.size);
         Ok(path)
     }
 
@@ -150,7 +150,7 @@ impl Registry {
             }
             _ => return Err(self.wire.refusal(place, answer).await.failure),
         }
-        self.told(place, descriptor, TransferKind::Download, partial.done);
+        self.report_transfer(place, descriptor, TransferKind::Download, partial.done);
         while let Some(chunk) = answer.chunk().await? {
             partial.done += chunk.len() as u64;
             if partial.done > descriptor.size {
@@ -160,7 +160,7 @@ impl Registry {
             partial.hasher.update(&chunk);
             partial.draft.write_all(&chunk).map_err(|cause| fs::unwritable(partial.draft.path(), cause))?;
             if partial.done < descriptor.size {
-                self.told(place, descriptor, TransferKind::Download, partial.done);
+                self.report_transfer(place, descriptor, TransferKind::Download, partial.done);
             }
         }
         match partial.done == descriptor.size {
@@ -172,7 +172,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn told(&self, place: &RepositoryEndpoint, descriptor: &Descriptor, way: TransferKind, done: u64) {
+    pub(super) fn report_transfer(&self, place: &RepositoryEndpoint, descriptor: &Descriptor, way: TransferKind, done: u64) {
         let place = place.to_string();
         self.reporter.transfer(&Transfer { digest: descriptor.digest, place: &place, way, done, total: descriptor.size });
     }
@@ -208,12 +208,12 @@ fn missing(place: &RepositoryEndpoint, reference: &str) -> RegistryFailure {
 
 /// Whether the registry itself may be asked after its mirror failed like this. A mirror that denies
 /// access or changes content is a mistake that the user has to see.
-fn stands_in(failure: &RegistryFailure) -> bool {
+fn should_fall_back(failure: &RegistryFailure) -> bool {
     matches!(failure.code, Code::BaseMissing | Code::RegistryUnreachable | Code::RegistryFailed)
 }
 
 /// The failure of a registry after that of its mirror.
-fn both(mirror: Option<(RepositoryEndpoint, RegistryFailure)>, mut failure: RegistryFailure) -> RegistryFailure {
+fn with_mirror_failure(mirror: Option<(RepositoryEndpoint, RegistryFailure)>, mut failure: RegistryFailure) -> RegistryFailure {
     if let Some((_, other)) = mirror {
         failure.cause = format!("{}; before that its mirror: {}", failure.cause, other.cause);
     }

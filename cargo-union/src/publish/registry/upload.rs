@@ -109,7 +109,7 @@ impl Registry {
         let mut paths = holders.lock().await;
         if !force && (paths.contains(&place.path) || self.has_blob(place, descriptor.digest).await?) {
             paths.insert(place.path.clone());
-            self.told(place, descriptor, TransferKind::Present, descriptor.size);
+            self.report_transfer(place, descriptor, TransferKind::Present, descriptor.size);
             return Ok(());
         }
         let from = paths.iter().find(|path| **path != place.path).cloned().or_else(|| self.source_on(place, &blob.content));
@@ -122,7 +122,7 @@ impl Registry {
             None => UploadStart::At(self.start_upload(place).await?),
         };
         match start {
-            UploadStart::Mounted => self.told(place, descriptor, TransferKind::Mount, descriptor.size),
+            UploadStart::Mounted => self.report_transfer(place, descriptor, TransferKind::Mount, descriptor.size),
             UploadStart::At(session) => self.upload(place, blob, session, sent).await.map_err(|failure| of_blob(failure, descriptor))?,
         }
         paths.insert(place.path.clone());
@@ -197,7 +197,7 @@ impl Registry {
             BlobSource::Remote(repository) => BodySource::File(self.blob(repository, descriptor).await?),
         };
         check_length(&source, descriptor)?;
-        self.told(place, descriptor, TransferKind::Upload, 0);
+        self.report_transfer(place, descriptor, TransferKind::Upload, 0);
         let (mut failed, mut part) = (0, self.parts.of(place).map(UploadPart::Known));
         loop {
             let before = session.start;
@@ -221,7 +221,7 @@ impl Registry {
                     part = Some(UploadPart::Tried);
                 }
                 failed = if session.start >= before + PROGRESS { 1 } else { failed + 1 };
-                self.wire.pause(place, failed, judged(refusal, descriptor)).await?;
+                self.wire.pause(place, failed, classify_refusal(refusal, descriptor)).await?;
                 // The line may have been cut after the last byte.
                 if self.has_blob(place, descriptor.digest).await? {
                     break;
@@ -237,7 +237,7 @@ impl Registry {
             };
             failed = if session.start >= at + PROGRESS { 0 } else { failed };
         }
-        self.told(place, descriptor, TransferKind::Upload, descriptor.size);
+        self.report_transfer(place, descriptor, TransferKind::Upload, descriptor.size);
         Ok(())
     }
 
@@ -336,7 +336,7 @@ fn check_length(source: &BodySource, descriptor: &Descriptor) -> Result<(), Regi
 }
 
 /// What a refused upload means: one that the registry has lost starts again.
-fn judged(refusal: ErrorResponse, descriptor: &Descriptor) -> RegistryFailure {
+fn classify_refusal(refusal: ErrorResponse, descriptor: &Descriptor) -> RegistryFailure {
     let lost = refusal.status.is_some_and(|status| matches!(status.as_u16(), 404 | 416));
     if refusal.has(&["DIGEST_INVALID"]) {
         let cause = format!("{} (expected {})", refusal.failure.cause, descriptor.digest);

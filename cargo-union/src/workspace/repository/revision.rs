@@ -12,7 +12,7 @@ pub(super) fn of(git: &Path) -> Option<String> {
     let mut name = "HEAD".to_owned();
     for _ in 0..=DEPTH {
         let loose = [git, &shared].into_iter().find_map(|directory| fs::read_to_string(directory.join(&name)).ok());
-        let Some(text) = loose else { return packed(&shared, &name) };
+        let Some(text) = loose else { return packed_reference(&shared, &name) };
         match text.trim().strip_prefix("ref:") {
             Some(target) => name = target.trim().to_owned(),
             None => return Some(text.trim().to_owned()).filter(|commit| is_commit(commit)),
@@ -29,7 +29,7 @@ pub(super) fn common_directory(git: &Path) -> PathBuf {
     }
 }
 
-fn packed(shared: &Path, name: &str) -> Option<String> {
+fn packed_reference(shared: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(shared.join("packed-refs")).ok()?;
     let found = text.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| *of == name))?;
     Some(found.0.to_owned()).filter(|commit| is_commit(commit))

@@ -183,7 +183,7 @@ impl CargoRunner for ContainerRunner {
         let lines = Mutex::new((Vec::new(), line));
         let code = container
             .run(|stream, bytes| match stream {
-                OutputStream::Stderr => self.ui.pass_on(bytes),
+                OutputStream::Stderr => self.ui.write_raw(bytes),
                 OutputStream::Stdout => {
                     let (buffer, line) = &mut *lines.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend_from_slice(bytes);

@@ -143,7 +143,7 @@ async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, all: &mut [(Ex
     let (target, settings) = (first.target, first.settings);
     let members = batch.wanted.iter().map(CompileJob::member).collect();
     let job = CargoJob { members, target, settings, method, source_date_epoch: work.source_date_epoch };
-    let lent = ui.lend_terminal();
+    let lent = ui.suspend_progress();
     let (compiled, findings) = compile(snapshot, &job, &**workshop, &**ui).await?;
     drop(lent);
     if !compiled.has_features(batch.features.as_ref()) {

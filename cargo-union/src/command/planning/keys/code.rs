@@ -90,7 +90,7 @@ pub(super) async fn code(
     if let Some((platform, base)) = in_containers.first() {
         let platforms: Vec<Platform> = in_containers.iter().map(|(platform, _)| platform.clone()).collect();
         let found = async {
-            let reference = rust_image::of(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
+            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
             let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
             Ok((reference, locked))
         };

@@ -18,7 +18,7 @@ use crate::command::session::UnionPackage;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
-use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, unmoved};
+use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged};
 
 mod code;
 mod made;
@@ -127,7 +127,7 @@ impl ResolvedImage {
     ///
     /// # Errors
     /// `InputsMoved`, which names what is not what it was.
-    pub(in crate::command) fn check_unmoved(
+    pub(in crate::command) fn check_unchanged(
         &self,
         package: &WorkspacePackage,
         again: &Snapshot<'_>,
@@ -136,7 +136,7 @@ impl ResolvedImage {
     ) -> Result<()> {
         let own = own_inputs(&self.chain, &self.ground, &self.binaries(), files)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
-        unmoved(&self.inputs, &own.together(code.transpose()?.map(|code| code.inputs)))?;
+        check_unchanged(&self.inputs, &own.into_inputs(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
 }
@@ -149,7 +149,7 @@ struct DeclaredInputs {
 
 impl DeclaredInputs {
     /// Every input by its own name, for whoever wants to know which has changed.
-    fn together(self, code: Option<Inputs>) -> Inputs {
+    fn into_inputs(self, code: Option<Inputs>) -> Inputs {
         let mut all = self.environment;
         all.extend(self.config);
         all.extend(code.unwrap_or_default());
@@ -200,7 +200,7 @@ async fn image(
         Base::Reference(base) => bases::locked(base, &platforms, lock, &**ask.source, ask.policy).await?,
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
-    let base = whole(&chain[0].base, &bases, lock);
+    let base = multi_platform_base(&chain[0].base, &bases, lock);
     let ground = made::ground((declared, workspace), &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::EnvironmentStage::of(&chain);
     let made = made.map(|made| ground.made(made)).transpose()?;
@@ -221,7 +221,7 @@ async fn image(
         left,
         ground,
         environment,
-        inputs: own.together(code.as_ref().map(|code| code.inputs.inputs.clone())),
+        inputs: own.into_inputs(code.as_ref().map(|code| code.inputs.inputs.clone())),
         others: BTreeMap::new(),
         key: all.key("image"),
         tag: String::new(),
@@ -231,7 +231,7 @@ async fn image(
 }
 
 /// The base that stands for all platforms: an index, or the only one's own image.
-fn whole(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock) -> Option<PinnedRef> {
+fn multi_platform_base(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock) -> Option<PinnedRef> {
     let Base::Reference(typed) = base else { return None };
     let (_, first) = bases.first()?;
     let first = first.as_ref()?;

@@ -76,7 +76,7 @@ pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> 
             let run = RunIdent { scope, name: name.clone() };
             let page = console::run(&client.endpoint(), &run.scope, &run.name);
             let leaving = InterruptHandler { client: &client, run: &run, page: &page, attended, ours: false, ui };
-            leaving.or(there(&client, &run, &page, ui)).await
+            leaving.or(follow_existing(&client, &run, &page, ui)).await
         }
     }
 }
@@ -94,8 +94,8 @@ fn stopped() -> Error {
 }
 
 /// Follows a run that somebody has created.
-async fn there(client: &Client, run: &RunIdent, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
-    let listed = runs::look(client, run).await?;
+async fn follow_existing(client: &Client, run: &RunIdent, page: &str, ui: &Arc<Ui>) -> Result<Exit> {
+    let listed = runs::get_run(client, run).await?;
     let known = TaskInfo { package: None, task: listed.task, version: listed.version, image: None };
     ui.status("Following", format!("{} {page}", run.name));
     RunFollower { client, run, known: &known, page, ui }.to_its_end().await
@@ -124,7 +124,7 @@ impl RunFollower<'_> {
         let fetched = runs::outputs(self.client, self.run).await;
         let outputs = fetched.map_err(|error| self.with_the_way_back(error, "The run has ended well"))?;
         let outputs: BTreeMap<String, Value> = outputs.into_iter().collect();
-        if self.ui.talk().json {
+        if self.ui.output_options().json {
             self.document(Some(&outputs))?;
         } else {
             self.ui.data(&lines(outputs.iter()))?;
@@ -133,7 +133,7 @@ impl RunFollower<'_> {
     }
 
     fn detached(&self) -> Result<Exit> {
-        if self.ui.talk().json {
+        if self.ui.output_options().json {
             self.document(None)?;
         } else {
             self.ui.data(&format!("{}\n", self.run.name))?;

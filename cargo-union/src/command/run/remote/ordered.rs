@@ -57,7 +57,7 @@ pub(super) async fn order(remote: &RemoteRunOptions, wanted: &NewRun, ui: &Arc<U
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let (version, inputs, image) = match &wanted.version {
-        Some(version) => there(remote, wanted, &session, &client, version).await?,
+        Some(version) => registered_version(remote, wanted, &session, &client, version).await?,
         None => latest(remote, wanted, &session, &client, ui).await?,
     };
     let inputs = inputs.sent(&client, &version.scope, ui).await?;
@@ -99,7 +99,7 @@ async fn latest(
 }
 
 /// The version that was named, which nobody builds.
-async fn there(
+async fn registered_version(
     remote: &RemoteRunOptions,
     wanted: &NewRun,
     session: &LoadedWorkspace,
@@ -110,7 +110,7 @@ async fn there(
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
     let version = TaskVersion { scope: registering::scope(declared, &session.backend)?, name, version: version.to_owned() };
-    let found = registered::look(client, &version).await?;
+    let found = registered::get_task(client, &version).await?;
     let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
     Ok((version, inputs, found.image))
 }

@@ -37,7 +37,7 @@ impl RunListener for RunReporter<'_> {
         if line.system {
             self.ui.detail("System", &line.text);
         } else {
-            self.ui.pass_on(format!("{}\n", line.text).as_bytes());
+            self.ui.write_raw(format!("{}\n", line.text).as_bytes());
         }
     }
 
