@@ -7,7 +7,6 @@ compile_error!(
     "cargo union runs on Linux and macOS; on Windows use it inside of WSL, for it makes Linux binaries with the host's own toolchain"
 );
 
-pub mod base;
 pub mod build;
 pub mod cli;
 pub mod command;
@@ -19,6 +18,7 @@ pub mod http;
 pub mod image;
 pub mod publish;
 pub mod settings;
+pub mod sys;
 pub mod ui;
 pub mod workspace;
 
@@ -30,10 +30,10 @@ use std::time::Duration;
 use clap::Parser as _;
 use union_build::diag::Code;
 
-use base::error::Error;
-use base::process::Environment;
-use base::signal::{explains_failure, interrupted};
 use exit::Exit;
+use sys::error::Error;
+use sys::process::Environment;
+use sys::signal::{explains_failure, interrupted};
 use ui::Ui;
 
 /// Runs the tool with a command line, of which the first word is the program's name.

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cargo_union::base::process::Environment;
 use cargo_union::flyte::client::{Client, ClientOptions};
 use cargo_union::flyte::config::{self, FlyteConfig};
 use cargo_union::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
 use cargo_union::flyte::rpc::{RpcFailure, Streaming, Unary};
 use cargo_union::flyte::{LoginPrompt, Reporter};
 use cargo_union::http::retry::Retry;
+use cargo_union::sys::process::Environment;
 use tempfile::TempDir;
 use union_build::diag::Code;
 use union_tests::backend::Backend;

@@ -1,6 +1,6 @@
 //! One run of cargo: what it is told, and what comes back.
 
-use cargo_union::base::process::ProcessFailure;
+use cargo_union::sys::process::ProcessFailure;
 use cargo_union::workspace::{Linkage, Workspace};
 use union_build::diag::Code;
 

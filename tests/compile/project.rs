@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use cargo_union::base::cache::Cache;
-use cargo_union::base::error::Result;
-use cargo_union::base::process::Environment;
+use cargo_union::sys::cache::Cache;
+use cargo_union::sys::error::Result;
+use cargo_union::sys::process::Environment;
 use cargo_union::workspace::coverage::CoverageFindings;
 use cargo_union::workspace::{
     AllLearned, Cargo, CargoJob, CodeInputOptions, CodeInputs, CompileBackend, CompileMode, CompileSettings, CompiledUnits, Host,

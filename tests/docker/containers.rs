@@ -5,11 +5,11 @@ use std::io::{self, Read as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use cargo_union::base::process::OutputStream;
-use cargo_union::base::secret::Secret;
 use cargo_union::engine::{BindMount, Container, ContainerOptions, Engine, EngineLocator};
 use cargo_union::publish::Publisher;
 use cargo_union::publish::daemon::Daemon;
+use cargo_union::sys::process::OutputStream;
+use cargo_union::sys::secret::Secret;
 use futures_util::TryStreamExt as _;
 
 use super::*;

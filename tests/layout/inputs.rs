@@ -1,7 +1,7 @@
 //! The inputs of environment and config: what differs must differ in key, and nothing else.
 
 use cargo_union::build::inputs::{EnvironmentSettings, config_inputs, environment_inputs};
-use cargo_union::image::digest::Digest;
+use cargo_union::sys::digest::Digest;
 use proptest::prelude::*;
 use union_build::key::Inputs;
 use union_build::spec::{self, Compression, SecretSource};

@@ -216,7 +216,7 @@ async fn a_layout_that_lost_a_blob_does_not_have_the_image_until_it_is_published
     let found = Existence::Found(image.top().descriptor.digest);
     place.publish(&target, &image, false).await.unwrap();
     let layer = image.platforms[0].layers[1].blob.descriptor.digest;
-    let blob = |digest: &cargo_union::image::digest::Digest| folder.join("blobs/sha256").join(digest.hex());
+    let blob = |digest: &cargo_union::sys::digest::Digest| folder.join("blobs/sha256").join(digest.hex());
     std::fs::remove_file(blob(&layer)).unwrap();
     assert_eq!(place.existence(&target).await.unwrap(), Existence::Missing);
     place.publish(&target, &image, false).await.unwrap();

@@ -6,19 +6,19 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use cargo_union::base::cache::Cache;
-use cargo_union::base::error::{Error, Result};
-use cargo_union::base::fs::AtomicFile;
 use cargo_union::build::native::NativeBuilder;
 use cargo_union::build::{
     self, BaseImage, BuildRequest, Builder, Executable, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
 };
-use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor};
 use cargo_union::image::platform::Platform;
 use cargo_union::image::reference::Repository;
 use cargo_union::image::{BaseSource, Image, RawManifest};
 use cargo_union::publish::ImageTarget;
+use cargo_union::sys::cache::Cache;
+use cargo_union::sys::digest::Digest;
+use cargo_union::sys::error::{Error, Result};
+use cargo_union::sys::fs::AtomicFile;
 use serde_json::Value;
 use union_build::diag::{Code, Origin};
 use union_build::key::{Inputs, Key};

@@ -1,9 +1,9 @@
 //! Registries that answer, and should not have answered like that.
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 use cargo_union::publish::{Existence, ImageTarget, Publisher as _, TransferKind};
+use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
 use union_tests::hostile::{Act, Hostile, Reply, Request};
 

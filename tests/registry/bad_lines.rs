@@ -1,9 +1,9 @@
 //! Lines that are cut, slow or crowded.
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Descriptor, media_type};
 use cargo_union::publish::Publisher as _;
+use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
 use union_tests::hostile::{Act, Hostile, Memory, Reply, Request};
 

@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use cargo_union::image::digest::{DiffId, Digest};
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 use cargo_union::image::platform::Platform;
 use cargo_union::image::{Image, PlatformImage};
+use cargo_union::sys::digest::{DiffId, Digest};
 use serde_json::json;
 use union_build::key::{Inputs, Key};
 

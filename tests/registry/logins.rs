@@ -1,8 +1,8 @@
 //! Who the user is: passwords, tokens, helpers, and that nothing of them shows.
 
-use cargo_union::base::secret::Secret;
 use cargo_union::image::layer::{Blob, BlobSource, Layer};
 use cargo_union::publish::{Existence, Publisher as _, TransferKind};
+use cargo_union::sys::secret::Secret;
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;

@@ -1,10 +1,10 @@
 //! Bases: mirrors, digests, and registries that lie about them.
 
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::{Descriptor, media_type};
 use cargo_union::image::reference::BaseRef;
 use cargo_union::publish::Publisher as _;
+use cargo_union::sys::digest::Digest;
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, Reply};
 use union_tests::registry::Registry;

@@ -1,11 +1,11 @@
 //! From a base's name to the image of a platform: indexes in indexes, entries and configs that name no platform or another
 //! one, and indexes that lead nowhere.
 
-use cargo_union::base::error::Result;
 use cargo_union::build::Lookup;
 use cargo_union::image::BaseSource as _;
-use cargo_union::image::digest::Digest;
 use cargo_union::image::layer::media_type;
+use cargo_union::sys::digest::Digest;
+use cargo_union::sys::error::Result;
 use serde_json::{Value, json};
 use union_build::diag::Code;
 use union_tests::hostile::{Hostile, digest};

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cargo_union::base::cache::Cache;
-use cargo_union::base::error::Error;
 use cargo_union::http::retry::Retry;
-use cargo_union::image::digest::Digest;
 use cargo_union::image::reference::Repository;
 use cargo_union::publish::registry::{Registry, RegistryOptions, RegistrySettings};
 use cargo_union::publish::{ImageTarget, Reporter, Transfer, TransferKind};
+use cargo_union::sys::cache::Cache;
+use cargo_union::sys::digest::Digest;
+use cargo_union::sys::error::Error;
 use tempfile::TempDir;
 use union_build::diag::Code;
 use union_build::key::Key;

@@ -2,29 +2,29 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish, copilot, flyte} → engine → image → base`,
-//! `{publish, flyte} → http → base`, and `command → ui`.
+//! are plain: `command → {workspace, build, publish, copilot, flyte} → engine → image → sys`,
+//! `{publish, flyte} → http → sys`, and `command → ui`.
 
 use crate::source::{File, Place, places};
 
 /// What each room of the crate may name, besides itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &[]),
-    ("lib", &["cli", "settings", "command", "ui", "base", "exit"]),
+    ("lib", &["cli", "settings", "command", "ui", "sys", "exit"]),
     ("exit", &[]),
     ("cli", &[]),
-    ("settings", &["cli", "workspace", "ui", "image", "base"]),
-    ("command", &["settings", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "base", "exit"]),
-    ("ui", &["workspace", "build", "publish", "flyte", "image", "base"]),
-    ("workspace", &["image", "base"]),
-    ("build", &["engine", "image", "base"]),
-    ("publish", &["engine", "http", "image", "base"]),
-    ("copilot", &["base"]),
-    ("flyte", &["http", "image", "base"]),
-    ("engine", &["image", "base"]),
-    ("http", &["base"]),
-    ("image", &["base"]),
-    ("base", &["image"]),
+    ("settings", &["cli", "workspace", "ui", "image", "sys"]),
+    ("command", &["settings", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "sys", "exit"]),
+    ("ui", &["workspace", "build", "publish", "flyte", "image", "sys"]),
+    ("workspace", &["image", "sys"]),
+    ("build", &["engine", "image", "sys"]),
+    ("publish", &["engine", "http", "image", "sys"]),
+    ("copilot", &["sys"]),
+    ("flyte", &["http", "image", "sys"]),
+    ("engine", &["image", "sys"]),
+    ("http", &["sys"]),
+    ("image", &["sys"]),
+    ("sys", &[]),
 ];
 
 /// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
@@ -53,8 +53,6 @@ pub(crate) fn problems(file: &File) -> Vec<String> {
         }
         if !known.contains(&other.as_str()) {
             problems.push(file.problem(place.line, format!("`{room}` must not know `{other}`")));
-        } else if room == "base" && path.get(1).is_none_or(|module| module != "digest") {
-            problems.push(file.problem(place.line, "`base` knows nobody, save `image::digest`"));
         } else if AT_THE_DOOR.contains(&room) && goes_in(&path) {
             problems.push(
                 file.problem(place.line, format!("`{room}` sees `{other}` from the door only: its `Reporter` and the types beside it")),
@@ -107,7 +105,7 @@ mod tests {
             ["cargo-union/src/build/native.rs:2: `build` must not know `publish`"]
         );
         for (path, text) in [
-            ("build/mod.rs", "use crate::{base, ui::Status};"),
+            ("build/mod.rs", "use crate::{sys, ui::Status};"),
             ("publish/auth/mod.rs", "fn a() { crate::settings::get() }"),
             ("workspace/a.rs", "use super::super::cli;"),
             ("workspace/mod.rs", "use super::cli;"),
@@ -115,7 +113,7 @@ mod tests {
             ("command/build.rs", "use crate::cli::Build;"),
             ("settings/mod.rs", "use crate::command::build;"),
             ("cli/mod.rs", "use crate::settings;"),
-            ("base/fs.rs", "use crate::image::Image;"),
+            ("sys/fs.rs", "use crate::image::Image;"),
             ("http/mod.rs", "use crate::publish::Reporter;"),
             ("flyte/mod.rs", "use crate::publish::auth::Login;"),
             ("publish/mod.rs", "use crate::flyte::config;"),
@@ -132,13 +130,13 @@ mod tests {
     #[test]
     fn those_below_may_be_known() {
         for (path, text) in [
-            ("build/native.rs", "use crate::image::Image; use super::Recipe; use super::super::base::fs; use toml::build;"),
-            ("base/cache.rs", "use crate::image::digest::Digest; use super::error;"),
+            ("build/native.rs", "use crate::image::Image; use super::Recipe; use super::super::sys::fs; use toml::build;"),
+            ("sys/cache.rs", "use crate::sys::digest::Digest; use super::error;"),
             ("command/build.rs", "use crate::{build::Builder, publish::Publisher, ui};"),
             ("ui/progress.rs", "use crate::publish::{Reporter, Transfer}; use crate::build; impl build::Reporter for A {}"),
             ("settings/mod.rs", "use crate::cli; use crate::workspace::Selection;"),
             ("image/mod.rs", "mod tests { use super::Image; }"),
-            ("lib.rs", "pub mod base; pub mod build;"),
+            ("lib.rs", "pub mod sys; pub mod build;"),
         ] {
             assert_eq!(of(path, text), [""; 0], "{path}");
         }

@@ -19,7 +19,7 @@ const DOORS: &[Door] = &[
     Door { path: &["prost"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
     Door { path: &["prost_types"], files: &["cargo-union/src/flyte/idl/"], because: "only `flyte::idl` knows the backend's messages" },
     Door { path: &["crate", "flyte", "idl"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
-    Door { path: &["getrandom"], files: &["cargo-union/src/base/random.rs"], because: "chance has one source" },
+    Door { path: &["getrandom"], files: &["cargo-union/src/sys/random.rs"], because: "chance has one source" },
     Door { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "one file knows YAML" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },
@@ -32,9 +32,9 @@ const DOORS: &[Door] = &[
     Door { path: &["std", "io", "stderr"], files: ASKERS, because: "rooms never print" },
     Door { path: &["io", "stdout"], files: PRINTERS, because: "rooms never print" },
     Door { path: &["io", "stderr"], files: ASKERS, because: "rooms never print" },
-    Door { path: &["std", "process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
-    Door { path: &["process", "Command"], files: STARTERS, because: "programs are started through `base::process`" },
-    Door { path: &["tokio", "process"], files: STARTERS, because: "programs are started through `base::process`" },
+    Door { path: &["std", "process", "Command"], files: STARTERS, because: "programs are started through `sys::process`" },
+    Door { path: &["process", "Command"], files: STARTERS, because: "programs are started through `sys::process`" },
+    Door { path: &["tokio", "process"], files: STARTERS, because: "programs are started through `sys::process`" },
 ];
 
 const ENGINE: &[&str] = &["cargo-union/src/engine/"];
@@ -50,8 +50,8 @@ const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
 /// `settings` asks whether stderr is a terminal, which decides about colours.
 const ASKERS: &[&str] = &["cargo-union/src/ui/", "cargo-union/src/settings/", "union-build/src/emit.rs"];
 
-/// `union-build` cannot see `base`: it asks cargo for the target folder by itself.
-const STARTERS: &[&str] = &["cargo-union/src/base/process.rs", "union-build/src/"];
+/// `union-build` cannot see `sys`: it asks cargo for the target folder by itself.
+const STARTERS: &[&str] = &["cargo-union/src/sys/process.rs", "union-build/src/"];
 
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
@@ -118,7 +118,7 @@ mod tests {
             ("union-build/src/spec/load/tests.rs", "fn a() { b().unwrap() }"),
             ("cargo-union/src/engine/images.rs", "use bollard::Docker;"),
             ("cargo-union/src/ui/mod.rs", "fn a() { eprintln!(\"x\"); }"),
-            ("cargo-union/src/base/process.rs", "use std::process::Command;"),
+            ("cargo-union/src/sys/process.rs", "use std::process::Command;"),
             ("cargo-union/src/build/a.rs", "/// `println!(x.unwrap())`\nfn a(b: Child) { b.unwrap_or(c); b.stdout; std::process::id(); }"),
             ("cargo-union/src/build/a.rs", "#[cfg(test)]\nmod tests { fn a() { println!(\"{}\", b().unwrap()); } }"),
         ] {

@@ -77,7 +77,7 @@ impl File {
     }
 }
 
-/// A path such as `crate::base::error`, wherever it stands: in `use`, also inside of `{…}`, in a type, in
+/// A path such as `crate::sys::error`, wherever it stands: in `use`, also inside of `{…}`, in a type, in
 /// an expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {

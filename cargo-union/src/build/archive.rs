@@ -8,8 +8,8 @@ use tar::{EntryType, Header};
 
 use super::sources::{Item, ItemKind};
 use super::verified::VerifiedFile;
-use crate::base::error::Result;
-use crate::base::fs::{self, FileDigest};
+use crate::sys::error::Result;
+use crate::sys::fs::{self, FileDigest};
 
 /// An archive that is being written.
 pub(super) struct Archive<W: Write> {
@@ -89,7 +89,7 @@ mod tests {
     use union_build::diag::Code;
 
     use super::*;
-    use crate::base::fs::measure;
+    use crate::sys::fs::measure;
 
     #[test]
     fn a_file_that_is_not_what_it_was_ends_an_archive() {

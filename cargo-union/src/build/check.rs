@@ -5,12 +5,12 @@ use union_build::spec::Base;
 
 use super::native::BINARIES;
 use super::{BuildRequest, PlatformBuildRequest, variables};
-use crate::base::error::Result;
-use crate::base::fs;
 use crate::image::config::BaseConfig;
 use crate::image::elf::{Elf, ElfError};
 use crate::image::index::FileIndex;
 use crate::image::start::{Program, RuntimeConfig, StartCheckContext, StartFailure, StartFailureKind, obstacles, refusal};
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// The variable that makes a loader look in more folders.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";

@@ -18,9 +18,9 @@ use super::native::ca_bundle_hash;
 use super::requirements;
 use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, Measure};
-use crate::base::error::Result;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
 
 /// What an environment's key is made from.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,9 @@ use union_build::spec;
 
 use super::roots::SourceRoots;
 use super::sources::{self, Item, Measure};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, FileDigest};
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, FileDigest};
 
 /// Lists and hashes of everything that is copied. The first answer stays.
 #[derive(Debug)]

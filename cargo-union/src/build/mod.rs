@@ -38,14 +38,14 @@ use std::sync::Arc;
 use union_build::key::Key;
 use union_build::spec;
 
-use crate::base::cache::Cache;
-use crate::base::error::Result;
-use crate::image::digest::Digest;
 use crate::image::glibc::Glibc;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::release::Release;
 use crate::image::{BaseSource, Image, PlatformImage};
+use crate::sys::cache::Cache;
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
 
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]

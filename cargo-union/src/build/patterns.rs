@@ -9,7 +9,7 @@ use std::path::Path;
 
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// Patterns in their order.
 #[derive(Clone, Debug, Default)]

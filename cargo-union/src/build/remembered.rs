@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use union_build::key::Key;
 
 use super::{BuildRequest, Builder};
-use crate::base::cache::Cache;
-use crate::base::error::Result;
-use crate::base::fs;
-use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Blob, BlobSource, Descriptor, Layer};
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::{Image, PlatformImage};
+use crate::sys::cache::Cache;
+use crate::sys::digest::{DiffId, Digest};
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// Wraps a builder whose images cost much.
 pub struct CachingBuilder<B> {

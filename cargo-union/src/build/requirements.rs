@@ -12,8 +12,8 @@ use union_build::spec;
 
 use super::environment::is_remote;
 use super::roots::{RealRoots, SourceRoots};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// A file that goes along.
 #[derive(Clone, Debug, PartialEq, Eq)]

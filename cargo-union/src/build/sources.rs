@@ -13,8 +13,8 @@ use union_build::spec;
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
 use super::walk::{Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, neither, refuse_whiteout, walk};
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, FileDigest};
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, FileDigest};
 
 /// One thing to be placed into the image.
 #[derive(Clone, Debug, PartialEq, Eq)]

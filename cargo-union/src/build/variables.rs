@@ -8,10 +8,10 @@ use union_build::spec::{self, Sourced};
 
 use super::base::Base;
 use super::{BaseImage, LockedBase};
-use crate::base::error::{Error, Result};
 use crate::image::BaseSource;
 use crate::image::config::BaseConfig;
 use crate::image::platform::Platform;
+use crate::sys::error::{Error, Result};
 
 /// The variables of a base, by name.
 pub type Variables = BTreeMap<String, String>;

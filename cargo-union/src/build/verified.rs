@@ -7,8 +7,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, FileDigest};
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, FileDigest};
 
 /// A file that must hold exactly what it held when it was measured: a key was made of its hash, and the header of an
 /// archive promises its size before the content is read.

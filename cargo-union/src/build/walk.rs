@@ -11,8 +11,8 @@ use union_build::diag::Code;
 
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, is_tagged_by_cargo};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// Something that was found, by its path below the directory; that of the directory itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

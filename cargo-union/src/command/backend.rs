@@ -6,10 +6,10 @@ use union_build::diag::{Diagnostic, Severity};
 use union_build::spec::Overrides;
 
 use super::session::ManifestProblems;
-use crate::base::error::Result;
 use crate::flyte::client::{Client, ClientOptions};
 use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
 use crate::settings::BackendOptions;
+use crate::sys::error::Result;
 use crate::ui::Ui;
 
 /// Reads the user's Flyte config. The problems are complete.

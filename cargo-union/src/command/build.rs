@@ -9,9 +9,9 @@ use super::building::{self, ImageOutcome, PackageOutcome};
 use super::planning::BuildPlan;
 use super::session::LoadedWorkspace;
 use crate::exit::Exit;
-use crate::image::digest::Digest;
 use crate::image::plan::PlannedImage;
 use crate::settings::BuildOptions;
+use crate::sys::digest::Digest;
 use crate::ui::Ui;
 use crate::workspace::Snapshot;
 

@@ -11,12 +11,12 @@ use union_build::spec::{self, Base};
 
 use super::planning::keys;
 use super::session::{LoadedWorkspace, UnionPackage};
-use crate::base::error::Error;
 use crate::build::docker;
 use crate::build::environment::{EnvironmentStage, is_remote, tools};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::WorkspaceOptions;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 use crate::workspace::UnionLock;
 

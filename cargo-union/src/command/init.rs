@@ -6,9 +6,9 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec;
 
-use crate::base::error::Error;
-use crate::base::fs;
 use crate::exit::Exit;
+use crate::sys::error::Error;
+use crate::sys::fs;
 use crate::ui::Ui;
 use crate::workspace::{Cargo, Selection, Workspace};
 

@@ -23,16 +23,16 @@ mod update;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use crate::base::error::Error;
-use crate::base::process::ProcessFailure;
 use crate::exit::Exit;
 use crate::settings::Command;
+use crate::sys::error::Error;
+use crate::sys::process::ProcessFailure;
 use crate::ui::{Problem, Ui};
 
 /// Does what was asked for.
 ///
 /// # Errors
-/// A [`base::error::Error`](crate::base::error::Error), or `Problems` of the
+/// A [`base::error::Error`](crate::sys::error::Error), or `Problems` of the
 /// manifests or the Flyte config, which are shown already.
 pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {

@@ -8,11 +8,11 @@ use union_build::diag::Code;
 
 use super::session::LoadedWorkspace;
 use super::{backend, registering};
-use crate::base::error::Error;
 use crate::flyte::client::Client;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
 use crate::settings;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 
 /// The backend, and the place that the chosen packages share. Without a package, flags, variables and

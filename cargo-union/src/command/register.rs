@@ -17,9 +17,6 @@ use super::planning::BuildPlan;
 use super::registering::public;
 use super::registering::{self, TaskIdent, TaskRegistration};
 use super::session::LoadedWorkspace;
-use crate::base::error::Error;
-use crate::base::fs;
-use crate::base::process::Command;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
@@ -30,6 +27,9 @@ use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
 use crate::settings::RegisterOptions;
+use crate::sys::error::Error;
+use crate::sys::fs;
+use crate::sys::process::Command;
 use crate::ui::{Problem, Ui};
 use crate::workspace::Snapshot;
 
@@ -133,9 +133,9 @@ fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
     let images = built.images.iter().filter(there);
     images
         .filter_map(|made| {
-            let keyed = built.plan.keyed.iter().find(|keyed| keyed.name == made.planned.image)?;
+            let resolved = built.plan.resolved.iter().find(|resolved| resolved.name == made.planned.image)?;
             // What the backend has made itself, its clusters can pull.
-            let reference = keyed.reference().filter(|_| !keyed.is_remote())?;
+            let reference = resolved.reference().filter(|_| !resolved.is_remote())?;
             Some(reference.repository.pinned(made.record.digest?))
         })
         .collect()

@@ -8,11 +8,11 @@ use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
 
 use super::backend;
 use super::planning::clients::RegistryClients;
-use crate::base::error::Error;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
 use crate::flyte::config::FlyteConfig;
 use crate::settings::WorkspaceOptions;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 use crate::workspace::{Workspace, WorkspacePackage};
 

@@ -8,11 +8,11 @@ use union_build::spec::Base;
 use super::planning::bases::{self, LockMode};
 use super::planning::rust_image;
 use super::session::LoadedWorkspace;
-use crate::base::error::Error;
 use crate::build::environment::tools;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::settings::UpdateOptions;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 use crate::workspace::UnionLock;
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use union_build::spec::task::{Data, DataFormat, FileLayout};
 
 use super::InputLiteral;
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// How much goes into a container: links that lead to folders with links soon make more than anybody has.
 const MOST_ENTRIES: usize = 1_000_000;

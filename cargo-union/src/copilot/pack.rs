@@ -7,8 +7,8 @@ use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
 use super::{InputFile, InputFileKind};
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// Writes entries as an archive that is unpacked at the root of a container. Everything belongs to
 /// root, and nothing of this machine but names and contents is in it.

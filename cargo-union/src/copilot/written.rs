@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// A folder of this machine with plain files and folders, and what else was written.
 #[derive(Clone, Debug)]

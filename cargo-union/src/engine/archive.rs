@@ -9,8 +9,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::image::PlatformImage;
-use crate::image::digest::Digest;
 use crate::image::layer::{BlobLocation, Descriptor, LocalBlob};
+use crate::sys::digest::Digest;
 
 /// Writes an image for one platform. Layers that are not among the blobs are only named.
 pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs: &[LocalBlob]) -> io::Result<()> {

@@ -22,11 +22,11 @@ use super::lines::{Lines, each_line};
 use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 use super::wire::{self, Body};
 use super::{Engine, innermost};
-use crate::base::error::Result;
-use crate::base::fs;
-use crate::base::secret::Secret;
 use crate::image::RegistryLogin;
-use crate::image::digest::Digest;
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
+use crate::sys::fs;
+use crate::sys::secret::Secret;
 
 impl Engine {
     pub(super) async fn build_with_buildah(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {

@@ -25,8 +25,8 @@ use super::session::{Alive, RegistryLogins, SessionSecrets, Upload};
 use super::solve::{DockerfileRequest, SolveError, SolveListener};
 use super::wire::{self, EngineStream};
 use super::{Engine, innermost};
-use crate::base::error::{Error, Result};
-use crate::image::digest::Digest;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
 
 impl Engine {
     pub(super) async fn build_with_buildkit(

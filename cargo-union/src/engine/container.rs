@@ -23,9 +23,9 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use super::buildkit::random;
 use super::images::piped;
 use super::{Engine, innermost};
-use crate::base::error::{Error, Result};
-use crate::base::process;
-use crate::base::secret::Secret;
+use crate::sys::error::{Error, Result};
+use crate::sys::process;
+use crate::sys::secret::Secret;
 
 /// How long whoever drops a container waits for its removal: an engine may be far away, and one that
 /// is gone must hold nobody up for long.

@@ -9,7 +9,7 @@ use union_build::key::hex;
 
 use super::tls;
 use super::wire::EngineEndpoint;
-use crate::base::process::Environment;
+use crate::sys::process::Environment;
 
 /// A place where an engine may be.
 #[derive(Clone, Debug)]

@@ -16,11 +16,11 @@ use union_build::diag::Code;
 use super::lines::each_line;
 use super::wire::HOST;
 use super::{Engine, archive, innermost};
-use crate::base::error::Result;
-use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::KEY;
 use crate::image::{BaseSource, PlatformImage};
+use crate::sys::digest::{DiffId, Digest};
+use crate::sys::error::Result;
 
 /// What an engine has under a name.
 #[derive(Clone, Debug)]

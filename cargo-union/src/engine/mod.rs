@@ -14,9 +14,9 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
-use crate::base::process::Environment;
 use crate::image::platform::Platform;
+use crate::sys::error::{Error, Result};
+use crate::sys::process::Environment;
 use find::{EngineCandidate, at, candidates};
 use wire::{EngineHttpClient, HOST};
 

@@ -21,8 +21,8 @@ use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::solve::PullCredentials;
-use crate::base::secret::Secret;
 use crate::image::RegistryLogin;
+use crate::sys::secret::Secret;
 
 type Answer<T> = Result<Response<T>, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

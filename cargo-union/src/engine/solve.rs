@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Engine, EngineKind};
-use crate::base::error::{Error, Result};
-use crate::base::secret::Secret;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::{Logins, RegistryLogin};
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::secret::Secret;
 
 /// A build.
 #[derive(Clone, Debug)]

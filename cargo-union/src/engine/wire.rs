@@ -24,7 +24,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::base::process::{Command, Environment};
+use crate::sys::process::{Command, Environment};
 
 /// Where the engine's name would stand in a request: the line leads to one engine only.
 pub(super) const HOST: &str = "http://engine";

@@ -8,7 +8,7 @@ use union_build::spec::validate::is_task_name;
 
 use super::convert::declared;
 use super::idl::core;
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// The version of the description that is understood here.
 const VERSION: u64 = 1;

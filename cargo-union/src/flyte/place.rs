@@ -5,7 +5,7 @@ use union_build::diag::{Code, nearest};
 use super::backend::Backend;
 use super::convert::ProjectDomain;
 use super::rpc::{RpcFailure, RpcStatus};
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// The most names that an error lists.
 const SHOWN: usize = 20;

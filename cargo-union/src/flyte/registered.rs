@@ -8,7 +8,7 @@ use super::idl::core::task_template::Target;
 use super::idl::task::{Task, TaskDetails};
 use super::interface::Interface;
 use super::runs::TaskVersion;
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// One version of a task, as far as a run needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]

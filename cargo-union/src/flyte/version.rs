@@ -12,7 +12,7 @@ use union_build::spec::given::InputValue;
 
 use super::convert::{ProjectDomain, TaskSource, deploy_task, msgpack};
 use super::idl::Message as _;
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// The most characters that the protocol takes.
 pub const LONGEST: usize = 63;

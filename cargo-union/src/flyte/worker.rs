@@ -14,8 +14,8 @@ use super::idl::Message as _;
 use super::idl::core::{ErrorDocument, Literal};
 use super::idl::task::{Inputs, NamedLiteral, Outputs};
 use super::interface::Interface;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// The file of its inputs, below the base.
 pub const INPUTS: &str = "inputs/inputs.pb";

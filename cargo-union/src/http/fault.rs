@@ -8,7 +8,7 @@ use std::io;
 
 use union_build::diag::Code;
 
-use crate::base::error::Error;
+use crate::sys::error::Error;
 
 /// Longest text of others that a message repeats, in characters.
 const LONGEST: usize = 300;

@@ -15,8 +15,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use union_build::diag::Code;
 
 use super::fault::clean;
-use crate::base::error::{Error, Result};
-use crate::base::fs::unreadable;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::unreadable;
 
 /// Certificates and keys, of which a server gets the first that it can use.
 #[derive(Debug)]

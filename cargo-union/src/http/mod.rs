@@ -30,7 +30,7 @@ pub use proxy::Proxies;
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
-use crate::base::error::Error;
+use crate::sys::error::Error;
 use answer::HttpResponse;
 use fault::{TransportError, TransportErrorKind, below, causes};
 use header::{CONTENT_LENGTH, LOCATION};

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 use union_build::diag::Code;
 
-use crate::base::error::Error;
+use crate::sys::error::Error;
 
 /// The kinds of proxies that can be spoken to.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];

@@ -15,8 +15,8 @@ use union_build::diag::Code;
 use super::anybody;
 use super::fault::clean;
 use super::identity::{self, Identities};
-use crate::base::error::Error;
-use crate::base::fs;
+use crate::sys::error::Error;
+use crate::sys::fs;
 
 /// Where Linux distributions and macOS keep the machine's authorities.
 const BUNDLES: [&str; 4] =

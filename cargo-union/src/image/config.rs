@@ -11,17 +11,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use union_build::diag::Code;
 
-use super::digest::DiffId;
 use super::layer::{Blob, media_type};
 use super::manifest::{KEY, START_CHECK};
 use super::platform::Platform;
-use crate::base::error::{Error, Result};
+use crate::sys::digest::DiffId;
+use crate::sys::error::{Error, Result};
 
 /// The environment variable by which a running container knows its image's key.
 pub const IMAGE_ID: &str = "UNION_IMAGE_ID";
 
 /// The variable that holds labels of an image whose builder has none: JSON in URL-safe base64.
-pub const TOLD: &str = "UNION_TOLD";
+pub const TASK_INTERFACES: &str = "UNION_TASK_INTERFACES";
 
 /// A base's config.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
     let labels = value["config"]["Labels"].as_object().into_iter().flatten();
     let mut labels: BTreeMap<_, _> = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let variables = value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let told = variables.filter_map(|variable| variable.strip_prefix(TOLD)?.strip_prefix('=')).next_back();
+    let told = variables.filter_map(|variable| variable.strip_prefix(TASK_INTERFACES)?.strip_prefix('=')).next_back();
     labels.extend(
         told.and_then(|told| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(told).ok()?).ok()).unwrap_or_default(),
     );
@@ -400,7 +400,7 @@ mod tests {
         "]",
         ",",
         r#""A=b""#,
-        r#""UNION_TOLD=?""#,
+        r#""UNION_TASK_INTERFACES=?""#,
     ];
 
     #[test]

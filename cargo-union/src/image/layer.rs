@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::digest::{DiffId, Digest};
 use super::reference::Repository;
+use crate::sys::digest::{DiffId, Digest};
 
 /// Media types, as written on the wire.
 pub mod media_type {

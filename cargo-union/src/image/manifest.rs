@@ -11,7 +11,7 @@ use union_build::diag::Code;
 use super::layer::{Blob, Descriptor, Layer, media_type};
 use super::platform::Platform;
 use super::{PlatformImage, RawManifest};
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// The annotation and label that hold an image's full key.
 pub const KEY: &str = "union.key";
@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn descriptor(media_type: &str) -> String {
-        format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":5}}"#, super::super::digest::Digest::of("hello"))
+        format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":5}}"#, crate::sys::digest::Digest::of("hello"))
     }
 
     fn image_with_layer(layer: &str) -> RawManifest {
@@ -247,7 +247,7 @@ mod tests {
     fn docker_layers_are_relabelled_and_keep_their_digest() {
         let BaseManifest::Image(image) = read("debian", &image_with_layer(media_type::DOCKER_LAYER_GZIP)).unwrap() else { panic!() };
         assert_eq!(image.layers[0].media_type, media_type::OCI_LAYER_GZIP);
-        assert_eq!(image.layers[0].digest, super::super::digest::Digest::of("hello"));
+        assert_eq!(image.layers[0].digest, crate::sys::digest::Digest::of("hello"));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! it from one to the other.
 
 pub mod config;
-pub mod digest;
 pub mod elf;
 pub mod glibc;
 pub mod index;
@@ -22,8 +21,8 @@ pub mod user;
 
 use bytes::Bytes;
 
-use crate::base::error::Result;
-use crate::base::secret::Secret;
+use crate::sys::error::Result;
+use crate::sys::secret::Secret;
 use layer::{Blob, BlobLocation, BlobSource, Descriptor, Layer, LocalBlob};
 use platform::Platform;
 use reference::Repository;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::digest::Digest;
 use super::platform::Platform;
+use crate::sys::digest::Digest;
 
 /// What is going to happen to one image.
 #[derive(Clone, Debug, Serialize)]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use union_build::diag::Code;
 
 use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
-use crate::base::error::{Error, Result};
 use crate::engine::{Engine, EngineLocator};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
+use crate::sys::error::{Error, Result};
 
 /// Publishes into a container engine.
 pub struct Daemon {

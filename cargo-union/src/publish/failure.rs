@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use union_build::diag::Code;
 
-use crate::base::error::Error;
 use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::sys::error::Error;
 
 /// Why something failed.
 #[derive(Clone, Debug)]

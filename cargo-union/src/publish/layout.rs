@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use union_build::diag::Code;
 
 use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, AtomicFile, FileLock};
-use crate::image::digest::Digest;
 use crate::image::layer::{BlobLocation, Descriptor, LocalBlob, media_type};
 use crate::image::manifest::{Summary, summary};
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, AtomicFile, FileLock};
 
 /// The annotation of a layout's index that holds an image's tag.
 pub(super) const TAG: &str = "org.opencontainers.image.ref.name";

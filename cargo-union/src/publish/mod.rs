@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use union_build::key::Key;
 
-use crate::base::error::Result;
 use crate::image::Image;
-use crate::image::digest::Digest;
 use crate::image::layer::Descriptor;
 use crate::image::platform::Platform;
 use crate::image::reference::ImageRef;
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
 
 /// Under which name an image is published, and what is expected to be there.
 #[derive(Clone, Debug)]

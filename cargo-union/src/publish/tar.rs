@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::layout::{TAG, VERSION, entry, index};
 use super::{Existence, ImageTarget, Published, Publisher, Reporter, TransferKind, report};
-use crate::base::error::Result;
-use crate::base::fs::{self, AtomicFile};
 use crate::engine::archive::{ImageArchive, blob_path, list};
-use crate::image::digest::Digest;
 use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::summary;
 use crate::image::{BaseSource, Image};
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
+use crate::sys::fs::{self, AtomicFile};
 
 /// Publishes into a file, which is replaced in one step once it is whole.
 pub struct TarFile {

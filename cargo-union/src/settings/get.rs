@@ -1,8 +1,8 @@
 //! `get`: what the backend has.
 
 use super::{OptionsReader, WorkspaceOptions};
-use crate::base::error::Result;
 use crate::cli;
+use crate::sys::error::Result;
 
 /// What `get` works with.
 #[derive(Debug)]

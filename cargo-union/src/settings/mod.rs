@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use union_build::diag::Code;
 use union_build::spec::merge::Overrides;
 
-use crate::base::cache::{Cache, DEFAULT_CAP};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::process::Environment;
 use crate::cli;
+use crate::sys::cache::{Cache, DEFAULT_CAP};
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::process::Environment;
 use crate::ui;
 use crate::workspace::{Cargo, Selection};
 pub use get::{GetOptions, Resource};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_folder};
-use crate::base::error::Result;
-use crate::base::fs;
 use crate::cli;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// What `register` works with.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{OptionsReader, RegisterOptions};
-use crate::base::error::Result;
 use crate::cli;
+use crate::sys::error::Result;
 
 /// What `run` works with when the backend runs.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{BuildOptions, OptionsReader, Output, WorkspaceOptions};
-use crate::base::error::Result;
 use crate::cli;
+use crate::sys::error::Result;
 
 /// What `run` works with.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use clap_cargo::style;
 use serde::Serialize;
 use union_build::diag::Diagnostic;
 
-use crate::base::error::Error;
+use crate::sys::error::Error;
 use busy::Spinners;
 pub use problem::Problem;
 use progress::ProgressBars;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use union_build::diag::{Diagnostic, Origin, Severity};
 
-use crate::base::error::Error;
+use crate::sys::error::Error;
 
 /// An error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

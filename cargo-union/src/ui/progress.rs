@@ -9,8 +9,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ui, bytes};
-use crate::image::digest::Digest;
 use crate::publish::{Transfer, TransferKind};
+use crate::sys::digest::Digest;
 use crate::{build, publish, workspace};
 
 /// Blobs that take less than this are not worth a bar.

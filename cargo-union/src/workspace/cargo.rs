@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::base::fs;
-use crate::base::process::{Command, Environment};
+use crate::sys::fs;
+use crate::sys::process::{Command, Environment};
 
 /// cargo as the user calls it. What is set here reaches every call.
 #[derive(Clone, Debug)]

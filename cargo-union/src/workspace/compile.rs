@@ -22,8 +22,8 @@ use super::freshness::{Freshness, FreshnessCheck};
 use super::linker::Linker;
 use super::linking::LinkFailure;
 use super::{CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter, Snapshot, WorkspacePackage};
-use crate::base::error::{Error, Result};
-use crate::base::process::{Environment, ProcessFailure};
+use crate::sys::error::{Error, Result};
+use crate::sys::process::{Environment, ProcessFailure};
 
 /// What is compiled.
 #[derive(Clone, Debug)]

@@ -13,9 +13,9 @@ use union_build::key::Value;
 
 use super::Cargo;
 use super::manifest::{canonical, hash, patched_folders};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::process::Environment;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::process::Environment;
 
 /// For what the configuration is read.
 pub(super) struct ConfigInputOptions<'a> {

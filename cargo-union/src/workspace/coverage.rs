@@ -15,8 +15,8 @@ use super::freshness::Freshness;
 use super::inputs::PackageInputs;
 use super::sources::{SourceFiles, relative};
 use super::{AllLearned, CodeInputs, LearnedInputs, Snapshot, WorkspacePackage, depinfo};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 mod variables;
 

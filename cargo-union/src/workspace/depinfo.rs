@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::compile::{BuildScriptRun, CompiledUnit, UnitKind};
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// The files that the first rule names after its colon; a backslash stands before a space.
 pub(super) fn files(text: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use union_build::key::{Inputs, Key};
 
 use super::{CodeInputs, CompileSettings, Snapshot, WorkspacePackage};
-use crate::base::cache::Cache;
+use crate::sys::cache::Cache;
 
 /// The features that each package of a closure is compiled with, by its name and version: one set, or several where a
 /// build script or a macro needs another than the program.

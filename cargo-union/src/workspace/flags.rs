@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{CompileSettings, Snapshot};
-use crate::base::error::Result;
-use crate::base::fs;
-use crate::base::process::Environment;
+use crate::sys::error::Result;
+use crate::sys::fs;
+use crate::sys::process::Environment;
 
 impl Snapshot<'_> {
     /// What cargo sees when it compiles: the user's variables, and those of `build.env` over them. Everything that

@@ -20,8 +20,8 @@ use super::compile::{BuildScriptRun, CompiledUnit, CompiledUnits};
 use super::inputs::PackageInputs;
 use super::sources::relative;
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// What the units in a target directory were made from: `union/freshness.json` in it. What cannot be read counts as
 /// nothing known, and costs a compile.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Reporter, Workspace};
-use crate::base::error::Result;
-use crate::base::fs::{self, FileLock};
+use crate::sys::error::Result;
+use crate::sys::fs::{self, FileLock};
 
 /// Written references. The lock is held until this is dropped, so that no other run writes others
 /// before the executables are copied; without [`commit`](Self::commit) the file is then put back.

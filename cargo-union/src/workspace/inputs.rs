@@ -16,8 +16,8 @@ use super::learned::{AllLearned, LearnedInputs};
 use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
 use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// What an image says about its code.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use super::config::CargoConfig;
 use super::lockfile::Lockfile;
 use super::metadata::outside_package;
 use super::{Cargo, DependencyKind, Reporter, Workspace, WorkspacePackage, manifest};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// Reads Cargo.lock. Unless it is locked, a missing one is made and one that no longer fits is
 /// brought up to date first, as `cargo build` would do: the key needs it before cargo is run.

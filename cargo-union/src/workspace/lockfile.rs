@@ -11,7 +11,7 @@ use union_build::diag::Code;
 use union_build::key::Value;
 
 use super::{Dependency, DependencyKind, WorkspacePackage};
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// Cargo.lock, ready to be walked.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use toml::{Table, Value as Toml};
 use union_build::diag::{Code, SourceFile};
 use union_build::key::{Inputs, Value};
 
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 
 /// Tables of a root manifest that reach the compile of its members.
 const ROOT_TABLES: &[&[&str]] = &[

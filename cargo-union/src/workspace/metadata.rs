@@ -6,8 +6,8 @@ use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use union_build::diag::{Code, SourceFile};
 
 use super::{Binary, Cargo, Dependency, DependencyKind, Workspace, WorkspacePackage};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// Which packages a command is about, as cargo's flags say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use union_build::diag::Code;
 
 use super::linker::{Linker, LinkerContext};
 use super::{Cargo, CompileSettings, Snapshot};
-use crate::base::error::{Error, Result};
-use crate::base::process::{Command, Environment, Output, ProcessFailure};
 use crate::image::glibc::Glibc;
+use crate::sys::error::{Error, Result};
+use crate::sys::process::{Command, Environment, Output, ProcessFailure};
 
 /// With what a package is compiled, once `auto` has been decided.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::inputs::SharedInputs;
 use super::lockfile::{LockedPackage, Lockfile};
 use super::sources::SourceFiles;
 use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written};
-use crate::base::cache::Cache;
-use crate::base::error::Result;
+use crate::sys::cache::Cache;
+use crate::sys::error::Result;
 
 /// Cargo.lock, cargo's configuration and the toolchain, read once; sources, read as they are asked
 /// for and then kept. The inputs of fifty images cost little more than those of one.

@@ -16,9 +16,9 @@ use union_build::spec::Pattern;
 
 use super::repository::GitRepository;
 use super::{WorkspacePackage, manifest};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 mod patterns;
 mod walk;

@@ -3,8 +3,8 @@
 use union_build::diag::Code;
 
 use super::{CompileMode, Linkage, Toolchain};
-use crate::base::error::{Error, Result};
 use crate::image::platform::Platform;
+use crate::sys::error::{Error, Result};
 
 /// Architecture, variant, and the target's name before and after `-unknown-linux-`, with GNU's C
 /// library and with musl.

@@ -17,10 +17,10 @@ use union_build::key::{Inputs, Value};
 
 use super::Cargo;
 use super::config::CargoConfig;
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::process::Command;
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::process::Command;
 
 /// A compiler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

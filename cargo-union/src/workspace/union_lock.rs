@@ -13,10 +13,10 @@ use union_build::diag::{Code, SourceFile};
 use union_build::key::FORMAT;
 
 use super::learned::{AllLearned, LearnedInputs};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 const HEADER: &str = "# This file is written by `cargo union`; commit it. `cargo union update` renews it.\n";
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::repository::GitRepository;
 use super::{Cargo, Workspace};
-use crate::base::fs;
+use crate::sys::fs;
 
 /// Remembers what a run writes. What cannot be remembered counts as a source in the next run, and no more.
 pub fn remember(cargo: &Cargo, workspace: &Workspace) {

@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
 use super::{file, layer};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
 use crate::image::BaseSource;
-use crate::image::digest::Digest;
 use crate::image::index::{FileIndex, LayerChange};
 use crate::image::layer::Layer;
+use crate::sys::cache::Cache;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// Knows what is in layers, wherever they are.
 pub(in crate::build) struct LayerIndexCache {

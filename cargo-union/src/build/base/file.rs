@@ -5,9 +5,9 @@ use std::path::Path;
 
 use object::read::ReadCache;
 
-use crate::base::error::Result;
-use crate::base::fs;
 use crate::image::index::IndexedFile;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// What is to be kept of a file of the host that stands at a path of an image.
 pub(in crate::build) fn of_file(path: &str, from: &Path) -> Result<Option<IndexedFile>> {

@@ -8,8 +8,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::file::of_stream;
-use crate::image::digest::DiffId;
 use crate::image::index::{FsEntry, IndexedFile, LayerChange};
+use crate::sys::digest::DiffId;
 
 /// Streams a layer to its end: the list is kept by its diff id, so that must be the true one. Large
 /// files are set down in a folder for as long as they are looked at.

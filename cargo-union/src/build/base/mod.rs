@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{BaseImage, LockedBase};
-use crate::base::cache::Cache;
-use crate::base::error::Result;
 use crate::image::config::BaseConfig;
 use crate::image::layer::{Blob, BlobSource, Layer};
 use crate::image::manifest;
 use crate::image::platform::Platform;
 use crate::image::{BaseSource, PlatformImage};
+use crate::sys::cache::Cache;
+use crate::sys::error::Result;
 pub(super) use contents::LayerIndexCache;
 pub(super) use file::of_file;
 pub(super) use layer::plain;

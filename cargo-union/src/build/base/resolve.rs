@@ -7,15 +7,15 @@ use std::pin::Pin;
 
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
-use crate::base::fs;
 use crate::image::config::BaseConfig;
-use crate::image::digest::Digest;
 use crate::image::layer::media_type;
 use crate::image::manifest::{self, BaseImage, BaseManifest, Variant};
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// How many indexes may lead to one another.
 const DEEPEST: usize = 4;

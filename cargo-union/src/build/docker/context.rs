@@ -8,9 +8,6 @@ use union_build::diag::Code;
 
 use super::dockerfile::{self, APT_CONF, DockerfileContext};
 use super::python::{self, LockFile};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, AtomicFile};
 use crate::build::archive::Archive;
 use crate::build::measured::MeasuredFiles;
 use crate::build::patterns::Patterns;
@@ -18,6 +15,9 @@ use crate::build::requirements;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::{Item, Measure};
 use crate::build::walk::{Purpose, WalkFilter, walk};
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, AtomicFile};
 
 /// The name of a Dockerfile of ours in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";

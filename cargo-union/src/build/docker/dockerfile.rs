@@ -11,9 +11,9 @@ use union_build::spec::variables::PATH;
 
 use super::python;
 use super::steps::Instruction;
-use crate::base::error::Result;
 use crate::build::sources::{Item, ItemKind, owner_words};
 use crate::build::variables::{self, Variables};
+use crate::sys::error::Result;
 
 /// Where the authority of `build-ca` is while something runs.
 pub(super) const AUTHORITY: &str = "/run/union/ca.crt";

@@ -15,14 +15,14 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
 use union_build::spec::Compression;
 
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, AtomicFile};
 use crate::build::base;
 use crate::build::native::pack;
 use crate::image::config::BaseConfig;
-use crate::image::digest::DiffId;
 use crate::image::layer::Layer;
+use crate::sys::cache::Cache;
+use crate::sys::digest::DiffId;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, AtomicFile};
 
 /// An image as an engine handed it out.
 pub(super) struct ExportedImage {

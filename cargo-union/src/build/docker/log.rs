@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::secrets::BuildSecrets;
 use super::steps::{DockerfileSteps, ShownStep};
-use crate::base::error::Result;
-use crate::base::log;
 use crate::build::Reporter;
 use crate::engine::SolveListener;
+use crate::sys::error::Result;
+use crate::sys::log;
 
 /// A log that is being written, without secrets.
 pub(super) struct BuildLog<'a> {

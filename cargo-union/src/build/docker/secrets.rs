@@ -6,10 +6,10 @@ use union_build::diag::Code;
 use union_build::spec::{self, SecretSource};
 
 use super::dockerfile::AUTHORITY_ID;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::process::Environment;
-use crate::base::secret::Secret;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 
 /// What a builder takes at most, of BuildKit's own choice.
 const LARGEST: usize = 500 * 1024;

@@ -17,9 +17,9 @@ use flate2::GzBuilder;
 use sha2::{Digest as _, Sha256};
 use union_build::spec::Compression;
 
-use crate::base::error::Result;
-use crate::base::fs::{self, AtomicFile};
-use crate::image::digest::{DiffId, Digest};
+use crate::sys::digest::{DiffId, Digest};
+use crate::sys::error::Result;
+use crate::sys::fs::{self, AtomicFile};
 
 /// Version of the encoders and of what is written with them. Raise it when the same input gives
 /// other bytes: what was packed by an older one is then not taken for what this one would pack.

@@ -20,14 +20,14 @@ use super::base::{Base, LayerIndexCache};
 use super::chain::EffectiveConfig;
 use super::check::StartCheck;
 use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs::measure;
 use crate::image::config::{self, ConfigOptions};
 use crate::image::index::{FileIndex, FsEntry, IndexedFile, LayerChange};
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY, START_CHECK};
 use crate::image::{BaseSource, Image, PlatformImage, user};
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::measure;
 use pack::{EntryKind, LayerEntry, Packing};
 
 pub(super) use scratch::ca_bundle_hash;

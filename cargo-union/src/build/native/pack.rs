@@ -13,13 +13,13 @@ use union_build::key::{Inputs, Value};
 use union_build::spec::Compression;
 
 use super::compress::{Compressor, ENCODER};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::fs::FileDigest;
 use crate::build::verified::VerifiedFile;
-use crate::image::digest::{DiffId, Digest};
 use crate::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
+use crate::sys::cache::Cache;
+use crate::sys::digest::{DiffId, Digest};
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::fs::FileDigest;
 
 /// One entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::fs::measure;
+    use crate::sys::fs::measure;
 
     const PACKING: Packing = Packing { compression: Compression::Gzip, epoch: 0 };
 

@@ -7,7 +7,6 @@ use union_build::diag::Code;
 use union_build::spec;
 
 use super::pack::{EntryKind, LayerEntry};
-use crate::base::error::{Error, Result};
 use crate::build::base::of_file;
 use crate::build::measured::MeasuredFiles;
 use crate::build::roots::SourceRoots;
@@ -15,6 +14,7 @@ use crate::build::sources::{self, Item, ItemKind};
 use crate::build::walk::{join, neither};
 use crate::image::index::{Conflict, FileIndex, FsEntry};
 use crate::image::user;
+use crate::sys::error::{Error, Result};
 
 /// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
 /// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
@@ -169,7 +169,7 @@ mod tests {
                 owner: None,
                 exclude: Vec::new(),
             });
-            let files = MeasuredFiles::new(&crate::base::cache::Cache::new(self.folder.path().join("cache")));
+            let files = MeasuredFiles::new(&crate::sys::cache::Cache::new(self.folder.path().join("cache")));
             let roots = SourceRoots { workspace: self.folder.path().to_owned(), ..SourceRoots::default() };
             let entries = super::copies("default", &copies.collect::<Vec<_>>(), (&roots, &files), "srv/app", &mut self.index)?;
             Ok(entries

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use super::pack::{EntryKind, LayerEntry};
-use crate::base::error::Result;
 use crate::build::measured::MeasuredFiles;
+use crate::sys::error::Result;
 
 /// Where TLS clients look for the authorities they trust.
 pub(super) const CA_CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";

@@ -21,13 +21,13 @@ use super::archive::Archive;
 use super::base::Base;
 use super::native::NativeBuilder;
 use super::{BuildRequest, Reporter, variables};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
-use crate::base::fs::{self, AtomicFile};
 use crate::image::BaseSource;
-use crate::image::config::{IMAGE_ID, TOLD};
+use crate::image::config::{IMAGE_ID, TASK_INTERFACES};
 use crate::image::order::{RemoteImageSpec, RemoteStep};
 use crate::image::reference::PinnedRef;
+use crate::sys::cache::Cache;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs::{self, AtomicFile};
 use steps::{BaseSettings, RemoteSteps};
 
 /// What the backend gets its Python packages for when the manifest does not say.
@@ -124,7 +124,7 @@ fn all_variables(recipe: &BuildRequest, facts: &BaseSettings, checked: bool) -> 
     if !recipe.told.is_empty() {
         // JSON has quotes, and who knows what becomes of those.
         let told = serde_json::to_vec(&recipe.told).expect("texts always serialize");
-        variables.insert(TOLD.to_owned(), URL_SAFE_NO_PAD.encode(told));
+        variables.insert(TASK_INTERFACES.to_owned(), URL_SAFE_NO_PAD.encode(told));
     }
     if !checked {
         variables.insert(START_CHECK.to_owned(), "skipped".to_owned());

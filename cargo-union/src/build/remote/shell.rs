@@ -59,7 +59,7 @@ mod tests {
     use union_build::spec::{Secret, SecretSource, Sourced};
 
     use super::*;
-    use crate::base::process::{Command, Environment};
+    use crate::sys::process::{Command, Environment};
 
     #[test]
     fn a_command_is_left_as_it_is_where_that_is_safe() {

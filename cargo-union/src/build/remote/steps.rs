@@ -6,8 +6,6 @@ use std::path::Path;
 use union_build::spec;
 
 use super::shell::with_secrets;
-use crate::base::error::Result;
-use crate::base::fs::{FileDigest, measure};
 use crate::build::archive::Archive;
 use crate::build::chain::EffectiveConfig;
 use crate::build::native::BINARIES;
@@ -15,6 +13,8 @@ use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
 use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};
 use crate::image::order::{PipOptions, RemoteStep};
+use crate::sys::error::Result;
+use crate::sys::fs::{FileDigest, measure};
 
 /// Where TLS clients look for the authorities that they trust.
 const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use union_build::diag::Origin;
 
 use super::*;
-use crate::base::fs::measure;
+use crate::sys::fs::measure;
 
 /// A workspace of these files; a name that ends with `/` is a directory.
 struct Tree(tempfile::TempDir);

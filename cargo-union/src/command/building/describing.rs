@@ -12,15 +12,15 @@ use union_build::spec::{Spec, TaskKind};
 
 use super::compiling::Executables;
 use super::ready::PackageContext;
-use crate::base::error::Error;
-use crate::base::fs;
-use crate::base::process::Environment;
 use crate::command::planning::keys::ResolvedImage;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
+use crate::sys::error::Error;
+use crate::sys::fs;
+use crate::sys::process::Environment;
 use crate::workspace::{CargoRunner, PATIENCE, ProbeOutput};
 
 /// Descriptions by binary, each the line that the binary prints.
@@ -33,8 +33,8 @@ pub(in crate::command) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'
 }
 
 /// Whether this machine can run the binaries of an image for some platform.
-pub(in crate::command) fn can_ask(keyed: &ResolvedImage) -> bool {
-    keyed.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
+pub(in crate::command) fn can_ask(resolved: &ResolvedImage) -> bool {
+    resolved.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
 }
 
 /// Asks the binaries of an image, as far as this machine can run them.
@@ -43,21 +43,21 @@ pub(in crate::command) fn can_ask(keyed: &ResolvedImage) -> bool {
 /// `DescriptionInvalid` and `DescriptionVersion`.
 pub(in crate::command) async fn ask(
     package: &PackageContext<'_>,
-    keyed: &ResolvedImage,
+    resolved: &ResolvedImage,
     executables: &Executables,
 ) -> Result<TaskInterfaces> {
     let PackageContext { work, declared, ui, .. } = package;
     let machine = &work.scope.cargo.environment;
-    let (wanted, mut descriptions) = (wanted(&declared.spec, &keyed.name), TaskInterfaces::new());
-    let targets = keyed.code.iter().flat_map(|code| &code.targets);
+    let (wanted, mut descriptions) = (wanted(&declared.spec, &resolved.name), TaskInterfaces::new());
+    let targets = resolved.code.iter().flat_map(|code| &code.targets);
     let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
         if !wanted.is_empty() {
-            ui.detail("Skipping", format!("what the binaries of image {} say of themselves: they do not run here", keyed.name));
+            ui.detail("Skipping", format!("what the binaries of image {} say of themselves: they do not run here", resolved.name));
         }
         return Ok(descriptions);
     };
-    for executable in executables.of(keyed, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let Some(workshop) = executables.workshop(keyed, position) else { continue };
+    for executable in executables.of(resolved, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
+        let Some(workshop) = executables.workshop(resolved, position) else { continue };
         let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
         let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);

@@ -18,9 +18,9 @@ use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, Locked
 use crate::command::planning::destination::{ImageRoute, OutputResolver};
 use crate::command::planning::keys::{EnvironmentPlan, ResolvedImage};
 use crate::image::Image;
-use crate::image::digest::Digest;
 use crate::publish::{Existence, ImageTarget};
 use crate::settings::BuildOptions;
+use crate::sys::digest::Digest;
 use crate::ui::{self, Ui};
 use crate::workspace::Workspace;
 
@@ -48,7 +48,7 @@ pub(in crate::command) struct EnvironmentStore<'a> {
     work: &'a BuildOptions,
     destinations: &'a OutputResolver,
     /// All images of the package: an environment belongs to one of them.
-    keyed: &'a [ResolvedImage],
+    resolved: &'a [ResolvedImage],
     builder: CachingBuilder<DockerBuilder>,
     ui: &'a Ui,
     ready: Mutex<HashMap<Key, PreparedBases>>,
@@ -65,28 +65,28 @@ impl<'a> EnvironmentStore<'a> {
         workspace: &'a Workspace,
         package: &str,
         destinations: &'a OutputResolver,
-        keyed: &'a [ResolvedImage],
+        resolved: &'a [ResolvedImage],
         ui: &'a Arc<Ui>,
     ) -> Self {
         let builder = CachingBuilder::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
-        Self { work, destinations, keyed, builder, ui, ready: Mutex::default() }
+        Self { work, destinations, resolved, builder, ui, ready: Mutex::default() }
     }
 
     /// Whether everything that an image needs of an engine is there.
     ///
     /// # Errors
     /// When its registry cannot say.
-    pub(in crate::command) async fn exist(&self, keyed: &ResolvedImage) -> Result<bool> {
-        let Some(made) = &keyed.made else { return Ok(true) };
-        Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, keyed).await?.is_some())
+    pub(in crate::command) async fn exist(&self, resolved: &ResolvedImage) -> Result<bool> {
+        let Some(made) = &resolved.made else { return Ok(true) };
+        Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, resolved).await?.is_some())
     }
 
     /// Finds out, before anything is done, what would keep an environment from being made.
     ///
     /// # Errors
     /// `SecretMissing`, `EngineUnreachable`.
-    pub(in crate::command) async fn prepare(&self, keyed: &ResolvedImage) -> Result<()> {
-        let mut next = keyed.made.as_ref();
+    pub(in crate::command) async fn prepare(&self, resolved: &ResolvedImage) -> Result<()> {
+        let mut next = resolved.made.as_ref();
         while let Some(made) = next {
             check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
             next = made.start.as_deref();
@@ -102,9 +102,9 @@ impl<'a> EnvironmentStore<'a> {
     ///
     /// # Errors
     /// What building and publishing end with.
-    pub(in crate::command) async fn get_or_build(&self, keyed: &ResolvedImage) -> Result<Option<PlatformBases>> {
-        match &keyed.made {
-            Some(made) => Ok(Some(self.ready(made, keyed).await?)),
+    pub(in crate::command) async fn get_or_build(&self, resolved: &ResolvedImage) -> Result<Option<PlatformBases>> {
+        match &resolved.made {
+            Some(made) => Ok(Some(self.ready(made, resolved).await?)),
             None => Ok(None),
         }
     }
@@ -112,29 +112,29 @@ impl<'a> EnvironmentStore<'a> {
     fn ready<'b>(
         &'b self,
         made: &'b EnvironmentPlan,
-        keyed: &'b ResolvedImage,
+        resolved: &'b ResolvedImage,
     ) -> Pin<Box<dyn Future<Output = Result<PlatformBases>> + Send + 'b>> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).entry(made.key).or_default().clone();
-        Box::pin(async move { Ok(ready.get_or_try_init(|| self.make(made, keyed)).await?.clone()) })
+        Box::pin(async move { Ok(ready.get_or_try_init(|| self.make(made, resolved)).await?.clone()) })
     }
 
-    async fn make(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Result<PlatformBases> {
-        if let Some((digest, target)) = self.find(made, keyed).await? {
+    async fn make(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<PlatformBases> {
+        if let Some((digest, target)) = self.find(made, resolved).await? {
             let reference = target.reference.expect("an environment is found in a registry only");
             let start = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
-            return Ok(keyed.bases.iter().map(|_| start.clone()).collect());
+            return Ok(resolved.bases.iter().map(|_| start.clone()).collect());
         }
         let below = match &made.start {
-            Some(start) => self.ready(start, keyed).await?.into_iter().map(Some).collect(),
-            None => keyed.bases.iter().map(|(_, base)| base.clone().map(BaseImage::Locked)).collect::<Vec<_>>(),
+            Some(start) => self.ready(start, resolved).await?.into_iter().map(Some).collect(),
+            None => resolved.bases.iter().map(|(_, base)| base.clone().map(BaseImage::Locked)).collect::<Vec<_>>(),
         };
-        let image = self.builder.build(&self.recipe(made, keyed, below)).await?;
-        self.publish(made, keyed, &image).await?;
+        let image = self.builder.build(&self.recipe(made, resolved, below)).await?;
+        self.publish(made, resolved, &image).await?;
         Ok(image.platforms.into_iter().map(|platform| BaseImage::Made(Box::new(platform))).collect())
     }
 
-    fn recipe(&self, made: &EnvironmentPlan, keyed: &ResolvedImage, below: Vec<Option<BaseImage>>) -> BuildRequest {
-        let platforms = keyed.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformBuildRequest {
+    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: Vec<Option<BaseImage>>) -> BuildRequest {
+        let platforms = resolved.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformBuildRequest {
             platform: platform.clone(),
             base,
             tools: tools.clone(),
@@ -143,8 +143,8 @@ impl<'a> EnvironmentStore<'a> {
         BuildRequest {
             chain: vec![made.spec().clone()],
             steps: made.steps.clone(),
-            roots: keyed.roots().clone(),
-            files: keyed.files(),
+            roots: resolved.roots().clone(),
+            files: resolved.files(),
             key: made.key,
             platforms: platforms.collect(),
             told: BTreeMap::new(),
@@ -154,16 +154,16 @@ impl<'a> EnvironmentStore<'a> {
         }
     }
 
-    async fn find(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
-        let Some((publisher, target)) = self.place(made, keyed) else { return Ok(None) };
+    async fn find(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
+        let Some((publisher, target)) = self.place(made, resolved) else { return Ok(None) };
         Ok(match publisher.existence(&target).await? {
             Existence::Found(digest) => Some((digest, target)),
             Existence::Missing => None,
         })
     }
 
-    async fn publish(&self, made: &EnvironmentPlan, keyed: &ResolvedImage, image: &Image) -> Result<()> {
-        let Some((publisher, target)) = self.place(made, keyed).filter(|_| !self.work.dry) else { return Ok(()) };
+    async fn publish(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, image: &Image) -> Result<()> {
+        let Some((publisher, target)) = self.place(made, resolved).filter(|_| !self.work.dry) else { return Ok(()) };
         let published = publisher.publish(&target, image, false).await?;
         let sent = ui::bytes(published.sent);
         self.ui.status("Published", format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));
@@ -171,8 +171,8 @@ impl<'a> EnvironmentStore<'a> {
     }
 
     /// Where an environment stands, when it stands in a registry at all.
-    fn place(&self, made: &EnvironmentPlan, keyed: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
-        let owner = self.keyed.iter().find(|keyed| keyed.name == made.spec().key)?;
+    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
+        let owner = self.resolved.iter().find(|resolved| resolved.name == made.spec().key)?;
         let destination = self.destinations.resolve(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
         let target = ImageTarget {
@@ -180,7 +180,7 @@ impl<'a> EnvironmentStore<'a> {
             tag: made.tag(),
             reference: Some(repository.tagged(made.tag())),
             key: made.key,
-            platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+            platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
             known: None,
         };
         match destination.way {

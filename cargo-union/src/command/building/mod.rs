@@ -18,10 +18,10 @@ use union_build::diag::Code;
 use super::planning::results::BuildRecord;
 use super::planning::{BuildPlan, PackagePlan};
 use super::session::LoadedWorkspace;
-use crate::base::error::Error;
 use crate::build::{BaseImage, MeasuredFiles};
 use crate::image::plan::{ImageAction, PlannedImage};
 use crate::settings::BuildOptions;
+use crate::sys::error::Error;
 use crate::ui::Ui;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
@@ -120,7 +120,7 @@ async fn compile_packages(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPack
     let starts = ready
         .iter()
         .zip(&environments)
-        .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.get_or_build(&image.keyed))));
+        .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.get_or_build(&image.resolved))));
     let (compiled, starts) = try_join(compiling::run(ready), try_join_all(starts)).await?;
     let all = compiled.into_iter().zip(starts);
     Ok(all.map(|((executables, findings), starts)| CompiledPackage { executables, findings, starts }).collect())
@@ -176,7 +176,7 @@ async fn check_inputs_unchanged(
     for ready in ready {
         let declared = &ready.package.declared.package;
         let package = now.package(&declared.name).unwrap_or(declared);
-        ready.needed().try_for_each(|image| image.keyed.check_unchanged(package, &again, &files, lock.packages()))?;
+        ready.needed().try_for_each(|image| image.resolved.check_unchanged(package, &again, &files, lock.packages()))?;
     }
     work.scope.cache.keep_measured();
     Ok(packed)

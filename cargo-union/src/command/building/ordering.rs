@@ -8,14 +8,14 @@ use union_build::diag::Code;
 use super::environments::logs;
 use super::publishing::PublishedImage;
 use super::ready::PackageContext;
-use crate::base::error::Error;
-use crate::base::log::Log;
 use crate::build::remote::RemoteBuildRequest;
 use crate::command::planning::ImagePlan;
 use crate::command::planning::remote::{self, RemoteImage, RemoteImageService};
 use crate::flyte::console;
 use crate::flyte::images::{self, RemoteBuild};
 use crate::flyte::runs::{self, RunIdent, RunOutcome, RunPhase, RunState};
+use crate::sys::error::Error;
+use crate::sys::log::Log;
 use crate::ui::{self, Ui};
 
 /// Has an image made, and waits for it. Whoever drops this before has the builder stopped.
@@ -28,10 +28,10 @@ pub(super) async fn order(
     backend: &RemoteImageService,
     ordered: RemoteBuildRequest,
 ) -> Result<PublishedImage> {
-    let name = &image.keyed.name;
+    let name = &image.resolved.name;
     let log = logs(&package.session.workspace, &package.declared.package.name).join(format!("{name}.log"));
     let watch = RemoteBuildProgress { image: name, backend, ui: package.ui, log: Log::begin(log)? };
-    let target = image.keyed.reference().map_or_else(|| remote::name(&image.keyed), |reference| reference.to_string());
+    let target = image.resolved.reference().map_or_else(|| remote::name(&image.resolved), |reference| reference.to_string());
     let build = RemoteBuild {
         client: &backend.client,
         scope: &backend.scope,

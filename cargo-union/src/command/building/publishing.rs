@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::ordering;
 use super::ready::PackageContext;
 use super::recording::{from_published, from_remote};
-use crate::base::error::Error;
 use crate::build::native::NativeBuilder;
 use crate::build::remote::{RemoteBuildRequest, RemoteBuilder};
 use crate::build::{BuildRequest, Builder as _};
@@ -17,6 +16,7 @@ use crate::command::planning::{ImagePlan, PackagePlan};
 use crate::image::Image;
 use crate::image::reference::PinnedRef;
 use crate::publish::Published;
+use crate::sys::error::Error;
 use crate::ui;
 
 /// An image that was just made.
@@ -49,9 +49,9 @@ impl ImageBuilders {
         }
     }
 
-    pub(super) async fn pack(&self, keyed: &ResolvedImage, recipe: &BuildRequest) -> Result<BuildArtifact> {
-        match &keyed.base {
-            Some(base) if keyed.is_remote() => Ok(BuildArtifact::Order(self.remote.order(recipe, base).await?)),
+    pub(super) async fn pack(&self, resolved: &ResolvedImage, recipe: &BuildRequest) -> Result<BuildArtifact> {
+        match &resolved.base {
+            Some(base) if resolved.is_remote() => Ok(BuildArtifact::Order(self.remote.order(recipe, base).await?)),
             _ => Ok(BuildArtifact::Image(self.native.build(recipe).await?)),
         }
     }
@@ -60,7 +60,7 @@ impl ImageBuilders {
 impl PackageContext<'_> {
     /// Brings an image to its place.
     pub(super) async fn publish<'a>(&self, image: &'a ImagePlan, content: BuildArtifact) -> Result<(&'a str, PublishedImage)> {
-        let name = image.keyed.name.as_str();
+        let name = image.resolved.name.as_str();
         let fresh = match (content, &image.destination.way) {
             (BuildArtifact::Order(_), _) if self.work.dry => self.dry_run_result(image, None),
             (BuildArtifact::Image(content), _) if self.work.dry => self.dry_run_result(image, Some(&content)),
@@ -82,7 +82,7 @@ impl PackageContext<'_> {
     /// What a dry run knows of an image. The digest of one that the backend would make is not known.
     fn dry_run_result(&self, image: &ImagePlan, content: Option<&Image>) -> PublishedImage {
         let location = image.destination.location.clone();
-        self.ui.status("Packed", format!("{} {location}", image.keyed.name));
+        self.ui.status("Packed", format!("{} {location}", image.resolved.name));
         let record = match content {
             Some(content) => {
                 let published = Published { digest: content.top().descriptor.digest, location, sent: 0, adopted: false };
@@ -110,6 +110,6 @@ pub(super) fn pinned_reference(image: &ImagePlan) -> Option<PinnedRef> {
     if let Some(standing) = &image.standing {
         return standing.pinned.clone().ok();
     }
-    let (reference, digest) = (image.keyed.reference()?, image.planned.digest?);
+    let (reference, digest) = (image.resolved.reference()?, image.planned.digest?);
     image.destination.in_registry.then(|| reference.repository.pinned(digest))
 }

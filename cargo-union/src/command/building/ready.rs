@@ -13,7 +13,6 @@ use super::environments::{EnvironmentStore, docker_builder};
 use super::publishing::{BuildArtifact, ImageBuilders, PublishedImage, pinned_reference, prepare};
 use super::recording::from_existing;
 use super::{CompiledPackage, ImageOutcome, PackageOutcome, ordering};
-use crate::base::error::Error;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
 use crate::command::planning::keys::ResolvedImage;
 use crate::command::planning::{self, ImagePlan, PackagePlan};
@@ -21,6 +20,7 @@ use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
 use crate::settings::BuildOptions;
+use crate::sys::error::Error;
 use crate::ui::Ui;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock};
 
@@ -91,8 +91,8 @@ impl<'a> PackageBuild<'a> {
 
     /// Whether everything that any image of the package carries is compiled.
     pub(super) fn is_complete(&self) -> bool {
-        let needed: Vec<&str> = self.needed().map(|image| image.keyed.name.as_str()).collect();
-        self.plan.keyed.iter().all(|keyed| keyed.code.is_none() || needed.contains(&keyed.name.as_str()))
+        let needed: Vec<&str> = self.needed().map(|image| image.resolved.name.as_str()).collect();
+        self.plan.resolved.iter().all(|resolved| resolved.code.is_none() || needed.contains(&resolved.name.as_str()))
     }
 
     /// Finds out, before anything is compiled, what would keep environments from being made and images from getting
@@ -103,8 +103,8 @@ impl<'a> PackageBuild<'a> {
     pub(super) async fn prepare(&self) -> Result<()> {
         let environments = self.package.environments(&self.plan);
         let to_make =
-            self.plan.missing().filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.keyed.made.is_some());
-        try_join_all(to_make.map(|image| environments.prepare(&image.keyed))).await?;
+            self.plan.missing().filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.resolved.made.is_some());
+        try_join_all(to_make.map(|image| environments.prepare(&image.resolved))).await?;
         if !self.package.work.dry {
             try_join_all(self.plan.missing().map(prepare)).await?;
         }
@@ -122,16 +122,16 @@ impl<'a> PackageBuild<'a> {
     pub(super) async fn pack(&self, compiled: &CompiledPackage) -> Result<PackedPackage> {
         let mut described = BTreeMap::new();
         for image in self.needed() {
-            let said = describing::ask(&self.package, &image.keyed, &compiled.executables).await?;
-            described.insert(image.keyed.name.clone(), said);
+            let said = describing::ask(&self.package, &image.resolved, &compiled.executables).await?;
+            described.insert(image.resolved.name.clone(), said);
         }
         let builders = ImageBuilders::new(&self.package, &self.plan);
         let recipe = |(image, starts): (&ImagePlan, &Option<Vec<BaseImage>>)| {
-            let (keyed, described) = (&image.keyed, &described[&image.keyed.name]);
-            self.package.recipe(keyed, starts.clone(), &compiled.executables, described)
+            let (resolved, described) = (&image.resolved, &described[&image.resolved.name]);
+            self.package.recipe(resolved, starts.clone(), &compiled.executables, described)
         };
         let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
-        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.keyed, recipe));
+        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.resolved, recipe));
         let contents = stream::iter(packing).buffered(self.package.work.jobs).try_collect::<Vec<BuildArtifact>>().await?;
         Ok(PackedPackage { contents, described })
     }
@@ -155,7 +155,7 @@ impl<'a> PackageBuild<'a> {
         let mut results = plan.results.clone();
         let (mut made, mut without_digest) = (Vec::new(), Vec::new());
         for image in &plan.images {
-            let name = &image.keyed.name;
+            let name = &image.resolved.name;
             let known = plan.results.images.get(name);
             let PublishedImage { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
                 package.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
@@ -196,7 +196,7 @@ impl PackageContext<'_> {
     async fn known_interfaces(&self, plan: &PackagePlan) -> Result<KnownInterfaces> {
         let mut kept = KnownInterfaces::new();
         for image in plan.existing().filter(|_| self.work.describe) {
-            let name = &image.keyed.name;
+            let name = &image.resolved.name;
             let known = plan.results.images.get(name).map(|record| from_existing(image, Some(record)).interfaces);
             kept.insert(name.clone(), known.unwrap_or_default());
             if let (false, Some(pinned)) = (self.is_described(image, &kept), pinned_reference(image)) {
@@ -208,33 +208,33 @@ impl PackageContext<'_> {
 
     /// Whether all that has to be known of an image's interfaces is known.
     fn is_described(&self, image: &ImagePlan, kept: &KnownInterfaces) -> bool {
-        let wanted = describing::wanted(&self.declared.spec, &image.keyed.name);
-        let known = kept.get(&image.keyed.name);
+        let wanted = describing::wanted(&self.declared.spec, &image.resolved.name);
+        let known = kept.get(&image.resolved.name);
         !self.work.describe || wanted.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
     }
 
     /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
     fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a KnownInterfaces) -> impl Iterator<Item = &'a ImagePlan> {
-        plan.existing().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.keyed))
+        plan.existing().filter(|image| !self.is_described(image, kept) && describing::can_ask(&image.resolved))
     }
 
     /// With what the code of the package is compiled.
     async fn choose(&self, plan: &PackagePlan, kept: &KnownInterfaces) -> Result<CompilePlan> {
         let PackageContext { work, session, snapshot, ui, .. } = *self;
-        let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.keyed).collect();
+        let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.resolved).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
         let choosing = CompileSelector { work, session, snapshot, builder: Arc::new(builder), ui };
-        choosing.choose(&plan.keyed, &needed).await
+        choosing.choose(&plan.resolved, &needed).await
     }
 
     pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> EnvironmentStore<'a> {
         let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
-        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.keyed, self.ui)
+        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.resolved, self.ui)
     }
 
     fn recipe(
         &self,
-        keyed: &ResolvedImage,
+        resolved: &ResolvedImage,
         starts: Option<Vec<BaseImage>>,
         executables: &Executables,
         described: &TaskInterfaces,
@@ -247,15 +247,15 @@ impl PackageContext<'_> {
             platform: platform.clone(),
             base: base(position, locked),
             tools: BTreeMap::new(),
-            executables: executables.of(keyed, position),
+            executables: executables.of(resolved, position),
         };
         BuildRequest {
-            chain: keyed.chain.clone(),
-            steps: keyed.left.clone(),
-            roots: keyed.roots().clone(),
-            files: keyed.files(),
-            key: keyed.key,
-            platforms: keyed.bases.iter().enumerate().map(platform).collect(),
+            chain: resolved.chain.clone(),
+            steps: resolved.left.clone(),
+            roots: resolved.roots().clone(),
+            files: resolved.files(),
+            key: resolved.key,
+            platforms: resolved.bases.iter().enumerate().map(platform).collect(),
             told: describing::labels(described),
             source_date_epoch: self.work.source_date_epoch,
             check: self.work.check,

@@ -5,13 +5,13 @@ use crate::command::planning::ImagePlan;
 use crate::command::planning::remote::RemoteImage;
 use crate::command::planning::results::BuildRecord;
 use crate::image::Image;
-use crate::image::digest::Digest;
 use crate::publish::Published;
+use crate::sys::digest::Digest;
 
 /// An image that was just made.
 pub(super) fn from_published(image: &ImagePlan, published: &Published, content: &Image, revision: Option<&str>) -> BuildRecord {
     let layers = &content.platforms[0].layers;
-    let code = layers.last().filter(|_| !image.keyed.binaries().is_empty());
+    let code = layers.last().filter(|_| !image.resolved.binaries().is_empty());
     BuildRecord {
         size: layers.iter().map(|layer| layer.blob.descriptor.size).sum(),
         code_size: code.map_or(0, |layer| layer.blob.descriptor.size),
@@ -47,7 +47,7 @@ pub(super) fn from_existing(image: &ImagePlan, known: Option<&BuildRecord>) -> B
 
 fn record(image: &ImagePlan, digest: Digest) -> BuildRecord {
     let in_registry = image.destination.in_registry;
-    let pinned = image.keyed.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string());
+    let pinned = image.resolved.reference().filter(|_| in_registry).map(|reference| reference.repository.pinned(digest).to_string());
     new_record(image, image.destination.location.clone(), pinned, Some(digest))
 }
 
@@ -57,20 +57,20 @@ fn of_backend(image: &ImagePlan, standing: &RemoteImage) -> BuildRecord {
 }
 
 fn new_record(image: &ImagePlan, location: String, pinned: Option<String>, digest: Option<Digest>) -> BuildRecord {
-    let keyed = &image.keyed;
+    let resolved = &image.resolved;
     BuildRecord {
-        key: keyed.key.to_string(),
-        tag: keyed.tag.clone(),
+        key: resolved.key.to_string(),
+        tag: resolved.tag.clone(),
         location,
         pinned,
         digest,
         size: 0,
         code_size: 0,
         platforms: image.target.platforms.clone(),
-        binaries: keyed.binaries(),
+        binaries: resolved.binaries(),
         revision: None,
-        environment: keyed.environment.to_string(),
-        inputs: keyed.shown_inputs(),
+        environment: resolved.environment.to_string(),
+        inputs: resolved.shown_inputs(),
         interfaces: TaskInterfaces::new(),
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
 use crate::build::{LockedBase, Lookup};
 use crate::image::BaseSource;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
 use crate::settings::BuildOptions;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
 use crate::workspace::{LockedReference, UnionLock};
 
 /// Whether a base that Union.lock does not hold may be asked for.

@@ -11,7 +11,6 @@ use union_build::spec::Spec;
 use super::is_chosen;
 use super::keys::ResolvedImage;
 use super::remote::{self, RemoteImageService};
-use crate::base::error::Error;
 use crate::build::environment::is_remote;
 use crate::command::session::{LoadedWorkspace, UnionPackage};
 use crate::engine::EngineLocator;
@@ -22,6 +21,7 @@ use crate::publish::layout::{Layout, TagPolicy};
 use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
 use crate::settings::{BuildOptions, Output};
+use crate::sys::error::Error;
 use crate::ui::Ui;
 
 /// Where one image goes.
@@ -90,9 +90,9 @@ impl OutputResolver {
     /// # Errors
     /// `UsageInvalid`.
     pub(in crate::command) fn check(&self, chosen: &[&ResolvedImage], work: &BuildOptions) -> Result<()> {
-        let remote = chosen.iter().find(|keyed| keyed.is_remote());
-        if let (Some(keyed), false) = (remote, self.output == Output::Default) {
-            let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", keyed.name);
+        let remote = chosen.iter().find(|resolved| resolved.is_remote());
+        if let (Some(resolved), false) = (remote, self.output == Output::Default) {
+            let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", resolved.name);
             let help = "To have it elsewhere, or to run it on this machine, make it here: `--builder docker`.";
             return Err(Error::new(Code::UsageInvalid, what).help(help).into());
         }
@@ -106,19 +106,20 @@ impl OutputResolver {
     }
 
     /// Where an image goes.
-    pub(in crate::command) fn resolve(&self, keyed: &ResolvedImage) -> PublishTarget {
-        let name = &keyed.spec().name.value;
-        let folder = if self.shared_names.contains(name) { format!("{name}-{}", keyed.name) } else { name.clone() };
-        if let (true, Some(remote)) = (keyed.is_remote(), &self.remote) {
-            let location = keyed.reference().map_or_else(|| format!("remote:{}", remote::name(keyed)), |reference| reference.to_string());
+    pub(in crate::command) fn resolve(&self, resolved: &ResolvedImage) -> PublishTarget {
+        let name = &resolved.spec().name.value;
+        let folder = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
+        if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
+            let location =
+                resolved.reference().map_or_else(|| format!("remote:{}", remote::name(resolved)), |reference| reference.to_string());
             return PublishTarget { way: ImageRoute::Remote(remote.clone()), location, in_registry: false };
         }
         let local = |publisher, location| PublishTarget { way: ImageRoute::Published(publisher), location, in_registry: false };
         let layout = |folder: PathBuf, tags| {
-            let location = format!("oci:{}:{}", folder.display(), keyed.tag);
+            let location = format!("oci:{}:{}", folder.display(), resolved.tag);
             local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
         };
-        match (&self.output, keyed.reference()) {
+        match (&self.output, resolved.reference()) {
             (Output::Default, Some(reference)) => {
                 PublishTarget { way: ImageRoute::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
             }
@@ -131,7 +132,7 @@ impl OutputResolver {
             (Output::Docker, _) => {
                 let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
                 // As the publisher names it, or a second run would know nothing of the first.
-                let name = keyed.reference().map_or_else(|| format!("{name}:{}", keyed.tag), |reference| reference.to_string());
+                let name = resolved.reference().map_or_else(|| format!("{name}:{}", resolved.tag), |reference| reference.to_string());
                 local(Arc::new(publisher), format!("docker:{name}"))
             }
         }

@@ -23,12 +23,12 @@ use union_build::handover::{Reference, References};
 
 use super::building::environments::EnvironmentStore;
 use super::session::{LoadedWorkspace, UnionPackage};
-use crate::base::error::Error;
-use crate::image::digest::Digest;
 use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
 use crate::publish::{Existence, ImageTarget};
 use crate::settings::BuildOptions;
+use crate::sys::digest::Digest;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 use crate::workspace::{Snapshot, UnionLock};
 use bases::LockMode;
@@ -48,7 +48,7 @@ pub(super) struct BuildPlan {
 /// What is known of one package.
 pub(super) struct PackagePlan {
     /// All its images with their keys, chosen or not: each binary embeds all references.
-    pub(super) keyed: Vec<ResolvedImage>,
+    pub(super) resolved: Vec<ResolvedImage>,
     /// The images that were chosen.
     pub(super) images: Vec<ImagePlan>,
     /// What earlier builds made.
@@ -74,7 +74,7 @@ impl PackagePlan {
 /// What is known of one chosen image.
 pub(super) struct ImagePlan {
     /// Its inputs and keys.
-    pub(super) keyed: ResolvedImage,
+    pub(super) resolved: ResolvedImage,
     /// Under which name it is published.
     pub(super) target: ImageTarget,
     /// Where.
@@ -93,11 +93,11 @@ impl BuildPlan {
     pub(super) async fn compute(work: &BuildOptions, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
-        let mut keyed = Vec::new();
+        let mut resolved = Vec::new();
         for declared in &session.packages {
-            keyed.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
+            resolved.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
         }
-        let packages = try_join_all(keyed.into_iter().map(|known| known.find_images(work, session, ui))).await?;
+        let packages = try_join_all(resolved.into_iter().map(|known| known.find_images(work, session, ui))).await?;
         work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
@@ -126,7 +126,7 @@ pub(super) async fn plan(
 /// What is known of a package before anybody is asked whether its images are there.
 struct ResolvedPackage<'a> {
     declared: &'a UnionPackage,
-    keyed: Vec<ResolvedImage>,
+    resolved: Vec<ResolvedImage>,
     destinations: OutputResolver,
 }
 
@@ -144,64 +144,65 @@ impl<'a> ResolvedPackage<'a> {
         cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
         let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
         let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
-        let keyed = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+        let resolved = keys::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
         drop(hashing);
         let unmatched: BTreeSet<&String> =
-            keyed.iter().filter_map(|keyed| keyed.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+            resolved.iter().filter_map(|resolved| resolved.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
         for pattern in unmatched {
             ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
         }
-        Ok(Self { declared, keyed, destinations })
+        Ok(Self { declared, resolved, destinations })
     }
 
     async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
-        let Self { declared, keyed, destinations } = self;
+        let Self { declared, resolved, destinations } = self;
         let workspace = &session.workspace;
         let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
-        let chosen: Vec<&ResolvedImage> = keyed.iter().filter(|keyed| is_chosen(declared, &keyed.name, &work.tasks)).collect();
+        let chosen: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(declared, &resolved.name, &work.tasks)).collect();
         destinations.check(&chosen, work)?;
-        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &keyed, ui);
-        let planned =
-            chosen.into_iter().map(|keyed| image(declared, keyed, &destinations, &environments, results.images.get(&keyed.name), work));
+        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &resolved, ui);
+        let planned = chosen
+            .into_iter()
+            .map(|resolved| image(declared, resolved, &destinations, &environments, results.images.get(&resolved.name), work));
         let images = try_join_all(planned).await?;
-        let references = references(declared, &keyed);
-        Ok(PackagePlan { images, results, references, destinations, keyed })
+        let references = references(declared, &resolved);
+        Ok(PackagePlan { images, results, references, destinations, resolved })
     }
 }
 
 async fn image(
     declared: &UnionPackage,
-    keyed: &ResolvedImage,
+    resolved: &ResolvedImage,
     destinations: &OutputResolver,
     environments: &EnvironmentStore<'_>,
     record: Option<&BuildRecord>,
     work: &BuildOptions,
 ) -> Result<ImagePlan> {
-    let destination = destinations.resolve(keyed);
+    let destination = destinations.resolve(resolved);
     // A record speaks of this place only when it names it.
     let record_here = record.filter(|record| record.location == destination.location);
     let target = ImageTarget {
-        name: keyed.spec().name.value.clone(),
-        tag: keyed.tag.clone(),
-        reference: keyed.reference(),
-        key: keyed.key,
-        platforms: keyed.bases.iter().map(|(platform, _)| platform.clone()).collect(),
-        known: record_here.filter(|record| record.key == keyed.key.to_string()).and_then(|record| record.digest),
+        name: resolved.spec().name.value.clone(),
+        tag: resolved.tag.clone(),
+        reference: resolved.reference(),
+        key: resolved.key,
+        platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+        known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
     };
-    let found = look(&destination, &target, keyed, work).await?;
+    let found = look(&destination, &target, resolved, work).await?;
     let is_there = !matches!(found, RemoteState::Nothing);
     let action = match record {
         _ if is_there && !work.rebuild => ImageAction::Reuse,
-        _ if !environments.exist(keyed).await? => ImageAction::BuildEnvironment,
-        Some(record) if record.key == keyed.key.to_string() => ImageAction::Push,
+        _ if !environments.exist(resolved).await? => ImageAction::BuildEnvironment,
+        Some(record) if record.key == resolved.key.to_string() => ImageAction::Push,
         // The backend makes all of it, or nothing.
-        _ if keyed.is_remote() => ImageAction::BuildEnvironment,
-        Some(record) if record.environment == keyed.environment.to_string() || keyed.made.is_some() => ImageAction::Append,
-        None if keyed.made.is_some() => ImageAction::Append,
+        _ if resolved.is_remote() => ImageAction::BuildEnvironment,
+        Some(record) if record.environment == resolved.environment.to_string() || resolved.made.is_some() => ImageAction::Append,
+        None if resolved.made.is_some() => ImageAction::Append,
         _ => ImageAction::BuildEnvironment,
     };
     if action != ImageAction::Reuse {
-        variables::check(keyed, &*destinations.source).await?;
+        variables::check(resolved, &*destinations.source).await?;
     }
     let (digest, standing) = match found {
         RemoteState::Nothing => (None, None),
@@ -211,21 +212,21 @@ async fn image(
     let location = standing.as_ref().map_or(&destination.location, |standing| &standing.image);
     let planned = PlannedImage {
         package: declared.package.name.clone(),
-        image: keyed.name.clone(),
+        image: resolved.name.clone(),
         destination: location.clone(),
-        tag: keyed.tag.clone(),
-        key: keyed.key.to_string(),
+        tag: resolved.tag.clone(),
+        key: resolved.key.to_string(),
         platforms: target.platforms.clone(),
-        binaries: keyed.binaries(),
+        binaries: resolved.binaries(),
         action,
         digest,
         changes: match (action, record) {
             (ImageAction::Reuse | ImageAction::Push, _) | (_, None) => Vec::new(),
-            (_, Some(record)) => changes(&record.inputs, &keyed.shown_inputs()),
+            (_, Some(record)) => changes(&record.inputs, &resolved.shown_inputs()),
         },
-        moves: moves(keyed, action, record, &*destinations.source).await?,
+        moves: moves(resolved, action, record, &*destinations.source).await?,
     };
-    Ok(ImagePlan { keyed: keyed.clone(), target, destination, planned, standing })
+    Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, standing })
 }
 
 /// Whether an image is there.
@@ -235,7 +236,7 @@ enum RemoteState {
     Remote(RemoteImage),
 }
 
-async fn look(destination: &PublishTarget, target: &ImageTarget, keyed: &ResolvedImage, work: &BuildOptions) -> Result<RemoteState> {
+async fn look(destination: &PublishTarget, target: &ImageTarget, resolved: &ResolvedImage, work: &BuildOptions) -> Result<RemoteState> {
     match &destination.way {
         ImageRoute::Published(publisher) => match publisher.existence(target).await {
             // Something else under this tag is what `--rebuild` is for.
@@ -245,24 +246,24 @@ async fn look(destination: &PublishTarget, target: &ImageTarget, keyed: &Resolve
             Err(error) => Err(error.into()),
         },
         ImageRoute::Remote(_) if work.rebuild => Ok(RemoteState::Nothing),
-        ImageRoute::Remote(remote) => Ok(remote.find(keyed).await?.map_or(RemoteState::Nothing, RemoteState::Remote)),
+        ImageRoute::Remote(remote) => Ok(remote.find(resolved).await?.map_or(RemoteState::Nothing, RemoteState::Remote)),
     }
 }
 
 /// Base layers move only with an environment that this place may not have seen.
 async fn moves(
-    keyed: &ResolvedImage,
+    resolved: &ResolvedImage,
     action: ImageAction,
     record: Option<&BuildRecord>,
     source: &dyn BaseSource,
 ) -> Result<TransferEstimate> {
     let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != ImageAction::Reuse);
     // The backend has its bases from their registries.
-    if action != ImageAction::BuildEnvironment || keyed.is_remote() {
+    if action != ImageAction::BuildEnvironment || resolved.is_remote() {
         return Ok(TransferEstimate { base_at_most: None, code_about });
     }
     let mut base = 0;
-    for locked in keyed.bases.iter().filter_map(|(_, base)| base.as_ref()) {
+    for locked in resolved.bases.iter().filter_map(|(_, base)| base.as_ref()) {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
             base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));
@@ -271,13 +272,13 @@ async fn moves(
     Ok(TransferEstimate { base_at_most: Some(base), code_about })
 }
 
-fn references(declared: &UnionPackage, keyed: &[ResolvedImage]) -> References {
-    let images = keyed.iter().map(|keyed| Reference {
-        key: keyed.name.clone(),
-        name: keyed.spec().name.value.clone(),
-        repository: keyed.reference().map(|reference| reference.repository.to_string()),
-        tag: Some(keyed.tag.clone()),
-        id: Some(keyed.key.to_string()),
+fn references(declared: &UnionPackage, resolved: &[ResolvedImage]) -> References {
+    let images = resolved.iter().map(|resolved| Reference {
+        key: resolved.name.clone(),
+        name: resolved.spec().name.value.clone(),
+        repository: resolved.reference().map(|reference| reference.repository.to_string()),
+        tag: Some(resolved.tag.clone()),
+        id: Some(resolved.key.to_string()),
     });
     let tasks: BTreeMap<String, String> = declared.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
     References { package: declared.package.name.clone(), images: images.collect(), tasks }

@@ -63,8 +63,8 @@ impl RemoteImageService {
     ///
     /// # Errors
     /// Why it cannot say.
-    pub(in crate::command) async fn find(&self, keyed: &ResolvedImage) -> Result<Option<RemoteImage>> {
-        let found = images::find(&self.client, &self.scope, &name(keyed)).await?;
+    pub(in crate::command) async fn find(&self, resolved: &ResolvedImage) -> Result<Option<RemoteImage>> {
+        let found = images::find(&self.client, &self.scope, &name(resolved)).await?;
         Ok(match found {
             Some(image) => Some(self.standing(image).await),
             None => None,
@@ -92,6 +92,6 @@ impl RemoteImageService {
 }
 
 /// The name under which the backend knows an image.
-pub(in crate::command) fn name(keyed: &ResolvedImage) -> String {
-    format!("{}:{}", keyed.spec().name.value, keyed.tag)
+pub(in crate::command) fn name(resolved: &ResolvedImage) -> String {
+    format!("{}:{}", resolved.spec().name.value, resolved.tag)
 }

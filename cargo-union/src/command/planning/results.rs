@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::base::fs;
 use crate::command::building::describing::TaskInterfaces;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::sys::digest::Digest;
+use crate::sys::fs;
 
 /// The images of one package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,9 +7,9 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use super::keys::ResolveContext;
-use crate::base::error::Error;
 use crate::build::{LockedBase, base_facts};
 use crate::image::platform::Platform;
+use crate::sys::error::Error;
 use crate::workspace::{CompileSettings, Snapshot};
 
 /// The release of Debian for what starts from nothing.

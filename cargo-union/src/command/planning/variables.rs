@@ -14,13 +14,13 @@ use crate::image::BaseSource;
 ///
 /// # Errors
 /// [`Problems`] with each of them at its place; when the base cannot be had.
-pub(super) async fn check(keyed: &ResolvedImage, source: &dyn BaseSource) -> Result<()> {
-    let spec = keyed.spec();
+pub(super) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> Result<()> {
+    let spec = resolved.spec();
     if !refers_to_base(spec) {
         return Ok(());
     }
     let mut problems: Vec<Diagnostic> = Vec::new();
-    for (platform, base) in &keyed.bases {
+    for (platform, base) in &resolved.bases {
         let Some(base) = base else { continue };
         let known = base_variables(source, base, platform).await?;
         for (name, value) in undefined_variables(spec, &known) {

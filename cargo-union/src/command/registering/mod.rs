@@ -11,7 +11,6 @@ use union_build::spec::{Task, TaskKind};
 use super::building::PackageOutcome;
 use super::planning::keys::ResolvedImage;
 use super::session::UnionPackage;
-use crate::base::error::Error;
 use crate::build::EffectiveConfig;
 use crate::build::environment::is_remote;
 use crate::build::native::BINARIES;
@@ -19,6 +18,7 @@ use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
+use crate::sys::error::Error;
 use crate::ui;
 
 /// A task that can be registered.
@@ -57,16 +57,16 @@ pub(super) struct OwnedTaskSource<'a> {
 }
 
 impl<'a> OwnedTaskSource<'a> {
-    fn of(task: &'a Task, name: String, interface: Interface, image: String, keyed: &ResolvedImage) -> Self {
+    fn of(task: &'a Task, name: String, interface: Interface, image: String, resolved: &ResolvedImage) -> Self {
         Self {
             task,
             name,
             interface,
             image,
-            image_key: keyed.key.to_string(),
-            entrypoint: EffectiveConfig::of(&keyed.chain).entrypoint.unwrap_or_default().to_vec(),
+            image_key: resolved.key.to_string(),
+            entrypoint: EffectiveConfig::of(&resolved.chain).entrypoint.unwrap_or_default().to_vec(),
             program: program(task),
-            over_entrypoint: keyed.is_remote(),
+            over_entrypoint: resolved.is_remote(),
         }
     }
 
@@ -187,7 +187,7 @@ pub(super) fn registrables<'a>(
     version: Option<&TaskVersionHash>,
     chosen: &'a [String],
 ) -> Result<Vec<TaskRegistration<'a>>> {
-    let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.keyed));
+    let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.resolved));
     tasks(declared, chosen).map(|task| registrable(declared, built, task, scope, &version)).collect()
 }
 
@@ -198,13 +198,13 @@ fn registrable<'a>(
     scope: &ProjectDomain,
     version: &TaskVersionHash,
 ) -> Result<TaskRegistration<'a>> {
-    let keyed = keyed(&built.plan.keyed, task);
-    let made = built.images.iter().find(|made| made.planned.image == keyed.name).expect("the images of chosen tasks are chosen");
+    let resolved = resolved(&built.plan.resolved, task);
+    let made = built.images.iter().find(|made| made.planned.image == resolved.name).expect("the images of chosen tasks are chosen");
     let description = task.bin.as_ref().and_then(|bin| made.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
     let (told, interface) = match (task.kind.value, description.transpose()?) {
         (TaskKind::Container, _) => (None, Interface::of_manifest(task)),
         (TaskKind::Rust, Some(description)) => (Some(description.task), description.interface),
-        (TaskKind::Rust, None) => return Err(missing_interface(task, &keyed.name).into()),
+        (TaskKind::Rust, None) => return Err(missing_interface(task, &resolved.name).into()),
     };
     let problems = validate_triggers(task, &interface);
     if !problems.is_empty() {
@@ -218,7 +218,7 @@ fn registrable<'a>(
         package: &declared.package.name,
         scope: scope.clone(),
         version: version.clone(),
-        parts: OwnedTaskSource::of(task, name, interface, image, keyed),
+        parts: OwnedTaskSource::of(task, name, interface, image, resolved),
     })
 }
 
@@ -232,17 +232,17 @@ fn missing_interface(task: &Task, image: &str) -> Error {
 /// it: the image's tag stands for its binaries.
 fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> TaskVersionHash {
     let parts = |task| {
-        let keyed = keyed(images, task);
+        let resolved = resolved(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
-        let image = keyed.reference().map_or_else(|| keyed.tag.clone(), |reference| reference.to_string());
-        OwnedTaskSource::of(task, name, Interface::of_manifest(task), image, keyed)
+        let image = resolved.reference().map_or_else(|| resolved.tag.clone(), |reference| reference.to_string());
+        OwnedTaskSource::of(task, name, Interface::of_manifest(task), image, resolved)
     };
     let parts: Vec<OwnedTaskSource<'_>> = declared.spec.tasks.values().map(parts).collect();
     TaskVersionHash::of(parts.iter().map(OwnedTaskSource::subject))
 }
 
-fn keyed<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
-    images.iter().find(|keyed| keyed.name == task.image.value).expect("a valid task names an image of its package")
+fn resolved<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
+    images.iter().find(|resolved| resolved.name == task.image.value).expect("a valid task names an image of its package")
 }
 
 /// Where the binary of a task is in its image.

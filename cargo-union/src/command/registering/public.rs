@@ -8,10 +8,10 @@ use futures_util::stream::{self, StreamExt as _};
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
-use crate::base::error::Error;
 use crate::command::planning::clients;
 use crate::image::reference::PinnedRef;
 use crate::settings::RegisterOptions;
+use crate::sys::error::Error;
 use crate::ui::{self, Ui};
 
 const NEEDS: &str = "Make the repository public, or give the cluster a pull secret: `kubectl create secret docker-registry`, \

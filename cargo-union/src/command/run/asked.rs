@@ -10,8 +10,8 @@ use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 
 use super::{arguments, file};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 /// What was asked for.
 pub(super) struct InputArgs<'a> {

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use union_build::diag::Code;
 
-use crate::base::error::Error;
-use crate::base::process::OutputStream;
+use crate::sys::error::Error;
+use crate::sys::process::OutputStream;
 use crate::ui::Ui;
 
 /// Hands on to the user what a program writes, and keeps its end.

@@ -10,14 +10,14 @@ use union_build::diag::Code;
 use super::ended::{OutputTee, exit_code};
 use super::image::ContainerStart;
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
-use crate::base::error::Error;
-use crate::base::secret::Secret;
 use crate::command::build;
 use crate::command::building::PackageOutcome;
 use crate::command::planning::results::BuildRecord;
 use crate::command::registering::program;
 use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
 use crate::engine::{self, Container, EngineLocator};
+use crate::sys::error::Error;
+use crate::sys::secret::Secret;
 
 type LocalInputs = BTreeMap<String, InputLiteral>;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(ready: &LocalRun<'_>, inputs: &LocalInputs, kept: &RunDi
     container.upload("/", move |archive| pack(&entries, archive)).await?;
     to_its_end(ready, image, &container).await?;
     let folder = kept.draft("outputs");
-    crate::base::fs::create_folder(&folder)?;
+    crate::sys::fs::create_folder(&folder)?;
     let written = match ready.task.outputs.is_empty() {
         true => OutputDir::found(&folder)?,
         false => written(&container, &ready.task.data.output_path, folder).await?,

@@ -8,9 +8,9 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use super::{LocalRun, types};
-use crate::base::error::{Error, Result as BaseResult};
-use crate::base::fs::{self, AtomicDir};
 use crate::copilot::{ERROR, OutputDir, OutputValue, outputs};
+use crate::sys::error::{Error, Result as BaseResult};
+use crate::sys::fs::{self, AtomicDir};
 
 /// The folders of one run.
 pub(super) struct RunDirs {

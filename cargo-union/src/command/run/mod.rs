@@ -30,12 +30,12 @@ use union_build::spec::{self, TaskKind};
 
 use super::planning::check_tasks;
 use super::session::{LoadedWorkspace, ManifestProblems, UnionPackage};
-use crate::base::error::Error;
-use crate::base::secret::Secret;
 use crate::copilot::{InputLiteral, OutputDir};
 use crate::exit::Exit;
 use crate::flyte::actions::RecordedAction;
 use crate::settings::{RunOptions, RunTarget};
+use crate::sys::error::Error;
+use crate::sys::secret::Secret;
 use crate::ui::{self, Ui};
 use kept::RunDirs;
 

@@ -10,12 +10,12 @@ use union_build::spec::variables::expand;
 use super::ended::{OutputTee, exit_code};
 use super::image::{self, ContainerStart};
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
-use crate::base::error::Error;
-use crate::base::process::{Command, Environment, ProcessFailure};
 use crate::build::native::BINARIES;
 use crate::command::planning::keys::secret_files;
 use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};
 use crate::settings::RunTarget;
+use crate::sys::error::Error;
+use crate::sys::process::{Command, Environment, ProcessFailure};
 use crate::ui;
 use crate::workspace::{self, CargoJob, CodeInputOptions, CompileBackend, Host, JobMember, Snapshot, UnionLock, compile};
 
@@ -28,7 +28,7 @@ pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, InputLit
     let bin = ready.task.bin.as_ref().expect("a task without a binary is refused");
     let program = compiled(ready, &bin.value).await?;
     put(&lay_out(values, &ready.task.data, &inputs.to_string_lossy())?)?;
-    crate::base::fs::create_folder(&outputs)?;
+    crate::sys::fs::create_folder(&outputs)?;
 
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let places = PathMapping(vec![

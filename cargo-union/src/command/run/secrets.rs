@@ -3,10 +3,10 @@
 use union_build::diag::Code;
 use union_build::spec::task::{Mount, Task, TaskSecret};
 
-use crate::base::error::{Error, Result};
-use crate::base::process::Environment;
-use crate::base::secret::Secret;
 use crate::copilot::{InputFile, InputFileKind};
+use crate::sys::error::{Error, Result};
+use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 use crate::ui;
 
 /// Where secrets that are files are.

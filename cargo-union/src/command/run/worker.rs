@@ -10,10 +10,6 @@ use union_build::diag::Code;
 
 use super::image::ContainerStart;
 use super::{LocalRun, RunReport, in_engine, on_host, secrets};
-use crate::base::error::Error;
-use crate::base::fs;
-use crate::base::process::Environment;
-use crate::base::secret::Secret;
 use crate::command::build;
 use crate::command::building::describing::describe;
 use crate::command::registering::program;
@@ -23,6 +19,10 @@ use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::worker::{self, ELSEWHERE, INPUTS, WorkerOutcome};
 use crate::settings::RunTarget;
+use crate::sys::error::Error;
+use crate::sys::fs;
+use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 use crate::workspace::Host;
 
 /// Where the files of a run are in a container.

@@ -17,7 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use union_build::diag::Code;
 
 use super::Reporter;
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 use grpc::Service;
 use ledger::ActionStore;
 pub use ledger::RecordedAction;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::process::{Command, Environment};
+use crate::sys::process::{Command, Environment};
 
 /// How a browser is opened, when there is one.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use union_build::diag::Code;
 
-use crate::base::secret::Secret;
 use crate::flyte::rpc::RpcFailure;
 use crate::http::fault::clean;
 use crate::http::{Url, authority, is_loopback};
+use crate::sys::secret::Secret;
 
 /// How long a user may take.
 const LIMIT: Duration = Duration::from_secs(600);

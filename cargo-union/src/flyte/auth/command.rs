@@ -6,10 +6,10 @@ use std::time::Duration;
 use union_build::diag::Code;
 
 use super::tokens::is_token;
-use crate::base::process::{Command, Environment};
-use crate::base::secret::Secret;
 use crate::flyte::rpc::RpcFailure;
 use crate::http::fault::clean;
+use crate::sys::process::{Command, Environment};
+use crate::sys::secret::Secret;
 
 /// Such a program may ask a server, or the user.
 const LIMIT: Duration = Duration::from_secs(120);

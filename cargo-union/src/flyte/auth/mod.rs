@@ -15,12 +15,12 @@ use union_build::diag::Code;
 use super::Reporter;
 use super::config::{AuthConfig, AuthType, ClientSecret};
 use super::rpc::{ConnectTransport, RpcFailure};
-use crate::base::fs;
-use crate::base::process::Environment;
-use crate::base::secret::Secret;
 use crate::http::credential;
 use crate::http::fault::clean;
 use crate::http::header::{AUTHORIZATION, HeaderMap, HeaderName, PROXY_AUTHORIZATION};
+use crate::sys::fs;
+use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 
 mod browser;
 mod callback;

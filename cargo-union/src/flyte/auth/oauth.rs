@@ -9,13 +9,13 @@ use url::form_urlencoded::Serializer;
 
 use super::discovery::AuthorizationServer;
 use super::tokens::{Tokens, is_token};
-use crate::base::secret::Secret;
 use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::body::RequestBody;
 use crate::http::fault::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use crate::http::retry::{asked, is_transient};
 use crate::http::{HttpRequest, Method, Url, authority, same_origin};
+use crate::sys::secret::Secret;
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;

@@ -10,12 +10,12 @@ use super::callback::Callback;
 use super::discovery::{AuthorizationServer, checked};
 use super::oauth::TokenForm;
 use super::tokens::Tokens;
-use crate::base::random;
-use crate::base::secret::Secret;
 use crate::flyte::rpc::{ConnectTransport, RpcFailure};
 use crate::flyte::{LoginPrompt, Reporter};
 use crate::http::Url;
 use crate::http::header::HeaderMap;
+use crate::sys::random;
+use crate::sys::secret::Secret;
 
 pub(super) async fn log_in(
     line: &ConnectTransport,

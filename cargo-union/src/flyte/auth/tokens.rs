@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::secret::Secret;
+use crate::sys::secret::Secret;
 
 /// What a login gives.
 #[derive(Clone, Debug, PartialEq, Eq)]

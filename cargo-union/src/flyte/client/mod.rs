@@ -15,10 +15,10 @@ use super::Reporter;
 use super::auth::{AuthContext, AuthHeaders, TokenProvider, TokenStore};
 use super::config::FlyteConfig;
 use super::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Streaming, Unary};
-use crate::base::error::{Error, Result};
-use crate::base::process::Environment;
 use crate::http::retry::Retry;
 use crate::http::{Authorities, Proxies, Transport, Url, authority};
+use crate::sys::error::{Error, Result};
+use crate::sys::process::Environment;
 
 mod cluster;
 mod identity;

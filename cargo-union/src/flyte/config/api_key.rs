@@ -6,8 +6,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use union_build::diag::{Code, Diagnostic, Origin};
 
 use super::reader::ConfigReader;
-use crate::base::process::Environment;
-use crate::base::secret::Secret;
+use crate::sys::process::Environment;
+use crate::sys::secret::Secret;
 
 /// The variable.
 const NAME: &str = "FLYTE_API_KEY";

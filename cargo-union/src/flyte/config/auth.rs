@@ -8,7 +8,7 @@ use union_build::spec::Sourced;
 use super::api_key::ApiKey;
 use super::reader::ConfigReader;
 use super::{ConfigRequest, invalid, keys};
-use crate::base::secret::Secret;
+use crate::sys::secret::Secret;
 
 /// How to log in.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 use super::ConfigRequest;
 use super::keys::SECTIONS;
 use super::yaml::{self, YamlNode};
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// The file that was found.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use union_build::diag::{Code, Diagnostic, Origin};
 use union_build::spec::{Setting, Sourced};
 
-use crate::base::error::Result;
-use crate::base::process::Environment;
+use crate::sys::error::Result;
+use crate::sys::process::Environment;
 
 mod api_key;
 mod auth;

@@ -9,8 +9,8 @@ use super::file::ConfigFile;
 use super::invalid;
 use super::keys::ConfigKey;
 use super::yaml::{YamlNode, YamlValue};
-use crate::base::fs;
-use crate::base::process::Environment;
+use crate::sys::fs;
+use crate::sys::process::Environment;
 
 /// Reads values.
 pub(super) struct ConfigReader<'a> {

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use md5::{Digest as _, Md5};
 
-use crate::base::error::Result;
-use crate::base::fs;
 use crate::http::body::BodySource;
+use crate::sys::error::Result;
+use crate::sys::fs;
 
 /// A file's size and its MD5, which is all that every store can check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use super::convert::ProjectDomain;
 use super::idl::Duration;
 use super::idl::dataproxy::{CreateUploadLocationRequest, CreateUploadLocationResponse};
 use super::rpc::{RpcFailure, Unary};
-use crate::base::error::Result;
 use crate::http::body::BodySource;
+use crate::sys::error::Result;
 use checksum::Checksum;
 
 /// How long an address shall hold. The open-source backend refuses more than an hour.

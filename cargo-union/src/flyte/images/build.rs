@@ -9,8 +9,6 @@ use super::guard::AbortGuard;
 use super::spec;
 use super::task::{BuildTask, BuildTaskInput};
 use super::{Client, ProjectDomain};
-use crate::base::error::{Error, Result};
-use crate::base::fs;
 use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::files::upload;
 use crate::flyte::idl::Message as _;
@@ -21,6 +19,8 @@ use crate::flyte::idl::workflow::RunSource;
 use crate::flyte::runs::{self, ReconnectPolicy, RunIdent, RunOutcome};
 use crate::http::body::BodySource;
 use crate::image::order::RemoteImageSpec;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 

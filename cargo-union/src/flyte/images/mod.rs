@@ -14,7 +14,7 @@ use super::client::{Client, Operation, Resource};
 use super::convert::ProjectDomain;
 use super::idl::imagebuilder::{GetImageRequest, GetImageResponse, ImageIdentifier};
 use super::rpc::{RpcStatus, Unary};
-use crate::base::error::Result;
+use crate::sys::error::Result;
 
 pub use build::{RemoteBuild, RemoteBuildListener, RemoteBuildResult, build};
 pub use task::{BuildTask, task};

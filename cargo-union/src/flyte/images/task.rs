@@ -2,7 +2,6 @@
 
 use union_build::diag::Code;
 
-use crate::base::error::{Error, Result};
 use crate::flyte::backend::Backend as _;
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
@@ -11,6 +10,7 @@ use crate::flyte::idl::core::{LiteralType, SimpleType, literal_type};
 use crate::flyte::idl::task::{GetTaskDetailsRequest, TaskSpec};
 use crate::flyte::idl::unread::GetTaskDetailsResponse;
 use crate::flyte::rpc::{RpcFailure, RpcStatus, Unary};
+use crate::sys::error::{Error, Result};
 
 const NAME: &str = "build-image";
 const PROJECT: &str = "system";

@@ -17,7 +17,7 @@ use super::idl::task::{DeployTaskRequest, Task, TaskIdentifier, TaskSpec};
 use super::idl::{Message as _, to_json};
 use super::rpc::{RpcFailure, RpcStatus};
 use super::version::{LONGEST, TaskVersionHash};
-use crate::base::error::{Error, Result};
+use crate::sys::error::{Error, Result};
 use differences::Difference;
 
 /// What a request does to the backend.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use union_build::diag::Code;
 
 use super::status::{ErrorText, RpcStatus};
-use crate::base::error::Error;
 use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::sys::error::Error;
 
 /// Why a call failed.
 #[derive(Clone, Debug)]

@@ -62,7 +62,7 @@ pub(crate) struct CallMetadata {
 impl CallMetadata {
     /// A stamp with a number of its own.
     pub(crate) fn new(credentials: HeaderMap) -> Result<Self, RpcFailure> {
-        let id = crate::base::random::uuid()?;
+        let id = crate::sys::random::uuid()?;
         Ok(Self { id: HeaderValue::from_str(&id).expect("a UUID is letters, digits and dashes"), credentials })
     }
 }

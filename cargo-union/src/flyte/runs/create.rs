@@ -1,11 +1,11 @@
 //! Creating a run: inputs first, then the run, under a name that makes it the same one however often it is tried.
 
 use super::{RunIdent, Service, TaskVersion};
-use crate::base::error::Result;
 use crate::flyte::idl::core::Literal;
 use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec};
 use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper, Task};
 use crate::flyte::idl::workflow::{CreateRunRequest, RunSource};
+use crate::sys::error::Result;
 
 /// A run that shall be.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! How a run ended, and what it gave.
 
 use super::{RunIdent, RunPhase, RunState, Service};
-use crate::base::error::Result;
 use crate::flyte::convert;
 use crate::flyte::idl::task::NamedLiteral;
 use crate::flyte::idl::workflow::action_details::Result as Told;
 use crate::flyte::idl::workflow::error_info::Kind;
 use crate::flyte::idl::workflow::{ActionDetails, ErrorInfo};
+use crate::sys::error::Result;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

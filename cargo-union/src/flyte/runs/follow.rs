@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{RunIdent, RunOutcome, RunState, Service, TaskLogLine, logs, watch};
-use crate::base::error::Result;
+use crate::sys::error::Result;
 
 /// Hears what a run does.
 pub trait RunListener: Send + Sync {

@@ -1,13 +1,13 @@
 //! Runs that are there: those of a project, and one by its name.
 
 use super::{RunIdent, RunPhase, RunState, Service};
-use crate::base::error::Result;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::task::TaskIdentifier;
 use crate::flyte::idl::workflow::action_metadata::Spec;
 use crate::flyte::idl::workflow::{self, Action};
 use crate::flyte::rpc::RpcStatus;
+use crate::sys::error::Result;
 
 /// A run as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

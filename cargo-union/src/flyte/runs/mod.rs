@@ -20,8 +20,8 @@ mod tests;
 use super::convert::ProjectDomain;
 use super::idl::common::{ActionIdentifier, RunIdentifier};
 use super::idl::task::TaskIdentifier;
-use crate::base::error::Result;
-use crate::base::random;
+use crate::sys::error::Result;
+use crate::sys::random;
 
 pub use create::{CacheOptions, RunRequest, create};
 pub use end::{RunError, RunOutcome, outputs};

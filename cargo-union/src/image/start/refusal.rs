@@ -7,10 +7,10 @@ use union_build::diag::Code;
 
 use super::cures::cures;
 use super::{StartFailure, StartFailureKind};
-use crate::base::error::Error;
 use crate::image::index::FileIndex;
 use crate::image::platform::Platform;
 use crate::image::release::Release;
+use crate::sys::error::Error;
 
 /// The image that programs cannot start in.
 #[derive(Clone, Copy, Debug)]

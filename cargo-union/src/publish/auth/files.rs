@@ -17,10 +17,10 @@ use serde_json::{Map, Value};
 use union_build::diag::Code;
 
 use super::RegistryLogin;
-use crate::base::fs::unreadable;
-use crate::base::secret::Secret;
 use crate::http::fault::clean;
 use crate::publish::failure::RegistryFailure;
+use crate::sys::fs::unreadable;
+use crate::sys::secret::Secret;
 
 /// The longest config that is read.
 const LONGEST: u64 = 16 << 20;

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::RegistryLogin;
 use super::files::field;
-use crate::base::error::Error;
-use crate::base::process::{Bounded, Command, Environment};
-use crate::base::secret::Secret;
 use crate::http::fault::clean;
+use crate::sys::error::Error;
+use crate::sys::process::{Bounded, Command, Environment};
+use crate::sys::secret::Secret;
 
 /// Cloud helpers ask a server, and a desktop may ask the user.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use union_build::diag::Code;
 
 use super::{RegistryLogin, Scopes};
-use crate::base::secret::Secret;
 use crate::http::body::RequestBody;
 use crate::http::retry;
 use crate::http::{HttpRequest, Transport, authority, credential, is_loopback, is_of_host};
 use crate::publish::failure::RegistryFailure;
+use crate::sys::secret::Secret;
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;

@@ -8,13 +8,13 @@ use union_build::diag::Code;
 use super::Registry;
 use super::place::RepositoryEndpoint;
 use super::wire::ErrorResponse;
-use crate::base::error::Result;
-use crate::image::digest::Digest;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef};
 use crate::publish::failure::RegistryFailure;
 use crate::publish::{Existence, ImageTarget};
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
 
 impl Registry {
     /// Whether this client, with the logins that it has, can pull an image.
@@ -90,7 +90,7 @@ impl Registry {
                 _ => failure,
             })?,
         };
-        let bytes = crate::base::fs::read(&path)?;
+        let bytes = crate::sys::fs::read(&path)?;
         let platform = serde_json::from_slice::<Platform>(&bytes).ok();
         Ok(platform.map(|platform| Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref())).into_iter().collect())
     }

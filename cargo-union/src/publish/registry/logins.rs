@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::Registry;
-use crate::base::error::Result;
 use crate::image::reference::Repository;
 use crate::image::{Logins, RegistryLogin};
+use crate::sys::error::Result;
 
 #[async_trait]
 impl Logins for Registry {

@@ -12,10 +12,10 @@ use super::wire::{ErrorResponse, RegistryResponse};
 use crate::http::body::RequestBody;
 use crate::http::retry::is_transient;
 use crate::image::RawManifest;
-use crate::image::digest::Digest;
 use crate::image::layer::{Blob, BlobSource, Descriptor, media_type};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
+use crate::sys::digest::Digest;
 
 /// The header with a manifest's digest.
 const DIGEST: &str = "docker-content-digest";

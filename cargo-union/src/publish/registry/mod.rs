@@ -17,11 +17,11 @@ use union_build::diag::Code;
 
 use super::failure::RegistryFailure;
 use super::{Existence, ImageTarget, Published, Publisher, Reporter};
-use crate::base::cache::Cache;
-use crate::base::error::{Error, Result};
 use crate::image::Image;
-use crate::image::digest::Digest;
 use crate::image::reference::ImageRef;
+use crate::sys::cache::Cache;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
 
 mod existence;
 mod logins;

@@ -14,15 +14,15 @@ use union_build::diag::Code;
 use super::Registry;
 use super::manifests::kind_of;
 use super::place::RepositoryEndpoint;
-use crate::base::error::Result;
-use crate::base::fs::{self, AtomicFile};
-use crate::image::digest::Digest;
 use crate::image::layer::{Descriptor, media_type};
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::publish::{Transfer, TransferKind};
+use crate::sys::digest::Digest;
+use crate::sys::error::Result;
+use crate::sys::fs::{self, AtomicFile};
 
 /// A download or an upload that got further by this much before it was cut does not count as failed.
 pub(super) const PROGRESS: u64 = 1 << 20;

@@ -10,11 +10,11 @@ use super::Registry;
 use super::manifests::mismatch;
 use super::place::RepositoryEndpoint;
 use super::wire::ErrorResponse;
-use crate::image::digest::Digest;
 use crate::image::layer::{Blob, BlobSource};
 use crate::image::{Image, PlatformImage, RawManifest};
 use crate::publish::failure::RegistryFailure;
 use crate::publish::{ImageTarget, Published};
+use crate::sys::digest::Digest;
 
 /// The longest tag that registries take.
 const LONGEST_TAG: usize = 128;

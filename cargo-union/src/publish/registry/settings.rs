@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::base::process::{Environment, user_id};
-use crate::base::secret::Secret;
 use crate::http::retry::Retry;
 use crate::http::{Authorities, Proxies};
 use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain};
+use crate::sys::process::{Environment, user_id};
+use crate::sys::secret::Secret;
 
 /// Everything that the registry client has to know.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@ use union_build::diag::Code;
 
 use super::Registry;
 use super::place::RepositoryEndpoint;
-use crate::base::error::Result;
 use crate::http::header::LINK;
 use crate::http::{Method, same_origin};
 use crate::image::reference::Repository;
 use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
+use crate::sys::error::Result;
 
 /// Where the next page is, by a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
 fn next(link: &str) -> Option<&str> {

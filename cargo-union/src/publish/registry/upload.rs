@@ -21,11 +21,11 @@ use super::pull::PROGRESS;
 use super::wire::{ErrorResponse, RegistryRequest, RegistryResponse};
 use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::image::BaseSource as _;
-use crate::image::digest::Digest;
 use crate::image::layer::{Blob, BlobSource, Descriptor};
 use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::publish::{Transfer, TransferKind};
+use crate::sys::digest::Digest;
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -324,7 +324,7 @@ fn least_part(answer: &RegistryResponse) -> u64 {
 fn check_length(source: &BodySource, descriptor: &Descriptor) -> Result<(), RegistryFailure> {
     let length = match source {
         BodySource::Bytes(bytes) => bytes.len() as u64,
-        BodySource::File(path) => path.metadata().map_err(|cause| crate::base::fs::unreadable(path, cause))?.len(),
+        BodySource::File(path) => path.metadata().map_err(|cause| crate::sys::fs::unreadable(path, cause))?.len(),
     };
     if length == descriptor.size {
         return Ok(());

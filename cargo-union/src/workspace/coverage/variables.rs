@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::error::Result;
+use crate::sys::error::Result;
 use crate::workspace::compile::{CompiledUnits, UnitKind};
 use crate::workspace::{Snapshot, depinfo};
 

@@ -24,7 +24,7 @@ pub(super) fn of(git: &Path) -> Option<String> {
 /// Where branches are: of a linked work tree, the main one's directory.
 pub(super) fn common_directory(git: &Path) -> PathBuf {
     match fs::read_to_string(git.join("commondir")) {
-        Ok(text) => crate::base::fs::absolute(git, Path::new(text.trim())),
+        Ok(text) => crate::sys::fs::absolute(git, Path::new(text.trim())),
         Err(_) => git.to_owned(),
     }
 }

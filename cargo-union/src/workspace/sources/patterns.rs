@@ -6,8 +6,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use union_build::diag::Code;
 use union_build::spec::Pattern;
 
-use crate::base::error::{Error, Result};
-use crate::base::fs;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
 
 pub(super) fn is_glob(typed: &str) -> bool {
     typed.contains(['*', '?', '[', '{'])

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::error::Result;
-use crate::base::fs;
+use crate::sys::error::Result;
+use crate::sys::fs;
 use crate::workspace::repository::GitRepository;
 
 /// Hidden entries that are no inputs: those of version control, of CI services, of editors and of tools that format

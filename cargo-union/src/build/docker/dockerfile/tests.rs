@@ -45,7 +45,7 @@ fn copy(to: &str) -> union_build::spec::Copy {
 }
 
 fn file(to: &str, owner: Option<&str>) -> CopyInstruction {
-    let measured = crate::base::fs::FileDigest { size: 0, hash: [0; 32] };
+    let measured = crate::sys::fs::FileDigest { size: 0, hash: [0; 32] };
     let items = vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
     CopyInstruction { items, owner: owner.map(str::to_owned) }
 }

@@ -15,14 +15,14 @@ use union_build::key::{Inputs, Value};
 use union_build::spec;
 
 use super::methods::CompileSelector;
-use crate::base::error::{Error, Result};
-use crate::base::fs;
-use crate::base::process::{Environment, OutputStream, ProcessFailure, user};
-use crate::base::secret::Secret;
 use crate::build::LockedBase;
 use crate::build::docker::DockerBuilder;
 use crate::engine::{BindMount, ContainerOptions, Engine};
 use crate::image::platform::Platform;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+use crate::sys::process::{Environment, OutputStream, ProcessFailure, user};
+use crate::sys::secret::Secret;
 use crate::ui::Ui;
 use crate::workspace::{CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE};
 

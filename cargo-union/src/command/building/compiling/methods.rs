@@ -8,11 +8,11 @@ use union_build::diag::Code;
 
 use super::container::ContainerRunner;
 use super::{Jobs, jobs};
-use crate::base::error::Error;
 use crate::build::docker::DockerBuilder;
 use crate::command::planning::keys::{CodeSpec, ResolvedImage, unasked};
 use crate::command::session::LoadedWorkspace;
 use crate::settings::BuildOptions;
+use crate::sys::error::Error;
 use crate::ui::Ui;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host, Snapshot};
 
@@ -75,18 +75,18 @@ impl CompileSelector<'_> {
         target: &str,
         group: &[(&ResolvedImage, &CodeSpec, usize)],
     ) -> Result<CompileChoice> {
-        let found = group.iter().find_map(|(keyed, code, position)| {
-            let (platform, _) = keyed.bases.get(*position)?;
+        let found = group.iter().find_map(|(resolved, code, position)| {
+            let (platform, _) = resolved.bases.get(*position)?;
             let (_, toolchain) = code.toolchains.iter().find(|(own, _)| own == platform)?;
-            Some((keyed, platform, toolchain))
+            Some((resolved, platform, toolchain))
         });
         let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
-        let (keyed, platform, toolchain) = found.ok_or_else(unknown)?;
+        let (resolved, platform, toolchain) = found.ok_or_else(unknown)?;
         if settings.place == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
             engine.map_err(|error| unasked(error.into(), settings, platform, self.snapshot))?;
         }
-        let container = ContainerRunner::new(self, settings, target, keyed.spec(), platform, toolchain);
+        let container = ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
         let (method, workshop) = (CompileBackend::Container(container.folder().to_owned()), Arc::new(container));
         Ok(CompileChoice { method, workshop })
     }
@@ -94,10 +94,10 @@ impl CompileSelector<'_> {
 
 /// The images that share a compile, each with the position of the platform that it is for.
 fn group<'a>(images: &'a [ResolvedImage], settings: &CompileSettings, target: &str) -> Vec<(&'a ResolvedImage, &'a CodeSpec, usize)> {
-    let of = |keyed: &'a ResolvedImage| {
-        let code = keyed.code.as_ref().filter(|code| code.compile == *settings)?;
+    let of = |resolved: &'a ResolvedImage| {
+        let code = resolved.code.as_ref().filter(|code| code.compile == *settings)?;
         let position = code.targets.iter().position(|own| own == target)?;
-        Some((keyed, code, position))
+        Some((resolved, code, position))
     };
     images.iter().filter_map(of).collect()
 }

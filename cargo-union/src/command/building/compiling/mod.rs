@@ -17,10 +17,10 @@ use union_build::diag::Code;
 use union_build::handover::References;
 
 use super::ready::{PackageBuild, PackageContext};
-use crate::base::error::Error;
-use crate::base::fs;
 use crate::build::Executable;
 use crate::command::planning::keys::{CodeSpec, ResolvedImage};
+use crate::sys::error::Error;
+use crate::sys::fs;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{CargoJob, CargoRunner, CodeInputs, CompileSettings, CompiledUnits, JobMember, compile};
 use methods::CompileChoice;
@@ -43,13 +43,13 @@ impl Executables {
     }
 
     /// Where those of an image for its platform of that position were compiled.
-    pub(in crate::command) fn workshop(&self, keyed: &ResolvedImage, platform: usize) -> Option<Arc<dyn CargoRunner>> {
-        Some(self.made(keyed.code.as_ref()?, platform)?.workshop.clone())
+    pub(in crate::command) fn workshop(&self, resolved: &ResolvedImage, platform: usize) -> Option<Arc<dyn CargoRunner>> {
+        Some(self.made(resolved.code.as_ref()?, platform)?.workshop.clone())
     }
 
     /// Those of an image for its platform of that position.
-    pub(in crate::command) fn of(&self, keyed: &ResolvedImage, platform: usize) -> Vec<Executable> {
-        let Some(code) = &keyed.code else { return Vec::new() };
+    pub(in crate::command) fn of(&self, resolved: &ResolvedImage, platform: usize) -> Vec<Executable> {
+        let Some(code) = &resolved.code else { return Vec::new() };
         let Some(made) = self.made(code, platform) else { return Vec::new() };
         let of = |name: &String| Some(Executable { name: name.clone(), path: made.executables.get(name)?.clone() });
         code.binaries.iter().filter_map(of).collect()
@@ -96,15 +96,15 @@ struct CompileJob<'a> {
 }
 
 fn wanted<'a>(position: usize, ready: &'a PackageBuild<'a>) -> impl Iterator<Item = CompileJob<'a>> {
-    let needed: Vec<&ResolvedImage> = ready.needed().map(|image| &image.keyed).collect();
-    let jobs = jobs(&ready.plan.keyed, &needed);
+    let needed: Vec<&ResolvedImage> = ready.needed().map(|image| &image.resolved).collect();
+    let jobs = jobs(&ready.plan.resolved, &needed);
     jobs.into_iter().map(move |((settings, target), binaries)| CompileJob { position, ready, settings, target, binaries })
 }
 
 impl<'a> CompileJob<'a> {
     fn codes(&self) -> impl Iterator<Item = &'a CodeSpec> {
         let settings = self.settings;
-        self.ready.needed().filter_map(|image| image.keyed.code.as_ref()).filter(move |code| code.compile == *settings)
+        self.ready.needed().filter_map(|image| image.resolved.code.as_ref()).filter(move |code| code.compile == *settings)
     }
 
     fn inputs(&self) -> Vec<&'a CodeInputs> {
@@ -170,14 +170,14 @@ type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
 /// What has to be compiled for the missing images, with the binaries of all images that share it.
 fn jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
     let mut jobs: Jobs<'a> = BTreeMap::new();
-    for code in images.iter().filter_map(|keyed| keyed.code.as_ref()) {
+    for code in images.iter().filter_map(|resolved| resolved.code.as_ref()) {
         for target in &code.targets {
             jobs.entry((&code.compile, target)).or_default().extend(code.binaries.iter().cloned());
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
-        let needs = |keyed: &&ResolvedImage| {
-            keyed.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
+        let needs = |resolved: &&ResolvedImage| {
+            resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
         };
         missing.iter().any(needs)
     };

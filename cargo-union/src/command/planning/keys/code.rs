@@ -8,12 +8,12 @@ use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
 
 use super::ResolveContext;
-use crate::base::error::Error;
 use crate::build::LockedBase;
 use crate::command::planning::compilers::{self, Compiler};
 use crate::command::planning::{bases, rust_image};
 use crate::command::session::UnionPackage;
 use crate::image::platform::Platform;
+use crate::sys::error::Error;
 use crate::workspace::targets::target_for;
 use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
 

@@ -13,8 +13,8 @@ use crate::build::inputs::{EnvironmentSettings, environment_inputs};
 use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
 use crate::command::planning::bases;
 use crate::command::session::UnionPackage;
-use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::sys::digest::Digest;
 use crate::workspace::{Snapshot, UnionLock, Workspace};
 
 /// An environment that an engine has to make, and those that it starts from.

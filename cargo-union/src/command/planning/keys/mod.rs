@@ -9,8 +9,6 @@ use union_build::key::{Inputs, Key, Value, tag_key};
 use union_build::spec::{self, Base, Spec};
 
 use super::bases::{self, LockMode};
-use crate::base::cache::Cache;
-use crate::base::error::Error;
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
 use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
@@ -18,6 +16,8 @@ use crate::command::session::UnionPackage;
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
+use crate::sys::cache::Cache;
+use crate::sys::error::Error;
 use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged};
 
 mod code;
@@ -173,14 +173,14 @@ pub(in crate::command) async fn compute(
     for spec in declared.spec.images.values() {
         images.push(image(declared, workspace, spec, snapshot, lock, ask, &files).await?);
     }
-    let own: BTreeMap<String, Key> = images.iter().map(|keyed| (keyed.name.clone(), keyed.key)).collect();
-    for keyed in &mut images {
+    let own: BTreeMap<String, Key> = images.iter().map(|resolved| (resolved.name.clone(), resolved.key)).collect();
+    for resolved in &mut images {
         // An environment embeds nothing: its own key is all there is to it.
-        if keyed.code.is_some() {
-            keyed.key = tag_key(&keyed.name, &own);
-            keyed.others = own.iter().filter(|(name, _)| **name != keyed.name).map(|(name, key)| (name.clone(), *key)).collect();
+        if resolved.code.is_some() {
+            resolved.key = tag_key(&resolved.name, &own);
+            resolved.others = own.iter().filter(|(name, _)| **name != resolved.name).map(|(name, key)| (name.clone(), *key)).collect();
         }
-        keyed.tag = keyed.spec().tag_format.replace("{spec-hash}", &keyed.key.spec_hash());
+        resolved.tag = resolved.spec().tag_format.replace("{spec-hash}", &resolved.key.spec_hash());
     }
     Ok(images)
 }

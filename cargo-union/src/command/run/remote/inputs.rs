@@ -8,12 +8,12 @@ use union_build::spec::types::Type;
 
 use super::super::asked::InputArgs;
 use super::ordered::EncodedInputs;
-use crate::base::error::Result;
 use crate::flyte::client::Client;
 use crate::flyte::convert::{LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;
 use crate::flyte::interface::Interface;
 use crate::settings::NewRun;
+use crate::sys::error::Result;
 use crate::ui::Ui;
 
 /// Values that fit their types, by the names of inputs. Files of this machine still stand as their paths.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use crate::base::error::Error;
-use crate::base::signal::interrupted;
 use crate::exit::Exit;
 use crate::flyte::runs::{RunIdent, Service};
+use crate::sys::error::Error;
+use crate::sys::signal::interrupted;
 use crate::ui::Ui;
 
 /// How long a second Ctrl-C is waited for.

@@ -17,14 +17,14 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::lines;
-use crate::base::error::Error;
-use crate::base::signal::interrupted;
 use crate::command::place;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
 use crate::flyte::runs::{self, ReconnectPolicy, RunError, RunIdent, RunOutcome, RunRequest};
 use crate::settings::{RemoteRunMode, RemoteRunOptions};
+use crate::sys::error::Error;
+use crate::sys::signal::interrupted;
 use crate::ui::Ui;
 use leaving::InterruptHandler;
 use ordered::{PreparedRun, TaskInfo};

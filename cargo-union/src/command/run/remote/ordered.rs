@@ -7,7 +7,6 @@ use union_build::diag::Code;
 use union_build::spec::{Task, TaskKind};
 
 use super::inputs::{self, ResolvedInputs};
-use crate::base::error::Error;
 use crate::command::backend;
 use crate::command::planning::results::BuildState;
 use crate::command::register;
@@ -20,6 +19,7 @@ use crate::flyte::interface::{Description, Interface};
 use crate::flyte::registered;
 use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
 use crate::settings::{NewRun, RemoteRunOptions};
+use crate::sys::error::Error;
 use crate::ui::Ui;
 
 /// Values by the names of inputs, as a run takes them.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::tokens::Tokens;
-use crate::base::error::Result;
-use crate::base::fs::{self, FileLock};
-use crate::base::process::{Command, Environment};
+use crate::sys::error::Result;
+use crate::sys::fs::{self, FileLock};
+use crate::sys::process::{Command, Environment};
 
 mod keychain;
 mod secret_service;
@@ -162,7 +162,7 @@ impl Keyring {
 pub(super) struct ToolOutput {
     stdout: String,
     /// `None` when all went well.
-    failed: Option<crate::base::process::ProcessFailure>,
+    failed: Option<crate::sys::process::ProcessFailure>,
 }
 
 impl KeyringTool {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::secret::Secret;
+use crate::sys::secret::Secret;
 
 fn tokens(access: &str) -> Tokens {
     Tokens { access: Secret::new(access.to_owned()), refresh: None }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Result;
 use super::fs::{self, AtomicFile, FileDigest};
 use super::stat_cache::StatCache;
-use crate::image::digest::Digest;
+use crate::sys::digest::Digest;
 
 /// The size that the cache is swept down to when the user names no other.
 pub const DEFAULT_CAP: u64 = 10_000_000_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Command, Output, ProcessFailure, ProcessGroup, missing};
-use crate::base::error::Result;
+use crate::sys::error::Result;
 
 /// How long the streams of a program that has ended may stay open: what it has left behind may hold them.
 const LINGER: Duration = Duration::from_secs(1);

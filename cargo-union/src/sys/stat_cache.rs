@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::fs::{self, FileDigest};
-use crate::image::digest::Digest;
+use crate::sys::digest::Digest;
 
 /// Smaller files are hashed about as fast as they are looked up.
 const WORTHWHILE: u64 = 1 << 15;

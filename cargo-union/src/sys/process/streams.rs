@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{Command, ProcessFailure, ProcessGroup, missing};
-use crate::base::error::Result;
+use crate::sys::error::Result;
 
 /// One of the two streams that a program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::base::process::Environment;
+    use crate::sys::process::Environment;
 
     #[tokio::test]
     async fn both_streams_are_handed_on_apart_and_the_status_comes_after_them() {
