@@ -14,7 +14,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("cli", &[]),
     ("settings", &["cli", "workspace", "ui", "image", "sys"]),
-    ("command", &["settings", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "sys", "exit"]),
+    (
+        "command",
+        &["settings", "pipeline", "deploy", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "sys", "exit"],
+    ),
+    ("deploy", &["pipeline", "settings", "workspace", "build", "publish", "flyte", "ui", "image", "sys"]),
+    ("pipeline", &["settings", "workspace", "build", "publish", "flyte", "engine", "ui", "image", "sys"]),
     ("ui", &["workspace", "build", "publish", "flyte", "image", "sys"]),
     ("workspace", &["image", "sys"]),
     ("build", &["engine", "image", "sys"]),

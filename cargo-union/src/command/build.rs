@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::building::{self, ImageOutcome, PackageOutcome};
-use super::planning::BuildPlan;
-use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::image::plan::PlannedImage;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::execute::{self, ImageOutcome, PackageOutcome};
+use crate::pipeline::plan::BuildPlan;
 use crate::settings::BuildOptions;
 use crate::sys::digest::Digest;
 use crate::ui::Ui;
@@ -55,7 +55,7 @@ pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
 pub(super) async fn make(work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = BuildPlan::compute(work, session, &snapshot, ui).await?;
-    building::build(work, session, &snapshot, planning, ui).await
+    execute::execute(work, session, &snapshot, planning, ui).await
 }
 
 fn report(built: &[PackageOutcome], ui: &Ui) -> Result<()> {

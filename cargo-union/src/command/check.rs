@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::session::LoadedWorkspace;
 use crate::exit::Exit;
+use crate::pipeline::context::LoadedWorkspace;
 use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Problem, Ui};
 

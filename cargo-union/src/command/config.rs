@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 use union_build::spec::Setting;
 
-use super::session::LoadedWorkspace;
 use crate::exit::Exit;
+use crate::pipeline::context::LoadedWorkspace;
 use crate::settings::WorkspaceOptions;
 use crate::ui::Ui;
 

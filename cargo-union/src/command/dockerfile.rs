@@ -9,12 +9,12 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::{self, Base};
 
-use super::planning::keys;
-use super::session::{LoadedWorkspace, UnionPackage};
 use crate::build::docker;
 use crate::build::environment::{EnvironmentStage, is_remote, tools};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
+use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::resolve;
 use crate::settings::WorkspaceOptions;
 use crate::sys::error::Error;
 use crate::ui::{self, Ui};
@@ -33,7 +33,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
         let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
         return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
     };
-    let chain = keys::chain(&declared.spec, &declared.spec.images[image]);
+    let chain = resolve::chain(&declared.spec, &declared.spec.images[image]);
     let (Some(environment), _) = EnvironmentStage::of(&chain) else {
         let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
         let help = match chain.last().is_some_and(is_remote) {
@@ -44,7 +44,7 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     };
     let lock = UnionLock::load(&session.workspace.root)?;
     let steps = environment.all_steps();
-    let platforms = keys::platforms(&declared.spec.images[image])?;
+    let platforms = resolve::platforms(&declared.spec.images[image])?;
     let from = from(&steps, &lock, &platforms[0]);
     let tools: BTreeMap<String, String> =
         tools(&steps).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::planning::results::{BuildRecord, BuildState};
-use super::session::LoadedWorkspace;
 use crate::exit::Exit;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::state::{BuildRecord, BuildState};
 use crate::settings::WorkspaceOptions;
 use crate::ui::{self, Ui};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::backend;
 use crate::exit::Exit;
 use crate::flyte::client::{Client, Identity};
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::rpc::RpcStatus;
+use crate::pipeline::backend;
 use crate::settings::BackendOptions;
 use crate::ui::Ui;
 

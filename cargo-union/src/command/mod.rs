@@ -1,8 +1,6 @@
 //! The verbs. Each plans, then acts; this is the only room that knows all the others.
 
-mod backend;
 mod build;
-mod building;
 mod check;
 mod config;
 mod dockerfile;
@@ -13,17 +11,15 @@ mod login;
 mod pages;
 mod place;
 mod plan;
-mod planning;
 mod register;
-mod registering;
 mod run;
-mod session;
 mod update;
 
 use anyhow::Result;
 use union_build::diag::Code;
 
 use crate::exit::Exit;
+use crate::pipeline::context::ManifestProblems;
 use crate::settings::Command;
 use crate::sys::error::Error;
 use crate::sys::process::ProcessFailure;
@@ -57,7 +53,7 @@ pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
 
 /// Shows why a command failed, on stdout as well when that carries JSON, and says how the program ends.
 pub fn failed(error: &anyhow::Error, ui: &Ui) -> Exit {
-    if let Some(session::ManifestProblems(problems)) = error.downcast_ref() {
+    if let Some(ManifestProblems(problems)) = error.downcast_ref() {
         ui.diagnostics(problems);
         ui.failure(problems.iter().map(Problem::of).collect());
         return Exit::Usage;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use union_build::diag::Code;
 
-use super::session::LoadedWorkspace;
-use super::{backend, registering};
 use crate::flyte::client::Client;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
+use crate::pipeline::backend;
+use crate::pipeline::context::LoadedWorkspace;
 use crate::settings;
 use crate::sys::error::Error;
 use crate::ui::{self, Ui};
@@ -41,8 +41,8 @@ fn has_no_package(error: &anyhow::Error) -> bool {
 }
 
 fn shared(session: &LoadedWorkspace) -> Result<ProjectDomain> {
-    let places = session.packages.iter().map(|declared| registering::scope(declared, &session.backend));
-    let mut places = places.collect::<Result<BTreeSet<ProjectDomain>>>()?;
+    let places = session.packages.iter().map(|declared| backend::project_domain(declared, &session.backend));
+    let mut places = places.collect::<Result<BTreeSet<ProjectDomain>, Error>>()?;
     let first = places.pop_first().expect("a session has a package");
     if places.is_empty() {
         return Ok(first);

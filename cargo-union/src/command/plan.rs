@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::planning::BuildPlan;
-use super::session::LoadedWorkspace;
 use crate::exit::Exit;
 use crate::image::plan::{ImageAction, InputChange, PlannedImage};
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::plan::BuildPlan;
 use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::Snapshot;

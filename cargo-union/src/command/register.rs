@@ -10,13 +10,9 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 use union_build::diag::Code;
 
-use super::backend;
 use super::build::ImageRow;
-use super::building::{self, PackageOutcome};
-use super::planning::BuildPlan;
-use super::registering::public;
-use super::registering::{self, TaskIdent, TaskRegistration};
-use super::session::LoadedWorkspace;
+use crate::deploy::access;
+use crate::deploy::{self, TaskIdent, TaskRegistration};
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
@@ -26,6 +22,10 @@ use crate::flyte::register::{RegistrationAction, RegistrationPlan, apply_registr
 use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
+use crate::pipeline::backend;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::execute::{self, PackageOutcome};
+use crate::pipeline::plan::BuildPlan;
 use crate::settings::RegisterOptions;
 use crate::sys::error::Error;
 use crate::sys::fs;
@@ -100,13 +100,13 @@ pub(super) async fn prepare<'a>(
     let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
     let places = async { Ok(try_join_all(places).await?) };
     let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, ui), places).await?;
-    let built = building::build(work, session, &snapshot, planning, ui).await?;
+    let built = execute::execute(work, session, &snapshot, planning, ui).await?;
     let mut tasks = Vec::new();
     for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
-        tasks.extend(registering::registrables(declared, built, scope, version, &work.tasks)?);
-        public::check(register, &declared.spec, pinned_images(built), ui).await?;
+        tasks.extend(deploy::registrables(declared, built, scope, version, &work.tasks)?);
+        access::check(register, &declared.spec, pinned_images(built), ui).await?;
     }
-    registering::check_collisions(tasks.iter().map(TaskRegistration::named))?;
+    deploy::check_collisions(tasks.iter().map(TaskRegistration::named))?;
     Ok((built, tasks))
 }
 
@@ -114,22 +114,20 @@ pub(super) async fn prepare<'a>(
 fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<ProjectDomain>> {
     let mut scopes = Vec::new();
     for declared in &session.packages {
-        registering::check_registries(declared, &register.work.tasks)?;
-        scopes.push(registering::scope(declared, &session.backend)?);
+        deploy::check_registries(declared, &register.work.tasks)?;
+        scopes.push(backend::project_domain(declared, &session.backend)?);
     }
     let named = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
-        let tasks = registering::tasks(declared, &register.work.tasks);
-        tasks.filter_map(move |task| {
-            Some(TaskIdent { package: &declared.package.name, task, scope, name: registering::declared_name(task)? })
-        })
+        let tasks = deploy::tasks(declared, &register.work.tasks);
+        tasks.filter_map(move |task| Some(TaskIdent { package: &declared.package.name, task, scope, name: deploy::declared_name(task)? }))
     });
-    registering::check_collisions(named)?;
+    deploy::check_collisions(named)?;
     Ok(scopes)
 }
 
 /// The images that are in their registry: in a dry run, those that were there before.
 fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
-    let there = |made: &&building::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
+    let there = |made: &&execute::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
     let images = built.images.iter().filter(there);
     images
         .filter_map(|made| {

@@ -5,12 +5,12 @@ use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
-use super::planning::bases::{self, LockMode};
-use super::planning::rust_image;
-use super::session::LoadedWorkspace;
 use crate::build::environment::tools;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::resolve::bases::{self, LockMode};
+use crate::pipeline::resolve::rust_image;
 use crate::settings::UpdateOptions;
 use crate::sys::error::Error;
 use crate::ui::{self, Ui};
@@ -67,7 +67,7 @@ async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &m
     for declared in &session.packages {
         let source = session.clients.get(&update.scope, &declared.spec, 4, ui);
         for image in declared.spec.images.values() {
-            let platforms: Vec<Platform> = super::planning::keys::platforms(image)?;
+            let platforms: Vec<Platform> = crate::pipeline::resolve::platforms(image)?;
             let base = match &image.base {
                 Base::Reference(base) => Some(base.value.as_str()),
                 Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use union_build::spec::Spec;
 
 use crate::build::EffectiveConfig;
-use crate::command::planning::keys::{chain, compile_settings, linkage, platforms};
+use crate::pipeline::resolve::{chain, compile_settings, linkage, platforms};
 use crate::workspace::targets::target_for;
 use crate::workspace::{CompileMode, CompileSettings, Linkage, Toolchain};
 

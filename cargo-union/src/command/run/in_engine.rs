@@ -11,11 +11,11 @@ use super::ended::{OutputTee, exit_code};
 use super::image::ContainerStart;
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::command::build;
-use crate::command::building::PackageOutcome;
-use crate::command::planning::results::BuildRecord;
-use crate::command::registering::program;
 use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
+use crate::deploy::program;
 use crate::engine::{self, Container, EngineLocator};
+use crate::pipeline::execute::PackageOutcome;
+use crate::pipeline::state::BuildRecord;
 use crate::sys::error::Error;
 use crate::sys::secret::Secret;
 

@@ -28,11 +28,11 @@ use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
 use union_build::spec::{self, TaskKind};
 
-use super::planning::check_tasks;
-use super::session::{LoadedWorkspace, ManifestProblems, UnionPackage};
 use crate::copilot::{InputLiteral, OutputDir};
 use crate::exit::Exit;
 use crate::flyte::actions::RecordedAction;
+use crate::pipeline::context::{LoadedWorkspace, ManifestProblems, UnionPackage};
+use crate::pipeline::plan::check_tasks;
 use crate::settings::{RunOptions, RunTarget};
 use crate::sys::error::Error;
 use crate::sys::secret::Secret;

@@ -7,17 +7,17 @@ use union_build::diag::Code;
 use union_build::spec::{Task, TaskKind};
 
 use super::inputs::{self, ResolvedInputs};
-use crate::command::backend;
-use crate::command::planning::results::BuildState;
 use crate::command::register;
-use crate::command::registering::{self, TaskRegistration};
 use crate::command::run::choose;
-use crate::command::session::{LoadedWorkspace, UnionPackage};
+use crate::deploy::{self, TaskRegistration};
 use crate::flyte::client::Client;
 use crate::flyte::convert::LiteralForm;
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::registered;
 use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
+use crate::pipeline::backend;
+use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::state::BuildState;
 use crate::settings::{NewRun, RemoteRunOptions};
 use crate::sys::error::Error;
 use crate::ui::Ui;
@@ -109,7 +109,7 @@ async fn registered_version(
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
-    let version = TaskVersion { scope: registering::scope(declared, &session.backend)?, name, version: version.to_owned() };
+    let version = TaskVersion { scope: backend::project_domain(declared, &session.backend)?, name, version: version.to_owned() };
     let found = registered::get_task(client, &version).await?;
     let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
     Ok((version, inputs, found.image))
@@ -117,7 +117,7 @@ async fn registered_version(
 
 /// The name of a task at the backend: that of its manifest, or what its binary has said when it was built.
 fn name(session: &LoadedWorkspace, declared: &UnionPackage, task: &Task) -> Result<String> {
-    if let Some(name) = registering::declared_name(task) {
+    if let Some(name) = deploy::declared_name(task) {
         return Ok(name.to_owned());
     }
     let results = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);

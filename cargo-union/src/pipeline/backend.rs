@@ -1,0 +1,75 @@
+//! The backend of a command: the user's Flyte config, and what of it stands in for a manifest.
+
+use std::sync::Arc;
+
+use union_build::diag::{Code, Diagnostic, Severity};
+use union_build::spec::Overrides;
+
+use super::context::{ManifestProblems, UnionPackage};
+use crate::flyte::client::{Client, ClientOptions};
+use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
+use crate::flyte::convert::ProjectDomain;
+use crate::settings::BackendOptions;
+use crate::sys::error::{Error, Result};
+use crate::ui::Ui;
+
+/// Reads the user's Flyte config. The problems are complete.
+///
+/// # Errors
+/// When a file that was named cannot be read.
+pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
+    config::load(&ConfigRequest {
+        environment: &backend.environment,
+        folder: &backend.folder,
+        file: backend.config.as_deref(),
+        endpoint: backend.endpoint.as_deref(),
+        org: backend.org.as_deref(),
+    })
+}
+
+/// Lets the config say what no manifest, variable or flag says.
+pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overrides {
+    let values = [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)];
+    let said = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
+    said.fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
+}
+
+/// The config of a command that needs nothing else; its warnings are shown.
+///
+/// # Errors
+/// [`Problems`] with all of them, or a file that was named and cannot be read.
+pub(crate) fn valid(backend: &BackendOptions, ui: &Ui) -> anyhow::Result<FlyteConfig> {
+    let (config, problems) = config(backend)?;
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(ManifestProblems(problems).into());
+    }
+    ui.diagnostics(&problems);
+    Ok(config)
+}
+
+/// The client of the backend that a config names.
+///
+/// # Errors
+/// `BackendMissing`.
+pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, ui: &Arc<Ui>) -> Result<Client> {
+    let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, ui.clone());
+    Client::new(config, surroundings)
+}
+
+/// Where the tasks of a package are registered.
+///
+/// # Errors
+/// `ProjectMissing`.
+pub(crate) fn project_domain(declared: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain> {
+    let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
+    let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
+        .into_iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(key, _)| key)
+        .collect();
+    let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
+        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
+        return Err(Error::new(Code::ProjectMissing, what));
+    };
+    Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
+}

@@ -1,0 +1,103 @@
+//! With what each compile of a package is done, from what was chosen for each of its images.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::Code;
+
+use super::container::ContainerRunner;
+use super::{Jobs, jobs};
+use crate::build::docker::DockerBuilder;
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::resolve::{CodeSpec, ResolvedImage, unasked};
+use crate::settings::BuildOptions;
+use crate::sys::error::Error;
+use crate::ui::Ui;
+use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host, Snapshot};
+
+/// The methods of a package, by what is compiled.
+#[derive(Default)]
+pub(crate) struct CompilePlan(BTreeMap<(CompileSettings, String), CompileChoice>);
+
+/// With what one compile is done, and where.
+pub(super) struct CompileChoice {
+    pub(super) method: CompileBackend,
+    pub(super) workshop: Arc<dyn CargoRunner>,
+}
+
+impl CompilePlan {
+    pub(super) fn of(&self, settings: &CompileSettings, target: &str) -> &CompileChoice {
+        &self.0[&(settings.clone(), target.to_owned())]
+    }
+}
+
+/// What a choice is made from.
+pub(crate) struct CompileSelector<'a> {
+    pub(crate) work: &'a BuildOptions,
+    pub(crate) session: &'a LoadedWorkspace,
+    pub(crate) snapshot: &'a Snapshot<'a>,
+    pub(crate) builder: Arc<DockerBuilder>,
+    pub(crate) ui: &'a Arc<Ui>,
+}
+
+impl CompileSelector<'_> {
+    /// Takes together what was chosen for each of the images: those that share a compile are looked at together, for
+    /// it must fit all of them. The tag of each image covers the choices of all.
+    ///
+    /// # Errors
+    /// `EngineUnreachable`, or what the host lacks when nobody asked for an engine.
+    pub(crate) async fn choose(&self, images: &[ResolvedImage], missing: &[&ResolvedImage]) -> Result<CompilePlan> {
+        let mut methods = CompilePlan::default();
+        let wanted: Jobs<'_> = jobs(images, missing);
+        for (settings, target) in wanted.into_keys() {
+            let group: Vec<(&ResolvedImage, &CodeSpec, usize)> = group(images, settings, target);
+            let compilers = || group.iter().filter_map(|(_, code, position)| code.compilers.get(*position));
+            let chosen = match compilers().map(|compiler| compiler.place).max() {
+                Some(CompileMode::Container) => self.container(settings, target, &group).await?,
+                Some(CompileMode::Zig) => {
+                    let method = CompileBackend::Zig(compilers().filter_map(|compiler| compiler.glibc).min());
+                    CompileChoice { method, workshop: Arc::new(Host) }
+                }
+                Some(CompileMode::Host | CompileMode::Auto) | None => {
+                    self.snapshot.check_linker(target, settings)?;
+                    CompileChoice { method: CompileBackend::Host, workshop: Arc::new(Host) }
+                }
+            };
+            methods.0.insert((settings.clone(), target.to_owned()), chosen);
+        }
+        Ok(methods)
+    }
+
+    async fn container(
+        &self,
+        settings: &CompileSettings,
+        target: &str,
+        group: &[(&ResolvedImage, &CodeSpec, usize)],
+    ) -> Result<CompileChoice> {
+        let found = group.iter().find_map(|(resolved, code, position)| {
+            let (platform, _) = resolved.bases.get(*position)?;
+            let (_, toolchain) = code.toolchains.iter().find(|(own, _)| own == platform)?;
+            Some((resolved, platform, toolchain))
+        });
+        let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
+        let (resolved, platform, toolchain) = found.ok_or_else(unknown)?;
+        if settings.place == CompileMode::Auto {
+            let engine = self.builder.engines().engine().await;
+            engine.map_err(|error| unasked(error.into(), settings, platform, self.snapshot))?;
+        }
+        let container = ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
+        let (method, workshop) = (CompileBackend::Container(container.folder().to_owned()), Arc::new(container));
+        Ok(CompileChoice { method, workshop })
+    }
+}
+
+/// The images that share a compile, each with the position of the platform that it is for.
+fn group<'a>(images: &'a [ResolvedImage], settings: &CompileSettings, target: &str) -> Vec<(&'a ResolvedImage, &'a CodeSpec, usize)> {
+    let of = |resolved: &'a ResolvedImage| {
+        let code = resolved.code.as_ref().filter(|code| code.compile == *settings)?;
+        let position = code.targets.iter().position(|own| own == target)?;
+        Some((resolved, code, position))
+    };
+    images.iter().filter_map(of).collect()
+}

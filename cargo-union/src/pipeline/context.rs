@@ -1,0 +1,141 @@
+//! What every verb starts from: the workspace and its packages' manifests, valid.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::{Code, Diagnostic, Severity};
+use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
+
+use super::backend;
+use super::clients::RegistryClients;
+use crate::build::{SourceRoots, copy_problems, requirement_problems};
+use crate::engine::EngineLocator;
+use crate::flyte::config::FlyteConfig;
+use crate::settings::WorkspaceOptions;
+use crate::sys::error::Error;
+use crate::ui::{self, Ui};
+use crate::workspace::{Workspace, WorkspacePackage};
+
+/// The manifests have problems, which are shown already.
+#[derive(Debug, thiserror::Error)]
+#[error("the manifests have problems")]
+pub(crate) struct ManifestProblems(pub(crate) Vec<Diagnostic>);
+
+/// The workspace and the packages that were chosen.
+pub(crate) struct LoadedWorkspace {
+    /// The workspace.
+    pub(crate) workspace: Workspace,
+    /// Chosen packages that declare images, in the order of the workspace.
+    pub(crate) packages: Vec<UnionPackage>,
+    /// What the user's Flyte config says.
+    pub(crate) backend: FlyteConfig,
+    /// Warnings of their manifests and of the config.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// The clients of registries, shared by packages.
+    pub(crate) clients: RegistryClients,
+    /// The container engine, for whatever needs one.
+    pub(crate) engines: Arc<EngineLocator>,
+}
+
+/// A package and what it declares.
+pub(crate) struct UnionPackage {
+    /// The package.
+    pub(crate) package: WorkspacePackage,
+    /// Its valid manifest.
+    pub(crate) spec: Spec,
+    /// Its resolved configuration, line by line.
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl UnionPackage {
+    /// Where the files of its images come from.
+    pub(crate) fn roots(&self, workspace: &Workspace) -> SourceRoots {
+        roots(workspace, &self.package)
+    }
+}
+
+impl LoadedWorkspace {
+    /// Like [`open`](Self::open), for what needs a cache: where its usual folder cannot be used, one below the
+    /// target folder stands in, with a warning.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub(crate) async fn open_with_cache(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
+        let session = Self::open(scope, ui).await?;
+        if let Some(warning) = scope.cache.settle(&session.workspace.target_directory.join("union/cache")) {
+            ui.warning(warning);
+        }
+        Ok(session)
+    }
+
+    /// Loads the workspace, chooses packages as cargo does, and validates their manifests.
+    ///
+    /// # Errors
+    /// [`Problems`] with all of them, or what cargo says.
+    pub(crate) async fn open(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
+        let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
+        let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();
+        let (backend, mut problems) = backend::config(&scope.backend)?;
+        let overrides = backend::last_resorts(&backend, scope.overrides.clone());
+        let mut packages = Vec::new();
+        for package in chosen {
+            let (spec, found, settings) = load(&workspace, &package, &overrides);
+            for problem in found {
+                // Two members share the workspace's defaults and so their problems.
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+            packages.extend(spec.map(|spec| UnionPackage { package, spec, settings }));
+        }
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(ManifestProblems(problems).into());
+        }
+        ui.diagnostics(&problems);
+        let engines = Arc::new(EngineLocator::of(&scope.cargo.environment));
+        Ok(Self { workspace, packages, backend, warnings: problems, clients: RegistryClients::default(), engines })
+    }
+}
+
+fn load(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+    let facts = PackageInfo {
+        package: package.name.clone(),
+        folder: package.folder.clone(),
+        workspace_root: workspace.root.clone(),
+        binaries: package.binaries.iter().map(|binary| binary.name.clone()).collect(),
+        default_run: package.default_run.clone(),
+        depends_on_flyte: package.depends_on_flyte(),
+    };
+    let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts);
+    if let Some(spec) = &spec {
+        let roots = roots(workspace, package);
+        problems.extend(copy_problems(spec.images.values(), &roots));
+        problems.extend(requirement_problems(spec.images.values(), &roots));
+    }
+    (spec, problems, settings)
+}
+
+fn roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
+    SourceRoots { workspace: workspace.root.clone(), package: package.folder.clone(), outputs: workspace.output_directories.clone() }
+}
+
+/// The packages that cargo would choose, less those that declare nothing.
+fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<&'a WorkspacePackage>> {
+    let selected = workspace.select(&scope.selection)?;
+    let silent = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
+    let chosen: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();
+    let what = match silent {
+        Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
+        None if chosen.is_empty() => {
+            format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display())
+        }
+        None => return Ok(chosen),
+    };
+    let declaring: Vec<&String> = workspace.packages.iter().filter(|package| package.declares_union).map(|package| &package.name).collect();
+    let help = if declaring.is_empty() {
+        "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
+    } else {
+        format!("Choose with `-p` or `--workspace` among {}.", ui::list(declaring))
+    };
+    Err(Error::new(Code::NothingDeclared, what).help(help).into())
+}

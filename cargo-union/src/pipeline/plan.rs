@@ -1,0 +1,294 @@
+//! From settings to a plan: manifests, bases, keys, and the question whether each image is there.
+//!
+//! `plan` shows the value that is made here; `build` acts on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use union_build::diag::{Code, nearest};
+use union_build::handover::{Reference, References};
+
+use super::context::{LoadedWorkspace, UnionPackage};
+use super::environment::EnvironmentStore;
+use super::remote::RemoteImage;
+use super::resolve::bases::LockMode;
+use super::resolve::{self, ResolveContext, ResolvedImage, cuda, variables};
+use super::state::{BuildRecord, BuildState};
+use super::target::{ImageRoute, OutputResolver, PublishTarget};
+use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
+use crate::image::{BaseSource, manifest};
+use crate::publish::{Existence, ImageTarget};
+use crate::settings::BuildOptions;
+use crate::sys::digest::Digest;
+use crate::sys::error::Error;
+use crate::ui::{self, Ui};
+use crate::workspace::{Snapshot, UnionLock};
+
+/// Everything that is known before anything is done.
+pub(crate) struct BuildPlan {
+    /// Union.lock with the bases that were resolved on the way; written by those who act.
+    pub(crate) lock: UnionLock,
+    /// One for each package of the session, in its order.
+    pub(crate) packages: Vec<PackagePlan>,
+}
+
+/// What is known of one package.
+pub(crate) struct PackagePlan {
+    /// All its images with their keys, chosen or not: each binary embeds all references.
+    pub(crate) resolved: Vec<ResolvedImage>,
+    /// The images that were chosen.
+    pub(crate) images: Vec<ImagePlan>,
+    /// What earlier builds made.
+    pub(crate) results: BuildState,
+    /// What its crate includes.
+    pub(crate) references: References,
+    /// Where its bases come from and its images go.
+    pub(crate) destinations: OutputResolver,
+}
+
+impl PackagePlan {
+    /// The chosen images that are not there.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.images.iter().filter(|image| image.planned.action != ImageAction::Reuse)
+    }
+
+    /// Images that are there already.
+    pub(crate) fn existing(&self) -> impl Iterator<Item = &ImagePlan> {
+        self.images.iter().filter(|image| image.planned.action == ImageAction::Reuse)
+    }
+}
+
+/// What is known of one chosen image.
+pub(crate) struct ImagePlan {
+    /// Its inputs and keys.
+    pub(crate) resolved: ResolvedImage,
+    /// Under which name it is published.
+    pub(crate) target: ImageTarget,
+    /// Where.
+    pub(crate) destination: PublishTarget,
+    /// What is going to happen.
+    pub(crate) planned: PlannedImage,
+    /// Where the backend has it, when it makes this image and has it.
+    pub(crate) standing: Option<RemoteImage>,
+}
+
+impl BuildPlan {
+    /// Computes a plan. Writes nothing.
+    ///
+    /// # Errors
+    /// Problems of manifests; what a registry says; `UnionLockStale`.
+    pub(crate) async fn compute(work: &BuildOptions, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+        check_tasks(session, &work.tasks)?;
+        let mut lock = UnionLock::load(&session.workspace.root)?;
+        let mut resolved = Vec::new();
+        for declared in &session.packages {
+            resolved.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
+        }
+        let packages = try_join_all(resolved.into_iter().map(|known| known.find_images(work, session, ui))).await?;
+        work.scope.cache.keep_measured();
+        Ok(Self { lock, packages })
+    }
+
+    /// What is going to happen, image by image.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &PlannedImage> {
+        self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
+    }
+}
+
+/// Computes the plan of one package with what the lock holds.
+///
+/// # Errors
+/// Problems of manifests; what a registry says; `UnionLockStale`.
+pub(crate) async fn plan(
+    work: &BuildOptions,
+    session: &LoadedWorkspace,
+    declared: &UnionPackage,
+    snapshot: &Snapshot<'_>,
+    lock: &mut UnionLock,
+    ui: &Arc<Ui>,
+) -> Result<PackagePlan> {
+    ResolvedPackage::find(work, session, declared, snapshot, lock, ui).await?.find_images(work, session, ui).await
+}
+
+/// What is known of a package before anybody is asked whether its images are there.
+struct ResolvedPackage<'a> {
+    declared: &'a UnionPackage,
+    resolved: Vec<ResolvedImage>,
+    destinations: OutputResolver,
+}
+
+impl<'a> ResolvedPackage<'a> {
+    async fn find(
+        work: &BuildOptions,
+        session: &LoadedWorkspace,
+        declared: &'a UnionPackage,
+        snapshot: &Snapshot<'_>,
+        lock: &mut UnionLock,
+        ui: &Arc<Ui>,
+    ) -> Result<Self> {
+        let destinations = OutputResolver::new(work, session, declared, ui)?;
+        let policy = LockMode::from_options(work);
+        cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
+        let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
+        let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
+        let resolved = resolve::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+        drop(hashing);
+        let unmatched: BTreeSet<&String> =
+            resolved.iter().filter_map(|resolved| resolved.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
+        for pattern in unmatched {
+            ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
+        }
+        Ok(Self { declared, resolved, destinations })
+    }
+
+    async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
+        let Self { declared, resolved, destinations } = self;
+        let workspace = &session.workspace;
+        let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let chosen: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(declared, &resolved.name, &work.tasks)).collect();
+        destinations.check(&chosen, work)?;
+        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &resolved, ui);
+        let planned = chosen
+            .into_iter()
+            .map(|resolved| image(declared, resolved, &destinations, &environments, results.images.get(&resolved.name), work));
+        let images = try_join_all(planned).await?;
+        let references = references(declared, &resolved);
+        Ok(PackagePlan { images, results, references, destinations, resolved })
+    }
+}
+
+async fn image(
+    declared: &UnionPackage,
+    resolved: &ResolvedImage,
+    destinations: &OutputResolver,
+    environments: &EnvironmentStore<'_>,
+    record: Option<&BuildRecord>,
+    work: &BuildOptions,
+) -> Result<ImagePlan> {
+    let destination = destinations.resolve(resolved);
+    // A record speaks of this place only when it names it.
+    let record_here = record.filter(|record| record.location == destination.location);
+    let target = ImageTarget {
+        name: resolved.spec().name.value.clone(),
+        tag: resolved.tag.clone(),
+        reference: resolved.reference(),
+        key: resolved.key,
+        platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+        known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
+    };
+    let found = look(&destination, &target, resolved, work).await?;
+    let is_there = !matches!(found, RemoteState::Nothing);
+    let action = match record {
+        _ if is_there && !work.rebuild => ImageAction::Reuse,
+        _ if !environments.exist(resolved).await? => ImageAction::BuildEnvironment,
+        Some(record) if record.key == resolved.key.to_string() => ImageAction::Push,
+        // The backend makes all of it, or nothing.
+        _ if resolved.is_remote() => ImageAction::BuildEnvironment,
+        Some(record) if record.environment == resolved.environment.to_string() || resolved.made.is_some() => ImageAction::Append,
+        None if resolved.made.is_some() => ImageAction::Append,
+        _ => ImageAction::BuildEnvironment,
+    };
+    if action != ImageAction::Reuse {
+        variables::check(resolved, &*destinations.source).await?;
+    }
+    let (digest, standing) = match found {
+        RemoteState::Nothing => (None, None),
+        RemoteState::Published(digest) => (Some(digest), None),
+        RemoteState::Remote(standing) => (standing.pinned.as_ref().ok().map(|pinned| pinned.digest), Some(standing)),
+    };
+    let location = standing.as_ref().map_or(&destination.location, |standing| &standing.image);
+    let planned = PlannedImage {
+        package: declared.package.name.clone(),
+        image: resolved.name.clone(),
+        destination: location.clone(),
+        tag: resolved.tag.clone(),
+        key: resolved.key.to_string(),
+        platforms: target.platforms.clone(),
+        binaries: resolved.binaries(),
+        action,
+        digest,
+        changes: match (action, record) {
+            (ImageAction::Reuse | ImageAction::Push, _) | (_, None) => Vec::new(),
+            (_, Some(record)) => changes(&record.inputs, &resolved.shown_inputs()),
+        },
+        moves: moves(resolved, action, record, &*destinations.source).await?,
+    };
+    Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, standing })
+}
+
+/// Whether an image is there.
+enum RemoteState {
+    Nothing,
+    Published(Digest),
+    Remote(RemoteImage),
+}
+
+async fn look(destination: &PublishTarget, target: &ImageTarget, resolved: &ResolvedImage, work: &BuildOptions) -> Result<RemoteState> {
+    match &destination.way {
+        ImageRoute::Published(publisher) => match publisher.existence(target).await {
+            // Something else under this tag is what `--rebuild` is for.
+            Err(error) if work.rebuild && error.code() == Code::TagTaken => Ok(RemoteState::Nothing),
+            Ok(Existence::Found(digest)) => Ok(RemoteState::Published(digest)),
+            Ok(Existence::Missing) => Ok(RemoteState::Nothing),
+            Err(error) => Err(error.into()),
+        },
+        ImageRoute::Remote(_) if work.rebuild => Ok(RemoteState::Nothing),
+        ImageRoute::Remote(remote) => Ok(remote.find(resolved).await?.map_or(RemoteState::Nothing, RemoteState::Remote)),
+    }
+}
+
+/// Base layers move only with an environment that this place may not have seen.
+async fn moves(
+    resolved: &ResolvedImage,
+    action: ImageAction,
+    record: Option<&BuildRecord>,
+    source: &dyn BaseSource,
+) -> Result<TransferEstimate> {
+    let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != ImageAction::Reuse);
+    // The backend has its bases from their registries.
+    if action != ImageAction::BuildEnvironment || resolved.is_remote() {
+        return Ok(TransferEstimate { base_at_most: None, code_about });
+    }
+    let mut base = 0;
+    for locked in resolved.bases.iter().filter_map(|(_, base)| base.as_ref()) {
+        let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
+        if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
+            base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));
+        }
+    }
+    Ok(TransferEstimate { base_at_most: Some(base), code_about })
+}
+
+fn references(declared: &UnionPackage, resolved: &[ResolvedImage]) -> References {
+    let images = resolved.iter().map(|resolved| Reference {
+        key: resolved.name.clone(),
+        name: resolved.spec().name.value.clone(),
+        repository: resolved.reference().map(|reference| reference.repository.to_string()),
+        tag: Some(resolved.tag.clone()),
+        id: Some(resolved.key.to_string()),
+    });
+    let tasks: BTreeMap<String, String> = declared.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
+    References { package: declared.package.name.clone(), images: images.collect(), tasks }
+}
+
+pub(crate) fn is_chosen(declared: &UnionPackage, image: &str, tasks: &[String]) -> bool {
+    tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
+}
+
+/// Refuses tasks that no chosen package has.
+///
+/// # Errors
+/// `UnknownTask`.
+pub(crate) fn check_tasks(session: &LoadedWorkspace, tasks: &[String]) -> Result<()> {
+    let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
+    for task in tasks {
+        if !declared().any(|name| name == task) {
+            let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
+            let meant = nearest(task, declared().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
+            return Err(error.help(format!("{meant}Declared tasks: {}.", ui::list(declared()))).into());
+        }
+    }
+    Ok(())
+}

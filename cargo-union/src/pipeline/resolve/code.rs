@@ -1,0 +1,173 @@
+//! The code that an image carries: which binaries, how they are compiled, and from what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use union_build::diag::{Code, Origin};
+use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
+
+use super::ResolveContext;
+use super::{bases, rust_image};
+use crate::build::LockedBase;
+use crate::image::platform::Platform;
+use crate::pipeline::context::UnionPackage;
+use crate::pipeline::resolve::compilers::{self, Compiler};
+use crate::sys::error::Error;
+use crate::workspace::targets::target_for;
+use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
+
+/// The part of the crate that an image carries.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeSpec {
+    /// The binaries, sorted.
+    pub(crate) binaries: BTreeSet<String>,
+    /// How they are compiled.
+    pub(crate) compile: CompileSettings,
+    /// The target for each platform, in the order of the platforms.
+    pub(crate) targets: Vec<String>,
+    /// With what it is compiled for each target.
+    pub(crate) compilers: Vec<Compiler>,
+    /// The image whose toolchain compiles them, for each platform that is compiled for in a container.
+    pub(crate) toolchains: Vec<(Platform, LockedBase)>,
+    /// What else has a part in the compile, by the name of its input.
+    pub(crate) tools: BTreeMap<String, String>,
+    /// The files of the package's secrets: never inputs.
+    secrets: Vec<Pattern>,
+    /// What they are compiled from.
+    pub(crate) inputs: CodeInputs,
+}
+
+impl CodeSpec {
+    /// What decides its inputs, for whoever looks at them again.
+    pub(super) fn settings(&self, spec: &spec::Image) -> CodeInputOptions {
+        let Self { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: _ } = self;
+        CodeInputOptions {
+            compile: compile.clone(),
+            targets: targets.clone(),
+            binaries: binaries.clone(),
+            inputs: spec.inputs.clone(),
+            exclude: spec.exclude.iter().chain(secrets).cloned().collect(),
+            toolchains: toolchains.iter().map(|(platform, image)| (platform.to_string(), image.digest.to_string())).collect(),
+            places: compilers.iter().map(|compiler| compiler.place).collect(),
+            tools: tools.clone(),
+        }
+    }
+
+    /// Whether it is compiled for the processor of this machine.
+    pub(crate) fn is_native(&self) -> bool {
+        self.tools.contains_key(PROCESSOR)
+    }
+}
+
+/// The name of the input that says which processor this machine has.
+const PROCESSOR: &str = "processor";
+
+/// The code of an image; `None` for an environment. `bases` is its base for each platform.
+pub(super) async fn code(
+    declared: &UnionPackage,
+    chain: &[spec::Image],
+    bases: &[(Platform, Option<LockedBase>)],
+    snapshot: &Snapshot<'_>,
+    lock: &mut UnionLock,
+    ask: &ResolveContext<'_>,
+) -> Result<Option<CodeSpec>> {
+    let spec = chain.last().expect("a chain ends with the image's own spec");
+    let binaries: BTreeSet<String> = declared.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
+    if binaries.is_empty() {
+        return Ok(None);
+    }
+    let mut compile = compile_settings(spec, linkage(spec, &chain[0].base));
+    let target = |(platform, _): &(Platform, _)| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place);
+    let targets = bases.iter().map(target).collect::<Result<Vec<String>, Error>>()?;
+    let mut compilers = Vec::new();
+    for (target, base) in targets.iter().zip(bases) {
+        compilers.push(compilers::choose(&compile, target, base, snapshot, ask).await?);
+    }
+    let in_containers: Vec<&(Platform, Option<LockedBase>)> =
+        bases.iter().zip(&compilers).filter(|(_, compiler)| compiler.place == CompileMode::Container).map(|(base, _)| base).collect();
+    let mut toolchains = Vec::new();
+    if let Some((platform, base)) = in_containers.first() {
+        let platforms: Vec<Platform> = in_containers.iter().map(|(platform, _)| platform.clone()).collect();
+        let found = async {
+            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
+            let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
+            Ok((reference, locked))
+        };
+        let found: Result<_> = found.await;
+        let (reference, locked) = found.map_err(|error| unasked(error, &compile, platform, snapshot))?;
+        toolchains.extend(locked.into_iter().filter_map(|(platform, image)| Some((platform, image?))));
+        compile.rust_image = Some(reference);
+    }
+    let mut tools = BTreeMap::new();
+    if compilers.iter().any(|compiler| compiler.place == CompileMode::Zig) {
+        tools.insert("zig".to_owned(), snapshot.zig().await?);
+    }
+    if let Some(processor) = snapshot.processor(&compile, &targets).await? {
+        tools.insert(PROCESSOR.to_owned(), processor);
+    }
+    let secrets = secret_files(&declared.spec);
+    let mut code = CodeSpec { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: CodeInputs::default() };
+    code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
+    Ok(Some(code))
+}
+
+/// When nobody asked for a container, what the host lacks is as much the cause as what stands in the way of one.
+pub(crate) fn unasked(error: anyhow::Error, compile: &CompileSettings, platform: &Platform, snapshot: &Snapshot<'_>) -> anyhow::Error {
+    if compile.place != CompileMode::Auto {
+        return error;
+    }
+    let chain = match error.downcast_ref::<Error>() {
+        // These have cures of their own.
+        Some(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
+        Some(error) => Some(error.chain().join(": ")),
+        None => None,
+    };
+    let target = target_for(platform, compile.linkage, snapshot.toolchain(), CompileMode::Host);
+    match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
+        (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
+        _ => error,
+    }
+}
+
+/// The files of all secrets of a package, as patterns that leave them out of the code: what they hold is in no key.
+pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
+    let secrets = spec.images.values().flat_map(|image| &image.secrets);
+    let file = |secret: &spec::Secret| match &secret.source {
+        SecretSource::File(path) => Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned(), secret.id.origin.clone())),
+        SecretSource::Env(_) | SecretSource::Backend => None,
+    };
+    let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
+        let escaped = |letter: char| if "\\*?[]{}!# ".contains(letter) { vec!['\\', letter] } else { vec![letter] };
+        Pattern { glob: spec::Sourced { value: name.chars().flat_map(escaped).collect(), origin }, folder }
+    };
+    secrets.filter_map(file).map(pattern).collect()
+}
+
+/// How the binaries of an image are linked; `base` is what its chain starts from.
+pub(crate) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
+    match spec.effective_link(matches!(base, Base::Scratch(_))) {
+        Link::Static => Linkage::Static,
+        Link::Dynamic | Link::Auto => Linkage::Dynamic,
+    }
+}
+
+/// How the crate is compiled for an image.
+pub(crate) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileSettings {
+    let build = &spec.build;
+    CompileSettings {
+        profile: build.profile.value.clone(),
+        features: build.features.iter().map(|feature| feature.value.clone()).collect(),
+        default_features: build.default_features.value,
+        linkage,
+        env: build.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+        place: match build.compile.value {
+            Compile::Auto => CompileMode::Auto,
+            Compile::Host => CompileMode::Host,
+            Compile::Zig => CompileMode::Zig,
+            Compile::Container => CompileMode::Container,
+        },
+        rust_image: build.rust_image.as_ref().map(|image| image.value.clone()),
+        apt_packages: build.apt_packages.iter().map(|package| package.value.clone()).collect(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Where images go: from `--output`, `--no-push` and the manifest to a publisher for each image.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use union_build::diag::Code;
+use union_build::spec::Spec;
+
+use super::plan::is_chosen;
+use super::remote::{self, RemoteImageService};
+use super::resolve::ResolvedImage;
+use crate::build::environment::is_remote;
+use crate::engine::EngineLocator;
+use crate::image::BaseSource;
+use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::publish::Publisher;
+use crate::publish::daemon::Daemon;
+use crate::publish::layout::{Layout, TagPolicy};
+use crate::publish::registry::Registry;
+use crate::publish::tar::TarFile;
+use crate::settings::{BuildOptions, Output};
+use crate::sys::error::Error;
+use crate::ui::Ui;
+
+/// Where one image goes.
+#[derive(Clone)]
+pub(crate) struct PublishTarget {
+    /// Who brings it there.
+    pub(crate) way: ImageRoute,
+    /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
+    pub(crate) location: String,
+    /// Whether it is a registry, so that the image can be pulled by digest.
+    pub(crate) in_registry: bool,
+}
+
+/// Who brings an image to its place.
+#[derive(Clone)]
+pub(crate) enum ImageRoute {
+    /// It is made here, and published.
+    Published(Arc<dyn Publisher>),
+    /// The backend makes it, and keeps it.
+    Remote(Arc<RemoteImageService>),
+}
+
+/// The publishers of one package.
+pub(crate) struct OutputResolver {
+    /// Where bases come from: the registry client, whatever the output is.
+    pub(crate) source: Arc<dyn BaseSource>,
+    /// The client of all registries.
+    pub(crate) registry: Arc<Registry>,
+    /// The backend, when it makes one of the chosen images.
+    remote: Option<Arc<RemoteImageService>>,
+    reporter: Arc<Ui>,
+    /// The container engine, for whatever needs one.
+    pub(crate) engines: Arc<EngineLocator>,
+    output: Output,
+    local: PathBuf,
+    several: bool,
+    /// Names that several images of the package have: one repository, but not one local layout.
+    shared_names: BTreeSet<String>,
+}
+
+impl OutputResolver {
+    /// Prepares the publishers; nothing is opened yet.
+    ///
+    /// # Errors
+    /// `BackendMissing` and `ProjectMissing` where the backend makes images.
+    pub(crate) fn new(work: &BuildOptions, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
+        let workspace = &session.workspace;
+        let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, ui);
+        let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
+        let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), ui)).transpose()?;
+        Ok(Self {
+            source: registry.clone(),
+            registry,
+            remote: remote.map(Arc::new),
+            reporter: ui.clone(),
+            engines: session.engines.clone(),
+            output: work.output.clone(),
+            local: workspace.target_directory.join("union/oci"),
+            several: declared.spec.images.len() > 1,
+            shared_names: shared_names(&declared.spec),
+        })
+    }
+
+    /// Refuses an output that cannot hold the chosen images.
+    ///
+    /// # Errors
+    /// `UsageInvalid`.
+    pub(crate) fn check(&self, chosen: &[&ResolvedImage], work: &BuildOptions) -> Result<()> {
+        let remote = chosen.iter().find(|resolved| resolved.is_remote());
+        if let (Some(resolved), false) = (remote, self.output == Output::Default) {
+            let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", resolved.name);
+            let help = "To have it elsewhere, or to run it on this machine, make it here: `--builder docker`.";
+            return Err(Error::new(Code::UsageInvalid, what).help(help).into());
+        }
+        if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
+            let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
+            let help =
+                if work.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
+            return Err(error.help(help).into());
+        }
+        Ok(())
+    }
+
+    /// Where an image goes.
+    pub(crate) fn resolve(&self, resolved: &ResolvedImage) -> PublishTarget {
+        let name = &resolved.spec().name.value;
+        let folder = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
+        if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
+            let location =
+                resolved.reference().map_or_else(|| format!("remote:{}", remote::name(resolved)), |reference| reference.to_string());
+            return PublishTarget { way: ImageRoute::Remote(remote.clone()), location, in_registry: false };
+        }
+        let local = |publisher, location| PublishTarget { way: ImageRoute::Published(publisher), location, in_registry: false };
+        let layout = |folder: PathBuf, tags| {
+            let location = format!("oci:{}:{}", folder.display(), resolved.tag);
+            local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
+        };
+        match (&self.output, resolved.reference()) {
+            (Output::Default, Some(reference)) => {
+                PublishTarget { way: ImageRoute::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
+            }
+            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), TagPolicy::One),
+            (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, TagPolicy::Many),
+            (Output::Tar(file), _) => {
+                let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
+                local(Arc::new(publisher), format!("tar:{}", file.display()))
+            }
+            (Output::Docker, _) => {
+                let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
+                // As the publisher names it, or a second run would know nothing of the first.
+                let name = resolved.reference().map_or_else(|| format!("{name}:{}", resolved.tag), |reference| reference.to_string());
+                local(Arc::new(publisher), format!("docker:{name}"))
+            }
+        }
+    }
+}
+
+fn shared_names(spec: &Spec) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    spec.images.values().map(|image| image.name.value.clone()).filter(|name| !seen.insert(name.clone())).collect()
+}
