@@ -1,5 +1,6 @@
 //! `cargo union build`: compile, pack, publish what the plan says is missing.
 
+use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -43,7 +44,7 @@ impl<'a> ImageRow<'a> {
 }
 
 pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, &**ui).await?;
     report(&make(work, &session, ui).await?, ui)?;
     Ok(Exit::Success)
 }
@@ -54,8 +55,8 @@ pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
 /// What planning, compiling, building and publishing end with.
 pub(super) async fn make(work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = BuildPlan::compute(work, session, &snapshot, ui).await?;
-    execute::execute(work, session, &snapshot, planning, ui).await
+    let planning = BuildPlan::compute(work, session, &snapshot, &reporter(ui)).await?;
+    execute::execute(work, session, &snapshot, planning, &reporter(ui)).await
 }
 
 fn report(built: &[PackageOutcome], ui: &Ui) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `cargo union login`, `logout` and `whoami`: who the user is to the backend.
 
+use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -80,8 +81,8 @@ pub(super) async fn who_am_i(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<E
 }
 
 fn open(backend: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(FlyteConfig, Client, String)> {
-    let config = backend::valid(backend, ui)?;
-    let client = backend::client(backend, &config, attended, ui)?;
+    let config = backend::valid(backend, &**ui)?;
+    let client = backend::client(backend, &config, attended, &reporter(ui))?;
     let endpoint = client.endpoint();
     Ok((config, client, endpoint))
 }

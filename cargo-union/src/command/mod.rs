@@ -19,6 +19,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use crate::exit::Exit;
+use crate::pipeline::Reporter;
 use crate::pipeline::context::ManifestProblems;
 use crate::settings::Command;
 use crate::sys::error::Error;
@@ -87,4 +88,9 @@ fn exit_of(error: &Error) -> Exit {
 fn cargo_code(error: &Error) -> u8 {
     let failed = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ProcessFailure>());
     failed.and_then(|failed| u8::try_from(failed.code?).ok()).filter(|code| *code != 0).unwrap_or(101)
+}
+
+/// The user interface as the pipeline knows it.
+fn reporter(ui: &std::sync::Arc<Ui>) -> std::sync::Arc<dyn Reporter> {
+    ui.clone()
 }

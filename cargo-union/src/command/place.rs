@@ -1,5 +1,6 @@
 //! The place at the backend that a command looks at, when it builds nothing: a project and its domain.
 
+use crate::command::reporter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,19 +22,19 @@ use crate::ui::{self, Ui};
 /// # Errors
 /// `ProjectMissing`, `BackendMissing`; what is wrong with the manifests.
 pub(super) async fn open(scope: &settings::WorkspaceOptions, ui: &Arc<Ui>) -> Result<(Client, ProjectDomain)> {
-    let (config, place) = match LoadedWorkspace::open(scope, ui).await {
+    let (config, place) = match LoadedWorkspace::open(scope, &**ui).await {
         Ok(session) => {
             let place = shared(&session)?;
             (session.backend, place)
         }
         Err(error) if has_no_package(&error) => {
-            let config = backend::valid(&scope.backend, ui)?;
+            let config = backend::valid(&scope.backend, &**ui)?;
             let place = configured_project(scope, &config).ok_or(error)?;
             (config, place)
         }
         Err(error) => return Err(error),
     };
-    Ok((backend::client(&scope.backend, &config, false, ui)?, place))
+    Ok((backend::client(&scope.backend, &config, false, &reporter(ui))?, place))
 }
 
 fn has_no_package(error: &anyhow::Error) -> bool {

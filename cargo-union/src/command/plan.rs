@@ -1,5 +1,6 @@
 //! `cargo union plan`: what `build` would do, because of which change. Changes nothing.
 
+use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -19,9 +20,9 @@ struct Document<'a> {
 }
 
 pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, &**ui).await?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = BuildPlan::compute(work, &session, &snapshot, ui).await?;
+    let planning = BuildPlan::compute(work, &session, &snapshot, &reporter(ui)).await?;
     let images: Vec<&PlannedImage> = planning.images().collect();
     if ui.output_options().json {
         ui.document("plan", &Document { images })?;

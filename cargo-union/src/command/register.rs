@@ -1,5 +1,6 @@
 //! `cargo union register`: images built and pushed, tasks registered, pinned by digest.
 
+use crate::command::reporter;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ struct TaskReport<'a> {
 pub(super) async fn run(register: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let work = &register.work;
     let version = register.version.as_deref().map(TaskVersionHash::chosen).transpose()?;
-    let session = LoadedWorkspace::open_with_cache(&work.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&work.scope, &**ui).await?;
     if register.require_clean {
         check_clean(register, &session.workspace.root).await?;
     }
@@ -78,7 +79,7 @@ fn client(register: &RegisterOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -
         ui.note("no backend is known, so the requests are those for one that has none of the tasks");
         return Ok(None);
     }
-    Ok(Some(backend::client(&register.work.scope.backend, &session.backend, false, ui)?))
+    Ok(Some(backend::client(&register.work.scope.backend, &session.backend, false, &reporter(ui))?))
 }
 
 /// Builds and publishes images, up to everything that the chosen tasks are registered from.
@@ -99,12 +100,12 @@ pub(super) async fn prepare<'a>(
     let places: BTreeSet<&ProjectDomain> = scopes.iter().collect();
     let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
     let places = async { Ok(try_join_all(places).await?) };
-    let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, ui), places).await?;
-    let built = execute::execute(work, session, &snapshot, planning, ui).await?;
+    let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, &reporter(ui)), places).await?;
+    let built = execute::execute(work, session, &snapshot, planning, &reporter(ui)).await?;
     let mut tasks = Vec::new();
     for ((declared, built), scope) in session.packages.iter().zip(&built).zip(&scopes) {
         tasks.extend(deploy::registrables(declared, built, scope, version, &work.tasks)?);
-        access::check(register, &declared.spec, pinned_images(built), ui).await?;
+        access::check(register, &declared.spec, pinned_images(built), &**ui).await?;
     }
     deploy::check_collisions(tasks.iter().map(TaskRegistration::named))?;
     Ok((built, tasks))

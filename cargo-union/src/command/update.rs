@@ -1,5 +1,6 @@
 //! `cargo union update`: newer digests for base images, newer packages for environments.
 
+use crate::command::reporter;
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
@@ -29,7 +30,7 @@ struct UpdatedBase {
 }
 
 pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
-    let session = LoadedWorkspace::open_with_cache(&update.scope, ui).await?;
+    let session = LoadedWorkspace::open_with_cache(&update.scope, &**ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
     if update.environments.is_empty() {
@@ -65,7 +66,7 @@ pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Resu
 async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
     let mut wanted = std::collections::BTreeSet::new();
     for declared in &session.packages {
-        let source = session.clients.get(&update.scope, &declared.spec, 4, ui);
+        let source = session.clients.get(&update.scope, &declared.spec, 4, &reporter(ui));
         for image in declared.spec.images.values() {
             let platforms: Vec<Platform> = crate::pipeline::resolve::platforms(image)?;
             let base = match &image.base {

@@ -8,11 +8,12 @@ use futures_util::stream::{self, StreamExt as _};
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
+use super::options::RegisterOptions;
 use crate::image::reference::PinnedRef;
+use crate::pipeline::Reporter;
 use crate::pipeline::clients;
-use crate::settings::RegisterOptions;
 use crate::sys::error::Error;
-use crate::ui::{self, Ui};
+use crate::sys::words;
 
 const NEEDS: &str = "Make the repository public, or give the cluster a pull secret: `kubectl create secret docker-registry`, \
                      and name it in the `imagePullSecrets` of the task's service account.";
@@ -21,7 +22,7 @@ const NEEDS: &str = "Make the repository public, or give the cluster a pull secr
 ///
 /// # Errors
 /// `ImagePrivate` with `--require-public`; then also when a registry cannot say.
-pub(crate) async fn check(register: &RegisterOptions, spec: &Spec, images: BTreeSet<PinnedRef>, ui: &Ui) -> Result<()> {
+pub(crate) async fn check(register: &RegisterOptions, spec: &Spec, images: BTreeSet<PinnedRef>, reporter: &dyn Reporter) -> Result<()> {
     if images.is_empty() {
         return Ok(());
     }
@@ -33,17 +34,17 @@ pub(crate) async fn check(register: &RegisterOptions, spec: &Spec, images: BTree
             Ok(true) => {}
             Ok(false) => private.push(image.to_string()),
             Err(error) if register.require_public => return Err(error.into()),
-            Err(error) => ui.warning(format!("{}\n  = help: {NEEDS}", error.chain().join(": "))),
+            Err(error) => reporter.warning(&format!("{}\n  = help: {NEEDS}", error.chain().join(": "))),
         }
     }
     if private.is_empty() {
         return Ok(());
     }
     let verb = if private.len() == 1 { "is" } else { "are" };
-    let what = format!("{} {verb} private: a cluster without a login cannot pull", ui::list(&private));
+    let what = format!("{} {verb} private: a cluster without a login cannot pull", words::list(&private));
     if register.require_public {
         return Err(Error::new(Code::ImagePrivate, what).help(NEEDS).into());
     }
-    ui.warning(format!("[{}] {what}\n  = help: {NEEDS}", Code::ImagePrivate));
+    reporter.warning(&format!("[{}] {what}\n  = help: {NEEDS}", Code::ImagePrivate));
     Ok(())
 }

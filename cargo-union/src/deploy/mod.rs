@@ -1,6 +1,7 @@
 //! From declared tasks and built images to what is registered.
 
 pub(crate) mod access;
+pub mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::pipeline::context::UnionPackage;
 use crate::pipeline::execute::PackageOutcome;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
-use crate::ui;
+use crate::sys::words;
 
 /// A task that can be registered.
 pub(crate) struct TaskRegistration<'a> {
@@ -105,7 +106,7 @@ pub(crate) fn check_registries(declared: &UnionPackage, chosen: &[String]) -> Re
 }
 
 fn images_of(names: &BTreeSet<&String>) -> String {
-    format!("{} {}", if names.len() == 1 { "image" } else { "images" }, ui::list(names))
+    format!("{} {}", if names.len() == 1 { "image" } else { "images" }, words::list(names))
 }
 
 /// A task whose name at the backend is known.

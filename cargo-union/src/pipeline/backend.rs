@@ -9,9 +9,9 @@ use super::context::{ManifestProblems, UnionPackage};
 use crate::flyte::client::{Client, ClientOptions};
 use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
 use crate::flyte::convert::ProjectDomain;
-use crate::settings::BackendOptions;
+use crate::pipeline::Reporter;
+use crate::pipeline::options::BackendOptions;
 use crate::sys::error::{Error, Result};
-use crate::ui::Ui;
 
 /// Reads the user's Flyte config. The problems are complete.
 ///
@@ -38,12 +38,12 @@ pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overri
 ///
 /// # Errors
 /// [`Problems`] with all of them, or a file that was named and cannot be read.
-pub(crate) fn valid(backend: &BackendOptions, ui: &Ui) -> anyhow::Result<FlyteConfig> {
+pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> anyhow::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(ManifestProblems(problems).into());
     }
-    ui.diagnostics(&problems);
+    reporter.diagnostics(&problems);
     Ok(config)
 }
 
@@ -51,8 +51,8 @@ pub(crate) fn valid(backend: &BackendOptions, ui: &Ui) -> anyhow::Result<FlyteCo
 ///
 /// # Errors
 /// `BackendMissing`.
-pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, ui: &Arc<Ui>) -> Result<Client> {
-    let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, ui.clone());
+pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, reporter: &Arc<dyn Reporter>) -> Result<Client> {
+    let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, reporter.clone());
     Client::new(config, surroundings)
 }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use union_build::spec::Spec;
 
+use crate::pipeline::Reporter;
+use crate::pipeline::options::WorkspaceOptions;
 use crate::publish::Silent;
 use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
-use crate::settings::WorkspaceOptions;
-use crate::ui::Ui;
 
 /// The clients of a session. Packages whose manifests say the same of registries share one: its connections, its logins,
 /// and what it knows of where blobs are.
@@ -21,7 +21,7 @@ type RegistryConfig = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBu
 
 impl RegistryClients {
     /// The client for a manifest; `transfers` is how many things it moves at a time.
-    pub(crate) fn get(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, ui: &Arc<Ui>) -> Arc<Registry> {
+    pub(crate) fn get(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, reporter: &Arc<dyn Reporter>) -> Arc<Registry> {
         let words = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = known.iter().find(|(other, _)| *other == words) {
@@ -31,7 +31,7 @@ impl RegistryClients {
         let surroundings = RegistryOptions::of_process();
         let settings =
             RegistrySettings { insecure, mirrors, registry_config, max_parallel: transfers, surroundings, ..RegistrySettings::default() };
-        let client = Arc::new(Registry::new(settings, scope.cache.clone(), ui.clone()));
+        let client = Arc::new(Registry::new(settings, scope.cache.clone(), reporter.clone()));
         known.push((words, client.clone()));
         client
     }

@@ -11,9 +11,10 @@ use super::clients::RegistryClients;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
 use crate::flyte::config::FlyteConfig;
-use crate::settings::WorkspaceOptions;
+use crate::pipeline::Reporter;
+use crate::pipeline::options::WorkspaceOptions;
 use crate::sys::error::Error;
-use crate::ui::{self, Ui};
+use crate::sys::words;
 use crate::workspace::{Workspace, WorkspacePackage};
 
 /// The manifests have problems, which are shown already.
@@ -60,10 +61,10 @@ impl LoadedWorkspace {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub(crate) async fn open_with_cache(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
-        let session = Self::open(scope, ui).await?;
+    pub(crate) async fn open_with_cache(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
+        let session = Self::open(scope, reporter).await?;
         if let Some(warning) = scope.cache.settle(&session.workspace.target_directory.join("union/cache")) {
-            ui.warning(warning);
+            reporter.warning(&warning);
         }
         Ok(session)
     }
@@ -72,7 +73,7 @@ impl LoadedWorkspace {
     ///
     /// # Errors
     /// [`Problems`] with all of them, or what cargo says.
-    pub(crate) async fn open(scope: &WorkspaceOptions, ui: &Ui) -> Result<Self> {
+    pub(crate) async fn open(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
         let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
@@ -91,7 +92,7 @@ impl LoadedWorkspace {
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(ManifestProblems(problems).into());
         }
-        ui.diagnostics(&problems);
+        reporter.diagnostics(&problems);
         let engines = Arc::new(EngineLocator::of(&scope.cargo.environment));
         Ok(Self { workspace, packages, backend, warnings: problems, clients: RegistryClients::default(), engines })
     }
@@ -135,7 +136,7 @@ fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<
     let help = if declaring.is_empty() {
         "Run `cargo union init` in the package whose tasks shall run on Flyte.".to_owned()
     } else {
-        format!("Choose with `-p` or `--workspace` among {}.", ui::list(declaring))
+        format!("Choose with `-p` or `--workspace` among {}.", words::list(declaring))
     };
     Err(Error::new(Code::NothingDeclared, what).help(help).into())
 }

@@ -16,12 +16,13 @@ use union_build::key::Key;
 use crate::build::docker::{DockerBuilder, check_secrets};
 use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, LockedBase, PlatformBuildRequest, is_remembered};
 use crate::image::Image;
+use crate::pipeline::Reporter;
+use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
 use crate::pipeline::target::{ImageRoute, OutputResolver};
 use crate::publish::{Existence, ImageTarget};
-use crate::settings::BuildOptions;
 use crate::sys::digest::Digest;
-use crate::ui::{self, Ui};
+use crate::sys::words;
 use crate::workspace::Workspace;
 
 /// The builder of a package whose steps run in an engine; its logs go below the target folder.
@@ -30,12 +31,12 @@ pub(crate) fn docker_builder(
     workspace: &Workspace,
     package: &str,
     destinations: &OutputResolver,
-    ui: &Arc<Ui>,
+    reporter: &Arc<dyn Reporter>,
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
     let logs = logs(workspace, package);
     let logins = destinations.registry.clone();
-    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, ui.clone())
+    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, reporter.clone())
 }
 
 /// Where the logs of a package's builds are.
@@ -50,7 +51,7 @@ pub(crate) struct EnvironmentStore<'a> {
     /// All images of the package: an environment belongs to one of them.
     resolved: &'a [ResolvedImage],
     builder: CachingBuilder<DockerBuilder>,
-    ui: &'a Ui,
+    reporter: &'a dyn Reporter,
     ready: Mutex<HashMap<Key, PreparedBases>>,
 }
 
@@ -66,10 +67,10 @@ impl<'a> EnvironmentStore<'a> {
         package: &str,
         destinations: &'a OutputResolver,
         resolved: &'a [ResolvedImage],
-        ui: &'a Arc<Ui>,
+        reporter: &'a Arc<dyn Reporter>,
     ) -> Self {
-        let builder = CachingBuilder::new(docker_builder(work, workspace, package, destinations, ui), work.scope.cache.clone());
-        Self { work, destinations, resolved, builder, ui, ready: Mutex::default() }
+        let builder = CachingBuilder::new(docker_builder(work, workspace, package, destinations, reporter), work.scope.cache.clone());
+        Self { work, destinations, resolved, builder, reporter: &**reporter, ready: Mutex::default() }
     }
 
     /// Whether everything that an image needs of an engine is there.
@@ -165,8 +166,8 @@ impl<'a> EnvironmentStore<'a> {
     async fn publish(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, image: &Image) -> Result<()> {
         let Some((publisher, target)) = self.place(made, resolved).filter(|_| !self.work.dry) else { return Ok(()) };
         let published = publisher.publish(&target, image, false).await?;
-        let sent = ui::bytes(published.sent);
-        self.ui.status("Published", format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));
+        let sent = words::bytes(published.sent);
+        self.reporter.status("Published", &format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));
         Ok(())
     }
 

@@ -16,9 +16,9 @@ use super::plan::{BuildPlan, PackagePlan};
 use super::state::BuildRecord;
 use crate::build::{BaseImage, MeasuredFiles};
 use crate::image::plan::{ImageAction, PlannedImage};
-use crate::settings::BuildOptions;
+use crate::pipeline::Reporter;
+use crate::pipeline::options::BuildOptions;
 use crate::sys::error::Error;
-use crate::ui::Ui;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 
@@ -56,7 +56,7 @@ pub(crate) async fn execute(
     session: &LoadedWorkspace,
     snapshot: &Snapshot<'_>,
     planning: BuildPlan,
-    ui: &Arc<Ui>,
+    reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
     remember(&work.scope.cargo, &session.workspace);
     let acts = planning.images().any(|image| image.action != ImageAction::Reuse);
@@ -64,13 +64,13 @@ pub(crate) async fn execute(
     let BuildPlan { mut lock, packages: plans } = planning;
     let mut ready = Vec::new();
     for (declared, plan) in session.packages.iter().zip(plans) {
-        let package = PackageContext { work, session, snapshot, declared, revision: revision.as_deref(), ui };
+        let package = PackageContext { work, session, snapshot, declared, revision: revision.as_deref(), reporter };
         ready.push(PackageBuild::new(package, plan).await?);
     }
     if !work.dry {
         lock.save(work.scope.cargo.is_locked(), &session.workspace.target_directory)?;
     }
-    let mut handover = lock_target_directory(session, ui).await?;
+    let mut handover = lock_target_directory(session, reporter).await?;
     let mut round = 0;
     let compiled = loop {
         for package in &ready {
@@ -134,7 +134,7 @@ async fn learn_inputs(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackag
         }
     }
     let Some(first) = ready.first().filter(|_| !words.is_empty()) else { return Ok(false) };
-    let PackageContext { work, session, ui, .. } = first.package;
+    let PackageContext { work, session, reporter, .. } = first.package;
     if work.scope.cargo.is_locked() {
         let error = Error::new(Code::UnionLockStale, format!("Union.lock lacks what the compile depends on: {}", words.join(", ")));
         return Err(error.help("Run the same command without `--locked`, and commit Union.lock.").into());
@@ -142,7 +142,7 @@ async fn learn_inputs(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackag
     if !work.dry {
         lock.save(false, &session.workspace.target_directory)?;
     }
-    ui.status("Learned", format!("inputs for Union.lock: {}", words.join(", ")));
+    reporter.status("Learned", &format!("inputs for Union.lock: {}", words.join(", ")));
     for ready in ready {
         ready.plan_again(lock).await?;
     }
@@ -160,11 +160,11 @@ async fn check_inputs_unchanged(
     packed: impl Future<Output = Result<Vec<PackedPackage>>>,
 ) -> Result<Vec<PackedPackage>> {
     let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return packed.await };
-    let PackageContext { work, session, ui, .. } = first.package;
+    let PackageContext { work, session, reporter, .. } = first.package;
     let packed = packed.await?;
     // A workspace keeps the text of its manifests, so that it is read again as well.
     let now = session.workspace.read_again()?;
-    let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**ui).await?;
+    let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**reporter).await?;
     let files = MeasuredFiles::new(&work.scope.cache);
     for ready in ready {
         let declared = &ready.package.declared.package;
@@ -177,8 +177,8 @@ async fn check_inputs_unchanged(
 
 /// Waits for other runs in the same target directory. Another run may hold the lock for long: whoever waits here can
 /// still be interrupted.
-async fn lock_target_directory(session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<ReferencesFile> {
-    let (workspace, ui) = (session.workspace.clone(), ui.clone());
-    let begun = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*ui));
+async fn lock_target_directory(session: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<ReferencesFile> {
+    let (workspace, reporter) = (session.workspace.clone(), reporter.clone());
+    let begun = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*reporter));
     Ok(begun.await.expect("waiting for a lock does not panic")?)
 }

@@ -42,13 +42,13 @@ pub(crate) fn can_ask(resolved: &ResolvedImage) -> bool {
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
 pub(crate) async fn ask(package: &PackageContext<'_>, resolved: &ResolvedImage, executables: &Executables) -> Result<TaskInterfaces> {
-    let PackageContext { work, declared, ui, .. } = package;
+    let PackageContext { work, declared, reporter, .. } = package;
     let machine = &work.scope.cargo.environment;
     let (wanted, mut descriptions) = (wanted(&declared.spec, &resolved.name), TaskInterfaces::new());
     let targets = resolved.code.iter().flat_map(|code| &code.targets);
     let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
         if !wanted.is_empty() {
-            ui.detail("Skipping", format!("what the binaries of image {} say of themselves: they do not run here", resolved.name));
+            reporter.detail("Skipping", &format!("what the binaries of image {} say of themselves: they do not run here", resolved.name));
         }
         return Ok(descriptions);
     };

@@ -10,12 +10,16 @@ pub(crate) mod context;
 pub(crate) mod environment;
 pub(crate) mod execute;
 pub(crate) mod interfaces;
+pub mod options;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod publish;
 pub(crate) mod record;
 pub(crate) mod remote;
 pub(crate) mod remote_build;
+mod reporter;
 pub(crate) mod resolve;
 pub(crate) mod state;
 pub(crate) mod target;
+
+pub use reporter::{Guard, Reporter};

@@ -17,12 +17,12 @@ use super::remote_build;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
+use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::options::BuildOptions;
 use crate::pipeline::plan::{self, ImagePlan, PackagePlan};
 use crate::pipeline::resolve::ResolvedImage;
-use crate::settings::BuildOptions;
 use crate::sys::error::Error;
-use crate::ui::Ui;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock};
 
 /// What is known of the interfaces of images, by their names.
@@ -35,7 +35,7 @@ pub(crate) struct PackageContext<'a> {
     pub(super) snapshot: &'a Snapshot<'a>,
     pub(super) declared: &'a UnionPackage,
     pub(super) revision: Option<&'a str>,
-    pub(super) ui: &'a Arc<Ui>,
+    pub(super) reporter: &'a Arc<dyn Reporter>,
 }
 
 /// A package on its way, with what is known before its compile.
@@ -72,8 +72,8 @@ impl<'a> PackageBuild<'a> {
 
     /// Plans again, when what is in the lock makes other keys.
     pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
-        let PackageContext { work, session, snapshot, declared, ui, .. } = self.package;
-        let plan = plan::plan(work, session, declared, snapshot, lock, ui).await?;
+        let PackageContext { work, session, snapshot, declared, reporter, .. } = self.package;
+        let plan = plan::plan(work, session, declared, snapshot, lock, reporter).await?;
         self.kept = self.package.known_interfaces(&plan).await?;
         self.methods = self.package.choose(&plan, &self.kept).await?;
         self.plan = plan;
@@ -159,7 +159,7 @@ impl<'a> PackageBuild<'a> {
             let name = &image.resolved.name;
             let known = plan.results.images.get(name);
             let PublishedImage { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
-                package.ui.status("Unchanged", format!("{name} {}", image.planned.destination));
+                package.reporter.status("Unchanged", &format!("{name} {}", image.planned.destination));
                 let unpinned = image.standing.as_ref().and_then(|standing| remote_build::unpinned(name, standing));
                 PublishedImage { record: from_existing(image, known), sent: 0, adopted: false, unpinned }
             });
@@ -187,7 +187,7 @@ impl PackageContext<'_> {
             if !self.work.allow_unpinned {
                 return Err(error.into());
             }
-            self.ui.warning(format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
+            self.reporter.warning(&format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
         }
         Ok(())
     }
@@ -221,16 +221,16 @@ impl PackageContext<'_> {
 
     /// With what the code of the package is compiled.
     async fn choose(&self, plan: &PackagePlan, kept: &KnownInterfaces) -> Result<CompilePlan> {
-        let PackageContext { work, session, snapshot, ui, .. } = *self;
+        let PackageContext { work, session, snapshot, reporter, .. } = *self;
         let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.resolved).collect();
-        let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, ui);
-        let choosing = CompileSelector { work, session, snapshot, builder: Arc::new(builder), ui };
+        let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, reporter);
+        let choosing = CompileSelector { work, session, snapshot, builder: Arc::new(builder), reporter };
         choosing.choose(&plan.resolved, &needed).await
     }
 
     pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> EnvironmentStore<'a> {
         let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
-        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.resolved, self.ui)
+        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.resolved, self.reporter)
     }
 
     fn recipe(

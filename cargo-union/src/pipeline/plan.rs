@@ -19,11 +19,12 @@ use super::state::{BuildRecord, BuildState};
 use super::target::{ImageRoute, OutputResolver, PublishTarget};
 use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
+use crate::pipeline::Reporter;
+use crate::pipeline::options::BuildOptions;
 use crate::publish::{Existence, ImageTarget};
-use crate::settings::BuildOptions;
 use crate::sys::digest::Digest;
 use crate::sys::error::Error;
-use crate::ui::{self, Ui};
+use crate::sys::words;
 use crate::workspace::{Snapshot, UnionLock};
 
 /// Everything that is known before anything is done.
@@ -79,14 +80,19 @@ impl BuildPlan {
     ///
     /// # Errors
     /// Problems of manifests; what a registry says; `UnionLockStale`.
-    pub(crate) async fn compute(work: &BuildOptions, session: &LoadedWorkspace, snapshot: &Snapshot<'_>, ui: &Arc<Ui>) -> Result<Self> {
+    pub(crate) async fn compute(
+        work: &BuildOptions,
+        session: &LoadedWorkspace,
+        snapshot: &Snapshot<'_>,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Self> {
         check_tasks(session, &work.tasks)?;
         let mut lock = UnionLock::load(&session.workspace.root)?;
         let mut resolved = Vec::new();
         for declared in &session.packages {
-            resolved.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, ui).await?);
+            resolved.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, reporter).await?);
         }
-        let packages = try_join_all(resolved.into_iter().map(|known| known.find_images(work, session, ui))).await?;
+        let packages = try_join_all(resolved.into_iter().map(|known| known.find_images(work, session, reporter))).await?;
         work.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
@@ -107,9 +113,9 @@ pub(crate) async fn plan(
     declared: &UnionPackage,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ui: &Arc<Ui>,
+    reporter: &Arc<dyn Reporter>,
 ) -> Result<PackagePlan> {
-    ResolvedPackage::find(work, session, declared, snapshot, lock, ui).await?.find_images(work, session, ui).await
+    ResolvedPackage::find(work, session, declared, snapshot, lock, reporter).await?.find_images(work, session, reporter).await
 }
 
 /// What is known of a package before anybody is asked whether its images are there.
@@ -126,30 +132,30 @@ impl<'a> ResolvedPackage<'a> {
         declared: &'a UnionPackage,
         snapshot: &Snapshot<'_>,
         lock: &mut UnionLock,
-        ui: &Arc<Ui>,
+        reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
-        let destinations = OutputResolver::new(work, session, declared, ui)?;
+        let destinations = OutputResolver::new(work, session, declared, reporter)?;
         let policy = LockMode::from_options(work);
         cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
         let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
-        let hashing = ui.busy("Hashing", format!("the inputs of {}", declared.package.name));
+        let hashing = reporter.busy("Hashing", &format!("the inputs of {}", declared.package.name));
         let resolved = resolve::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
         drop(hashing);
         let unmatched: BTreeSet<&String> =
             resolved.iter().filter_map(|resolved| resolved.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
         for pattern in unmatched {
-            ui.warning(format!("{pattern}\n  = help: correct the pattern, or remove it"));
+            reporter.warning(&format!("{pattern}\n  = help: correct the pattern, or remove it"));
         }
         Ok(Self { declared, resolved, destinations })
     }
 
-    async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<PackagePlan> {
+    async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<PackagePlan> {
         let Self { declared, resolved, destinations } = self;
         let workspace = &session.workspace;
         let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
         let chosen: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(declared, &resolved.name, &work.tasks)).collect();
         destinations.check(&chosen, work)?;
-        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &resolved, ui);
+        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &resolved, reporter);
         let planned = chosen
             .into_iter()
             .map(|resolved| image(declared, resolved, &destinations, &environments, results.images.get(&resolved.name), work));
@@ -287,7 +293,7 @@ pub(crate) fn check_tasks(session: &LoadedWorkspace, tasks: &[String]) -> Result
         if !declared().any(|name| name == task) {
             let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
             let meant = nearest(task, declared().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
-            return Err(error.help(format!("{meant}Declared tasks: {}.", ui::list(declared()))).into());
+            return Err(error.help(format!("{meant}Declared tasks: {}.", words::list(declared()))).into());
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::pipeline::state::BuildRecord;
 use crate::pipeline::target::ImageRoute;
 use crate::publish::Published;
 use crate::sys::error::Error;
-use crate::ui;
+use crate::sys::words;
 
 /// An image that was just made.
 pub(super) struct PublishedImage {
@@ -42,10 +42,10 @@ pub(super) struct ImageBuilders {
 
 impl ImageBuilders {
     pub(super) fn new(package: &PackageContext<'_>, plan: &PackagePlan) -> Self {
-        let (cache, source, ui) = (&package.work.scope.cache, &plan.destinations.source, package.ui);
+        let (cache, source, reporter) = (&package.work.scope.cache, &plan.destinations.source, package.reporter);
         Self {
-            native: NativeBuilder::new(cache.clone(), source.clone(), ui.clone()),
-            remote: RemoteBuilder::new(cache.clone(), source.clone(), ui.clone()),
+            native: NativeBuilder::new(cache.clone(), source.clone(), reporter.clone()),
+            remote: RemoteBuilder::new(cache.clone(), source.clone(), reporter.clone()),
         }
     }
 
@@ -68,7 +68,7 @@ impl PackageContext<'_> {
             (BuildArtifact::Image(content), ImageRoute::Published(publisher)) => {
                 let published = publisher.publish(&image.target, &content, self.work.rebuild).await?;
                 let verb = if published.adopted { "Adopted" } else { "Published" };
-                self.ui.status(verb, format!("{name} {} ({} sent)", published.location, ui::bytes(published.sent)));
+                self.reporter.status(verb, &format!("{name} {} ({} sent)", published.location, words::bytes(published.sent)));
                 let (sent, adopted) = (published.sent, published.adopted);
                 PublishedImage { record: from_published(image, &published, &content, self.revision), sent, adopted, unpinned: None }
             }
@@ -82,7 +82,7 @@ impl PackageContext<'_> {
     /// What a dry run knows of an image. The digest of one that the backend would make is not known.
     fn dry_run_result(&self, image: &ImagePlan, content: Option<&Image>) -> PublishedImage {
         let location = image.destination.location.clone();
-        self.ui.status("Packed", format!("{} {location}", image.resolved.name));
+        self.reporter.status("Packed", &format!("{} {location}", image.resolved.name));
         let record = match content {
             Some(content) => {
                 let published = Published { digest: content.top().descriptor.digest, location, sent: 0, adopted: false };

@@ -11,10 +11,10 @@ use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::images::{self, BuildTask};
 use crate::image::reference::{BaseRef, PinnedRef};
+use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::options::BuildOptions;
 use crate::publish::registry::Registry;
-use crate::settings::BuildOptions;
-use crate::ui::Ui;
 
 /// The backend, as the place of a package's images.
 pub(crate) struct RemoteImageService {
@@ -45,9 +45,9 @@ impl RemoteImageService {
         session: &LoadedWorkspace,
         declared: &UnionPackage,
         registry: Arc<Registry>,
-        ui: &Arc<Ui>,
+        reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
-        let client = backend::client(&work.scope.backend, &session.backend, false, ui)?;
+        let client = backend::client(&work.scope.backend, &session.backend, false, reporter)?;
         Ok(Self { client, scope: backend::project_domain(declared, &session.backend)?, registry, task: OnceCell::new() })
     }
 

@@ -12,11 +12,12 @@ use crate::build::remote::RemoteBuildRequest;
 use crate::flyte::console;
 use crate::flyte::images::{self, RemoteBuild};
 use crate::flyte::runs::{self, RunIdent, RunOutcome, RunPhase, RunState};
+use crate::pipeline::Reporter;
 use crate::pipeline::plan::ImagePlan;
 use crate::pipeline::remote::{self, RemoteImage, RemoteImageService};
 use crate::sys::error::Error;
 use crate::sys::log::Log;
-use crate::ui::{self, Ui};
+use crate::sys::words;
 
 /// Has an image made, and waits for it. Whoever drops this before has the builder stopped.
 ///
@@ -30,7 +31,7 @@ pub(super) async fn order(
 ) -> Result<PublishedImage> {
     let name = &image.resolved.name;
     let log = logs(&package.session.workspace, &package.declared.package.name).join(format!("{name}.log"));
-    let watch = RemoteBuildProgress { image: name, backend, ui: package.ui, log: Log::begin(log)? };
+    let watch = RemoteBuildProgress { image: name, backend, reporter: &**package.reporter, log: Log::begin(log)? };
     let target = image.resolved.reference().map_or_else(|| remote::name(&image.resolved), |reference| reference.to_string());
     let build = RemoteBuild {
         client: &backend.client,
@@ -44,7 +45,7 @@ pub(super) async fn order(
     let made = images::build(&build, &watch).await?;
     let there = made.image.map_err(|end| watch.failed(&made.run, end))?;
     let standing = backend.standing(there).await;
-    package.ui.status("Published", format!("{name} {} ({} sent)", standing.image, ui::bytes(made.sent)));
+    package.reporter.status("Published", &format!("{name} {} ({} sent)", standing.image, words::bytes(made.sent)));
     let record = super::record::from_remote(image, &standing, made.sent, package.revision);
     Ok(PublishedImage { record, sent: made.sent, adopted: false, unpinned: unpinned(name, &standing) })
 }
@@ -59,7 +60,7 @@ pub(super) fn unpinned(name: &str, standing: &RemoteImage) -> Option<Error> {
 struct RemoteBuildProgress<'a> {
     image: &'a str,
     backend: &'a RemoteImageService,
-    ui: &'a Ui,
+    reporter: &'a dyn Reporter,
     log: Log,
 }
 
@@ -91,31 +92,31 @@ impl runs::RunListener for RemoteBuildProgress<'_> {
             RunPhase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
             phase => phase.to_string(),
         };
-        self.ui.detail("Building", format!("{}: {phase}", self.image));
+        self.reporter.detail("Building", &format!("{}: {phase}", self.image));
     }
 
     fn wrote(&self, line: &runs::TaskLogLine) {
         self.log.line(&line.text);
-        if self.ui.output_options().verbosity > 1 {
-            self.ui.status("", format!("{}: {}", self.image, line.text));
+        if self.reporter.shows_logs() {
+            self.reporter.status("", &format!("{}: {}", self.image, line.text));
         }
     }
 
     fn lost(&self, why: &str, after: Duration) {
-        self.ui.status("Retrying", format!("to watch the build of {} in {:.1} s: {why}", self.image, after.as_secs_f64()));
+        self.reporter.status("Retrying", &format!("to watch the build of {} in {:.1} s: {why}", self.image, after.as_secs_f64()));
     }
 
     fn no_logs(&self, why: &str) {
-        self.ui.detail("Skipping", format!("the log of the build of {}: {why}", self.image));
+        self.reporter.detail("Skipping", &format!("the log of the build of {}: {why}", self.image));
     }
 }
 
 impl images::RemoteBuildListener for RemoteBuildProgress<'_> {
     fn started(&self, run: &RunIdent) {
-        self.ui.status("Building", format!("{}: {}", self.image, self.page(run)));
+        self.reporter.status("Building", &format!("{}: {}", self.image, self.page(run)));
     }
 
     fn stops(&self, run: &RunIdent) {
-        self.ui.status("Aborting", format!("{}, which builds {}", run.name, self.image));
+        self.reporter.status("Aborting", &format!("{}, which builds {}", run.name, self.image));
     }
 }

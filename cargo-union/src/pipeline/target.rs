@@ -14,15 +14,15 @@ use super::resolve::ResolvedImage;
 use crate::build::environment::is_remote;
 use crate::engine::EngineLocator;
 use crate::image::BaseSource;
+use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
+use crate::pipeline::options::{BuildOptions, Output};
 use crate::publish::Publisher;
 use crate::publish::daemon::Daemon;
 use crate::publish::layout::{Layout, TagPolicy};
 use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
-use crate::settings::{BuildOptions, Output};
 use crate::sys::error::Error;
-use crate::ui::Ui;
 
 /// Where one image goes.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ pub(crate) struct OutputResolver {
     pub(crate) registry: Arc<Registry>,
     /// The backend, when it makes one of the chosen images.
     remote: Option<Arc<RemoteImageService>>,
-    reporter: Arc<Ui>,
+    reporter: Arc<dyn Reporter>,
     /// The container engine, for whatever needs one.
     pub(crate) engines: Arc<EngineLocator>,
     output: Output,
@@ -67,16 +67,21 @@ impl OutputResolver {
     ///
     /// # Errors
     /// `BackendMissing` and `ProjectMissing` where the backend makes images.
-    pub(crate) fn new(work: &BuildOptions, session: &LoadedWorkspace, declared: &UnionPackage, ui: &Arc<Ui>) -> Result<Self> {
+    pub(crate) fn new(
+        work: &BuildOptions,
+        session: &LoadedWorkspace,
+        declared: &UnionPackage,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Self> {
         let workspace = &session.workspace;
-        let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, ui);
+        let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, reporter);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
-        let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), ui)).transpose()?;
+        let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), reporter)).transpose()?;
         Ok(Self {
             source: registry.clone(),
             registry,
             remote: remote.map(Arc::new),
-            reporter: ui.clone(),
+            reporter: reporter.clone(),
             engines: session.engines.clone(),
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),

@@ -1,28 +1,11 @@
 //! `register`: what is built, and what the backend is told of it.
 
-use std::path::PathBuf;
+pub use crate::deploy::options::RegisterOptions;
 
 use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_folder};
 use crate::cli;
 use crate::sys::error::Result;
 use crate::sys::fs;
-
-/// What `register` works with.
-#[derive(Debug)]
-pub struct RegisterOptions {
-    /// What is built.
-    pub work: BuildOptions,
-    /// `--version`
-    pub version: Option<String>,
-    /// `--replace`
-    pub replace: bool,
-    /// `--require-clean`
-    pub require_clean: bool,
-    /// `--require-public`
-    pub require_public: bool,
-    /// `--output`: where requests are written, absolute.
-    pub requests: Option<PathBuf>,
-}
 
 impl OptionsReader<'_> {
     /// Images go to the registry and nowhere else: a cluster has to find them.

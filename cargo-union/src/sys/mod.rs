@@ -12,3 +12,4 @@ pub mod random;
 pub mod secret;
 pub mod signal;
 pub mod stat_cache;
+pub mod words;

@@ -7,7 +7,6 @@ mod busy;
 mod diagnostics;
 mod problem;
 mod progress;
-mod words;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,10 +18,10 @@ use serde::Serialize;
 use union_build::diag::Diagnostic;
 
 use crate::sys::error::Error;
+pub use crate::sys::words::{bytes, list, table};
 use busy::Spinners;
 pub use problem::Problem;
 use progress::ProgressBars;
-pub use words::{bytes, list, table};
 
 /// How the tool talks, decided.
 #[derive(Clone, Copy, Debug)]

@@ -1,17 +1,19 @@
 //! Progress of moving blobs: bars on a terminal, plain lines elsewhere.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use union_build::diag::Diagnostic;
+
 use super::{Ui, bytes};
 use crate::publish::{Transfer, TransferKind};
 use crate::sys::digest::Digest;
-use crate::{build, publish, workspace};
+use crate::{build, pipeline, publish, workspace};
 
 /// Blobs that take less than this are not worth a bar.
 const WORTH_A_BAR: u64 = 1_000_000;
@@ -63,6 +65,36 @@ impl ProgressBars {
 impl fmt::Debug for ProgressBars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bars").field("terminal", &self.terminal).finish_non_exhaustive()
+    }
+}
+
+impl pipeline::Reporter for Ui {
+    fn status(&self, verb: &str, about: &dyn Display) {
+        Self::status(self, verb, about);
+    }
+
+    fn detail(&self, verb: &str, about: &dyn Display) {
+        Self::detail(self, verb, about);
+    }
+
+    fn diagnostics(&self, problems: &[Diagnostic]) {
+        Self::diagnostics(self, problems);
+    }
+
+    fn busy<'a>(&'a self, verb: &'static str, about: &dyn Display) -> Box<dyn pipeline::Guard + 'a> {
+        Box::new(Self::busy(self, verb, about))
+    }
+
+    fn suspend_progress<'a>(&'a self) -> Box<dyn pipeline::Guard + 'a> {
+        Box::new(Self::suspend_progress(self))
+    }
+
+    fn write_raw(&self, bytes: &[u8]) {
+        Self::write_raw(self, bytes);
+    }
+
+    fn shows_logs(&self) -> bool {
+        self.output_options().verbosity > 1
     }
 }
 

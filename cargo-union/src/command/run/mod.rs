@@ -78,7 +78,7 @@ struct RunReport {
 }
 
 pub(super) async fn run(run: &RunOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let mut session = LoadedWorkspace::open_with_cache(&run.work.scope, ui).await?;
+    let mut session = LoadedWorkspace::open_with_cache(&run.work.scope, &**ui).await?;
     choose(&mut session, &run.task)?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];

@@ -9,11 +9,11 @@ use union_build::diag::Code;
 use super::container::ContainerRunner;
 use super::{Jobs, jobs};
 use crate::build::docker::DockerBuilder;
+use crate::pipeline::Reporter;
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage, unasked};
-use crate::settings::BuildOptions;
 use crate::sys::error::Error;
-use crate::ui::Ui;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host, Snapshot};
 
 /// The methods of a package, by what is compiled.
@@ -38,7 +38,7 @@ pub(crate) struct CompileSelector<'a> {
     pub(crate) session: &'a LoadedWorkspace,
     pub(crate) snapshot: &'a Snapshot<'a>,
     pub(crate) builder: Arc<DockerBuilder>,
-    pub(crate) ui: &'a Arc<Ui>,
+    pub(crate) reporter: &'a Arc<dyn Reporter>,
 }
 
 impl CompileSelector<'_> {

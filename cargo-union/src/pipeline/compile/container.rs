@@ -19,11 +19,11 @@ use crate::build::LockedBase;
 use crate::build::docker::DockerBuilder;
 use crate::engine::{BindMount, ContainerOptions, Engine};
 use crate::image::platform::Platform;
+use crate::pipeline::Reporter;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::{Environment, OutputStream, ProcessFailure, user};
 use crate::sys::secret::Secret;
-use crate::ui::Ui;
 use crate::workspace::{CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE};
 
 /// What runs in the container: cargo, with the toolchain that the image has, whatever a
@@ -52,7 +52,7 @@ const AUTHORITY: &str = "/run/union/ca.crt";
 /// A container with a toolchain.
 pub(super) struct ContainerRunner {
     builder: Arc<DockerBuilder>,
-    ui: Arc<Ui>,
+    reporter: Arc<dyn Reporter>,
     image: spec::Image,
     platform: Platform,
     toolchain: LockedBase,
@@ -88,7 +88,7 @@ impl ContainerRunner {
         inputs.insert("apt-packages", Value::texts(&settings.apt_packages));
         Self {
             builder: choosing.builder.clone(),
-            ui: choosing.ui.clone(),
+            reporter: choosing.reporter.clone(),
             image: image.clone(),
             platform: platform.clone(),
             toolchain: toolchain.clone(),
@@ -179,11 +179,11 @@ impl CargoRunner for ContainerRunner {
         // Engines look for the folders before they start anything, and some make them.
         let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
         let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(engine) } else { error })?;
-        self.ui.status("Compiling", format!("in {}", self.toolchain.repository));
+        self.reporter.status("Compiling", &format!("in {}", self.toolchain.repository));
         let lines = Mutex::new((Vec::new(), line));
         let code = container
             .run(|stream, bytes| match stream {
-                OutputStream::Stderr => self.ui.write_raw(bytes),
+                OutputStream::Stderr => self.reporter.write_raw(bytes),
                 OutputStream::Stdout => {
                     let (buffer, line) = &mut *lines.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend_from_slice(bytes);

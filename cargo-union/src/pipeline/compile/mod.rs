@@ -78,9 +78,9 @@ pub(super) async fn run(packages: &[PackageBuild<'_>]) -> Result<Vec<(Executable
     }
     let outside: BTreeSet<&PathBuf> = all.iter().flat_map(|(_, findings)| &findings.outside).collect();
     for file in outside {
-        let ui = packages.first().map(|ready| ready.package.ui);
+        let reporter = packages.first().map(|ready| ready.package.reporter);
         let note = format!("the compiler read `{}`, which is outside of the repository and not part of the key", file.display());
-        ui.into_iter().for_each(|ui| ui.note(&note));
+        reporter.into_iter().for_each(|reporter| reporter.note(&note));
     }
     Ok(all)
 }
@@ -123,7 +123,7 @@ impl<'a> CompileJob<'a> {
     fn warn(&self) {
         if self.codes().any(CodeSpec::is_native) {
             let warning = native(&self.ready.package.declared.package.name);
-            self.ready.package.ui.warning(format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
+            self.ready.package.reporter.warning(&format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
         }
     }
 }
@@ -138,13 +138,13 @@ enum BatchOutcome {
 /// `is_shared` says whether a later compile puts its executables where these are.
 async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, all: &mut [(Executables, CoverageFindings)]) -> Result<BatchOutcome> {
     let Some(first) = batch.wanted.first() else { return Ok(BatchOutcome::Done) };
-    let PackageContext { work, session, snapshot, ui, .. } = first.ready.package;
+    let PackageContext { work, session, snapshot, reporter, .. } = first.ready.package;
     let CompileChoice { method, workshop } = first.chosen();
     let (target, settings) = (first.target, first.settings);
     let members = batch.wanted.iter().map(CompileJob::member).collect();
     let job = CargoJob { members, target, settings, method, source_date_epoch: work.source_date_epoch };
-    let lent = ui.suspend_progress();
-    let (compiled, findings) = compile(snapshot, &job, &**workshop, &**ui).await?;
+    let lent = reporter.suspend_progress();
+    let (compiled, findings) = compile(snapshot, &job, &**workshop, &**reporter).await?;
     drop(lent);
     if !compiled.has_features(batch.features.as_ref()) {
         return Ok(BatchOutcome::Apart);

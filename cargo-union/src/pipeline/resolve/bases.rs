@@ -8,7 +8,7 @@ use crate::build::{LockedBase, Lookup};
 use crate::image::BaseSource;
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
-use crate::settings::BuildOptions;
+use crate::pipeline::options::BuildOptions;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::workspace::{LockedReference, UnionLock};

@@ -12,7 +12,7 @@ use crate::image::config::BaseConfig;
 use crate::image::reference::{BaseRef, Repository};
 use crate::pipeline::context::ManifestProblems;
 use crate::publish::registry::Registry;
-use crate::ui;
+use crate::sys::words;
 use crate::workspace::UnionLock;
 
 /// The variables by which an image of NVIDIA says what it has.
@@ -85,7 +85,7 @@ async fn propose(image: &Image, first: &Sourced<String>, registry: &Registry) ->
         Some(_) => {
             let lines = fitting.iter().take(3).map(|tag| format!("base-image = \"{path}:{tag}\""));
             let one_of = if fitting.len() > 1 { "one of " } else { "" };
-            problem.help(format!("write {one_of}{}", ui::list(lines)))
+            problem.help(format!("write {one_of}{}", words::list(lines)))
         }
         None => problem.help(format!("none of the {} tags of {host}/{path} fits; see them for the versions that there are", tags.len())),
     })

@@ -1,5 +1,6 @@
 //! What shall run: a task in exactly one version, with its inputs.
 
+use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -51,9 +52,9 @@ pub(super) struct TaskInfo {
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
 pub(super) async fn order(remote: &RemoteRunOptions, wanted: &NewRun, ui: &Arc<Ui>) -> Result<PreparedRun> {
     let scope = &remote.register.work.scope;
-    let mut session = LoadedWorkspace::open_with_cache(scope, ui).await?;
+    let mut session = LoadedWorkspace::open_with_cache(scope, &**ui).await?;
     choose(&mut session, &wanted.task)?;
-    let client = backend::client(&scope.backend, &session.backend, false, ui)?;
+    let client = backend::client(&scope.backend, &session.backend, false, &reporter(ui))?;
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let (version, inputs, image) = match &wanted.version {
