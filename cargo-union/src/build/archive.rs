@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::sources::{Item, ItemKind};
-use super::verified::VerifiedFile;
+use super::verified_file::VerifiedFile;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileDigest};
 

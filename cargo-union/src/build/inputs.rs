@@ -13,7 +13,7 @@ use union_build::spec::{self, Compression, Sourced};
 use super::chain::{EffectiveConfig, is_scratch};
 use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
-use super::measured::MeasuredFiles;
+use super::measured_files::MeasuredFiles;
 use super::native::ca_bundle_hash;
 use super::requirements;
 use super::roots::SourceRoots;

@@ -5,27 +5,27 @@
 
 mod archive;
 mod base;
+mod caching;
 mod chain;
 mod check;
 pub mod docker;
 pub mod environment;
 pub mod inputs;
-mod measured;
+mod measured_files;
 pub mod native;
 mod patterns;
-mod remembered;
 pub mod remote;
 mod requirements;
 mod roots;
 mod sources;
 mod variables;
-mod verified;
+mod verified_file;
 mod walk;
 
 pub use base::{Lookup, Resolved};
+pub use caching::{CachingBuilder, is_remembered};
 pub use chain::EffectiveConfig;
-pub use measured::MeasuredFiles;
-pub use remembered::{CachingBuilder, is_remembered};
+pub use measured_files::MeasuredFiles;
 pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
 pub use sources::problems as copy_problems;

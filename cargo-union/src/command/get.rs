@@ -6,11 +6,11 @@ use anyhow::Result;
 use serde::Serialize;
 use union_build::spec::time;
 
-use super::place;
+use super::project;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
-use crate::flyte::{console, registered, runs};
+use crate::flyte::{console, runs, tasks};
 use crate::settings::{GetOptions, Resource};
 use crate::ui::{Ui, table};
 
@@ -45,7 +45,7 @@ struct RunRow {
 }
 
 pub(super) async fn run(get: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (client, scope) = place::open(&get.scope, ui).await?;
+    let (client, scope) = project::open(&get.scope, ui).await?;
     let mut document = Document { project: &scope.project, domain: &scope.domain, tasks: None, runs: None };
     match get.of {
         Resource::Tasks => document.tasks = Some(tasks(&client, &scope, get.limit).await?),
@@ -56,7 +56,7 @@ pub(super) async fn run(get: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
 }
 
 async fn tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
-    let listed = registered::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
+    let listed = tasks::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
         console: console::task(&client.endpoint(), scope, &task.name),
         registered: shown(task.registered),
         name: task.name,

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
 use crate::flyte::convert::ProjectDomain;
-use crate::flyte::place;
+use crate::flyte::project;
 use crate::flyte::register::{RegistrationAction, RegistrationPlan, apply_registration, plan_registration, unseen};
 use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
@@ -98,7 +98,7 @@ pub(super) async fn prepare<'a>(
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     // Whoever has to wait for a compile should not hear only then that there is no such project.
     let places: BTreeSet<&ProjectDomain> = scopes.iter().collect();
-    let places = places.into_iter().filter_map(|scope| client.map(|client| place::check(client, scope)));
+    let places = places.into_iter().filter_map(|scope| client.map(|client| project::check(client, scope)));
     let places = async { Ok(try_join_all(places).await?) };
     let (planning, _) = futures_util::future::try_join(BuildPlan::compute(work, session, &snapshot, &reporter(ui)), places).await?;
     let built = execute::execute(work, session, &snapshot, planning, &reporter(ui)).await?;

@@ -279,8 +279,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
-            fn given(value: serde_json::Value) -> union_build::spec::given::InputValue {
-                use union_build::spec::given::InputValue;
+            fn given(value: serde_json::Value) -> union_build::spec::value::InputValue {
+                use union_build::spec::value::InputValue;
                 match value {
                     serde_json::Value::Null => InputValue::Nothing,
                     serde_json::Value::Bool(value) => InputValue::Bool(value),

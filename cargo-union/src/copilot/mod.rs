@@ -9,15 +9,15 @@
 
 mod inputs;
 mod number;
+mod output_dir;
 mod outputs;
 mod pack;
 mod template;
 mod value;
-mod written;
 
 pub use inputs::{InputFile, InputFileKind, lay_out};
+pub use output_dir::OutputDir;
 pub use outputs::{ERROR, OutputDecl, OutputValue, is_carried, outputs};
 pub use pack::{pack, put};
 pub use template::{filled, is_fillable};
 pub use value::InputLiteral;
-pub use written::OutputDir;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Number, json};
-use union_build::spec::given::InputValue;
 use union_build::spec::time;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
 use super::number;
 

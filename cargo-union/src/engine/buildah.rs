@@ -18,9 +18,9 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
+use super::http_client::{self, Body};
 use super::lines::{Lines, each_line};
 use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
-use super::wire::{self, Body};
 use super::{Engine, innermost};
 use crate::image::RegistryLogin;
 use crate::sys::digest::Digest;
@@ -35,7 +35,7 @@ impl Engine {
         let body = body(&request.context, &request.secrets).await.map_err(SolveError::Engine)?;
         let call = hyper::Request::builder()
             .method(Method::POST)
-            .uri(format!("{}/build?{}", wire::HOST, query(request)))
+            .uri(format!("{}/build?{}", http_client::HOST, query(request)))
             .header(HOST, "engine")
             .header(CONTENT_TYPE, "application/x-tar");
         let call = match logins {

@@ -20,10 +20,10 @@ use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint, Server};
 use union_build::diag::Code;
 
+use super::http_client::{self, EngineStream};
 use super::lines::Lines;
 use super::session::{Alive, RegistryLogins, SessionSecrets, Upload};
 use super::solve::{DockerfileRequest, SolveError, SolveListener};
-use super::wire::{self, EngineStream};
 use super::{Engine, innermost};
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
@@ -74,7 +74,7 @@ impl Engine {
     }
 
     async fn control(&self) -> Result<Channel> {
-        let connected = Endpoint::from_static(wire::HOST).connect_with_connector(Upgrade(self.clone())).await;
+        let connected = Endpoint::from_static(http_client::HOST).connect_with_connector(Upgrade(self.clone())).await;
         connected.map_err(|cause| self.failed("speak to BuildKit").because(innermost(&cause)))
     }
 
@@ -82,13 +82,13 @@ impl Engine {
     async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<EngineStream> {
         let failed = || self.failed("speak to BuildKit");
         let version = self.docker.client_version();
-        let uri = format!("{}/v{}.{}{path}", wire::HOST, version.major_version, version.minor_version);
+        let uri = format!("{}/v{}.{}{path}", http_client::HOST, version.major_version, version.minor_version);
         let mut request = hyper::Request::builder().method(Method::POST).uri(uri).header(HOST, "engine");
         request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "h2c");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(wire::body("")).map_err(|cause| failed().because(cause))?;
+        let request = request.body(http_client::body("")).map_err(|cause| failed().because(cause))?;
         let answer = self.wire.send(request).await.map_err(|cause| failed().because(innermost(&cause)))?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}

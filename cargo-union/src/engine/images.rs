@@ -13,8 +13,8 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use union_build::diag::Code;
 
+use super::http_client::HOST;
 use super::lines::each_line;
-use super::wire::HOST;
 use super::{Engine, archive, innermost};
 use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::KEY;

@@ -17,20 +17,20 @@ use union_build::diag::Code;
 use crate::image::platform::Platform;
 use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
-use find::{EngineCandidate, at, candidates};
-use wire::{EngineHttpClient, HOST};
+use http_client::{EngineHttpClient, HOST};
+use locate::{EngineCandidate, at, candidates};
 
 pub mod archive;
 mod buildah;
 mod buildkit;
 mod container;
-mod find;
+mod http_client;
 mod images;
 mod lines;
+mod locate;
 mod session;
 mod solve;
 mod tls;
-mod wire;
 
 pub use container::{BindMount, Container, ContainerOptions};
 pub use images::{EngineImage, LoadReport};

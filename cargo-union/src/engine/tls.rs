@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use super::wire::EngineEndpoint;
+use super::http_client::EngineEndpoint;
 
 /// The way to `host:port`; the folder has `ca.pem`, and `cert.pem` with `key.pem` when the engine
 /// wants to know who asks. Without an authority of its own the public ones are trusted.

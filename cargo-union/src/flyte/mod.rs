@@ -14,11 +14,11 @@ pub mod files;
 pub mod idl;
 pub mod images;
 pub mod interface;
-pub mod place;
+pub mod project;
 pub mod register;
-pub mod registered;
 pub mod rpc;
 pub mod runs;
+pub mod tasks;
 pub mod version;
 pub mod worker;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
-use union_build::spec::given::InputValue;
+use union_build::spec::value::InputValue;
 
 use super::convert::{ProjectDomain, TaskSource, deploy_task, msgpack};
 use super::idl::Message as _;

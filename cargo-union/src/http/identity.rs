@@ -14,7 +14,7 @@ use rustls_pki_types::pem::{Error as PemError, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use union_build::diag::Code;
 
-use super::fault::clean;
+use super::error::clean;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::unreadable;
 

@@ -15,26 +15,26 @@ use std::time::Duration;
 use reqwest::Client;
 use union_build::diag::Code;
 
-pub(crate) mod answer;
-mod anybody;
 pub(crate) mod body;
-pub(crate) mod fault;
+pub(crate) mod error;
 mod identity;
-mod outgoing;
+mod insecure;
 mod proxy;
+mod request;
+pub(crate) mod response;
 pub mod retry;
 mod tls;
 
-pub(crate) use outgoing::{HttpRequest, credential};
 pub use proxy::Proxies;
+pub(crate) use request::{HttpRequest, credential};
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
 
 use crate::sys::error::Error;
-use answer::HttpResponse;
-use fault::{TransportError, TransportErrorKind, below, causes};
+use error::{TransportError, TransportErrorKind, below, causes};
 use header::{CONTENT_LENGTH, LOCATION};
 use proxy::Proxy;
+use response::HttpResponse;
 use tls::TlsConfig;
 
 /// How long a connection may take to come about.

@@ -12,9 +12,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use union_build::diag::Code;
 
-use super::anybody;
-use super::fault::clean;
+use super::error::clean;
 use super::identity::{self, Identities};
+use super::insecure;
 use crate::sys::error::Error;
 use crate::sys::fs;
 
@@ -72,7 +72,7 @@ impl TlsConfig {
     /// certificates of clients that are in these.
     pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
         if self.named.anybody && self.named.only.is_none() {
-            return Ok(anybody::config());
+            return Ok(insecure::config());
         }
         let mut roots = self.common()?;
         for folder in folders {

@@ -11,11 +11,11 @@ pub mod layer;
 pub mod loader;
 pub mod machine;
 pub mod manifest;
-pub mod order;
 pub mod plan;
 pub mod platform;
 pub mod reference;
 pub mod release;
+pub mod remote_spec;
 pub mod start;
 pub mod user;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use union_build::diag::Code;
 
-use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::http::error::{TransportError, TransportErrorKind};
 use crate::sys::error::Error;
 
 /// Why something failed.

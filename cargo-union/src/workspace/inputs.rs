@@ -12,7 +12,7 @@ use union_build::key::{Inputs, Value};
 use union_build::spec::Pattern;
 
 use super::config::ConfigInputOptions;
-use super::learned::{AllLearned, LearnedInputs};
+use super::learned_inputs::{AllLearned, LearnedInputs};
 use super::linker::Linker;
 use super::sources::{ExcludePatterns, relative};
 use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, manifest};

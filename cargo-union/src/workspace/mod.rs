@@ -27,7 +27,7 @@ mod flags;
 mod freshness;
 mod handover;
 mod inputs;
-mod learned;
+mod learned_inputs;
 mod linker;
 mod linking;
 mod local;
@@ -42,21 +42,21 @@ mod sources;
 pub mod targets;
 mod toolchain;
 mod union_lock;
-mod written;
+mod written_files;
 
 pub use cargo::Cargo;
 pub use compile::{CargoJob, CompiledUnits, JobMember, compile};
 pub use features::Features;
 pub use handover::ReferencesFile;
 pub use inputs::{CodeInputOptions, CodeInputs, check_unchanged};
-pub use learned::{AllLearned, LearnedInputs};
+pub use learned_inputs::{AllLearned, LearnedInputs};
 pub use metadata::Selection;
 pub use method::{CargoInvocation, CargoRunner, CompileBackend, Host, LineHandler, PATIENCE, ProbeOutput};
 pub use remap::SCOPE;
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
 pub use union_lock::{LockedReference, UnionLock};
-pub use written::remember;
+pub use written_files::remember;
 
 /// A workspace as `cargo metadata --no-deps` describes it.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::config::CargoConfig;
 use super::inputs::SharedInputs;
 use super::lockfile::{LockedPackage, Lockfile};
 use super::sources::SourceFiles;
-use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written};
+use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, manifest, written_files};
 use crate::sys::cache::Cache;
 use crate::sys::error::Result;
 
@@ -44,7 +44,7 @@ impl<'a> Snapshot<'a> {
         let outside =
             local::outside_packages(cargo, workspace, local::NamedPaths::of(&root_manifest, &config, overriding), &lockfile).await?;
         let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
-        let written = written::known(workspace);
+        let written = written_files::known(workspace);
         // They may not exist yet.
         let skipped = made
             .into_iter()

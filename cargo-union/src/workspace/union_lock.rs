@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use union_build::diag::{Code, SourceFile};
 use union_build::key::FORMAT;
 
-use super::learned::{AllLearned, LearnedInputs};
+use super::learned_inputs::{AllLearned, LearnedInputs};
 use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};

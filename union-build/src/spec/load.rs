@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Spec;
-use super::complete::complete;
+use super::defaults::complete;
 use super::merge::{Overrides, merge};
 use super::raw::{self, Section, Table, TomlNode, TomlValue};
 use super::settings::{Setting, settings};

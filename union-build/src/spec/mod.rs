@@ -11,8 +11,7 @@ use std::path::PathBuf;
 use crate::diag::Origin;
 
 mod builder;
-pub mod complete;
-pub mod given;
+pub mod defaults;
 mod load;
 pub mod merge;
 mod python;
@@ -25,6 +24,7 @@ pub mod time;
 mod toml_text;
 pub mod types;
 pub mod validate;
+pub mod value;
 pub mod variables;
 
 pub use builder::{BuilderChoice, BuilderConfig, BuilderOptions};

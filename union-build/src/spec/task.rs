@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Sourced;
-use super::given::InputValue;
 use super::template;
 use super::types::Type;
+use super::value::InputValue;
 use crate::diag::Origin;
 
 /// One task: a `tasks.NAME` table with every default filled in.

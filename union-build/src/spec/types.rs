@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::given::InputValue;
 use super::time;
+use super::value::InputValue;
 use crate::diag::nearest;
 
 /// The type of an input or an output.

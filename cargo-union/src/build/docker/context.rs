@@ -9,7 +9,7 @@ use union_build::diag::Code;
 use super::dockerfile::{self, APT_CONF, DockerfileContext};
 use super::python::{self, LockFile};
 use crate::build::archive::Archive;
-use crate::build::measured::MeasuredFiles;
+use crate::build::measured_files::MeasuredFiles;
 use crate::build::patterns::Patterns;
 use crate::build::requirements;
 use crate::build::roots::SourceRoots;

@@ -5,8 +5,8 @@
 //! file, the number of a named user, or the libraries of a dynamic binary.
 
 mod compress;
+mod copy_plan;
 pub(super) mod pack;
-mod place;
 mod scratch;
 
 use std::collections::BTreeMap;
@@ -222,10 +222,10 @@ fn plan_layers(
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
     for spec in &recipe.steps {
-        layers.push((place::copies(&spec.key, &spec.copy, (&recipe.roots, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
+        layers.push((copy_plan::copies(&spec.key, &spec.copy, (&recipe.roots, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
     }
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        layers.push((place::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
+        layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
     }
     layers.push((code(&wanted.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());

@@ -13,7 +13,7 @@ use union_build::key::{Inputs, Value};
 use union_build::spec::Compression;
 
 use super::compress::{Compressor, ENCODER};
-use crate::build::verified::VerifiedFile;
+use crate::build::verified_file::VerifiedFile;
 use crate::image::layer::{Blob, BlobSource, Descriptor, Layer, media_type};
 use crate::sys::cache::Cache;
 use crate::sys::digest::{DiffId, Digest};

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use super::pack::{EntryKind, LayerEntry};
-use crate::build::measured::MeasuredFiles;
+use crate::build::measured_files::MeasuredFiles;
 use crate::sys::error::Result;
 
 /// Where TLS clients look for the authorities they trust.

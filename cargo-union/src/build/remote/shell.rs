@@ -2,7 +2,7 @@
 
 use union_build::spec;
 
-use crate::image::order::BuildSecret;
+use crate::image::remote_spec::BuildSecret;
 
 /// Where commands find secrets, as with an engine.
 const SECRETS: &str = "/run/secrets";

@@ -12,7 +12,7 @@ use crate::build::native::BINARIES;
 use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
 use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};
-use crate::image::order::{PipOptions, RemoteStep};
+use crate::image::remote_spec::{PipOptions, RemoteStep};
 use crate::sys::error::Result;
 use crate::sys::fs::{FileDigest, measure};
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::IntErrorKind;
 
 use union_build::diag::nearest;
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
 use super::file::of_json;
 use crate::ui;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use union_build::spec::given::InputValue;
+use union_build::spec::value::InputValue;
 
 /// The largest file that is read: a backend takes no larger message.
 const LARGEST: u64 = 64 << 20;

@@ -7,8 +7,8 @@ use anyhow::Result;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
 
-use super::ended::{OutputTee, exit_code};
 use super::image::ContainerStart;
+use super::output_tail::{OutputTee, exit_code};
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::command::build;
 use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};

@@ -6,16 +6,16 @@
 //! `rust` is a [`worker`], whose inputs are known only when it is compiled.
 
 mod arguments;
-mod asked;
-mod ended;
+mod dirs;
 mod file;
 mod image;
 mod in_engine;
-mod kept;
-mod obstacles;
+mod input_args;
 mod on_host;
+mod output_tail;
 pub(super) mod remote;
 mod secrets;
+mod unsupported;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 use union_build::spec::{self, TaskKind};
 
 use crate::copilot::{InputLiteral, OutputDir};
@@ -37,7 +37,7 @@ use crate::settings::{RunOptions, RunTarget};
 use crate::sys::error::Error;
 use crate::sys::secret::Secret;
 use crate::ui::{self, Ui};
-use kept::RunDirs;
+use dirs::RunDirs;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -83,7 +83,7 @@ pub(super) async fn run(run: &RunOptions, ui: &Arc<Ui>) -> Result<Exit> {
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&run.task];
     let has_entrypoint = image::ContainerStart::of(&declared.spec, &task.image).entrypoint.is_some_and(|words| !words.is_empty());
-    let obstacles = obstacles::unsupported_locally(task, has_entrypoint, run.place);
+    let obstacles = unsupported::unsupported_locally(task, has_entrypoint, run.place);
     if !obstacles.is_empty() {
         return Err(ManifestProblems(obstacles).into());
     }
@@ -116,7 +116,7 @@ impl LocalRun<'_> {
         types: &BTreeMap<String, Type>,
         take: impl Fn(&Type, &InputValue) -> Result<T, String>,
     ) -> Result<BTreeMap<String, T>> {
-        let asked = asked::InputArgs { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
+        let asked = input_args::InputArgs { task: &self.run.task, types, words: &self.run.arguments, file: self.run.inputs.as_deref() };
         Ok(asked.read(&self.run.work.scope.cargo.folder, take)?)
     }
 

@@ -7,8 +7,8 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::variables::expand;
 
-use super::ended::{OutputTee, exit_code};
 use super::image::{self, ContainerStart};
+use super::output_tail::{OutputTee, exit_code};
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
 use crate::build::native::BINARIES;
 use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};

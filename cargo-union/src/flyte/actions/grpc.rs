@@ -13,7 +13,7 @@ use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::ledger::ActionStore;
+use super::store::ActionStore;
 use crate::flyte::idl::actions::watch_for_updates_request::Filter;
 use crate::flyte::idl::actions::{EnqueueRequest, EnqueueResponse, WatchForUpdatesRequest, WatchForUpdatesResponse};
 

@@ -5,7 +5,7 @@
 //! run. `ledger` knows the steps, `grpc` is the line: the worker's client speaks nothing else.
 
 mod grpc;
-mod ledger;
+mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use union_build::diag::Code;
 use super::Reporter;
 use crate::sys::error::{Error, Result};
 use grpc::Service;
-use ledger::ActionStore;
-pub use ledger::RecordedAction;
+use store::ActionStore;
+pub use store::RecordedAction;
 
 /// A server that a worker reaches on this machine. It is closed when this is dropped.
 pub struct Actions {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use union_build::diag::Code;
 
 use crate::flyte::rpc::RpcFailure;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::{Url, authority, is_loopback};
 use crate::sys::secret::Secret;
 

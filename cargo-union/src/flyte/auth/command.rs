@@ -7,7 +7,7 @@ use union_build::diag::Code;
 
 use super::tokens::is_token;
 use crate::flyte::rpc::RpcFailure;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::sys::process::{Command, Environment};
 use crate::sys::secret::Secret;
 

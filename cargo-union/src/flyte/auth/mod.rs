@@ -16,7 +16,7 @@ use super::Reporter;
 use super::config::{AuthConfig, AuthType, ClientSecret};
 use super::rpc::{ConnectTransport, RpcFailure};
 use crate::http::credential;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::header::{AUTHORIZATION, HeaderMap, HeaderName, PROXY_AUTHORIZATION};
 use crate::sys::fs;
 use crate::sys::process::Environment;
@@ -27,16 +27,16 @@ mod callback;
 mod command;
 mod device;
 mod discovery;
-mod keep;
 mod oauth;
 mod pkce;
+mod token_store;
 mod tokens;
 
 use browser::Browser;
 use discovery::AuthorizationServer;
-pub(crate) use keep::TokenStore;
 use oauth::TokenForm;
 use pkce::RefreshOutcome;
+pub(crate) use token_store::TokenStore;
 use tokens::Tokens;
 
 /// How often refresh tokens that others have stored in the meantime are tried.
@@ -240,10 +240,12 @@ impl TokenProvider {
 
     async fn store_tokens(&self, tokens: Tokens) -> Result<Tokens, RpcFailure> {
         let place = match self.setting.keep.write(&tokens).await? {
-            keep::StoredIn::Keyring => "the system's keyring".to_owned(),
-            keep::StoredIn::File(file, None) => format!("`{}`", file.display()),
-            keep::StoredIn::File(file, Some(why)) => format!("`{}`, for the keyring cannot be used: {}", file.display(), clean(&why)),
-            keep::StoredIn::Nowhere => "nowhere".to_owned(),
+            token_store::StoredIn::Keyring => "the system's keyring".to_owned(),
+            token_store::StoredIn::File(file, None) => format!("`{}`", file.display()),
+            token_store::StoredIn::File(file, Some(why)) => {
+                format!("`{}`, for the keyring cannot be used: {}", file.display(), clean(&why))
+            }
+            token_store::StoredIn::Nowhere => "nowhere".to_owned(),
         };
         self.setting.reporter.kept(&place);
         Ok(tokens)

@@ -11,7 +11,7 @@ use super::discovery::AuthorizationServer;
 use super::tokens::{Tokens, is_token};
 use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::body::RequestBody;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use crate::http::retry::{asked, is_transient};
 use crate::http::{HttpRequest, Method, Url, authority, same_origin};

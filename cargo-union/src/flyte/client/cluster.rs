@@ -11,7 +11,7 @@ use crate::flyte::config::BackendEndpoint;
 use crate::flyte::idl::cluster::select_cluster_request;
 use crate::flyte::idl::cluster::{SelectClusterRequest, SelectClusterResponse};
 use crate::flyte::rpc::{RpcFailure, Unary};
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::{Url, authority, same_origin};
 
 pub use select_cluster_request::{Operation, Resource};

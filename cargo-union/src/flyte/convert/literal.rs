@@ -1,9 +1,9 @@
 //! Values on the wire.
 
 use union_build::spec::TaskKind;
-use union_build::spec::given::InputValue;
 use union_build::spec::time;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
 use super::template::span;
 use super::{msgpack, types, value};

@@ -1,7 +1,7 @@
 //! Tables as MessagePack, each value in its shortest form, as the Python SDK writes them.
 
 use serde_json::{Map, Value, json};
-use union_build::spec::given::InputValue;
+use union_build::spec::value::InputValue;
 
 /// The bytes of a value.
 pub(in crate::flyte) fn encode(given: &InputValue) -> Vec<u8> {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use union_build::diag::SourceFile;
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 use union_build::spec::{Overrides, PackageInfo, Task, load};
 
 use super::*;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use union_build::spec::given::InputValue;
 use union_build::spec::time;
+use union_build::spec::value::InputValue;
 
 use super::msgpack;
 use crate::flyte::idl::core::primitive::Value as Is;

@@ -11,10 +11,10 @@ use union_build::diag::Code;
 use super::checksum::Checksum;
 use crate::flyte::idl::dataproxy::CreateUploadLocationResponse;
 use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
-use crate::http::answer::HttpResponse;
 use crate::http::body::{BodySource, BodyStream, RequestBody};
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use crate::http::response::HttpResponse;
 use crate::http::retry::asked;
 use crate::http::{HttpRequest, Method, StatusCode, Url, authority};
 

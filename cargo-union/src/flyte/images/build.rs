@@ -18,11 +18,11 @@ use crate::flyte::idl::unread::{CreateRunRequest, UploadInputsRequest};
 use crate::flyte::idl::workflow::RunSource;
 use crate::flyte::runs::{self, ReconnectPolicy, RunIdent, RunOutcome};
 use crate::http::body::BodySource;
-use crate::image::order::RemoteImageSpec;
+use crate::image::remote_spec::RemoteImageSpec;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
 /// An image that shall be.
 pub struct RemoteBuild<'a> {

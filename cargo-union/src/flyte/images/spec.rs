@@ -6,7 +6,7 @@ use crate::flyte::idl::imagebuilder::layer::Layer as Is;
 use crate::flyte::idl::imagebuilder::{
     AptPackages, Commands, CopyConfig, Env, ImageSpec, Layer, PipOptions, PipPackages, Requirements, UvProject, WorkDir,
 };
-use crate::image::order::{self, RemoteImageSpec, RemoteStep};
+use crate::image::remote_spec::{self, RemoteImageSpec, RemoteStep};
 
 /// What the builder reads.
 pub(super) fn spec(order: &RemoteImageSpec) -> ImageSpec {
@@ -35,7 +35,7 @@ fn layer(step: RemoteStep) -> Is {
     }
 }
 
-fn options(options: order::PipOptions) -> PipOptions {
+fn options(options: remote_spec::PipOptions) -> PipOptions {
     PipOptions {
         index_url: options.index.unwrap_or_default(),
         extra_index_urls: options.extra_indexes,
@@ -43,7 +43,7 @@ fn options(options: order::PipOptions) -> PipOptions {
     }
 }
 
-fn as_variable(secret: order::BuildSecret) -> core::Secret {
+fn as_variable(secret: remote_spec::BuildSecret) -> core::Secret {
     core::Secret { key: secret.key, mount_requirement: MountType::EnvVar.into(), env_var: secret.variable, ..core::Secret::default() }
 }
 
@@ -64,12 +64,12 @@ mod tests {
 
     use super::*;
     use crate::flyte::idl::to_json;
-    use crate::image::order::BuildSecret;
+    use crate::image::remote_spec::BuildSecret;
 
     #[test]
     fn every_step_is_a_layer_and_secrets_go_by_name_only() {
         let secret = |position| BuildSecret { key: "hub".to_owned(), variable: format!("UNION_SECRET_{position}") };
-        let pip = order::PipOptions { index: Some("https://i/simple".to_owned()), extra_indexes: vec![], arguments: None };
+        let pip = remote_spec::PipOptions { index: Some("https://i/simple".to_owned()), extra_indexes: vec![], arguments: None };
         let order = RemoteImageSpec {
             base: "docker.io/library/debian@sha256:0".to_owned(),
             python: "3.12".to_owned(),

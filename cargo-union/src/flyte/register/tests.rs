@@ -216,7 +216,7 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
 
 #[tokio::test]
 async fn a_project_or_a_domain_that_is_not_there_lists_those_that_are() {
-    use crate::flyte::place::check;
+    use crate::flyte::project::check;
     let backend =
         FakeBackend { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..FakeBackend::default() };
     let scope = |project: &str, domain: &str| ProjectDomain { org: String::new(), project: project.to_owned(), domain: domain.to_owned() };

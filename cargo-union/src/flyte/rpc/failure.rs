@@ -5,7 +5,7 @@ use std::time::Duration;
 use union_build::diag::Code;
 
 use super::status::{ErrorText, RpcStatus};
-use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::http::error::{TransportError, TransportErrorKind};
 use crate::sys::error::Error;
 
 /// Why a call failed.

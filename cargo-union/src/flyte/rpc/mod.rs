@@ -12,10 +12,10 @@ use prost::Message;
 use union_build::diag::Code;
 
 use super::Reporter;
-use crate::http::answer::HttpResponse;
 use crate::http::body::RequestBody;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::http::response::HttpResponse;
 use crate::http::retry::{Retry, asked, is_transient};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::http::StatusCode;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 
 /// A code of the protocol; those of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,8 +10,8 @@ use union_build::diag::Code;
 use super::RpcFailure;
 use super::envelope::{EnvelopeFrame, Frames};
 use super::status::{self, RpcStatus};
-use crate::http::answer::HttpResponse;
 use crate::http::authority;
+use crate::http::response::HttpResponse;
 
 /// An answer that is read frame by frame.
 struct MessageStream<Res> {

@@ -4,12 +4,12 @@
 //! the run ends; [`outputs`] fetches what it gave. Everything is asked of the run's root action, `a0`.
 
 mod create;
-mod end;
 mod follow;
-mod listed;
 mod logs;
+mod outcome;
 mod phase;
 mod service;
+mod summary;
 mod watch;
 
 #[cfg(test)]
@@ -24,13 +24,13 @@ use crate::sys::error::Result;
 use crate::sys::random;
 
 pub use create::{CacheOptions, RunRequest, create};
-pub use end::{RunError, RunOutcome, outputs};
 pub use follow::{ReconnectPolicy, RunListener, follow};
-pub use listed::{RunSummary, get_run, list};
 pub use logs::TaskLogLine;
+pub use outcome::{RunError, RunOutcome, outputs};
 pub use phase::{RunPhase, RunState};
 pub use service::{Messages, Service};
 pub(super) use service::{create_under_own_name, offload};
+pub use summary::{RunSummary, get_run, list};
 
 /// A run at the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 //! or, as on every merged-usr system, a link to `usr/bin`: an entry `bin/x` would put a new folder in
 //! the link's place, and the shell behind it would be gone.
 
-mod kept;
+mod indexed_file;
 mod reduced;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use kept::{ElfFacts, IndexedFile};
+pub use indexed_file::{ElfFacts, IndexedFile};
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 //! What a program opens later, by `dlopen`, nobody can know. Everything here is a function of values;
 //! who has the files of an image and the programs is in `build`.
 
-mod cures;
 mod debian;
-mod refusal;
+mod report;
+mod suggestions;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use super::index::FileIndex;
 use super::loader::{Loader, Object};
 use super::machine::MachineType;
 use super::platform::Platform;
-pub use refusal::{StartCheckContext, refusal};
+pub use report::{StartCheckContext, refusal};
 
 /// A program of an image.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use union_build::diag::Code;
 
 use super::RegistryLogin;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::publish::failure::RegistryFailure;
 use crate::sys::fs::unreadable;
 use crate::sys::secret::Secret;

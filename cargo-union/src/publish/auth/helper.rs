@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::RegistryLogin;
 use super::files::field;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::sys::error::Error;
 use crate::sys::process::{Bounded, Command, Environment};
 use crate::sys::secret::Secret;

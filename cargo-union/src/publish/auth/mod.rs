@@ -13,7 +13,7 @@ use union_build::diag::Code;
 
 use super::Reporter;
 use super::failure::RegistryFailure;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::{Transport, credential};
 use crate::image::RegistryLogin;
 

@@ -6,8 +6,8 @@
 use union_build::diag::Code;
 
 use super::Registry;
-use super::place::RepositoryEndpoint;
-use super::wire::ErrorResponse;
+use super::endpoint::RepositoryEndpoint;
+use super::transport::ErrorResponse;
 use crate::image::manifest::{self, Summary};
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef};

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
+use super::endpoint::RepositoryEndpoint;
 use super::parts::{is_too_large, too_large};
-use super::place::RepositoryEndpoint;
-use super::wire::{ErrorResponse, RegistryResponse};
+use super::transport::{ErrorResponse, RegistryResponse};
 use crate::http::body::RequestBody;
 use crate::http::retry::is_transient;
 use crate::image::RawManifest;
@@ -116,7 +116,7 @@ pub(super) fn mismatch(place: &RepositoryEndpoint, reference: &str, promised: Di
 }
 
 /// A registry that is not told that an index is welcome answers that there is none.
-fn accepting(call: super::wire::RegistryRequest<'_>) -> super::wire::RegistryRequest<'_> {
+fn accepting(call: super::transport::RegistryRequest<'_>) -> super::transport::RegistryRequest<'_> {
     call.header(ACCEPT, &media_type::MANIFESTS.join(", "))
 }
 

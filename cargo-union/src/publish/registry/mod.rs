@@ -23,25 +23,25 @@ use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 
+mod endpoint;
 mod existence;
 mod logins;
 mod manifests;
 mod origin;
 mod parts;
-mod place;
 mod pull;
 mod push;
 mod settings;
 mod tags;
+mod transport;
 mod upload;
-mod wire;
 
 pub use settings::{RegistryOptions, RegistrySettings};
 
+use endpoint::RepositoryEndpoint;
 use parts::PartSizes;
-use place::RepositoryEndpoint;
+use transport::RegistryTransport;
 use upload::BlobPresence;
-use wire::RegistryTransport;
 
 /// The client of all registries.
 pub struct Registry {

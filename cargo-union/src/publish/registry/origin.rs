@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use union_build::diag::Code;
 
-use crate::http::fault::{TransportError, TransportErrorKind};
+use crate::http::error::{TransportError, TransportErrorKind};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, is_loopback};
 use crate::publish::failure::RegistryFailure;
 

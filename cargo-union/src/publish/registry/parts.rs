@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::place::RepositoryEndpoint;
-use super::wire::ErrorResponse;
+use super::endpoint::RepositoryEndpoint;
+use super::transport::ErrorResponse;
 use crate::publish::failure::RegistryFailure;
 
 /// The sizes that are tried one after the other. The last one is nginx's own limit where nobody has set one.

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
 use super::Registry;
+use super::endpoint::RepositoryEndpoint;
 use super::manifests::kind_of;
-use super::place::RepositoryEndpoint;
 use crate::image::layer::{Descriptor, media_type};
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};

@@ -7,9 +7,9 @@ use futures_util::future::try_join_all;
 use union_build::diag::Code;
 
 use super::Registry;
+use super::endpoint::RepositoryEndpoint;
 use super::manifests::mismatch;
-use super::place::RepositoryEndpoint;
-use super::wire::ErrorResponse;
+use super::transport::ErrorResponse;
 use crate::image::layer::{Blob, BlobSource};
 use crate::image::{Image, PlatformImage, RawManifest};
 use crate::publish::failure::RegistryFailure;

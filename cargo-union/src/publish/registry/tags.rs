@@ -4,7 +4,7 @@ use serde::Deserialize;
 use union_build::diag::Code;
 
 use super::Registry;
-use super::place::RepositoryEndpoint;
+use super::endpoint::RepositoryEndpoint;
 use crate::http::header::LINK;
 use crate::http::{Method, same_origin};
 use crate::image::reference::Repository;

@@ -15,10 +15,10 @@ use tokio::sync::Mutex as AsyncMutex;
 use union_build::diag::Code;
 
 use super::Registry;
+use super::endpoint::RepositoryEndpoint;
 use super::parts::{self, is_too_large};
-use super::place::RepositoryEndpoint;
 use super::pull::PROGRESS;
-use super::wire::{ErrorResponse, RegistryRequest, RegistryResponse};
+use super::transport::{ErrorResponse, RegistryRequest, RegistryResponse};
 use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::image::BaseSource as _;
 use crate::image::layer::{Blob, BlobSource, Descriptor};

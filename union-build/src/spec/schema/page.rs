@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::{DefaultValue, KeyKind, SchemaKey, SchemaLevel, keys, levels};
-use crate::spec::complete::component;
+use crate::spec::defaults::component;
 use crate::spec::validate::remote::UNCARRIED;
 use crate::spec::{toml_text, types};
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
-use super::super::asked::InputArgs;
-use super::ordered::EncodedInputs;
+use super::super::input_args::InputArgs;
+use super::prepare::EncodedInputs;
 use crate::flyte::client::Client;
 use crate::flyte::convert::{LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;

@@ -4,9 +4,9 @@
 //! now, or the one that was named. From there on Ctrl-C is ours: [`leaving`] offers to abort.
 
 mod inputs;
-mod leaving;
-mod ordered;
-mod telling;
+mod interrupt;
+mod prepare;
+mod report;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::lines;
-use crate::command::place;
+use crate::command::project;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
@@ -26,9 +26,9 @@ use crate::settings::{RemoteRunMode, RemoteRunOptions};
 use crate::sys::error::Error;
 use crate::sys::signal::interrupted;
 use crate::ui::Ui;
-use leaving::InterruptHandler;
-use ordered::{PreparedRun, TaskInfo};
-use telling::RunReporter;
+use interrupt::InterruptHandler;
+use prepare::{PreparedRun, TaskInfo};
+use report::RunReporter;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -63,7 +63,7 @@ pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> 
     let attended = remote.register.work.scope.backend.attended;
     match &remote.what {
         RemoteRunMode::New(wanted) => {
-            let Some(ordered) = unless_interrupted(ordered::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
+            let Some(ordered) = unless_interrupted(prepare::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
             let PreparedRun { client, order, known } = ordered?;
             let page = console::run(&client.endpoint(), &order.run.scope, &order.run.name);
             let followed = RunFollower { client: &client, run: &order.run, known: &known, page: &page, ui };
@@ -71,7 +71,9 @@ pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> 
             leaving.or(followed.begin(&order, wanted.detach)).await
         }
         RemoteRunMode::Follow(name) => {
-            let Some(opened) = unless_interrupted(place::open(&remote.register.work.scope, ui)).await else { return Err(stopped().into()) };
+            let Some(opened) = unless_interrupted(project::open(&remote.register.work.scope, ui)).await else {
+                return Err(stopped().into());
+            };
             let (client, scope) = opened?;
             let run = RunIdent { scope, name: name.clone() };
             let page = console::run(&client.endpoint(), &run.scope, &run.name);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::spec::given::InputValue;
 use crate::spec::task::{CacheVersion, DataFormat, FileLayout, Mount, Schedule, SharedMemory};
+use crate::spec::value::InputValue;
 
 /// A container task `app` with these lines.
 fn task(lines: &str) -> Project {

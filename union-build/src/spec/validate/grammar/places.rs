@@ -8,7 +8,7 @@ pub(super) fn image_name(text: &str) -> Result<(), GrammarError> {
     if text.split('/').all(is_path_component) {
         return Ok(());
     }
-    let better: Vec<String> = text.split('/').map(crate::spec::complete::component).collect();
+    let better: Vec<String> = text.split('/').map(crate::spec::defaults::component).collect();
     Err(wrong("needs lower-case letters and digits, with single `.`, `_` or `-` between them").instead(better.join("/")))
 }
 

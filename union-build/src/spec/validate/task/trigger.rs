@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::interface::DeclaredTaskInputs;
 use crate::diag::{Code, Diagnostic};
 use crate::spec::Sourced;
-use crate::spec::given::InputValue;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::task::{Schedule, Trigger};
 use crate::spec::time::parse_duration;
 use crate::spec::types::Type;
 use crate::spec::validate::reader::TableReader;
 use crate::spec::validate::{grammar, tables};
+use crate::spec::value::InputValue;
 
 /// Reads `triggers`.
 pub(super) fn read(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> BTreeMap<String, Trigger> {

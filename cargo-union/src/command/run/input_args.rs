@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::{Code, nearest};
-use union_build::spec::given::InputValue;
 use union_build::spec::types::Type;
+use union_build::spec::value::InputValue;
 
 use super::{arguments, file};
 use crate::sys::error::{Error, Result};

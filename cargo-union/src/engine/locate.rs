@@ -7,8 +7,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use union_build::key::hex;
 
+use super::http_client::EngineEndpoint;
 use super::tls;
-use super::wire::EngineEndpoint;
 use crate::sys::process::Environment;
 
 /// A place where an engine may be.

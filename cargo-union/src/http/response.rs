@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
-use super::fault::{TransportError, causes};
+use super::error::{TransportError, causes};
 use super::{SILENCE, authority};
 
 /// An answer, of which the head is there and the body is still to be read.

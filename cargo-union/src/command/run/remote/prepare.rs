@@ -14,8 +14,8 @@ use crate::deploy::{self, TaskRegistration};
 use crate::flyte::client::Client;
 use crate::flyte::convert::LiteralForm;
 use crate::flyte::interface::{Description, Interface};
-use crate::flyte::registered;
 use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
+use crate::flyte::tasks;
 use crate::pipeline::backend;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::state::BuildState;
@@ -111,7 +111,7 @@ async fn registered_version(
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
     let version = TaskVersion { scope: backend::project_domain(declared, &session.backend)?, name, version: version.to_owned() };
-    let found = registered::get_task(client, &version).await?;
+    let found = tasks::get_task(client, &version).await?;
     let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
     Ok((version, inputs, found.image))
 }

@@ -8,11 +8,11 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use union_build::diag::Code;
 
+use super::endpoint::RepositoryEndpoint;
 use super::origin::Origins;
-use super::place::RepositoryEndpoint;
 use super::settings::RegistrySettings;
 use crate::http::body::RequestBody;
-use crate::http::fault::clean;
+use crate::http::error::clean;
 use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use crate::http::retry::{self, Retry};
 use crate::http::{self, HttpRequest, Method, StatusCode, Transport, Url, authority, same_origin};
@@ -63,7 +63,7 @@ impl RegistryRequest<'_> {
 /// A registry's answer. It holds one of the connections that may be open at once: read it before the next call.
 #[derive(Debug)]
 pub(crate) struct RegistryResponse {
-    inner: http::answer::HttpResponse,
+    inner: http::response::HttpResponse,
     _permit: OwnedSemaphorePermit,
 }
 

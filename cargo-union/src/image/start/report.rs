@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 
-use super::cures::cures;
+use super::suggestions::cures;
 use super::{StartFailure, StartFailureKind};
 use crate::image::index::FileIndex;
 use crate::image::platform::Platform;

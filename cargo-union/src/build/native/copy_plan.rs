@@ -8,7 +8,7 @@ use union_build::spec;
 
 use super::pack::{EntryKind, LayerEntry};
 use crate::build::base::of_file;
-use crate::build::measured::MeasuredFiles;
+use crate::build::measured_files::MeasuredFiles;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::{self, Item, ItemKind};
 use crate::build::walk::{join, neither};

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::debian::{self, NEWEST};
-use super::refusal::{StartCheckContext, by_number, listed};
+use super::report::{StartCheckContext, by_number, listed};
 use super::{Elsewhere, StartFailure, StartFailureKind};
 use crate::image::index::FileIndex;
 use crate::image::loader::is_musl;
