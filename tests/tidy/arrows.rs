@@ -78,14 +78,14 @@ fn root(path: &str) -> &str {
 }
 
 /// The module that a file is: `cargo-union/src/build/native/mod.rs` is `build::native`.
-fn module(path: &str) -> Vec<String> {
+pub(crate) fn module(path: &str) -> Vec<String> {
     let below = path.trim_start_matches("cargo-union/src/").trim_end_matches(".rs");
     let words = below.split('/').filter(|word| !matches!(*word, "mod" | "main" | "lib"));
     words.map(str::to_owned).collect()
 }
 
 /// A path that starts at this crate, seen from its root; `None` when it leads elsewhere.
-fn from_the_crate(module: &[String], place: &Place) -> Option<Vec<String>> {
+pub(crate) fn from_the_crate(module: &[String], place: &Place) -> Option<Vec<String>> {
     if matches!(place.words[0].as_str(), "crate" | "cargo_union") {
         return Some(place.words[1..].to_vec());
     }

@@ -6,6 +6,7 @@
 
 mod arrows;
 mod codes;
+mod cycles;
 mod doors;
 mod manifests;
 mod source;
@@ -16,6 +17,11 @@ use source::Tree;
 #[test]
 fn rooms_know_only_those_below_them() {
     report(Tree::of_the_repository().rust("cargo-union/src").flat_map(arrows::problems));
+}
+
+#[test]
+fn no_files_need_each_other() {
+    report(cycles::problems(&Tree::of_the_repository()));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use union_build::diag::Code;
 
 use crate::exit::Exit;
 use crate::pipeline::Reporter;
-use crate::pipeline::context::ManifestProblems;
+use crate::pipeline::problems::ManifestProblems;
 use crate::settings::Command;
 use crate::sys::error::Error;
 use crate::sys::process::ProcessFailure;

@@ -11,6 +11,7 @@ use crate::flyte::client::Client;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
 use crate::pipeline::backend;
+use crate::pipeline::context;
 use crate::pipeline::context::LoadedWorkspace;
 use crate::settings;
 use crate::sys::error::Error;
@@ -42,7 +43,7 @@ fn has_no_package(error: &anyhow::Error) -> bool {
 }
 
 fn shared(session: &LoadedWorkspace) -> Result<ProjectDomain> {
-    let places = session.packages.iter().map(|declared| backend::project_domain(declared, &session.backend));
+    let places = session.packages.iter().map(|declared| context::project_domain(declared, &session.backend));
     let mut places = places.collect::<Result<BTreeSet<ProjectDomain>, Error>>()?;
     let first = places.pop_first().expect("a session has a package");
     if places.is_empty() {

@@ -24,8 +24,10 @@ use crate::flyte::version::TaskVersionHash;
 use crate::image::plan::ImageAction;
 use crate::image::reference::PinnedRef;
 use crate::pipeline::backend;
+use crate::pipeline::context;
 use crate::pipeline::context::LoadedWorkspace;
-use crate::pipeline::execute::{self, PackageOutcome};
+use crate::pipeline::execute;
+use crate::pipeline::outcome::{self, PackageOutcome};
 use crate::pipeline::plan::BuildPlan;
 use crate::settings::RegisterOptions;
 use crate::sys::error::Error;
@@ -116,7 +118,7 @@ fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<P
     let mut scopes = Vec::new();
     for declared in &session.packages {
         deploy::check_registries(declared, &register.work.tasks)?;
-        scopes.push(backend::project_domain(declared, &session.backend)?);
+        scopes.push(context::project_domain(declared, &session.backend)?);
     }
     let named = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
         let tasks = deploy::tasks(declared, &register.work.tasks);
@@ -128,7 +130,7 @@ fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<P
 
 /// The images that are in their registry: in a dry run, those that were there before.
 fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
-    let there = |made: &&execute::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
+    let there = |made: &&outcome::ImageOutcome| made.sent > 0 || made.adopted || made.planned.action == ImageAction::Reuse;
     let images = built.images.iter().filter(there);
     images
         .filter_map(|made| {

@@ -16,7 +16,7 @@ use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
 use crate::pipeline::context::UnionPackage;
-use crate::pipeline::execute::PackageOutcome;
+use crate::pipeline::outcome::PackageOutcome;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
 use crate::sys::words;

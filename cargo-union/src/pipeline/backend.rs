@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use union_build::diag::{Code, Diagnostic, Severity};
+use union_build::diag::{Diagnostic, Severity};
 use union_build::spec::Overrides;
 
-use super::context::{ManifestProblems, UnionPackage};
+use super::problems::ManifestProblems;
 use crate::flyte::client::{Client, ClientOptions};
 use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
-use crate::flyte::convert::ProjectDomain;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BackendOptions;
-use crate::sys::error::{Error, Result};
+use crate::sys::error::Result;
 
 /// Reads the user's Flyte config. The problems are complete.
 ///
@@ -54,22 +53,4 @@ pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> anyhow
 pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, reporter: &Arc<dyn Reporter>) -> Result<Client> {
     let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, reporter.clone());
     Client::new(config, surroundings)
-}
-
-/// Where the tasks of a package are registered.
-///
-/// # Errors
-/// `ProjectMissing`.
-pub(crate) fn project_domain(declared: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain> {
-    let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
-    let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
-        .into_iter()
-        .filter(|(_, value)| value.is_none())
-        .map(|(key, _)| key)
-        .collect();
-    let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
-        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
-        return Err(Error::new(Code::ProjectMissing, what));
-    };
-    Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
 }

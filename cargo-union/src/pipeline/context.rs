@@ -6,21 +6,20 @@ use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
 
+use super::Reporter;
 use super::backend;
 use super::clients::RegistryClients;
+use super::problems::ManifestProblems;
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
 use crate::flyte::config::FlyteConfig;
-use crate::pipeline::Reporter;
+use crate::flyte::convert::ProjectDomain;
+use crate::pipeline::options::BuildOptions;
 use crate::pipeline::options::WorkspaceOptions;
 use crate::sys::error::Error;
 use crate::sys::words;
+use crate::workspace::Snapshot;
 use crate::workspace::{Workspace, WorkspacePackage};
-
-/// The manifests have problems, which are shown already.
-#[derive(Debug, thiserror::Error)]
-#[error("the manifests have problems")]
-pub(crate) struct ManifestProblems(pub(crate) Vec<Diagnostic>);
 
 /// The workspace and the packages that were chosen.
 pub(crate) struct LoadedWorkspace {
@@ -53,6 +52,16 @@ impl UnionPackage {
     pub(crate) fn roots(&self, workspace: &Workspace) -> SourceRoots {
         roots(workspace, &self.package)
     }
+}
+
+/// One package and all that its build needs.
+pub(crate) struct PackageContext<'a> {
+    pub(super) work: &'a BuildOptions,
+    pub(super) session: &'a LoadedWorkspace,
+    pub(super) snapshot: &'a Snapshot<'a>,
+    pub(super) declared: &'a UnionPackage,
+    pub(super) revision: Option<&'a str>,
+    pub(super) reporter: &'a Arc<dyn Reporter>,
 }
 
 impl LoadedWorkspace {
@@ -139,4 +148,27 @@ fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<
         format!("Choose with `-p` or `--workspace` among {}.", words::list(declaring))
     };
     Err(Error::new(Code::NothingDeclared, what).help(help).into())
+}
+
+/// Whether an image belongs to one of the tasks that were asked for; all do when none was.
+pub(crate) fn is_chosen(declared: &UnionPackage, image: &str, tasks: &[String]) -> bool {
+    tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
+}
+
+/// Where the tasks of a package are registered.
+///
+/// # Errors
+/// `ProjectMissing`.
+pub(crate) fn project_domain(declared: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain, Error> {
+    let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
+    let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
+        .into_iter()
+        .filter(|(_, value)| value.is_none())
+        .map(|(key, _)| key)
+        .collect();
+    let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
+        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
+        return Err(Error::new(Code::ProjectMissing, what));
+    };
+    Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })
 }

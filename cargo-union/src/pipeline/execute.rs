@@ -8,39 +8,18 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
 use super::compile;
-use super::compile::Executables;
 use super::context::LoadedWorkspace;
+use super::context::PackageContext;
 use super::environment::EnvironmentStore;
-use super::package::{PackageBuild, PackageContext, PackedPackage, PublishedPackage};
-use super::plan::{BuildPlan, PackagePlan};
-use super::state::BuildRecord;
-use crate::build::{BaseImage, MeasuredFiles};
-use crate::image::plan::{ImageAction, PlannedImage};
+use super::outcome::PackageOutcome;
+use super::package::{CompiledPackage, PackageBuild, PackedPackage, PublishedPackage};
+use super::plan::BuildPlan;
+use crate::build::MeasuredFiles;
+use crate::image::plan::ImageAction;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::sys::error::Error;
-use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
-
-/// What was built of a package.
-pub(crate) struct PackageOutcome {
-    /// What had been planned.
-    pub(crate) plan: PackagePlan,
-    /// The chosen images, in the plan's order.
-    pub(crate) images: Vec<ImageOutcome>,
-}
-
-/// An image that is there now.
-pub(crate) struct ImageOutcome {
-    /// What had been planned.
-    pub(crate) planned: PlannedImage,
-    /// What is known of it.
-    pub(crate) record: BuildRecord,
-    /// Bytes that were sent; 0 when nothing was.
-    pub(crate) sent: u64,
-    /// Whether another process had published the same key in the meantime.
-    pub(crate) adopted: bool,
-}
 
 /// How often a compile may show inputs that change the keys. Each time the crate is compiled again with its new
 /// references; one round is enough for everything but a file that names another one.
@@ -98,13 +77,6 @@ pub(crate) async fn execute(
     let built = ready.into_iter().zip(outcomes).map(|(ready, outcome)| ready.finish(outcome)).collect::<Result<_>>()?;
     work.scope.cache.sweep(work.scope.cache_limit)?;
     Ok(built)
-}
-
-/// What compiling a package has come to: its executables, and what its images start from.
-pub(super) struct CompiledPackage {
-    pub(super) executables: Executables,
-    pub(super) findings: CoverageFindings,
-    pub(super) starts: Vec<Option<Vec<BaseImage>>>,
 }
 
 /// Compiles all packages. The engine makes environments while the compiler works.

@@ -10,8 +10,9 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Spec, TaskKind};
 
-use super::compile::Executables;
-use super::package::PackageContext;
+use super::compile::executables::Executables;
+use super::context::PackageContext;
+use super::state::TaskInterfaces;
 use crate::flyte::interface::Description;
 use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
@@ -22,9 +23,6 @@ use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::sys::process::Environment;
 use crate::workspace::{CargoRunner, PATIENCE, ProbeOutput};
-
-/// Descriptions by binary, each the line that the binary prints.
-pub(crate) type TaskInterfaces = BTreeMap<String, String>;
 
 /// The binaries of an image that have to describe themselves.
 pub(crate) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {

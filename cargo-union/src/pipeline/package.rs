@@ -7,36 +7,28 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::compile::{CompilePlan, CompileSelector, Executables};
+use super::compile::backends::CompilePlan;
+use super::compile::executables::Executables;
+use super::compile::selector::CompileSelector;
 use super::environment::{EnvironmentStore, docker_builder};
-use super::execute::{CompiledPackage, ImageOutcome, PackageOutcome};
-use super::interfaces::{self, TaskInterfaces};
-use super::publish::{BuildArtifact, ImageBuilders, PublishedImage, pinned_reference, prepare};
+use super::interfaces;
+use super::outcome::{ImageOutcome, PackageOutcome, PublishedImage};
+use super::publish::{BuildArtifact, ImageBuilders, pinned_reference, prepare};
 use super::record::from_existing;
 use super::remote_build;
+use super::state::TaskInterfaces;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
-use crate::pipeline::Reporter;
-use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
-use crate::pipeline::options::BuildOptions;
+use crate::pipeline::context::PackageContext;
 use crate::pipeline::plan::{self, ImagePlan, PackagePlan};
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
-use crate::workspace::{ReferencesFile, Snapshot, UnionLock};
+use crate::workspace::coverage::CoverageFindings;
+use crate::workspace::{ReferencesFile, UnionLock};
 
 /// What is known of the interfaces of images, by their names.
 pub(super) type KnownInterfaces = BTreeMap<String, TaskInterfaces>;
-
-/// One package and all that its build needs.
-pub(crate) struct PackageContext<'a> {
-    pub(super) work: &'a BuildOptions,
-    pub(super) session: &'a LoadedWorkspace,
-    pub(super) snapshot: &'a Snapshot<'a>,
-    pub(super) declared: &'a UnionPackage,
-    pub(super) revision: Option<&'a str>,
-    pub(super) reporter: &'a Arc<dyn Reporter>,
-}
 
 /// A package on its way, with what is known before its compile.
 pub(super) struct PackageBuild<'a> {
@@ -44,6 +36,13 @@ pub(super) struct PackageBuild<'a> {
     pub(super) plan: PackagePlan,
     kept: KnownInterfaces,
     pub(super) methods: CompilePlan,
+}
+
+/// What compiling a package has come to: its executables, and what its images start from.
+pub(super) struct CompiledPackage {
+    pub(super) executables: Executables,
+    pub(super) findings: CoverageFindings,
+    pub(super) starts: Vec<Option<Vec<BaseImage>>>,
 }
 
 /// What is ready to leave this machine: one content for each missing image.

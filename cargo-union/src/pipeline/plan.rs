@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
 
-use super::context::{LoadedWorkspace, UnionPackage};
+use super::context::{LoadedWorkspace, UnionPackage, is_chosen};
 use super::environment::EnvironmentStore;
 use super::remote::RemoteImage;
 use super::resolve::bases::LockMode;
@@ -277,10 +277,6 @@ fn references(declared: &UnionPackage, resolved: &[ResolvedImage]) -> References
     });
     let tasks: BTreeMap<String, String> = declared.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
     References { package: declared.package.name.clone(), images: images.collect(), tasks }
-}
-
-pub(crate) fn is_chosen(declared: &UnionPackage, image: &str, tasks: &[String]) -> bool {
-    tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
 /// Refuses tasks that no chosen package has.

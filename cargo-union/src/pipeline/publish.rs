@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::package::PackageContext;
+use super::context::PackageContext;
+use super::outcome::PublishedImage;
 use super::record::{from_published, from_remote};
 use super::remote_build;
 use crate::build::native::NativeBuilder;
@@ -13,20 +14,9 @@ use crate::image::reference::PinnedRef;
 use crate::pipeline::plan::{ImagePlan, PackagePlan};
 use crate::pipeline::remote::RemoteImage;
 use crate::pipeline::resolve::ResolvedImage;
-use crate::pipeline::state::BuildRecord;
 use crate::pipeline::target::ImageRoute;
 use crate::publish::Published;
-use crate::sys::error::Error;
 use crate::sys::words;
-
-/// An image that was just made.
-pub(super) struct PublishedImage {
-    pub(super) record: BuildRecord,
-    pub(super) sent: u64,
-    pub(super) adopted: bool,
-    /// Why it has no digest.
-    pub(super) unpinned: Option<Error>,
-}
 
 /// What is ready to leave this machine.
 pub(super) enum BuildArtifact {

@@ -1,6 +1,6 @@
 //! What is remembered of an image that was built or found.
 
-use super::interfaces::TaskInterfaces;
+use super::state::TaskInterfaces;
 use crate::image::Image;
 use crate::pipeline::plan::ImagePlan;
 use crate::pipeline::remote::RemoteImage;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::sync::OnceCell;
 
 use super::backend;
+use super::context::project_domain;
 use super::resolve::ResolvedImage;
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
@@ -48,7 +49,7 @@ impl RemoteImageService {
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
         let client = backend::client(&work.scope.backend, &session.backend, false, reporter)?;
-        Ok(Self { client, scope: backend::project_domain(declared, &session.backend)?, registry, task: OnceCell::new() })
+        Ok(Self { client, scope: project_domain(declared, &session.backend)?, registry, task: OnceCell::new() })
     }
 
     /// The task that makes images; looked for once.

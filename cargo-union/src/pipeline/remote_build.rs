@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use union_build::diag::Code;
 
+use super::context::PackageContext;
 use super::environment::logs;
-use super::package::PackageContext;
-use super::publish::PublishedImage;
+use super::outcome::PublishedImage;
 use crate::build::remote::RemoteBuildRequest;
 use crate::flyte::console;
 use crate::flyte::images::{self, RemoteBuild};

@@ -10,9 +10,11 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::image::platform::Platform;
-use crate::pipeline::interfaces::TaskInterfaces;
 use crate::sys::digest::Digest;
 use crate::sys::fs;
+
+/// Descriptions by binary, each the line that the binary prints.
+pub(crate) type TaskInterfaces = BTreeMap<String, String>;
 
 /// The images of one package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
-use super::plan::is_chosen;
+use super::context::is_chosen;
 use super::remote::{self, RemoteImageService};
 use super::resolve::ResolvedImage;
 use crate::build::environment::is_remote;

@@ -14,7 +14,7 @@ use crate::command::build;
 use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
 use crate::deploy::program;
 use crate::engine::{self, Container, EngineLocator};
-use crate::pipeline::execute::PackageOutcome;
+use crate::pipeline::outcome::PackageOutcome;
 use crate::pipeline::state::BuildRecord;
 use crate::sys::error::Error;
 use crate::sys::secret::Secret;

@@ -7,14 +7,11 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use super::container::ContainerRunner;
+use super::selector::CompileSelector;
 use super::{Jobs, jobs};
-use crate::build::docker::DockerBuilder;
-use crate::pipeline::Reporter;
-use crate::pipeline::context::LoadedWorkspace;
-use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage, unasked};
 use crate::sys::error::Error;
-use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host, Snapshot};
+use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host};
 
 /// The methods of a package, by what is compiled.
 #[derive(Default)]
@@ -30,15 +27,6 @@ impl CompilePlan {
     pub(super) fn of(&self, settings: &CompileSettings, target: &str) -> &CompileChoice {
         &self.0[&(settings.clone(), target.to_owned())]
     }
-}
-
-/// What a choice is made from.
-pub(crate) struct CompileSelector<'a> {
-    pub(crate) work: &'a BuildOptions,
-    pub(crate) session: &'a LoadedWorkspace,
-    pub(crate) snapshot: &'a Snapshot<'a>,
-    pub(crate) builder: Arc<DockerBuilder>,
-    pub(crate) reporter: &'a Arc<dyn Reporter>,
 }
 
 impl CompileSelector<'_> {

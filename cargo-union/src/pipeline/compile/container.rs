@@ -14,7 +14,7 @@ use union_build::diag::Code;
 use union_build::key::{Inputs, Value};
 use union_build::spec;
 
-use super::backends::CompileSelector;
+use super::selector::CompileSelector;
 use crate::build::LockedBase;
 use crate::build::docker::DockerBuilder;
 use crate::engine::{BindMount, ContainerOptions, Engine};

@@ -4,57 +4,29 @@
 //! Which images are made never changes the bytes of any: packages for which cargo would join features otherwise than
 //! for each alone are compiled one after the other.
 
-mod backends;
+pub(super) mod backends;
 mod batch;
 mod container;
+pub(super) mod executables;
+pub(super) mod selector;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
-use super::package::{PackageBuild, PackageContext};
-use crate::build::Executable;
+use super::context::PackageContext;
+use super::package::PackageBuild;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::workspace::coverage::CoverageFindings;
-use crate::workspace::{CargoJob, CargoRunner, CodeInputs, CompileSettings, CompiledUnits, JobMember, compile};
+use crate::workspace::{CargoJob, CodeInputs, CompileSettings, CompiledUnits, JobMember, compile};
 use backends::CompileChoice;
-pub(crate) use backends::{CompilePlan, CompileSelector};
 use batch::CompileBatch;
-
-/// The executables of a package, by how they were compiled.
-#[derive(Default)]
-pub(crate) struct Executables(BTreeMap<(CompileSettings, String), CompileOutput>);
-
-/// What one compile has made, and where.
-struct CompileOutput {
-    executables: BTreeMap<String, PathBuf>,
-    workshop: Arc<dyn CargoRunner>,
-}
-
-impl Executables {
-    fn made(&self, code: &CodeSpec, platform: usize) -> Option<&CompileOutput> {
-        self.0.get(&(code.compile.clone(), code.targets.get(platform)?.clone()))
-    }
-
-    /// Where those of an image for its platform of that position were compiled.
-    pub(crate) fn workshop(&self, resolved: &ResolvedImage, platform: usize) -> Option<Arc<dyn CargoRunner>> {
-        Some(self.made(resolved.code.as_ref()?, platform)?.workshop.clone())
-    }
-
-    /// Those of an image for its platform of that position.
-    pub(crate) fn of(&self, resolved: &ResolvedImage, platform: usize) -> Vec<Executable> {
-        let Some(code) = &resolved.code else { return Vec::new() };
-        let Some(made) = self.made(code, platform) else { return Vec::new() };
-        let of = |name: &String| Some(Executable { name: name.clone(), path: made.executables.get(name)?.clone() });
-        code.binaries.iter().filter_map(of).collect()
-    }
-}
+use executables::{CompileOutput, Executables};
 
 /// Compiles what the missing images of all packages need, out of all images of each package, and looks at what the
 /// compiler has read.

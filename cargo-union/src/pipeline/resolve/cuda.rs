@@ -10,7 +10,7 @@ use super::bases::{self, LockMode};
 use crate::build::Lookup;
 use crate::image::config::BaseConfig;
 use crate::image::reference::{BaseRef, Repository};
-use crate::pipeline::context::ManifestProblems;
+use crate::pipeline::problems::ManifestProblems;
 use crate::publish::registry::Registry;
 use crate::sys::words;
 use crate::workspace::UnionLock;

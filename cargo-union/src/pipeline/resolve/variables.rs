@@ -8,7 +8,7 @@ use union_build::diag::{Code, Diagnostic};
 use super::ResolvedImage;
 use crate::build::{base_variables, refers_to_base, undefined_variables};
 use crate::image::BaseSource;
-use crate::pipeline::context::ManifestProblems;
+use crate::pipeline::problems::ManifestProblems;
 
 /// Refuses references that a base does not answer.
 ///

@@ -17,6 +17,7 @@ use crate::flyte::interface::{Description, Interface};
 use crate::flyte::runs::{CacheOptions, RunIdent, RunRequest, TaskVersion};
 use crate::flyte::tasks;
 use crate::pipeline::backend;
+use crate::pipeline::context;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::state::BuildState;
 use crate::settings::{NewRun, RemoteRunOptions};
@@ -110,7 +111,7 @@ async fn registered_version(
     let declared = &session.packages[0];
     let task = &declared.spec.tasks[&wanted.task];
     let name = name(session, declared, task)?;
-    let version = TaskVersion { scope: backend::project_domain(declared, &session.backend)?, name, version: version.to_owned() };
+    let version = TaskVersion { scope: context::project_domain(declared, &session.backend)?, name, version: version.to_owned() };
     let found = tasks::get_task(client, &version).await?;
     let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
     Ok((version, inputs, found.image))

@@ -1,0 +1,35 @@
+//! What became of images.
+
+use super::plan::PackagePlan;
+use super::state::BuildRecord;
+use crate::image::plan::PlannedImage;
+use crate::sys::error::Error;
+
+/// What was built of a package.
+pub(crate) struct PackageOutcome {
+    /// What had been planned.
+    pub(crate) plan: PackagePlan,
+    /// The chosen images, in the plan's order.
+    pub(crate) images: Vec<ImageOutcome>,
+}
+
+/// An image that is there now.
+pub(crate) struct ImageOutcome {
+    /// What had been planned.
+    pub(crate) planned: PlannedImage,
+    /// What is known of it.
+    pub(crate) record: BuildRecord,
+    /// Bytes that were sent; 0 when nothing was.
+    pub(crate) sent: u64,
+    /// Whether another process had published the same key in the meantime.
+    pub(crate) adopted: bool,
+}
+
+/// An image that was just made.
+pub(super) struct PublishedImage {
+    pub(super) record: BuildRecord,
+    pub(super) sent: u64,
+    pub(super) adopted: bool,
+    /// Why it has no digest.
+    pub(super) unpinned: Option<Error>,
+}
