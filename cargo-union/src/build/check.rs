@@ -3,7 +3,7 @@
 use object::read::ReadCache;
 use union_build::spec::Base;
 
-use super::native::BINARIES;
+use super::BINARIES;
 use super::{BuildRequest, PlatformBuildRequest, variables};
 use crate::image::config::BaseConfig;
 use crate::image::elf::{Elf, ElfError};

@@ -47,6 +47,12 @@ use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
+/// Where binaries are in every image.
+///
+/// A folder of our own: no base has a link or a file there, so that the code layer, which is made
+/// without a look at the base, cannot replace anything of it.
+pub const BINARIES: &str = "/union/bin";
+
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {

@@ -9,9 +9,9 @@ use anyhow::Result;
 use union_build::diag::{Code, Origin};
 use union_build::spec::{Task, TaskKind};
 
+use crate::build::BINARIES;
 use crate::build::EffectiveConfig;
 use crate::build::environment::is_remote;
-use crate::build::native::BINARIES;
 use crate::flyte::convert::{ProjectDomain, TaskSource, validate_triggers};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;

@@ -6,8 +6,6 @@ use union_build::spec;
 use union_build::spec::types::Type;
 use union_build::spec::validate::is_task_name;
 
-use super::convert::declared;
-use super::idl::core;
 use crate::sys::error::{Error, Result};
 
 /// The version of the description that is understood here.
@@ -27,24 +25,6 @@ impl Interface {
     pub fn of_manifest(task: &spec::Task) -> Self {
         let typed = |(name, ty): (&String, &spec::Sourced<Type>)| (name.clone(), ty.value.clone());
         Self { inputs: task.inputs.iter().map(typed).collect(), outputs: task.outputs.iter().map(typed).collect() }
-    }
-
-    /// That of a task at the backend.
-    ///
-    /// # Errors
-    /// `InterfaceUnsupported` for an input of a type that is not known here.
-    pub fn of_backend(task: &str, typed: &core::TypedInterface) -> Result<Self> {
-        let inputs = typed.inputs.iter().flat_map(|inputs| &inputs.variables);
-        let read = |entry: &core::VariableEntry| {
-            let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
-            let unknown = || {
-                let error = Error::new(Code::InterfaceUnsupported, format!("could not read what task `{task}` takes"));
-                error.because(format!("its input `{}` has a type that is not known here", entry.key))
-            };
-            Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
-        };
-        // Outputs tell their types themselves when they come.
-        Ok(Self { inputs: inputs.map(read).collect::<Result<_>>()?, outputs: Vec::new() })
     }
 
     /// The type of an input.

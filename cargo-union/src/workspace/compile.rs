@@ -12,15 +12,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use union_build::diag::Code;
 
 use super::config;
 use super::coverage::{self, CoverageFindings};
-use super::features::Features;
 use super::freshness::{Freshness, FreshnessCheck};
 use super::linker::Linker;
 use super::linking::LinkFailure;
+use super::units::CompiledUnits;
 use super::{CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSettings, Linkage, Reporter, Snapshot, WorkspacePackage};
 use crate::sys::error::{Error, Result};
 use crate::sys::process::{Environment, ProcessFailure};
@@ -58,74 +57,6 @@ impl CargoJob<'_> {
         let shown: Vec<String> = self.members.iter().take(SHOWN).map(|member| format!("`{}`", member.package.name)).collect();
         let more = self.members.len().saturating_sub(SHOWN);
         if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
-    }
-}
-
-/// What cargo has made, or found to be there.
-#[derive(Clone, Debug, Default)]
-pub struct CompiledUnits {
-    pub(super) units: Vec<CompiledUnit>,
-    pub(super) scripts: Vec<BuildScriptRun>,
-    /// The features that each package was compiled with.
-    pub(super) features: Features,
-    /// Where cargo puts executables, and what it links them from.
-    directories: (PathBuf, PathBuf),
-}
-
-/// One result of the compiler.
-#[derive(Clone, Debug)]
-pub(super) struct CompiledUnit {
-    /// The package id.
-    pub(super) package: String,
-    /// Name of the target.
-    pub(super) name: String,
-    pub(super) kind: UnitKind,
-    /// The file.
-    pub(super) path: PathBuf,
-    /// The directory of what it was linked from, and of the compiler's notes on it.
-    pub(super) linked_in: PathBuf,
-    /// Whether cargo left it as it was.
-    pub(super) fresh: bool,
-}
-
-/// What a unit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UnitKind {
-    Binary,
-    /// A library, or a procedural macro.
-    Library,
-    /// A build script.
-    Script,
-}
-
-/// A build script that was run, in this compile or in an earlier one.
-#[derive(Clone, Debug)]
-pub(super) struct BuildScriptRun {
-    /// The package id.
-    pub(super) package: String,
-    /// Its `OUT_DIR`.
-    pub(super) out_dir: PathBuf,
-    /// The variables that it sets for the compile of its package.
-    pub(super) sets: BTreeSet<String>,
-}
-
-impl CompiledUnits {
-    /// The executables of a package, by name.
-    pub fn executables(&self, package: &WorkspacePackage) -> BTreeMap<String, PathBuf> {
-        let of = self.units.iter().filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
-        of.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
-    }
-
-    /// Whether each package was compiled with the features that were expected of it, if any were.
-    pub fn has_features(&self, expected: Option<&Features>) -> bool {
-        expected.is_none_or(|expected| expected.are_kept_by(&self.features))
-    }
-
-    /// The file that the package's build script generated from the hand-over, when there is one.
-    pub fn generated_file(&self, package: &WorkspacePackage) -> Option<PathBuf> {
-        let script = self.scripts.iter().find(|script| script.package == package.id)?;
-        let file = script.out_dir.join("union_images.rs");
-        file.is_file().then_some(file)
     }
 }
 
@@ -290,49 +221,6 @@ fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
     all.extend(snapshot.cargo.compile_flags(job.method.folder(snapshot.target_directory()).as_deref()));
     all.extend(arguments);
     all
-}
-
-impl CompiledUnits {
-    fn read(&mut self, line: &str) {
-        // Lines of programs that cargo starts may stand between its own.
-        match serde_json::from_str(line) {
-            Ok(Message::CompilerArtifact(artifact)) => {
-                self.features.add(&artifact);
-                self.units.extend(unit(artifact, &self.directories));
-            }
-            Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
-                let sets = env.into_iter().map(|(name, _)| name).collect();
-                self.scripts.push(BuildScriptRun { package: package_id.repr, out_dir: out_dir.into_std_path_buf(), sets });
-            }
-            _ => {}
-        }
-    }
-}
-
-fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<CompiledUnit> {
-    let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
-    let kind = match () {
-        () if of(TargetKind::Bin) => UnitKind::Binary,
-        () if of(TargetKind::CustomBuild) => UnitKind::Script,
-        () => UnitKind::Library,
-    };
-    let path = match artifact.executable {
-        Some(path) => path,
-        None => {
-            // What is linked from: metadata alone stands beside it under the same name.
-            let is_linked = |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
-            let files = &artifact.filenames;
-            files.iter().find(is_linked).or_else(|| files.first())?.clone()
-        }
-    };
-    let package = artifact.package_id.repr;
-    let path = path.into_std_path_buf();
-    let profile = path.parent()?;
-    let linked_in = match kind {
-        UnitKind::Binary => profile.strip_prefix(target).map_or_else(|_| profile.to_owned(), |below| build.join(below)).join("deps"),
-        UnitKind::Library | UnitKind::Script => profile.to_owned(),
-    };
-    Some(CompiledUnit { package, name: artifact.target.name, kind, path, linked_in, fresh: artifact.fresh })
 }
 
 /// An error with advice that fits what failed.

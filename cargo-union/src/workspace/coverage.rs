@@ -10,10 +10,10 @@ use std::time::SystemTime;
 
 use union_build::diag::Code;
 
-use super::compile::{BuildScriptRun, CompiledUnits, UnitKind};
 use super::freshness::Freshness;
 use super::inputs::PackageInputs;
 use super::sources::{SourceFiles, relative};
+use super::units::{BuildScriptRun, CompiledUnits, UnitKind};
 use super::{AllLearned, CodeInputs, LearnedInputs, Snapshot, WorkspacePackage, depinfo};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;

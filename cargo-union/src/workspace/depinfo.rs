@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compile::{BuildScriptRun, CompiledUnit, UnitKind};
+use super::units::{BuildScriptRun, CompiledUnit, UnitKind};
 use crate::sys::error::Result;
 use crate::sys::fs;
 

@@ -16,9 +16,9 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use union_build::key::{Inputs, Value, hex};
 
-use super::compile::{BuildScriptRun, CompiledUnit, CompiledUnits};
 use super::inputs::PackageInputs;
 use super::sources::relative;
+use super::units::{BuildScriptRun, CompiledUnit, CompiledUnits};
 use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 use crate::sys::fs;

@@ -42,10 +42,11 @@ mod sources;
 pub mod targets;
 mod toolchain;
 mod union_lock;
+mod units;
 mod written_files;
 
 pub use cargo::Cargo;
-pub use compile::{CargoJob, CompiledUnits, JobMember, compile};
+pub use compile::{CargoJob, JobMember, compile};
 pub use features::Features;
 pub use handover::ReferencesFile;
 pub use inputs::{CodeInputOptions, CodeInputs, check_unchanged};
@@ -56,6 +57,7 @@ pub use remap::SCOPE;
 pub use snapshot::Snapshot;
 pub use toolchain::Toolchain;
 pub use union_lock::{LockedReference, UnionLock};
+pub use units::CompiledUnits;
 pub use written_files::remember;
 
 /// A workspace as `cargo metadata --no-deps` describes it.

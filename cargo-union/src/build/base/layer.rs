@@ -241,7 +241,11 @@ mod tests {
             attributes.chain(io::repeat(0).take(length.next_multiple_of(512) - length)).chain(io::Cursor::new(self::layer()))
         };
         let folder = tempfile::tempdir().unwrap();
-        let diff_id = |length| DiffId::of(&layer(length).bytes().map(Result::unwrap).collect::<Vec<u8>>());
+        let diff_id = |length| {
+            let mut whole = Vec::new();
+            layer(length).read_to_end(&mut whole).unwrap();
+            DiffId::of(&whole)
+        };
         assert!(read(layer(100_000), diff_id(100_000), folder.path()).is_ok());
         let error = read(layer(64 << 30), diff_id(1000), folder.path()).unwrap_err();
         assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");

@@ -11,6 +11,7 @@ mod python;
 mod references;
 mod secrets;
 mod steps;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,12 +38,11 @@ use crate::sys::digest::DiffId;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, AtomicFile, FileDigest};
 use crate::sys::process::Environment;
+pub(super) use context::dockerfile_items;
 use dockerfile::{CacheMounts, Dockerfile, DockerfileContext, Step, with_copies};
 use log::BuildLog;
 use secrets::BuildSecrets;
 use steps::{DockerfileSteps, is_refusal};
-
-pub(super) use context::dockerfile_items;
 
 /// Builds environments in a container engine.
 pub struct DockerBuilder {
@@ -264,7 +264,7 @@ impl DockerBuild<'_> {
         for (reference, tool) in &self.wanted.tools {
             tools.insert(reference.clone(), self.bring(&BaseImage::Locked(tool.clone())).await?.name);
         }
-        let authority = self.secrets.values().contains_key(dockerfile::AUTHORITY_ID);
+        let authority = self.secrets.values().contains_key(writer::AUTHORITY_ID);
         let caches = if self.engine.has_buildkit() { CacheMounts::Locked } else { CacheMounts::None };
         let ground = DockerfileContext { steps: &steps, from: &ready.name, user: ready.user.as_deref(), tools: &tools, authority, caches };
         let Dockerfile { text, instructions } = dockerfile::write(&ground);

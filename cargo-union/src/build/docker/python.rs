@@ -4,7 +4,7 @@ use std::path::Path;
 
 use union_build::spec;
 
-use super::dockerfile::Writer;
+use super::writer::{Writer, quoted};
 
 /// Where Python is, when it is not the base's own.
 const PREFIX: &str = "/opt/union/python";
@@ -128,10 +128,4 @@ fn is_uv_lock(path: &Path) -> bool {
 
 fn texts(texts: &[spec::Sourced<String>]) -> Vec<&str> {
     texts.iter().map(|text| text.value.as_str()).collect()
-}
-
-/// A word for the shell.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@=+,".contains(letter);
-    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use union_build::diag::Code;
 use union_build::spec::{self, SecretSource};
 
-use super::dockerfile::AUTHORITY_ID;
+use super::writer::AUTHORITY_ID;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::Environment;

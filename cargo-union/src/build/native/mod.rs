@@ -16,6 +16,7 @@ use std::sync::Arc;
 use union_build::diag::Code;
 use union_build::spec;
 
+use super::BINARIES;
 use super::base::{Base, LayerIndexCache};
 use super::chain::EffectiveConfig;
 use super::check::StartCheck;
@@ -31,12 +32,6 @@ use crate::sys::fs::measure;
 use pack::{EntryKind, LayerEntry, Packing};
 
 pub(super) use scratch::ca_bundle_hash;
-
-/// Where binaries are in every image.
-///
-/// A folder of our own: no base has a link or a file there, so that the code layer, which is made
-/// without a look at the base, cannot replace anything of it.
-pub const BINARIES: &str = "/union/bin";
 
 /// Builds images in which nothing has to run.
 pub struct NativeBuilder {

@@ -6,9 +6,9 @@ use std::path::Path;
 use union_build::spec;
 
 use super::shell::with_secrets;
+use crate::build::BINARIES;
 use crate::build::archive::Archive;
 use crate::build::chain::EffectiveConfig;
-use crate::build::native::BINARIES;
 use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
 use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};

@@ -10,7 +10,7 @@ use union_build::spec::variables::expand;
 use super::image::{self, ContainerStart};
 use super::output_tail::{OutputTee, exit_code};
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
-use crate::build::native::BINARIES;
+use crate::build::BINARIES;
 use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};
 use crate::pipeline::resolve::secret_files;
 use crate::settings::RunTarget;

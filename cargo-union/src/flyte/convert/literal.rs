@@ -5,7 +5,6 @@ use union_build::spec::time;
 use union_build::spec::types::Type;
 use union_build::spec::value::InputValue;
 
-use super::template::span;
 use super::{msgpack, types, value};
 use crate::flyte::idl::core::primitive::Value as Is;
 use crate::flyte::idl::core::{self, Literal, literal, scalar};
@@ -85,6 +84,12 @@ fn union(value: Literal, ty: core::LiteralType) -> Literal {
 
 fn blob(uri: &str, ty: core::BlobType) -> Literal {
     of_scalar(scalar::Value::Blob(core::Blob { metadata: Some(core::BlobMetadata { r#type: Some(ty) }), uri: uri.to_owned() }))
+}
+
+/// A span of time on the wire.
+pub(super) fn span(span: std::time::Duration) -> crate::flyte::idl::Duration {
+    let seconds = i64::try_from(span.as_secs()).expect("the manifest has no span that is longer than the protocol's");
+    crate::flyte::idl::Duration { seconds, nanos: i32::try_from(span.subsec_nanos()).expect("there are less nanoseconds in a second") }
 }
 
 fn of_scalar(value: scalar::Value) -> Literal {

@@ -90,8 +90,8 @@ fn read(bytes: &mut &[u8], depth: u8) -> Option<Value> {
         0xc0 => Value::Null,
         0xc2 => json!(false),
         0xc3 => json!(true),
-        0xca => super::value::float(f64::from(f32::from_be_bytes(array(bytes)?))),
-        0xcb => super::value::float(f64::from_be_bytes(array(bytes)?)),
+        0xca => float(f64::from(f32::from_be_bytes(array(bytes)?))),
+        0xcb => float(f64::from_be_bytes(array(bytes)?)),
         tag @ 0xcc..=0xcf => json!(unsigned(bytes, 1 << (tag - 0xcc))?),
         0xd0 => json!(i8::from_be_bytes(array(bytes)?)),
         0xd1 => json!(i16::from_be_bytes(array(bytes)?)),
@@ -139,6 +139,20 @@ fn unsigned(bytes: &mut &[u8], count: usize) -> Option<u64> {
 
 fn array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     bytes.split_off(..N)?.try_into().ok()
+}
+
+/// The largest number up to which every whole number is one in floating point.
+pub(super) const EXACT: i64 = 1 << 53;
+
+/// A number as a local run shows it: `1` and not `1.0`; JSON has only words for what is no number.
+pub(super) fn float(number: f64) -> Value {
+    match number {
+        _ if number.is_nan() => json!("NaN"),
+        f64::INFINITY => json!("Infinity"),
+        f64::NEG_INFINITY => json!("-Infinity"),
+        _ if number.fract() == 0.0 && number.abs() <= EXACT as f64 => json!(number as i64),
+        _ => json!(number),
+    }
 }
 
 #[cfg(test)]

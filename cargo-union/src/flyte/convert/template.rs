@@ -3,8 +3,9 @@
 use union_build::spec::TaskKind;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
 
+use super::literal::span;
 use super::{TaskSource, resources, trigger, types};
-use crate::flyte::idl::{self, core};
+use crate::flyte::idl::core;
 
 /// The template under an identifier.
 pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
@@ -62,12 +63,6 @@ fn timeouts(task: &Task) -> Option<core::TimeoutStrategy> {
 
 fn backoff(backoff: &Backoff) -> core::Backoff {
     core::Backoff { base: Some(span(backoff.base)), factor: Some(backoff.factor), cap: backoff.cap.map(span) }
-}
-
-/// A span of time on the wire.
-pub(super) fn span(span: std::time::Duration) -> idl::Duration {
-    let seconds = i64::try_from(span.as_secs()).expect("the manifest has no span that is longer than the protocol's");
-    idl::Duration { seconds, nanos: i32::try_from(span.subsec_nanos()).expect("there are less nanoseconds in a second") }
 }
 
 fn container(subject: &TaskSource<'_>) -> core::Container {

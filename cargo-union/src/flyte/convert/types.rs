@@ -1,11 +1,13 @@
 //! Types on the wire.
 
+use union_build::diag::Code;
 use union_build::spec::types::Type;
 
 use crate::flyte::idl::core::literal_type::Type as Of;
 use crate::flyte::idl::core::{self, LiteralType, SimpleType};
 use crate::flyte::idl::{Struct, Value, value};
 use crate::flyte::interface::Interface;
+use crate::sys::error::{Error, Result};
 
 /// Inputs and outputs, each sorted by name: the backend hashes the order.
 pub(super) fn interface(interface: &Interface) -> core::TypedInterface {
@@ -40,6 +42,26 @@ pub(super) fn literal_type(ty: &Type) -> LiteralType {
         Type::Map(inner) => of(Of::MapValueType(Box::new(literal_type(inner)))),
         Type::Optional(inner) => of(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
         Type::Enum(words) => of(Of::EnumType(core::EnumType { values: words.clone() })),
+    }
+}
+
+impl Interface {
+    /// That of a task at the backend.
+    ///
+    /// # Errors
+    /// `InterfaceUnsupported` for an input of a type that is not known here.
+    pub fn of_backend(task: &str, typed: &core::TypedInterface) -> Result<Self> {
+        let inputs = typed.inputs.iter().flat_map(|inputs| &inputs.variables);
+        let read = |entry: &core::VariableEntry| {
+            let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
+            let unknown = || {
+                let error = Error::new(Code::InterfaceUnsupported, format!("could not read what task `{task}` takes"));
+                error.because(format!("its input `{}` has a type that is not known here", entry.key))
+            };
+            Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
+        };
+        // Outputs tell their types themselves when they come.
+        Ok(Self { inputs: inputs.map(read).collect::<Result<_>>()?, outputs: Vec::new() })
     }
 }
 

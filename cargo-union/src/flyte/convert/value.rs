@@ -12,9 +12,6 @@ use crate::flyte::idl::core::primitive::Value as Is;
 use crate::flyte::idl::core::{Literal, Primitive, Scalar, literal, scalar};
 use crate::flyte::idl::{self, Struct, value::Kind};
 
-/// The largest number up to which every whole number is one in floating point.
-const EXACT: i64 = 1 << 53;
-
 /// A struct of protobuf, whose numbers are all floating-point ones.
 ///
 /// # Errors
@@ -28,7 +25,7 @@ fn any(given: &InputValue) -> Result<idl::Value, String> {
         InputValue::Nothing => Kind::NullValue(0),
         InputValue::Text(text) => Kind::StringValue(text.clone()),
         InputValue::Bool(value) => Kind::BoolValue(*value),
-        InputValue::Integer(number) if number.unsigned_abs() > EXACT.unsigned_abs() => {
+        InputValue::Integer(number) if number.unsigned_abs() > msgpack::EXACT.unsigned_abs() => {
             return Err(format!("`{number}` is too large for a number in a struct; write it as text"));
         }
         InputValue::Integer(number) => Kind::NumberValue(*number as f64),
@@ -64,7 +61,7 @@ fn of_scalar(scalar: &Scalar) -> Value {
 fn of_primitive(primitive: &Primitive) -> Value {
     match &primitive.value {
         Some(Is::Integer(number)) => json!(number),
-        Some(Is::FloatValue(number)) => float(*number),
+        Some(Is::FloatValue(number)) => msgpack::float(*number),
         Some(Is::StringValue(text)) => json!(text),
         Some(Is::Boolean(value)) => json!(value),
         Some(Is::Datetime(time)) => json!(time::datetime(time.seconds, u32::try_from(time.nanos).unwrap_or_default())),
@@ -86,22 +83,11 @@ fn of_struct(fields: &Struct) -> Value {
 fn of_any(value: &idl::Value) -> Value {
     match &value.kind {
         Some(Kind::NullValue(_)) | None => Value::Null,
-        Some(Kind::NumberValue(number)) => float(*number),
+        Some(Kind::NumberValue(number)) => msgpack::float(*number),
         Some(Kind::StringValue(text)) => json!(text),
         Some(Kind::BoolValue(value)) => json!(value),
         Some(Kind::StructValue(fields)) => of_struct(fields),
         Some(Kind::ListValue(list)) => list.values.iter().map(of_any).collect(),
-    }
-}
-
-/// A number as a local run shows it: `1` and not `1.0`; JSON has only words for what is no number.
-pub(super) fn float(number: f64) -> Value {
-    match number {
-        _ if number.is_nan() => json!("NaN"),
-        f64::INFINITY => json!("Infinity"),
-        f64::NEG_INFINITY => json!("-Infinity"),
-        _ if number.fract() == 0.0 && number.abs() <= EXACT as f64 => json!(number as i64),
-        _ => json!(number),
     }
 }
 
@@ -165,14 +151,14 @@ mod tests {
             let odd = InputValue::Map([("n".to_owned(), InputValue::Integer(number))].into());
             assert!(literal(&Type::Struct, &odd, LiteralForm::Json).unwrap_err().contains("too large"));
         }
-        let large = InputValue::Map([("n".to_owned(), InputValue::Integer(EXACT + 1))].into());
+        let large = InputValue::Map([("n".to_owned(), InputValue::Integer(msgpack::EXACT + 1))].into());
         assert!(literal(&Type::Struct, &large, LiteralForm::Json).unwrap_err().contains("9007199254740993"));
         assert_eq!(shown("struct", &large, LiteralForm::MessagePack), r#"{"n":9007199254740993}"#);
     }
 
     #[test]
     fn what_is_no_number_is_a_word() {
-        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(float), [json!("NaN"), json!("Infinity"), json!("-Infinity")]);
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(msgpack::float), [json!("NaN"), json!("Infinity"), json!("-Infinity")]);
         let span = idl::Duration { seconds: -90, nanos: 0 };
         assert_eq!(of_span(span), "-1m30s");
     }

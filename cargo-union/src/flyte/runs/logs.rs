@@ -8,12 +8,11 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::sync::watch::Receiver;
 
-use super::follow::{ReconnectPolicy, RunListener};
+use super::listener::{ReconnectPolicy, RunListener, passes};
+use super::log_stream::LogStream;
 use super::service::Messages;
-use super::watch::passes;
-use super::{RunIdent, RunPhase, RunState, Service};
+use super::{RunIdent, Service};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
-use crate::flyte::idl::workflow::ActionDetails;
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
 /// A line of a log.
@@ -23,39 +22,6 @@ pub struct TaskLogLine {
     pub text: String,
     /// Whether it comes from what runs the program.
     pub system: bool,
-}
-
-/// What is known of a run's logs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LogStream {
-    /// The last attempt that has begun.
-    attempt: u32,
-    /// Whether its program runs.
-    running: bool,
-    /// The last attempt of which the backend says that there are logs.
-    logged: u32,
-    /// Whether the run has ended.
-    ended: bool,
-}
-
-impl LogStream {
-    pub(super) fn of(details: &ActionDetails, state: RunState) -> Self {
-        let logged = details.attempts.iter().filter(|attempt| attempt.logs_available).map(|attempt| attempt.attempt).max();
-        let (running, ended) = (state.phase == RunPhase::Running, state.phase.is_last());
-        // Not every backend counts attempts.
-        let least = u32::from(running || ended && !state.cached);
-        Self { attempt: state.attempt.max(least), running, logged: logged.unwrap_or_default(), ended }
-    }
-
-    /// Whether an attempt may have written something.
-    fn may_speak(self, attempt: u32) -> bool {
-        self.logged >= attempt || self.running && self.attempt >= attempt
-    }
-
-    /// Whether an attempt writes nothing any more.
-    fn is_over(self, attempt: u32) -> bool {
-        self.ended || self.attempt > attempt
-    }
 }
 
 /// Tells the logs of all attempts. It ends with the run, or with whoever watches it.

@@ -5,6 +5,8 @@
 
 mod create;
 mod follow;
+mod listener;
+mod log_stream;
 mod logs;
 mod outcome;
 mod phase;
@@ -24,7 +26,8 @@ use crate::sys::error::Result;
 use crate::sys::random;
 
 pub use create::{CacheOptions, RunRequest, create};
-pub use follow::{ReconnectPolicy, RunListener, follow};
+pub use follow::follow;
+pub use listener::{ReconnectPolicy, RunListener};
 pub use logs::TaskLogLine;
 pub use outcome::{RunError, RunOutcome, outputs};
 pub use phase::{RunPhase, RunState};

@@ -3,10 +3,10 @@
 use futures_util::StreamExt as _;
 use tokio::sync::watch::Sender;
 
-use super::follow::{ReconnectPolicy, RunListener};
-use super::logs::LogStream;
+use super::listener::{ReconnectPolicy, RunListener, passes};
+use super::log_stream::LogStream;
 use super::{RunIdent, RunOutcome, RunState, Service};
-use crate::flyte::rpc::{RpcFailure, RpcStatus};
+use crate::flyte::rpc::RpcFailure;
 
 /// Watches until the run has ended.
 ///
@@ -60,9 +60,4 @@ async fn subscribe(
         }
     }
     Ok(None)
-}
-
-/// Whether the same may go well in a moment. A stream that a proxy resets is `canceled`.
-pub(super) fn passes(failure: &RpcFailure) -> bool {
-    failure.may_pass() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
 }

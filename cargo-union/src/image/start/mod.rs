@@ -16,7 +16,8 @@ use super::index::FileIndex;
 use super::loader::{Loader, Object};
 use super::machine::MachineType;
 use super::platform::Platform;
-pub use report::{StartCheckContext, refusal};
+pub use report::refusal;
+pub use suggestions::StartCheckContext;
 
 /// A program of an image.
 #[derive(Clone, Copy, Debug)]

@@ -5,27 +5,12 @@ use std::collections::BTreeMap;
 
 use union_build::diag::Code;
 
-use super::suggestions::cures;
+use super::suggestions::{StartCheckContext, by_number, cures};
 use super::{StartFailure, StartFailureKind};
-use crate::image::index::FileIndex;
 use crate::image::platform::Platform;
 use crate::image::release::Release;
 use crate::sys::error::Error;
-
-/// The image that programs cannot start in.
-#[derive(Clone, Copy, Debug)]
-pub struct StartCheckContext<'a> {
-    /// Its name in the manifest.
-    pub image: &'a str,
-    /// Its base, as typed.
-    pub base: &'a str,
-    /// Its platform.
-    pub platform: &'a Platform,
-    /// Its files.
-    pub files: &'a FileIndex,
-    /// Whether it has `apt-packages` already.
-    pub has_packages: bool,
-}
+use crate::sys::words::list;
 
 /// One error for all that stands in the way in one image.
 ///
@@ -57,16 +42,7 @@ fn code(what: &StartFailureKind) -> Code {
 fn programs(obstacles: &[StartFailure]) -> String {
     let mut names: Vec<&str> = obstacles.iter().map(|obstacle| obstacle.program.as_str()).collect();
     names.dedup();
-    listed(&names)
-}
-
-/// `` `a`, `b` and `c` ``.
-pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
+    list(&names)
 }
 
 /// A line for each thing that is wrong; one that several programs meet is said once.
@@ -98,7 +74,7 @@ fn causes(obstacles: &[StartFailure], platform: &Platform) -> Vec<String> {
         needing.dedup();
         let verb = if needing.len() > 1 { "need" } else { "needs" };
         let place = places(name).map_or(String::new(), |path| format!("; the loader does not look where `{path}` is"));
-        format!("`{name}` is missing, and {} {verb} it{place}", listed(&needing))
+        format!("`{name}` is missing, and {} {verb} it{place}", list(&needing))
     });
     missing.chain(causes).collect()
 }
@@ -126,13 +102,4 @@ fn families(versions: &[String]) -> BTreeMap<&str, &str> {
 
 fn family(version: &str) -> &str {
     version.rsplit_once('_').map_or(version, |(family, _)| family)
-}
-
-/// Compares versions of one family part by part, as numbers.
-pub(super) fn by_number(one: &str, other: &str) -> Ordering {
-    let numbers = |version: &str| -> Vec<u64> {
-        let number = version.rsplit('_').next().unwrap_or(version);
-        number.split('.').map(|part| part.parse().unwrap_or(0)).collect()
-    };
-    numbers(one).cmp(&numbers(other))
 }

@@ -3,11 +3,27 @@
 use std::cmp::Ordering;
 
 use super::debian::{self, NEWEST};
-use super::report::{StartCheckContext, by_number, listed};
 use super::{Elsewhere, StartFailure, StartFailureKind};
 use crate::image::index::FileIndex;
 use crate::image::loader::is_musl;
+use crate::image::platform::Platform;
 use crate::image::release::Release;
+use crate::sys::words::list;
+
+/// The image that programs cannot start in.
+#[derive(Clone, Copy, Debug)]
+pub struct StartCheckContext<'a> {
+    /// Its name in the manifest.
+    pub image: &'a str,
+    /// Its base, as typed.
+    pub base: &'a str,
+    /// Its platform.
+    pub platform: &'a Platform,
+    /// Its files.
+    pub files: &'a FileIndex,
+    /// Whether it has `apt-packages` already.
+    pub has_packages: bool,
+}
 
 /// One sentence for each thing that puts something right; empty when the code's own cure says it all.
 pub(super) fn cures(obstacles: &[StartFailure], scene: StartCheckContext<'_>, release: Option<&Release>) -> Vec<String> {
@@ -86,12 +102,12 @@ impl SuggestionContext<'_> {
         let quoted: Vec<String> = packages.iter().map(|package| format!("\"{package}\"")).collect();
         let key = format!("`apt-packages = [{}]`", quoted.join(", "));
         if self.scene.has_packages {
-            return format!("To have what is missing, add {} to the image's `apt-packages`.", listed(packages));
+            return format!("To have what is missing, add {} to the image's `apt-packages`.", list(packages));
         }
         if has_apt(self.scene.files) {
-            return format!("To have what is missing, add {} to the image: {key}.", listed(packages));
+            return format!("To have what is missing, add {} to the image: {key}.", list(packages));
         }
-        format!("To have what is missing, add {} to an image of Debian: `base-image = \"{}\"` and {key}.", listed(packages), self.debian())
+        format!("To have what is missing, add {} to an image of Debian: `base-image = \"{}\"` and {key}.", list(packages), self.debian())
     }
 
     /// A base image with `apt`, of the same release when that is Debian's.
@@ -122,4 +138,13 @@ fn known_to_the_loader(Elsewhere { path, is_configured }: &Elsewhere) -> String 
 
 fn has_apt(files: &FileIndex) -> bool {
     ["usr/bin/apt-get", "var/lib/dpkg/status"].iter().all(|path| files.find(path).is_some())
+}
+
+/// Compares versions of one family part by part, as numbers.
+pub(super) fn by_number(one: &str, other: &str) -> Ordering {
+    let numbers = |version: &str| -> Vec<u64> {
+        let number = version.rsplit('_').next().unwrap_or(version);
+        number.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    numbers(one).cmp(&numbers(other))
 }

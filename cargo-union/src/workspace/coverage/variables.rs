@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::sys::error::Result;
-use crate::workspace::compile::{CompiledUnits, UnitKind};
+use crate::workspace::units::{CompiledUnits, UnitKind};
 use crate::workspace::{Snapshot, depinfo};
 
 /// Variables of the machine and of the user's session. Source: what build scripts of the crates index report that

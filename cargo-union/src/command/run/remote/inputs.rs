@@ -7,7 +7,6 @@ use union_build::spec::types::Type;
 use union_build::spec::value::InputValue;
 
 use super::super::input_args::InputArgs;
-use super::prepare::EncodedInputs;
 use crate::flyte::client::Client;
 use crate::flyte::convert::{LiteralForm, ProjectDomain, literal};
 use crate::flyte::files;
@@ -15,6 +14,9 @@ use crate::flyte::interface::Interface;
 use crate::settings::NewRun;
 use crate::sys::error::Result;
 use crate::ui::Ui;
+
+/// Values by the names of inputs, as a run takes them.
+pub(super) type EncodedInputs = Vec<(String, crate::flyte::convert::Literal)>;
 
 /// Values that fit their types, by the names of inputs. Files of this machine still stand as their paths.
 pub(super) struct ResolvedInputs {

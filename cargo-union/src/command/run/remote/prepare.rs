@@ -24,9 +24,6 @@ use crate::settings::{NewRun, RemoteRunOptions};
 use crate::sys::error::Error;
 use crate::ui::Ui;
 
-/// Values by the names of inputs, as a run takes them.
-pub(super) type EncodedInputs = Vec<(String, crate::flyte::convert::Literal)>;
-
 /// A run that shall be, and what is known of its task.
 pub(super) struct PreparedRun {
     pub(super) client: Client,
