@@ -185,17 +185,16 @@ async fn image(
         known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
     };
     let found = look(&destination, &target, resolved, work).await?;
-    let is_there = !matches!(found, RemoteState::Nothing);
-    let action = match record {
-        _ if is_there && !work.rebuild => ImageAction::Reuse,
-        _ if !environments.exist(resolved).await? => ImageAction::BuildEnvironment,
-        Some(record) if record.key == resolved.key.to_string() => ImageAction::Push,
-        // The backend makes all of it, or nothing.
-        _ if resolved.is_remote() => ImageAction::BuildEnvironment,
-        Some(record) if record.environment == resolved.environment.to_string() || resolved.made.is_some() => ImageAction::Append,
-        None if resolved.made.is_some() => ImageAction::Append,
-        _ => ImageAction::BuildEnvironment,
-    };
+    let is_reused = !matches!(found, RemoteState::Nothing) && !work.rebuild;
+    let action = decide_action(&ActionFacts {
+        is_reused,
+        // Nobody asks for the environment of an image that is reused.
+        environment_exists: is_reused || environments.exist(resolved).await?,
+        is_same_key: record.is_some_and(|record| record.key == resolved.key.to_string()),
+        is_remote: resolved.is_remote(),
+        is_environment_known: resolved.made.is_some()
+            || record.is_some_and(|record| record.environment == resolved.environment.to_string()),
+    });
     if action != ImageAction::Reuse {
         variables::check(resolved, &*destinations.source).await?;
     }
@@ -222,6 +221,36 @@ async fn image(
         moves: moves(resolved, action, record, &*destinations.source).await?,
     };
     Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, standing })
+}
+
+/// What decides on what happens to an image.
+struct ActionFacts {
+    /// It is there, and nobody wants it made again.
+    is_reused: bool,
+    /// Its environment is there, or none is made.
+    environment_exists: bool,
+    /// The last image of this name has the same key.
+    is_same_key: bool,
+    /// The backend makes it: all of it, or nothing.
+    is_remote: bool,
+    /// Its environment is an image of its own, or that of the last image of this name.
+    is_environment_known: bool,
+}
+
+fn decide_action(facts: &ActionFacts) -> ImageAction {
+    if facts.is_reused {
+        return ImageAction::Reuse;
+    }
+    if !facts.environment_exists {
+        return ImageAction::BuildEnvironment;
+    }
+    if facts.is_same_key {
+        return ImageAction::Push;
+    }
+    if facts.is_environment_known && !facts.is_remote {
+        return ImageAction::Append;
+    }
+    ImageAction::BuildEnvironment
 }
 
 /// Whether an image is there.
@@ -293,4 +322,27 @@ pub(crate) fn check_tasks(session: &LoadedWorkspace, tasks: &[String]) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_to_an_image_follows_from_five_facts() {
+        use ImageAction::{Append, BuildEnvironment, Push, Reuse};
+        for (is_reused, environment_exists, is_same_key, is_remote, is_environment_known, action) in [
+            (true, true, true, false, true, Reuse),
+            (true, false, false, true, false, Reuse),
+            (false, false, true, false, true, BuildEnvironment),
+            (false, true, true, false, false, Push),
+            (false, true, true, true, true, Push),
+            (false, true, false, false, true, Append),
+            (false, true, false, true, true, BuildEnvironment),
+            (false, true, false, false, false, BuildEnvironment),
+        ] {
+            let facts = ActionFacts { is_reused, environment_exists, is_same_key, is_remote, is_environment_known };
+            assert_eq!(decide_action(&facts), action, "{is_reused} {environment_exists} {is_same_key} {is_remote} {is_environment_known}");
+        }
+    }
 }
