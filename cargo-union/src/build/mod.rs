@@ -138,7 +138,7 @@ pub struct LockedBase {
 /// A compiled binary.
 #[derive(Clone, Debug)]
 pub struct Executable {
-    /// Its name in the image, below [`native::BINARIES`].
+    /// Its name in the image, below [`BINARIES`].
     pub name: String,
     /// Where cargo put it.
     pub path: PathBuf,

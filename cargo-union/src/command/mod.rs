@@ -29,7 +29,7 @@ use crate::ui::{Problem, Ui};
 /// Does what was asked for.
 ///
 /// # Errors
-/// A [`base::error::Error`](crate::sys::error::Error), or `Problems` of the
+/// A [`base::error::Error`](crate::sys::error::Error), or `ManifestProblems` of the
 /// manifests or the Flyte config, which are shown already.
 pub async fn run(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
     match task {

@@ -2,8 +2,8 @@
 //!
 //! On the backend a helper beside the program puts its inputs into one folder as files, and takes its
 //! outputs from another. A local run does the same, byte for byte where programs could tell, and is as
-//! strict: what fails there fails here. [`Value::of`] reads an input, [`lay_out`] says which files make
-//! up all of them, [`Written`] is what a program has left behind, and [`outputs`] reads it.
+//! strict: what fails there fails here. [`InputLiteral::of`] reads an input, [`lay_out`] says which files make
+//! up all of them, [`OutputDir`] is what a program has left behind, and [`outputs`] reads it.
 //!
 //! This room knows nothing of engines, images or cargo, and never prints.
 

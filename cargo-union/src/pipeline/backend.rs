@@ -36,7 +36,7 @@ pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overri
 /// The config of a command that needs nothing else; its warnings are shown.
 ///
 /// # Errors
-/// [`Problems`] with all of them, or a file that was named and cannot be read.
+/// [`ManifestProblems`] with all of them, or a file that was named and cannot be read.
 pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> anyhow::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {

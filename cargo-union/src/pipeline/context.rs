@@ -81,7 +81,7 @@ impl LoadedWorkspace {
     /// Loads the workspace, chooses packages as cargo does, and validates their manifests.
     ///
     /// # Errors
-    /// [`Problems`] with all of them, or what cargo says.
+    /// [`ManifestProblems`] with all of them, or what cargo says.
     pub(crate) async fn open(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
         let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();

@@ -1,7 +1,7 @@
 //! The image pipeline as a library: from what a workspace declares to images that are at their places.
 //!
-//! [`plan::BuildPlan::compute`] resolves each image (bases, inputs, key, tag) and asks whether it is there;
-//! [`execute::execute`] compiles, packs and publishes what is not, and records it.
+//! `plan::BuildPlan::compute` resolves each image (bases, inputs, key, tag) and asks whether it is there;
+//! `execute::execute` compiles, packs and publishes what is not, and records it.
 
 pub(crate) mod backend;
 pub(crate) mod clients;

@@ -66,7 +66,7 @@ impl CargoJob<'_> {
 /// build script must run to show what it writes.
 ///
 /// # Errors
-/// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`, `ArtifactStale`,
+/// `CompileFailed`, with the process's [`ProcessFailure`] as its cause; `Interrupted`, `ArtifactMissing`, `ArtifactStale`,
 /// `InputNotCovered`, `ToolMissing`.
 pub async fn compile(
     snapshot: &Snapshot<'_>,
@@ -123,7 +123,7 @@ fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iter
 /// Runs cargo once. What was made before it failed is given too.
 ///
 /// # Errors
-/// `CompileFailed`, with the process's [`Failed`] as its cause; `Interrupted`, `ArtifactMissing`,
+/// `CompileFailed`, with the process's [`ProcessFailure`] as its cause; `Interrupted`, `ArtifactMissing`,
 /// `ToolMissing`.
 pub(super) async fn run_cargo(
     snapshot: &Snapshot<'_>,

@@ -2,9 +2,9 @@
 //!
 //! A command goes through it in this order: [`Workspace::load`] asks cargo once; [`Snapshot::take`]
 //! reads what all packages share (Cargo.lock, cargo's configuration, the toolchain) and gives the
-//! [`CodeInputs`] of each image; [`Handover::write`] leaves the references where `build.rs` finds
+//! [`CodeInputs`] of each image; [`ReferencesFile::write`] leaves the references where `build.rs` finds
 //! them; [`compile()`] runs cargo, compiles again what is not made from its inputs, and gives as
-//! [`coverage::Findings`] what was read beyond the key; loading, a second snapshot and [`unmoved`] show that
+//! [`coverage::CoverageFindings`] what was read beyond the key; loading, a second snapshot and [`check_unchanged`] show that
 //! nothing moved meanwhile.
 //!
 //! This room never prints, never asks the network by itself, and knows nothing of images, builders

@@ -1,7 +1,7 @@
 //! The manifest: what `[package.metadata.union]` declares, as valid types.
 //!
 //! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
-//! [`merge`] (workspace defaults, package, environment, flags) → [`complete`] (inheritance and
+//! [`merge`] (workspace defaults, package, environment, flags) → [`defaults`] (inheritance and
 //! defaults) → [`validate`] (valid types and all problems at once). [`load`] goes the whole way.
 //! Whoever builds images sees only the types of this file, and whoever registers tasks those of [`task`].
 

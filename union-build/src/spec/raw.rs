@@ -1,7 +1,7 @@
 //! What was typed: one manifest's `union` table with the place of every key and value, checked
 //! against the schema.
 //!
-//! Every problem is collected. A value of the wrong type stays in the tree as [`Value::Broken`], so
+//! Every problem is collected. A value of the wrong type stays in the tree as [`TomlValue::Broken`], so
 //! that nobody takes it for absent and complains a second time.
 
 use std::collections::BTreeMap;

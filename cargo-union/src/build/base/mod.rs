@@ -1,7 +1,7 @@
 //! A base image: its manifest, its config, and its layers where they are.
 //!
 //! Layers are never unpacked to disk and stay in their registry until a publisher has to move them.
-//! What is in them is known to [`Contents`].
+//! What is in them is known to [`LayerIndexCache`].
 
 mod contents;
 mod file;

@@ -11,7 +11,7 @@ use crate::flyte::idl::task::trigger_automation_spec::Automation;
 use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
 use crate::flyte::interface::Interface;
 
-/// A trigger of a task. Its values fit, for [`misfits`] was asked before.
+/// A trigger of a task. Its values fit, for [`validate_triggers`] was asked before.
 pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::TaskTrigger {
     let queue = subject.task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
     task::TaskTrigger {

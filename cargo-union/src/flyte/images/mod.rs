@@ -1,7 +1,7 @@
 //! Images that a hosted backend makes: whether it makes any, which are there, and how one is ordered.
 //!
 //! Its builder is a task like any other, `build-image`, which the backend itself registers; its images are
-//! known by `name:tag`. What is to be made comes as an [`Order`](crate::image::order::Order).
+//! known by `name:tag`. What is to be made comes as an [`RemoteImageSpec`](crate::image::remote_spec::RemoteImageSpec).
 
 mod build;
 mod guard;

@@ -10,7 +10,7 @@ use crate::sys::error::Result;
 /// A run that shall be.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// The run, with a name that nobody else has: [`Run::new`].
+    /// The run, with a name that nobody else has: [`RunIdent::new`].
     pub run: RunIdent,
     /// What runs.
     pub task: TaskVersion,

@@ -22,7 +22,7 @@ const CUDNN: &str = "NV_CUDNN_VERSION";
 /// Checks every image of a package that asks for CUDA.
 ///
 /// # Errors
-/// [`Problems`] with what does not fit; what registries say.
+/// [`ManifestProblems`] with what does not fit; what registries say.
 pub(crate) async fn check(spec: &Spec, lock: &mut UnionLock, registry: &Registry, policy: LockMode) -> Result<()> {
     let mut problems = Vec::new();
     for image in spec.images.values() {

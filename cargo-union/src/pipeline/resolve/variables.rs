@@ -13,7 +13,7 @@ use crate::pipeline::problems::ManifestProblems;
 /// Refuses references that a base does not answer.
 ///
 /// # Errors
-/// [`Problems`] with each of them at its place; when the base cannot be had.
+/// [`ManifestProblems`] with each of them at its place; when the base cannot be had.
 pub(crate) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> Result<()> {
     let spec = resolved.spec();
     if !refers_to_base(spec) {
