@@ -1,7 +1,7 @@
 //! `cargo union run --remote`: a run at the backend, from its inputs to its outputs.
 //!
 //! [`prepare`] says what shall run, in exactly which version: the one that was built and registered just
-//! now, or the one that was named. From there on Ctrl-C is ours: [`leaving`] offers to abort.
+//! now, or the one that was named. From there on Ctrl-C is ours: [`interrupt`] offers to abort.
 
 mod inputs;
 mod interrupt;
