@@ -70,7 +70,7 @@ fn every_part_of_an_environment_is_part_of_its_key() {
         vec![copy("a", "/a"), copy("b", "/a")],
         vec![copy("b", "/a"), copy("a", "/a")],
     ];
-    let secret = |required| spec::Secret { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
+    let secret = |required| spec::SecretSpec { id: placed("token".to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let mut edits: Vec<Edit> =
         copies.into_iter().map(|copies| Box::new(move |spec: &mut spec::Image| spec.copy = copies.clone()) as Edit).collect();
     let with_command = |spec: &mut spec::Image| spec.commands = texts(&["c"]);

@@ -9,6 +9,7 @@ mod codes;
 mod cycles;
 mod doors;
 mod manifests;
+mod names;
 mod source;
 mod texts;
 
@@ -17,6 +18,11 @@ use source::Tree;
 #[test]
 fn rooms_know_only_those_below_them() {
     report(Tree::of_the_repository().rust("cargo-union/src").flat_map(arrows::problems));
+}
+
+#[test]
+fn a_type_name_has_one_meaning() {
+    report(names::problems(&Tree::of_the_repository()));
 }
 
 #[test]

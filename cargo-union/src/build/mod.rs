@@ -121,7 +121,7 @@ pub struct BaseFacts {
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
-    let base = base::Base::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
+    let base = base::ResolvedBase::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
     let files = base::LayerIndexCache::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
     Ok(BaseFacts { release: Release::of(&files), glibc: Glibc::of(&files) })
 }

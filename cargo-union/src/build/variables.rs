@@ -6,7 +6,7 @@ use union_build::diag::Code;
 use union_build::spec::variables::{DEFAULT_PATH, PATH, expand, names};
 use union_build::spec::{self, Sourced};
 
-use super::base::Base;
+use super::base::ResolvedBase;
 use super::{BaseImage, LockedBase};
 use crate::image::BaseSource;
 use crate::image::config::BaseConfig;
@@ -63,6 +63,6 @@ pub fn undefined_variables<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(
 /// # Errors
 /// When the base cannot be had or read.
 pub async fn base_variables(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Variables> {
-    let base = Base::open(source, &BaseImage::Locked(at.clone()), platform).await?;
+    let base = ResolvedBase::open(source, &BaseImage::Locked(at.clone()), platform).await?;
     Ok(of_base(Some(&base.config)))
 }

@@ -29,7 +29,7 @@ pub use run::{RemoteRunArgs, RunArgs};
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CommandArgs,
 
     /// How to say it.
     #[command(flatten)]
@@ -40,7 +40,7 @@ const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CommandArgs {
     /// Add `[package.metadata.union]` to a package
     Init(InitArgs),
     /// Check the manifests and show every problem at once

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::flyte::client::{Client, Identity};
+use crate::flyte::client::{Client, UserIdentity};
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::rpc::RpcStatus;
 use crate::pipeline::backend;
@@ -87,9 +87,9 @@ fn open(backend: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(Flyte
     Ok((config, client, endpoint))
 }
 
-fn done(config: &FlyteConfig, endpoint: String, user: Option<Identity>, command: &str, ui: &Ui) -> Result<Exit> {
+fn done(config: &FlyteConfig, endpoint: String, user: Option<UserIdentity>, command: &str, ui: &Ui) -> Result<Exit> {
     if ui.output_options().json {
-        let user = user.map(|Identity { subject, name, email }| LoginReport { subject, name, email });
+        let user = user.map(|UserIdentity { subject, name, email }| LoginReport { subject, name, email });
         let org = config.org.as_ref().map(|org| org.value.clone());
         ui.document(command, &Document { endpoint, org, auth_type: config.auth.kind.value.word(), user })?;
     }

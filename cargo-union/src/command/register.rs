@@ -32,7 +32,7 @@ use crate::pipeline::plan::BuildPlan;
 use crate::settings::RegisterOptions;
 use crate::sys::error::Error;
 use crate::sys::fs;
-use crate::sys::process::Command;
+use crate::sys::process::ProcessCommand;
 use crate::ui::{Problem, Ui};
 use crate::workspace::Snapshot;
 
@@ -144,7 +144,7 @@ fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
 
 async fn check_clean(register: &RegisterOptions, root: &Path) -> Result<()> {
     let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", root.display()));
-    let mut git = Command::new("git", root, &register.work.scope.cargo.environment);
+    let mut git = ProcessCommand::new("git", root, &register.work.scope.cargo.environment);
     git.args(["status", "--porcelain", "--", "."]);
     let status = git.output().await?.success().map_err(|cause| dirty("is no git working tree that could be looked at").because(cause))?;
     let status = String::from_utf8_lossy(&status);

@@ -24,7 +24,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::sys::process::{Command, Environment};
+use crate::sys::process::{Environment, ProcessCommand};
 
 /// Where the engine's name would stand in a request: the line leads to one engine only.
 pub(super) const HOST: &str = "http://engine";
@@ -103,7 +103,7 @@ async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
         }
         EngineEndpoint::Program { words, environment } => {
             let (program, arguments) = words.split_first().expect("a way by program names the program");
-            let mut command = Command::new(program, std::path::Path::new("/"), environment);
+            let mut command = ProcessCommand::new(program, std::path::Path::new("/"), environment);
             command.args(arguments);
             Box::new(command.line().map_err(|error| io::Error::other(error.chain().join(": ")))?)
         }

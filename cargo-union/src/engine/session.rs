@@ -24,25 +24,25 @@ use super::solve::PullCredentials;
 use crate::image::RegistryLogin;
 use crate::sys::secret::Secret;
 
-type Answer<T> = Result<Response<T>, Status>;
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type SessionAnswer<T> = Result<Response<T>, Status>;
+type SessionAnswers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Says that we are there.
 pub(super) struct Alive;
 
 #[tonic::async_trait]
 impl Health for Alive {
-    async fn check(&self, _: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+    async fn check(&self, _: Request<HealthCheckRequest>) -> SessionAnswer<HealthCheckResponse> {
         Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
     }
 
-    async fn list(&self, _: Request<HealthListRequest>) -> Answer<HealthListResponse> {
+    async fn list(&self, _: Request<HealthListRequest>) -> SessionAnswer<HealthListResponse> {
         Err(Status::unimplemented("nothing is listed"))
     }
 
-    type WatchStream = Answers<HealthCheckResponse>;
+    type WatchStream = SessionAnswers<HealthCheckResponse>;
 
-    async fn watch(&self, _: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> SessionAnswer<Self::WatchStream> {
         Err(Status::unimplemented("nothing is watched"))
     }
 }
@@ -61,9 +61,9 @@ impl Upload {
 
 #[tonic::async_trait]
 impl upload_server::Upload for Upload {
-    type PullStream = Answers<BytesMessage>;
+    type PullStream = SessionAnswers<BytesMessage>;
 
-    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> Answer<Self::PullStream> {
+    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> SessionAnswer<Self::PullStream> {
         // A message may have 16 MiB; larger ones than this save nothing.
         const PIECE: usize = 1 << 18;
         if request.metadata().get("urlpath").and_then(|path| path.to_str().ok()) != Some(&self.path) {
@@ -83,7 +83,7 @@ pub(super) struct SessionSecrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
 
 #[tonic::async_trait]
 impl secrets_server::Secrets for SessionSecrets {
-    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Answer<GetSecretResponse> {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> SessionAnswer<GetSecretResponse> {
         let id = &request.get_ref().id;
         match self.0.get(id) {
             Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
@@ -97,7 +97,7 @@ pub(super) struct RegistryLogins(pub(super) PullCredentials);
 
 #[tonic::async_trait]
 impl Auth for RegistryLogins {
-    async fn credentials(&self, request: Request<CredentialsRequest>) -> Answer<CredentialsResponse> {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> SessionAnswer<CredentialsResponse> {
         let host = &request.get_ref().host;
         let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
         // Without a user, the secret is a refresh token; without both, it is nobody.
@@ -109,15 +109,15 @@ impl Auth for RegistryLogins {
         }))
     }
 
-    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Answer<FetchTokenResponse> {
+    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> SessionAnswer<FetchTokenResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> Answer<GetTokenAuthorityResponse> {
+    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> SessionAnswer<GetTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> Answer<VerifyTokenAuthorityResponse> {
+    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> SessionAnswer<VerifyTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 }

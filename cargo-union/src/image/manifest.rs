@@ -28,7 +28,7 @@ pub enum BaseManifest {
     /// What an index lists.
     Index(Vec<Variant>),
     /// One platform, which only its config names.
-    Image(BaseImage),
+    Image(BaseImageManifest),
 }
 
 /// One entry of an index.
@@ -42,7 +42,7 @@ pub struct Variant {
 
 /// A base's manifest for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseImage {
+pub struct BaseImageManifest {
     /// Its config.
     pub config: Descriptor,
     /// Its layers, lowest first, with OCI media types.
@@ -54,7 +54,7 @@ pub struct BaseImage {
 /// # Errors
 /// `BaseUnsupported` for what no image can be built upon, `BaseCorrupt` for what is no manifest.
 pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
-    let wire: Wire = serde_json::from_slice(&raw.bytes)
+    let wire: WireManifest = serde_json::from_slice(&raw.bytes)
         .map_err(|cause| Error::new(Code::BaseCorrupt, format!("could not read the manifest of base image `{name}`")).because(cause))?;
     if wire.schema_version != 2 {
         return Err(unsupported(name, &format!("its manifest has schema version {}, and only 2 is understood", wire.schema_version)));
@@ -67,7 +67,7 @@ pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
     }
 }
 
-fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result<BaseImage> {
+fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result<BaseImageManifest> {
     if !CONFIGS.contains(&config.media_type.as_str()) {
         return Err(unsupported(name, &format!("it is an artifact (`{}`), not a container image", config.media_type)));
     }
@@ -79,7 +79,7 @@ fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result
         })?;
         Ok(Descriptor { media_type: media_type.to_owned(), ..layer })
     });
-    Ok(BaseImage { layers: layers.collect::<Result<_>>()?, config })
+    Ok(BaseImageManifest { layers: layers.collect::<Result<_>>()?, config })
 }
 
 /// The entries of an index that may be for a platform, best first: the platform itself, lesser variants of it, and those
@@ -128,7 +128,7 @@ pub struct Summary {
 
 /// Reads an index or a manifest as one of ours; `None` when it is not even JSON of that shape.
 pub fn summary(bytes: &[u8]) -> Option<Summary> {
-    let wire: Wire = serde_json::from_slice(bytes).ok()?;
+    let wire: WireManifest = serde_json::from_slice(bytes).ok()?;
     let key = wire.annotations.and_then(|annotations| annotations.get(KEY)?.as_str().map(str::to_owned));
     let manifests = wire.manifests.into_iter().flatten().filter_map(WireVariant::into_variant);
     Some(Summary {
@@ -187,7 +187,7 @@ struct IndexEntry {
 /// registries are not reliable about the type that they announce.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct WireManifest {
     schema_version: u32,
     manifests: Option<Vec<WireVariant>>,
     config: Option<Descriptor>,

@@ -116,21 +116,23 @@ pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::
 pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Command> {
     let reader = OptionsReader { environment, talk: cli.talk };
     Ok(match cli.command {
-        cli::Command::Init(init) => Command::Init { cargo: reader.cargo(&cli::CargoArgs::default())?, manifest_path: init.manifest_path },
-        cli::Command::Check(scope) => Command::Check(reader.scope(scope, &cli::CargoArgs::default())?),
-        cli::Command::Config(config) => {
+        cli::CommandArgs::Init(init) => {
+            Command::Init { cargo: reader.cargo(&cli::CargoArgs::default())?, manifest_path: init.manifest_path }
+        }
+        cli::CommandArgs::Check(scope) => Command::Check(reader.scope(scope, &cli::CargoArgs::default())?),
+        cli::CommandArgs::Config(config) => {
             let scope = reader.scope(config.scope, &cli::CargoArgs::default())?;
             Command::Config(WorkspaceOptions { backend: reader.backend(config.backend)?, ..scope })
         }
-        cli::Command::Plan(plan) => Command::Plan(reader.work(plan)?),
-        cli::Command::Build(build) => {
+        cli::CommandArgs::Plan(plan) => Command::Plan(reader.work(plan)?),
+        cli::CommandArgs::Build(build) => {
             Command::Build(BuildOptions { check: !build.no_check, allow_unpinned: build.allow_unpinned, ..reader.work(build.work)? })
         }
-        cli::Command::Register(register) => Command::Register(reader.register(register)?),
-        cli::Command::Run(run) if run.remote.remote || run.remote.follow.is_some() => Command::Remote(reader.remote(run)?),
-        cli::Command::Run(run) => Command::Run(reader.run(run)?),
-        cli::Command::Get(get) => Command::Get(reader.get(get)?),
-        cli::Command::Images(images) => {
+        cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
+        cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => Command::Remote(reader.remote(run)?),
+        cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
+        cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
+        cli::CommandArgs::Images(images) => {
             let scope = reader
                 .scope(cli::WorkspaceArgs { packages: images.packages, ..cli::WorkspaceArgs::default() }, &cli::CargoArgs::default())?;
             match images.dockerfile {
@@ -138,17 +140,17 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Command> {
                 None => Command::Images(scope),
             }
         }
-        cli::Command::Update(update) => Command::Update(UpdateOptions {
+        cli::CommandArgs::Update(update) => Command::Update(UpdateOptions {
             environments: update.packages_of,
             dry_run: update.dry_run,
             scope: reader.scope(update.scope, &cli::CargoArgs::default())?,
         }),
-        cli::Command::Login(backend) => Command::Login(reader.backend(backend)?),
-        cli::Command::Logout(backend) => Command::Logout(reader.backend(backend)?),
-        cli::Command::Whoami(backend) => Command::Whoami(reader.backend(backend)?),
-        cli::Command::Schema => Command::Page(cli::pages::schema()),
-        cli::Command::Completions(completions) => Command::Page(cli::pages::completions(completions.shell)),
-        cli::Command::Man => Command::Page(cli::pages::manual()),
+        cli::CommandArgs::Login(backend) => Command::Login(reader.backend(backend)?),
+        cli::CommandArgs::Logout(backend) => Command::Logout(reader.backend(backend)?),
+        cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend(backend)?),
+        cli::CommandArgs::Schema => Command::Page(cli::pages::schema()),
+        cli::CommandArgs::Completions(completions) => Command::Page(cli::pages::completions(completions.shell)),
+        cli::CommandArgs::Man => Command::Page(cli::pages::manual()),
     })
 }
 

@@ -86,13 +86,13 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 /// A program that is about to be started.
-pub struct Command {
+pub struct ProcessCommand {
     program: OsString,
     inner: tokio::process::Command,
     input: Vec<u8>,
 }
 
-impl Command {
+impl ProcessCommand {
     /// A program with an environment of its own, in a folder.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
@@ -132,7 +132,7 @@ impl Command {
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn output(mut self) -> Result<Output> {
+    pub async fn output(mut self) -> Result<ProcessOutput> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
         let family = ProcessGroup::of(&child);
@@ -143,7 +143,7 @@ impl Command {
         let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
         family.has_ended();
         let failure = (!output.status.success()).then(|| ProcessFailure::new(&self.program, output.status, &output.stderr));
-        Ok(Output { stdout: output.stdout, stderr: output.stderr, failure })
+        Ok(ProcessOutput { stdout: output.stdout, stderr: output.stderr, failure })
     }
 
     /// Runs it to its end: each line of its stdout goes to `line`, its stderr to ours, untouched.
@@ -251,7 +251,7 @@ fn children(process: u32) -> Vec<u32> {
 
 /// What a finished program has written.
 #[derive(Debug)]
-pub struct Output {
+pub struct ProcessOutput {
     /// Its stdout.
     pub stdout: Vec<u8>,
     /// Its stderr.
@@ -259,7 +259,7 @@ pub struct Output {
     failure: Option<ProcessFailure>,
 }
 
-impl Output {
+impl ProcessOutput {
     /// What it wrote to stdout, when it succeeded.
     ///
     /// # Errors
@@ -340,15 +340,15 @@ fn missing(program: &OsStr, cause: io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("/bin/sh", Path::new("/"), &Environment::of_process());
+    fn shell(script: &str) -> ProcessCommand {
+        let mut command = ProcessCommand::new("/bin/sh", Path::new("/"), &Environment::of_process());
         command.args(["-c", script]);
         command
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
-        let command = Command::new("no-such-program", Path::new("/"), &Environment::of_process());
+        let command = ProcessCommand::new("no-such-program", Path::new("/"), &Environment::of_process());
         let error = command.output().await.unwrap_err();
         assert_eq!((error.code(), error.to_string().as_str()), (Code::ToolMissing, "could not run `no-such-program`"));
     }
@@ -392,7 +392,7 @@ mod tests {
     #[tokio::test]
     async fn a_child_sees_only_the_environment_it_was_given() {
         let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
-        let output = Command::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
+        let output = ProcessCommand::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
         assert_eq!(format!("{environment:?}"), "{\"ONLY\"}");
     }

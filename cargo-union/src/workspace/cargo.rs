@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::sys::fs;
-use crate::sys::process::{Command, Environment};
+use crate::sys::process::{Environment, ProcessCommand};
 
 /// cargo as the user calls it. What is set here reaches every call.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ impl Cargo {
     }
 
     /// A call of cargo in a folder.
-    pub(super) fn command(&self, folder: &Path, environment: &Environment) -> Command {
-        Command::new(&self.program, folder, environment)
+    pub(super) fn command(&self, folder: &Path, environment: &Environment) -> ProcessCommand {
+        ProcessCommand::new(&self.program, folder, environment)
     }
 
     /// The flags for a command that compiles, into the user's target folder or into another.

@@ -57,7 +57,7 @@ fn messages(folder: &Path, packages: &[&str], since: SystemTime) -> Vec<String> 
 }
 
 #[derive(Deserialize)]
-struct Diagnostic {
+struct CompilerMessage {
     message: String,
     level: String,
     #[serde(default)]
@@ -71,7 +71,7 @@ struct Child {
 
 fn read(messages: &str) -> Option<LinkFailure> {
     let errors =
-        messages.lines().filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok()).filter(|message| message.level == "error");
+        messages.lines().filter_map(|line| serde_json::from_str::<CompilerMessage>(line).ok()).filter(|message| message.level == "error");
     errors.into_iter().find_map(|error| {
         let quoted = error.message.split('`').nth(1).unwrap_or_default().to_owned();
         if error.message.starts_with("linker `") && error.message.ends_with("not found") {

@@ -148,9 +148,9 @@ impl Lockfile {
     }
 }
 
-type Identity<'a> = (&'a str, &'a Version, Option<&'a str>);
+type PackageIdentity<'a> = (&'a str, &'a Version, Option<&'a str>);
 
-fn identity(entry: &LockedPackage) -> Identity<'_> {
+fn identity(entry: &LockedPackage) -> PackageIdentity<'_> {
     (&entry.name, &entry.version, entry.source.as_deref())
 }
 
@@ -166,7 +166,7 @@ fn fits(edge: &LockedPackage, dependency: &Dependency) -> bool {
 
 /// The part of Cargo.lock that one package needs.
 #[derive(Debug)]
-pub(super) struct Closure<'a>(BTreeMap<Identity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>);
+pub(super) struct Closure<'a>(BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>);
 
 impl<'a> Closure<'a> {
     /// The local packages in it.

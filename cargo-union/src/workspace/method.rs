@@ -11,7 +11,7 @@ use super::linker::{Linker, LinkerContext};
 use super::{Cargo, CompileSettings, Snapshot};
 use crate::image::glibc::Glibc;
 use crate::sys::error::{Error, Result};
-use crate::sys::process::{Command, Environment, Output, ProcessFailure};
+use crate::sys::process::{Environment, ProcessCommand, ProcessFailure, ProcessOutput};
 
 /// With what a package is compiled, once `auto` has been decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,16 +113,16 @@ pub struct Host;
 #[async_trait]
 impl CargoRunner for Host {
     async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
-        let mut command = Command::new(&call.program, &call.folder, &call.environment);
+        let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
     }
 
     async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput> {
-        let mut command = Command::new(program, program.parent().unwrap_or(program), environment);
+        let mut command = ProcessCommand::new(program, program.parent().unwrap_or(program), environment);
         command.arg(word);
         let ended = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
-        Ok(ProbeOutput::of(ended.map(Output::success)))
+        Ok(ProbeOutput::of(ended.map(ProcessOutput::success)))
     }
 }
 
@@ -194,7 +194,7 @@ impl Snapshot<'_> {
 
     /// What a program prints, when it can be started and ends well.
     async fn printed(&self, program: &Path, arguments: &[&str]) -> Option<String> {
-        let mut command = Command::new(program, &self.workspace.root, &self.cargo.environment);
+        let mut command = ProcessCommand::new(program, &self.workspace.root, &self.cargo.environment);
         command.args(arguments);
         let printed = command.output().await.ok()?.success().ok()?;
         Some(String::from_utf8_lossy(&printed).trim().to_owned())

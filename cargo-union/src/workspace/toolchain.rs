@@ -20,7 +20,7 @@ use super::config::CargoConfig;
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
-use crate::sys::process::Command;
+use crate::sys::process::ProcessCommand;
 
 /// A compiler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Toolchain {
 
     /// Which `cfg(…)` tables of cargo's configuration apply to a target.
     pub(super) async fn cfg(&self, cargo: &Cargo, root: &Path, triple: &str) -> Result<impl Fn(&str) -> bool> {
-        let mut command = Command::new(&self.program, root, &cargo.environment);
+        let mut command = ProcessCommand::new(&self.program, root, &cargo.environment);
         command.args(["--print", "cfg", "--target", triple]);
         let printed = text(command).await?;
         let known: Vec<Cfg> = printed.lines().filter_map(|line| line.parse().ok()).collect();
@@ -96,7 +96,7 @@ impl Toolchain {
     /// This machine's processor: its name, and what it can do.
     pub(super) async fn processor(&self, cargo: &Cargo, root: &Path, triple: &str) -> Result<String> {
         let run = |args: &[&str]| {
-            let mut command = Command::new(&self.program, root, &cargo.environment);
+            let mut command = ProcessCommand::new(&self.program, root, &cargo.environment);
             command.args(args).args(["--target", triple]);
             text(command)
         };
@@ -157,7 +157,7 @@ fn chosen_by(cargo: &Cargo, root: &Path, program: &Path) -> Inputs {
 
 async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> {
     let run = |args: &[&str]| {
-        let mut command = Command::new(&program, root, &cargo.environment);
+        let mut command = ProcessCommand::new(&program, root, &cargo.environment);
         command.args(args);
         text(command)
     };
@@ -177,7 +177,7 @@ async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> 
     })
 }
 
-async fn text(command: Command) -> Result<String> {
+async fn text(command: ProcessCommand) -> Result<String> {
     let stdout = command
         .output()
         .await?

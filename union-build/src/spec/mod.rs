@@ -118,7 +118,7 @@ pub struct Image {
     /// A Dockerfile that makes the environment, absolute.
     pub dockerfile: Option<Sourced<PathBuf>>,
     /// Secrets that are mounted while the environment is built.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<SecretSpec>,
     /// A PEM file with authorities to trust while the environment is built, absolute.
     pub build_ca: Option<Sourced<PathBuf>>,
     /// Options of the docker builder.
@@ -278,7 +278,7 @@ pub fn is_whiteout(name: &str) -> bool {
 
 /// One entry of `secrets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secret {
+pub struct SecretSpec {
     /// Its name in the build.
     pub id: Sourced<String>,
     /// Where its value is.

@@ -56,7 +56,7 @@ pub struct Task {
     /// How long it may take.
     pub timeout: Timeout,
     /// Whether results are kept for equal inputs; `None` when they are not.
-    pub cache: Option<Cache>,
+    pub cache: Option<TaskCache>,
     /// Whether it may run on nodes that can be taken away.
     pub interruptible: Sourced<bool>,
     /// Kubernetes service account.
@@ -247,7 +247,7 @@ pub struct Timeout {
 
 /// Results that are kept for equal inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cache {
+pub struct TaskCache {
     /// Whose results are the same.
     pub version: CacheVersion,
     /// Whether runs with equal inputs wait for the first of them.

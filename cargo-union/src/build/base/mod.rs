@@ -25,7 +25,7 @@ pub(super) use layer::plain;
 pub use resolve::{Lookup, Resolved};
 
 /// A base for one platform.
-pub(super) struct Base {
+pub(super) struct ResolvedBase {
     /// The name that errors call it by.
     pub(super) name: String,
     pub(super) config_blob: Blob,
@@ -34,7 +34,7 @@ pub(super) struct Base {
     pub(super) layers: Vec<Layer>,
 }
 
-impl Base {
+impl ResolvedBase {
     /// Gets at manifest and config, both small.
     pub(super) async fn open(source: &dyn BaseSource, start: &BaseImage, platform: &Platform) -> Result<Self> {
         match start {

@@ -9,7 +9,7 @@ use union_build::diag::Code;
 
 use crate::image::config::BaseConfig;
 use crate::image::layer::media_type;
-use crate::image::manifest::{self, BaseImage, BaseManifest, Variant};
+use crate::image::manifest::{self, BaseImageManifest, BaseManifest, Variant};
 use crate::image::platform::Platform;
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};
@@ -38,7 +38,7 @@ pub struct Resolved {
     /// Digest of its manifest.
     pub digest: Digest,
     /// Its manifest.
-    pub image: BaseImage,
+    pub image: BaseImageManifest,
 }
 
 type Finding<'a> = Pin<Box<dyn Future<Output = Result<Resolved>> + Send + 'a>>;
@@ -64,7 +64,7 @@ impl Lookup<'_> {
     ///
     /// # Errors
     /// `BaseCorrupt`; what the source says.
-    pub async fn config(&self, image: &BaseImage) -> Result<BaseConfig> {
+    pub async fn config(&self, image: &BaseImageManifest) -> Result<BaseConfig> {
         let path = self.source.blob(self.repository, &image.config).await?;
         BaseConfig::read(self.name, &fs::read(&path)?, image.layers.len())
     }
@@ -103,7 +103,7 @@ impl Lookup<'_> {
     }
 
     /// Requires that a config fits of which no index has said the platform. In an index it has to name its platform.
-    async fn check(&self, image: &BaseImage, in_index: bool) -> Result<()> {
+    async fn check(&self, image: &BaseImageManifest, in_index: bool) -> Result<()> {
         let own = self.config(image).await?.platform();
         if (own.is_whole() || in_index) && self.platform.distance(&own).is_none() {
             return Err(manifest::without_platform(self.name, self.platform, &[&own]));

@@ -21,7 +21,7 @@ use union_build::diag::{Code, Origin};
 use union_build::key::{Inputs, Value};
 use union_build::spec;
 
-use super::base::Base;
+use super::base::ResolvedBase;
 use super::chain::EffectiveConfig;
 use super::environment::without_steps;
 use super::sources::{self, Measure};
@@ -277,7 +277,7 @@ impl DockerBuild<'_> {
 
     /// Gets a base into the engine, if it is not there, and says what it is called there.
     async fn bring(&self, start: &BaseImage) -> Result<LoadedBase> {
-        let base = Base::open(&*self.builder.source, start, &self.wanted.platform).await?;
+        let base = ResolvedBase::open(&*self.builder.source, start, &self.wanted.platform).await?;
         let id = base.config_blob.descriptor.digest;
         let (repository, tag) = ("localhost/union-base", &id.hex()[..24]);
         let name = format!("{repository}:{tag}");

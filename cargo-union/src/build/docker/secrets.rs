@@ -65,7 +65,7 @@ impl BuildSecrets {
     }
 }
 
-fn read(spec: &spec::Image, secret: &spec::Secret, environment: &Environment) -> Result<Option<Vec<u8>>> {
+fn read(spec: &spec::Image, secret: &spec::SecretSpec, environment: &Environment) -> Result<Option<Vec<u8>>> {
     let (id, required) = (&secret.id.value, secret.required);
     let missing = || Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` has no value", spec.key));
     let value = match &secret.source {

@@ -17,7 +17,7 @@ use union_build::diag::Code;
 use union_build::spec;
 
 use super::BINARIES;
-use super::base::{Base, LayerIndexCache};
+use super::base::{LayerIndexCache, ResolvedBase};
 use super::chain::EffectiveConfig;
 use super::check::StartCheck;
 use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
@@ -56,7 +56,7 @@ impl NativeBuilder {
         let mut checked = recipe.check;
         for (index, wanted) in recipe.platforms.iter().enumerate() {
             let base = match &wanted.base {
-                Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
+                Some(start) => Some(ResolvedBase::open(&*self.source, start, &wanted.platform).await?),
                 None => None,
             };
             let check = StartCheck::of(&recipe, wanted, base.as_ref().map(|base| &base.config))?;
@@ -80,7 +80,7 @@ impl NativeBuilder {
     async fn platform(&self, recipe: &Arc<BuildRequest>, index: usize) -> Result<PlatformImage> {
         let wanted = &recipe.platforms[index];
         let base = match &wanted.base {
-            Some(start) => Some(Base::open(&*self.source, start, &wanted.platform).await?),
+            Some(start) => Some(ResolvedBase::open(&*self.source, start, &wanted.platform).await?),
             None => None,
         };
         let user = wanted_user(&recipe.chain, base.as_ref());
@@ -106,7 +106,7 @@ impl NativeBuilder {
     }
 
     /// What has to be known of the base's files.
-    async fn files(&self, recipe: &BuildRequest, base: Option<&Base>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
+    async fn files(&self, recipe: &BuildRequest, base: Option<&ResolvedBase>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
         match base {
             Some(base) if needs_files(recipe, user) => {
                 self.step(recipe, "looking up the base's files");
@@ -171,7 +171,7 @@ fn binaries(wanted: &PlatformBuildRequest) -> String {
 }
 
 /// The user as typed, or the base's, or on scratch one who is not root.
-fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
+fn wanted_user(chain: &[spec::Image], base: Option<&ResolvedBase>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -180,7 +180,7 @@ fn wanted_user(chain: &[spec::Image], base: Option<&Base>) -> Option<String> {
 }
 
 /// Where relative copies go: the working directory of the base.
-fn workdir(base: Option<&Base>) -> String {
+fn workdir(base: Option<&ResolvedBase>) -> String {
     base.map(|base| base.config.workdir()).unwrap_or_default()
 }
 
@@ -190,7 +190,7 @@ fn needs_files(recipe: &BuildRequest, user: Option<&str>) -> bool {
     copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric(user: &str, files: &FileIndex, recipe: &BuildRequest, base: Option<&Base>) -> Result<String> {
+fn numeric(user: &str, files: &FileIndex, recipe: &BuildRequest, base: Option<&ResolvedBase>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| &base.name);
         Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
@@ -265,7 +265,7 @@ fn interface_labels(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)>
 fn assemble(
     recipe: &BuildRequest,
     wanted: &PlatformBuildRequest,
-    base: Option<Base>,
+    base: Option<ResolvedBase>,
     own: Vec<OwnLayer>,
     user: Option<String>,
 ) -> Result<PlatformImage> {

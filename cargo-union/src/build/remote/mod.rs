@@ -18,7 +18,7 @@ use union_build::diag::Code;
 use union_build::spec::variables::is_plain;
 
 use super::archive::Archive;
-use super::base::Base;
+use super::base::ResolvedBase;
 use super::native::NativeBuilder;
 use super::{BuildRequest, Reporter, variables};
 use crate::image::BaseSource;
@@ -80,7 +80,7 @@ impl RemoteBuilder {
         let Some((platform, start)) = recipe.platforms.iter().find_map(|wanted| Some((&wanted.platform, wanted.base.as_ref()?))) else {
             return Ok(BaseSettings { variables: variables::of_base(None), workdir: String::new() });
         };
-        let config = Base::open(&*self.source, start, platform).await?.config;
+        let config = ResolvedBase::open(&*self.source, start, platform).await?.config;
         Ok(BaseSettings { variables: variables::of_base(Some(&config)), workdir: config.workdir() })
     }
 }

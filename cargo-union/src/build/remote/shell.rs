@@ -18,7 +18,7 @@ fn line(command: &str) -> String {
 
 /// A command that finds its secrets in files, as it does with an engine. They come in variables, and are
 /// gone before the step ends.
-pub(super) fn with_secrets(command: &str, secrets: &[spec::Secret]) -> (String, Vec<BuildSecret>) {
+pub(super) fn with_secrets(command: &str, secrets: &[spec::SecretSpec]) -> (String, Vec<BuildSecret>) {
     let given: Vec<BuildSecret> = secrets
         .iter()
         .enumerate()
@@ -56,10 +56,10 @@ mod tests {
 
     use proptest::prelude::*;
     use union_build::diag::Origin;
-    use union_build::spec::{Secret, SecretSource, Sourced};
+    use union_build::spec::{SecretSource, SecretSpec, Sourced};
 
     use super::*;
-    use crate::sys::process::{Command, Environment};
+    use crate::sys::process::{Environment, ProcessCommand};
 
     #[test]
     fn a_command_is_left_as_it_is_where_that_is_safe() {
@@ -75,7 +75,7 @@ mod tests {
         let mut environment = Environment::default();
         environment.set("PATH", "/usr/bin:/bin");
         variables.iter().for_each(|(name, value)| environment.set(*name, value));
-        let mut command = Command::new("/bin/sh", Path::new("/"), &environment);
+        let mut command = ProcessCommand::new("/bin/sh", Path::new("/"), &environment);
         command.args(["-c", line]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let output = runtime.block_on(command.output()).unwrap();
@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn secrets_are_files_while_the_command_runs_and_gone_after_it() {
         let id = format!("test-{}", std::process::id());
-        let secret = Secret { id: Sourced { value: id.clone(), origin: Origin::Default }, source: SecretSource::Backend, required: true };
+        let secret =
+            SecretSpec { id: Sourced { value: id.clone(), origin: Origin::Default }, source: SecretSource::Backend, required: true };
         let command = format!("[ -z \"$UNION_SECRET_0\" ] && cat /run/secrets/{id}\nexit 3");
         let (line, given) = with_secrets(&command, std::slice::from_ref(&secret));
         assert_eq!(given, [BuildSecret { key: id.clone(), variable: "UNION_SECRET_0".to_owned() }]);

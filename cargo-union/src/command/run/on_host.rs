@@ -15,7 +15,7 @@ use crate::copilot::{InputLiteral, OutputDir, filled, lay_out, put};
 use crate::pipeline::resolve::secret_files;
 use crate::settings::RunTarget;
 use crate::sys::error::Error;
-use crate::sys::process::{Command, Environment, ProcessFailure};
+use crate::sys::process::{Environment, ProcessCommand, ProcessFailure};
 use crate::ui;
 use crate::workspace::{self, CargoJob, CodeInputOptions, CompileBackend, Host, JobMember, Snapshot, UnionLock, compile};
 
@@ -52,7 +52,7 @@ pub(super) async fn run(ready: &LocalRun<'_>, values: &BTreeMap<String, InputLit
 /// # Errors
 /// `ToolMissing`; `ProgramFailed`.
 pub(super) async fn start(ready: &LocalRun<'_>, program: &str, words: &[String], environment: &Environment) -> Result<(), Error> {
-    let mut command = Command::new(program, &ready.run.work.scope.cargo.folder, environment);
+    let mut command = ProcessCommand::new(program, &ready.run.work.scope.cargo.folder, environment);
     command.args(words);
     let listening = OutputTee::new(ready.ui);
     let ended = command.forward_output(|stream, bytes| listening.hear(stream, bytes)).await?;

@@ -19,13 +19,13 @@ use crate::flyte::idl::actions::{EnqueueRequest, EnqueueResponse, WatchForUpdate
 
 /// The service, with the steps that it keeps.
 #[derive(Clone)]
-pub(super) struct Service(pub(super) Arc<ActionStore>);
+pub(super) struct ActionService(pub(super) Arc<ActionStore>);
 
-impl NamedService for Service {
+impl NamedService for ActionService {
     const NAME: &'static str = "flyteidl2.actions.ActionsService";
 }
 
-impl tower_service::Service<http::Request<Body>> for Service {
+impl tower_service::Service<http::Request<Body>> for ActionService {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;

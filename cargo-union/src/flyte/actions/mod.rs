@@ -18,7 +18,7 @@ use union_build::diag::Code;
 
 use super::Reporter;
 use crate::sys::error::{Error, Result};
-use grpc::Service;
+use grpc::ActionService;
 use store::ActionStore;
 pub use store::RecordedAction;
 
@@ -42,7 +42,7 @@ impl Actions {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let ledger = Arc::new(ActionStore::new(reporter));
-        let service = Service(ledger.clone());
+        let service = ActionService(ledger.clone());
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::sys::process::{Command, Environment};
+use crate::sys::process::{Environment, ProcessCommand};
 
 /// How a browser is opened, when there is one.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Browser {
     /// Opens an address. Says whether a browser was started.
     pub(super) fn open(&self, address: &str) -> bool {
         let Some(program) = self.program() else { return false };
-        let mut command = Command::new(program, &self.folder, &self.environment);
+        let mut command = ProcessCommand::new(program, &self.folder, &self.environment);
         command.arg(address);
         command.leave().is_ok()
     }

@@ -8,7 +8,7 @@ use union_build::diag::Code;
 use super::tokens::is_token;
 use crate::flyte::rpc::RpcFailure;
 use crate::http::error::clean;
-use crate::sys::process::{Command, Environment};
+use crate::sys::process::{Environment, ProcessCommand};
 use crate::sys::secret::Secret;
 
 /// Such a program may ask a server, or the user.
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, RpcFailure> {
     let failed = |why: String| RpcFailure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
     let Some((program, arguments)) = words.split_first() else { return Err(failed("there is no program in it".to_owned())) };
-    let mut command = Command::new(program, folder, environment);
+    let mut command = ProcessCommand::new(program, folder, environment);
     command.args(arguments);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.map_err(|_| failed(format!("`{program}` did not end in {} seconds", LIMIT.as_secs())))?;

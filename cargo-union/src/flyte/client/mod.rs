@@ -24,7 +24,7 @@ mod cluster;
 mod identity;
 
 pub use cluster::{Operation, Resource};
-pub use identity::Identity;
+pub use identity::UserIdentity;
 
 use cluster::ClusterCache;
 

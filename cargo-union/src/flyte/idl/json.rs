@@ -83,24 +83,24 @@ impl Descriptors {
     }
 
     /// The value of a field; several when numbers are packed.
-    fn values(&self, field: &FieldDescriptorProto, wire: Wire<'_>) -> Vec<Value> {
+    fn values(&self, field: &FieldDescriptorProto, wire: WireValue<'_>) -> Vec<Value> {
         match (field.r#type(), wire) {
-            (Type::Message, Wire::Bytes(bytes)) => vec![self.message(field.type_name(), bytes)],
-            (Type::String, Wire::Bytes(bytes)) => vec![json!(String::from_utf8_lossy(bytes))],
-            (Type::Bytes, Wire::Bytes(bytes)) => vec![json!(base64::engine::general_purpose::STANDARD.encode(bytes))],
-            (_, Wire::Bytes(mut packed)) => {
+            (Type::Message, WireValue::Bytes(bytes)) => vec![self.message(field.type_name(), bytes)],
+            (Type::String, WireValue::Bytes(bytes)) => vec![json!(String::from_utf8_lossy(bytes))],
+            (Type::Bytes, WireValue::Bytes(bytes)) => vec![json!(base64::engine::general_purpose::STANDARD.encode(bytes))],
+            (_, WireValue::Bytes(mut packed)) => {
                 let mut values = Vec::new();
                 while let Some(number) = varint(&mut packed) {
-                    values.extend(self.values(field, Wire::Number(number)));
+                    values.extend(self.values(field, WireValue::Number(number)));
                 }
                 values
             }
-            (Type::Double, Wire::Number(bits)) => vec![double(f64::from_bits(bits))],
-            (Type::Bool, Wire::Number(number)) => vec![json!(number != 0)],
+            (Type::Double, WireValue::Number(bits)) => vec![double(f64::from_bits(bits))],
+            (Type::Bool, WireValue::Number(number)) => vec![json!(number != 0)],
             // JSON's readers hold numbers of 64 bits as floating-point ones, and lose digits.
-            (Type::Int64, Wire::Number(number)) => vec![json!(number.cast_signed().to_string())],
-            (Type::Enum, Wire::Number(number)) => vec![self.word(field.type_name(), number)],
-            (_, Wire::Number(number)) => vec![json!(number)],
+            (Type::Int64, WireValue::Number(number)) => vec![json!(number.cast_signed().to_string())],
+            (Type::Enum, WireValue::Number(number)) => vec![self.word(field.type_name(), number)],
+            (_, WireValue::Number(number)) => vec![json!(number)],
         }
     }
 
@@ -113,12 +113,12 @@ impl Descriptors {
 
 /// What a field is on the wire.
 #[derive(Clone, Copy)]
-enum Wire<'a> {
+enum WireValue<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
-impl<'a> Wire<'a> {
+impl<'a> WireValue<'a> {
     fn bytes(self) -> &'a [u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -128,13 +128,13 @@ impl<'a> Wire<'a> {
 }
 
 /// The fields of a message that was written by us: the bytes are whole.
-fn fields(mut bytes: &[u8]) -> Vec<(i32, Wire<'_>)> {
+fn fields(mut bytes: &[u8]) -> Vec<(i32, WireValue<'_>)> {
     let mut fields = Vec::new();
     while let Some(key) = varint(&mut bytes) {
         let wire = match key & 7 {
-            0 => varint(&mut bytes).map(Wire::Number),
-            1 => bytes.split_off(..8).map(|bits| Wire::Number(u64::from_le_bytes(bits.try_into().expect("8 bytes")))),
-            _ => varint(&mut bytes).and_then(|length| bytes.split_off(..usize::try_from(length).ok()?)).map(Wire::Bytes),
+            0 => varint(&mut bytes).map(WireValue::Number),
+            1 => bytes.split_off(..8).map(|bits| WireValue::Number(u64::from_le_bytes(bits.try_into().expect("8 bytes")))),
+            _ => varint(&mut bytes).and_then(|length| bytes.split_off(..usize::try_from(length).ok()?)).map(WireValue::Bytes),
         };
         fields.extend(i32::try_from(key >> 3).ok().zip(wire));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::RemoteBuildListener;
 use crate::flyte::client::Client;
-use crate::flyte::runs::{RunIdent, Service as _};
+use crate::flyte::runs::{RunIdent, RunService as _};
 
 /// How long the backend may take to hear of it.
 const PATIENCE: Duration = Duration::from_secs(10);

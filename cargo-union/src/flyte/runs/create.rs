@@ -1,6 +1,6 @@
 //! Creating a run: inputs first, then the run, under a name that makes it the same one however often it is tried.
 
-use super::{RunIdent, Service, TaskVersion};
+use super::{RunIdent, RunService, TaskVersion};
 use crate::flyte::idl::core::Literal;
 use crate::flyte::idl::task::{CacheConfig, CacheLookupScope, Inputs, NamedLiteral, RunSpec};
 use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper, Task};
@@ -35,7 +35,7 @@ pub struct CacheOptions {
 ///
 /// # Errors
 /// What the backend says. A run may be there all the same, for an answer can be lost.
-pub async fn create(service: &dyn Service, order: &RunRequest) -> Result<()> {
+pub async fn create(service: &dyn RunService, order: &RunRequest) -> Result<()> {
     let literals = order.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
     let inputs = Inputs { literals: literals.collect(), context: Vec::new() };
     let tried = || format!("could not bring the inputs of task `{}` to the backend", order.task.name);

@@ -9,7 +9,7 @@ use futures_util::stream;
 use union_build::diag::Code;
 
 use super::service::Messages;
-use super::{RunIdent, Service, TaskVersion};
+use super::{RunIdent, RunService, TaskVersion};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::common::OffloadedInputData;
 use crate::flyte::idl::logs::dataplane::LogLine;
@@ -65,7 +65,7 @@ fn next<T: Send + 'static>(from: &Mutex<VecDeque<Says<T>>>) -> Result<Messages<T
 }
 
 #[async_trait]
-impl Service for FakeRuns {
+impl RunService for FakeRuns {
     async fn upload(&self, _: &TaskVersion, _: &RunIdent, _: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure> {
         let data = OffloadedInputData { uri: "s3://inputs".to_owned(), inputs_hash: "hash".to_owned() };
         Ok((!self.takes_no_uploads).then_some(data))

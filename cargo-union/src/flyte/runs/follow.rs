@@ -2,14 +2,14 @@
 
 use super::listener::{ReconnectPolicy, RunListener};
 use super::log_stream::LogStream;
-use super::{RunIdent, RunOutcome, Service, logs, watch};
+use super::{RunIdent, RunOutcome, RunService, logs, watch};
 use crate::sys::error::Result;
 
 /// Follows a run until it has ended and its logs are told. Logs that cannot be had are no failure.
 ///
 /// # Errors
 /// When the backend does not tell how the run goes on.
-pub async fn follow(service: &dyn Service, run: &RunIdent, patience: ReconnectPolicy, listener: &dyn RunListener) -> Result<RunOutcome> {
+pub async fn follow(service: &dyn RunService, run: &RunIdent, patience: ReconnectPolicy, listener: &dyn RunListener) -> Result<RunOutcome> {
     let (spoken, heard) = tokio::sync::watch::channel(LogStream::default());
     let watching = watch::watch(service, run, patience, listener, spoken);
     let (end, ()) = tokio::join!(watching, logs::tell(service, run, patience, listener, heard));

@@ -11,7 +11,7 @@ use tokio::sync::watch::Receiver;
 use super::listener::{ReconnectPolicy, RunListener, passes};
 use super::log_stream::LogStream;
 use super::service::Messages;
-use super::{RunIdent, Service};
+use super::{RunIdent, RunService};
 use crate::flyte::idl::logs::dataplane::{LogLine, LogLineOriginator};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
@@ -26,7 +26,7 @@ pub struct TaskLogLine {
 
 /// Tells the logs of all attempts. It ends with the run, or with whoever watches it.
 pub(super) async fn tell(
-    service: &dyn Service,
+    service: &dyn RunService,
     run: &RunIdent,
     patience: ReconnectPolicy,
     listener: &dyn RunListener,
@@ -39,7 +39,7 @@ pub(super) async fn tell(
         if spoken.attempt.max(spoken.logged) < attempt {
             return;
         }
-        let log = Log { service, run, attempt, patience, listener };
+        let log = AttemptLog { service, run, attempt, patience, listener };
         if let Err(failure) = log.tell(&mut heard.clone()).await {
             return listener.no_logs(&failure.cause);
         }
@@ -47,15 +47,15 @@ pub(super) async fn tell(
 }
 
 /// The log of one attempt.
-struct Log<'a> {
-    service: &'a dyn Service,
+struct AttemptLog<'a> {
+    service: &'a dyn RunService,
     run: &'a RunIdent,
     attempt: u32,
     patience: ReconnectPolicy,
     listener: &'a dyn RunListener,
 }
 
-impl Log<'_> {
+impl AttemptLog<'_> {
     /// # Errors
     /// Why there is nothing more to be had, although there should be.
     async fn tell(&self, heard: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {

@@ -31,7 +31,7 @@ pub use listener::{ReconnectPolicy, RunListener};
 pub use logs::TaskLogLine;
 pub use outcome::{RunError, RunOutcome, outputs};
 pub use phase::{RunPhase, RunState};
-pub use service::{Messages, Service};
+pub use service::{Messages, RunService};
 pub(super) use service::{create_under_own_name, offload};
 pub use summary::{RunSummary, get_run, list};
 

@@ -1,6 +1,6 @@
 //! How a run ended, and what it gave.
 
-use super::{RunIdent, RunPhase, RunState, Service};
+use super::{RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::convert;
 use crate::flyte::idl::task::NamedLiteral;
 use crate::flyte::idl::workflow::action_details::Result as Told;
@@ -75,7 +75,7 @@ fn printable(text: &str) -> String {
 ///
 /// # Errors
 /// What the backend says.
-pub async fn outputs(service: &dyn Service, run: &RunIdent) -> Result<Vec<(String, serde_json::Value)>> {
+pub async fn outputs(service: &dyn RunService, run: &RunIdent) -> Result<Vec<(String, serde_json::Value)>> {
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
     let outputs = service.outputs(run).await.map_err(|failure| failure.into_error(tried()))?;
     let value = |literal: NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));

@@ -28,7 +28,7 @@ pub type Messages<T> = BoxStream<'static, Result<T, RpcFailure>>;
 
 /// A backend that has runs.
 #[async_trait]
-pub trait Service: Send + Sync {
+pub trait RunService: Send + Sync {
     /// Puts inputs where the backend keeps data; `None` when it wants them with the run itself.
     async fn upload(&self, task: &TaskVersion, run: &RunIdent, inputs: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure>;
 
@@ -91,7 +91,7 @@ pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client,
 }
 
 #[async_trait]
-impl Service for Client {
+impl RunService for Client {
     async fn upload(&self, task: &TaskVersion, run: &RunIdent, inputs: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure> {
         let request = UploadInputsRequest {
             id: Some(UploadFor::RunId(run.id())),

@@ -1,6 +1,6 @@
 //! Runs that are there: those of a project, and one by its name.
 
-use super::{RunIdent, RunPhase, RunState, Service};
+use super::{RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::convert::ProjectDomain;
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::task::TaskIdentifier;
@@ -30,7 +30,7 @@ pub struct RunSummary {
 ///
 /// # Errors
 /// What the backend says.
-pub async fn list(service: &dyn Service, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunSummary>> {
+pub async fn list(service: &dyn RunService, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunSummary>> {
     let tried = || format!("could not list the runs of {}/{}", scope.project, scope.domain);
     let response = service.list(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
     Ok(response.runs.into_iter().filter_map(|run: workflow::Run| Some(listed(run.action?))).collect())
@@ -40,7 +40,7 @@ pub async fn list(service: &dyn Service, scope: &ProjectDomain, limit: u32) -> R
 ///
 /// # Errors
 /// What the backend says, also when there is none of that name.
-pub async fn get_run(service: &dyn Service, run: &RunIdent) -> Result<RunSummary> {
+pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSummary> {
     let tried = || format!("could not look up the run `{}` in {}/{}", run.name, run.scope.project, run.scope.domain);
     let details = service.details(run).await.map_err(|failure| {
         let missing = failure.is(RpcStatus::NotFound);

@@ -5,7 +5,7 @@ use tokio::sync::watch::Sender;
 
 use super::listener::{ReconnectPolicy, RunListener, passes};
 use super::log_stream::LogStream;
-use super::{RunIdent, RunOutcome, RunState, Service};
+use super::{RunIdent, RunOutcome, RunService, RunState};
 use crate::flyte::rpc::RpcFailure;
 
 /// Watches until the run has ended.
@@ -13,7 +13,7 @@ use crate::flyte::rpc::RpcFailure;
 /// # Errors
 /// What the backend says, when it has said it too often in a row or will not say anything else.
 pub(super) async fn watch(
-    service: &dyn Service,
+    service: &dyn RunService,
     run: &RunIdent,
     patience: ReconnectPolicy,
     listener: &dyn RunListener,
@@ -39,7 +39,7 @@ pub(super) async fn watch(
 
 /// One stream, to the run's end or to its own.
 async fn subscribe(
-    service: &dyn Service,
+    service: &dyn RunService,
     run: &RunIdent,
     listener: &dyn RunListener,
     spoken: &Sender<LogStream>,

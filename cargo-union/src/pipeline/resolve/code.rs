@@ -133,7 +133,7 @@ pub(crate) fn unasked(error: anyhow::Error, compile: &CompileSettings, platform:
 /// The files of all secrets of a package, as patterns that leave them out of the code: what they hold is in no key.
 pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
     let secrets = spec.images.values().flat_map(|image| &image.secrets);
-    let file = |secret: &spec::Secret| match &secret.source {
+    let file = |secret: &spec::SecretSpec| match &secret.source {
         SecretSource::File(path) => Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned(), secret.id.origin.clone())),
         SecretSource::Env(_) | SecretSource::Backend => None,
     };

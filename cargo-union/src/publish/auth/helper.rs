@@ -11,7 +11,7 @@ use super::RegistryLogin;
 use super::files::field;
 use crate::http::error::clean;
 use crate::sys::error::Error;
-use crate::sys::process::{Bounded, Command, Environment};
+use crate::sys::process::{Bounded, Environment, ProcessCommand};
 use crate::sys::secret::Secret;
 
 /// Cloud helpers ask a server, and a desktop may ask the user.
@@ -54,7 +54,7 @@ impl CredentialHelpers {
             environment.set("PATH", path);
         }
         let program = program(name);
-        let mut command = Command::new(&program, Path::new("."), &environment);
+        let mut command = ProcessCommand::new(&program, Path::new("."), &environment);
         command.arg("get").input(server);
         let output = match command.bounded(self.patience, LONGEST).await {
             Ok(Bounded::Ended(output)) => output,

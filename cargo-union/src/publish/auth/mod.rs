@@ -77,7 +77,7 @@ pub(crate) struct Authenticator {
     /// By registry and repository.
     logins: Mutex<HashMap<(String, String), Search>>,
     /// By program and server.
-    answers: Mutex<HashMap<(String, String), Answer>>,
+    answers: Mutex<HashMap<(String, String), CredentialAnswer>>,
     /// By registry.
     tokens: Mutex<HashMap<(String, Scopes), Slot>>,
     /// What was warned of.
@@ -87,7 +87,7 @@ pub(crate) struct Authenticator {
 /// The search for a login: done once, however many wait for it.
 type Search = Arc<OnceCell<KeychainLookup>>;
 /// What a helper says of a server: asked once, however many repositories the server has.
-type Answer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
+type CredentialAnswer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
 /// A token; locked while it is fetched.
 type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Command, Output, ProcessFailure, ProcessGroup, missing};
+use super::{ProcessCommand, ProcessFailure, ProcessGroup, ProcessOutput, missing};
 use crate::sys::error::Result;
 
 /// How long the streams of a program that has ended may stay open: what it has left behind may hold them.
@@ -15,14 +15,14 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum Bounded {
     /// By itself.
-    Ended(Output),
+    Ended(ProcessOutput),
     /// It took too long, and was killed with all that it had started.
     Late,
     /// It wrote too much to its stdout, and was killed with all that it had started.
     Long,
 }
 
-impl Command {
+impl ProcessCommand {
     /// Runs it to its end, for so long at most, and keeps what it writes. More than `most` bytes of its
     /// stdout end it, and more of its stderr is read and forgotten.
     ///
@@ -74,7 +74,7 @@ impl Command {
         };
         family.has_ended();
         let failure = (!status.success()).then(|| ProcessFailure::new(&self.program, status, &err));
-        Ok(Bounded::Ended(Output { stdout: out, stderr: err, failure }))
+        Ok(Bounded::Ended(ProcessOutput { stdout: out, stderr: err, failure }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Command, ProcessFailure, ProcessGroup, missing};
+use super::{ProcessCommand, ProcessFailure, ProcessGroup, missing};
 use crate::sys::error::Result;
 
 /// One of the two streams that a program writes.
@@ -17,7 +17,7 @@ pub enum OutputStream {
     Stderr,
 }
 
-impl Command {
+impl ProcessCommand {
     /// Runs it to its end; what it writes is handed on as it comes.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn both_streams_are_handed_on_apart_and_the_status_comes_after_them() {
         let heard = Mutex::new((Vec::new(), Vec::new()));
-        let mut shell = Command::new("/bin/sh", Path::new("/"), &Environment::of_process());
+        let mut shell = ProcessCommand::new("/bin/sh", Path::new("/"), &Environment::of_process());
         shell.args(["-c", "echo out; echo err >&2; printf 'no end'; exit 4"]);
         let ended = shell.forward_output(|stream, bytes| {
             let (out, err) = &mut *heard.lock().unwrap();

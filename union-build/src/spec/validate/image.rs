@@ -9,7 +9,8 @@ use super::{copy, is_cargo_lock, or_any, python};
 use crate::diag::{Code, Diagnostic};
 use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::{
-    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, Secret, SecretSource, Sourced,
+    Base, Build, BuilderChoice, BuilderConfig, BuilderOptions, Compile, Compression, Image, Link, Pattern, SecretSource, SecretSpec,
+    Sourced,
 };
 
 const BUILDERS: &[(&str, BuilderChoice)] = &[
@@ -184,7 +185,7 @@ fn builder_config(reader: &mut TableReader<'_>) -> BuilderConfig {
     }
 }
 
-fn secrets(reader: &mut TableReader<'_>) -> Vec<Secret> {
+fn secrets(reader: &mut TableReader<'_>) -> Vec<SecretSpec> {
     let remote = matches!(reader.table.get("builder").map(|node| &node.value), Some(TomlValue::Text(word)) if word == "remote");
     let mut ids = BTreeSet::new();
     let mut secrets = Vec::new();
@@ -211,7 +212,7 @@ fn secrets(reader: &mut TableReader<'_>) -> Vec<Secret> {
         let source = env.map(|env| SecretSource::Env(env.value)).or(file.map(|file| SecretSource::File(file.value)));
         let source = source.or((places == 0 && remote).then_some(SecretSource::Backend));
         let required = reader.bool("required").is_none_or(|required| required.value);
-        secrets.extend(id.zip(source).map(|(id, source)| Secret { id, source, required }));
+        secrets.extend(id.zip(source).map(|(id, source)| SecretSpec { id, source, required }));
     }
     secrets
 }

@@ -6,7 +6,7 @@ use super::grammar;
 use super::reader::TableReader;
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::raw::TomlValue;
-use crate::spec::{Python, Secret, Sourced};
+use crate::spec::{Python, SecretSpec, Sourced};
 
 const KEYS: [&str; 9] = [
     "pip-packages",
@@ -47,7 +47,7 @@ pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathB
 }
 
 /// Every secret that the installer shall find must be declared, and every declared one must be of use.
-pub(super) fn check_secrets(python: &Python, secrets: &[Secret], reader: &mut TableReader<'_>) {
+pub(super) fn check_secrets(python: &Python, secrets: &[SecretSpec], reader: &mut TableReader<'_>) {
     for (id, path) in &python.secret_mounts {
         if !secrets.iter().any(|secret| secret.id.value == *id) {
             let message = format!("`pip-secret-mounts` names the secret `{id}`, which is not declared");

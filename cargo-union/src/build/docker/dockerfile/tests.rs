@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use union_build::diag::Origin;
-use union_build::spec::{BuilderConfig, BuilderOptions, Image, Secret, SecretSource, Sourced};
+use union_build::spec::{BuilderConfig, BuilderOptions, Image, SecretSource, SecretSpec, Sourced};
 
 use super::*;
 
@@ -121,7 +121,7 @@ fn without_locks_nothing_is_kept_for_apt() {
 
 #[test]
 fn secrets_and_the_authority_are_mounted_and_never_written() {
-    let secret = |id: &str, required| Secret { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
+    let secret = |id: &str, required| SecretSpec { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let spec = Image { commands: texts(&["curl x"]), secrets: vec![secret("a", true), secret("b", false)], ..spec("") };
     let text = written(&spec, Vec::new(), true, None);
     let run = text.lines().nth(1).unwrap();

@@ -10,7 +10,7 @@ use anyhow::Result;
 use union_build::diag::Code;
 
 use crate::exit::Exit;
-use crate::flyte::runs::{RunIdent, Service};
+use crate::flyte::runs::{RunIdent, RunService};
 use crate::sys::error::Error;
 use crate::sys::signal::interrupted;
 use crate::ui::Ui;
@@ -23,7 +23,7 @@ const REASON: &str = "aborted with Ctrl-C in `cargo union run`";
 
 /// A run that may be left.
 pub(super) struct InterruptHandler<'a> {
-    pub(super) client: &'a dyn Service,
+    pub(super) client: &'a dyn RunService,
     pub(super) run: &'a RunIdent,
     /// Its page.
     pub(super) page: &'a str,

@@ -37,11 +37,11 @@ struct Document<'a> {
     image: Option<&'a str>,
     /// `None` when nobody has waited for them.
     outputs: Option<&'a BTreeMap<String, Value>>,
-    run: RunRow<'a>,
+    run: FollowedRun<'a>,
 }
 
 #[derive(Serialize)]
-struct RunRow<'a> {
+struct FollowedRun<'a> {
     name: &'a str,
     project: &'a str,
     domain: &'a str,
@@ -146,7 +146,7 @@ impl RunFollower<'_> {
     fn document(&self, outputs: Option<&BTreeMap<String, Value>>) -> Result<()> {
         let TaskInfo { package, task, version, image } = self.known;
         let (name, scope, console) = (self.run.name.as_str(), &self.run.scope, self.page);
-        let run = RunRow { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
+        let run = FollowedRun { name, project: &scope.project, domain: &scope.domain, version: version.as_deref(), console };
         let document = Document { package: package.as_deref(), task: task.as_deref(), image: image.as_deref(), outputs, run };
         Ok(self.ui.document("run", &document)?)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::tokens::Tokens;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileLock};
-use crate::sys::process::{Command, Environment};
+use crate::sys::process::{Environment, ProcessCommand};
 
 mod keychain;
 mod secret_service;
@@ -172,7 +172,7 @@ impl KeyringTool {
         args: impl IntoIterator<Item = A>,
         input: &str,
     ) -> Result<ToolOutput, KeyringUnavailable> {
-        let mut command = Command::new(&self.program, Path::new("/"), &self.environment);
+        let mut command = ProcessCommand::new(&self.program, Path::new("/"), &self.environment);
         command.args(args).input(input);
         let unavailable = |why: String| KeyringUnavailable(why);
         let output = tokio::time::timeout(LIMIT, command.output()).await;

@@ -24,7 +24,7 @@ fn user() -> (TempDir, Environment) {
 async fn with_secret_tool(home: &Path, environment: &mut Environment, script: &str) {
     let path = home.join("secret-tool");
     // Written by another process: a file that this one has open for writing cannot be started.
-    let mut command = Command::new("/bin/sh", home, &Environment::of_process());
+    let mut command = ProcessCommand::new("/bin/sh", home, &Environment::of_process());
     command.args(["-c", r#"printf '%s' "$1" > "$2" && chmod +x "$2""#, "sh", script]).arg(&path);
     command.output().await.unwrap().success().unwrap();
     environment.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");

@@ -6,7 +6,7 @@ use super::interface::DeclaredTaskInputs;
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::Sourced;
 use crate::spec::raw::{TomlNode, TomlValue};
-use crate::spec::task::{Backoff, Cache, CacheVersion, Retries, Timeout};
+use crate::spec::task::{Backoff, CacheVersion, Retries, TaskCache, Timeout};
 use crate::spec::time::parse_duration;
 use crate::spec::validate::grammar;
 use crate::spec::validate::reader::TableReader;
@@ -83,8 +83,8 @@ pub(super) fn timeout(reader: &mut TableReader<'_>) -> Timeout {
 }
 
 /// Reads `cache`.
-pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> Option<Cache> {
-    let plain = |version| Cache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
+pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> Option<TaskCache> {
+    let plain = |version| TaskCache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
     let TomlNode { origin, value, .. } = reader.table.get("cache")?;
     match value {
         TomlValue::Bool(true) => {
@@ -97,7 +97,7 @@ pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_
             let reader = &mut reader.inner(table);
             let ignored = reader.texts("ignored-inputs", &grammar::VARIABLE);
             reader.problems.extend(ignored.iter().filter_map(|name| inputs.unknown(name, &name.origin)));
-            Some(Cache {
+            Some(TaskCache {
                 version: version("version", reader)?,
                 serialize: reader.bool("serialize").is_some_and(|serialize| serialize.value),
                 ignored_inputs: ignored.into_iter().map(|name| name.value).collect(),
