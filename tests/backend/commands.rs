@@ -228,7 +228,7 @@ fn without_encryption_there_is_no_login() {
     });
     let project = Project::empty().env("FLYTE_ADMIN_ENDPOINT", backend.url());
     project.run(["login"]).succeeds().stderr_has("without a login");
-    project.run(["whoami"]).succeeds().stdout_is("nobody in particular\n");
+    project.run(["whoami"]).succeeds().stdout_is("anonymous\n");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn without_a_backend_the_requests_are_written_as_for_one_that_has_nothing() {
     let known = fs::read(project.path("requests/flytesnacks/development/hello.pb")).unwrap();
     let project = project.without_env("FLYTE_ADMIN_ENDPOINT");
     let dry = project.run(["register", "--dry-run", "--output", "alone", "--format", "json"]).succeeds();
-    let told = task(&dry.stderr_has("no backend is known").stderr_has("Would send hello "));
+    let told = task(&dry.stderr_has("no backend is configured").stderr_has("Would send hello "));
     assert_eq!((&told["state"], told["console"].is_null(), told["problem"].is_null()), (&"new".into(), true, true));
     assert_eq!(fs::read(project.path("alone/flytesnacks/development/hello.pb")).unwrap(), known);
     // Only a dry run can do without.

@@ -78,7 +78,7 @@ pub(super) async fn run(register: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit
 /// The backend; `None` in a dry run when there is none to ask.
 fn client(register: &RegisterOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Option<Client>> {
     if register.work.dry && session.backend.endpoint.is_none() {
-        ui.note("no backend is known, so the requests are those for one that has none of the tasks");
+        ui.note("no backend is configured, so the requests are those for one that has none of the tasks");
         return Ok(None);
     }
     Ok(Some(backend::client(&register.work.scope.backend, &session.backend, false, &reporter(ui))?))
@@ -146,7 +146,7 @@ async fn check_clean(register: &RegisterOptions, root: &Path) -> Result<()> {
     let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", root.display()));
     let mut git = ProcessCommand::new("git", root, &register.work.scope.cargo.environment);
     git.args(["status", "--porcelain", "--", "."]);
-    let status = git.output().await?.success().map_err(|cause| dirty("is no git working tree that could be looked at").because(cause))?;
+    let status = git.output().await?.success().map_err(|cause| dirty("is not a git working tree that can be read").because(cause))?;
     let status = String::from_utf8_lossy(&status);
     if status.trim().is_empty() {
         return Ok(());

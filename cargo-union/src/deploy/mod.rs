@@ -206,7 +206,7 @@ fn registrable<'a>(
 
 fn missing_interface(task: &Task, image: &str) -> Error {
     Error::new(Code::DescriptionInvalid, format!("the interface of task `{}` is not known", task.key))
-        .because(format!("its binary does not run on this machine, and image `{image}` does not hold what it says of itself"))
+        .because(format!("its binary cannot run on this host, and image `{image}` has no interface label"))
         .help("Build the image once on a machine that its binaries run on.")
 }
 

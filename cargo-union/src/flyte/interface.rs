@@ -57,7 +57,7 @@ impl Description {
         if version.flyte_interface_version != VERSION {
             let theirs = version.flyte_interface_version;
             return Err(Error::new(Code::DescriptionVersion, format!("could not read how `{binary}` describes itself"))
-                .because(format!("it speaks version {theirs} of the description, and this tool version {VERSION}")));
+                .because(format!("interface description version {theirs} is not supported (expected {VERSION})")));
         }
         let told: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
         if !is_task_name(&told.task) {
@@ -142,7 +142,7 @@ mod tests {
     fn an_unknown_version_names_both_sides_whatever_else_it_says() {
         let error = Description::read("hello", r#"{"flyte_interface_version":2,"tasks":[]}"#).unwrap_err();
         assert_eq!(error.code(), Code::DescriptionVersion);
-        assert!(error.chain()[1].contains("it speaks version 2 of the description, and this tool version 1"), "{:?}", error.chain());
+        assert!(error.chain()[1].contains("interface description version 2 is not supported (expected 1)"), "{:?}", error.chain());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl HttpResponse {
         let host = authority(self.0.url());
         match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
-            Err(_) => Err(TransportError::unreachable(format!("{host} fell silent"))),
+            Err(_) => Err(TransportError::unreachable(format!("{host}: timed out while reading the response"))),
         }
     }
 

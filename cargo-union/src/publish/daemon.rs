@@ -66,7 +66,7 @@ impl Publisher for Daemon {
         loaded.sent.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Upload));
         let held = engine.inspect(&name).await?.ok_or_else(|| {
             Error::new(Code::EngineFailed, format!("could not load `{name}` in the engine at {}", engine.address()))
-                .because("it took the image and does not have it")
+                .because("the engine reported success, but the image is not present")
         })?;
         let sent = loaded.sent.iter().map(|blob| blob.size).sum();
         Ok(Published { digest: held.digest, location: format!("docker:{name}"), sent, adopted: false })

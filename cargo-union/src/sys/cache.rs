@@ -137,7 +137,7 @@ impl Cache {
             return None;
         }
         let why = match &self.wanted {
-            None => "no folder for the cache is known, for HOME is not set".to_owned(),
+            None => "could not determine the cache directory: HOME is not set".to_owned(),
             Some(folder) => {
                 let written = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
                 let cause = written.err().filter(|cause| !fs::is_full(cause))?;

@@ -37,7 +37,7 @@ macro_rules! codes {
 }
 
 codes! {
-    UsageInvalid = "U0001", "The command line does not fit together", "Read the command's `--help`.";
+    UsageInvalid = "U0001", "Invalid combination of arguments", "Read the command's `--help`.";
     ToolMissing = "U0003", "A program that is needed could not be started", "Install it, or put it on the PATH.";
     FileUnreadable = "U0004", "A file could not be read", "Check that it exists and that you may read it.";
     FileUnwritable = "U0005", "A file or folder could not be written", "Check its permissions and the free space of its disk.";
@@ -95,7 +95,7 @@ codes! {
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";
     BaseUnreachable = "U0303", "A base image's registry could not be reached", "Check the network, or set a mirror.";
     BaseWithoutPlatform = "U0304", "A base image has no variant for the platform", "Use one of the platforms that the message lists.";
-    BaseUnsupported = "U0305", "A base image is of a kind that cannot be built upon", "Choose another base.";
+    BaseUnsupported = "U0305", "Unsupported base image format", "Choose another base.";
     BaseCorrupt = "U0306", "A base image's content is not what its digest promises", "Try again, or choose another mirror.";
     UnknownUser = "U0307", "The base image does not have the named user or group", "Use a number, or a name from its /etc/passwd.";
     CopyConflict = "U0308", "A copied path cannot be placed into the base image", "Choose another destination.";
@@ -104,10 +104,10 @@ codes! {
     RegistryMissing = "U0401", "The command needs a registry and none is set", "Set `registry`, UNION_REGISTRY or `--registry`.";
     RegistryDenied = "U0402", "The registry denied access", "Log in with `docker login` or `podman login`.";
     RegistryUnreachable = "U0403", "The registry could not be reached", "Check its name, the network and the proxy.";
-    RegistryInvalid = "U0404", "The registry answered with something that is not the protocol", "Check that the address is a registry.";
+    RegistryInvalid = "U0404", "Unexpected response from the registry", "Check that the address is a registry.";
     RegistryFailed = "U0405", "The registry failed", "Try again later, or ask who runs it.";
     RegistryMustCreate = "U0406", "The registry wants the repository created first", "Create it with the command that the message shows.";
-    DigestMismatch = "U0407", "Content does not have the digest that was promised", "Something between you and the registry changes content.";
+    DigestMismatch = "U0407", "Digest mismatch", "Check for a proxy that rewrites responses.";
     TagTaken = "U0408", "The tag holds an image of another key or platform", "Use another `tag-format` or `build --rebuild`.";
     CredentialsInvalid = "U0409", "Stored credentials cannot be used", "Log in again, or correct the file that the message names.";
     InsecureRealm = "U0410", "A registry asks for credentials to be sent without encryption", "List the host under `insecure-registries` if you trust the network.";
@@ -151,13 +151,13 @@ codes! {
     BackendMissing = "U0754", "The command needs a backend and none is known", "Set `admin.endpoint` in a Flyte config, FLYTE_ADMIN_ENDPOINT or `--endpoint`.";
     BackendUnreachable = "U0755", "The backend could not be reached", "Check its address, the network and the proxy.";
     BackendUntrusted = "U0756", "A secure connection to the backend could not be made", "Trust its authority through `admin.caCertFilePath` or SSL_CERT_FILE.";
-    BackendInvalid = "U0757", "The backend answered with something that is not the protocol", "Let the endpoint name the API of Flyte or Union, not its console or a login page.";
+    BackendInvalid = "U0757", "Unexpected response from the backend", "Let the endpoint name the API of Flyte or Union, not its console or a login page.";
     BackendFailed = "U0758", "The backend failed", "Try again later, or ask who runs it.";
     BackendRefused = "U0759", "The backend refused the request", "Correct what the message names.";
     BackendDenied = "U0760", "You may not do this on the backend", "Ask for access, or log in as somebody else with `cargo union login`.";
     BackendNotFound = "U0761", "The backend does not have what was asked for", "Check organization, project, domain and name.";
-    BackendLacks = "U0762", "The backend does not offer what was asked for", "Use a backend that has it, or a newer one.";
-    LoginRefused = "U0763", "The backend does not accept the login", "Log in anew with `cargo union login`.";
+    BackendLacks = "U0762", "The backend does not support this operation", "Use a backend that has it, or a newer one.";
+    LoginRefused = "U0763", "The backend does not accept the login", "Run `cargo union login` again.";
     LoginNeeded = "U0764", "The backend wants a login and nobody is there to log in", "Run `cargo union login`, or give a client's secret or FLYTE_API_KEY.";
     LoginIncomplete = "U0765", "The Flyte config does not say all that a login needs", "Set what the message names.";
     LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";

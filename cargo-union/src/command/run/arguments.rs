@@ -79,7 +79,7 @@ fn value(ty: &Type, texts: &[String]) -> Result<InputValue, String> {
         (Type::List(_), [json]) if json.trim_start().starts_with('[') => of_text(ty, json),
         (Type::List(inner), _) => Ok(InputValue::List(texts.iter().map(|text| of_text(inner, text)).collect::<Result<_, _>>()?)),
         (_, [text]) => of_text(ty, text),
-        (_, several) => Err(format!("it is given {} times, and is no list", several.len())),
+        (_, several) => Err(format!("given {} times, but the input is not a list", several.len())),
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
             (vec!["--lable", "a"], "`--lable` is no input; did you mean `--label`?"),
             (vec!["--zzzzzz"], "`--zzzzzz` is no input"),
             (vec!["--x"], "`--x` has no value; an example is `--x 21`"),
-            (vec!["--x", "1", "--x", "2"], "`--x`: it is given 2 times, and is no list; an example is `--x 21`"),
+            (vec!["--x", "1", "--x", "2"], "`--x`: given 2 times, but the input is not a list; an example is `--x 21`"),
             (vec!["--x", "1.5"], "`--x`: `1.5` is not a whole number; an example is `--x 21`"),
             (vec!["--x", "9999999999999999999"], "`--x`: `9999999999999999999` does not fit into 64 bits; an example is `--x 21`"),
             (vec!["--rate", "inf"], "`--rate`: `inf` is not a number; an example is `--rate 0.5`"),

@@ -134,7 +134,7 @@ fn outputs(ready: &LocalRun<'_>, base: &Path, interface: &Interface) -> Result<B
 
 fn missing_interface(ready: &LocalRun<'_>, image: &str) -> Error {
     Error::new(Code::DescriptionInvalid, format!("the inputs of task `{}` are not known", ready.task.key))
-        .because(format!("its binary does not run on this machine, and `{image}` does not hold what it says of itself"))
+        .because(format!("its binary cannot run on this host, and `{image}` has no interface label"))
 }
 
 /// A worker that never came to us had no way to.

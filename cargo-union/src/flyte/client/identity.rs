@@ -36,7 +36,7 @@ impl std::fmt::Display for UserIdentity {
         match (self.name.as_ref().or(self.subject.as_ref()), &self.email) {
             (Some(name), Some(email)) if name != email => write!(f, "{name} <{email}>"),
             (Some(name), _) | (None, Some(name)) => f.write_str(name),
-            (None, None) => f.write_str("nobody in particular"),
+            (None, None) => f.write_str("anonymous"),
         }
     }
 }
@@ -55,6 +55,6 @@ mod tests {
         assert_eq!(user("0oa1", "", ""), "0oa1");
         assert_eq!(user("", "", "ada@example.test"), "ada@example.test");
         assert_eq!(user("", "ada@example.test", "ada@example.test"), "ada@example.test");
-        assert_eq!(user("", "", ""), "nobody in particular");
+        assert_eq!(user("", "", ""), "anonymous");
     }
 }

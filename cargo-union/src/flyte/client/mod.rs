@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     /// `BackendMissing` when the config names none.
     pub fn new(config: &FlyteConfig, surroundings: ClientOptions) -> Result<Self> {
-        let missing = || Error::new(Code::BackendMissing, "no backend is known");
+        let missing = || Error::new(Code::BackendMissing, "no backend is configured");
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
         let ClientOptions { environment, folder, attended, retry, reporter } = surroundings;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");

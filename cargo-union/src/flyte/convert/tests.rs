@@ -211,8 +211,8 @@ fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
     let interface = Interface { inputs: vec![("x".to_owned(), Type::Integer), ("z".to_owned(), Type::Float)], outputs: vec![] };
     let expected = [
         "trigger `t`, input `x`: `\"a\"` is not a whole number",
-        "trigger `t` gives `y`, which is no input",
-        "trigger `t` gives a time to `x`, which is no input of the type `datetime`",
+        "trigger `t` sets `y`, but the task has no such input",
+        "trigger `t` sets the time of `x`, but the task has no such input of the type `datetime`",
         "trigger `t` does not give `z`",
     ];
     assert_eq!(validate_triggers(&task, &interface), expected);

@@ -79,13 +79,13 @@ fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Ve
     let (key, mut why) = (&trigger.key, Vec::new());
     for (name, given) in &trigger.inputs {
         match interface.input(name) {
-            None => why.push(format!("trigger `{key}` gives `{name}`, which is no input")),
+            None => why.push(format!("trigger `{key}` sets `{name}`, but the task has no such input")),
             Some(ty) => why.extend(literal(ty, given, form).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
         }
     }
     let time = trigger.time_input.as_ref().map(|time| time.value.as_str());
     if let Some(time) = time.filter(|time| interface.input(time) != Some(&Type::Datetime)) {
-        why.push(format!("trigger `{key}` gives a time to `{time}`, which is no input of the type `datetime`"));
+        why.push(format!("trigger `{key}` sets the time of `{time}`, but the task has no such input of the type `datetime`"));
     }
     for (name, ty) in &interface.inputs {
         let given = trigger.inputs.contains_key(name) || time == Some(name.as_str()) || matches!(ty, Type::Optional(_));

@@ -42,7 +42,7 @@ impl BuildTask {
         self.inputs.iter().find(|(name, _)| name == input).map(|(_, takes)| *takes).ok_or_else(|| {
             let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
             Error::new(Code::BackendInvalid, format!("could not give the task `{NAME}` its input `{input}`"))
-                .because(format!("it takes other ones: {}", names.join(", ")))
+                .because(format!("unexpected inputs: {}", names.join(", ")))
                 .help("Use a release of cargo union that knows this backend.")
         })
     }

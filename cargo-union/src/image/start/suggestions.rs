@@ -75,7 +75,7 @@ impl SuggestionContext<'_> {
         if is_musl(path) {
             return "Compile for a target with `gnu` in its name, set `link = \"static\"`, or choose a base image of Alpine.".to_owned();
         }
-        let base = if other { "is one of musl: set `link = \"static\"`" } else { "has no C library: set `link = \"static\"`" };
+        let base = if other { "uses musl: set `link = \"static\"`" } else { "has no C library: set `link = \"static\"`" };
         format!("The base image {base}, or choose one with glibc, such as `gcr.io/distroless/cc-debian13`.")
     }
 

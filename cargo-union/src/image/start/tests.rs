@@ -193,7 +193,7 @@ fn an_image_without_a_loader_says_which_c_library_is_wanted() {
     let musl = needing(&[], Some("/lib/ld-musl-x86_64.so.1"));
     assert!(told(&one(musl), &base(&[]), "debian", false).contains("a target with `gnu` in its name"));
     let alpine = image([("lib/ld-musl-x86_64.so.1".to_owned(), library(elf(None)))]);
-    assert!(told(&one(program(&[])), &alpine, "alpine", false).contains("help: The base image is one of musl: set `link = \"static\"`"));
+    assert!(told(&one(program(&[])), &alpine, "alpine", false).contains("help: The base image uses musl: set `link = \"static\"`"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(crate) async fn resolve_rust_image(
             let what = release.map_or_else(|| "of no known distribution".to_owned(), |release| release.to_string());
             let error = Error::new(Code::RustImageUnknown, format!("could not choose an image to compile `{image}` in"));
             let help = "Set `build.rust-image` to an image of the same release that has cargo and a C compiler.";
-            Err(error.because(format!("the base image is {what}, and the images of Rust are Debian's")).help(help).into())
+            Err(error.because(format!("no official `rust` image matches a base that is {what}: they are Debian-based")).help(help).into())
         }
     }
 }

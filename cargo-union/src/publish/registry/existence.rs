@@ -62,8 +62,12 @@ impl Registry {
     /// Requires that what a tag holds has the target's key and all its platforms.
     pub(super) async fn check(&self, place: &RepositoryEndpoint, target: &ImageTarget, digest: Digest) -> Result<(), RegistryFailure> {
         let raw = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
-        let gone =
-            || RegistryFailure::passing(Code::RegistryFailed, format!("{place} names {digest} under `{}` and has it not", target.tag));
+        let gone = || {
+            RegistryFailure::passing(
+                Code::RegistryFailed,
+                format!("{place} resolves `{}` to {digest}, but returns 404 for that manifest", target.tag),
+            )
+        };
         let raw = raw.ok_or_else(gone)?;
         let summary = manifest::summary(&raw.bytes).ok_or_else(|| taken(target, "something that is no image"))?;
         match &summary.key {
