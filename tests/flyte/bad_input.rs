@@ -113,7 +113,7 @@ fn one_task_that_fails_does_not_hold_up_the_others() {
 fn a_dirty_tree_is_refused_only_when_asked() {
     let world = World::new();
     let project = world.hello(TYPED).file(".gitignore", "/target\n");
-    project.run(["register", "--require-clean"]).exits(1).fails_with("U0711").stderr_has("no git working tree");
+    project.run(["register", "--require-clean"]).exits(1).fails_with("U0711").stderr_has("not a git working tree");
     let git = "git init -q . && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm all";
     project.shell(git).succeeds();
     project.run(["register"]).succeeds();

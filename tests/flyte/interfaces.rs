@@ -92,7 +92,7 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
         (
             r#"{"flyte_interface_version":7,"task":"t","inputs":[],"outputs":[]}"#,
             "U0705",
-            "speaks version 7 of the description, and this tool version 1",
+            "interface description version 7 is not supported (expected 1)",
         ),
         ("hello", "U0704", "could not read how `hello` describes itself"),
         (
