@@ -176,7 +176,7 @@ fn asked_compiler(project: &Project, name: &str, release: &str) -> (PathBuf, Pat
     let (source, program, log) = (project.path(&format!("../{name}.rs")), project.path(&format!("../{name}")), project.path("../log"));
     let code = format!(
         "use std::io::Write as _;\nfn main() {{\n let words: Vec<String> = std::env::args().skip(1).collect();\n \
-         let mut log = std::fs::File::options().append(true).create(true).open({log:?}).unwrap();\n writeln!(log, \"{{}}\", words.join(\" \")).unwrap();\n \
+         let mut log = std::fs::File::options().append(true).create(true).open({log:?}).unwrap();\n log.write_all((words.join(\" \") + \"\\n\").as_bytes()).unwrap();\n \
          let output = std::process::Command::new(\"rustc\").args(words).output().unwrap();\n \
          print!(\"{{}}\", String::from_utf8_lossy(&output.stdout).replace(\"release: 1.\", \"release: {release}.\"));\n}}\n"
     );
