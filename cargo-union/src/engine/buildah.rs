@@ -14,12 +14,11 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, StatusCode};
-use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
 use super::http_client::{self, Body};
-use super::lines::{Lines, each_line};
+use super::lines::{EngineMessage, Lines, each_line};
 use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 use super::{Engine, innermost};
 use crate::image::RegistryLogin;
@@ -162,17 +161,10 @@ struct BuildahProgress<'a> {
     error: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct BuildahEvent {
-    stream: Option<String>,
-    error: Option<String>,
-    message: Option<String>,
-}
-
 impl BuildahProgress<'_> {
     fn take(&mut self, line: &str) {
-        let Ok(news) = serde_json::from_str::<BuildahEvent>(line) else { return };
-        if let Some(text) = news.stream {
+        let Some(mut message) = EngineMessage::read(line) else { return };
+        if let Some(text) = message.stream.take() {
             let Self { listener, step, lines, .. } = self;
             lines.push(text.as_bytes(), |line| match step_of(line) {
                 Some(name) => {
@@ -183,8 +175,7 @@ impl BuildahProgress<'_> {
                 None => listener.line(line),
             });
         }
-        // What is wrong with the request itself is in `message`.
-        if let Some(why) = news.error.or(news.message) {
+        if let Some(why) = message.wrong() {
             self.error.get_or_insert(why.trim_end().to_owned());
         }
     }

@@ -9,12 +9,11 @@ use futures_util::{Stream, TryStreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::header;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use union_build::diag::Code;
 
 use super::http_client::HOST;
-use super::lines::each_line;
+use super::lines::{EngineMessage, each_line};
 use super::{Engine, archive, innermost};
 use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::KEY;
@@ -148,25 +147,13 @@ impl Engine {
         let status = answer.status();
         // What goes wrong is said within the answer, whose status was sent long before: read it to its end.
         let mut wrong = None;
-        let read = each_line(answer.into_body(), |line| wrong = wrong.take().or_else(|| wrong_in(line))).await;
+        let read = each_line(answer.into_body(), |line| wrong = wrong.take().or_else(|| EngineMessage::read(line)?.wrong())).await;
         match wrong {
             Some(wrong) => Err(failed().because(wrong)),
             None if !status.is_success() => Err(failed().because(format!("it answered {status}"))),
             None => read.map_err(|why| failed().because(why)),
         }
     }
-}
-
-/// What a line of an engine's answer says that went wrong.
-fn wrong_in(line: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct LoadMessage {
-        error: Option<String>,
-        /// What is wrong with the request itself.
-        message: Option<String>,
-    }
-    let said: LoadMessage = serde_json::from_str(line).ok()?;
-    said.error.or(said.message)
 }
 
 /// Pieces of this size go to the engine.

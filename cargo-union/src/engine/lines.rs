@@ -2,6 +2,7 @@
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use serde::Deserialize;
 
 use super::innermost;
 
@@ -19,6 +20,27 @@ pub(super) async fn each_line(mut body: Incoming, mut line: impl FnMut(&str)) ->
     }
     lines.finish(line);
     Ok(())
+}
+
+/// A line of an answer that tells in JSON how the work goes on.
+#[derive(Deserialize)]
+pub(super) struct EngineMessage {
+    pub(super) stream: Option<String>,
+    error: Option<String>,
+    /// What is wrong with the request itself.
+    message: Option<String>,
+}
+
+impl EngineMessage {
+    /// `None` for a line of another kind.
+    pub(super) fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+
+    /// What went wrong.
+    pub(super) fn wrong(self) -> Option<String> {
+        self.error.or(self.message)
+    }
 }
 
 /// Lines out of pieces that end anywhere. Progress bars overwrite themselves: only their last state
