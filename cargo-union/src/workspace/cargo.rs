@@ -73,16 +73,19 @@ impl Cargo {
         ProcessCommand::new(&self.program, folder, environment)
     }
 
+    /// The flags by which a command leaves Cargo.lock alone, which is part of keys, and the network as the user wants it.
+    pub(super) fn lock_flags(&self) -> Vec<OsString> {
+        if self.frozen {
+            return vec!["--frozen".into()];
+        }
+        let mut flags: Vec<OsString> = vec!["--locked".into()];
+        flags.extend(self.offline.then(|| "--offline".into()));
+        flags
+    }
+
     /// The flags for a command that compiles, into the user's target folder or into another.
     pub(super) fn compile_flags(&self, folder: Option<&Path>) -> Vec<OsString> {
-        let mut flags: Vec<OsString> = Vec::new();
-        if self.frozen {
-            flags.push("--frozen".into());
-        } else {
-            // Cargo.lock is part of the key, so it must not change while the key's code is compiled.
-            flags.push("--locked".into());
-            flags.extend(self.offline.then(|| "--offline".into()));
-        }
+        let mut flags = self.lock_flags();
         match self.verbosity {
             0 => {}
             count if count > 0 => flags.push(format!("-{}", "v".repeat(count.unsigned_abs().into())).into()),

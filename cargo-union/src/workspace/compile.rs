@@ -87,12 +87,13 @@ pub async fn compile(
         let (mut findings, mut again) = (Vec::new(), BTreeSet::new());
         for member in &job.members {
             let checked = FreshnessCheck::new(job.settings, &member.inputs);
+            let observed = checked.observe(snapshot, &compiled)?;
             if result.is_err() {
-                freshness.record(snapshot, &checked, &compiled, &BTreeSet::new())?;
+                freshness.record(snapshot, &checked, &compiled, observed, &BTreeSet::new())?;
                 continue;
             }
-            let stale = freshness.stale(snapshot, &checked, &compiled)?;
-            freshness.record(snapshot, &checked, &compiled, &stale)?;
+            let stale = freshness.stale(snapshot, &checked, &compiled, &observed)?;
+            freshness.record(snapshot, &checked, &compiled, observed, &stale)?;
             let (found, unclear) = coverage::examine(snapshot, member.package, &member.inputs, &compiled, &freshness)?;
             findings.push(found);
             again.extend(stale.into_iter().chain(unclear));
@@ -165,8 +166,7 @@ pub(super) async fn forget(
 ) -> Result<()> {
     let cargo = snapshot.cargo;
     let mut arguments: Vec<OsString> = vec!["clean".into(), "--quiet".into()];
-    arguments.push(if cargo.frozen { "--frozen" } else { "--locked" }.into());
-    arguments.extend((cargo.offline && !cargo.frozen).then(|| "--offline".into()));
+    arguments.extend(cargo.lock_flags());
     packages.iter().for_each(|package| arguments.extend(["--package".into(), package.into()]));
     arguments.extend(["--target".into(), job.target.into(), "--profile".into(), job.settings.profile.as_str().into()]);
     let directory = job.method.folder(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());

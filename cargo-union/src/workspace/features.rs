@@ -18,8 +18,8 @@ use crate::sys::cache::Cache;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     sets: BTreeMap<String, BTreeSet<String>>,
-    /// Whether there is a library that is linked by itself: how optimized the libraries below it are depends on it.
-    #[serde(default)]
+    /// Whether cargo has linked a library by itself: how optimized the libraries below it are depends on it.
+    #[serde(skip)]
     has_linked_library: bool,
 }
 
@@ -32,7 +32,6 @@ impl Features {
     /// Adds what another package is made from.
     pub fn extend(&mut self, other: &Self) {
         other.sets.iter().for_each(|(package, sets)| self.sets.entry(package.clone()).or_default().extend(sets.iter().cloned()));
-        self.has_linked_library |= other.has_linked_library;
     }
 
     /// Whether everything that cargo has compiled has the features that were expected of it.
@@ -97,8 +96,8 @@ impl Snapshot<'_> {
             return Some(known);
         }
         let mut command = self.cargo.command(&self.workspace.root, &self.environment(settings));
-        let mut arguments: Vec<OsString> = vec!["tree".into(), "--locked".into(), "--quiet".into(), "--color".into(), "never".into()];
-        arguments.extend(self.cargo.is_offline().then(|| "--offline".into()));
+        let mut arguments: Vec<OsString> = vec!["tree".into(), "--quiet".into(), "--color".into(), "never".into()];
+        arguments.extend(self.cargo.lock_flags());
         arguments.extend(["--package", &package.id, "--target", target, "--edges", "normal,build"].map(OsString::from));
         arguments.extend(["--prefix", "none", "--format", "{p}|{f}"].map(OsString::from));
         arguments.extend((!settings.default_features).then(|| "--no-default-features".into()));

@@ -56,7 +56,7 @@ type PackageState = BTreeMap<String, String>;
 const REVISION: &str = "revision";
 
 /// What the compile of one job has to do with one local package.
-struct ObservedPackage<'a> {
+pub(super) struct ObservedPackage<'a> {
     inputs: &'a PackageInputs,
     state: PackageState,
     /// Which files each unit names, and all of them together.
@@ -76,9 +76,15 @@ impl Freshness {
 
     /// The ids of local packages of which cargo took something for fresh that was made from other inputs, or of which
     /// nobody knows from what it was made.
-    pub(super) fn stale(&self, snapshot: &Snapshot<'_>, job: &FreshnessCheck<'_>, compiled: &CompiledUnits) -> Result<BTreeSet<String>> {
+    pub(super) fn stale(
+        &self,
+        snapshot: &Snapshot<'_>,
+        job: &FreshnessCheck<'_>,
+        compiled: &CompiledUnits,
+        observed: &[ObservedPackage<'_>],
+    ) -> Result<BTreeSet<String>> {
         let mut stale = BTreeSet::new();
-        for seen in job.seen(snapshot, compiled)? {
+        for seen in observed {
             let id = &seen.inputs.package.id;
             let units = compiled.units.iter().filter(|unit| unit.package == *id && unit.fresh);
             let is_other = |name: Option<String>, stamp: Option<String>, concerns: &dyn Fn(&str) -> bool| {
@@ -119,16 +125,17 @@ impl Freshness {
         snapshot: &Snapshot<'_>,
         job: &FreshnessCheck<'_>,
         compiled: &CompiledUnits,
+        observed: Vec<ObservedPackage<'_>>,
         stale: &BTreeSet<String>,
     ) -> Result<()> {
-        for seen in job.seen(snapshot, compiled)? {
+        for seen in observed {
             let id = &seen.inputs.package.id;
             if stale.contains(id) {
                 continue;
             }
             let is_new = compiled.units.iter().any(|unit| unit.package == *id && !unit.fresh);
             let have_run = compiled.scripts.iter().any(|script| script.package == *id && self.has_run(script));
-            if (is_new || have_run) && !job.is_unmoved(snapshot, seen.inputs)? {
+            if (is_new || have_run) && !job.is_unmoved(snapshot, &seen) {
                 continue;
             }
             let made_from = name_of(&seen.state);
@@ -183,11 +190,20 @@ impl<'a> FreshnessCheck<'a> {
         Self { settings, packages, files }
     }
 
-    fn seen(&self, snapshot: &Snapshot<'_>, compiled: &'a CompiledUnits) -> Result<Vec<ObservedPackage<'a>>> {
-        self.packages.iter().map(|inputs| self.seen_of(snapshot, inputs, compiled)).collect()
+    /// Looks at each local package once.
+    ///
+    /// # Errors
+    /// `FileUnreadable`.
+    pub(super) fn observe(&self, snapshot: &Snapshot<'_>, compiled: &'a CompiledUnits) -> Result<Vec<ObservedPackage<'a>>> {
+        self.packages.iter().map(|inputs| self.observe_package(snapshot, inputs, compiled)).collect()
     }
 
-    fn seen_of(&self, snapshot: &Snapshot<'_>, inputs: &'a PackageInputs, compiled: &'a CompiledUnits) -> Result<ObservedPackage<'a>> {
+    fn observe_package(
+        &self,
+        snapshot: &Snapshot<'_>,
+        inputs: &'a PackageInputs,
+        compiled: &'a CompiledUnits,
+    ) -> Result<ObservedPackage<'a>> {
         let mut sources = BTreeMap::new();
         for unit in compiled.units.iter().filter(|unit| unit.package == inputs.package.id) {
             sources.insert(unit.path.as_path(), named_sources(snapshot, unit)?);
@@ -210,9 +226,8 @@ impl<'a> FreshnessCheck<'a> {
         Ok(state)
     }
 
-    fn is_unmoved(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs) -> Result<bool> {
-        let now = self.state(snapshot, inputs, &|file| snapshot.sources.hash_again(file));
-        Ok(now.is_ok_and(|now| self.state(snapshot, inputs, &|file| snapshot.sources.hash(file)).is_ok_and(|before| before == now)))
+    fn is_unmoved(&self, snapshot: &Snapshot<'_>, seen: &ObservedPackage<'_>) -> bool {
+        self.state(snapshot, seen.inputs, &|file| snapshot.sources.hash_again(file)).is_ok_and(|now| now == seen.state)
     }
 }
 
