@@ -6,20 +6,17 @@ use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
 
-use super::Reporter;
-use super::backend;
 use super::clients::RegistryClients;
 use super::problems::ManifestProblems;
+use super::{Reporter, backend};
 use crate::build::{SourceRoots, copy_problems, requirement_problems};
 use crate::engine::EngineLocator;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
-use crate::pipeline::options::BuildOptions;
-use crate::pipeline::options::WorkspaceOptions;
+use crate::pipeline::options::{BuildOptions, WorkspaceOptions};
 use crate::sys::error::Error;
 use crate::sys::words;
-use crate::workspace::Snapshot;
-use crate::workspace::{Workspace, WorkspacePackage};
+use crate::workspace::{Snapshot, Workspace, WorkspacePackage};
 
 /// The workspace and the packages that were chosen.
 pub(crate) struct LoadedWorkspace {

@@ -8,8 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
 use super::compile;
-use super::context::LoadedWorkspace;
-use super::context::PackageContext;
+use super::context::{LoadedWorkspace, PackageContext};
 use super::environment::EnvironmentStore;
 use super::outcome::PackageOutcome;
 use super::package::{CompiledPackage, PackageBuild, PackedPackage, PublishedPackage};
@@ -67,8 +66,8 @@ pub(crate) async fn execute(
         }
     };
     let packing = ready.iter().zip(&compiled).map(|(ready, compiled)| ready.pack(compiled));
-    let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<PackedPackage>>();
-    let packed = check_inputs_unchanged(&ready, &lock, packed).await?;
+    let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<PackedPackage>>().await?;
+    check_inputs_unchanged(&ready, &lock).await?;
     let publishing = ready.iter().zip(packed).map(|(ready, packed)| ready.publish(packed));
     let outcomes: Vec<PublishedPackage> = stream::iter(publishing).buffered(work.jobs).try_collect().await?;
     if !work.dry {
@@ -121,19 +120,13 @@ async fn learn_inputs(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackag
     Ok(true)
 }
 
-/// Looks again at everything that keys were made from, while cores pack. What was packed is given when nothing has
-/// moved.
+/// Looks again at everything that keys were made from.
 ///
 /// # Errors
 /// `InputsMoved`, which names what is not what it was.
-async fn check_inputs_unchanged(
-    ready: &[PackageBuild<'_>],
-    lock: &UnionLock,
-    packed: impl Future<Output = Result<Vec<PackedPackage>>>,
-) -> Result<Vec<PackedPackage>> {
-    let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return packed.await };
+async fn check_inputs_unchanged(ready: &[PackageBuild<'_>], lock: &UnionLock) -> Result<()> {
+    let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return Ok(()) };
     let PackageContext { work, session, reporter, .. } = first.package;
-    let packed = packed.await?;
     // A workspace keeps the text of its manifests, so that it is read again as well.
     let now = session.workspace.read_again()?;
     let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**reporter).await?;
@@ -144,7 +137,7 @@ async fn check_inputs_unchanged(
         ready.needed().try_for_each(|image| image.resolved.check_unchanged(package, &again, &files, lock.packages()))?;
     }
     work.scope.cache.keep_measured();
-    Ok(packed)
+    Ok(())
 }
 
 /// Waits for other runs in the same target directory. Another run may hold the lock for long: whoever waits here can

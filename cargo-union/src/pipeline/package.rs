@@ -220,10 +220,10 @@ impl PackageContext<'_> {
 
     /// With what the code of the package is compiled.
     async fn choose(&self, plan: &PackagePlan, kept: &KnownInterfaces) -> Result<CompilePlan> {
-        let PackageContext { work, session, snapshot, reporter, .. } = *self;
+        let PackageContext { work, session, reporter, .. } = *self;
         let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.resolved).collect();
         let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, reporter);
-        let choosing = CompileSelector { work, session, snapshot, builder: Arc::new(builder), reporter };
+        let choosing = CompileSelector { package: self, builder: Arc::new(builder) };
         choosing.choose(&plan.resolved, &needed).await
     }
 

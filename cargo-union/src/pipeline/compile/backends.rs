@@ -48,7 +48,7 @@ impl CompileSelector<'_> {
                     CompileChoice { method, workshop: Arc::new(Host) }
                 }
                 Some(CompileMode::Host | CompileMode::Auto) | None => {
-                    self.snapshot.check_linker(target, settings)?;
+                    self.package.snapshot.check_linker(target, settings)?;
                     CompileChoice { method: CompileBackend::Host, workshop: Arc::new(Host) }
                 }
             };
@@ -72,7 +72,7 @@ impl CompileSelector<'_> {
         let (resolved, platform, toolchain) = found.ok_or_else(unknown)?;
         if settings.place == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
-            engine.map_err(|error| unasked(error.into(), settings, platform, self.snapshot))?;
+            engine.map_err(|error| unasked(error.into(), settings, platform, self.package.snapshot))?;
         }
         let container = ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
         let (method, workshop) = (CompileBackend::Container(container.folder().to_owned()), Arc::new(container));

@@ -74,11 +74,11 @@ impl ContainerRunner {
         platform: &Platform,
         toolchain: &LockedBase,
     ) -> Self {
-        let (workspace, cargo) = (&choosing.session.workspace, &choosing.work.scope.cargo);
+        let (workspace, cargo) = (&choosing.package.session.workspace, &choosing.package.work.scope.cargo);
         let mut reads = vec![workspace.root.clone()];
-        reads.extend(choosing.snapshot.outside_paths());
+        reads.extend(choosing.package.snapshot.outside_paths());
         // Below cargo's home everything is there already.
-        let configured = choosing.snapshot.configured_paths(settings, target).into_iter();
+        let configured = choosing.package.snapshot.configured_paths(settings, target).into_iter();
         reads.extend(configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))));
         let mut writes = vec![workspace.target_directory.clone(), workspace.build_directory.clone()];
         writes.extend(cargo.target_dir.clone());
@@ -88,7 +88,7 @@ impl ContainerRunner {
         inputs.insert("apt-packages", Value::texts(&settings.apt_packages));
         Self {
             builder: choosing.builder.clone(),
-            reporter: choosing.reporter.clone(),
+            reporter: choosing.package.reporter.clone(),
             image: image.clone(),
             platform: platform.clone(),
             toolchain: toolchain.clone(),
