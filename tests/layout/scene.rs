@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use cargo_union::build::native::NativeBuilder;
 use cargo_union::build::{
-    self, BaseImage, BuildRequest, Builder, Executable, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
+    self, BaseImage, BuildRequest, Builder, Executable, ImageChain, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
 };
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -88,7 +88,7 @@ impl Scene {
         let platforms = vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
         BuildRequest {
             steps: chain.clone(),
-            chain,
+            chain: image_chain(&chain),
             roots: self.roots(),
             files: Arc::new(self.files()),
             key: key("a"),
@@ -290,4 +290,10 @@ impl BaseSource for LayoutSource {
         std::io::Write::write_all(&mut draft, &self.read(&descriptor.digest.to_string())?).unwrap();
         self.cache.keep(draft, &descriptor.digest)
     }
+}
+
+/// The chain of some specs, the one with the base first and the image's own last.
+pub(crate) fn image_chain(specs: &[spec::Image]) -> ImageChain {
+    let (own, ancestors) = specs.split_last().expect("a chain has a spec");
+    ImageChain::new(ancestors.to_vec(), own.clone())
 }

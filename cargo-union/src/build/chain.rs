@@ -1,10 +1,67 @@
-//! What an image gets from the specs it extends: its own settings win over theirs, name by name.
+//! An image with the images that it extends, and the settings that follow from them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::Origin;
 use union_build::spec::{self, Base, Compression, Sourced};
+
+/// An image's own spec and those that it extends.
+#[derive(Clone, Debug)]
+pub struct ImageChain {
+    /// The specs that are extended, the one with the base first.
+    ancestors: Vec<spec::Image>,
+    own: spec::Image,
+}
+
+impl ImageChain {
+    /// `ancestors` begin with the spec that has the base, and end with the one that `own` extends.
+    pub fn new(ancestors: Vec<spec::Image>, own: spec::Image) -> Self {
+        Self { ancestors, own }
+    }
+
+    /// Follows `base-image = { extends = "…" }` through the images of a package. Validation has refused unknown names
+    /// and cycles.
+    pub fn resolve(images: &BTreeMap<String, spec::Image>, own: &spec::Image) -> Self {
+        let parent = |spec: &spec::Image| match &spec.base {
+            Base::Extends(name) => images.get(&name.value),
+            Base::Reference(_) | Base::Scratch(_) | Base::Dockerfile => None,
+        };
+        let mut ancestors: Vec<spec::Image> = std::iter::successors(parent(own), |spec| parent(spec)).cloned().collect();
+        ancestors.reverse();
+        Self::new(ancestors, own.clone())
+    }
+
+    /// The image's own spec.
+    pub fn own(&self) -> &spec::Image {
+        &self.own
+    }
+
+    /// The specs that it extends, the one with the base first.
+    pub fn ancestors(&self) -> &[spec::Image] {
+        &self.ancestors
+    }
+
+    /// What the first spec starts from.
+    pub fn base(&self) -> &Base {
+        &self.ancestors.first().unwrap_or(&self.own).base
+    }
+
+    /// All specs, the one with the base first and the image's own last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &spec::Image> + Clone {
+        self.ancestors.iter().chain(std::iter::once(&self.own))
+    }
+
+    /// Whether it starts from an empty file system.
+    pub fn is_scratch(&self) -> bool {
+        matches!(self.base(), Base::Scratch(_))
+    }
+
+    /// Like [`iter`](Self::iter), as a list of its own.
+    pub fn to_vec(&self) -> Vec<spec::Image> {
+        self.iter().cloned().collect()
+    }
+}
 
 /// The settings of an image's config, with everything inherited filled in.
 #[derive(Clone, Debug)]
@@ -28,8 +85,8 @@ pub struct EffectiveConfig<'a> {
 }
 
 impl<'a> EffectiveConfig<'a> {
-    /// Goes through a chain of specs from the one that has the base to the image's own.
-    pub fn of(chain: &'a [spec::Image]) -> Self {
+    /// The settings of the image's own spec win over those of its ancestors, name by name.
+    pub fn of(chain: &'a ImageChain) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
         // A default is no wish: it does not hide what an extended spec asks for.
         let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);
@@ -46,11 +103,6 @@ impl<'a> EffectiveConfig<'a> {
     }
 }
 
-/// Whether a chain starts from an empty file system.
-pub(super) fn is_scratch(chain: &[spec::Image]) -> bool {
-    chain.first().is_some_and(|spec| matches!(spec.base, Base::Scratch(_)))
-}
-
-fn merged<'a>(chain: &'a [spec::Image], field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
+fn merged<'a>(chain: &'a ImageChain, field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
     chain.iter().flat_map(field).map(|(name, value)| (name.as_str(), value.value.as_str())).collect()
 }

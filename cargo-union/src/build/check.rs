@@ -30,7 +30,7 @@ impl StartCheck {
             Ok((executable.name.clone(), Elf::read(&ReadCache::new(file))))
         });
         let mut variables = variables::of_base(base);
-        variables.extend(variables::expanded(&recipe.chain, &variables)?);
+        variables.extend(variables::expanded(recipe.chain.iter(), &variables)?);
         let library_path = variables.remove(LIBRARY_PATH).unwrap_or_default();
         Ok(Self { programs: programs.collect::<Result<_>>()?, library_path })
     }
@@ -58,8 +58,8 @@ impl StartCheck {
         if found.is_empty() {
             return Ok(());
         }
-        let base = match recipe.chain.first().map(|spec| &spec.base) {
-            Some(Base::Reference(typed)) => typed.value.as_str(),
+        let base = match recipe.chain.base() {
+            Base::Reference(typed) => typed.value.as_str(),
             _ => "scratch",
         };
         Err(refusal(

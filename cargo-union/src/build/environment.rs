@@ -8,48 +8,56 @@ use std::collections::BTreeSet;
 
 use union_build::spec::{self, BuilderChoice, Python};
 
+use super::chain::ImageChain;
+
 /// What an engine has to make for one spec.
 #[derive(Clone, Debug)]
 pub struct EnvironmentStage {
     /// The environment that this one starts from; `None` is the base.
     pub start: Option<Box<EnvironmentStage>>,
-    /// What is made upon it, in order; the last one is the spec that it belongs to.
-    pub steps: Vec<spec::Image>,
+    /// What is added to it, in order; the last one is the spec that it belongs to.
+    pub steps: ImageChain,
 }
 
 impl EnvironmentStage {
     /// The environment that a chain of specs needs, and what of the chain is left for the native
     /// builder. Without anything to run there is none, and the whole chain is left.
-    pub fn of(chain: &[spec::Image]) -> (Option<Self>, Vec<spec::Image>) {
-        let Some(last) = chain.iter().rposition(needs_an_engine) else { return (None, chain.to_vec()) };
-        let (start, mut steps) = Self::of(&chain[..last]);
-        let (own, left) = split(&chain[last]);
-        steps.push(own);
-        let left = left.into_iter().chain(chain[last + 1..].iter().cloned()).collect();
-        (Some(Self { start: start.map(Box::new), steps }), left)
+    pub fn of(chain: &ImageChain) -> (Option<Self>, Vec<spec::Image>) {
+        let (mut stage, mut pending) = (None, Vec::new());
+        for spec in chain.iter() {
+            if !needs_an_engine(spec) {
+                pending.push(spec.clone());
+                continue;
+            }
+            let (own, later) = split(spec);
+            let steps = ImageChain::new(std::mem::take(&mut pending), own);
+            stage = Some(Self { start: stage.map(Box::new), steps });
+            pending.extend(later);
+        }
+        (stage, pending)
     }
 
     /// The images with tools that its own steps need, as typed.
     pub fn tools(&self) -> BTreeSet<&str> {
-        tools(&self.steps)
+        tools(self.steps.iter())
     }
 
     /// The spec that it belongs to.
     pub fn spec(&self) -> &spec::Image {
-        self.steps.last().expect("an environment has the step that asked for it")
+        self.steps.own()
     }
 
     /// Everything that it holds above the base, in order.
-    pub fn all_steps(&self) -> Vec<spec::Image> {
-        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps());
-        below.into_iter().chain(self.steps.iter().cloned()).collect()
+    pub fn all_steps(&self) -> ImageChain {
+        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps().to_vec());
+        ImageChain::new(below.into_iter().chain(self.steps.ancestors().iter().cloned()).collect(), self.steps.own().clone())
     }
 }
 
 /// The images with tools that specs need, as typed.
-pub fn tools(specs: &[spec::Image]) -> BTreeSet<&str> {
+pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&'a str> {
     let mut tools = BTreeSet::new();
-    for spec in specs.iter().filter(|spec| !is_remote(spec)) {
+    for spec in specs.into_iter().filter(|spec| !is_remote(spec)) {
         tools.extend(spec.python.needs_micromamba().then(|| spec.builder_config.micromamba()));
         tools.extend(spec.python.needs_uv().then(|| spec.builder_config.uv()));
     }
@@ -94,12 +102,12 @@ pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use union_build::diag::SourceFile;
-    use union_build::spec::{Base, Overrides, PackageInfo, load};
+    use union_build::spec::{Overrides, PackageInfo, load};
 
     use super::*;
 
     /// The chain of the image `last`, of a package with these images and a file `f` to copy.
-    fn chain(images: &str) -> Vec<spec::Image> {
+    fn chain(images: &str) -> ImageChain {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("f"), "").unwrap();
         let file = SourceFile::new(folder.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
@@ -111,15 +119,11 @@ mod tests {
         };
         let (spec, problems, _) = load(None, &file, &Overrides::new(folder.path()), &facts);
         let images = spec.unwrap_or_else(|| panic!("{problems:?}")).images;
-        let mut chain = vec![images["last"].clone()];
-        while let Base::Extends(below) = &chain[0].base {
-            chain.insert(0, images[&below.value].clone());
-        }
-        chain
+        ImageChain::resolve(&images, &images["last"])
     }
 
     /// What is made, from the base up: each environment as its steps, each step as what it does.
-    fn shown(chain: &[spec::Image]) -> (Vec<Vec<String>>, Vec<String>) {
+    fn shown(chain: &ImageChain) -> (Vec<Vec<String>>, Vec<String>) {
         fn step(spec: &spec::Image) -> String {
             let mut does = vec![spec.key.clone()];
             does.extend((!spec.apt_packages.is_empty()).then(|| "apt".to_owned()));
@@ -167,7 +171,7 @@ mod tests {
     fn what_the_backend_makes_is_left_whole() {
         let chain = chain("[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n");
         assert_eq!(shown(&chain), (Vec::new(), vec!["last run".to_owned()]));
-        assert!(tools(&chain).is_empty());
+        assert!(tools(chain.iter()).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use union_build::key::{Inputs, LongList, Value};
 use union_build::spec::{self, Compression, Sourced};
 
-use super::chain::{EffectiveConfig, is_scratch};
+use super::chain::{EffectiveConfig, ImageChain};
 use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
 use super::measured_files::MeasuredFiles;
@@ -18,6 +18,7 @@ use super::native::ca_bundle_hash;
 use super::requirements;
 use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, Measure};
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
@@ -25,12 +26,12 @@ use crate::sys::error::Result;
 /// What an environment's key is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvironmentSettings<'a> {
-    /// The specs that are extended, outermost base first, and the image's own spec last.
-    pub chain: &'a [spec::Image],
+    /// The specs that it is made from.
+    pub chain: &'a ImageChain,
     /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
-    pub bases: &'a [(Platform, Option<Digest>)],
+    pub bases: &'a PerPlatform<Option<Digest>>,
     /// The digest of each image with tools per platform, as Union.lock pins it.
-    pub tools: &'a [(Platform, BTreeMap<String, Digest>)],
+    pub tools: &'a PerPlatform<BTreeMap<String, Digest>>,
     /// The generation of each spec of the chain in Union.lock.
     pub generations: &'a [u32],
     /// Where its files come from.
@@ -45,15 +46,15 @@ pub struct EnvironmentSettings<'a> {
 /// When a copied file cannot be read or is outside of the workspace.
 pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
-    for (platform, digest) in environment.bases {
+    for (platform, digest) in environment.bases.iter() {
         inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
     }
-    for (platform, tools) in environment.tools {
+    for (platform, tools) in environment.tools.iter() {
         for (reference, digest) in tools {
             inputs.insert(format!("tools {reference} {platform}"), digest.to_string());
         }
     }
-    let Some((own, extended)) = environment.chain.split_last() else { return Ok(inputs) };
+    let (own, extended) = (environment.chain.own(), environment.chain.ancestors());
     for (spec, generation) in environment.chain.iter().zip(environment.generations) {
         let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
         inputs.insert(format!("{prefix}generation"), generation.to_string());
@@ -74,7 +75,7 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
 ///
 /// # Errors
 /// When the file of `ca-certificates` cannot be read.
-pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
+pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
     let settings = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in settings.env {
@@ -96,7 +97,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
     add("workdir", settings.workdir.map(Value::from));
     let bundle = match settings.ca_certificates {
         Some(path) => Some(files.measure(path)?.hash),
-        None => is_scratch(chain).then(ca_bundle_hash),
+        None => chain.is_scratch().then(ca_bundle_hash),
     };
     add("ca-certificates", bundle.map(Value::Hash));
     add("platforms", Some(Value::texts(platforms.iter().map(ToString::to_string))));
@@ -107,7 +108,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
     };
     add("compression", Some(compression.into()));
     // What the backend makes of the same words is another image; how it compresses is its own affair.
-    add("builder", chain.last().filter(|spec| is_remote(spec)).map(|_| "remote".into()));
+    add("builder", is_remote(chain.own()).then(|| "remote".into()));
     Ok(inputs)
 }
 

@@ -24,7 +24,7 @@ mod walk;
 
 pub use base::{Lookup, Resolved};
 pub use caching::{CachingBuilder, is_remembered};
-pub use chain::EffectiveConfig;
+pub use chain::{EffectiveConfig, ImageChain};
 pub use measured_files::MeasuredFiles;
 pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
@@ -56,9 +56,8 @@ pub const BINARIES: &str = "/union/bin";
 /// Everything that one image is made from.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// The specs that are extended, outermost base first, and the image's own spec last: what the
-    /// image's settings come from.
-    pub chain: Vec<spec::Image>,
+    /// What the image's settings come from.
+    pub chain: ImageChain,
     /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
     /// base is an environment that was made before.
     pub steps: Vec<spec::Image>,
@@ -94,7 +93,7 @@ pub struct PlatformBuildRequest {
 impl BuildRequest {
     /// The name of the image's own spec.
     fn image(&self) -> &str {
-        &self.chain.last().expect("a chain ends with the image's own spec").key
+        &self.chain.own().key
     }
 }
 

@@ -14,8 +14,9 @@ use tokio::sync::OnceCell;
 use union_build::key::Key;
 
 use crate::build::docker::{DockerBuilder, check_secrets};
-use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, LockedBase, PlatformBuildRequest, is_remembered};
+use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase, PlatformBuildRequest, is_remembered};
 use crate::image::Image;
+use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
@@ -56,7 +57,7 @@ pub(crate) struct EnvironmentStore<'a> {
 }
 
 /// What an image starts from, for each of its platforms.
-type PlatformBases = Vec<BaseImage>;
+type PlatformBases = PerPlatform<BaseImage>;
 type PreparedBases = Arc<OnceCell<PlatformBases>>;
 
 impl<'a> EnvironmentStore<'a> {
@@ -89,7 +90,7 @@ impl<'a> EnvironmentStore<'a> {
     pub(crate) async fn prepare(&self, resolved: &ResolvedImage) -> Result<()> {
         let mut next = resolved.made.as_ref();
         while let Some(made) = next {
-            check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
+            check_secrets(&made.steps.to_vec(), &self.work.scope.cargo.environment)?;
             next = made.start.as_deref();
         }
         let reached = self.destinations.engines.engine().await;
@@ -123,27 +124,27 @@ impl<'a> EnvironmentStore<'a> {
         if let Some((digest, target)) = self.find(made, resolved).await? {
             let reference = target.reference.expect("an environment is found in a registry only");
             let start = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
-            return Ok(resolved.bases.iter().map(|_| start.clone()).collect());
+            return Ok(resolved.bases.map(|_, _| start.clone()));
         }
         let below = match &made.start {
-            Some(start) => self.ready(start, resolved).await?.into_iter().map(Some).collect(),
-            None => resolved.bases.iter().map(|(_, base)| base.clone().map(BaseImage::Locked)).collect::<Vec<_>>(),
+            Some(start) => self.ready(start, resolved).await?.map(|_, start| Some(start.clone())),
+            None => resolved.bases.map(|_, base| base.clone().map(BaseImage::Locked)),
         };
         let image = self.builder.build(&self.recipe(made, resolved, below)).await?;
         self.publish(made, resolved, &image).await?;
-        Ok(image.platforms.into_iter().map(|platform| BaseImage::Made(Box::new(platform))).collect())
+        Ok(image.platforms.into_iter().map(|platform| (platform.platform.clone(), BaseImage::Made(Box::new(platform)))).collect())
     }
 
-    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: Vec<Option<BaseImage>>) -> BuildRequest {
-        let platforms = resolved.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformBuildRequest {
-            platform: platform.clone(),
+    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: PerPlatform<Option<BaseImage>>) -> BuildRequest {
+        let platforms = below.into_iter().map(|(platform, base)| PlatformBuildRequest {
+            tools: made.tools.get(&platform).cloned().unwrap_or_default(),
+            platform,
             base,
-            tools: tools.clone(),
             executables: Vec::new(),
         });
         BuildRequest {
-            chain: vec![made.spec().clone()],
-            steps: made.steps.clone(),
+            chain: ImageChain::new(Vec::new(), made.spec().clone()),
+            steps: made.steps.to_vec(),
             roots: resolved.roots().clone(),
             files: resolved.files(),
             key: made.key,
@@ -181,7 +182,7 @@ impl<'a> EnvironmentStore<'a> {
             tag: made.tag(),
             reference: Some(repository.tagged(made.tag())),
             key: made.key,
-            platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+            platforms: resolved.bases.platforms().cloned().collect(),
             known: None,
         };
         match destination.way {

@@ -18,6 +18,7 @@ use super::record::from_existing;
 use super::remote_build;
 use super::state::TaskInterfaces;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
+use crate::image::per_platform::PerPlatform;
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
 use crate::pipeline::context::PackageContext;
@@ -42,7 +43,7 @@ pub(super) struct PackageBuild<'a> {
 pub(super) struct CompiledPackage {
     pub(super) executables: Executables,
     pub(super) findings: CoverageFindings,
-    pub(super) starts: Vec<Option<Vec<BaseImage>>>,
+    pub(super) starts: Vec<Option<PerPlatform<BaseImage>>>,
 }
 
 /// What is ready to leave this machine: one content for each missing image.
@@ -126,9 +127,9 @@ impl<'a> PackageBuild<'a> {
             described.insert(image.resolved.name.clone(), said);
         }
         let builders = ImageBuilders::new(&self.package, &self.plan);
-        let recipe = |(image, starts): (&ImagePlan, &Option<Vec<BaseImage>>)| {
+        let recipe = |(image, starts): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
             let (resolved, described) = (&image.resolved, &described[&image.resolved.name]);
-            self.package.recipe(resolved, starts.clone(), &compiled.executables, described)
+            self.package.recipe(resolved, starts.as_ref(), &compiled.executables, described)
         };
         let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
         let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.resolved, recipe));
@@ -235,19 +236,18 @@ impl PackageContext<'_> {
     fn recipe(
         &self,
         resolved: &ResolvedImage,
-        starts: Option<Vec<BaseImage>>,
+        environment: Option<&PerPlatform<BaseImage>>,
         executables: &Executables,
         described: &TaskInterfaces,
     ) -> BuildRequest {
-        let base = |position: usize, base: &Option<LockedBase>| match &starts {
-            Some(starts) => Some(starts[position].clone()),
-            None => base.clone().map(BaseImage::Locked),
-        };
-        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformBuildRequest {
+        let platform = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
             platform: platform.clone(),
-            base: base(position, locked),
+            base: match environment {
+                Some(environment) => environment.get(platform).cloned(),
+                None => locked.clone().map(BaseImage::Locked),
+            },
             tools: BTreeMap::new(),
-            executables: executables.of(resolved, position),
+            executables: executables.of(resolved, platform),
         };
         BuildRequest {
             chain: resolved.chain.clone(),
@@ -255,7 +255,7 @@ impl PackageContext<'_> {
             roots: resolved.roots().clone(),
             files: resolved.files(),
             key: resolved.key,
-            platforms: resolved.bases.iter().enumerate().map(platform).collect(),
+            platforms: resolved.bases.iter().map(platform).collect(),
             told: interfaces::labels(described),
             source_date_epoch: self.work.source_date_epoch,
             check: self.work.check,

@@ -181,7 +181,7 @@ async fn image(
         tag: resolved.tag.clone(),
         reference: resolved.reference(),
         key: resolved.key,
-        platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+        platforms: resolved.bases.platforms().cloned().collect(),
         known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
     };
     let found = look(&destination, &target, resolved, work).await?;
@@ -287,7 +287,7 @@ async fn moves(
         return Ok(TransferEstimate { base_at_most: None, code_about });
     }
     let mut base = 0;
-    for locked in resolved.bases.iter().filter_map(|(_, base)| base.as_ref()) {
+    for locked in resolved.bases.values().flatten() {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
             base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));

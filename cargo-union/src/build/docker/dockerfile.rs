@@ -77,7 +77,7 @@ impl Step<'_> {
             base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
         }
         if !self.spec.commands.is_empty() {
-            self.variables = variables::expanded(std::slice::from_ref(self.spec), base)?;
+            self.variables = variables::expanded([self.spec], base)?;
         }
         Ok(())
     }

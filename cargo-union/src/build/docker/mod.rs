@@ -22,7 +22,7 @@ use union_build::key::{Inputs, Value};
 use union_build::spec;
 
 use super::base::ResolvedBase;
-use super::chain::EffectiveConfig;
+use super::chain::{EffectiveConfig, ImageChain};
 use super::environment::without_steps;
 use super::sources::{self, Measure};
 use super::variables::{self, Variables};
@@ -95,7 +95,7 @@ impl DockerBuilder {
         let base = Some(BaseImage::Locked(at.clone()));
         let wanted = PlatformBuildRequest { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new() };
         let recipe = BuildRequest {
-            chain: vec![step.clone()],
+            chain: ImageChain::new(Vec::new(), step.clone()),
             steps: vec![step],
             roots: SourceRoots::default(),
             files: Arc::new(MeasuredFiles::new(&self.cache)),

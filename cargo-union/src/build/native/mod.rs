@@ -18,7 +18,7 @@ use union_build::spec;
 
 use super::BINARIES;
 use super::base::{LayerIndexCache, ResolvedBase};
-use super::chain::EffectiveConfig;
+use super::chain::{EffectiveConfig, ImageChain};
 use super::check::StartCheck;
 use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
 use crate::image::config::{self, ConfigOptions};
@@ -171,7 +171,7 @@ fn binaries(wanted: &PlatformBuildRequest) -> String {
 }
 
 /// The user as typed, or the base's, or on scratch one who is not root.
-fn wanted_user(chain: &[spec::Image], base: Option<&ResolvedBase>) -> Option<String> {
+fn wanted_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -270,7 +270,7 @@ fn assemble(
     user: Option<String>,
 ) -> Result<PlatformImage> {
     let settings = EffectiveConfig::of(&recipe.chain);
-    let variables = variables::expanded(&recipe.chain, &variables::of_base(base.as_ref().map(|base| &base.config)))?;
+    let variables = variables::expanded(recipe.chain.iter(), &variables::of_base(base.as_ref().map(|base| &base.config)))?;
     // With several binaries none of them is *the* command; whoever runs the image names one.
     let command = match &wanted.executables[..] {
         [one] => Some(format!("{BINARIES}/{}", one.name)),

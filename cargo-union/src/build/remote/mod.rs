@@ -110,7 +110,7 @@ fn pack(cache: &Cache, recipe: &BuildRequest, base: String, facts: &BaseSettings
 /// # Errors
 /// `InvalidValue`; `UnsupportedByBuilder` when the base brings a value that may not arrive as it is.
 fn all_variables(recipe: &BuildRequest, facts: &BaseSettings, checked: bool) -> Result<BTreeMap<String, String>> {
-    let mut variables = variables::expanded(&recipe.chain, &facts.variables)?;
+    let mut variables = variables::expanded(recipe.chain.iter(), &facts.variables)?;
     if let Some((name, value)) = variables.iter().find(|(_, value)| !is_plain(value)) {
         let image = recipe.image();
         return Err(Error::new(

@@ -88,7 +88,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
         if !spec.commands.is_empty() {
             self.workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
-            let variables = expanded(std::slice::from_ref(spec), &self.base.variables)?;
+            let variables = expanded([spec], &self.base.variables)?;
             self.steps.extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
         for command in &spec.commands {
