@@ -20,7 +20,7 @@ impl ImageChain {
         Self { ancestors, own }
     }
 
-    /// Follows `base-image = { extends = "…" }` through the images of a package. Validation has refused unknown names
+    /// Follows `extends` through the images of a package. Validation has refused unknown names
     /// and cycles.
     pub fn resolve(images: &BTreeMap<String, spec::Image>, own: &spec::Image) -> Self {
         let parent = |spec: &spec::Image| match &spec.base {

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,8 +19,9 @@ use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
-use crate::pipeline::target::{ImageRoute, OutputResolver};
-use crate::publish::{Existence, ImageTarget};
+use crate::pipeline::target::OutputResolver;
+use crate::publish::registry::Registry;
+use crate::publish::{Existence, ImageTarget, Publisher as _};
 use crate::sys::digest::Digest;
 use crate::sys::words;
 use crate::workspace::Workspace;
@@ -35,14 +35,9 @@ pub(crate) fn docker_builder(
     reporter: &Arc<dyn Reporter>,
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
-    let logs = logs(workspace, package);
+    let logs = workspace.logs(package);
     let logins = destinations.registry.clone();
     DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, reporter.clone())
-}
-
-/// Where the logs of a package's builds are.
-pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
-    workspace.target_directory.join("union/logs").join(package)
 }
 
 /// The environments of one package.
@@ -173,7 +168,7 @@ impl<'a> EnvironmentStore<'a> {
     }
 
     /// Where an environment stands, when it stands in a registry at all.
-    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
+    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<Registry>, ImageTarget)> {
         let owner = self.resolved.iter().find(|resolved| resolved.name == made.spec().key)?;
         let destination = self.destinations.resolve(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
@@ -185,9 +180,6 @@ impl<'a> EnvironmentStore<'a> {
             platforms: resolved.bases.platforms().cloned().collect(),
             known: None,
         };
-        match destination.way {
-            ImageRoute::Published(publisher) => Some((publisher, target)),
-            ImageRoute::Remote(_) => None,
-        }
+        Some((self.destinations.registry.clone(), target))
     }
 }

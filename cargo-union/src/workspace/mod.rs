@@ -106,6 +106,13 @@ pub struct WorkspacePackage {
     sources: Vec<PathBuf>,
 }
 
+impl Workspace {
+    /// The directory for the logs of builds of a package.
+    pub fn logs(&self, package: &str) -> PathBuf {
+        self.target_directory.join("union/logs").join(package)
+    }
+}
+
 impl WorkspacePackage {
     /// Whether it is built with the upstream `flyte` crate.
     pub fn depends_on_flyte(&self) -> bool {
