@@ -28,10 +28,10 @@ pub struct TaskVersionHash {
 
 impl TaskVersionHash {
     /// The version of a package's tasks, each with the tagged reference of its image.
-    pub fn of<'a>(tasks: impl IntoIterator<Item = TaskSource<'a>>) -> Self {
+    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a TaskSource<'a>>) -> Self {
         let mut inputs = Inputs::new();
         for subject in tasks {
-            inputs.insert(subject.task.key.clone(), content(&subject));
+            inputs.insert(subject.task.key.clone(), content(subject));
         }
         Self { text: inputs.key("tasks").spec_hash(), derived: true }
     }

@@ -27,22 +27,22 @@ use super::idl::{common, core, task};
 use super::interface::Interface;
 
 /// Everything that one task is registered from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TaskSource<'a> {
     /// What its manifest declares.
     pub task: &'a spec::Task,
     /// Its name at the backend.
-    pub name: &'a str,
+    pub name: String,
     /// Its inputs and outputs.
-    pub interface: &'a Interface,
+    pub interface: Interface,
     /// The image, as a node pulls it.
-    pub image: &'a str,
+    pub image: String,
     /// The full key of the image: equal code has an equal one.
-    pub image_key: &'a str,
+    pub image_key: String,
     /// The entrypoint of the image's spec.
-    pub entrypoint: &'a [String],
+    pub entrypoint: Vec<String>,
     /// Where its binary is in the image.
-    pub program: &'a str,
+    pub program: String,
     /// Whether the image may have an entrypoint of its base's: the program then has to stand in its place.
     pub over_entrypoint: bool,
 }
@@ -50,9 +50,17 @@ pub struct TaskSource<'a> {
 #[cfg(test)]
 impl<'a> TaskSource<'a> {
     /// A task of which a test says nothing more.
-    pub(super) fn plain(task: &'a spec::Task, interface: &'a Interface) -> Self {
-        let (name, image, image_key, program) = ("app", "i", "k", "p");
-        Self { task, name, interface, image, image_key, entrypoint: &[], program, over_entrypoint: false }
+    pub(super) fn plain(task: &'a spec::Task, interface: &Interface) -> Self {
+        Self {
+            task,
+            name: "app".to_owned(),
+            interface: interface.clone(),
+            image: "i".to_owned(),
+            image_key: "k".to_owned(),
+            entrypoint: Vec::new(),
+            program: "p".to_owned(),
+            over_entrypoint: false,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
-        interface: Some(types::interface(subject.interface)),
+        interface: Some(types::interface(&subject.interface)),
         target: Some(core::task_template::Target::Container(container(subject))),
         security_context: security_context(subject.task),
         extended_resources: resources::extended(&subject.task.resources),
@@ -83,8 +83,8 @@ fn container(subject: &TaskSource<'_>) -> core::Container {
 
 fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
     match subject.task.kind.value {
-        TaskKind::Rust => worker(subject.program),
-        TaskKind::Container => subject.task.command_line(subject.program),
+        TaskKind::Rust => worker(&subject.program),
+        TaskKind::Container => subject.task.command_line(&subject.program),
     }
 }
 

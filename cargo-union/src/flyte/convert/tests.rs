@@ -43,7 +43,13 @@ fn declared(flyte: bool, lines: &str) -> Task {
 /// Our message for it, as version `v1` of `acme`'s.
 fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
     let program = "/union/bin/hello-trace";
-    let subject = TaskSource { name, image, image_key: IMAGE_KEY, program, ..TaskSource::plain(task, interface) };
+    let subject = TaskSource {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        image_key: IMAGE_KEY.to_owned(),
+        program: program.to_owned(),
+        ..TaskSource::plain(task, interface)
+    };
     let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
     deploy_task(&subject, &scope, "v1").spec.unwrap()
 }
@@ -246,7 +252,12 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
     let task = declared(false, lines);
     let interface = Interface::default();
     let entrypoint = ["/bin/tini".to_owned(), "--".to_owned()];
-    let subject = TaskSource { name: "a.b", entrypoint: &entrypoint, program: "/union/bin/job", ..TaskSource::plain(&task, &interface) };
+    let subject = TaskSource {
+        name: "a.b".to_owned(),
+        entrypoint: entrypoint.to_vec(),
+        program: "/union/bin/job".to_owned(),
+        ..TaskSource::plain(&task, &interface)
+    };
     let spec = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap());
     let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
     assert_eq!(spec["documentation"], expected);

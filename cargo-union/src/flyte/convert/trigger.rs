@@ -45,7 +45,7 @@ pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
 
 /// In the order of the interface; an optional input that is not given is given as nothing.
 fn inputs(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Inputs {
-    let (interface, form) = (subject.interface, LiteralForm::of(subject.task.kind.value));
+    let (interface, form) = (&subject.interface, LiteralForm::of(subject.task.kind.value));
     let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
     let value = |(name, ty): &(String, Type)| {
         let value = match trigger.inputs.get(name) {

@@ -68,7 +68,7 @@ pub async fn plan_registration(
     replace: bool,
 ) -> Result<RegistrationPlan> {
     let look = RegistrationContext { backend, subject, scope, version, replace };
-    let both = futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text));
+    let both = futures_util::future::try_join(backend.latest(scope, &subject.name), look.details(&version.text));
     let (latest, exact) = both.await.map_err(|failure| look.lookup_error(failure))?;
     look.check_environment(latest.as_ref())?;
     look.decide(latest.as_ref(), exact).await

@@ -32,11 +32,11 @@ impl Scene {
     async fn decide(&self, lines: &str) -> Result<RegistrationPlan> {
         let task = declared(lines);
         let interface = Interface::of_manifest(&task);
-        let subject = TaskSource { image: self.image, ..TaskSource::plain(&task, &interface) };
+        let subject = TaskSource { image: self.image.to_owned(), ..TaskSource::plain(&task, &interface) };
         let scope = ProjectDomain { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
         let version = match self.version {
             Some(text) => TaskVersionHash::chosen(text)?,
-            None => TaskVersionHash::of([TaskSource { image: "r/app:tag", ..subject }]),
+            None => TaskVersionHash::of([&TaskSource { image: "r/app:tag".to_owned(), ..subject.clone() }]),
         };
         plan_registration(&self.backend, &subject, &scope, &version, self.replace).await
     }
@@ -199,7 +199,7 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
     let interface = Interface::default();
     let version = |lines: &str, image: &str, name: &str| {
         let task = declared(lines);
-        TaskVersionHash::of([TaskSource { name, image, ..TaskSource::plain(&task, &interface) }]).text
+        TaskVersionHash::of([&TaskSource { name: name.to_owned(), image: image.to_owned(), ..TaskSource::plain(&task, &interface) }]).text
     };
     let known = version("retries = 1", "r/app:tag", "app");
     assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));
