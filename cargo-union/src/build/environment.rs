@@ -84,17 +84,40 @@ fn split(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
 
 /// A spec that makes nothing.
 pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
+    let settings = spec.clone();
     spec::Image {
         apt_packages: Vec::new(),
         copy: Vec::new(),
         commands: Vec::new(),
+        requirements: settings.requirements,
         python: Python::default(),
         dockerfile: None,
         secrets: Vec::new(),
         build_ca: None,
         builder_options: spec::BuilderOptions::default(),
         builder_config: spec::BuilderConfig::default(),
-        ..spec.clone()
+        key: settings.key,
+        origin: settings.origin,
+        name: settings.name,
+        registry: settings.registry,
+        tag_format: settings.tag_format,
+        builder: settings.builder,
+        base: settings.base,
+        platforms: settings.platforms,
+        build: settings.build,
+        cuda: settings.cuda,
+        cudnn: settings.cudnn,
+        env: settings.env,
+        entrypoint: settings.entrypoint,
+        user: settings.user,
+        workdir: settings.workdir,
+        labels: settings.labels,
+        annotations: settings.annotations,
+        ca_certificates: settings.ca_certificates,
+        runtime_libs: settings.runtime_libs,
+        compression: settings.compression,
+        inputs: settings.inputs,
+        exclude: settings.exclude,
     }
 }
 

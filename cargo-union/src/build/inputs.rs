@@ -121,19 +121,61 @@ struct SpecInputs<'a> {
 
 impl SpecInputs<'_> {
     fn add(&mut self, spec: &spec::Image, roots: &SourceRoots) -> Result<()> {
-        self.texts("apt-packages", &spec.apt_packages);
-        self.texts("commands", &spec.commands);
-        self.text("builder-options.network", spec.builder_options.network.as_ref());
-        self.text("builder-options.target", spec.builder_options.target.as_ref());
+        // Complete, so that a new key does not compile before it is decided what it is part of.
+        let spec::Image {
+            apt_packages,
+            commands,
+            copy,
+            requirements,
+            python,
+            dockerfile,
+            secrets,
+            builder_options,
+            // Of the environment where commands see them, otherwise of the config alone.
+            env,
+            workdir,
+            // Of the config: `config_inputs`, and `own_inputs` of the pipeline.
+            name: _,
+            tag_format: _,
+            builder: _,
+            platforms: _,
+            entrypoint: _,
+            user: _,
+            labels: _,
+            annotations: _,
+            ca_certificates: _,
+            compression: _,
+            // Of the code.
+            build: _,
+            inputs: _,
+            exclude: _,
+            // Resolved to digests, which `environment_inputs` adds.
+            base: _,
+            builder_config: _,
+            // Compared with the base, or without an effect on the image.
+            cuda: _,
+            cudnn: _,
+            key: _,
+            origin: _,
+            registry: _,
+            runtime_libs: _,
+            build_ca: _,
+        } = spec;
+        // The context is part of the key by its files.
+        let spec::BuilderOptions { network, target, context: _ } = builder_options;
+        self.texts("apt-packages", apt_packages);
+        self.texts("commands", commands);
+        self.text("builder-options.network", network.as_ref());
+        self.text("builder-options.target", target.as_ref());
         // What commands see; else both belong to the config alone.
-        if !spec.commands.is_empty() {
-            for (name, value) in &spec.env {
+        if !commands.is_empty() {
+            for (name, value) in env {
                 self.insert(&format!("env {name}"), Value::hash_of(&value.value));
             }
-            self.text("workdir", spec.workdir.as_ref());
+            self.text("workdir", workdir.as_ref());
         }
-        self.python(&spec.python);
-        if let Some(dockerfile) = &spec.dockerfile {
+        self.python(python);
+        if let Some(dockerfile) = dockerfile {
             self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
             let folder = context_of(spec, dockerfile);
             let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &folder, roots, measure);
@@ -142,13 +184,13 @@ impl SpecInputs<'_> {
             context.iter().for_each(|found| list.push(&item(found)));
             self.insert("dockerfile context", list.finish());
         }
-        if !spec.secrets.is_empty() {
+        if !secrets.is_empty() {
             // Which ones a command may see, never what they hold.
-            let secrets = spec.secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
+            let secrets = secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
             self.insert("secrets", Value::List(secrets.collect()));
         }
         // Cargo.lock feeds the key through the packages of the code that it pins.
-        for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
+        for path in requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
             for named in requirements::named_by(path, roots)? {
@@ -159,7 +201,7 @@ impl SpecInputs<'_> {
                 self.insert(&name(&project), Value::Hash(self.files.measure(&project)?.hash));
             }
         }
-        self.copies(&spec.copy, roots)
+        self.copies(copy, roots)
     }
 
     fn copies(&mut self, copies: &[spec::Copy], roots: &SourceRoots) -> Result<()> {
@@ -186,15 +228,29 @@ impl SpecInputs<'_> {
     }
 
     fn python(&mut self, python: &spec::Python) {
-        self.texts("pip-packages", &python.packages);
-        self.text("pip-index", python.index.as_ref());
-        self.texts("pip-extra-index-url", &python.extra_index_url);
-        self.text("pip-extra-args", python.extra_args.as_ref());
-        self.map("pip-secret-mounts", &python.secret_mounts);
-        self.text("python-version", python.version.as_ref());
-        self.text("python-exec", python.exec.as_ref());
-        self.texts("conda-packages", &python.conda_packages);
-        self.texts("conda-channels", &python.conda_channels);
+        let spec::Python {
+            packages,
+            index,
+            extra_index_url,
+            extra_args,
+            secret_mounts,
+            version,
+            exec,
+            conda_packages,
+            conda_channels,
+            // Measured with all other requirements of the image.
+            requirements: _,
+            used: _,
+        } = python;
+        self.texts("pip-packages", packages);
+        self.text("pip-index", index.as_ref());
+        self.texts("pip-extra-index-url", extra_index_url);
+        self.text("pip-extra-args", extra_args.as_ref());
+        self.map("pip-secret-mounts", secret_mounts);
+        self.text("python-version", version.as_ref());
+        self.text("python-exec", exec.as_ref());
+        self.texts("conda-packages", conda_packages);
+        self.texts("conda-channels", conda_channels);
     }
 
     fn text(&mut self, name: &str, value: Option<&Sourced<String>>) {

@@ -44,6 +44,46 @@ fn is_remote(image: &Image) -> bool {
 }
 
 fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+    // Complete, so that a new key does not compile before it is decided whether the remote builder honours it.
+    let Image {
+        // Refused: `UNCARRIED`.
+        dockerfile: _,
+        entrypoint: _,
+        user: _,
+        labels: _,
+        annotations: _,
+        compression: _,
+        build_ca: _,
+        builder_options: _,
+        builder_config: _,
+        // Honoured, refused in part by `UNCARRIED`.
+        python: _,
+        copy: _,
+        // Honoured, refused in part by `values` and `platforms`.
+        base: _,
+        env: _,
+        secrets: _,
+        platforms: _,
+        // Honoured.
+        apt_packages: _,
+        commands: _,
+        requirements: _,
+        workdir: _,
+        ca_certificates: _,
+        cuda: _,
+        cudnn: _,
+        // Decided before any builder.
+        key: _,
+        origin: _,
+        name: _,
+        registry: _,
+        tag_format: _,
+        builder: _,
+        build: _,
+        runtime_libs: _,
+        inputs: _,
+        exclude: _,
+    } = image;
     for (key, help) in UNCARRIED {
         if let Some(origin) = place(image, key) {
             let message = format!("the remote builder cannot carry `{key}` of image `{}`", image.key);
