@@ -85,7 +85,8 @@ impl Scene {
     pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> BuildRequest {
         let base = self.source.locked().map(BaseImage::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms = vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
+        let platforms =
+            vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables, launcher: None }];
         BuildRequest {
             steps: chain.clone(),
             chain: image_chain(&chain),
@@ -186,6 +187,7 @@ pub(crate) fn spec(name: &str, base: Base) -> spec::Image {
         annotations: BTreeMap::new(),
         ca_certificates: None,
         runtime_libs: Vec::new(),
+        launcher: placed(false),
         compression: placed(Compression::Gzip),
         inputs: Vec::new(),
         exclude: Vec::new(),

@@ -56,8 +56,8 @@ impl<W: Write> Archive<W> {
         added
     }
 
-    pub(super) fn bytes(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
-        self.entry(place, EntryType::Regular, 0o644, bytes.len() as u64, bytes)
+    pub(super) fn bytes(&mut self, place: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        self.entry(place, EntryType::Regular, mode, bytes.len() as u64, bytes)
     }
 
     /// Ends it, and gives back what it was written to.

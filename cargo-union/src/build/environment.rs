@@ -116,6 +116,7 @@ pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
         ca_certificates: settings.ca_certificates,
         runtime_libs: settings.runtime_libs,
         compression: settings.compression,
+        launcher: settings.launcher,
         inputs: settings.inputs,
         exclude: settings.exclude,
     }

@@ -145,6 +145,7 @@ impl SpecInputs<'_> {
             annotations: _,
             ca_certificates: _,
             compression: _,
+            launcher: _,
             // Of the code.
             build: _,
             inputs: _,

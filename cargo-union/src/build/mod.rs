@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use union_build::key::Key;
 use union_build::spec;
 
@@ -88,6 +89,8 @@ pub struct PlatformBuildRequest {
     pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
+    /// The program that starts the programs of tasks; `None` for an image of no task.
+    pub launcher: Option<Bytes>,
 }
 
 impl BuildRequest {

@@ -50,6 +50,7 @@ fn task_source<'a>(task: &'a Task, name: String, interface: Interface, image: St
         image_key: resolved.key.to_string(),
         entrypoint: EffectiveConfig::of(&resolved.chain).entrypoint.unwrap_or_default().to_vec(),
         program: program(task),
+        launcher: resolved.launcher,
         over_entrypoint: resolved.is_remote(),
     }
 }

@@ -136,6 +136,7 @@ impl<'a> EnvironmentStore<'a> {
             platform,
             base,
             executables: Vec::new(),
+            launcher: None,
         });
         BuildRequest {
             chain: ImageChain::new(Vec::new(), made.spec().clone()),

@@ -269,6 +269,7 @@ impl PackageContext<'_> {
             },
             tools: BTreeMap::new(),
             executables: executables.of(resolved, platform),
+            launcher: None,
         };
         BuildRequest {
             chain: resolved.chain.clone(),

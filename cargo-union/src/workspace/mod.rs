@@ -27,6 +27,7 @@ mod flags;
 mod freshness;
 mod handover;
 mod inputs;
+pub mod launcher;
 mod learned_inputs;
 mod linker;
 mod linking;

@@ -12,6 +12,7 @@ use crate::diag::Origin;
 
 mod builder;
 pub mod defaults;
+pub mod launcher;
 mod load;
 pub mod merge;
 mod python;
@@ -76,6 +77,12 @@ impl Spec {
     /// The names of the binaries that an image carries, sorted: those of all the tasks that name it.
     pub fn binaries_of(&self, image: &str) -> BTreeSet<&str> {
         self.tasks.values().filter(|task| task.image.value == image).filter_map(|task| task.bin.as_deref().map(String::as_str)).collect()
+    }
+
+    /// Whether an image holds the launcher: a task names it, and its table does not turn the launcher off.
+    pub fn has_launcher(&self, image: &str) -> bool {
+        let is_wanted = self.images.get(image).is_some_and(|image| image.launcher.value);
+        is_wanted && self.tasks.values().any(|task| task.image.value == image)
     }
 }
 
@@ -145,6 +152,8 @@ pub struct Image {
     pub runtime_libs: Vec<Sourced<String>>,
     /// How layers are compressed.
     pub compression: Sourced<Compression>,
+    /// Whether the programs of tasks are started by the launcher.
+    pub launcher: Sourced<bool>,
 
     /// Further files that feed the key, as globs relative to `folder` of their manifest.
     pub inputs: Vec<Pattern>,

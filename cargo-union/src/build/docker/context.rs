@@ -34,8 +34,8 @@ pub(super) struct ContextFiles<'a> {
 pub(super) fn of_steps(cache: &Cache, ground: &DockerfileContext<'_>, contents: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
     let ContextFiles { text, files, roots } = *contents;
     let mut context = archive(cache, epoch)?;
-    context.bytes(DOCKERFILE, text.as_bytes())?;
-    context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes())?;
+    context.bytes(DOCKERFILE, text.as_bytes(), 0o644)?;
+    context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes(), 0o644)?;
     let (mut copied, mut lock_files) = (0, 0);
     for step in ground.steps {
         for (file, project) in python::files(step.spec, lock_files) {
@@ -65,7 +65,7 @@ fn python_list(context: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &M
         match file.text {
             Some(text) => {
                 files.check(&file.path)?;
-                context.bytes(&place, text.as_bytes())?;
+                context.bytes(&place, text.as_bytes(), 0o644)?;
             }
             None => context.file(&place, &file.path, files.measure(&file.path)?, 0o644)?,
         }

@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use union_build::diag::Code;
 use union_build::spec;
+use union_build::spec::launcher::LAUNCHER;
 
 use super::BINARIES;
 use super::base::{LayerIndexCache, ResolvedBase};
@@ -222,6 +224,8 @@ fn plan_layers(
     if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
         layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
     }
+    // Before the binaries, which change more often.
+    layers.push((launcher(wanted.launcher.as_ref()), "cargo union: launcher"));
     layers.push((code(&wanted.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
@@ -243,6 +247,13 @@ fn change(entry: &LayerEntry) -> LayerChange {
 }
 
 /// The entries of the code layer.
+fn launcher(program: Option<&Bytes>) -> Vec<LayerEntry> {
+    let Some(program) = program else { return Vec::new() };
+    let path = LAUNCHER.trim_start_matches('/');
+    let what = EntryKind::Bytes(program.to_vec());
+    vec![LayerEntry::folder("union"), LayerEntry { path: path.to_owned(), mode: 0o755, owner: 0, group: 0, what }]
+}
+
 fn code(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
     if executables.is_empty() {
         return Ok(Vec::new());

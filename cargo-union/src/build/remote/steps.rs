@@ -3,15 +3,16 @@
 use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
 use union_build::spec;
+use union_build::spec::launcher::LAUNCHER;
 
 use super::shell::with_secrets;
-use crate::build::BINARIES;
 use crate::build::archive::Archive;
 use crate::build::chain::EffectiveConfig;
 use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
-use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};
+use crate::build::{BINARIES, BuildRequest, Executable, MeasuredFiles, SourceRoots};
 use crate::image::remote_spec::{PipOptions, RemoteStep};
 use crate::sys::error::Result;
 use crate::sys::fs::{FileDigest, measure};
@@ -59,6 +60,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             self.input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
+        self.launcher(recipe.platforms[0].launcher.as_ref())?;
         self.binaries(&recipe.platforms[0].executables)?;
         self.workdir(settings.workdir);
         Ok(())
@@ -124,6 +126,15 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
         if !python.packages.is_empty() {
             self.steps.push(RemoteStep::Pip { packages: texts(&python.packages), options });
+        }
+        Ok(())
+    }
+
+    fn launcher(&mut self, program: Option<&Bytes>) -> Result<()> {
+        if let Some(program) = program {
+            self.has_files = true;
+            self.archive.bytes("launcher", program, 0o755)?;
+            self.copy("launcher", LAUNCHER);
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub struct TaskSource<'a> {
     pub entrypoint: Vec<String>,
     /// Where its binary is in the image.
     pub program: String,
+    /// Whether the image holds the launcher.
+    pub launcher: bool,
     /// Whether the image may have an entrypoint of its base's: the program then has to stand in its place.
     pub over_entrypoint: bool,
 }
@@ -59,6 +61,7 @@ impl<'a> TaskSource<'a> {
             image_key: "k".to_owned(),
             entrypoint: Vec::new(),
             program: "p".to_owned(),
+            launcher: false,
             over_entrypoint: false,
         }
     }

@@ -1,11 +1,15 @@
 //! The template of a task: what runs, how often it is tried, and whether its results are kept.
 
 use union_build::spec::TaskKind;
+use union_build::spec::launcher;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
 
 use super::literal::span;
 use super::{TaskSource, resources, trigger, types};
-use crate::flyte::idl::core;
+use crate::flyte::idl::core::{self, LiteralType, SimpleType};
+
+/// Whether this backend reads the outputs of every container task, also of one that declares none.
+const EMPTY_OUTPUT: bool = true;
 
 /// The template under an identifier.
 pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
@@ -18,11 +22,24 @@ pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
-        interface: Some(types::interface(&subject.interface)),
+        interface: Some(interface(subject)),
         target: Some(core::task_template::Target::Container(container(subject))),
         security_context: security_context(subject.task),
         extended_resources: resources::extended(&subject.task.resources),
     }
+}
+
+/// The declared interface, and the output that the backend needs of a container task without outputs.
+fn interface(subject: &TaskSource<'_>) -> core::TypedInterface {
+    let mut interface = types::interface(&subject.interface);
+    let has_none = interface.outputs.as_ref().is_none_or(|outputs| outputs.variables.is_empty());
+    if EMPTY_OUTPUT && subject.launcher && subject.task.kind.value == TaskKind::Container && has_none {
+        let none = LiteralType { r#type: Some(core::literal_type::Type::Simple(SimpleType::None.into())), ..LiteralType::default() };
+        let value = Some(core::Variable { r#type: Some(none) });
+        interface.outputs =
+            Some(core::VariableMap { variables: vec![core::VariableEntry { key: launcher::EMPTY_OUTPUT.to_owned(), value }] });
+    }
+    interface
 }
 
 fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
@@ -68,7 +85,9 @@ fn backoff(backoff: &Backoff) -> core::Backoff {
 fn container(subject: &TaskSource<'_>) -> core::Container {
     let task = subject.task;
     let (mut command, mut args) = (subject.entrypoint.to_vec(), arguments(subject));
-    if subject.over_entrypoint && command.is_empty() {
+    if subject.launcher {
+        command.splice(..0, launcher::command(task, EMPTY_OUTPUT));
+    } else if subject.over_entrypoint && command.is_empty() {
         command.extend(args.drain(..args.len().min(1)));
     }
     core::Container {

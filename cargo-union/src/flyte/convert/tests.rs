@@ -358,3 +358,35 @@ fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
     let to = (from + with.len()).min(bytes.len());
     [&bytes[..from], with, &bytes[to..]].concat()
 }
+
+#[test]
+fn launcher_stands_before_the_entrypoint_and_knows_outputs_and_timeout() {
+    let container = |flyte: bool, lines: &str| {
+        let task = declared(flyte, lines);
+        let interface = if flyte { Interface::default() } else { Interface::of_manifest(&task) };
+        let entrypoint = vec!["/bin/env".to_owned()];
+        let source =
+            TaskSource { launcher: true, entrypoint, program: "/union/bin/job".to_owned(), ..TaskSource::plain(&task, &interface) };
+        let spec = to_json(&deploy_task(&source, &ProjectDomain::default(), "v1").spec.unwrap());
+        let template = &spec["taskTemplate"];
+        let words = |key: &str| {
+            let words = template["container"][key].as_array().cloned().unwrap_or_default();
+            words.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        (words("command"), words("args"), template["interface"]["outputs"]["variables"].clone())
+    };
+
+    let lines = "bin = \"job\"\noutputs = { n = \"integer\", m = \"file\" }\ntimeout = \"1m30s\"\ncommand = [\"job\", \"a\"]";
+    let (command, args, outputs) = container(false, lines);
+    let expected = "/union/launcher --output-directory /var/outputs --output m=file --output n=integer --timeout 90 -- /bin/env";
+    assert_eq!((command.as_str(), args.as_str()), (expected, "/union/bin/job a"));
+    assert_eq!(outputs.as_array().unwrap().len(), 2);
+
+    let (command, _, outputs) = container(false, "bin = \"job\"");
+    assert_eq!(command, "/union/launcher --output-directory /var/outputs --empty-output union_none -- /bin/env");
+    assert_eq!(outputs, serde_json::json!([{ "key": "union_none", "value": { "type": { "simple": "NONE" } } }]));
+
+    let (command, _, outputs) = container(true, "bin = \"hello-trace\"\nkind = \"rust\"\ntimeout = \"5s\"");
+    assert_eq!(command, "/union/launcher --timeout 5 -- /bin/env");
+    assert!(outputs.is_null(), "{outputs}");
+}

@@ -1,5 +1,7 @@
 //! How a run ended, and what it gave.
 
+use union_build::spec::launcher::EMPTY_OUTPUT;
+
 use super::{RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::convert;
 use crate::flyte::idl::task::NamedLiteral;
@@ -79,5 +81,6 @@ pub async fn outputs(service: &dyn RunService, run: &RunIdent) -> Result<Vec<(St
     let tried = || format!("could not fetch the outputs of run `{}`", run.name);
     let outputs = service.outputs(run).await.map_err(|failure| failure.into_error(tried()))?;
     let value = |literal: NamedLiteral| (literal.name, convert::json(&literal.value.unwrap_or_default()));
-    Ok(outputs.literals.into_iter().map(value).collect())
+    let declared = outputs.literals.into_iter().filter(|literal| literal.name != EMPTY_OUTPUT);
+    Ok(declared.map(value).collect())
 }

@@ -18,7 +18,7 @@ use crate::image::reference::{ImageRef, PinnedRef, Repository};
 use crate::pipeline::context::UnionPackage;
 use crate::sys::cache::Cache;
 use crate::sys::error::Error;
-use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged};
+use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher};
 use bases::LockMode;
 
 pub(crate) mod bases;
@@ -63,6 +63,8 @@ pub(crate) struct ResolvedImage {
     pub(crate) left: Vec<spec::Image>,
     /// Its binaries and how they are compiled; `None` for an environment.
     pub(crate) code: Option<CodeSpec>,
+    /// Whether it holds the launcher.
+    pub(crate) launcher: bool,
     /// What its environment is made upon, besides what the chain says.
     ground: EnvironmentInputs,
     /// The key of its environment.
@@ -140,7 +142,7 @@ impl ResolvedImage {
         files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), files)?;
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), self.launcher, files)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         check_unchanged(&self.inputs, &own.into_inputs(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
@@ -212,7 +214,8 @@ async fn image(
     let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, files)?;
+    let launcher = declared.spec.has_launcher(&spec.key);
+    let own = own_inputs(&chain, &ground, &binaries, launcher, files)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -223,6 +226,7 @@ async fn image(
         name: spec.key.clone(),
         base,
         bases,
+        launcher,
         made,
         left,
         ground,
@@ -248,13 +252,22 @@ fn multi_platform_base(base: &Base, bases: &PerPlatform<Option<LockedBase>>, loc
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &ImageChain, ground: &EnvironmentInputs, binaries: &[String], files: &MeasuredFiles) -> Result<DeclaredInputs> {
+fn own_inputs(
+    chain: &ImageChain,
+    ground: &EnvironmentInputs,
+    binaries: &[String],
+    launcher: bool,
+    files: &MeasuredFiles,
+) -> Result<DeclaredInputs> {
     let platforms: Vec<Platform> = ground.bases.platforms().cloned().collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries, files)?;
     let spec = chain.own();
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
+    if launcher {
+        config.insert("launcher", launcher::version());
+    }
     if !ground.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }

@@ -138,6 +138,12 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
         SchemaKey::new("ca-certificates", KeyKind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
         SchemaKey::new("runtime-libs", KeyKind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").default("[]"),
         SchemaKey::new("compression", KeyKind::Word(&["gzip", "zstd"]), "How layers are compressed.").default("\"gzip\""),
+        SchemaKey::new(
+            "launcher",
+            KeyKind::Bool,
+            "Whether the program of a task is started by the launcher, which forwards signals, checks outputs and enforces timeouts.",
+        )
+        .default("true"),
         SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").default("[]"),
         SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").default("[]"),
     ],

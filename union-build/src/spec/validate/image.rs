@@ -65,6 +65,7 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
         ca_certificates: reader.file("ca-certificates"),
         runtime_libs: reader.texts("runtime-libs", &grammar::SONAME),
         compression: or_any(reader.word("compression", COMPRESSIONS)),
+        launcher: or_any(reader.bool("launcher")),
         inputs: patterns(reader, "inputs"),
         exclude: patterns(reader, "exclude"),
     }

@@ -70,6 +70,7 @@ fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
         requirements: _,
         workdir: _,
         ca_certificates: _,
+        launcher: _,
         cuda: _,
         cudnn: _,
         // Decided before any builder.
