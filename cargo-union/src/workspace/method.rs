@@ -60,6 +60,12 @@ pub trait CargoRunner: Send + Sync {
     /// When it cannot be started.
     async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>>;
 
+    /// Runs the compiler by itself in a folder. Whatever it prints is in the error when it fails.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    async fn rustc(&self, call: &CargoInvocation) -> Result<Result<(), ProcessFailure>>;
+
     /// Says a word to a program that was compiled here, which has nothing to read. On the host it sees this
     /// environment and no more; elsewhere it sees what is usual there.
     ///
@@ -116,6 +122,12 @@ impl CargoRunner for Host {
         let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
         command.args(&call.arguments);
         command.lines(line).await
+    }
+
+    async fn rustc(&self, call: &CargoInvocation) -> Result<Result<(), ProcessFailure>> {
+        let mut command = ProcessCommand::new(&call.program, &call.folder, &call.environment);
+        command.args(&call.arguments);
+        Ok(command.output().await?.success().map(drop))
     }
 
     async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput> {
