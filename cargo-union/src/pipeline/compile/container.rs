@@ -215,7 +215,9 @@ impl CargoRunner for ContainerRunner {
         if code == 0 {
             return Ok(Ok(()));
         }
-        Ok(Err(ProcessFailure { stderr: String::from_utf8_lossy(&printed).into_owned(), ..ProcessFailure::ended("rustc", code) }))
+        let mut failure = ProcessFailure::ended("rustc", code);
+        failure.stderr = String::from_utf8_lossy(&printed).into_owned();
+        Ok(Err(failure))
     }
 
     async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<ProbeOutput> {
