@@ -1,10 +1,10 @@
-//! Words that the schema does not have, and what was probably meant.
+//! Errors for unknown keys and words, with a suggestion of what was probably meant.
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
 use crate::spec::schema::{SchemaLevel, levels};
 use crate::spec::toml_text;
 
-/// One enum word, wherever it was written.
+/// The problem of a word that an enum does not have; `None` when it has it.
 pub(in crate::spec) fn check_word(path: &str, words: &[&str], typed: &str, origin: &Origin) -> Option<Diagnostic> {
     if words.contains(&typed) {
         return None;

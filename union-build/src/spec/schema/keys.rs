@@ -1,4 +1,4 @@
-//! The tables of the manifest.
+//! The tables of the manifest: package, build and images.
 
 use super::{KeyKind, SchemaKey, SchemaLevel};
 
@@ -50,7 +50,7 @@ pub static UNION: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `build`, of the package and of an image.
+/// `build`, and `images.NAME.build`.
 pub static BUILD: SchemaLevel = SchemaLevel {
     path: "build",
     doc: "How the crate is compiled; `[images.NAME.build]` has the same keys and wins for its image.",
@@ -158,7 +158,7 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
     ],
 };
 
-/// One entry of `copy` that is a table.
+/// An entry of `copy` in its table form.
 pub static COPY: SchemaLevel = SchemaLevel {
     path: "images.NAME.copy",
     doc: "One file or folder to copy.",

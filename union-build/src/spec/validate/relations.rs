@@ -1,4 +1,4 @@
-//! What holds between images, tasks and the package, rather than in one value.
+//! Validates relations between images, tasks and the package.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problem
     nothing_or_too_much(tree, table, facts, problems);
 }
 
-/// Checks that the chosen builders can do what the images, and those that they extend, ask for.
+/// Checks that the chosen builders support the keys of the images and of those that they extend.
 pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     nothing_runs_on_scratch(images, problems);
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
@@ -38,8 +38,8 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Checks that what tasks run can be there: an image without packages and copies has the package's
-/// binaries, and nothing else that could run.
+/// Checks that the programs of tasks exist: an image without packages and copies contains only the
+/// package's binaries.
 pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     for task in tasks.iter().filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none()) {
@@ -52,12 +52,13 @@ pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, pr
     }
 }
 
-/// Whether an image starts from nothing, or from the default, which has no programs, and adds none.
+/// Whether an image contains only the package's binaries: it starts from `scratch` or from the default
+/// base, which has no programs, and adds none.
 fn is_bare(image: &Image, images: &[Image]) -> bool {
     ancestors(image, images).into_iter().chain([image]).all(|image| {
         let is_empty = match &image.base {
             Base::Scratch(_) | Base::Extends(_) => true,
-            // The default of the remote builder has a shell, and more.
+            // The default base of the remote builder has a shell and other programs.
             Base::Reference(base) => base.origin == Origin::Default && image.builder.value != BuilderChoice::Remote,
             Base::Dockerfile => false,
         };
@@ -79,15 +80,16 @@ fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The images that `image` extends, directly or not, nearest first.
 pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
-    let mut found: Vec<&Image> = Vec::new();
+    let mut ancestors: Vec<&Image> = Vec::new();
     let mut current = image;
     while let Base::Extends(name) = &current.base {
-        let Some(next) = images.iter().find(|image| image.key == name.value && !found.contains(image)) else { break };
-        found.push(next);
+        let Some(next) = images.iter().find(|image| image.key == name.value && !ancestors.contains(image)) else { break };
+        ancestors.push(next);
         current = next;
     }
-    found
+    ancestors
 }
 
 fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
@@ -105,13 +107,13 @@ fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
             let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
             problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
         }
-        if let Some((wanted, origin)) = named(image, "extends").filter(|(wanted, _)| !images.contains(wanted)) {
-            problems.push(unknown(Code::UnknownImage, "image", wanted, origin, &images));
+        if let Some((name, origin)) = named(image, "extends").filter(|(name, _)| !images.contains(name)) {
+            problems.push(unknown(Code::UnknownImage, "image", name, origin, &images));
         }
     }
 }
 
-/// Every circle of `extends` once, at the edge of its first image by name.
+/// Reports each cycle of `extends` once, at the edge of its first image by name.
 fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
     let edge = |name: &str| {
         let image = tables(table, "images").find(|(other, _, _)| *other == name)?.2;
@@ -139,8 +141,8 @@ fn report_circle<'a>(
     if circle.iter().any(|name| !reported.insert(name)) {
         return;
     }
-    let way: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
-    let message = format!("images extend one another in a circle: {}", way.join(" → "));
+    let path: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
+    let message = format!("images extend one another in a circle: {}", path.join(" → "));
     let mut places = circle.iter().filter_map(|name| Some((name, edge(name)?.1)));
     let (_, first) = places.next().expect("a circle is made of edges");
     let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the circle is closed here");
@@ -176,8 +178,8 @@ fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Two tasks of one name would overwrite one another at the backend. What a `rust` task without a `name`
-/// is called is known only when its binary was asked.
+/// Two tasks with the same name would overwrite one another at the backend. The name of a `rust` task
+/// without a `name` is known only from its binary.
 pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
     for task in tasks {
@@ -194,7 +196,7 @@ pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A package without a task is fine when it declares environments; several binaries are a question.
+/// A package without a task is valid when it declares images; several binaries are ambiguous.
 fn nothing_or_too_much(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let no_task = matches!(table.get("tasks"), Some(TomlNode { value: TomlValue::Table(tasks), .. }) if tasks.is_empty());
     if !no_task {

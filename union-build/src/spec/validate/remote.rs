@@ -1,6 +1,6 @@
-//! What the backend's builder cannot carry: each named at its place, with what to do instead.
+//! Manifest keys that the remote builder of the backend does not support: each is reported at its place, with advice.
 //!
-//! Its layers install packages, run commands, copy files and set variables. There is none for a user, an
+//! Its layers install packages, run commands, copy files and set variables. It has no layer for a user, an
 //! entrypoint, labels or secrets of this machine.
 
 use crate::diag::{Code, Diagnostic, Origin};
@@ -9,7 +9,7 @@ use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
 
 const DOCKER: &str = "use `builder = \"docker\"` for this image";
 
-/// The keys of an image that it cannot carry, and what to do instead.
+/// The image keys that the remote builder does not support, with advice.
 pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("dockerfile", "use `builder = \"docker\"`, or a `base-image` that was made of it"),
     ("entrypoint", "remove it, and give the tasks a `command`, which runs whatever the image says"),
@@ -27,7 +27,7 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("copy.owner", "remove it, and give it away with `chown` in `commands`; or use `builder = \"docker\"`"),
 ];
 
-/// Checks the images that the backend makes.
+/// Checks the images with the remote builder.
 pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     for image in images {
         if is_remote(image) {
@@ -52,7 +52,7 @@ fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Where a key of [`UNCARRIED`] was written; `None` when it was not.
+/// The place of a key of [`UNCARRIED`]; `None` when it is not set.
 fn place(image: &Image, key: &str) -> Option<Origin> {
     let written = |origin: &Origin| Some(origin.clone()).filter(|origin| *origin != Origin::Default);
     match key {
@@ -95,8 +95,8 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Whether the backend's builder quotes a value, and expands what is in it, is nowhere said. References are replaced
-/// before it gets the value.
+/// Whether a part of a value may be changed by the remote builder: it is not documented whether it quotes
+/// values or expands variables in them. References are replaced before it gets the value.
 fn is_odd(part: VariablePart<'_>) -> bool {
     match part {
         VariablePart::Text(text) => !is_plain(text),
@@ -105,7 +105,7 @@ fn is_odd(part: VariablePart<'_>) -> bool {
     }
 }
 
-/// Its copies are the same for every platform, and a binary is not.
+/// The remote builder copies the same files for all platforms, but a binary is built for one of them.
 fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let has_binaries = tasks.iter().any(|task| task.image.value == image.key && task.bin.is_some());
     let Some(second) = image.platforms.get(1).filter(|_| has_binaries) else { return };
@@ -113,7 +113,7 @@ fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     problems.push(refused(image, message, &second.origin).help("keep one platform, or use `builder = \"docker\"`"));
 }
 
-/// What it makes stays with the backend, so that nobody else can build upon it, nor it upon theirs.
+/// The backend's images stay in its registry, so other builders cannot start from them, nor it from theirs.
 fn builders(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
     let Base::Extends(extends) = &image.base else { return };
     let Some(other) = images.iter().find(|other| other.key == extends.value) else { return };

@@ -1,4 +1,4 @@
-//! One `tasks.NAME` table: who it is and what runs.
+//! Reads a `tasks.NAME` table.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ const KINDS: &[(&str, TaskKind)] = &[("rust", TaskKind::Rust), ("container", Tas
 const FORMATS: &[(&str, DataFormat)] = &[("json", DataFormat::Json), ("yaml", DataFormat::Yaml), ("proto", DataFormat::Proto)];
 const LAYOUTS: &[(&str, FileLayout)] = &[("direct", FileLayout::Direct), ("named-dir", FileLayout::NamedDir)];
 
-/// Reads a task; `images` are the names of the declared ones, `package` is the whole table.
+/// Reads a task; `images` are the names of all declared images, `package` is the `union` table.
 pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: TableReader<'_>) -> Task {
     let reader = &mut reader;
     let problem = grammar::NAME.problem(key, &node.key);
@@ -63,10 +63,10 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
     }
 }
 
-/// The kind, and what is wrong with it: the package, or a key that is only for the other one.
+/// The kind; reports a kind that the package does not support and keys that only the other kind has.
 fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
     let kind = reader.word("kind", KINDS);
-    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.ground.facts.depends_on_flyte) {
+    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.context.facts.depends_on_flyte) {
         let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
         reader.problems.push(Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`").help(Code::KindUnfit.cure()));
     }
@@ -102,7 +102,7 @@ fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &m
 }
 
 fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
-    let ValidationContext { facts, .. } = reader.ground;
+    let ValidationContext { facts, .. } = reader.context;
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     if let Some((name, origin)) = named(reader.table, "bin") {
         if !binaries.contains(name) {

@@ -1,4 +1,4 @@
-//! The tables of a task.
+//! The tables of `tasks`.
 
 use super::super::{KeyKind, SchemaKey, SchemaLevel};
 
@@ -106,7 +106,7 @@ static RESOURCES: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// One entry of `secrets` that is a table.
+/// An entry of `secrets` in its table form.
 pub static TASK_SECRET: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.secrets",
     doc: "One secret of the backend.",
@@ -121,7 +121,7 @@ pub static TASK_SECRET: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `retries` as a table.
+/// `retries` in its table form.
 pub static RETRIES: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.retries",
     doc: "How often a failed run is tried again, and after which pause: `backoff` × `factor` for each attempt before, at most `max-backoff`.",
@@ -140,7 +140,7 @@ pub static RETRIES: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `timeout` as a table.
+/// `timeout` in its table form.
 static TIMEOUT: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.timeout",
     doc: "How long a task may take; what is not set is not limited.",
@@ -153,7 +153,7 @@ static TIMEOUT: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `cache` as a table.
+/// `cache` in its table form.
 pub static CACHE: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.cache",
     doc: "Results that are kept for equal inputs.",

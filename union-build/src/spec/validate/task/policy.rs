@@ -1,4 +1,4 @@
-//! How often a task is tried, how long it may take, and whether its results are kept.
+//! Retries, timeouts and caching of a task.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::spec::time::parse_duration;
 use crate::spec::validate::grammar;
 use crate::spec::validate::reader::TableReader;
 
-/// The backend's own limit.
+/// The limit of the backend.
 const MOST_RETRIES: i64 = 10;
 
 /// Reads `retries`.
@@ -45,7 +45,8 @@ fn count(number: i64, origin: &Origin, reader: &mut TableReader<'_>) -> u32 {
 }
 
 fn backoff(reader: &mut TableReader<'_>) -> Option<Backoff> {
-    let (base, cap) = (duration("backoff", reader), duration("max-backoff", reader));
+    let base = duration("backoff", reader);
+    let cap = duration("max-backoff", reader);
     let mut refuse = |message: &str, origin: &Origin, label: &str, help: &str| {
         reader.problems.push(Diagnostic::error(Code::InvalidValue, message, origin, label).help(help));
     };
