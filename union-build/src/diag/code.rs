@@ -1,21 +1,21 @@
-//! Every code an error or a warning can have, once.
+//! The codes of all errors and warnings.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal, $cure:literal;)*) => {
-        /// The unique code of an error or a warning.
+        /// The unique code of an error or a warning, grouped by area.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U06`
-        /// whether what was built can start, `U07` the backend, `U08` runs of tasks.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments,
+        /// `U06` the start check, `U07` the backend, `U08` runs of tasks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
         }
 
         impl Code {
-            /// Every code, in order.
+            /// All codes, sorted.
             pub const ALL: &[Code] = &[$(Code::$name,)*];
 
             /// The code as shown: `U0101`.
@@ -23,12 +23,12 @@ macro_rules! codes {
                 match self { $(Code::$name => $code,)* }
             }
 
-            /// What it means, as the reference page says it.
+            /// The meaning of the code, as on its reference page.
             pub const fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
             }
 
-            /// What to do about it, in one sentence.
+            /// Advice in one sentence.
             pub const fn cure(self) -> &'static str {
                 match self { $(Code::$name => $cure,)* }
             }
