@@ -146,7 +146,7 @@ impl Type {
             Self::Duration => "a duration such as `1h30m`".to_owned(),
             Self::Struct => "a table".to_owned(),
             Self::File => "the address of a file".to_owned(),
-            Self::Directory => "the address of a folder".to_owned(),
+            Self::Directory => "the address of a directory".to_owned(),
             Self::List(inner) => format!("a list of `{inner}`"),
             Self::Map(inner) => format!("a table of `{inner}`"),
             Self::Optional(inner) => inner.words(),

@@ -53,7 +53,7 @@ fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced
     };
     if let Some(part) = to.value.split('/').find(|part| is_whiteout(part)) {
         let message = format!("the destination `{}` of a copy would remove another file", to.value);
-        let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is no name for a file in a layer"));
+        let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is not a file name in a layer"));
         reader.problems.push(problem.help("in a layer, a name that begins with `.wh.` removes the file of the rest of the name"));
     }
     let mode = mode.and_then(|mode| Some(Sourced { value: grammar::mode(&mode.value)?, origin: mode.origin }));
@@ -145,7 +145,7 @@ impl CopySource<'_> {
     fn missing(&self) -> Diagnostic {
         let problem = self.problem(Code::CopyMissing, "does not exist", "nothing is here");
         if self.typed.contains(['*', '?']) {
-            problem.help("patterns are not expanded: name the folder, and use `exclude`")
+            problem.help("patterns are not expanded: name the directory, and use `exclude`")
         } else {
             problem
         }

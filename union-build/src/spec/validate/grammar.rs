@@ -164,7 +164,7 @@ fn image_env_name(text: &str) -> Result<(), GrammarError> {
 
 fn image_env(value: &str) -> Result<(), GrammarError> {
     text(value)?;
-    let invalid = |rest: &str| wrong(format!("`{}` is no reference to a variable", shown(rest)));
+    let invalid = |rest: &str| wrong(format!("`{}` is not a reference to a variable", shown(rest)));
     parts(value).map(drop).map_err(|rest| invalid(rest).help("write `$NAME` or `${NAME}` for the value of a variable, `$$` for a dollar"))
 }
 

@@ -144,8 +144,8 @@ fn data(reader: &mut TableReader<'_>) -> Data {
     let plain = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
     if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
         let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
-        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have one folder", origin, "the same folder");
-        reader.problems.push(problem.help("choose two folders"));
+        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have the same directory", origin, "the same directory");
+        reader.problems.push(problem.help("choose two directories"));
     }
     Data {
         format: reader.word("data-format", FORMATS).map_or_else(DataFormat::default, |format| format.value),

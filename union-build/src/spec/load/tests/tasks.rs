@@ -197,7 +197,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
         (Code::InvalidValue, "inputs.x = \"list[str]\"", "2:12", "`list[str]` is not a type", "did you mean `list[string]`?"),
         (Code::InvalidValue, "outputs.x = \"map[integer\"", "2:13", "a bracket is not closed", "the types are"),
         (Code::InvalidValue, "inputs.x = []", "2:12", "an enum needs at least one word", "\"fast\""),
-        (Code::InvalidValue, "inputs.x = [\"a\", \"a\"]", "2:18", "stands there twice", "remove it"),
+        (Code::InvalidValue, "inputs.x = [\"a\", \"a\"]", "2:18", "is listed twice", "remove it"),
         (Code::InvalidValue, "inputs.a-b = \"file\"", "2:8", "`a-b` is not a name of an input", "write `a_b`"),
         (Code::WrongType, "inputs.x = 3", "2:12", "expected a type or a list of words, found an integer", ""),
         (
@@ -215,7 +215,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
             "in place of `{{.outputPrefx}}`",
             "did you mean `{{.outputPrefix}}`?",
         ),
-        (Code::InvalidValue, "output-path = \"/var/inputs/\"", "2:15", "have one folder", "two folders"),
+        (Code::InvalidValue, "output-path = \"/var/inputs/\"", "2:15", "have the same directory", "two directories"),
         (Code::PathInvalid, "input-path = \"in\"", "2:14", "`in` is not a path", "absolute"),
         (Code::InvalidValue, "resources = { cpu = [2, 1] }", "2:22", "the request of `cpu` is above its limit", "no less"),
         (Code::InvalidValue, "resources = { memory = [\"1Gi\", \"1000Mi\"] }", "2:25", "above its limit", "no less"),

@@ -20,7 +20,7 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new("long-description", KeyKind::Text, "What it does, in at most 2048 characters."),
         SchemaKey::new("source-code", KeyKind::Text, "Address at which its source code can be read."),
         SchemaKey::new("links", KeyKind::TextMap, "Addresses that are shown beside each run, by the names under which they are shown.").default("{}"),
-        SchemaKey::new("inputs", KeyKind::Types, "Its inputs; one that is a file or a folder is found below `input-path`.")
+        SchemaKey::new("inputs", KeyKind::Types, "Its inputs; one that is a file or a directory is found below `input-path`.")
             .only("container")
             .default("{}"),
         SchemaKey::new("outputs", KeyKind::Types, "Its outputs, each of which the program writes to a file of that name below `output-path`.")
@@ -33,8 +33,8 @@ pub static TASK: SchemaLevel = SchemaLevel {
         )
         .only("container")
         .computed("the binary alone"),
-        SchemaKey::new("input-path", KeyKind::Text, "Folder in which the program finds its inputs.").only("container").default("\"/var/inputs\""),
-        SchemaKey::new("output-path", KeyKind::Text, "Folder into which the program writes its outputs.")
+        SchemaKey::new("input-path", KeyKind::Text, "Directory in which the program finds its inputs.").only("container").default("\"/var/inputs\""),
+        SchemaKey::new("output-path", KeyKind::Text, "Directory into which the program writes its outputs.")
             .only("container")
             .default("\"/var/outputs\""),
         SchemaKey::new("data-format", KeyKind::Word(&["json", "yaml", "proto"]), "How the file is written that lists all inputs.")
@@ -43,7 +43,7 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new(
             "file-layout",
             KeyKind::Word(&["direct", "named-dir"]),
-            "Where an input that is a file is put: at its own name, or in a folder of that name with the name that the file had.",
+            "Where an input that is a file is put: at its own name, or in a directory of that name with the name that the file had.",
         )
         .only("container")
         .default("\"direct\""),

@@ -117,7 +117,7 @@ pub(super) fn cron(text: &str) -> Result<(), GrammarError> {
             None => range(part),
         };
         if !field.split(',').all(step) {
-            return Err(wrong(format!("`{field}` is no {name}")).help(HELP));
+            return Err(wrong(format!("`{field}` is not a {name}")).help(HELP));
         }
     }
     Ok(())

@@ -78,7 +78,7 @@ fn parse_enum(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnosti
     for node in nodes {
         let TomlValue::Text(word) = &node.value else { continue };
         if word.is_empty() || words.contains(word) {
-            let why = if word.is_empty() { "is empty" } else { "stands there twice" };
+            let why = if word.is_empty() { "is empty" } else { "is listed twice" };
             let problem = Diagnostic::error(Code::InvalidValue, format!("a word of an enum {why}"), &node.origin, why);
             return Err(Box::new(problem.help("remove it")));
         }

@@ -35,7 +35,7 @@ fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
     {
         let message = format!("the request of `{key}` is above its limit");
         let problem = Diagnostic::error(Code::InvalidValue, message, &request.origin, "the request").also(&limit.origin, "the limit");
-        reader.problems.push(problem.help("write the request first, and a limit that is no less"));
+        reader.problems.push(problem.help("write the request first, and a limit that is not below it"));
     }
     Some(Amount { request, limit: Some(limit) })
 }
