@@ -1,4 +1,4 @@
-//! Whether the place for tasks is there: found out before anything is compiled.
+//! Checks that a project and domain exist, before anything is compiled.
 
 use union_build::diag::{Code, nearest};
 
@@ -7,27 +7,27 @@ use super::convert::ProjectDomain;
 use super::rpc::{RpcFailure, RpcStatus};
 use crate::sys::error::{Error, Result};
 
-/// The most names that an error lists.
+/// The maximum number of names in an error.
 const SHOWN: usize = 20;
 
-/// Requires that a project and its domain are there.
+/// Checks that a project and its domain exist.
 ///
 /// # Errors
-/// `ProjectUnknown` and `DomainUnknown` with those that are there; why the backend cannot say.
+/// U0702 (`ProjectUnknown`) and U0703 (`DomainUnknown`), listing those that exist; failures of the call.
 pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
     let ProjectDomain { org, project, domain } = scope;
     let tried = || format!("could not ask for the project `{project}`");
-    let found = match backend.project(org, project).await {
-        // A backend that does not tell its projects refuses tasks of one that it has not.
+    let response = match backend.project(org, project).await {
+        // A backend without a project service refuses tasks of unknown projects itself.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(()),
-        found => found.map_err(|failure| failure.into_error(tried()))?,
+        response => response.map_err(|failure| failure.into_error(tried()))?,
     };
-    let Some(found) = found else {
+    let Some(response) = response else {
         let known = known(backend.projects(org).await);
         let error = Error::new(Code::ProjectUnknown, format!("there is no project `{project}`"));
         return Err(advise(error, project, known, "project"));
     };
-    let domains: Vec<String> = found.domains.into_iter().map(|domain| domain.id).collect();
+    let domains: Vec<String> = response.domains.into_iter().map(|domain| domain.id).collect();
     if domains.is_empty() || domains.contains(domain) {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
     Err(advise(error, domain, domains, "domain"))
 }
 
-/// What cannot be listed is not listed: the error is another one.
+/// The listing is only advice: when it fails, the original error is reported without it.
 fn known(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
     projects.unwrap_or_default().into_iter().map(|project| project.id).collect()
 }

@@ -80,7 +80,7 @@ impl Client {
         let line = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
         let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
         let storage = ConnectTransport::new(store, base, retry, reporter.clone());
-        let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
+        let unkept = endpoint.is_plain() || config.auth.disable_keyring.as_ref().is_some_and(|nothing| nothing.value);
         let keep = if unkept { TokenStore::nothing(endpoint.host()) } else { TokenStore::of_machine(endpoint.host(), &environment) };
         let setting = AuthContext { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
         Ok(Self { line, storage, login: Arc::new(TokenProvider::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })

@@ -1,9 +1,9 @@
-//! The keys of the config, their variables and their meaning, once. The reference page is made from here.
+//! The keys of the config with their variables and documentation, from which the reference page is generated.
 
-/// A key: its place in the file, and the variables that override it, the preferred one first.
+/// A key, and the variables that override it, in order of precedence.
 #[derive(Debug)]
 pub(super) struct ConfigKey {
-    /// Dotted: `admin.endpoint`.
+    /// Dotted path in the file: `admin.endpoint`.
     pub(super) path: &'static str,
     pub(super) variables: &'static [&'static str],
     doc: &'static str,
@@ -13,7 +13,7 @@ macro_rules! keys {
     ($($name:ident = $path:literal, [$($variable:literal),+], $doc:literal;)*) => {
         $(pub(super) const $name: ConfigKey = ConfigKey { path: $path, variables: &[$($variable),+], doc: $doc };)*
 
-        /// Every key, in the order of the page.
+        /// All keys, in the order of the page.
         const ALL: &[ConfigKey] = &[$($name),*];
     };
 }
@@ -37,7 +37,7 @@ keys! {
     REGISTRY = "image.registry", ["FLYTE_IMAGE_REGISTRY"], "The registry, where the manifest names none.";
 }
 
-/// The sections of a Flyte config. A file that has none of them is not one.
+/// The sections of a Flyte config. A file without any of them is not a Flyte config.
 pub(super) const SECTIONS: &[&str] = &["admin", "console", "task", "image", "local"];
 
 /// The reference page, `docs/flyte-config.md`.

@@ -1,5 +1,5 @@
-//! YAML as a tree whose scalars are text with a place. What a text means is for who asks for it:
-//! Python reads YAML 1.1, where `yes` is true, and a client id of digits is still a text.
+//! YAML as a tree whose scalars are strings with a place. The reader of a key interprets the string: Python
+//! reads YAML 1.1, where `yes` is true, and a client id of digits must remain a string.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,17 +7,17 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-/// How deep a config may go: nothing that is asked for is below three levels.
+/// The maximum nesting depth: the keys of a config are at most three levels deep.
 const DEEPEST: usize = 64;
 
-/// A node and where it stands.
+/// A node with its byte range.
 #[derive(Clone, Debug)]
 pub(super) struct YamlNode {
     pub(super) span: Range<usize>,
     pub(super) value: YamlValue,
 }
 
-/// What a node is. An anchor's node is shared by those who name it.
+/// The value of a node. The node of an anchor is shared by its aliases.
 #[derive(Clone, Debug)]
 pub(super) enum YamlValue {
     Null,
@@ -27,28 +27,28 @@ pub(super) enum YamlValue {
 }
 
 impl YamlNode {
-    /// What stands under a key; the last one counts, as in Python, and merged maps come after.
+    /// The value of a key; the last of several counts, as in Python, and merged maps come after.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         let YamlValue::Map(entries) = &self.value else { return None };
-        let named = |name: &str| {
-            let found = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
-            found.map(|(_, node)| &**node)
+        let entry = |name: &str| {
+            let last = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
+            last.map(|(_, node)| &**node)
         };
-        named(key).or_else(|| match &named("<<")?.value {
+        entry(key).or_else(|| match &entry("<<")?.value {
             YamlValue::List(maps) => maps.iter().find_map(|map| map.get(key)),
-            _ => named("<<")?.get(key),
+            _ => entry("<<")?.get(key),
         })
     }
 }
 
-/// Why a text is no config, and where.
+/// Why and where a text is not a valid config.
 #[derive(Debug)]
 pub(super) struct YamlError {
     pub(super) span: Range<usize>,
     pub(super) why: String,
 }
 
-/// Reads the one document of a text; `None` when it is empty.
+/// Parses a single document; `None` when it is empty.
 pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
     let mut tree = YamlTree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
     for event in Parser::new_from_str(text) {
@@ -58,11 +58,11 @@ pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
     Ok(tree.done.map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
 }
 
-/// A tree that grows with each event.
+/// Builds the tree from parser events.
 struct YamlTree {
-    /// Byte offset of each character and of the end: the parser counts characters.
+    /// Byte offset of each character and of the end, because the parser counts characters.
     offsets: Vec<usize>,
-    /// Lists and maps that have not ended, with their anchors.
+    /// Lists and maps that are not closed, with the ids of their anchors and, for maps, the pending key.
     open: Vec<(usize, YamlNode, Option<Rc<YamlNode>>)>,
     anchors: HashMap<usize, Rc<YamlNode>>,
     done: Option<Rc<YamlNode>>,
@@ -108,7 +108,7 @@ impl YamlTree {
         self.put(node);
     }
 
-    /// Puts a finished node into the list or map that it belongs to.
+    /// Adds a finished node to the innermost open list or map.
     fn put(&mut self, node: Rc<YamlNode>) {
         let Some((_, parent, key)) = self.open.last_mut() else {
             self.done = Some(node);
