@@ -1,13 +1,13 @@
-//! The keychain of macOS, through Apple's `security`, as the Python SDK does: the keychain knows programs
-//! by their signature, and this one is the same for both.
+//! The keychain of macOS, through Apple's `security`, as in the Python SDK: access to an entry is bound to the
+//! signature of a program, and this program is the same for both.
 
 use super::{KeyringTool, KeyringUnavailable, USER};
 
-/// By its whole path: another program of this name shall not see tokens.
+/// An absolute path: another program of this name must not see tokens.
 pub(super) const PROGRAM: &str = "/usr/bin/security";
-/// How it ends when there is nothing.
+/// The exit code when there is no such entry.
 const NOT_FOUND: Option<i32> = Some(44);
-/// The longest line that it reads.
+/// The maximum length of a line that it reads (4096 bytes with the terminator).
 const LONGEST: usize = 4095;
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
@@ -21,12 +21,12 @@ pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<Str
 
 pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
     let line = line(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
-    // An entry that was changed would still belong to who made it; a new one belongs to Apple's program.
+    // A changed entry would still belong to the program that created it; a new one belongs to `security`.
     forget(tool, service).await?;
     let ended = tool.run(["-i"], &line).await?;
     match ended.failed {
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
-        // It ends well even when one of its lines did not.
+        // `security -i` exits with 0 even when a command failed.
         None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
         None => Err(KeyringUnavailable("the keychain did not take the tokens".to_owned())),
     }
@@ -41,7 +41,7 @@ pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, Ke
     }
 }
 
-/// A line that it reads instead of arguments, which everybody can see. `None` when it would not read it whole.
+/// A command for its standard input, because arguments are visible to all users. `None` when it would be truncated.
 fn line(service: &str, secret: &str) -> Option<String> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let line = format!("add-generic-password -a {USER} -s {} -w {}\n", quoted(service), quoted(secret));
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_quoted_and_not_longer_than_is_read() {
+    fn keychain_command_is_quoted_and_limited_in_length() {
         let expected = "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
         assert_eq!(line("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
         assert_eq!(line("host", &"x".repeat(LONGEST)), None);

@@ -1,17 +1,17 @@
-//! The keyring of Linux desktops, through `secret-tool`: what is written here, Python's `keyring` finds.
+//! The keyring of Linux desktops (Secret Service), through `secret-tool`, with the entries of Python's `keyring`.
 
 use super::{KeyringTool, KeyringUnavailable, USER};
 
 pub(super) const PROGRAM: &str = "secret-tool";
 
-/// As Python's `keyring` marks what is its own, so that each replaces what the other wrote.
+/// The attribute that Python's `keyring` sets, so that each replaces the entries of the other.
 const APPLICATION: [&str; 2] = ["application", "Python keyring library"];
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
     let ended = tool.run(["lookup", "service", service, "username", USER], "").await?;
     match ended.failed {
         None => Ok(Some(ended.stdout)),
-        // Nothing is found without a word; whoever has something to say has no keyring.
+        // A missing entry has no message; a message means that the keyring cannot be used.
         Some(failed) if failed.stderr.trim().is_empty() => Ok(None),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
