@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::fake::{FakeRuns, Says, cut, lock, refusal};
+use super::fake::{FakeRuns, Script, cut, lock, refusal};
 use super::*;
 use crate::flyte::idl::Timestamp;
 use crate::flyte::idl::common::ActionPhase as Is;
@@ -71,14 +71,14 @@ const QUICK: ReconnectPolicy = ReconnectPolicy {
 };
 
 /// Follows a run, and gives how it ended and what was heard.
-async fn followed(watched: Vec<Says<ActionDetails>>, tailed: Vec<Says<Vec<LogLine>>>) -> (Result<RunOutcome>, Vec<String>) {
+async fn followed(watched: Vec<Script<ActionDetails>>, tailed: Vec<Script<Vec<LogLine>>>) -> (Result<RunOutcome>, Vec<String>) {
     patiently(QUICK, watched, tailed).await
 }
 
 async fn patiently(
     patience: ReconnectPolicy,
-    watched: Vec<Says<ActionDetails>>,
-    tailed: Vec<Says<Vec<LogLine>>>,
+    watched: Vec<Script<ActionDetails>>,
+    tailed: Vec<Script<Vec<LogLine>>>,
 ) -> (Result<RunOutcome>, Vec<String>) {
     let fake = FakeRuns { watched: Mutex::new(watched.into()), tailed: Mutex::new(tailed.into()), ..FakeRuns::default() };
     let (heard, run) = (Heard::default(), run());
@@ -90,8 +90,8 @@ async fn patiently(
 #[tokio::test]
 async fn phases_and_lines_are_told_until_the_end() {
     let watched =
-        vec![Says::Ends(vec![details(Is::Queued, 0), details(Is::Queued, 0), details(Is::Running, 1), details(Is::Succeeded, 1)])];
-    let tailed = vec![Says::Ends(vec![lines(&[(1, "a"), (1, "b")]), lines(&[(2, "c")])])];
+        vec![Script::Ends(vec![details(Is::Queued, 0), details(Is::Queued, 0), details(Is::Running, 1), details(Is::Succeeded, 1)])];
+    let tailed = vec![Script::Ends(vec![lines(&[(1, "a"), (1, "b")]), lines(&[(2, "c")])])];
     let (end, heard) = followed(watched, tailed).await;
     assert_eq!(end.unwrap(), RunOutcome::Succeeded);
     assert_eq!(heard, ["is queued 0", "is running 1", "is succeeded 1", "wrote a", "wrote b", "wrote c"]);
@@ -100,12 +100,12 @@ async fn phases_and_lines_are_told_until_the_end() {
 #[tokio::test]
 async fn a_stream_that_is_cut_or_ends_early_is_taken_up_again() {
     let watched = vec![
-        Says::IsCut(vec![details(Is::Queued, 0)]),
-        Says::Ends(vec![details(Is::Running, 1)]),
-        Says::Refuses(refusal(RpcStatus::Canceled)),
-        Says::Ends(vec![details(Is::Succeeded, 1)]),
+        Script::IsCut(vec![details(Is::Queued, 0)]),
+        Script::Ends(vec![details(Is::Running, 1)]),
+        Script::Refuses(refusal(RpcStatus::Canceled)),
+        Script::Ends(vec![details(Is::Succeeded, 1)]),
     ];
-    let (end, heard) = followed(watched, vec![Says::Ends(vec![])]).await;
+    let (end, heard) = followed(watched, vec![Script::Ends(vec![])]).await;
     assert_eq!(end.unwrap(), RunOutcome::Succeeded);
     let expected = ["is queued 0", "lost: the line was cut, 1 ms", "is running 1", "lost: it answered `canceled`, 1 ms", "is succeeded 1"];
     assert_eq!(heard, expected);
@@ -113,11 +113,11 @@ async fn a_stream_that_is_cut_or_ends_early_is_taken_up_again() {
 
 #[tokio::test]
 async fn five_failures_in_a_row_are_borne_and_no_more() {
-    let refusals = |count: usize| (0..count).map(|_| Says::Refuses(cut())).collect::<Vec<_>>();
+    let refusals = |count: usize| (0..count).map(|_| Script::Refuses(cut())).collect::<Vec<_>>();
     let mut watched = refusals(5);
-    watched.push(Says::IsCut(vec![details(Is::Running, 0)]));
+    watched.push(Script::IsCut(vec![details(Is::Running, 0)]));
     watched.extend(refusals(4));
-    watched.push(Says::Ends(vec![details(Is::Aborted, 0)]));
+    watched.push(Script::Ends(vec![details(Is::Aborted, 0)]));
     let (end, _) = followed(watched, vec![]).await;
     assert_eq!(end.unwrap(), RunOutcome::Aborted(String::new()), "a message starts the count anew");
 
@@ -129,18 +129,18 @@ async fn five_failures_in_a_row_are_borne_and_no_more() {
 
 #[tokio::test]
 async fn a_refusal_is_not_tried_again() {
-    let (end, heard) = followed(vec![Says::Refuses(refusal(RpcStatus::NotFound))], vec![]).await;
+    let (end, heard) = followed(vec![Script::Refuses(refusal(RpcStatus::NotFound))], vec![]).await;
     assert!(end.unwrap_err().chain()[1].contains("not_found"));
     assert_eq!(heard, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_log_that_is_cut_starts_over_and_no_line_is_told_twice() {
-    let watched = vec![Says::Ends(vec![details(Is::Running, 1), details(Is::Succeeded, 1)])];
+    let watched = vec![Script::Ends(vec![details(Is::Running, 1), details(Is::Succeeded, 1)])];
     let tailed = vec![
-        Says::IsCut(vec![lines(&[(1, "a"), (2, "b"), (2, "b")])]),
-        Says::Refuses(refusal(RpcStatus::NotFound)),
-        Says::Ends(vec![lines(&[(1, "a"), (2, "b")]), lines(&[(2, "b"), (2, "b"), (1, "late"), (3, "c")])]),
+        Script::IsCut(vec![lines(&[(1, "a"), (2, "b"), (2, "b")])]),
+        Script::Refuses(refusal(RpcStatus::NotFound)),
+        Script::Ends(vec![lines(&[(1, "a"), (2, "b")]), lines(&[(2, "b"), (2, "b"), (1, "late"), (3, "c")])]),
     ];
     let (_, heard) = followed(watched, tailed).await;
     let written: Vec<&String> = heard.iter().filter(|line| line.starts_with("wrote")).collect();
@@ -149,8 +149,8 @@ async fn a_log_that_is_cut_starts_over_and_no_line_is_told_twice() {
 
 #[tokio::test]
 async fn a_log_that_never_ends_is_left_when_the_run_has_ended_and_it_is_silent() {
-    let watched = vec![Says::Ends(vec![details(Is::Running, 1), details(Is::Running, 2), details(Is::Failed, 2)])];
-    let tailed = vec![Says::FallsSilent(vec![lines(&[(1, "first")])]), Says::FallsSilent(vec![lines(&[(2, "second")])])];
+    let watched = vec![Script::Ends(vec![details(Is::Running, 1), details(Is::Running, 2), details(Is::Failed, 2)])];
+    let tailed = vec![Script::StaysOpen(vec![lines(&[(1, "first")])]), Script::StaysOpen(vec![lines(&[(2, "second")])])];
     let (end, heard) = followed(watched, tailed).await;
     assert_eq!(end.unwrap(), RunOutcome::Failed(None));
     assert_eq!(heard[3..], ["wrote first", "wrote second"]);
@@ -158,8 +158,8 @@ async fn a_log_that_never_ends_is_left_when_the_run_has_ended_and_it_is_silent()
 
 #[tokio::test]
 async fn logs_that_cannot_be_had_are_said_once_and_are_no_failure() {
-    let watched = vec![Says::Ends(vec![details(Is::Running, 1), details(Is::Succeeded, 1)])];
-    let (end, heard) = followed(watched, vec![Says::Refuses(refusal(RpcStatus::Unimplemented))]).await;
+    let watched = vec![Script::Ends(vec![details(Is::Running, 1), details(Is::Succeeded, 1)])];
+    let (end, heard) = followed(watched, vec![Script::Refuses(refusal(RpcStatus::Unimplemented))]).await;
     assert_eq!(end.unwrap(), RunOutcome::Succeeded);
     assert_eq!(heard[2..], ["no logs: it answered `unimplemented`"]);
 }
@@ -168,18 +168,18 @@ async fn logs_that_cannot_be_had_are_said_once_and_are_no_failure() {
 async fn a_run_that_never_wrote_anything_is_not_waited_for() {
     let patience = ReconnectPolicy { silence: Duration::from_secs(3600), first: Duration::from_secs(3600), ..QUICK };
     let cached = ActionStatus { phase: Is::Succeeded.into(), cache_status: 2, ..ActionStatus::default() };
-    let watched = vec![Says::Ends(vec![ActionDetails { status: Some(cached), ..ActionDetails::default() }])];
+    let watched = vec![Script::Ends(vec![ActionDetails { status: Some(cached), ..ActionDetails::default() }])];
     let (end, heard) = patiently(patience, watched, vec![]).await;
     assert_eq!((end.unwrap(), heard), (RunOutcome::Succeeded, vec!["is succeeded 0".to_owned()]));
-    let failed = vec![Says::Ends(vec![details(Is::Failed, 0)])];
-    let (end, heard) = patiently(patience, failed, vec![Says::Refuses(refusal(RpcStatus::NotFound))]).await;
+    let failed = vec![Script::Ends(vec![details(Is::Failed, 0)])];
+    let (end, heard) = patiently(patience, failed, vec![Script::Refuses(refusal(RpcStatus::NotFound))]).await;
     assert_eq!((end.unwrap(), heard), (RunOutcome::Failed(None), vec!["is failed 0".to_owned()]));
 }
 
 #[tokio::test]
 async fn whoever_is_no_longer_told_of_the_run_does_not_wait_for_its_logs() {
-    let watched = vec![Says::IsCut(vec![details(Is::Running, 1)]), Says::Refuses(refusal(RpcStatus::PermissionDenied))];
-    let (end, heard) = followed(watched, vec![Says::FallsSilent(vec![lines(&[(1, "a")])])]).await;
+    let watched = vec![Script::IsCut(vec![details(Is::Running, 1)]), Script::Refuses(refusal(RpcStatus::PermissionDenied))];
+    let (end, heard) = followed(watched, vec![Script::StaysOpen(vec![lines(&[(1, "a")])])]).await;
     assert!(end.unwrap_err().chain()[1].contains("permission_denied"));
     assert!(heard.contains(&"wrote a".to_owned()));
 }
