@@ -79,7 +79,7 @@ impl Backend for FakeBackend {
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         if self.refuses.is_some_and(|refused| refused == id(request).name) {
-            return Err(RpcFailure::new(Code::BackendRefused, "it does not want to"));
+            return Err(RpcFailure::new(Code::BackendRefused, "it refuses"));
         }
         *self.writes.lock().expect("nobody panics") += 1;
         let mut tasks = self.tasks.lock().expect("nobody panics");

@@ -43,7 +43,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub(super) fn cut() -> RpcFailure {
-    RpcFailure::passing(Code::BackendUnreachable, "the line was cut", None)
+    RpcFailure::passing(Code::BackendUnreachable, "the connection was lost", None)
 }
 
 pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
