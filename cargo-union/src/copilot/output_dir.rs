@@ -51,7 +51,7 @@ impl OutputDir {
     /// # Errors
     /// U0415 (`EngineFailed`) for an invalid archive, U0005 (`FileUnwritable`), U0006 (`DiskFull`).
     pub fn unpack(archive: impl Read, folder: &Path) -> Result<Self> {
-        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not take the outputs out of the container").because(cause);
+        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not copy the outputs from the container").because(cause);
         let mut others = BTreeMap::new();
         for entry in tar::Archive::new(archive).entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
@@ -68,7 +68,7 @@ impl OutputDir {
                     })?;
                 }
                 EntryType::Symlink => drop(others.insert(below, LINK)),
-                EntryType::Link => drop(others.insert(below, "a second name of another file")),
+                EntryType::Link => drop(others.insert(below, "a hard link")),
                 _ => drop(others.insert(below, OTHER)),
             }
         }
@@ -77,7 +77,7 @@ impl OutputDir {
 }
 
 const LINK: &str = "a symbolic link";
-const OTHER: &str = "neither a file nor a folder";
+const OTHER: &str = "neither a file nor a directory";
 
 /// A path without its first component; an error when it would leave the directory.
 fn below_the_top(path: &Path) -> io::Result<PathBuf> {
@@ -85,7 +85,7 @@ fn below_the_top(path: &Path) -> io::Result<PathBuf> {
     components.next();
     let plain = |part: Component<'_>| match part {
         Component::Normal(name) => Ok(PathBuf::from(name)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the folder", path.display()))),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the directory", path.display()))),
     };
     components.map(plain).collect()
 }
@@ -144,11 +144,9 @@ mod tests {
 
     #[test]
     fn unpack_records_links_and_devices_without_creating_them() {
-        for (kind, link, what) in [
-            (EntryType::Symlink, "/etc/passwd", LINK),
-            (EntryType::Link, "outputs/a", "a second name of another file"),
-            (EntryType::Fifo, "", OTHER),
-        ] {
+        for (kind, link, what) in
+            [(EntryType::Symlink, "/etc/passwd", LINK), (EntryType::Link, "outputs/a", "a hard link"), (EntryType::Fifo, "", OTHER)]
+        {
             let folder = tempfile::tempdir().unwrap();
             let written = OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
             assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
@@ -162,7 +160,7 @@ mod tests {
         let inside = folder.path().join("in");
         let error = OutputDir::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
-        assert!(error.chain()[1].contains("leads out of the folder"), "{:?}", error.chain());
+        assert!(error.chain()[1].contains("leads out of the directory"), "{:?}", error.chain());
     }
 
     proptest::proptest! {

@@ -71,17 +71,17 @@ impl OutputDir {
         let below = self.find(name, ty, shown)?;
         let is_unsupported = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
         if let Some((path, what)) = self.others.iter().find(is_unsupported) {
-            return Err(format!("`{shown}/{}` is {what}, which copilot does not carry: write a file", path.display()));
+            return Err(format!("`{shown}/{}` is {what}, which copilot does not support: write a file", path.display()));
         }
         let path = self.folder.join(&below);
         let metadata = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
         match ty {
             Type::Directory if metadata.is_dir() => Ok(OutputValue::Path(below)),
-            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a folder", below.display())),
-            _ if metadata.is_dir() => Err(format!("`{shown}/{}` is a folder, and `{name}` is declared as `{ty}`", below.display())),
+            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a directory", below.display())),
+            _ if metadata.is_dir() => Err(format!("`{shown}/{}` is a directory, and `{name}` is declared as `{ty}`", below.display())),
             Type::File => Ok(OutputValue::Path(below)),
             _ if metadata.len() > MOST => Err(format!(
-                "`{name}` has {} bytes; copilot takes at most {MOST} of what is no file: declare it as `file`, or write less",
+                "`{name}` has {} bytes; copilot takes at most {MOST} of what is not a file: declare it as `file`, or write less",
                 found.len()
             )),
             _ => {
@@ -157,7 +157,7 @@ fn parse(ty: &Type, text: &str) -> Option<serde_json::Value> {
 fn written_as(ty: &Type) -> String {
     match ty {
         Type::File => "a file".to_owned(),
-        Type::Directory => "a folder".to_owned(),
+        Type::Directory => "a directory".to_owned(),
         Type::Struct => "a JSON object such as `{\"a\": 1}`".to_owned(),
         Type::Duration => "a duration such as `1h30m0s`".to_owned(),
         Type::Integer => "a whole number such as `21`".to_owned(),
@@ -229,8 +229,8 @@ mod tests {
             ("datetime", "2030-01-31 12:00:00Z", "`n` holds `2030-01-31 12:00:00Z`, which is not a time such as `2030-01-31T12:00:00Z`"),
             ("duration", "1d", "`n` holds `1d`, which is not a duration such as `1h30m0s`"),
             ("struct", "[1]", "`n` holds `[1]`, which is not a JSON object such as `{\"a\": 1}`"),
-            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is no file: declare it as `file`, or write less"),
-            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a folder"),
+            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is not a file: declare it as `file`, or write less"),
+            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a directory"),
         ] {
             assert_eq!(value(ty, text).unwrap_err(), why);
         }
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(OutputValue::Value(json!(1))));
         assert_eq!(taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(), "`n` could be each of `n.a`, `n.b`: leave one of them");
         assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(OutputValue::Path("n".into())));
-        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a folder, and `n` is declared as `integer`");
+        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a directory, and `n` is declared as `integer`");
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
         let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
-        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not carry: write a file"]);
+        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]);
     }
 
     #[test]

@@ -116,19 +116,19 @@ impl InputLiteral {
 /// The key of a map, which is used as a file name.
 fn file_name(name: &str) -> Result<String, String> {
     let fitting = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be that of a file"))
+    fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be a file name"))
 }
 
 fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
     if path.contains("://") {
-        return Err(format!("`{path}` is an address, and a run on this machine takes what is on it"));
+        return Err(format!("`{path}` is an address, but a run on this machine takes local paths"));
     }
     let metadata = std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
     match (ty, metadata.is_dir()) {
         (Type::File, false) => Ok(InputLiteral::File(path.into())),
         (Type::Directory, true) => Ok(InputLiteral::Folder(path.into())),
-        (Type::File, true) => Err(format!("`{path}` is a folder, not a file")),
-        _ => Err(format!("`{path}` is a file, not a folder")),
+        (Type::File, true) => Err(format!("`{path}` is a directory, not a file")),
+        _ => Err(format!("`{path}` is a file, not a directory")),
     }
 }
 
@@ -197,13 +197,13 @@ mod tests {
         for (ty, given, why) in [
             ("integer", text("abc"), "`\"abc\"` is not a whole number".to_owned()),
             ("list[integer]", InputValue::List(vec![InputValue::Bool(true)]), "`true` is not a whole number".to_owned()),
-            ("file", text(here), format!("`{here}` is a folder, not a file")),
+            ("file", text(here), format!("`{here}` is a directory, not a file")),
             ("file", text("/no/such/file"), "`/no/such/file` cannot be read: No such file or directory (os error 2)".to_owned()),
-            ("directory", text("s3://a/b"), "`s3://a/b` is an address, and a run on this machine takes what is on it".to_owned()),
+            ("directory", text("s3://a/b"), "`s3://a/b` is an address, but a run on this machine takes local paths".to_owned()),
             (
                 "map[integer]",
                 InputValue::Map([("../x".to_owned(), InputValue::Integer(1))].into()),
-                "the name `../x` cannot be that of a file".to_owned(),
+                "the name `../x` cannot be a file name".to_owned(),
             ),
         ] {
             assert_eq!(value(ty, &given).unwrap_err(), why);

@@ -61,7 +61,7 @@ impl Description {
         }
         let raw: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
         if !is_task_name(&raw.task) {
-            let why = format!("`{}` is no name of a task: it needs letters, digits, `-`, `_` or `.`", raw.task.escape_debug());
+            let why = format!("`{}` is not a task name: it needs letters, digits, `-`, `_` or `.`", raw.task.escape_debug());
             return Err(invalid().because(why).help("Correct the name that the binary gives its task."));
         }
         let interface = Interface { inputs: variables(binary, &raw.inputs)?, outputs: variables(binary, &raw.outputs)? };
@@ -73,10 +73,10 @@ fn variables(binary: &str, described: &[Variable]) -> Result<Vec<(String, Type)>
     let variable_type = |variable: &Variable| {
         let why = match type_of_word(&variable.r#type) {
             Some(ty) if variable.required => return Ok((variable.name.clone(), ty)),
-            Some(_) => "has a default, which its description does not carry".to_owned(),
+            Some(_) => "has a default, which its description does not contain".to_owned(),
             None => match &variable.detail {
-                Some(detail) => format!("has a type that no other language knows: {detail}"),
-                None => format!("has the type `{}`, which is not known here", variable.r#type),
+                Some(detail) => format!("has a type that is not supported outside of Rust: {detail}"),
+                None => format!("has the type `{}`, which is not supported", variable.r#type),
             },
         };
         Err(Error::new(Code::InterfaceUnsupported, format!("could not take over the interface of `{binary}`"))
@@ -151,9 +151,9 @@ mod tests {
         for (variable, why) in [
             (
                 r#"{"name":"b","type":"unsupported","detail":"LiteralType { blob }","required":true}"#,
-                "`b` has a type that no other language knows",
+                "`b` has a type that is not supported outside of Rust",
             ),
-            (r#"{"name":"b","type":"tensor","required":true}"#, "`b` has the type `tensor`, which is not known here"),
+            (r#"{"name":"b","type":"tensor","required":true}"#, "`b` has the type `tensor`, which is not supported"),
             (r#"{"name":"b","type":"integer","required":false}"#, "`b` has a default"),
         ] {
             let error = Description::read("hello", &with(variable)).unwrap_err();
@@ -168,7 +168,7 @@ mod tests {
             let printed = format!(r#"{{"flyte_interface_version":1,"task":"{name}","inputs":[],"outputs":[]}}"#);
             let error = Description::read("hello", &printed).unwrap_err();
             assert_eq!(error.code(), Code::DescriptionInvalid, "{name}");
-            assert!(error.chain()[1].contains("is no name of a task"), "{:?}", error.chain());
+            assert!(error.chain()[1].contains("is not a task name"), "{:?}", error.chain());
         }
     }
 

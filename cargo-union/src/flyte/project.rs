@@ -46,7 +46,7 @@ fn advise(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Erro
     let more = if known.len() > SHOWN { ", …" } else { "" };
     let list: Vec<String> = known.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match list.is_empty() {
-        true => error.help(format!("There is no {what} that you may see.")),
+        true => error.help(format!("No {what} is visible to you.")),
         false => error.help(format!("{}There is {}{more}.", meant.unwrap_or_default(), list.join(", "))),
     }
 }

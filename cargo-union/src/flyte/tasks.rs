@@ -76,7 +76,7 @@ fn task_not_found(task: &TaskVersion, latest: Option<Task>) -> Error {
     let error = Error::new(Code::VersionUnknown, format!("there is no version `{version}` of task `{name}`"));
     match latest.and_then(|latest| latest.task_id) {
         Some(latest) => error.because(format!("the latest in {}/{} is `{}`", scope.project, scope.domain, latest.version)),
-        None => error.because(format!("there is no task of that name in {}/{}", scope.project, scope.domain)),
+        None => error.because(format!("there is no task of this name in {}/{}", scope.project, scope.domain)),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn unknown_version_names_the_latest() {
         let fake = backend_with_task(true).await;
-        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of that name in p/d")] {
+        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of this name in p/d")] {
             let error = get_task(&fake, &task(name, "v2")).await.unwrap_err();
             assert_eq!((error.code(), error.chain()[1].as_str()), (Code::VersionUnknown, why));
         }

@@ -80,7 +80,7 @@ pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<WorkerOut
         let error = document.error.unwrap_or_default();
         return Ok(WorkerOutcome::Badly(if error.message.is_empty() { error.code } else { error.message }));
     }
-    let bytes = read(&directory.join("outputs.pb"))?.ok_or_else(|| invalid("it left neither `outputs.pb` nor `error.pb`".to_owned()))?;
+    let bytes = read(&directory.join("outputs.pb"))?.ok_or_else(|| invalid("it wrote neither `outputs.pb` nor `error.pb`".to_owned()))?;
     let outputs = Outputs::decode(&*bytes).map_err(|cause| invalid(format!("its `outputs.pb` cannot be read: {cause}")))?;
     let literals: BTreeMap<String, Literal> = outputs.literals.into_iter().filter_map(|named| Some((named.name, named.value?))).collect();
     let value = |(name, _): &(String, _)| {

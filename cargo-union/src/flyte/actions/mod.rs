@@ -36,7 +36,7 @@ impl Actions {
     /// U0802 (`NotRunHere`) when no port of loopback can be used.
     pub async fn serve(reporter: Arc<dyn Reporter>) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::new(Code::NotRunHere, "could not stand in for the backend on this machine")
+            Error::new(Code::NotRunHere, "could not start the server for actions on this machine")
                 .because(format!("no port of 127.0.0.1 can be listened on: {cause}"))
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;

@@ -81,9 +81,9 @@ impl ActionStore {
                 done(id, trace)
             }
             Spec::Condition(condition) => {
-                refused(id, format!("`{}` waits for somebody's answer, and a run on this machine has nobody who answers", condition.name))
+                refused(id, format!("`{}` waits for an answer of a user, which a run on this machine does not support", condition.name))
             }
-            Spec::Task(_) => refused(id, "a run on this machine starts no other tasks".to_owned()),
+            Spec::Task(_) => refused(id, "a run on this machine does not start other tasks".to_owned()),
         };
         actions.add(action.parent_action_name.unwrap_or_default(), update);
         Ok(())

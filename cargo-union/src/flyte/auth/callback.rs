@@ -49,7 +49,7 @@ impl Callback {
     pub(super) async fn listen(redirect: &str, state: &str, backend_host: &str) -> Result<Self, RpcFailure> {
         let url = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
         let Some((url, port)) = url.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
-            let cause = format!("{backend_host} lets browsers return to `{}`, which is no port of this machine", clean(redirect));
+            let cause = format!("{backend_host} lets browsers return to `{}`, which is not a port of this machine", clean(redirect));
             let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
             return Err(RpcFailure::new(Code::LoginFailed, cause).help(help));
         };
@@ -188,7 +188,7 @@ mod tests {
         for redirect in ["http://example.test:8080/callback", "http://localhost/callback", "", "http://127.0.0.1.example.test:1/"] {
             let refused = Callback::listen(redirect, "s", "host").await.err().unwrap();
             assert_eq!(refused.code, Code::LoginFailed, "{redirect}");
-            assert!(refused.cause.contains("no port of this machine"), "{}", refused.cause);
+            assert!(refused.cause.contains("not a port of this machine"), "{}", refused.cause);
         }
     }
 

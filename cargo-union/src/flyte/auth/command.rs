@@ -18,14 +18,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// errors, because they may contain secrets.
 pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, RpcFailure> {
     let failed = |why: String| RpcFailure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
-    let Some((program, arguments)) = words.split_first() else { return Err(failed("there is no program in it".to_owned())) };
+    let Some((program, arguments)) = words.split_first() else { return Err(failed("it names no program".to_owned())) };
     let mut command = ProcessCommand::new(program, folder, environment);
     command.args(arguments);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.map_err(|_| failed(format!("`{program}` did not end in {} seconds", LIMIT.as_secs())))?;
     let output = output.map_err(|error| failed(error.chain().join(": ")))?;
     let printed = output.success().map_err(|ended| failed(clean(&ended.to_string())))?;
-    let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is no text")))?;
+    let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is not UTF-8")))?;
     let token = token.trim();
     if !is_token(token) {
         return Err(failed(format!("`{program}` prints {}", if token.is_empty() { "nothing" } else { "more than a token" })));

@@ -70,7 +70,7 @@ pub(super) async fn log_in(
             Err(failure) => return Err(failure),
         }
     }
-    Err(RpcFailure::new(Code::LoginFailed, format!("nobody has approved the code in {} seconds", expires.as_secs())))
+    Err(RpcFailure::new(Code::LoginFailed, format!("the code was not approved within {} seconds", expires.as_secs())))
 }
 
 /// A number of seconds as servers write it: an integer, a fraction, or either in quotes. Invalid values count as absent.

@@ -46,7 +46,7 @@ impl AuthorizationServer {
         let host = authority(&connection.base);
         let (metadata, client) = responses.map_err(|failure| match failure.status {
             Some(RpcStatus::Unimplemented) => {
-                RpcFailure::new(Code::LoginFailed, format!("{host} wants a login, and does not say where one logs in"))
+                RpcFailure::new(Code::LoginFailed, format!("{host} requires a login, and does not name an authorization server"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")
             }
             _ => failure,
@@ -73,7 +73,7 @@ pub(super) fn checked(connection: &ConnectTransport, address: &str, what: &str) 
     let invalid = || RpcFailure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
     let url = Url::parse(address).ok().filter(Url::has_host).ok_or_else(invalid)?;
     let unencrypted = || {
-        let cause = format!("{host} wants the login sent to `{}`", authority(&url));
+        let cause = format!("{host} requires the login to be sent to `{}`", authority(&url));
         RpcFailure::new(Code::LoginUnencrypted, cause)
     };
     connection.transport.checked(&connection.base, url.clone()).map_err(|_| unencrypted())

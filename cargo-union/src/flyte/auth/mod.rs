@@ -196,7 +196,7 @@ impl TokenProvider {
             return Err(failure);
         }
         if !attended {
-            let cause = format!("{} wants a login, and nobody is there to log in", authority.backend_host);
+            let cause = format!("{} requires a login, and the session is not interactive", authority.backend_host);
             return Err(RpcFailure::new(Code::LoginNeeded, cause));
         }
         let tokens = match self.context.auth.kind.value {
@@ -288,7 +288,7 @@ impl TokenProvider {
     async fn command(&self) -> Result<Secret<String>, RpcFailure> {
         let Some(words) = &self.context.auth.command else {
             let help = "Set `admin.command` to the program and its arguments.";
-            return Err(incomplete("a login by a program needs the program").help(help));
+            return Err(incomplete("a login by a program requires the program").help(help));
         };
         command::token(&words.value, "admin.command", &self.context.environment, &self.context.folder).await
     }

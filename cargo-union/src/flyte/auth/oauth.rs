@@ -128,12 +128,12 @@ async fn send_once<T: DeserializeOwned>(
 }
 
 fn no_token(server: &str) -> RpcFailure {
-    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
+    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is not a token"))
 }
 
 impl OAuthError {
     pub(super) fn into_failure(self, server: &Url) -> RpcFailure {
         let why = self.error_description.as_deref().map(|words| format!(" ({})", clean(words))).unwrap_or_default();
-        RpcFailure::new(Code::LoginFailed, format!("the token server {} says `{}`{why}", authority(server), clean(&self.error)))
+        RpcFailure::new(Code::LoginFailed, format!("the token server {} answered `{}`{why}", authority(server), clean(&self.error)))
     }
 }

@@ -48,7 +48,7 @@ impl Client {
             RpcFailure::new(Code::BackendInvalid, cause)
         };
         let endpoint = BackendEndpoint::parse(&address).map_err(invalid)?;
-        let url = Url::parse(&endpoint.to_string()).map_err(|_| invalid("is no address"))?;
+        let url = Url::parse(&endpoint.to_string()).map_err(|_| invalid("is not an address"))?;
         if same_origin(&url, &self.connection.base) {
             return Ok(url);
         }

@@ -26,9 +26,9 @@ impl BackendEndpoint {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = match text.split_once("://") {
             None => ("", text),
-            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:`, where three belong")?),
+            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:` instead of three")?),
             Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-            Some(_) => return Err("has a scheme that no backend speaks"),
+            Some(_) => return Err("has an unsupported scheme"),
         };
         let host = rest.strip_suffix('/').unwrap_or(rest);
         if host.contains(['/', '?', '#']) {
@@ -39,7 +39,7 @@ impl BackendEndpoint {
         }
         match url::Url::parse(&format!("https://{host}/")) {
             Ok(url) if url.host_str().is_some_and(|known| !known.is_empty()) => Ok(Self { host: host.to_owned(), plain: scheme == "http" }),
-            _ => Err("is no host, with or without a port"),
+            _ => Err("is not `host` or `host:port`"),
         }
     }
 
@@ -119,13 +119,13 @@ mod tests {
     #[test]
     fn invalid_endpoint_has_a_reason() {
         for (text, why) in [
-            ("dns://acme.example.test", "three belong"),
-            ("ftp://acme.example.test", "no backend speaks"),
+            ("dns://acme.example.test", "instead of three"),
+            ("ftp://acme.example.test", "unsupported scheme"),
             ("https://acme.example.test/console/projects", "is the address of a page"),
             ("https://me@acme.example.test", "a user"),
-            ("host:port", "is no host"),
-            ("", "is no host"),
-            ("dns:///", "is no host"),
+            ("host:port", "is not `host`"),
+            ("", "is not `host`"),
+            ("dns:///", "is not `host`"),
         ] {
             assert!(BackendEndpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", BackendEndpoint::parse(text));
         }

@@ -35,7 +35,7 @@ impl<'a> ConfigReader<'a> {
         match written {
             ConfigValue::Text(text) => Some(Sourced { value: text.to_owned(), origin }),
             ConfigValue::List(_) => {
-                self.problems.push(invalid(format!("`{}` is a text, not a list", key.path), &origin));
+                self.problems.push(invalid(format!("`{}` must be a string, not a list", key.path), &origin));
                 None
             }
         }
@@ -93,7 +93,7 @@ impl<'a> ConfigReader<'a> {
         let mut variables = key.variables.iter().filter_map(set);
         if let Some((name, value)) = variables.next() {
             if let Some((other, _)) = variables.find(|(_, other)| *other != value) {
-                let message = format!("{name} and {other} set the same and differ: {name} is used");
+                let message = format!("{name} and {other} set the same value differently: {name} is used");
                 let warning = Diagnostic { severity: union_build::diag::Severity::Warning, ..invalid(message, &Origin::Env(other)) };
                 self.problems.push(warning.help(format!("unset {other}")));
             }
@@ -123,7 +123,7 @@ impl<'a> ConfigReader<'a> {
     }
 
     fn not_a_list(&mut self, key: &ConfigKey, origin: &Origin) -> Option<(ConfigValue<'a>, Origin)> {
-        self.problems.push(invalid(format!("`{}` is a text or a list of texts", key.path), origin));
+        self.problems.push(invalid(format!("`{}` must be a string or a list of strings", key.path), origin));
         None
     }
 }

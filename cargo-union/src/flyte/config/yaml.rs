@@ -78,7 +78,7 @@ impl YamlTree {
                 self.close(anchor, node);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
-                return Err(self.wrong(span, "no config is as deep as this"));
+                return Err(self.wrong(span, "the document is nested too deeply"));
             }
             Event::SequenceStart(anchor, _) => self.open.push((anchor, node(YamlValue::List(Vec::new())), None)),
             Event::MappingStart(anchor, _) => self.open.push((anchor, node(YamlValue::Map(Vec::new())), None)),
@@ -88,11 +88,11 @@ impl YamlTree {
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let unknown = || self.wrong(span, "an alias stands before the end of what it names");
+                let unknown = || self.wrong(span, "an alias refers to a node that is not complete");
                 self.put(node.ok_or_else(unknown)?);
             }
             Event::DocumentStart(_) if self.done.is_some() => {
-                return Err(self.wrong(span, "a config is one document, and here a second begins"));
+                return Err(self.wrong(span, "a config is a single document, but a second one starts here"));
             }
             _ => {}
         }

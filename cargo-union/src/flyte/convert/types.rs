@@ -56,7 +56,7 @@ impl Interface {
             let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
             let unknown = || {
                 let error = Error::new(Code::InterfaceUnsupported, format!("could not parse the inputs of task `{task}`"));
-                error.because(format!("its input `{}` has a type that is not known here", entry.key))
+                error.because(format!("its input `{}` has a type that is not supported", entry.key))
             };
             Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
         };

@@ -32,8 +32,9 @@ pub(super) async fn put(
     checksum: &Checksum,
 ) -> Result<(), RpcFailure> {
     let signed = Url::parse(&location.signed_url).ok().filter(|url| url.has_host());
-    let signed = signed
-        .ok_or_else(|| RpcFailure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&connection.base))))?;
+    let signed = signed.ok_or_else(|| {
+        RpcFailure::new(Code::BackendInvalid, format!("{} signed an address that is not valid", authority(&connection.base)))
+    })?;
     // A user who allows an unencrypted backend allows an unencrypted store as well.
     let url = if connection.base.scheme() == "http" { signed } else { connection.transport.checked(&connection.base, signed)? };
     let headers = headers(location, checksum)?;
@@ -64,7 +65,7 @@ fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Resu
         headers.insert(HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
     }
     for (name, value) in &location.headers {
-        let invalid = || RpcFailure::new(Code::BackendInvalid, format!("the backend wants a header that is none: `{}`", clean(name)));
+        let invalid = || RpcFailure::new(Code::BackendInvalid, format!("the backend requires an invalid header: `{}`", clean(name)));
         let name = name.parse::<HeaderName>().map_err(|_| invalid())?;
         // The HTTP client sets the content length itself.
         if name != CONTENT_LENGTH {

@@ -157,7 +157,9 @@ async fn image(client: &Client, run: &RunIdent) -> Result<String> {
         _ => None,
     });
     first.ok_or_else(|| {
-        let error = Error::new(Code::BackendInvalid, format!("could not read what the run `{}` gave", run.name));
-        error.because("the builder does not say where its image is").help("Use a release of cargo union that knows this backend.")
+        let error = Error::new(Code::BackendInvalid, format!("could not read the outputs of the run `{}`", run.name));
+        error
+            .because("the builder does not return the reference of its image")
+            .help("Use a release of cargo union that supports this backend.")
     })
 }

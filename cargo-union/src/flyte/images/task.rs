@@ -43,7 +43,7 @@ impl BuildTask {
             let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
             Error::new(Code::BackendInvalid, format!("could not give the task `{NAME}` its input `{input}`"))
                 .because(format!("unexpected inputs: {}", names.join(", ")))
-                .help("Use a release of cargo union that knows this backend.")
+                .help("Use a release of cargo union that supports this backend.")
         })
     }
 }

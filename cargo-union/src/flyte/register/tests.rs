@@ -227,5 +227,5 @@ async fn unknown_project_or_domain_lists_the_known_ones() {
     let error = check(&backend, &scope("flytesnacks", "staging")).await.unwrap_err();
     assert_eq!((error.code(), error.advice()), (Code::DomainUnknown, "There is `development`, `production`."));
     let error = check(&FakeBackend::default(), &scope("a", "b")).await.unwrap_err();
-    assert_eq!(error.advice(), "There is no project that you may see.");
+    assert_eq!(error.advice(), "No project is visible to you.");
 }

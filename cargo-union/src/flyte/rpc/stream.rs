@@ -54,7 +54,7 @@ impl<Res: Message + Default> MessageStream<Res> {
                     return message.map(Some).map_err(|cause| invalid(format!("streams another message than expected: {cause}")));
                 }
                 Some(EnvelopeFrame::End(bytes)) => {
-                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with something that is no end".to_owned()))?;
+                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with an invalid end-of-stream frame".to_owned()))?;
                     return match end {
                         Some(error) => Err(RpcFailure::from_status(&host, error.status.unwrap_or(RpcStatus::Unknown), &error)),
                         None => Ok(None),

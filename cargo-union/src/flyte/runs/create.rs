@@ -38,7 +38,7 @@ pub struct CacheOptions {
 pub async fn create(service: &dyn RunService, run_request: &RunRequest) -> Result<()> {
     let literals = run_request.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
     let inputs = Inputs { literals: literals.collect(), context: Vec::new() };
-    let tried = || format!("could not bring the inputs of task `{}` to the backend", run_request.task.name);
+    let tried = || format!("could not send the inputs of task `{}` to the backend", run_request.task.name);
     let uploaded = service.upload(&run_request.task, &run_request.run, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
     let wrapper = match uploaded {
         Some(uploaded) => InputWrapper::OffloadedInputData(uploaded),
