@@ -82,7 +82,7 @@ impl OutputDir {
             Type::File => Ok(OutputValue::Path(below)),
             _ if metadata.len() > MOST => Err(format!(
                 "`{name}` has {} bytes; copilot takes at most {MOST} of what is not a file: declare it as `file`, or write less",
-                found.len()
+                metadata.len()
             )),
             _ => {
                 let bytes = std::fs::read(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
