@@ -52,7 +52,7 @@ codes! {
     UnknownImage = "U0105", "A task or an image names an image that is not declared", "Declare the image or name one that is.";
     UnknownBinary = "U0106", "A task names a binary that the package does not have", "Name one of the package's binaries.";
     DuplicateTask = "U0107", "Two tasks have the same name", "Give one of them another name.";
-    ExtendsCircle = "U0108", "Images extend one another in a circle", "Let one of them start from a `base-image`.";
+    ExtendsCircle = "U0108", "Images extend one another in a cycle", "Let one of them start from a `base-image`.";
     InvalidRegistry = "U0109", "A registry is not valid", "Write `host[:port]/path`, in lower case and without `https://`.";
     InvalidImageName = "U0110", "An image name is not valid", "Use lower-case letters, digits, and single `.`, `_` or `-` between them.";
     InvalidTagFormat = "U0111", "A tag format is not valid", "It must contain `{spec-hash}` and give a tag of at most 128 characters.";
@@ -69,7 +69,7 @@ codes! {
     KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
     NothingToBuild = "U0123", "The package has neither a binary nor an image", "Add a binary, or declare an image.";
     KeyOfOtherKind = "U0124", "A key is for tasks of the other kind", "Remove it, or change the task's `kind`.";
-    NothingRuns = "U0125", "Nothing says what a task runs", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
+    NothingRuns = "U0125", "A task has no program to run", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
     UnknownInput = "U0126", "A task does not have an input of that name", "Declare it under `inputs`, or name one that is.";
 
     NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";

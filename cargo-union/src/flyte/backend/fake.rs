@@ -26,7 +26,7 @@ pub(crate) struct FakeBackend {
 
 impl FakeBackend {
     pub(crate) fn writes(&self) -> usize {
-        *self.writes.lock().expect("nobody panics")
+        *self.writes.lock().expect("the mutex is not poisoned")
     }
 }
 
@@ -52,7 +52,7 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
 #[async_trait]
 impl Backend for FakeBackend {
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
-        let tasks = self.tasks.lock().expect("nobody panics");
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
         let stored = tasks.iter().find(|task| key(self::id(task)) == key(&id));
         Ok(stored.map(|task| {
             let mut spec = task.spec.clone();
@@ -68,12 +68,12 @@ impl Backend for FakeBackend {
             let id = id(task);
             (&id.project, &id.domain, id.name.as_str()) == (&scope.project, &scope.domain, name)
         };
-        let tasks = self.tasks.lock().expect("nobody panics");
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
         Ok(tasks.iter().rfind(has_name).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
     }
 
     async fn tasks(&self, _: &ProjectDomain, _: u32) -> Result<Vec<Task>, RpcFailure> {
-        let tasks = self.tasks.lock().expect("nobody panics");
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
         Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
     }
 
@@ -81,8 +81,8 @@ impl Backend for FakeBackend {
         if self.refuses.is_some_and(|refused| refused == id(request).name) {
             return Err(RpcFailure::new(Code::BackendRefused, "it refuses"));
         }
-        *self.writes.lock().expect("nobody panics") += 1;
-        let mut tasks = self.tasks.lock().expect("nobody panics");
+        *self.writes.lock().expect("the mutex is not poisoned") += 1;
+        let mut tasks = self.tasks.lock().expect("the mutex is not poisoned");
         match tasks.iter_mut().find(|task| key(id(task)) == key(id(request))) {
             Some(existing) => existing.clone_from(request),
             None => tasks.push(request.clone()),

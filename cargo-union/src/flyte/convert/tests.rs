@@ -41,7 +41,7 @@ fn declared(flyte: bool, lines: &str) -> Task {
 }
 
 /// The message of this crate for a task, as version `v1` of the organization `acme`.
-fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
+fn task_spec_of(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
     let program = "/union/bin/hello-trace";
     let subject = TaskSource { name, image, image_key: IMAGE_KEY, program, ..TaskSource::plain(task, interface) };
     let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
@@ -61,7 +61,7 @@ struct Difference {
 }
 
 const ALWAYS: &[Difference] = &[Difference {
-    because: "the task is no Python, and the backend would read the version as that of a Python SDK",
+    because: "the task is not a Python task, and the backend would read the version as that of a Python SDK",
     apply: |spec| {
         let metadata = spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap();
         metadata.runtime = Some(core::RuntimeMetadata {
@@ -86,7 +86,7 @@ const OF_A_WORKER: &[Difference] = &[Difference {
 }];
 
 #[track_caller]
-fn assert_golden(ours: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {
+fn assert_golden(actual: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {
     let official: task::TaskSpec = golden(golden_file);
     let mut expected = official.clone();
     for difference in differences.iter().copied().flatten() {
@@ -94,16 +94,16 @@ fn assert_golden(ours: &task::TaskSpec, golden_file: &str, differences: &[&[Diff
         (difference.apply)(&mut expected);
         assert!(expected != before, "{golden_file} does not differ in this any more: {}", difference.because);
     }
-    let (left, right) = (to_json(ours), to_json(&expected));
+    let (left, right) = (to_json(actual), to_json(&expected));
     assert_eq!(format!("{left:#}"), format!("{right:#}"), "{golden_file}");
-    assert_eq!(ours.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
+    assert_eq!(actual.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
 }
 
 #[test]
 fn plain_rust_task_equals_the_official_message() {
     let (task, worker) = (declared(true, "bin = \"hello-trace\""), worker());
-    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
-    assert_golden(&ours, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
+    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    assert_golden(&actual, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn rust_task_with_all_keys_equals_the_official_message() {
                  timeout = { runtime = \"30m\", queued = \"5m\", deadline = \"1h\" }\n\
                  cache = { version = \"v7\", serialize = true, ignored-inputs = [\"label\"] }";
     let (task, worker) = (declared(true, lines), worker());
-    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
-    assert_golden(&ours, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
+    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    assert_golden(&actual, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn container_task_equals_the_official_message() {
                  inputs = { d = \"directory\", f = \"file\", label = \"string\", x = \"integer\" }\n\
                  outputs = { n = \"integer\", o0 = \"string\", out_f = \"file\" }\nresources = { cpu = 1, memory = \"256Mi\" }";
     let task = declared(false, lines);
-    let ours = ours(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
-    assert_golden(&ours, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    let actual = task_spec_of(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
+    assert_golden(&actual, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn arguments_and_data_config_equal_the_official_message() {
     let lines = "environment = \"cp_env\"\ncommand = [\"/usr/local/bin/job\", \"--x\", \"{{.inputs.x}}\"]\n\
                  inputs = { x = \"integer\" }\noutputs = { o0 = \"string\" }\ndata-format = \"proto\"";
     let task = declared(false, lines);
-    let ours = ours(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
-    assert_golden(&ours, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    let actual = task_spec_of(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
+    assert_golden(&actual, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
 }
 
 /// The types and values of the official SDK, under the same names.
@@ -155,12 +155,12 @@ fn typed() -> Task {
 #[test]
 fn types_equal_those_of_the_official_sdk() {
     let official: core::TypedInterface = golden("interface_types.pb");
-    let ours = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
+    let actual = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
     // The SDK's `j` is a dataclass, which only Python has.
-    let theirs: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
-    assert_eq!(ours.len(), theirs.len());
-    for (ours, theirs) in ours.iter().zip(&theirs) {
-        assert_eq!(format!("{:#}", to_json(ours)), format!("{:#}", to_json(theirs)));
+    let expected: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
+    assert_eq!(actual.len(), expected.len());
+    for (actual, expected) in actual.iter().zip(&expected) {
+        assert_eq!(format!("{:#}", to_json(actual)), format!("{:#}", to_json(expected)));
     }
 }
 
@@ -171,15 +171,15 @@ fn literals_equal_those_of_the_official_sdk() {
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
     let request = deploy_task(&subject, &ProjectDomain::default(), "v1");
-    let task::task_trigger_spec::InputWrapper::Inputs(ours) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
-    let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
-    assert_eq!(ours.literals.len(), theirs.len());
-    for (ours, theirs) in ours.literals.iter().zip(&theirs) {
+    let task::task_trigger_spec::InputWrapper::Inputs(actual) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
+    let expected: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
+    assert_eq!(actual.literals.len(), expected.len());
+    for (actual, expected) in actual.literals.iter().zip(&expected) {
         // The SDK encodes structs as MessagePack; copilot writes a JSON file only for the other form.
-        let ours = if ours.name == "k" { packed(&task, "k") } else { ours.clone() };
-        assert_eq!(format!("{:#}", to_json(&ours)), format!("{:#}", to_json(theirs)));
+        let actual = if actual.name == "k" { packed(&task, "k") } else { actual.clone() };
+        assert_eq!(format!("{:#}", to_json(&actual)), format!("{:#}", to_json(expected)));
     }
-    assert_eq!(to_json(&ours.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
+    assert_eq!(to_json(&actual.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
 }
 
 /// The literal of an input for a worker of the `flyte` crate.
@@ -228,13 +228,13 @@ fn accelerators_of_other_vendors_have_their_device_class() {
         ("my-card:1", "my-card", serde_json::Value::Null),
     ] {
         let task = declared(false, &format!("bin = \"job\"\nresources = {{ gpu = \"{gpu}\", gpu-partition = \"1g.5gb\" }}"));
-        let spec = to_json(&ours(&task, "app", &Interface::default(), "i"));
+        let spec = to_json(&task_spec_of(&task, "app", &Interface::default(), "i"));
         let accelerator = &spec["taskTemplate"]["extendedResources"]["gpuAccelerator"];
         assert_eq!((&accelerator["device"], &accelerator["deviceClass"]), (&device.into(), &class), "{gpu}");
         assert_eq!(accelerator["partitionSize"], "1g.5gb");
     }
     let any = declared(false, "bin = \"job\"\nresources.gpu = 2");
-    let spec = to_json(&ours(&any, "app", &Interface::default(), "i"));
+    let spec = to_json(&task_spec_of(&any, "app", &Interface::default(), "i"));
     assert!(spec["taskTemplate"].get("extendedResources").is_none(), "{spec}");
     assert_eq!(spec["taskTemplate"]["container"]["resources"]["requests"][0]["value"], "2");
 }

@@ -22,7 +22,7 @@ pub(in crate::spec) fn check_word(path: &str, words: &[&str], typed: &str, origi
 pub(super) fn unknown_key(path: &str, level: &'static SchemaLevel, name: &str, origin: &Origin) -> Diagnostic {
     let kebab = name.replace('_', "-").to_lowercase();
     if let Some((_, reason)) = level.refused.iter().find(|(refused, _)| *refused == kebab) {
-        let message = format!("`{name}` of the Python SDK has no meaning here");
+        let message = format!("`{name}` of the Python SDK is not supported");
         return Diagnostic::error(Code::Refused, message, origin, "refused").help(format!("remove it: {reason}"));
     }
     let table = if path == "union" { "`[package.metadata.union]`".to_owned() } else { format!("`{path}`") };

@@ -23,7 +23,7 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
         let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
-            let message = format!("the native builder runs nothing, so it cannot honour `{key}` of image `{}`", image.key);
+            let message = format!("the native builder cannot run programs, so it does not support `{key}` of image `{}`", image.key);
             let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &origin, "needs the docker or the remote builder");
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
@@ -74,7 +74,7 @@ fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
             _ => None,
         });
         let (Some(scratch), Some((key, origin))) = (scratch, image.needs_to_run().into_iter().next()) else { continue };
-        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` cannot be honoured", image.key);
+        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` is not supported", image.key);
         let problem = Diagnostic::error(Code::InvalidValue, message, &origin, "has to run");
         problems.push(problem.also(scratch, "an empty file system").help("use a base with a shell, such as `debian:trixie-slim`"));
     }
@@ -103,7 +103,7 @@ fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
         }
         let start = base.filter(|base| base.origin != Origin::Default).or(extends);
         if let (Some(start), Some(dockerfile)) = (start, dockerfile) {
-            let message = format!("the Dockerfile of image `{name}` says itself what it starts from");
+            let message = format!("the Dockerfile of image `{name}` already declares its base");
             let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
             problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
         }
@@ -142,10 +142,10 @@ fn report_circle<'a>(
         return;
     }
     let path: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
-    let message = format!("images extend one another in a circle: {}", path.join(" → "));
+    let message = format!("images extend one another in a cycle: {}", path.join(" → "));
     let mut places = circle.iter().filter_map(|name| Some((name, edge(name)?.1)));
     let (_, first) = places.next().expect("a circle is made of edges");
-    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the circle is closed here");
+    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the cycle is closed here");
     let problem = places.fold(problem, |problem, (name, origin)| problem.also(origin, format!("`{name}` goes on here")));
     problems.push(problem.help(Code::ExtendsCircle.cure()));
 }

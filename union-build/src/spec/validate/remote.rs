@@ -12,7 +12,7 @@ const DOCKER: &str = "use `builder = \"docker\"` for this image";
 /// The image keys that the remote builder does not support, with advice.
 pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("dockerfile", "use `builder = \"docker\"`, or a `base-image` that was made of it"),
-    ("entrypoint", "remove it, and give the tasks a `command`, which runs whatever the image says"),
+    ("entrypoint", "remove it, and give the tasks a `command`, which runs regardless of the image's entrypoint"),
     ("user", "remove it: the program runs as the base's user; or use `builder = \"docker\"`"),
     ("labels", DOCKER),
     ("annotations", DOCKER),
@@ -46,7 +46,7 @@ fn is_remote(image: &Image) -> bool {
 fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
     for (key, help) in UNCARRIED {
         if let Some(origin) = place(image, key) {
-            let message = format!("the remote builder cannot carry `{key}` of image `{}`", image.key);
+            let message = format!("the remote builder does not support `{key}` of image `{}`", image.key);
             problems.push(refused(image, message, &origin).help(*help));
         }
     }
@@ -83,7 +83,7 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
         let id = &secret.id.value;
         let (message, help) = match &secret.source {
             SecretSource::Env(_) | SecretSource::File(_) => (
-                format!("the remote builder takes the secret `{id}` from the backend, and would not look where this says"),
+                format!("the remote builder takes the secret `{id}` from the backend, and would ignore this source"),
                 format!("write `{{ id = \"{id}\" }}`, and store its value with `flyte create secret {id}`"),
             ),
             SecretSource::Backend if !secret.required => {

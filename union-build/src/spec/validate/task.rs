@@ -78,7 +78,7 @@ fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
             let message = format!("`{}` is not for tasks of the kind `{word}`, such as `{key}`", other.name);
             let problem = Diagnostic::error(Code::KeyOfOtherKind, message, &node.key, "not for this kind");
             let problem = if kind.origin == Origin::Default { problem } else { problem.also(&kind.origin, "the kind is chosen here") };
-            reader.problems.push(problem.help("remove it: the binary itself says what its inputs, outputs and arguments are"));
+            reader.problems.push(problem.help("remove it: the binary itself declares its inputs, outputs and arguments"));
         }
     }
     kind
@@ -119,7 +119,7 @@ fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mu
                 Diagnostic::error(Code::KindUnfit, message, &node.key, "needs a binary").help("add a binary to the package")
             }
             (true, false) => {
-                let message = format!("nothing says what task `{key}` runs, and the package has no binary");
+                let message = format!("task `{key}` has no program to run, and the package has no binary");
                 Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing").help(Code::NothingRuns.cure())
             }
             (false, _) => {

@@ -31,11 +31,11 @@ fn env_values_of_one_table_never_refer_to_one_another() {
 #[test]
 fn env_references_on_scratch_are_limited_to_path() {
     table("images.default = { base-image = \"scratch\", env = { PATH = \"/a:$PATH\" } }").spec();
-    let upon = table(
+    let extending = table(
         "images.a = { base-image = \"scratch\", env = { A = \"1\" } }\n\
          images.b = { extends = \"a\", env = { B = \"$A\", C = \"$D\" } }\ntasks.app.image = \"b\"",
     );
-    assert_problem(&upon, Code::InvalidValue, "app/Cargo.toml:3:51", "no image below `b` sets the variable `D`", "`$$` for a dollar");
+    assert_problem(&extending, Code::InvalidValue, "app/Cargo.toml:3:51", "no image below `b` sets the variable `D`", "`$$` for a dollar");
 }
 
 #[test]

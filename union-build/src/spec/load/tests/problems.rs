@@ -67,7 +67,7 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
             Code::InvalidValue,
             format!("{gpu}base-image = \"a\"\ndockerfile = \"Cargo.toml\""),
             "3:1",
-            "says itself what it starts from",
+            "already declares its base",
             "remove one",
         ),
         (Code::InvalidValue, "tasks.app.retries = -1".to_owned(), "2:21", "cannot be -1", "from 0 to 10"),
@@ -145,7 +145,7 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
             Code::UnsupportedByBuilder,
             format!("{gpu}builder = \"native\"\napt-packages = [\"curl\"]"),
             "4:17",
-            "cannot honour `apt-packages` of image `gpu`",
+            "does not support `apt-packages` of image `gpu`",
             "`builder = \"docker\"`",
         ),
         (

@@ -39,7 +39,7 @@ fn remote_builder_refuses_each_uncarried_key_at_its_place() {
             _ => ("[\"a\"]", ""),
         };
         let table = key.split('.').next().unwrap_or(key);
-        let message = format!("the remote builder cannot carry `{key}` of image `default`");
+        let message = format!("the remote builder does not support `{key}` of image `default`");
         assert_refused(&remote(&format!("{table} = {value}\n{beside}")), 4, &message, help);
     }
 }

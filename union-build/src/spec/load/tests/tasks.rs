@@ -275,7 +275,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
 
 #[test]
 fn task_without_a_program_is_an_error() {
-    assert_problem(&task("").bins(&[]), Code::NothingRuns, "app/Cargo.toml:1:31", "nothing says what task `app` runs", "`command`");
+    assert_problem(&task("").bins(&[]), Code::NothingRuns, "app/Cargo.toml:1:31", "task `app` has no program to run", "`command`");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new("bin", KeyKind::Text, "The binary that it runs.").computed(
             "with a `command`, the binary that is its first word; else the binary of the task's name, `default-run`, or the sole one",
         ),
-        SchemaKey::new("name", KeyKind::Text, "Its name at the backend.").computed("what the binary says when the kind is `rust`, else the table's name"),
+        SchemaKey::new("name", KeyKind::Text, "Its name at the backend.").computed("the name in the binary's description when the kind is `rust`, else the table's name"),
         SchemaKey::new("environment", KeyKind::Text, "The environment under which the backend lists it.")
             .computed("the binary's name, or the table's, with `_` for `-` and `_env` at its end"),
         SchemaKey::new("description", KeyKind::Text, "What it does, in at most 255 characters."),
