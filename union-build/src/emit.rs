@@ -19,8 +19,8 @@ mod generated;
 ///
 /// Problems are reported as `cargo::error`, which fails the build.
 pub fn emit() -> EmitOutput {
-    run().unwrap_or_else(|problem| {
-        fail(&problem);
+    try_emit().unwrap_or_else(|problem| {
+        report_error(&problem);
         EmitOutput { unresolved: None }
     })
 }
@@ -36,7 +36,7 @@ impl EmitOutput {
     /// Fails the build when an image of the package is not resolved.
     pub fn require_resolved(self) {
         if let Some(problem) = self.unresolved {
-            fail(&problem);
+            report_error(&problem);
         }
     }
 }
@@ -76,12 +76,12 @@ impl EmitPackage {
     }
 }
 
-fn run() -> Result<EmitOutput, String> {
+fn try_emit() -> Result<EmitOutput, String> {
     let package = EmitPackage::from_env()?;
     let metadata = if package.vendored() { vendored_metadata(&package)? } else { handover::metadata(&package.cargo, &package.manifest())? };
     let declared = DeclaredImages::of(&metadata, &package.name);
-    let references = if package.unpacked() { None } else { hand_over(&package, &metadata)? };
-    let source = generated::source(&declared, references.as_ref())?;
+    let references = if package.unpacked() { None } else { read_references(&package, &metadata)? };
+    let source = generated::render(&declared, references.as_ref())?;
     write_if_changed(&package.out.join("union_images.rs"), &source)?;
 
     let missing = declared.unresolved(references.as_ref());
@@ -104,12 +104,12 @@ fn run() -> Result<EmitOutput, String> {
 }
 
 /// Reads the hand-over file, and makes cargo watch it and the manifests.
-fn hand_over(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
+fn read_references(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
     let path_of = |key: &str| metadata.get(key).and_then(serde_json::Value::as_str).map(PathBuf::from);
     let target = path_of("target_directory").ok_or("cargo names no target directory")?;
-    watch(&package.manifest());
+    rerun_if_changed(&package.manifest());
     if let Some(root) = path_of("workspace_root").filter(|root| *root != package.directory) {
-        watch(&root.join("Cargo.toml"));
+        rerun_if_changed(&root.join("Cargo.toml"));
     }
     let path = handover::path(&target, &package.name, &package.directory);
     // Watching a file that does not exist would compile the crate every time. Where it cannot be
@@ -117,7 +117,7 @@ fn hand_over(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Opti
     if !exists_or_created(&path) {
         return Ok(None);
     }
-    watch(&path);
+    rerun_if_changed(&path);
     let text = fs::read_to_string(&path).map_err(|error| format!("the hand-over file {} cannot be read: {error}", path.display()))?;
     References::from_json(&text).map_err(|error| {
         let cure = format!("remove it, or run `cargo union build -p {}`", package.name);
@@ -167,12 +167,12 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
-fn watch(path: &Path) {
+fn rerun_if_changed(path: &Path) {
     println!("cargo::rerun-if-changed={}", path.display());
 }
 
 /// cargo shows the text, and fails the build when the script has ended.
-fn fail(problem: &str) {
+fn report_error(problem: &str) {
     println!("cargo::error={}", one_line(problem));
 }
 

@@ -136,7 +136,7 @@ pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
 }
 
 /// The members of the object at a JSON pointer; empty when there is no object.
-pub(crate) fn object<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub(crate) fn object_members<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     value.pointer(path).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 

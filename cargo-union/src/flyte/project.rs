@@ -23,24 +23,24 @@ pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
         response => response.map_err(|failure| failure.into_error(tried()))?,
     };
     let Some(response) = response else {
-        let known = known(backend.projects(org).await);
+        let known = project_names(backend.projects(org).await);
         let error = Error::new(Code::ProjectUnknown, format!("there is no project `{project}`"));
-        return Err(advise(error, project, known, "project"));
+        return Err(with_suggestions(error, project, known, "project"));
     };
     let domains: Vec<String> = response.domains.into_iter().map(|domain| domain.id).collect();
     if domains.is_empty() || domains.contains(domain) {
         return Ok(());
     }
     let error = Error::new(Code::DomainUnknown, format!("the project `{project}` has no domain `{domain}`"));
-    Err(advise(error, domain, domains, "domain"))
+    Err(with_suggestions(error, domain, domains, "domain"))
 }
 
 /// The listing is only advice: when it fails, the original error is reported without it.
-fn known(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
+fn project_names(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
     projects.unwrap_or_default().into_iter().map(|project| project.id).collect()
 }
 
-fn advise(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
+fn with_suggestions(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
     known.sort_unstable();
     let meant = nearest(typed, known.iter().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? "));
     let more = if known.len() > SHOWN { ", …" } else { "" };

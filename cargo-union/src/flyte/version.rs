@@ -31,7 +31,7 @@ impl TaskVersionHash {
     pub fn of<'a>(tasks: impl IntoIterator<Item = TaskSource<'a>>) -> Self {
         let mut inputs = Inputs::new();
         for subject in tasks {
-            inputs.insert(subject.task.key.clone(), content(&subject));
+            inputs.insert(subject.task.key.clone(), content_value(&subject));
         }
         Self { text: inputs.key("tasks").spec_hash(), derived: true }
     }
@@ -55,7 +55,7 @@ impl TaskVersionHash {
     }
 }
 
-fn content(subject: &TaskSource<'_>) -> Value {
+fn content_value(subject: &TaskSource<'_>) -> Value {
     let request = deploy_task(subject, &ProjectDomain::default(), "");
     // The types of a `rust` task's inputs are not known here, so the values of triggers are hashed separately.
     let values = |values: &BTreeMap<String, union_build::spec::Sourced<InputValue>>| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::handover::{References, object};
+use crate::handover::{References, object_members};
 
 /// The names that a package declares.
 pub(crate) struct DeclaredImages {
@@ -28,10 +28,10 @@ impl DeclaredImages {
         let mut tasks = BTreeMap::new();
         // The package's own table comes last and wins.
         for union in [metadata, package_metadata] {
-            for (name, image) in object(union, "/metadata/union/images") {
+            for (name, image) in object_members(union, "/metadata/union/images") {
                 merge(&mut images, name, image, "name");
             }
-            for (name, task) in object(union, "/metadata/union/tasks") {
+            for (name, task) in object_members(union, "/metadata/union/tasks") {
                 merge(&mut tasks, name, task, "image");
             }
         }

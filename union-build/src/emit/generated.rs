@@ -68,7 +68,7 @@ impl ::core::fmt::Display for ImageReference {
 ";
 
 /// The generated file for the declared images and their resolved references.
-pub(super) fn source(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
+pub(super) fn render(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
     let mut text = HEAD.to_owned();
     let mut constants: BTreeMap<String, &str> = BTreeMap::new();
     for (key, name) in &declared.images {
@@ -84,9 +84,9 @@ pub(super) fn source(declared: &DeclaredImages, references: Option<&References>)
             "\n/// The image `{key}`.\n#[allow(dead_code, unreachable_pub)]\n\
              pub const {constant}: Image = Image {{ name: {:?}, repository: {}, tag: {}, id: {} }};\n",
             image.name,
-            option(image.repository.as_deref()),
-            option(image.tag.as_deref()),
-            option(image.id.as_deref()),
+            option_literal(image.repository.as_deref()),
+            option_literal(image.tag.as_deref()),
+            option_literal(image.id.as_deref()),
         );
     }
     let all = constants.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -102,7 +102,7 @@ pub(super) fn source(declared: &DeclaredImages, references: Option<&References>)
     Ok(text)
 }
 
-fn option(text: Option<&str>) -> String {
+fn option_literal(text: Option<&str>) -> String {
     match text {
         Some(text) => format!("::core::option::Option::Some({text:?})"),
         None => "::core::option::Option::None".to_owned(),
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn unresolved_image_has_a_name_and_nothing_else() {
-        let text = source(&declared(&["my-gpu"]), None).unwrap();
+        let text = render(&declared(&["my-gpu"]), None).unwrap();
         let line = "pub const MY_GPU: Image = Image { name: \"app-my-gpu\", repository: ::core::option::Option::None, \
                     tag: ::core::option::Option::None, id: ::core::option::Option::None };";
         assert!(text.contains(line), "{text}");
@@ -143,7 +143,7 @@ mod tests {
     fn value_is_escaped_in_its_literal() {
         let image = Reference { key: "my-gpu".into(), name: "x".into(), tag: Some("\"}; fn".into()), ..Reference::default() };
         let references = References { images: vec![image], ..References::default() };
-        let text = source(&declared(&["my-gpu"]), Some(&references)).unwrap();
+        let text = render(&declared(&["my-gpu"]), Some(&references)).unwrap();
         assert!(text.contains(r#"tag: ::core::option::Option::Some("\"}; fn")"#), "{text}");
     }
 
@@ -155,7 +155,7 @@ mod tests {
             (&["1st"], "not a name of an image"),
             (&["a.b"], "not a name of an image"),
         ] {
-            assert!(source(&declared(images), None).unwrap_err().contains(why), "{images:?}");
+            assert!(render(&declared(images), None).unwrap_err().contains(why), "{images:?}");
         }
     }
 }

@@ -18,8 +18,8 @@ pub const BASE_TO_RUN_IN: &str = "debian:trixie-slim";
 
 /// Fills in all defaults.
 pub(super) fn complete(tree: &mut Table, facts: &PackageInfo) {
-    fill(tree, &keys::UNION);
-    fill(table_of(tree, "build"), &keys::BUILD);
+    fill_defaults(tree, &keys::UNION);
+    fill_defaults(table_of(tree, "build"), &keys::BUILD);
     let package = tree.clone();
 
     let images = tree.entry("images".to_owned()).or_insert_with(empty_table);
@@ -62,11 +62,11 @@ pub(super) fn component(text: &str) -> String {
 
 fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &PackageInfo) {
     for key in ["registry", "builder"] {
-        let value = nearer(image.remove(key), package.get(key).cloned());
+        let value = inherit_value(image.remove(key), package.get(key).cloned());
         image.extend(value.map(|node| (key.to_owned(), node)));
     }
     inherit_build(table_of(image, "build"), package);
-    fill(image, &keys::IMAGE);
+    fill_defaults(image, &keys::IMAGE);
     let suffix = if name == "default" { String::new() } else { format!("-{name}") };
     image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
     if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
@@ -76,7 +76,7 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Packag
     if let Some(TomlNode { value: TomlValue::List(secrets), .. }) = image.get_mut("secrets") {
         for secret in secrets {
             if let TomlValue::Table(secret) = &mut secret.value {
-                fill(secret, &keys::SECRET);
+                fill_defaults(secret, &keys::SECRET);
             }
         }
     }
@@ -88,7 +88,7 @@ fn inherit_build(build: &mut Table, package: &Table) {
         let near = build.remove(key);
         let node = match (&near, &far.value) {
             (Some(TomlNode { value: TomlValue::Table(_), .. }), TomlValue::Table(_)) => super::merge::merge(Some(far.clone()), near),
-            _ => nearer(near, Some(far.clone())),
+            _ => inherit_value(near, Some(far.clone())),
         };
         build.extend(node.map(|node| (key.clone(), node)));
     }
@@ -96,7 +96,7 @@ fn inherit_build(build: &mut Table, package: &Table) {
 
 /// The image's own value wins over the package's, but a variable or a flag wins over both, because they
 /// can only be set for the package. A variable of the Flyte config is a last resort and wins over nothing.
-fn nearer(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
+fn inherit_value(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
     let overrides = match far.as_ref().map(|node| &node.origin) {
         Some(Origin::Flag(_)) => true,
         Some(Origin::Env(name)) => overridable().any(|(_, key)| key.env == Some(*name)),
@@ -138,7 +138,7 @@ fn is_empty(value: &TomlValue) -> bool {
 }
 
 /// Fills in the defaults of a table that are literal TOML.
-fn fill(table: &mut Table, level: &'static SchemaLevel) {
+fn fill_defaults(table: &mut Table, level: &'static SchemaLevel) {
     fill_keys(table, level.keys.iter());
 }
 

@@ -33,13 +33,13 @@ pub(super) fn validate(tree: &TomlNode, context: &ValidationContext<'_>, problem
     let mut images: Vec<Image> =
         tables(table, "images").map(|(name, node, image)| image::read(name, node, TableReader::new(image, context, problems))).collect();
     inherit::fill_in(&mut images, problems);
-    relations::builders(&images, problems);
-    let declared = declared(table);
+    relations::check_builders(&images, problems);
+    let image_names = image_names(table);
     let tasks: Vec<Task> = tables(table, "tasks")
-        .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, TableReader::new(task, context, problems)))
+        .map(|(name, node, task)| task::read(name, node, image_names.as_ref(), table, TableReader::new(task, context, problems)))
         .collect();
-    relations::names(&tasks, problems);
-    relations::programs(&images, &tasks, context.facts, problems);
+    relations::check_backend_names(&tasks, problems);
+    relations::check_programs(&images, &tasks, context.facts, problems);
     remote::check(&images, &tasks, problems);
     let mut reader = TableReader::new(table, context, problems);
     // Images inherit the registry and validate it too, but with no images it would not be validated at all.
@@ -61,7 +61,7 @@ pub(super) fn validate(tree: &TomlNode, context: &ValidationContext<'_>, problem
 }
 
 /// The value, or the type's default in place of a broken one that was reported.
-fn or_any<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
+fn or_default<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
     value.unwrap_or_else(|| Sourced { value: T::default(), origin: Origin::Default })
 }
 
@@ -78,7 +78,7 @@ fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a
 }
 
 /// The names of all images, broken ones included; `None` when `images` itself is broken.
-fn declared(table: &Table) -> Option<BTreeSet<&str>> {
+fn image_names(table: &Table) -> Option<BTreeSet<&str>> {
     match &table.get("images")?.value {
         TomlValue::Table(images) => Some(images.keys().map(String::as_str).collect()),
         _ => None,
@@ -86,7 +86,7 @@ fn declared(table: &Table) -> Option<BTreeSet<&str>> {
 }
 
 /// The string under a key, with its place.
-fn named<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
+fn string_at<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
     match table.get(key)? {
         TomlNode { value: TomlValue::Text(text), origin, .. } => Some((text, origin)),
         _ => None,
@@ -107,10 +107,10 @@ fn unknown(code: Code, what: &str, name: &str, origin: &Origin, known: &BTreeSet
     }
 }
 
-/// Groups names that are equal after `lose`, such as a change of case; only groups of several names.
-fn collisions<'a>(names: impl Iterator<Item = &'a str>, lose: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
+/// Groups names that are equal after `normalize`, such as a change of case; only groups of several names.
+fn collisions<'a>(names: impl Iterator<Item = &'a str>, normalize: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    names.for_each(|name| groups.entry(lose(name)).or_default().push(name));
+    names.for_each(|name| groups.entry(normalize(name)).or_default().push(name));
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 

@@ -75,15 +75,16 @@ impl ActionStore {
         }
         let update = match spec {
             Spec::Trace(trace) => {
-                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: took(&trace).as_secs_f64() };
-                self.reporter.traced(&step.name, took(&trace));
+                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: duration_of(&trace).as_secs_f64() };
+                self.reporter.traced(&step.name, duration_of(&trace));
                 actions.steps.push(step);
-                done(id, trace)
+                completed_update(id, trace)
             }
-            Spec::Condition(condition) => {
-                refused(id, format!("`{}` waits for an answer of a user, which a run on this machine does not support", condition.name))
-            }
-            Spec::Task(_) => refused(id, "a run on this machine does not start other tasks".to_owned()),
+            Spec::Condition(condition) => failed_update(
+                id,
+                format!("`{}` waits for an answer of a user, which a run on this machine does not support", condition.name),
+            ),
+            Spec::Task(_) => failed_update(id, "a run on this machine does not start other tasks".to_owned()),
         };
         actions.add(action.parent_action_name.unwrap_or_default(), update);
         Ok(())
@@ -129,17 +130,17 @@ fn send(sender: &UnboundedSender<WatchForUpdatesResponse>, message: Message) {
     let _ = sender.send(WatchForUpdatesResponse { message: Some(message) });
 }
 
-fn done(id: ActionIdentifier, trace: TraceAction) -> ActionUpdate {
+fn completed_update(id: ActionIdentifier, trace: TraceAction) -> ActionUpdate {
     let output_uri = trace.outputs.map(|outputs| outputs.output_uri).unwrap_or_default();
     ActionUpdate { action_id: Some(id), phase: trace.phase, error: None, output_uri }
 }
 
-fn refused(id: ActionIdentifier, message: String) -> ActionUpdate {
+fn failed_update(id: ActionIdentifier, message: String) -> ActionUpdate {
     let error = ExecutionError { code: "NotRunHere".to_owned(), message };
     ActionUpdate { action_id: Some(id), phase: ActionPhase::Failed.into(), error: Some(error), output_uri: String::new() }
 }
 
-fn took(trace: &TraceAction) -> Duration {
+fn duration_of(trace: &TraceAction) -> Duration {
     let seconds = |time: &Option<Timestamp>| time.as_ref().map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
     Duration::try_from_secs_f64(seconds(&trace.end_time) - seconds(&trace.start_time)).unwrap_or_default()
 }

@@ -101,7 +101,7 @@ impl TokenProvider {
         }
         state.read = true;
         if state.proxy.is_none() {
-            state.proxy = Some(self.proxy().await?);
+            state.proxy = Some(self.proxy_headers().await?);
         }
         Ok(self.headers(&state))
     }
@@ -150,10 +150,10 @@ impl TokenProvider {
         let auth = &self.context.auth;
         let connection = &self.context.connection;
         // The proxy may have refused the call, and its tokens expire too.
-        let proxy = self.proxy().await?;
+        let proxy = self.proxy_headers().await?;
         state.proxy = Some(proxy.clone());
         if auth.kind.value == AuthType::ExternalCommand {
-            state.tokens = Some(Tokens { access: self.command().await?, refresh: None });
+            state.tokens = Some(Tokens { access: self.command_token().await?, refresh: None });
             return Ok(());
         }
         let authority = match &state.authority {
@@ -256,7 +256,7 @@ impl TokenProvider {
         let Some(id) = &auth.client_id else {
             return Err(incomplete("a login with a client's secret needs the client's id").help("Set `admin.clientId`."));
         };
-        let secret = self.secret()?;
+        let secret = self.client_secret()?;
         let encoded: String = url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
         let basic = credential("Basic", &STANDARD.encode(format!("{}:{encoded}", id.value)));
         let basic = basic.expect("base64 is ASCII, which every header can hold");
@@ -269,7 +269,7 @@ impl TokenProvider {
         })
     }
 
-    fn secret(&self) -> Result<Secret<String>, RpcFailure> {
+    fn client_secret(&self) -> Result<Secret<String>, RpcFailure> {
         let secret = match &self.context.auth.secret {
             Some(ClientSecret::Known(secret)) => return Ok(secret.clone()),
             Some(ClientSecret::File(file)) => fs::read_to_string(&file.value)?,
@@ -285,7 +285,7 @@ impl TokenProvider {
         Ok(Secret::new(secret.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
-    async fn command(&self) -> Result<Secret<String>, RpcFailure> {
+    async fn command_token(&self) -> Result<Secret<String>, RpcFailure> {
         let Some(words) = &self.context.auth.command else {
             let help = "Set `admin.command` to the program and its arguments.";
             return Err(incomplete("a login by a program requires the program").help(help));
@@ -294,7 +294,7 @@ impl TokenProvider {
     }
 
     /// The credentials for a proxy before the backend; empty when there is none.
-    async fn proxy(&self) -> Result<HeaderMap, RpcFailure> {
+    async fn proxy_headers(&self) -> Result<HeaderMap, RpcFailure> {
         let Some(words) = &self.context.auth.proxy_command else { return Ok(HeaderMap::new()) };
         let token = command::token(&words.value, "admin.proxyCommand", &self.context.environment, &self.context.folder).await?;
         let header = |name: HeaderName| Some((name, credential("Bearer", token.reveal())?));

@@ -78,7 +78,7 @@ pub async fn build(build: &RemoteBuild<'_>, listener: &dyn RemoteBuildListener) 
     drop(guard);
     let may_continue = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
     let image = match outcome.map_err(|error| error.help(may_continue()))? {
-        RunOutcome::Succeeded => Ok(image(build.client, &run).await?),
+        RunOutcome::Succeeded => Ok(image_reference(build.client, &run).await?),
         outcome => Err(outcome),
     };
     Ok(RemoteBuildResult { run, sent, image })
@@ -101,7 +101,7 @@ impl RemoteBuild<'_> {
         let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
         let named = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
             name: name.to_owned(),
-            value: Some(address(takes, value)),
+            value: Some(address_literal(takes, value)),
         };
         Ok((values.into_iter().zip(takes).map(named).collect(), sent))
     }
@@ -141,7 +141,7 @@ impl RemoteBuild<'_> {
 }
 
 /// An address in the type that an input requires.
-fn address(takes: BuildTaskInput, value: String) -> Literal {
+fn address_literal(takes: BuildTaskInput, value: String) -> Literal {
     let ty = match takes {
         BuildTaskInput::Text => Type::String,
         BuildTaskInput::Blob => Type::File,
@@ -150,7 +150,7 @@ fn address(takes: BuildTaskInput, value: String) -> Literal {
 }
 
 /// Reads the reference of the image that a run has built: its first string output.
-async fn image(client: &Client, run: &RunIdent) -> Result<String> {
+async fn image_reference(client: &Client, run: &RunIdent) -> Result<String> {
     let outputs = runs::outputs(client, run).await?;
     let first = outputs.into_iter().find_map(|(_, value)| match value {
         Value::String(image) if !image.is_empty() => Some(image),

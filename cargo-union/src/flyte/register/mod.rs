@@ -159,13 +159,17 @@ impl RegistrationContext<'_> {
             let differences =
                 differences::between(request.spec.as_ref().expect("every request has one"), existing_spec, self.version.derived);
             if !differences.is_empty() {
-                return if self.replace { Ok(plan(RegistrationAction::Replaced)) } else { Err(self.taken(&candidate, &differences)) };
+                return if self.replace {
+                    Ok(plan(RegistrationAction::Replaced))
+                } else {
+                    Err(self.version_taken(&candidate, &differences))
+                };
             }
             // A version that the user chose is never repeated, whether or not it is the latest.
             if !self.version.derived || latest_version.as_ref().is_none_or(|latest| *latest == candidate) {
                 return Ok(plan(RegistrationAction::Unchanged));
             }
-            candidate = self.repeated(repetition)?;
+            candidate = self.repeat_version(repetition)?;
             existing = self.details(&candidate).await.map_err(|failure| self.lookup_error(failure))?;
         }
         let error = Error::new(Code::VersionTaken, format!("could not find a free version for the task `{}`", self.subject.name));
@@ -176,12 +180,12 @@ impl RegistrationContext<'_> {
         deploy_task(self.subject, self.scope, version)
     }
 
-    fn repeated(&self, repetition: u64) -> Result<String> {
+    fn repeat_version(&self, repetition: u64) -> Result<String> {
         let repeated = format!("{}-{repetition}", self.version.text);
         if repeated.len() <= LONGEST { Ok(repeated) } else { TaskVersionHash::chosen(&repeated).map(|version| version.text) }
     }
 
-    fn taken(&self, version: &str, differences: &[Difference]) -> Error {
+    fn version_taken(&self, version: &str, differences: &[Difference]) -> Error {
         const SHOWN: usize = 6;
         let mut list: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
         if differences.len() > SHOWN {

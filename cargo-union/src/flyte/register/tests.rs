@@ -170,7 +170,7 @@ async fn repeated_version_is_limited_in_length() {
     let backend = FakeBackend::default();
     let context =
         RegistrationContext { backend: &backend, subject: &subject, scope: &ProjectDomain::default(), version: &version, replace: false };
-    assert_eq!(context.repeated(2).unwrap_err().code(), Code::VersionInvalid);
+    assert_eq!(context.repeat_version(2).unwrap_err().code(), Code::VersionInvalid);
 }
 
 #[tokio::test]

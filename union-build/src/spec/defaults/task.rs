@@ -1,6 +1,6 @@
 //! Default values of a task.
 
-use super::{default_text, fill, fill_keys};
+use super::{default_text, fill_defaults, fill_keys};
 use crate::spec::PackageInfo;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::schema::{SchemaLevel, keys};
@@ -33,7 +33,7 @@ pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts:
 
 fn fill_node(node: &mut TomlNode, level: &'static SchemaLevel) {
     if let TomlValue::Table(table) = &mut node.value {
-        fill(table, level);
+        fill_defaults(table, level);
     }
 }
 

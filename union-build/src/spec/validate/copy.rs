@@ -24,7 +24,7 @@ fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced
         TomlValue::Text(_) => (Some(node), None),
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
-            let to = reader.text("to", &grammar::DESTINATION).map(|to| Sourced { value: below(workdir, &to.value), ..to });
+            let to = reader.text("to", &grammar::DESTINATION).map(|to| Sourced { value: below_workdir(workdir, &to.value), ..to });
             mode = reader.text("mode", &grammar::MODE);
             owner = reader.text("owner", &grammar::USER);
             exclude = reader.texts("exclude", &grammar::TEXT);
@@ -37,7 +37,7 @@ fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced
         _ => return None,
     };
     let TomlNode { origin, value: TomlValue::Text(typed), .. } = from? else { return None };
-    let path = normal(&reader.folder(origin).join(typed));
+    let path = normalize_path(&reader.folder(origin).join(typed));
     let facts = reader.context.facts;
     let source = CopySource { typed, origin, roots: [&facts.workspace_root, &facts.folder] };
     reader.problems.extend(source.check(&path));
@@ -71,11 +71,11 @@ fn default_destination(typed: &str, workdir: Option<&Sourced<String>>, origin: &
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    Some(Sourced { value: below(workdir, &parts.join("/")), origin: origin.clone() })
+    Some(Sourced { value: below_workdir(workdir, &parts.join("/")), origin: origin.clone() })
 }
 
 /// A destination below the working directory; without one, a relative destination stays relative.
-pub(super) fn below(workdir: Option<&Sourced<String>>, to: &str) -> String {
+pub(super) fn below_workdir(workdir: Option<&Sourced<String>>, to: &str) -> String {
     if to.starts_with('/') {
         return to.to_owned();
     }
@@ -89,7 +89,7 @@ pub(super) fn below(workdir: Option<&Sourced<String>>, to: &str) -> String {
 }
 
 /// Normalizes a path lexically: no `.` and no `..`.
-pub(super) fn normal(path: &Path) -> PathBuf {
+pub(super) fn normalize_path(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
         match component {
@@ -112,7 +112,7 @@ struct CopySource<'a> {
 impl CopySource<'_> {
     /// The problem of the source; `None` when it is valid.
     fn check(&self, path: &Path) -> Option<Diagnostic> {
-        let located = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normal(root)).ok()?)));
+        let located = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normalize_path(root)).ok()?)));
         let Some((root, below)) = located else {
             return Some(self.problem(Code::CopyOutside, "is outside of the workspace", format!("leaves {}", self.roots[0].display())));
         };
@@ -136,7 +136,7 @@ impl CopySource<'_> {
         match link.canonicalize() {
             Ok(real) => !is_inside(&real),
             Err(_) => match (link.read_link(), link.parent()) {
-                (Ok(target), Some(directory)) => !is_inside(&normal(&directory.join(target))),
+                (Ok(target), Some(directory)) => !is_inside(&normalize_path(&directory.join(target))),
                 _ => true,
             },
         }

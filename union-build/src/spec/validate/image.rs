@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::grammar;
 use super::reader::TableReader;
-use super::{copy, is_cargo_lock, or_any, python};
+use super::{copy, is_cargo_lock, or_default, python};
 use crate::diag::{Code, Diagnostic};
 use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::{
@@ -37,10 +37,10 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
     Image {
         key: key.to_owned(),
         origin: node.key.clone(),
-        name: or_any(reader.text("name", &grammar::IMAGE_NAME)),
+        name: or_default(reader.text("name", &grammar::IMAGE_NAME)),
         registry: reader.text("registry", &grammar::REGISTRY),
-        tag_format: or_any(reader.text("tag-format", &grammar::TAG_FORMAT)),
-        builder: or_any(reader.word("builder", BUILDERS)),
+        tag_format: or_default(reader.text("tag-format", &grammar::TAG_FORMAT)),
+        builder: or_default(reader.word("builder", BUILDERS)),
         base: base(reader),
         platforms: platforms(reader),
         build: build(reader),
@@ -64,7 +64,7 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
         annotations: reader.text_map("annotations", &grammar::LABEL_NAME, &grammar::TEXT),
         ca_certificates: reader.file("ca-certificates"),
         runtime_libs: reader.texts("runtime-libs", &grammar::SONAME),
-        compression: or_any(reader.word("compression", COMPRESSIONS)),
+        compression: or_default(reader.word("compression", COMPRESSIONS)),
         inputs: patterns(reader, "inputs"),
         exclude: patterns(reader, "exclude"),
     }
@@ -79,7 +79,7 @@ fn base(reader: &mut TableReader<'_>) -> Base {
     }
     match reader.table.get("base-image") {
         Some(TomlNode { origin, value: TomlValue::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
-        _ => Base::Reference(or_any(reader.text("base-image", &grammar::REFERENCE))),
+        _ => Base::Reference(or_default(reader.text("base-image", &grammar::REFERENCE))),
     }
 }
 
@@ -107,11 +107,11 @@ fn build(reader: &mut TableReader<'_>) -> Build {
     let table = reader.table("build").expect("completing a tree makes `build` a table");
     let reader = &mut reader.inner(table);
     let build = Build {
-        profile: or_any(reader.text("profile", &grammar::NAME)),
+        profile: or_default(reader.text("profile", &grammar::NAME)),
         features: reader.texts("features", &grammar::FEATURE),
-        default_features: or_any(reader.bool("default-features")),
-        link: or_any(reader.word("link", LINKS)),
-        compile: or_any(reader.word("compile", COMPILES)),
+        default_features: or_default(reader.bool("default-features")),
+        link: or_default(reader.word("link", LINKS)),
+        compile: or_default(reader.word("compile", COMPILES)),
         rust_image: reader.text("rust-image", &grammar::REFERENCE),
         apt_packages: reader.texts("apt-packages", &grammar::APT_PACKAGE),
         env: reader.text_map("env", &grammar::ENV_NAME, &grammar::TEXT),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::copy::below;
+use super::copy::below_workdir;
 use super::relations::ancestors;
 use crate::diag::{Code, Diagnostic};
 use crate::spec::variables::{self, PATH};
@@ -11,10 +11,10 @@ use crate::spec::{Base, Image, Sourced};
 
 /// Fills in inherited values. References to variables that no extended image sets are left to the base image.
 pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
-    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited(image, images, problems)).collect();
+    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited_values(image, images, problems)).collect();
     for (image, inherited) in images.iter_mut().zip(inherited) {
         for copy in &mut image.copy {
-            copy.to.value = below(inherited.workdir.as_ref(), &copy.to.value);
+            copy.to.value = below_workdir(inherited.workdir.as_ref(), &copy.to.value);
         }
         image.env = inherited.env;
         image.workdir = inherited.workdir;
@@ -26,7 +26,7 @@ struct InheritedValue {
     workdir: Option<Sourced<String>>,
 }
 
-fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
+fn inherited_values(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
     // From the lowest image of the chain to this one.
     let mut chain = ancestors(image, images);
     chain.reverse();
@@ -43,7 +43,9 @@ fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) ->
     }
     if chain.first().is_some_and(|first| matches!(first.base, Base::Scratch(_))) {
         for value in image.env.keys().filter_map(|name| env.get(name)) {
-            problems.extend(variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unknown(name, image, value)));
+            problems.extend(
+                variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unset_variable(name, image, value)),
+            );
         }
     }
     let workdir = chain.iter().rev().find_map(|image| image.workdir.clone());
@@ -51,7 +53,7 @@ fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) ->
 }
 
 /// The problem of a reference to a variable that no image of a chain without a base sets.
-fn unknown(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
+fn unset_variable(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
     let message = format!("no image below `{}` sets the variable `{name}`", image.key);
     let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
     problem.help(format!(

@@ -112,7 +112,7 @@ impl<'a> TableReader<'a> {
 
     /// The absolute form of a path, without `.` and `..`, relative to where it was declared.
     pub(super) fn absolute(&self, typed: &str, origin: &Origin) -> PathBuf {
-        super::copy::normal(&self.folder(origin).join(typed))
+        super::copy::normalize_path(&self.folder(origin).join(typed))
     }
 
     /// The directory that relative paths declared at `origin` start from.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{collisions, declared, named, tables, unknown};
+use super::{collisions, image_names, string_at, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
@@ -10,16 +10,16 @@ use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.
 pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
-    bases(table, problems);
-    circles(table, problems);
-    constants(table, problems);
-    duplicate_tasks(table, problems);
-    nothing_or_too_much(tree, table, facts, problems);
+    check_bases(table, problems);
+    check_extends_cycles(table, problems);
+    check_constants(table, problems);
+    check_duplicate_tasks(table, problems);
+    check_default_task(tree, table, facts, problems);
 }
 
 /// Checks that the chosen builders support the keys of the images and of those that they extend.
-pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
-    nothing_runs_on_scratch(images, problems);
+pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    check_scratch(images, problems);
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
         let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
@@ -40,7 +40,7 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
 
 /// Checks that the programs of tasks exist: an image without packages and copies contains only the
 /// package's binaries.
-pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check_programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     for task in tasks.iter().filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none()) {
         let Some(image) = images.iter().find(|image| image.key == task.image.value && is_bare(image, images)) else { continue };
@@ -66,7 +66,7 @@ fn is_bare(image: &Image, images: &[Image]) -> bool {
     })
 }
 
-fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
+fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
     for image in images.iter().filter(|image| image.dockerfile.is_none()) {
         let chain = || ancestors(image, images).into_iter().chain([image]);
         let scratch = chain().find_map(|image| match &image.base {
@@ -92,8 +92,8 @@ pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Im
     ancestors
 }
 
-fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let Some(images) = declared(table) else { return };
+fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let Some(images) = image_names(table) else { return };
     for (name, _, image) in tables(table, "images") {
         let (base, extends, dockerfile) = (image.get("base-image"), image.get("extends"), image.get("dockerfile"));
         if let (Some(base), Some(extends)) = (base, extends) {
@@ -107,24 +107,24 @@ fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
             let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
             problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
         }
-        if let Some((name, origin)) = named(image, "extends").filter(|(name, _)| !images.contains(name)) {
+        if let Some((name, origin)) = string_at(image, "extends").filter(|(name, _)| !images.contains(name)) {
             problems.push(unknown(Code::UnknownImage, "image", name, origin, &images));
         }
     }
 }
 
 /// Reports each cycle of `extends` once, at the edge of its first image by name.
-fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
+fn check_extends_cycles(table: &Table, problems: &mut Vec<Diagnostic>) {
     let edge = |name: &str| {
         let image = tables(table, "images").find(|(other, _, _)| *other == name)?.2;
-        named(image, "extends")
+        string_at(image, "extends")
     };
     let mut reported = BTreeSet::new();
     for (name, _, _) in tables(table, "images") {
         let mut path = vec![name];
         while let Some((next, _)) = path.last().and_then(|last| edge(last)) {
             if let Some(start) = path.iter().position(|seen| *seen == next) {
-                report_circle(&path[start..], edge, &mut reported, problems);
+                report_cycle(&path[start..], edge, &mut reported, problems);
                 break;
             }
             path.push(next);
@@ -132,7 +132,7 @@ fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn report_circle<'a>(
+fn report_cycle<'a>(
     circle: &[&'a str],
     edge: impl Fn(&str) -> Option<(&'a str, &'a Origin)>,
     reported: &mut BTreeSet<&'a str>,
@@ -150,7 +150,7 @@ fn report_circle<'a>(
     problems.push(problem.help(Code::ExtendsCircle.cure()));
 }
 
-fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
+fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
     let nodes: Vec<(&str, &TomlNode)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
@@ -166,7 +166,7 @@ fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
+fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
     let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), |name| name.replace('_', "-")) {
@@ -180,7 +180,7 @@ fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
 
 /// Two tasks with the same name would overwrite one another at the backend. The name of a `rust` task
 /// without a `name` is known only from its binary.
-pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+pub(super) fn check_backend_names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
     for task in tasks {
         let (name, origin) = match (&task.name, task.kind.value) {
@@ -197,7 +197,7 @@ pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
 }
 
 /// A package without a task is valid when it declares images; several binaries are ambiguous.
-fn nothing_or_too_much(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+fn check_default_task(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let no_task = matches!(table.get("tasks"), Some(TomlNode { value: TomlValue::Table(tasks), .. }) if tasks.is_empty());
     if !no_task {
         return;

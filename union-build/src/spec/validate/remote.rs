@@ -31,11 +31,11 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
 pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     for image in images {
         if is_remote(image) {
-            keys(image, problems);
-            values(image, problems);
-            platforms(image, tasks, problems);
+            check_keys(image, problems);
+            check_values(image, problems);
+            check_platforms(image, tasks, problems);
         }
-        builders(image, images, problems);
+        check_extended_builder(image, images, problems);
     }
 }
 
@@ -43,9 +43,9 @@ fn is_remote(image: &Image) -> bool {
     image.builder.value == BuilderChoice::Remote
 }
 
-fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_keys(image: &Image, problems: &mut Vec<Diagnostic>) {
     for (key, help) in UNCARRIED {
-        if let Some(origin) = place(image, key) {
+        if let Some(origin) = key_origin(image, key) {
             let message = format!("the remote builder does not support `{key}` of image `{}`", image.key);
             problems.push(refused(image, message, &origin).help(*help));
         }
@@ -53,7 +53,7 @@ fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
 }
 
 /// The place of a key of [`UNCARRIED`]; `None` when it is not set.
-fn place(image: &Image, key: &str) -> Option<Origin> {
+fn key_origin(image: &Image, key: &str) -> Option<Origin> {
     let written = |origin: &Origin| Some(origin.clone()).filter(|origin| *origin != Origin::Default);
     match key {
         "dockerfile" => image.dockerfile.as_ref().map(|file| file.origin.clone()),
@@ -70,12 +70,13 @@ fn place(image: &Image, key: &str) -> Option<Origin> {
     }
 }
 
-fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_values(image: &Image, problems: &mut Vec<Diagnostic>) {
     if let Base::Scratch(origin) = &image.base {
         let message = format!("the remote builder runs a shell in every image, and `scratch`, the base of image `{}`, has none", image.key);
         problems.push(refused(image, message, origin).help("use a base with a shell, such as `debian:trixie-slim`"));
     }
-    for (name, value) in image.env.iter().filter(|(_, value)| parts(&value.value).is_ok_and(|parts| parts.into_iter().any(is_odd))) {
+    for (name, value) in image.env.iter().filter(|(_, value)| parts(&value.value).is_ok_and(|parts| parts.into_iter().any(may_be_changed)))
+    {
         let message = format!("the remote builder may change the value of `{name}`: it has a blank, a quote, `\\` or a dollar in it");
         problems.push(refused(image, message, &value.origin).help("set it in the `env` of the tasks, which arrives as it is"));
     }
@@ -97,7 +98,7 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
 
 /// Whether a part of a value may be changed by the remote builder: it is not documented whether it quotes
 /// values or expands variables in them. References are replaced before it gets the value.
-fn is_odd(part: VariablePart<'_>) -> bool {
+fn may_be_changed(part: VariablePart<'_>) -> bool {
     match part {
         VariablePart::Text(text) => !is_plain(text),
         VariablePart::Dollar => true,
@@ -106,7 +107,7 @@ fn is_odd(part: VariablePart<'_>) -> bool {
 }
 
 /// The remote builder copies the same files for all platforms, but a binary is built for one of them.
-fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+fn check_platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let has_binaries = tasks.iter().any(|task| task.image.value == image.key && task.bin.is_some());
     let Some(second) = image.platforms.get(1).filter(|_| has_binaries) else { return };
     let message = format!("the remote builder copies the same binaries for every platform of image `{}`", image.key);
@@ -114,7 +115,7 @@ fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
 }
 
 /// The backend's images stay in its registry, so other builders cannot start from them, nor it from theirs.
-fn builders(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
+fn check_extended_builder(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
     let Base::Extends(extends) = &image.base else { return };
     let Some(other) = images.iter().find(|other| other.key == extends.value) else { return };
     if is_remote(image) != is_remote(other) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reader::TableReader;
-use super::{ValidationContext, grammar, named, or_any, unknown};
+use super::{ValidationContext, grammar, or_default, string_at, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::raw::{Table, TomlNode};
 use crate::spec::schema::keys;
@@ -35,9 +35,9 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
     let environment = reader.text("environment", &grammar::ENVIRONMENT);
     Task {
         origin: node.key.clone(),
-        image: or_any(image),
+        image: or_default(image),
         name: reader.text("name", &grammar::TASK_NAME),
-        environment: or_any(environment),
+        environment: or_default(environment),
         description: reader.text("description", &grammar::SHORT),
         long_description: reader.text("long-description", &grammar::LONG),
         source_code: reader.text("source-code", &grammar::ADDRESS),
@@ -50,7 +50,7 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
         retries: policy::retries(reader),
         timeout: policy::timeout(reader),
         cache: policy::cache(&inputs, reader),
-        interruptible: or_any(reader.bool("interruptible")),
+        interruptible: or_default(reader.bool("interruptible")),
         service_account: reader.text("service-account", &grammar::OBJECT),
         pod_template: reader.text("pod-template", &grammar::OBJECT),
         queue: reader.text("queue", &grammar::WORD),
@@ -86,7 +86,7 @@ fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
 
 fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
     let images = images?;
-    let Some((name, origin)) = named(reader.table, "image") else {
+    let Some((name, origin)) = string_at(reader.table, "image") else {
         if !reader.table.contains_key("image") {
             let list = images.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let message = format!("task `{key}` does not say which image it runs in, and none is called `default`");
@@ -104,13 +104,13 @@ fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &m
 fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
     let ValidationContext { facts, .. } = reader.context;
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
-    if let Some((name, origin)) = named(reader.table, "bin") {
+    if let Some((name, origin)) = string_at(reader.table, "bin") {
         if !binaries.contains(name) {
             reader.problems.push(unknown(Code::UnknownBinary, "binary", name, origin, &binaries));
         }
         return Some(Sourced { value: name.to_owned(), origin: origin.clone() });
     }
-    let image = named(reader.table, "image").map_or("default", |(name, _)| name);
+    let image = string_at(reader.table, "image").map_or("default", |(name, _)| name);
     let brings_its_own = !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
     if !reader.table.contains_key("bin") && !brings_its_own {
         let problem = match (binaries.is_empty(), runs_rust) {
@@ -139,8 +139,8 @@ fn has_entrypoint(package: &Table, image: &str) -> bool {
 }
 
 fn data(reader: &mut TableReader<'_>) -> Data {
-    let input_path = or_any(reader.text("input-path", &grammar::ABSOLUTE));
-    let output_path = or_any(reader.text("output-path", &grammar::ABSOLUTE));
+    let input_path = or_default(reader.text("input-path", &grammar::ABSOLUTE));
+    let output_path = or_default(reader.text("output-path", &grammar::ABSOLUTE));
     let plain = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
     if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
         let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };

@@ -20,7 +20,8 @@ pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<Str
 }
 
 pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
-    let line = line(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
+    let line =
+        add_command(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
     // A changed entry would still belong to the program that created it; a new one belongs to `security`.
     forget(tool, service).await?;
     let ended = tool.run(["-i"], &line).await?;
@@ -42,7 +43,7 @@ pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, Ke
 }
 
 /// A command for its standard input, because arguments are visible to all users. `None` when it would be truncated.
-fn line(service: &str, secret: &str) -> Option<String> {
+fn add_command(service: &str, secret: &str) -> Option<String> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let line = format!("add-generic-password -a {USER} -s {} -w {}\n", quoted(service), quoted(secret));
     (line.len() <= LONGEST && !secret.contains(['\n', '\r'])).then_some(line)
@@ -55,8 +56,8 @@ mod tests {
     #[test]
     fn keychain_command_is_quoted_and_limited_in_length() {
         let expected = "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
-        assert_eq!(line("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
-        assert_eq!(line("host", &"x".repeat(LONGEST)), None);
-        assert_eq!(line("host", "a\nb"), None);
+        assert_eq!(add_command("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
+        assert_eq!(add_command("host", &"x".repeat(LONGEST)), None);
+        assert_eq!(add_command("host", "a\nb"), None);
     }
 }

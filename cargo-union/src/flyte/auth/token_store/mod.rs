@@ -63,7 +63,7 @@ impl TokenStore {
 
     /// The keyring of this machine, if there seems to be one, and a file.
     pub(crate) fn of_machine(service: &str, environment: &Environment) -> Self {
-        Self { service: service.to_owned(), keyring: Keyring::find(environment), file: file(service, environment) }
+        Self { service: service.to_owned(), keyring: Keyring::find(environment), file: token_file(service, environment) }
     }
 
     /// Reads the stored tokens, from the keyring or else the file.
@@ -184,7 +184,7 @@ impl KeyringTool {
 }
 
 /// The file of a backend; its name contains the host, so that stores of several backends do not collide.
-fn file(service: &str, environment: &Environment) -> Option<PathBuf> {
+fn token_file(service: &str, environment: &Environment) -> Option<PathBuf> {
     let set = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
     let name: String =
