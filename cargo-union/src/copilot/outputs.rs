@@ -283,7 +283,8 @@ mod tests {
         #[test]
         fn arbitrary_text_is_an_output_or_refused(text in union_tests::arbitrary::text()) {
             for ty in ["integer", "float", "boolean", "datetime", "duration", "struct", "string"] {
-                let (ty, text) = (Type::parse(ty).unwrap(), text.trim_matches([' ', '\n', '\t']));
+                let ty = Type::parse(ty).unwrap();
+                let text = text.trim_matches([' ', '\n', '\t']);
                 drop((parse(&ty, text), quoted(text), number::parse_span(text)));
             }
         }

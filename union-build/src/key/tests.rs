@@ -165,14 +165,16 @@ fn pairs() -> impl Strategy<Value = BTreeMap<String, Value>> {
 proptest! {
     #[test]
     fn different_inputs_have_different_keys(one in pairs(), two in pairs()) {
-        let (left, right) = (Inputs(one.clone()), Inputs(two.clone()));
+        let left = Inputs(one.clone());
+        let right = Inputs(two.clone());
         prop_assert_eq!(one == two, left.key("image") == right.key("image"));
         prop_assert_ne!(left.key("image"), left.key("environment"));
     }
 
     #[test]
     fn the_order_in_which_inputs_are_given_does_not_matter(given in pairs()) {
-        let (mut forward, mut backward) = (Inputs::new(), Inputs::new());
+        let mut forward = Inputs::new();
+        let mut backward = Inputs::new();
         given.iter().for_each(|(name, value)| forward.insert(name, value.clone()));
         given.iter().rev().for_each(|(name, value)| backward.insert(name, value.clone()));
         prop_assert_eq!(forward.key("image"), backward.key("image"));

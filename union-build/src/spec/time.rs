@@ -9,7 +9,8 @@ const UNITS: [(&str, u128); 6] =
 /// Parses a duration such as `90s`, `1h30m` or `1.5d`: numbers with units, longer units first.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
-    let (mut nanoseconds, mut longer) = (0_u128, u128::MAX);
+    let mut nanoseconds = 0_u128;
+    let mut longer = u128::MAX;
     if rest.is_empty() {
         return None;
     }
@@ -45,10 +46,13 @@ pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let (year, month, day) = date_of(date)?;
     let zone = time.find(['Z', 'z', '+', '-'])?;
-    let (clock, offset) = (&time[..zone], offset(&time[zone..])?);
+    let clock = &time[..zone];
+    let offset = offset(&time[zone..])?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut parts = clock.split(':').map(|part| number(part, 2));
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let hour = parts.next()??;
+    let minute = parts.next()??;
+    let second = parts.next()??;
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -60,11 +64,14 @@ pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
 
 /// Formats a point in time by RFC 3339, in UTC and with no more digits than necessary.
 pub fn datetime(seconds: i64, nanoseconds: u32) -> String {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let days = seconds.div_euclid(86_400);
+    let second = seconds.rem_euclid(86_400);
     let (year, month, day) = date_since_1970(days);
     let fraction = if nanoseconds == 0 { String::new() } else { format!(".{nanoseconds:09}") };
     let fraction = fraction.trim_end_matches('0');
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let hour = second / 3_600;
+    let minute = second / 60 % 60;
+    let second = second % 60;
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
@@ -96,7 +103,9 @@ fn decimal(small: u128, length: u128) -> String {
 
 fn date_of(date: &str) -> Option<(i64, i64, i64)> {
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let year = number(parts.next()?, 4)?;
+    let month = number(parts.next()?, 2)?;
+    let day = number(parts.next()?, 2)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         2 => 28 + i64::from(leap),
@@ -112,7 +121,8 @@ fn offset(text: &str) -> Option<i64> {
         return Some(0);
     }
     let (hours, minutes) = text[1..].split_once(':')?;
-    let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+    let hours = number(hours, 2)?;
+    let minutes = number(minutes, 2)?;
     let seconds = (hours <= 23 && minutes <= 59).then_some(hours * 3_600 + minutes * 60)?;
     Some(if text.starts_with('-') { -seconds } else { seconds })
 }
@@ -124,7 +134,8 @@ fn number(text: &str, digits: usize) -> Option<i64> {
 /// Days from 1970-01-01 to a date. Years begin in March here, so that the leap day is the last of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
@@ -132,7 +143,8 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 /// The inverse of [`days_since_1970`].
 fn date_since_1970(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
     // Removes the leap days so far, so that every year has 365 days.
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn ca_file_is_verified_by_backend_and_store_even_with_skip_verify() {
-        let (skip, file) = ("FLYTE_ADMIN_INSECURESKIPVERIFY", "FLYTE_ADMIN_CACERTFILEPATH");
+        let skip = "FLYTE_ADMIN_INSECURESKIPVERIFY";
+        let file = "FLYTE_ADMIN_CACERTFILEPATH";
         assert_eq!([skips_verification(&[]), skips_verification(&[file]), skips_verification(&[skip, file])], [[false; 2]; 3]);
         assert_eq!(skips_verification(&[skip]), [true; 2]);
     }

@@ -86,7 +86,8 @@ fn first_existing_config_file_is_read() {
     for place in places {
         home = home.file(place, &format!("task: {{project: {place}}}"));
     }
-    let (uctl, flytectl) = (home.root.path().join("uctl.yaml"), home.root.path().join("flytectl.yaml"));
+    let uctl = home.root.path().join("uctl.yaml");
+    let flytectl = home.root.path().join("flytectl.yaml");
     home = home.env("UCTL_CONFIG", uctl).env("FLYTECTL_CONFIG", flytectl);
     for place in places {
         assert_eq!(text(&home.config().project), Some(place));

@@ -51,7 +51,10 @@ pub struct TaskSource<'a> {
 impl<'a> TaskSource<'a> {
     /// A source with placeholders, for tests.
     pub(super) fn plain(task: &'a spec::Task, interface: &'a Interface) -> Self {
-        let (name, image, image_key, program) = ("app", "i", "k", "p");
+        let name = "app";
+        let image = "i";
+        let image_key = "k";
+        let program = "p";
         Self { task, name, interface, image, image_key, entrypoint: &[], program, over_entrypoint: false }
     }
 }
@@ -78,7 +81,8 @@ impl ProjectDomain {
 /// The request that registers a task as `version`.
 pub fn deploy_task(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &str) -> task::DeployTaskRequest {
     let ProjectDomain { org, project, domain } = scope.clone();
-    let (name, version) = (subject.name.to_owned(), version.to_owned());
+    let name = subject.name.to_owned();
+    let version = version.to_owned();
     task::DeployTaskRequest {
         task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
         spec: Some(task_spec(subject, scope, version)),

@@ -94,14 +94,16 @@ fn assert_golden(actual: &task::TaskSpec, golden_file: &str, differences: &[&[Di
         (difference.apply)(&mut expected);
         assert!(expected != before, "{golden_file} does not differ in this any more: {}", difference.because);
     }
-    let (left, right) = (to_json(actual), to_json(&expected));
+    let left = to_json(actual);
+    let right = to_json(&expected);
     assert_eq!(format!("{left:#}"), format!("{right:#}"), "{golden_file}");
     assert_eq!(actual.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
 }
 
 #[test]
 fn plain_rust_task_equals_the_official_message() {
-    let (task, worker) = (declared(true, "bin = \"hello-trace\""), worker());
+    let task = declared(true, "bin = \"hello-trace\"");
+    let worker = worker();
     let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
     assert_golden(&actual, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
 }
@@ -114,7 +116,8 @@ fn rust_task_with_all_keys_equals_the_official_message() {
                  retries = { count = 3, backoff = \"1s\", factor = 2, max-backoff = \"30s\" }\n\
                  timeout = { runtime = \"30m\", queued = \"5m\", deadline = \"1h\" }\n\
                  cache = { version = \"v7\", serialize = true, ignored-inputs = [\"label\"] }";
-    let (task, worker) = (declared(true, lines), worker());
+    let task = declared(true, lines);
+    let worker = worker();
     let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
     assert_golden(&actual, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
 }
@@ -288,7 +291,8 @@ proptest::proptest! {
         ty in proptest::sample::select(TYPES),
         value in union_tests::arbitrary::value(),
     ) {
-        let (ty, given) = (Type::parse(ty).unwrap(), given(value));
+        let ty = Type::parse(ty).unwrap();
+        let given = given(value);
         for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             if let Ok(literal) = literal(&ty, &given, form) {
                 value::json(&literal);

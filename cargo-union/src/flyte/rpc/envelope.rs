@@ -36,7 +36,8 @@ impl Frames {
     /// The reason, phrased to follow the host's name.
     pub(super) fn next(&mut self) -> Result<Option<EnvelopeFrame>, String> {
         let Some(head) = self.0.get(..HEAD) else { return Ok(None) };
-        let (flags, length) = (head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize);
+        let flags = head[0];
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         if length > LARGEST {
             return Err(format!("sends a message of {length} bytes, where {LARGEST} are the most"));
         }

@@ -144,7 +144,8 @@ fn key_schema(key: &SchemaKey) -> Value {
 }
 
 fn kind_schema(kind: KeyKind) -> Value {
-    let (text, quantity) = (json!({ "type": "string" }), json!({ "type": ["string", "integer"] }));
+    let text = json!({ "type": "string" });
+    let quantity = json!({ "type": ["string", "integer"] });
     let table = |level: &SchemaLevel| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
     match kind {
         KeyKind::Text | KeyKind::Path | KeyKind::Duration => text,

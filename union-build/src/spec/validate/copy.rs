@@ -19,7 +19,9 @@ pub(super) fn read(reader: &mut TableReader<'_>, workdir: Option<&Sourced<String
 }
 
 fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced<String>>) -> Option<Copy> {
-    let (mut mode, mut owner, mut exclude) = (None, None, Vec::new());
+    let mut mode = None;
+    let mut owner = None;
+    let mut exclude = Vec::new();
     let (from, to) = match &node.value {
         TomlValue::Text(_) => (Some(node), None),
         TomlValue::Table(table) => {

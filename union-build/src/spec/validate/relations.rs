@@ -95,7 +95,9 @@ pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Im
 fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
     let Some(images) = image_names(table) else { return };
     for (name, _, image) in tables(table, "images") {
-        let (base, extends, dockerfile) = (image.get("base-image"), image.get("extends"), image.get("dockerfile"));
+        let base = image.get("base-image");
+        let extends = image.get("extends");
+        let dockerfile = image.get("dockerfile");
         if let (Some(base), Some(extends)) = (base, extends) {
             let message = format!("image `{name}` has both `base-image` and `extends`");
             let problem = Diagnostic::error(Code::BaseAndExtends, message, &extends.key, "starts from another image spec");

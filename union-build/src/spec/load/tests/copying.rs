@@ -80,7 +80,8 @@ fn copy_source_outside_of_the_workspace_is_refused() {
     fs::write(outside.path().join("secret"), "").unwrap();
     let entry = |source: &str| table(&format!("images.default.copy = [\"{source}\"]"));
     let place = "app/Cargo.toml:2:24";
-    let (code, message) = (Code::CopyThroughSymlink, "leaves the workspace through the symbolic link");
+    let code = Code::CopyThroughSymlink;
+    let message = "leaves the workspace through the symbolic link";
     assert_problem(&entry("link").link("app/link", outside.path().join("secret")), code, place, message, "Copy the file itself");
     assert_problem(&entry("up/secret").link("app/up", outside.path()), code, place, message, "Copy the file itself");
     assert_problem(&entry("a").link("app/a", "b").link("app/b", outside.path()), code, place, message, "Copy the file itself");

@@ -24,7 +24,8 @@ fn env_values_of_one_table_never_refer_to_one_another() {
     let spec = table("images.default.env = { A = \"1\", B = \"$A\" }").spec();
     assert_eq!(env(&spec, "default"), ["A=1", "B=${A}"], "the base's");
     let scratch = table("images.default = { base-image = \"scratch\", env = { A = \"1\", B = \"$A\" } }");
-    let (message, help) = ("no image below `default` sets the variable `A`", "never of the same table");
+    let message = "no image below `default` sets the variable `A`";
+    let help = "never of the same table";
     assert_problem(&scratch, Code::InvalidValue, "app/Cargo.toml:2:65", message, help);
 }
 
@@ -40,7 +41,8 @@ fn env_references_on_scratch_are_limited_to_path() {
 
 #[test]
 fn env_with_an_invalid_reference_is_refused() {
-    let (message, help) = ("`costs 5$ each` is not a value of an environment variable", "`$$` for a dollar");
+    let message = "`costs 5$ each` is not a value of an environment variable";
+    let help = "`$$` for a dollar";
     assert_problem(&table("images.default.env.A = \"costs 5$ each\""), Code::InvalidValue, "app/Cargo.toml:2:24", message, help);
 }
 

@@ -152,7 +152,8 @@ fn triggers_have_a_schedule_and_inputs() {
          triggers.nightly = { cron = \"0 3 * * mon-fri\", timezone = \"Europe/Berlin\", inputs = { x = 7 }, time-input = \"at\", active = false }\n\
          triggers.often = { every = \"1h30m\", inputs = { x = 1, at = 2030-01-31T12:00:00Z } }",
     );
-    let (nightly, often) = (&app.triggers["nightly"], &app.triggers["often"]);
+    let nightly = &app.triggers["nightly"];
+    let often = &app.triggers["often"];
     assert_eq!(nightly.schedule, Schedule::Cron { expression: "0 3 * * mon-fri".to_owned(), timezone: "Europe/Berlin".to_owned() });
     assert_eq!((often.schedule.clone(), often.active, nightly.active), (Schedule::Every(90), true, false));
     assert_eq!(nightly.inputs["x"].value, InputValue::Integer(7));

@@ -29,7 +29,8 @@ fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
         return Some(Amount { request, limit: None });
     }
     let mut pair = reader.texts(key, &grammar::QUANTITY).into_iter();
-    let (request, limit) = (pair.next()?, pair.next()?);
+    let request = pair.next()?;
+    let limit = pair.next()?;
     if let (Some(requested), Some(allowed)) = (grammar::amount(&request), grammar::amount(&limit))
         && requested > allowed
     {
