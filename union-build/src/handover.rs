@@ -190,8 +190,8 @@ mod tests {
             tag: Some("abc".into()),
             id: Some("0123".into()),
         };
-        let plain = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
-        References { package: "app".into(), images: vec![gpu, plain], tasks: [("train".into(), "gpu".into())].into() }
+        let unresolved = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
+        References { package: "app".into(), images: vec![gpu, unresolved], tasks: [("train".into(), "gpu".into())].into() }
     }
 
     #[test]

@@ -83,11 +83,11 @@ const OTHER: &str = "neither a file nor a directory";
 fn below_the_top(path: &Path) -> io::Result<PathBuf> {
     let mut components = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
     components.next();
-    let plain = |part: Component<'_>| match part {
+    let plain_name = |part: Component<'_>| match part {
         Component::Normal(name) => Ok(PathBuf::from(name)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the directory", path.display()))),
     };
-    components.map(plain).collect()
+    components.map(plain_name).collect()
 }
 
 enum OutputError {

@@ -99,9 +99,9 @@ impl OutputDir {
     /// The path of an output: the entry of its name, or the only entry of its name with an extension.
     fn find(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let plain = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let other = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
-        let mut names: Vec<String> = plain.chain(other).collect();
+        let names_on_disk = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let other_names = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
+        let mut names: Vec<String> = names_on_disk.chain(other_names).collect();
         names.sort();
         names.dedup();
         if names.iter().any(|file| file == name) {

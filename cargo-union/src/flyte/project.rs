@@ -42,11 +42,11 @@ fn project_names(projects: Result<Vec<super::idl::project::Project>, RpcFailure>
 
 fn with_suggestions(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
     known.sort_unstable();
-    let meant = nearest(typed, known.iter().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? "));
-    let more = if known.len() > SHOWN { ", …" } else { "" };
+    let suggestion = nearest(typed, known.iter().map(String::as_str)).map(|suggestion| format!("Did you mean `{suggestion}`? "));
+    let ellipsis = if known.len() > SHOWN { ", …" } else { "" };
     let list: Vec<String> = known.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match list.is_empty() {
         true => error.help(format!("No {what} is visible to you.")),
-        false => error.help(format!("{}There is {}{more}.", meant.unwrap_or_default(), list.join(", "))),
+        false => error.help(format!("{}There is {}{ellipsis}.", suggestion.unwrap_or_default(), list.join(", "))),
     }
 }

@@ -54,8 +54,8 @@ pub const ELSEWHERE: [&str; 2] = ["EAGER_API_KEY", "_UNION_EAGER_API_KEY"];
 
 /// Encodes inputs as the content of [`INPUTS`].
 pub fn inputs(values: BTreeMap<String, Literal>) -> Vec<u8> {
-    let named = |(name, value)| NamedLiteral { name, value: Some(value) };
-    Inputs { literals: values.into_iter().map(named).collect(), context: Vec::new() }.encode_to_vec()
+    let to_literal = |(name, value)| NamedLiteral { name, value: Some(value) };
+    Inputs { literals: values.into_iter().map(to_literal).collect(), context: Vec::new() }.encode_to_vec()
 }
 
 /// The result of a worker.

@@ -38,7 +38,7 @@ pub use task::{Task, TaskKind};
 /// A value with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
+    /// The value itself.
     pub value: T,
     /// Where the value was set.
     pub origin: Origin,

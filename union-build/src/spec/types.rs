@@ -19,7 +19,7 @@ pub enum Type {
     Boolean,
     /// A point in time.
     Datetime,
-    /// A span of time.
+    /// A duration.
     Duration,
     /// Named values of arbitrary types, as in a JSON object.
     Struct,
@@ -179,9 +179,9 @@ pub struct NotAType {
 
 /// All type words in backticks, for messages and for the reference page.
 pub(super) fn words() -> String {
-    let plain = WORDS.iter().map(|(word, _)| format!("`{word}`"));
-    let of = OF.iter().map(|word| format!("`{word}[…]`"));
-    plain.chain(of).collect::<Vec<_>>().join(", ")
+    let plain_types = WORDS.iter().map(|(word, _)| format!("`{word}`"));
+    let parameterized = OF.iter().map(|word| format!("`{word}[…]`"));
+    plain_types.chain(parameterized).collect::<Vec<_>>().join(", ")
 }
 
 fn unknown(word: &str) -> NotAType {

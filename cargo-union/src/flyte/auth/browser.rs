@@ -25,13 +25,13 @@ impl Browser {
 
     /// `$BROWSER`, or the opener of the desktop; `None` without a graphical session.
     fn program(&self) -> Option<String> {
-        let set = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
-        if let Some(browser) = set("BROWSER") {
+        let nonempty = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
+        if let Some(browser) = nonempty("BROWSER") {
             return Some(browser.to_owned());
         }
         if cfg!(target_os = "macos") {
             return Some("/usr/bin/open".to_owned());
         }
-        (set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
+        (nonempty("DISPLAY").is_some() || nonempty("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
     }
 }

@@ -183,9 +183,9 @@ impl TokenProvider {
         again: bool,
     ) -> Result<Tokens, RpcFailure> {
         let AuthContext { connection, reporter, attended, .. } = &self.context;
-        let known = if again { None } else { state.tokens.clone() };
-        let denied = match known {
-            Some(known) => match self.refresh(known, authority, proxy).await? {
+        let refused = if again { None } else { state.tokens.clone() };
+        let denied = match refused {
+            Some(refused) => match self.refresh(refused, authority, proxy).await? {
                 RefreshOutcome::Fresh(tokens) => return Ok(tokens),
                 RefreshOutcome::Ended => None,
                 RefreshOutcome::Denied(failure) => Some(failure),

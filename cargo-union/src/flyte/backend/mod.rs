@@ -58,8 +58,8 @@ impl Backend for Client {
     }
 
     async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
-        let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
-        let tasks = self.unary(LIST, &tasks(scope, 1, vec![named])).await?.tasks;
+        let by_name = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
+        let tasks = self.unary(LIST, &tasks(scope, 1, vec![by_name])).await?.tasks;
         Ok(tasks.into_iter().next())
     }
 

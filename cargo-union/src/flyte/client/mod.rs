@@ -74,9 +74,9 @@ impl Client {
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
         let ClientOptions { environment, folder, attended, retry, reporter } = options;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
-        let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
+        let plain_hosts: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
         let proxies = Proxies::of(|name| environment.get(name));
-        let transport = Arc::new(Transport::new(plain, authorities(config, &environment), proxies.clone()));
+        let transport = Arc::new(Transport::new(plain_hosts, authorities(config, &environment), proxies.clone()));
         let connection = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
         let storage_transport = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
         let storage = ConnectTransport::new(storage_transport, base, retry, reporter.clone());

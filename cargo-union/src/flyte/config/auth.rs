@@ -102,8 +102,8 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
     let default = Sourced { value: AuthType::Pkce, origin: Origin::Default };
     let Some(text) = reader.text(&keys::AUTH_TYPE) else { return default };
     // The words of the SDK's command line are accepted as well as those of its config file.
-    let plain: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
-    let value = match plain.as_str() {
+    let normalized: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let value = match normalized.as_str() {
         "pkce" => AuthType::Pkce,
         "deviceflow" | "headless" => AuthType::DeviceFlow,
         "clientsecret" | "appcredential" => AuthType::ClientSecret,
@@ -123,7 +123,7 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
 fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<ClientSecret> {
     let variable = reader.text(&keys::SECRET_VARIABLE);
     let file = reader.path(&keys::SECRET_FILE, request.folder);
-    let known = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());
-    let known = known.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
-    known.or_else(|| file.map(ClientSecret::File)).or_else(|| variable.map(ClientSecret::Unset))
+    let secret = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());
+    let secret = secret.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
+    secret.or_else(|| file.map(ClientSecret::File)).or_else(|| variable.map(ClientSecret::Unset))
 }

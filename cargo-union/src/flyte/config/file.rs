@@ -50,19 +50,19 @@ pub(super) fn find(request: &ConfigRequest<'_>, problems: &mut Vec<Diagnostic>) 
 }
 
 fn candidates(request: &ConfigRequest<'_>) -> Vec<ConfigCandidate> {
-    let usual = |path: PathBuf| ConfigCandidate { path, named: false };
+    let optional = |path: PathBuf| ConfigCandidate { path, named: false };
     let named = |path: &Path| ConfigCandidate { path: fs::absolute(request.folder, path), named: true };
     if let Some(file) = request.file {
         return vec![named(file)];
     }
     let set_path = |name: &str| request.environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
     let repository = request.folder.ancestors().find(|directory| directory.join(".git").exists());
-    let mut candidates = vec![usual(request.folder.join("config.yaml")), usual(request.folder.join(".flyte/config.yaml"))];
-    candidates.extend(repository.map(|root| usual(root.join(".flyte/config.yaml"))));
+    let mut candidates = vec![optional(request.folder.join("config.yaml")), optional(request.folder.join(".flyte/config.yaml"))];
+    candidates.extend(repository.map(|root| optional(root.join(".flyte/config.yaml"))));
     candidates.extend(set_path("UCTL_CONFIG").map(named));
     candidates.extend(set_path("FLYTECTL_CONFIG").map(named));
     if let Some(home) = set_path("HOME") {
-        candidates.extend([".union/config.yaml", ".flyte/config.yaml"].map(|path| usual(home.join(path))));
+        candidates.extend([".union/config.yaml", ".flyte/config.yaml"].map(|path| optional(home.join(path))));
     }
     candidates
 }

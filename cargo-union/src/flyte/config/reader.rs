@@ -89,8 +89,8 @@ impl<'a> ConfigReader<'a> {
     }
 
     fn value(&mut self, key: &ConfigKey) -> Option<(ConfigValue<'a>, Origin)> {
-        let set = |name: &&'static str| self.environment.get(name).filter(|value| !value.is_empty()).map(|value| (*name, value));
-        let mut variables = key.variables.iter().filter_map(set);
+        let set_value = |name: &&'static str| self.environment.get(name).filter(|value| !value.is_empty()).map(|value| (*name, value));
+        let mut variables = key.variables.iter().filter_map(set_value);
         if let Some((name, value)) = variables.next() {
             if let Some((other, _)) = variables.find(|(_, other)| *other != value) {
                 let message = format!("{name} and {other} set the same value differently: {name} is used");
@@ -109,7 +109,7 @@ impl<'a> ConfigReader<'a> {
             node = node.get(step)?;
         }
         let origin = Origin::File(file.source.clone(), node.span.clone());
-        let given = match &node.value {
+        let value = match &node.value {
             YamlValue::Null => return None,
             YamlValue::Text(text) => Some(text.as_str()).filter(|text| !text.is_empty()).map(ConfigValue::Text),
             YamlValue::List(nodes) if nodes.is_empty() => None,
@@ -119,7 +119,7 @@ impl<'a> ConfigReader<'a> {
             }
             YamlValue::Map(_) => return self.not_a_list(key, &origin),
         };
-        given.map(|given| (given, origin))
+        value.map(|value| (value, origin))
     }
 
     fn not_a_list(&mut self, key: &ConfigKey, origin: &Origin) -> Option<(ConfigValue<'a>, Origin)> {

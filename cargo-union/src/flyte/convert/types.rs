@@ -26,8 +26,8 @@ fn variables(declared: &[(String, Type)]) -> core::VariableMap {
 
 /// The backend's type.
 pub(super) fn literal_type(ty: &Type) -> LiteralType {
-    let of = |of: Of| LiteralType { r#type: Some(of), ..LiteralType::default() };
-    let simple = |simple: SimpleType| of(Of::Simple(simple.into()));
+    let literal = |literal: Of| LiteralType { r#type: Some(literal), ..LiteralType::default() };
+    let simple = |simple: SimpleType| literal(Of::Simple(simple.into()));
     match ty {
         Type::Integer => simple(SimpleType::Integer),
         Type::Float => simple(SimpleType::Float),
@@ -36,12 +36,12 @@ pub(super) fn literal_type(ty: &Type) -> LiteralType {
         Type::Datetime => simple(SimpleType::Datetime),
         Type::Duration => simple(SimpleType::Duration),
         Type::Struct => LiteralType { annotation: Some(msgpack()), ..simple(SimpleType::Struct) },
-        Type::File => of(Of::Blob(core::BlobType::default())),
-        Type::Directory => of(Of::Blob(directory())),
-        Type::List(inner) => of(Of::CollectionType(Box::new(literal_type(inner)))),
-        Type::Map(inner) => of(Of::MapValueType(Box::new(literal_type(inner)))),
-        Type::Optional(inner) => of(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
-        Type::Enum(words) => of(Of::EnumType(core::EnumType { values: words.clone() })),
+        Type::File => literal(Of::Blob(core::BlobType::default())),
+        Type::Directory => literal(Of::Blob(directory())),
+        Type::List(inner) => literal(Of::CollectionType(Box::new(literal_type(inner)))),
+        Type::Map(inner) => literal(Of::MapValueType(Box::new(literal_type(inner)))),
+        Type::Optional(inner) => literal(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
+        Type::Enum(words) => literal(Of::EnumType(core::EnumType { values: words.clone() })),
     }
 }
 
@@ -52,7 +52,7 @@ impl Interface {
     /// U0706 (`InterfaceUnsupported`) for an input of an unsupported type.
     pub fn of_backend(task: &str, typed: &core::TypedInterface) -> Result<Self> {
         let inputs = typed.inputs.iter().flat_map(|inputs| &inputs.variables);
-        let read = |entry: &core::VariableEntry| {
+        let variable_type = |entry: &core::VariableEntry| {
             let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
             let unknown = || {
                 let error = Error::new(Code::InterfaceUnsupported, format!("could not parse the inputs of task `{task}`"));
@@ -61,7 +61,7 @@ impl Interface {
             Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
         };
         // The literals of outputs carry their types themselves, so outputs are not converted.
-        Ok(Self { inputs: inputs.map(read).collect::<Result<_>>()?, outputs: Vec::new() })
+        Ok(Self { inputs: inputs.map(variable_type).collect::<Result<_>>()?, outputs: Vec::new() })
     }
 }
 

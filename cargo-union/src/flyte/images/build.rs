@@ -26,7 +26,7 @@ use union_build::spec::value::InputValue;
 
 /// A build to request.
 pub struct RemoteBuild<'a> {
-    /// The backend.
+    /// Client of the backend that builds it.
     pub client: &'a Client,
     /// The project in which the builder runs.
     pub scope: &'a ProjectDomain,
@@ -89,21 +89,21 @@ impl RemoteBuild<'_> {
     async fn literals(&self) -> Result<(Vec<NamedLiteral>, u64)> {
         let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
         let spec = spec::spec(self.order).encode_to_vec();
-        let mut sent = spec.len() as u64;
+        let mut bytes_sent = spec.len() as u64;
         let spec = upload(self.client, self.scope, "spec.pb", BodySource::Bytes(spec.into())).await?;
         let context = match &self.context {
             Some(path) => {
-                sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
+                bytes_sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
                 upload(self.client, self.scope, "context.tar.gz", BodySource::File(path.clone())).await?
             }
             None => String::new(),
         };
         let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
-        let named = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
+        let to_literal = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
             name: name.to_owned(),
             value: Some(address_literal(takes, value)),
         };
-        Ok((values.into_iter().zip(takes).map(named).collect(), sent))
+        Ok((values.into_iter().zip(takes).map(to_literal).collect(), bytes_sent))
     }
 
     async fn start(&self, run: &RunIdent, literals: Vec<NamedLiteral>) -> Result<()> {

@@ -18,11 +18,11 @@ pub(super) struct Difference {
 impl fmt::Display for Difference {
     /// `container.args is […] there and […] here`; long values are omitted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<Value>| match value {
+        let format_value = |value: &Option<Value>| match value {
             None => "nothing".to_owned(),
             Some(value) => Some(value.to_string()).filter(|text| text.len() <= 100).unwrap_or_else(|| "something else".to_owned()),
         };
-        write!(f, "`{}` is {} there and {} here", self.path, shown(&self.registered), shown(&self.declared))
+        write!(f, "`{}` is {} there and {} here", self.path, format_value(&self.registered), format_value(&self.declared))
     }
 }
 

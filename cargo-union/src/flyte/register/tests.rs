@@ -79,11 +79,11 @@ async fn search_for_a_free_repetition_is_bounded() {
     let (_, first) = scene.register("retries = 1").await;
     let request = scene.backend.tasks.lock().unwrap()[0].clone();
     for repetition in 2..=MOST_REPETITIONS {
-        let mut again = request.clone();
+        let mut repeated = request.clone();
         let version = format!("{first}-{repetition}");
-        again.task_id.as_mut().unwrap().version.clone_from(&version);
-        again.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
-        scene.backend.tasks.lock().unwrap().push(again);
+        repeated.task_id.as_mut().unwrap().version.clone_from(&version);
+        repeated.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
+        scene.backend.tasks.lock().unwrap().push(repeated);
     }
     assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
     scene.register("retries = 2").await;

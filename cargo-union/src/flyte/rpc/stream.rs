@@ -29,7 +29,7 @@ pub(super) async fn open<Res: Message + Default + 'static>(
 ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
     let mut reader = MessageStream { answer, frames: Frames::default(), types: PhantomData };
     let first = reader.message().await?;
-    let rest = move |reader: Option<MessageStream<Res>>| async move {
+    let next_message = move |reader: Option<MessageStream<Res>>| async move {
         let mut reader = reader?;
         match reader.message().await {
             Ok(None) => None,
@@ -38,8 +38,8 @@ pub(super) async fn open<Res: Message + Default + 'static>(
             Err(failure) => Some((Err(failure), None)),
         }
     };
-    let more = first.is_some().then_some(reader);
-    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(more, rest)).boxed())
+    let open_reader = first.is_some().then_some(reader);
+    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(open_reader, next_message)).boxed())
 }
 
 impl<Res: Message + Default> MessageStream<Res> {

@@ -138,13 +138,13 @@ impl Checker<'_> {
     }
 
     fn wrong_type(&mut self, path: &str, expected: &str, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
-        let found = match value {
+        let actual = match value {
             DeValue::Integer(_) => "an integer".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
             other => format!("a {}", other.type_str()),
         };
         let origin = place(self.file, span.clone());
-        let message = format!("`{path}` has the wrong type: expected {expected}, found {found}");
+        let message = format!("`{path}` has the wrong type: expected {expected}, found {actual}");
         let mut problem = Diagnostic::error(Code::WrongType, message, &origin, format!("expected {expected}"));
         let typed = self.file.text.get(span).unwrap_or_default();
         let better = match value {

@@ -57,8 +57,8 @@ fn workspace_table_is_read_only_from_the_workspace_section() {
     let text = "[workspace.metadata.union]\nregistry = \"a.b\"\n";
     assert_eq!(read_text(text).0, None);
     let mut problems = Vec::new();
-    let read = read(&SourceFile::new("/ws/Cargo.toml", text), Section::Workspace, &mut problems);
-    assert!(read.is_ok_and(|node| node.is_some()));
+    let result = read(&SourceFile::new("/ws/Cargo.toml", text), Section::Workspace, &mut problems);
+    assert!(result.is_ok_and(|node| node.is_some()));
 }
 
 #[test]

@@ -27,8 +27,8 @@ pub(super) fn unknown_key(path: &str, level: &'static SchemaLevel, name: &str, o
     }
     let table = if path == "union" { "`[package.metadata.union]`".to_owned() } else { format!("`{path}`") };
     let problem = Diagnostic::error(Code::UnknownKey, format!("`{name}` is not a key of {table}"), origin, "unknown key");
-    let known = level.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
-    let known = format!("its keys are {known}");
+    let keys = level.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+    let keys = format!("its keys are {keys}");
     let alias = level.aliases.iter().find(|(alias, _)| *alias == kebab).map(|(_, meant)| *meant);
     let exact = level.key(&kebab).map(|key| key.name);
     if let Some(meant) = exact.or(alias) {
@@ -39,10 +39,10 @@ pub(super) fn unknown_key(path: &str, level: &'static SchemaLevel, name: &str, o
         .map(|other| if other.path.is_empty() { "`[package.metadata.union]` itself".to_owned() } else { format!("`{}`", other.path) })
         .collect();
     if !others.is_empty() {
-        return problem.help(format!("`{kebab}` belongs to {}; {known}", others.join(" or ")));
+        return problem.help(format!("`{kebab}` belongs to {}; {keys}", others.join(" or ")));
     }
     match nearest(name, level.keys.iter().map(|key| key.name)) {
         Some(meant) => problem.help(format!("did you mean `{meant}`?")).suggest(origin, meant),
-        None => problem.help(known),
+        None => problem.help(keys),
     }
 }

@@ -92,9 +92,9 @@ fn platforms(reader: &mut TableReader<'_>) -> Vec<Sourced<String>> {
         }
     }
     // arm64 has no other variant than v8.
-    let usual = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
+    let normalized = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
     for (index, platform) in platforms.iter().enumerate() {
-        if let Some(first) = platforms[..index].iter().find(|other| usual(other) == usual(platform)) {
+        if let Some(first) = platforms[..index].iter().find(|other| normalized(other) == normalized(platform)) {
             let message = format!("the platform `{}` is declared twice", platform.value);
             let problem = Diagnostic::error(Code::InvalidValue, message, &platform.origin, "again");
             reader.problems.push(problem.also(&first.origin, "first declared here").help("remove one of them"));

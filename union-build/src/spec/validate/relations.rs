@@ -183,14 +183,14 @@ fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
 /// Two tasks with the same name would overwrite one another at the backend. The name of a `rust` task
 /// without a `name` is known only from its binary.
 pub(super) fn check_backend_names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
-    let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
+    let mut first_by_name: BTreeMap<&str, &Origin> = BTreeMap::new();
     for task in tasks {
         let (name, origin) = match (&task.name, task.kind.value) {
             (Some(name), _) => (name.value.as_str(), &name.origin),
             (None, TaskKind::Container) => (task.key.as_str(), &task.origin),
             (None, TaskKind::Rust) => continue,
         };
-        if let Some(first) = known.insert(name, origin) {
+        if let Some(first) = first_by_name.insert(name, origin) {
             let message = format!("two tasks have the name `{name}` at the backend");
             let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name").also(first, "as this one");
             problems.push(problem.help(Code::DuplicateTask.cure()));

@@ -141,8 +141,8 @@ fn has_entrypoint(package: &Table, image: &str) -> bool {
 fn data(reader: &mut TableReader<'_>) -> Data {
     let input_path = or_default(reader.text("input-path", &grammar::ABSOLUTE));
     let output_path = or_default(reader.text("output-path", &grammar::ABSOLUTE));
-    let plain = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
-    if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
+    let trimmed = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
+    if !input_path.value.is_empty() && trimmed(&input_path) == trimmed(&output_path) {
         let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
         let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have the same directory", origin, "the same directory");
         reader.problems.push(problem.help("choose two directories"));

@@ -11,9 +11,9 @@ const NOT_FOUND: Option<i32> = Some(44);
 const LONGEST: usize = 4095;
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
-    let ended = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
-    match ended.failed {
-        None => Ok(Some(ended.stdout.trim_end_matches('\n').to_owned())),
+    let output = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
+    match output.failed {
+        None => Ok(Some(output.stdout.trim_end_matches('\n').to_owned())),
         Some(failed) if failed.code == NOT_FOUND => Ok(None),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
@@ -24,8 +24,8 @@ pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Re
         add_command(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
     // A changed entry would still belong to the program that created it; a new one belongs to `security`.
     forget(tool, service).await?;
-    let ended = tool.run(["-i"], &line).await?;
-    match ended.failed {
+    let output = tool.run(["-i"], &line).await?;
+    match output.failed {
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
         // `security -i` exits with 0 even when a command failed.
         None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
@@ -34,8 +34,8 @@ pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Re
 }
 
 pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
-    let ended = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
-    match ended.failed {
+    let output = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
+    match output.failed {
         None => Ok(true),
         Some(failed) if failed.code == NOT_FOUND => Ok(false),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),

@@ -185,8 +185,8 @@ impl KeyringTool {
 
 /// The file of a backend; its name contains the host, so that stores of several backends do not collide.
 fn token_file(service: &str, environment: &Environment) -> Option<PathBuf> {
-    let set = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
+    let directory_from = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = directory_from("XDG_STATE_HOME").or_else(|| directory_from("HOME").map(|home| home.join(".local/state")))?;
     let name: String =
         service.chars().map(|letter| if letter.is_ascii_alphanumeric() || ".-".contains(letter) { letter } else { '_' }).collect();
     Some(state.join("cargo-union/logins").join(format!("{name}.json")))

@@ -8,9 +8,9 @@ pub(super) const PROGRAM: &str = "secret-tool";
 const APPLICATION: [&str; 2] = ["application", "Python keyring library"];
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
-    let ended = tool.run(["lookup", "service", service, "username", USER], "").await?;
-    match ended.failed {
-        None => Ok(Some(ended.stdout)),
+    let output = tool.run(["lookup", "service", service, "username", USER], "").await?;
+    match output.failed {
+        None => Ok(Some(output.stdout)),
         // A missing entry has no message; a message means that the keyring cannot be used.
         Some(failed) if failed.stderr.trim().is_empty() => Ok(None),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
@@ -21,13 +21,13 @@ pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Re
     forget(tool, service).await?;
     let label = format!("--label=Password for '{USER}' on '{service}'");
     let attributes = ["store", &label, APPLICATION[0], APPLICATION[1], "service", service, "username", USER];
-    let ended = tool.run(attributes, secret).await?;
-    ended.failed.map_or(Ok(()), |failed| Err(KeyringUnavailable(failed.to_string())))
+    let output = tool.run(attributes, secret).await?;
+    output.failed.map_or(Ok(()), |failed| Err(KeyringUnavailable(failed.to_string())))
 }
 
 pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
-    let ended = tool.run(["clear", "service", service, "username", USER], "").await?;
-    match ended.failed {
+    let output = tool.run(["clear", "service", service, "username", USER], "").await?;
+    match output.failed {
         None => Ok(true),
         Some(failed) if failed.stderr.trim().is_empty() => Ok(false),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),

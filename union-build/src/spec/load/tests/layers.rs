@@ -41,9 +41,9 @@ fn root_package_has_workspace_and_package_tables_in_one_file() {
 
 #[test]
 fn flags_override_variables_and_variables_override_manifests() {
-    let both = "registry = \"a.b\"\nbuilder = \"docker\"\n[package.metadata.union.images.default]\n[package.metadata.union.images.own]\nregistry = \"own.b\"";
+    let manifest = "registry = \"a.b\"\nbuilder = \"docker\"\n[package.metadata.union.images.default]\n[package.metadata.union.images.own]\nregistry = \"own.b\"";
     let registry = |project: &Project, image: &str| project.setting(&format!("images.{image}.registry"));
-    let project = table(both);
+    let project = table(manifest);
     assert_eq!(registry(&project, "default"), ("\"a.b\"".to_owned(), "app/Cargo.toml:2:12".to_owned()));
     assert_eq!(registry(&project, "own").0, "\"own.b\"");
     let project = project.env("UNION_REGISTRY", "env.b").env("UNION_BUILDER", "");

@@ -85,7 +85,7 @@ pub(super) fn timeout(reader: &mut TableReader<'_>) -> Timeout {
 
 /// Reads `cache`.
 pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> Option<TaskCache> {
-    let plain = |version| TaskCache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
+    let with_version = |version| TaskCache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
     let TomlNode { origin, value, .. } = reader.table.get("cache")?;
     match value {
         TomlValue::Bool(true) => {
@@ -93,7 +93,7 @@ pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_
             reader.problems.push(problem.help("write `\"auto\"`").suggest(origin, "\"auto\""));
             None
         }
-        TomlValue::Text(_) => version("cache", reader).map(plain),
+        TomlValue::Text(_) => version("cache", reader).map(with_version),
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
             let ignored = reader.texts("ignored-inputs", &grammar::VARIABLE);
