@@ -5,7 +5,7 @@ pub(super) fn plain(number: f64) -> String {
     number.to_string()
 }
 
-/// Go's `%g`-like format, with an exponent for very small and large numbers: the format of command lines.
+/// Go's `%v` format, with an exponent below 1e-4 and from 1e21 on: the format of command lines.
 pub(super) fn general(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 || (1e-4..1e21).contains(&size) {

@@ -14,9 +14,9 @@ const VERSION: u64 = 1;
 /// The inputs and outputs of a task with their types (Flyte's `TypedInterface`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// Inputs by name, in declaration order.
+    /// Names and types of the inputs.
     pub inputs: Vec<(String, Type)>,
-    /// Outputs by name, in declaration order.
+    /// Names and types of the outputs.
     pub outputs: Vec<(String, Type)>,
 }
 

@@ -1,7 +1,7 @@
 //! The client of Flyte 2 and Union backends: configuration, login, protocol, registration and runs.
 //!
-//! This module does not depend on manifests' files, builders or registries: images are passed in as pinned
-//! references. The backend's messages are declared in `proto/` only.
+//! This module reads no manifests and does not depend on builders or registries: images are passed in as
+//! pinned references. The backend's messages are declared in `proto/` only.
 
 pub mod actions;
 mod auth;

@@ -41,7 +41,7 @@ enum CallbackRequest {
     /// The server or the user denied the login.
     Denied(String),
     /// An unrelated request: HTTP status and text of the response.
-    Stranger(&'static str, &'static str),
+    Unrelated(&'static str, &'static str),
 }
 
 impl Callback {
@@ -116,7 +116,7 @@ async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> O
     let (status, words) = match &request {
         CallbackRequest::Code(_) => ("200 OK", "You are logged in. You may close this page."),
         CallbackRequest::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
-        CallbackRequest::Stranger(status, words) => (*status, *words),
+        CallbackRequest::Unrelated(status, words) => (*status, *words),
     };
     let page = format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
     let head = format!(
@@ -126,12 +126,12 @@ async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> O
     // The browser's page does not affect the login.
     let _ = stream.write_all(format!("{head}{page}").as_bytes()).await;
     let _ = stream.shutdown().await;
-    (!matches!(request, CallbackRequest::Stranger(..))).then_some(request)
+    (!matches!(request, CallbackRequest::Unrelated(..))).then_some(request)
 }
 
 /// Classifies a request by its first line.
 fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
-    const NOT_FOUND: CallbackRequest = CallbackRequest::Stranger("404 Not Found", "There is nothing here.");
+    const NOT_FOUND: CallbackRequest = CallbackRequest::Unrelated("404 Not Found", "There is nothing here.");
     let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOT_FOUND };
     let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOT_FOUND };
     if url.path().trim_matches('/') != expected.path {
@@ -139,14 +139,14 @@ fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
     }
     let field = |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
     if field("state").as_deref() != Some(&expected.state) {
-        return CallbackRequest::Stranger("400 Bad Request", "This is not the login that was asked for.");
+        return CallbackRequest::Unrelated("400 Bad Request", "This is not the login that was asked for.");
     }
     match (field("code").filter(|code| !code.is_empty()), field("error")) {
         (_, Some(error)) => {
             CallbackRequest::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})"))))
         }
         (Some(code), None) => CallbackRequest::Code(Secret::new(code)),
-        (None, None) => CallbackRequest::Stranger("400 Bad Request", "The login server has sent no code."),
+        (None, None) => CallbackRequest::Unrelated("400 Bad Request", "The login server has sent no code."),
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
             "POST /callback?code=c&state=s%2B1 HTTP/1.1",
             "nonsense",
         ] {
-            assert!(matches!(classify(line, &expected()), CallbackRequest::Stranger(..)), "{line}");
+            assert!(matches!(classify(line, &expected()), CallbackRequest::Unrelated(..)), "{line}");
         }
     }
 

@@ -74,7 +74,7 @@ impl<'a> TokenForm<'a> {
 
     /// Marks the form as containing a single-use code: it is retried only when the server cannot have seen it.
     pub(super) fn single_use(mut self) -> Self {
-        self.repeat = Idempotency::Unheard;
+        self.repeat = Idempotency::IfNotExecuted;
         self
     }
 
@@ -101,7 +101,7 @@ impl<'a> TokenForm<'a> {
             .body(body);
         let server = authority(&self.url);
         let connection = self.connection;
-        connection.persist(&format!("the token server {server}"), self.repeat, || send_once(connection, &outgoing, &server)).await
+        connection.with_retries(&format!("the token server {server}"), self.repeat, || send_once(connection, &outgoing, &server)).await
     }
 }
 

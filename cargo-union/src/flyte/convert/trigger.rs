@@ -43,7 +43,7 @@ pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
     Some((TRIGGERS.to_owned(), inputs.key("triggers").spec_hash()))
 }
 
-/// The inputs in the order of the interface; an optional input without a value is `None`.
+/// The inputs in the order of the interface; an optional input without a value has the literal of no value.
 fn inputs(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Inputs {
     let interface = subject.interface;
     let form = LiteralForm::of(subject.task.kind.value);

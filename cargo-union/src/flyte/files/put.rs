@@ -40,7 +40,7 @@ pub(super) async fn put(
     let headers = headers(location, checksum)?;
     let store = authority(&url);
     connection
-        .persist(&format!("an upload to {store}"), Idempotency::Always, || async {
+        .with_retries(&format!("an upload to {store}"), Idempotency::Always, || async {
             let stream =
                 BodyStream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
             let mut outgoing = HttpRequest::new(Method::PUT, url.clone()).body(RequestBody::Stream(Arc::new(stream)));

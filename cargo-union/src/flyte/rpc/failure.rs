@@ -20,7 +20,7 @@ pub struct RpcFailure {
     /// Advice, when there is more to say than the code's own.
     pub(crate) help: Option<String>,
     /// Whether a retry may succeed.
-    pub(super) again: Retryable,
+    pub(super) retryable: Retryable,
     /// The pause that the backend requested (`Retry-After`).
     pub(super) pause: Option<Duration>,
 }
@@ -31,32 +31,33 @@ pub(super) enum Retryable {
     /// A retry would fail again.
     Never,
     /// A retry may succeed; the call may have been executed.
-    Perhaps,
+    MaybeExecuted,
     /// A retry may succeed; the call was not executed.
-    Unheard,
+    NotExecuted,
 }
 
 impl RpcFailure {
     pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { status: None, code, cause: cause.into(), help: None, again: Retryable::Never, pause: None }
+        Self { status: None, code, cause: cause.into(), help: None, retryable: Retryable::Never, pause: None }
     }
 
     /// The failure of an error response.
     pub(super) fn from_status(host: &str, status: RpcStatus, error: &ErrorText) -> Self {
         let message = if error.message.is_empty() { String::new() } else { format!(": {}", error.message) };
-        let again = if matches!(status, RpcStatus::Unavailable | RpcStatus::Internal) { Retryable::Perhaps } else { Retryable::Never };
+        let retryable =
+            if matches!(status, RpcStatus::Unavailable | RpcStatus::Internal) { Retryable::MaybeExecuted } else { Retryable::Never };
         let cause = format!("{host} answered `{}`{message}", status.word());
-        Self { status: Some(status), again, ..Self::new(code_of(status), cause) }
+        Self { status: Some(status), retryable, ..Self::new(code_of(status), cause) }
     }
 
     /// A transient failure.
     pub(crate) fn passing(code: Code, cause: impl Into<String>, pause: Option<Duration>) -> Self {
-        Self { again: Retryable::Perhaps, pause, ..Self::new(code, cause) }
+        Self { retryable: Retryable::MaybeExecuted, pause, ..Self::new(code, cause) }
     }
 
     /// A stream that ended prematurely.
     pub(super) fn cut(cause: impl Into<String>) -> Self {
-        Self { again: Retryable::Perhaps, ..Self::new(Code::BackendUnreachable, cause) }
+        Self { retryable: Retryable::MaybeExecuted, ..Self::new(Code::BackendUnreachable, cause) }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -71,7 +72,7 @@ impl RpcFailure {
 
     /// Whether the failure is transient: the connection was interrupted, or the backend is not available.
     pub fn may_pass(&self) -> bool {
-        self.again > Retryable::Never
+        self.retryable > Retryable::Never
     }
 
     /// Converts it into an error of the operation `tried`.
@@ -87,9 +88,9 @@ impl RpcFailure {
 /// A transport error with the error codes of backends.
 impl From<TransportError> for RpcFailure {
     fn from(fault: TransportError) -> Self {
-        let (code, again, help) = match fault.kind {
-            TransportErrorKind::NoConnection => (Code::BackendUnreachable, Retryable::Unheard, None),
-            TransportErrorKind::Unreachable => (Code::BackendUnreachable, Retryable::Perhaps, None),
+        let (code, retryable, help) = match fault.kind {
+            TransportErrorKind::NoConnection => (Code::BackendUnreachable, Retryable::NotExecuted, None),
+            TransportErrorKind::Unreachable => (Code::BackendUnreachable, Retryable::MaybeExecuted, None),
             TransportErrorKind::Refused => (Code::BackendUnreachable, Retryable::Never, None),
             TransportErrorKind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.");
@@ -99,7 +100,7 @@ impl From<TransportError> for RpcFailure {
             TransportErrorKind::Misleading => (Code::BackendInvalid, Retryable::Never, None),
             TransportErrorKind::Machine(code) => (code, Retryable::Never, None),
         };
-        Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
+        Self { retryable, help: fault.help.or(help), ..Self::new(code, fault.cause) }
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Idempotency {
     /// Always: the method only reads, or repeating it has no further effect.
     Always,
     /// Only when the call cannot have been executed: there was no connection, or the server refused it with 429.
-    Unheard,
+    IfNotExecuted,
 }
 
 impl<Request, Response> Unary<Request, Response> {
@@ -40,7 +40,7 @@ impl<Request, Response> Unary<Request, Response> {
 
     /// A method that must not be executed twice.
     pub const fn non_idempotent(service: &'static str, name: &'static str) -> Self {
-        Self { place: MethodPath { service, name }, repeat: Idempotency::Unheard, types: PhantomData }
+        Self { place: MethodPath { service, name }, repeat: Idempotency::IfNotExecuted, types: PhantomData }
     }
 
     /// The same method for a request that makes it idempotent, such as a run with a name that the client chose.

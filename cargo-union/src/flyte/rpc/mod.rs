@@ -85,7 +85,7 @@ impl ConnectTransport {
         metadata: &CallMetadata,
     ) -> Result<Res, RpcFailure> {
         let body = Bytes::from(request.encode_to_vec());
-        self.persist(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), metadata)).await
+        self.with_retries(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), metadata)).await
     }
 
     /// Calls a streaming method and waits for its first message.
@@ -96,10 +96,10 @@ impl ConnectTransport {
         metadata: &CallMetadata,
     ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let body = envelope::wrap(&request.encode_to_vec());
-        self.persist(&method.place.to_string(), Idempotency::Always, || async {
+        self.with_retries(&method.place.to_string(), Idempotency::Always, || async {
             let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), metadata) };
             let answer = self.transport.send_once(&outgoing).await?;
-            stream::open(self.accepted(answer, STREAM).await?).await
+            stream::open(self.check_response(answer, STREAM).await?).await
         })
         .await
     }
@@ -107,7 +107,7 @@ impl ConnectTransport {
     async fn unary_once<Res: Message + Default>(&self, place: MethodPath, body: Bytes, metadata: &CallMetadata) -> Result<Res, RpcFailure> {
         let outgoing = self.outgoing(place, PROTO, body, metadata).header(ACCEPT_ENCODING, "gzip");
         let answer = self.transport.send_once(&outgoing).await?;
-        let mut answer = self.accepted(answer, PROTO).await?;
+        let mut answer = self.check_response(answer, PROTO).await?;
         let compressed = answer.header(CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
         let bytes = answer.bytes(LARGEST).await?;
         let host = authority(&self.base);
@@ -130,7 +130,7 @@ impl ConnectTransport {
     }
 
     /// The response, when it is successful and has the expected content type.
-    async fn accepted(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, RpcFailure> {
+    async fn check_response(&self, answer: HttpResponse, kind: &str) -> Result<HttpResponse, RpcFailure> {
         let content_type =
             answer.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match answer.status() {
@@ -141,7 +141,7 @@ impl ConnectTransport {
                 let to = to.map_or_else(|| "elsewhere".to_owned(), |to| authority(&to));
                 Err(RpcFailure::new(Code::BackendInvalid, format!("{} sends on to {to}", authority(&self.base))))
             }
-            _ => Err(self.refused(answer, &content_type).await),
+            _ => Err(self.read_failure(answer, &content_type).await),
         }
     }
 
@@ -155,7 +155,7 @@ impl ConnectTransport {
         RpcFailure::new(Code::BackendInvalid, format!("{} answers {} with {content}", authority(&self.base), answer.status()))
     }
 
-    async fn refused(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
+    async fn read_failure(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
         let http = answer.status();
         let pause = asked(answer.headers(), SystemTime::now());
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
@@ -168,34 +168,34 @@ impl ConnectTransport {
                 let text = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
                 let error = status::ErrorText { status: None, message: String::new() };
                 // The status is only derived from the HTTP code, which is what decides about retries.
-                let again = if is_transient(http) { Retryable::Perhaps } else { Retryable::Never };
-                RpcFailure { cause: format!("{host} answered {http}{text}"), again, ..RpcFailure::from_status(&host, status, &error) }
+                let retryable = if is_transient(http) { Retryable::MaybeExecuted } else { Retryable::Never };
+                RpcFailure { cause: format!("{host} answered {http}{text}"), retryable, ..RpcFailure::from_status(&host, status, &error) }
             }
         };
         if error.is_none() && http == StatusCode::NOT_FOUND {
             failure.code = Code::BackendInvalid;
         }
         if http == StatusCode::TOO_MANY_REQUESTS {
-            failure.again = Retryable::Unheard;
+            failure.retryable = Retryable::NotExecuted;
         }
         // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
         if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
             failure.code = Code::BackendUntrusted;
         }
-        RpcFailure { pause, ..self.explained(failure) }
+        RpcFailure { pause, ..self.with_encryption_advice(failure) }
     }
 
     /// Adds advice when an unencrypted connection may be the cause.
-    fn explained(&self, failure: RpcFailure) -> RpcFailure {
+    fn with_encryption_advice(&self, failure: RpcFailure) -> RpcFailure {
         let connection_failed = matches!(failure.code, Code::BackendUnreachable | Code::BackendUntrusted);
-        if !connection_failed || self.base.scheme() != "http" || failure.help.is_some() || failure.again == Retryable::Unheard {
+        if !connection_failed || self.base.scheme() != "http" || failure.help.is_some() || failure.retryable == Retryable::NotExecuted {
             return failure;
         }
         failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
     }
 
     /// Retries a call after transient failures, as far as its idempotency allows.
-    pub(crate) async fn persist<T, F: Future<Output = Result<T, RpcFailure>>>(
+    pub(crate) async fn with_retries<T, F: Future<Output = Result<T, RpcFailure>>>(
         &self,
         what: &str,
         repeat: Idempotency,
@@ -204,11 +204,12 @@ impl ConnectTransport {
         let mut failed = 0;
         loop {
             let failure = match call().await {
-                Err(failure) => self.explained(failure),
+                Err(failure) => self.with_encryption_advice(failure),
                 result => return result,
             };
             failed += 1;
-            let safe = failure.again == Retryable::Unheard || (failure.again == Retryable::Perhaps && repeat == Idempotency::Always);
+            let safe = failure.retryable == Retryable::NotExecuted
+                || (failure.retryable == Retryable::MaybeExecuted && repeat == Idempotency::Always);
             let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| safe) else { return Err(failure) };
             self.reporter.retrying(what, &failure.cause, pause);
             tokio::time::sleep(pause).await;

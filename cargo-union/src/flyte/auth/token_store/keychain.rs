@@ -7,7 +7,7 @@ use super::{KeyringTool, KeyringUnavailable, USER};
 pub(super) const PROGRAM: &str = "/usr/bin/security";
 /// The exit code when there is no such entry.
 const NOT_FOUND: Option<i32> = Some(44);
-/// The maximum length of a line that it reads (4096 bytes with the terminator).
+/// The maximum length of a line that it reads, with the line break.
 const LONGEST: usize = 4095;
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {

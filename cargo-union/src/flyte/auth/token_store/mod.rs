@@ -93,7 +93,7 @@ impl TokenStore {
         None
     }
 
-    /// Stores tokens in one place, and removes them from the other.
+    /// Stores tokens in the keyring and removes the file; or else stores them in the file.
     pub(crate) async fn write(&self, tokens: &Tokens) -> Result<StoredIn> {
         let json = tokens.to_json();
         let mut why = None;
