@@ -42,7 +42,7 @@ impl InputFile {
         Self { path: path.to_owned(), mode: 0o777, what: InputFileKind::Folder }
     }
 
-    fn folder(path: &str) -> Self {
+    fn directory(path: &str) -> Self {
         Self { path: path.to_owned(), mode: 0o755, what: InputFileKind::Folder }
     }
 
@@ -59,7 +59,7 @@ impl InputFile {
 pub fn lay_out(inputs: &BTreeMap<String, InputLiteral>, data: &Data, folder: &str) -> Result<Vec<InputFile>> {
     let folder = folder.trim_end_matches('/');
     let mut layout = InputLayout { layout: data.layout, entries: vec![InputFile::shared_folder(folder)] };
-    let listed = layout.named(inputs, folder)?;
+    let listed = layout.add_named(inputs, folder)?;
     let name = match data.format {
         DataFormat::Json => Some("inputs.json"),
         // JSON is valid YAML.
@@ -79,36 +79,36 @@ struct InputLayout {
 
 impl InputLayout {
     /// Adds values by name, each below `folder`. Returns their JSON in the list of inputs.
-    fn named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
+    fn add_named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
         let mut listed = serde_json::Map::new();
         for (name, value) in values {
             let mut path = format!("{folder}/{name}");
             if let (FileLayout::NamedDir, InputLiteral::File(from)) = (self.layout, value) {
-                self.entries.push(InputFile::folder(&path));
+                self.entries.push(InputFile::directory(&path));
                 path = format!("{path}/{}", base_name(from));
             }
-            listed.insert(name.clone(), self.value(value, &path)?);
+            listed.insert(name.clone(), self.add_value(value, &path)?);
         }
         Ok(listed.into())
     }
 
-    fn value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
+    fn add_value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
         match value {
             InputLiteral::File(from) => {
                 self.entries.push(InputFile::file(path, InputFileKind::File(from.clone())));
                 Ok(json!(path))
             }
             InputLiteral::Folder(from) => {
-                self.tree(from, path)?;
+                self.add_directory(from, path)?;
                 Ok(json!(path))
             }
             InputLiteral::List(values) => {
-                self.entries.push(InputFile::folder(path));
-                self.list(values, path)
+                self.entries.push(InputFile::directory(path));
+                self.add_list(values, path)
             }
             InputLiteral::Map(values) => {
-                self.entries.push(InputFile::folder(path));
-                self.named(values, path)
+                self.entries.push(InputFile::directory(path));
+                self.add_named(values, path)
             }
             plain => {
                 let text = plain.text().unwrap_or_default();
@@ -119,7 +119,7 @@ impl InputLayout {
     }
 
     /// Adds values by position; files keep their own names with [`FileLayout::NamedDir`].
-    fn list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
+    fn add_list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
         let mut taken = BTreeSet::new();
         let mut listed = Vec::new();
         for (position, value) in values.iter().enumerate() {
@@ -130,7 +130,7 @@ impl InputLayout {
                 },
                 _ => position.to_string(),
             };
-            listed.push(self.value(value, &format!("{folder}/{name}"))?);
+            listed.push(self.add_value(value, &format!("{folder}/{name}"))?);
             taken.insert(name);
         }
         Ok(listed.into())
@@ -138,11 +138,11 @@ impl InputLayout {
 
     /// Adds a local directory recursively. Symbolic links are followed, as in an upload, except those to a directory
     /// that contains them.
-    fn tree(&mut self, from: &Path, path: &str) -> Result<()> {
-        self.below(from, path, &mut Vec::new())
+    fn add_directory(&mut self, from: &Path, path: &str) -> Result<()> {
+        self.add_contents(from, path, &mut Vec::new())
     }
 
-    fn below(&mut self, from: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<()> {
+    fn add_contents(&mut self, from: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<()> {
         let unreadable = |cause| fs::unreadable(from, cause);
         let real = from.canonicalize().map_err(unreadable)?;
         if above.contains(&real) {
@@ -153,7 +153,7 @@ impl InputLayout {
             let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
             return Err(fs::unreadable(from, io::Error::other(why)));
         }
-        self.entries.push(InputFile::folder(path));
+        self.entries.push(InputFile::directory(path));
         let mut entries: Vec<PathBuf> = std::fs::read_dir(from)
             .map_err(unreadable)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -163,7 +163,7 @@ impl InputLayout {
         for entry in entries {
             let place = format!("{path}/{}", base_name(&entry));
             match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
-                true => self.below(&entry, &place, above)?,
+                true => self.add_contents(&entry, &place, above)?,
                 false => self.entries.push(InputFile::file(&place, InputFileKind::File(entry))),
             }
         }

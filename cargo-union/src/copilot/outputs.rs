@@ -47,7 +47,7 @@ pub fn outputs(written: &OutputDir, declared: &BTreeMap<String, Type>, shown: &s
     let mut outputs = Vec::new();
     let mut problems = Vec::new();
     for (name, ty) in declared {
-        match written.output(name, ty, shown) {
+        match written.read_output(name, ty, shown) {
             Ok(taken) => outputs.push(OutputDecl { name: name.clone(), taken }),
             Err(why) => problems.push(why),
         }
@@ -67,8 +67,8 @@ impl OutputDir {
         self.folder.join(below)
     }
 
-    fn output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
-        let below = self.find(name, ty, shown)?;
+    fn read_output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
+        let below = self.find_entry(name, ty, shown)?;
         let is_unsupported = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
         if let Some((path, what)) = self.others.iter().find(is_unsupported) {
             return Err(format!("`{shown}/{}` is {what}, which copilot does not support: write a file", path.display()));
@@ -97,7 +97,7 @@ impl OutputDir {
     }
 
     /// The path of an output: the entry of its name, or the only entry of its name with an extension.
-    fn find(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
+    fn find_entry(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names_on_disk = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let other_names = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());

@@ -52,8 +52,8 @@ pub(super) struct YamlError {
 pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
     let mut tree = YamlTree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| tree.wrong(&Span::empty(*error.marker()), error.info()))?;
-        tree.take(event, &span)?;
+        let (event, span) = event.map_err(|error| tree.error_at(&Span::empty(*error.marker()), error.info()))?;
+        tree.handle_event(event, &span)?;
     }
     Ok(tree.done.map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
 }
@@ -69,47 +69,47 @@ struct YamlTree {
 }
 
 impl YamlTree {
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
-        let node = |value| YamlNode { span: self.bytes(span), value };
+    fn handle_event(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
+        let node = |value| YamlNode { span: self.byte_range(span), value };
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let node = node(if null { YamlValue::Null } else { YamlValue::Text(text.into_owned()) });
-                self.close(anchor, node);
+                self.finish_node(anchor, node);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
-                return Err(self.wrong(span, "the document is nested too deeply"));
+                return Err(self.error_at(span, "the document is nested too deeply"));
             }
             Event::SequenceStart(anchor, _) => self.open.push((anchor, node(YamlValue::List(Vec::new())), None)),
             Event::MappingStart(anchor, _) => self.open.push((anchor, node(YamlValue::Map(Vec::new())), None)),
             Event::SequenceEnd | Event::MappingEnd => {
                 let (anchor, node, _) = self.open.pop().expect("the parser closes only what it opened");
-                self.close(anchor, node);
+                self.finish_node(anchor, node);
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let unknown = || self.wrong(span, "an alias refers to a node that is not complete");
-                self.put(node.ok_or_else(unknown)?);
+                let unknown = || self.error_at(span, "an alias refers to a node that is not complete");
+                self.add_node(node.ok_or_else(unknown)?);
             }
             Event::DocumentStart(_) if self.done.is_some() => {
-                return Err(self.wrong(span, "a config is a single document, but a second one starts here"));
+                return Err(self.error_at(span, "a config is a single document, but a second one starts here"));
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn close(&mut self, anchor: usize, node: YamlNode) {
+    fn finish_node(&mut self, anchor: usize, node: YamlNode) {
         let node = Rc::new(node);
         // Anchors are numbered from one.
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        self.put(node);
+        self.add_node(node);
     }
 
     /// Adds a finished node to the innermost open list or map.
-    fn put(&mut self, node: Rc<YamlNode>) {
+    fn add_node(&mut self, node: Rc<YamlNode>) {
         let Some((_, parent, key)) = self.open.last_mut() else {
             self.done = Some(node);
             return;
@@ -124,13 +124,13 @@ impl YamlTree {
         }
     }
 
-    fn bytes(&self, span: &Span) -> Range<usize> {
+    fn byte_range(&self, span: &Span) -> Range<usize> {
         let end = self.offsets.len() - 1;
         self.offsets[span.start.index().min(end)]..self.offsets[span.end.index().min(end)]
     }
 
-    fn wrong(&self, span: &Span, why: &str) -> YamlError {
-        YamlError { span: self.bytes(span), why: why.to_owned() }
+    fn error_at(&self, span: &Span, why: &str) -> YamlError {
+        YamlError { span: self.byte_range(span), why: why.to_owned() }
     }
 }
 

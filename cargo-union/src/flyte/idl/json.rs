@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 /// A message as JSON. Fields with their default value are omitted, as in the wire encoding.
 pub fn to_json<M: Message + Name>(message: &M) -> Value {
-    Descriptors::of_the_protocol().message(&format!(".{}", M::full_name()), &message.encode_to_vec())
+    Descriptors::of_proto_files().message(&format!(".{}", M::full_name()), &message.encode_to_vec())
 }
 
 /// The messages and enums of `proto/` by their full names, with a leading dot.
@@ -23,7 +23,7 @@ struct Descriptors {
 }
 
 impl Descriptors {
-    fn of_the_protocol() -> Self {
+    fn of_proto_files() -> Self {
         let bytes: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
         let set = FileDescriptorSet::decode(bytes).expect("the build script wrote it");
         let mut descriptors = Self { messages: HashMap::new(), enums: HashMap::new() };
@@ -57,7 +57,7 @@ impl Descriptors {
                 let entries = object.entry(key).or_insert_with(|| json!({}));
                 let entry = self.message(field.type_name(), wire.bytes());
                 let name = entry["key"].as_str().unwrap_or_default().to_owned();
-                entries[name] = entry.get("value").cloned().unwrap_or_else(|| self.absent(field));
+                entries[name] = entry.get("value").cloned().unwrap_or_else(|| self.map_default(field));
             } else if field.label() == Label::Repeated {
                 let list = object.entry(key).or_insert_with(|| json!([]));
                 list.as_array_mut().expect("a repeated field is a list").extend(self.values(field, wire));
@@ -74,7 +74,7 @@ impl Descriptors {
     }
 
     /// The JSON of a map entry's default value.
-    fn absent(&self, field: &FieldDescriptorProto) -> Value {
+    fn map_default(&self, field: &FieldDescriptorProto) -> Value {
         let value = self.messages[field.type_name()].field.iter().find(|field| field.number() == 2);
         match value.map(FieldDescriptorProto::r#type) {
             Some(Type::Message) => json!({}),
@@ -99,12 +99,12 @@ impl Descriptors {
             (Type::Bool, WireValue::Number(number)) => vec![json!(number != 0)],
             // Strings by protobuf's JSON mapping: JSON readers lose digits of 64-bit integers.
             (Type::Int64, WireValue::Number(number)) => vec![json!(number.cast_signed().to_string())],
-            (Type::Enum, WireValue::Number(number)) => vec![self.word(field.type_name(), number)],
+            (Type::Enum, WireValue::Number(number)) => vec![self.enum_name(field.type_name(), number)],
             (_, WireValue::Number(number)) => vec![json!(number)],
         }
     }
 
-    fn word(&self, name: &str, number: u64) -> Value {
+    fn enum_name(&self, name: &str, number: u64) -> Value {
         let values = &self.enums[name].value;
         let word = values.iter().find(|value| u64::try_from(value.number()) == Ok(number));
         word.map_or_else(|| json!(number), |word| json!(word.name()))
@@ -199,7 +199,7 @@ mod tests {
     fn json_supports_all_field_types_of_the_messages() {
         const KNOWN: [Type; 8] =
             [Type::Message, Type::String, Type::Bytes, Type::Double, Type::Bool, Type::Int64, Type::Enum, Type::Uint32];
-        for (name, message) in Descriptors::of_the_protocol().messages.iter().filter(|(name, _)| name.starts_with(".flyteidl2.")) {
+        for (name, message) in Descriptors::of_proto_files().messages.iter().filter(|(name, _)| name.starts_with(".flyteidl2.")) {
             for field in &message.field {
                 assert!(KNOWN.contains(&field.r#type()), "{name}.{}", field.name());
                 let packed_double = field.r#type() == Type::Double && field.label() == Label::Repeated;

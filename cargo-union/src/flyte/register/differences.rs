@@ -30,12 +30,12 @@ impl fmt::Display for Difference {
 /// ignored: a hosted backend may fill them in, and a derived version already identifies the content.
 pub(super) fn between(declared: &TaskSpec, registered: &TaskSpec, lenient: bool) -> Vec<Difference> {
     let mut differences = Vec::new();
-    collect("", &plain(declared), &plain(registered), lenient, &mut differences);
+    collect("", &comparable_json(declared), &comparable_json(registered), lenient, &mut differences);
     differences
 }
 
 /// Without the organization, which the open-source backend does not store.
-fn plain(spec: &TaskSpec) -> Value {
+fn comparable_json(spec: &TaskSpec) -> Value {
     let mut spec = spec.clone();
     if let Some(id) = spec.task_template.as_mut().and_then(|template| template.id.as_mut()) {
         id.org.clear();

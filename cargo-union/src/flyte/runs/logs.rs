@@ -77,7 +77,7 @@ impl AttemptLog<'_> {
             match (failure, pause) {
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
-                (_, pause) => self.rest(pause.unwrap_or_default(), logs).await,
+                (_, pause) => self.sleep_until_over(pause.unwrap_or_default(), logs).await,
             }
         }
     }
@@ -88,7 +88,7 @@ impl AttemptLog<'_> {
     }
 
     /// Sleeps, but not beyond the end of the attempt.
-    async fn rest(&self, pause: Duration, logs: &mut Receiver<LogStream>) {
+    async fn sleep_until_over(&self, pause: Duration, logs: &mut Receiver<LogStream>) {
         if self.is_over(logs) {
             return tokio::time::sleep(pause).await;
         }

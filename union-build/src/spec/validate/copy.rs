@@ -122,7 +122,7 @@ impl CopySource<'_> {
         for component in below.components() {
             walked.push(component);
             match walked.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() && self.leaves(&walked) => return Some(self.through(&walked)),
+                Ok(metadata) if metadata.is_symlink() && self.points_outside(&walked) => return Some(self.through(&walked)),
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Some(self.missing()),
                 Err(error) => return Some(self.unreadable(&walked, &error)),
@@ -133,7 +133,7 @@ impl CopySource<'_> {
     }
 
     /// Whether a symbolic link, broken or not, points out of the workspace and the package.
-    fn leaves(&self, link: &Path) -> bool {
+    fn points_outside(&self, link: &Path) -> bool {
         let is_inside = |path: &Path| self.roots.iter().any(|root| root.canonicalize().is_ok_and(|root| path.starts_with(root)));
         match link.canonicalize() {
             Ok(real) => !is_inside(&real),
