@@ -10,6 +10,7 @@ use super::reader::ConfigReader;
 use super::{ConfigRequest, invalid, keys};
 use crate::sys::secret::Secret;
 
+/// The login settings of a config.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     /// The kind of login.
