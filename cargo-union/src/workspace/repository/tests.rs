@@ -35,7 +35,7 @@ fn repository() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn nested_rules_and_exceptions_apply_as_in_git() {
+fn nested_gitignore_rules_match_those_of_git() {
     let (_directory, root) = repository();
     write(&root, &[(".gitignore", "*.log\n/gen/\n!keep.log\n"), ("app/.gitignore", "*.tmp\n!b.log\n"), ("app/src/a", "")]);
     write(&root, &[("a.log", ""), ("keep.log", ""), ("app/b.log", ""), ("app/c.log", ""), ("app/x.tmp", ""), ("gen/x", ""), ("x.tmp", "")]);
@@ -48,7 +48,7 @@ fn nested_rules_and_exceptions_apply_as_in_git() {
 }
 
 #[test]
-fn excludes_of_the_user_are_not_read() {
+fn info_exclude_is_not_read() {
     let (_directory, root) = repository();
     write(&root, &[(".git/info/exclude", "*.rs\n"), ("a.rs", "")]);
     assert!(!GitRepository::of(&root).ignores(&root.join("a.rs"), false));
@@ -66,7 +66,7 @@ fn without_git_the_directory_itself_is_the_repository() {
 }
 
 #[test]
-fn tracked_files_are_read_from_every_version_of_the_index() {
+fn tracked_files_are_read_from_index_versions_2_to_4() {
     for version in ["2", "3", "4"] {
         let (_directory, root) = repository();
         write(
@@ -88,7 +88,7 @@ fn tracked_files_are_read_from_every_version_of_the_index() {
 }
 
 #[test]
-fn tracked_files_of_a_split_index_and_of_sha256_are_read() {
+fn tracked_files_are_read_from_split_and_sha256_indexes() {
     let (_directory, root) = repository();
     write(&root, &[("a", "1"), ("b", "2")]);
     git(&root, &["add", "a"]);
@@ -109,7 +109,7 @@ fn tracked_files_of_a_split_index_and_of_sha256_are_read() {
 }
 
 #[test]
-fn the_revision_is_found_whatever_the_checkout_looks_like() {
+fn revision_is_read_from_branches_packed_refs_worktrees_and_detached_heads() {
     let (_directory, root) = repository();
     assert_eq!(GitRepository::of(&root).revision(), None);
     git(&root, &["commit", "--allow-empty", "-qm", "one"]);
