@@ -105,7 +105,7 @@ async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
             let (program, arguments) = words.split_first().expect("a way by program names the program");
             let mut command = ProcessCommand::new(program, std::path::Path::new("/"), environment);
             command.args(arguments);
-            Box::new(command.line().map_err(|error| io::Error::other(error.chain().join(": ")))?)
+            Box::new(command.connect().map_err(|error| io::Error::other(error.chain().join(": ")))?)
         }
     }))
 }

@@ -75,9 +75,9 @@ pub async fn compile(
 ) -> Result<(CompiledUnits, Vec<CoverageFindings>)> {
     for outside in packages_outside_root(snapshot, job) {
         let name = &outside.name;
-        let folder = outside.folder.display();
+        let directory = outside.folder.display();
         reporter.note(&format!(
-            "`{name}` at `{folder}` is outside of the workspace's directory: another checkout may compile to different bytes"
+            "`{name}` at `{directory}` is outside of the workspace's directory: another checkout may compile to different bytes"
         ));
     }
     let mut freshness = Freshness::load(snapshot.target_directory());

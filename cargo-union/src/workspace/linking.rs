@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn messages_of_earlier_compiles_are_ignored() {
-        let directory = tempfile::tempdir().expect("a temporary folder can be made");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let unit = directory.path().join("my-app-0123");
         std::fs::create_dir(&unit).and_then(|()| std::fs::write(unit.join("output-bin-my-app"), "said")).expect("it can be written");
         let hour = std::time::Duration::from_secs(3600);
