@@ -58,7 +58,7 @@ const CHECKED: &str = "checked-1";
 
 /// Identifies the file of a blob at the time it was verified.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct VerifiedFile {
+struct VerifiedBlob {
     size: u64,
     modified: Duration,
     inode: u64,
@@ -66,7 +66,7 @@ struct VerifiedFile {
     boot: String,
 }
 
-impl VerifiedFile {
+impl VerifiedBlob {
     /// `None` on systems without a boot id.
     fn of(path: &Path) -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -172,7 +172,7 @@ impl Cache {
         if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
             return Some(path);
         }
-        let file = VerifiedFile::of(&path);
+        let file = VerifiedBlob::of(&path);
         if file.is_none() || self.note(CHECKED, &digest.hex()) != file {
             if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
                 let _ = fs::remove(&path);
