@@ -102,7 +102,7 @@ fn an_engine_that_proves_nothing_or_wants_proof_is_an_error_that_says_which() {
     let nobody = encrypted.client("nobody", &encrypted.authority, None);
     refused(&nobody).stderr_has("`cert.pem` and `key.pem` beside `ca.pem`");
     let forged = encrypted.client("forged", &encrypted.authority, Some(&stranger));
-    refused(&forged).stderr_has("of an authority that it trusts");
+    refused(&forged).stderr_has("issued by an authority that it trusts");
     build(&hello().env("DOCKER_HOST", format!("tcp://{}", encrypted.host))).fails_with("U0414").stderr_has("DOCKER_TLS_VERIFY");
 }
 
