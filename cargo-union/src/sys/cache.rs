@@ -112,7 +112,7 @@ impl Cache {
     fn files(&self) -> &StatCache {
         self.files.get_or_init(|| {
             let files = StatCache::new(self.folder().join(FILES));
-            if self.rehashes { files.distrusting() } else { files }
+            if self.rehashes { files.without_stored_entries() } else { files }
         })
     }
 

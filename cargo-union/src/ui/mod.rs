@@ -3,7 +3,6 @@
 //! Other modules report through their `Reporter` traits, which [`Ui`] implements; only this module prints.
 
 mod backend;
-
 mod diagnostics;
 mod problem;
 mod progress;
@@ -20,7 +19,6 @@ use union_build::diag::Diagnostic;
 
 use crate::sys::error::Error;
 pub use crate::sys::words::{bytes, list, table};
-
 pub use problem::Problem;
 use progress::ProgressBars;
 use spinners::Spinners;

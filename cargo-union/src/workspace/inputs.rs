@@ -143,7 +143,7 @@ impl Snapshot<'_> {
     fn compute_shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
         let mut shared = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
-        part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
+        shared.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
         for (name, version) in closure.versions() {
             shared.inputs.insert(format!("Cargo.lock: {name}"), version);
         }

@@ -164,7 +164,7 @@ async fn query_rustc(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Too
     let run = |args: &[&str]| {
         let mut command = ProcessCommand::new(&program, root, &cargo.environment);
         command.args(args);
-        text(command)
+        run_for_text(command)
     };
     let (verbose, sysroot, help) = tokio::try_join!(run(&["-vV"]), run(&["--print", "sysroot"]), run(&["--help", "-v"]))?;
     let field = |name: &str| {
