@@ -123,7 +123,7 @@ impl Backend {
         self.authority.as_ref().expect("a backend with encryption").certificate()
     }
 
-    /// What it knows.
+    /// The state of the backend.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         lock(&self.memory)
     }

@@ -142,7 +142,7 @@ pub fn push(layout: &Path, reference: &str) {
 }
 
 /// The path of something that is cached beside the compiled tests. It may be used while the lock is held.
-pub(crate) fn kept(name: &str) -> (PathBuf, File) {
+pub(crate) fn lock_cached(name: &str) -> (PathBuf, File) {
     let program = std::env::current_exe().expect("a program knows its path");
     let target =
         program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target directory");
@@ -159,7 +159,7 @@ pub(crate) fn kept(name: &str) -> (PathBuf, File) {
 /// # Panics
 /// When it cannot be created.
 pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let (path, _lock) = kept(name);
+    let (path, _lock) = lock_cached(name);
     let directory = path.parent().expect("it is in a directory");
     if !path.exists() {
         let drafts = tempfile::tempdir_in(directory).expect("a temporary directory can be created");

@@ -206,11 +206,11 @@ mod tests {
 
     #[test]
     fn engines_are_isolated_from_this_machine() {
-        let own = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
+        let host_network = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
         let docker = Engine::start_with(&Setting { network: true, ..Setting::default() });
         let podman = Podman::start();
         assert!(docker.docker(&["network", "ls", "--format", "{{.Name}}"]).contains("bridge"));
-        assert!(![docker.network_namespace(), podman.network_namespace()].contains(&own));
+        assert!(![docker.network_namespace(), podman.network_namespace()].contains(&host_network));
         let directories = [docker.namespaces.folder().to_owned(), podman.namespaces.folder().to_owned()];
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a process has mounts");
         drop((docker, podman));

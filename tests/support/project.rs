@@ -67,7 +67,7 @@ impl Project {
     /// It is locked for this project.
     #[must_use]
     pub fn kept(name: &str) -> Self {
-        let (directory, lock) = base::kept(name);
+        let (directory, lock) = base::lock_cached(name);
         for entry in ["home", "cache", "temp", "project/target/union"] {
             drop(fs::remove_dir_all(directory.join(entry)));
         }

@@ -57,12 +57,12 @@ pub enum CommandArgs {
     /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
     #[command(disable_version_flag = true)]
     Run(RunArgs),
-    /// List what the backend has, newest first
+    /// List tasks or runs of the backend, newest first
     #[command(subcommand)]
     Get(GetCommand),
     /// List the images of the last build with their digests and sizes
     Images(ImagesArgs),
-    /// Ask the registries for newer base images and write them into Union.lock
+    /// Resolve the tags of the base images again, and write their digests into Union.lock
     Update(UpdateArgs),
     /// Log in to the backend, as the Flyte config specifies
     Login(BackendArgs),

@@ -53,13 +53,13 @@ impl OptionsReader<'_> {
             cargo: run.cargo,
             ..cli::RegisterArgs::default()
         })?;
-        let what = match (follow, run.task) {
+        let mode = match (follow, run.task) {
             (Some(name), _) => RemoteRunMode::Follow(name),
             (None, task) => {
                 let task = task.expect("clap requires a task without `--follow`");
                 RemoteRunMode::New(NewRun { task, version, inputs: run.inputs, arguments: run.values, overwrite_cache, detach })
             }
         };
-        Ok(RemoteRunOptions { register, what })
+        Ok(RemoteRunOptions { register, what: mode })
     }
 }

@@ -389,7 +389,9 @@ mod tests {
     fn sweep_removes_least_recently_used_blobs_first() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path());
-        let (old, older, oldest) = (put(&cache, "old", 2), put(&cache, "older", 3), put(&cache, "oldest", 4));
+        let old = put(&cache, "old", 2);
+        let older = put(&cache, "older", 3);
+        let oldest = put(&cache, "oldest", 4);
         assert_eq!(cache.sweep(30).unwrap(), 0);
         assert!(cache.blob(&oldest).is_some(), "this marks the blob as used");
         assert_eq!(cache.sweep(25).unwrap(), 10);
@@ -400,7 +402,8 @@ mod tests {
     #[test]
     fn sweep_does_nothing_while_another_process_uses_the_cache() {
         let directory = tempfile::tempdir().unwrap();
-        let (cache, other) = (Cache::new(directory.path()), Cache::new(directory.path()));
+        let cache = Cache::new(directory.path());
+        let other = Cache::new(directory.path());
         let digest = put(&cache, "blob", 9);
         assert!(other.blob(&digest).is_some());
         assert_eq!(cache.sweep(0).unwrap(), 0);
@@ -412,7 +415,8 @@ mod tests {
     fn sweep_ignores_blobs_linked_from_a_layout() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path());
-        let (linked, alone) = (put(&cache, "linked", 9), put(&cache, "alone", 1));
+        let linked = put(&cache, "linked", 9);
+        let alone = put(&cache, "alone", 1);
         std::fs::hard_link(cache.blob_path(&linked), directory.path().join("layout")).unwrap();
         assert_eq!(cache.sweep(10).unwrap(), 0);
         assert!(exists(&cache, &linked) && exists(&cache, &alone));
@@ -453,12 +457,12 @@ mod tests {
         let cache = Cache::new(directory.path());
         cache.put_note("layers", "one", &1234).unwrap();
         let path = directory.path().join("notes/layers/one");
-        let whole = std::fs::read(&path).unwrap();
-        for damaged in [&whole[..whole.len() - 1], &whole[..10], b"", b"1234", &[&whole[..whole.len() - 1], b"5"].concat()] {
+        let valid = std::fs::read(&path).unwrap();
+        for damaged in [&valid[..valid.len() - 1], &valid[..10], b"", b"1234", &[&valid[..valid.len() - 1], b"5"].concat()] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(cache.note::<u32>("layers", "one"), None);
         }
-        std::fs::write(&path, whole).unwrap();
+        std::fs::write(&path, valid).unwrap();
         assert_eq!(cache.note::<u32>("layers", "one"), Some(1234));
     }
 

@@ -362,8 +362,8 @@ mod tests {
     #[tokio::test]
     async fn lines_are_passed_on_before_the_status() {
         let mut seen = Vec::new();
-        let ended = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
-        assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
+        let result = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
+        assert_eq!((seen, result.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
     }
 
     #[tokio::test]
@@ -409,8 +409,8 @@ mod tests {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
-            let ended = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
-            while !ended() {
+            let has_exited = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+            while !has_exited() {
                 tokio::task::yield_now().await;
             }
         }

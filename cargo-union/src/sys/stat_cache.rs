@@ -325,7 +325,8 @@ mod tests {
         let scene = Scene::new();
         let other = scene.directory.path().join("other");
         std::fs::write(&other, vec![b'o'; 1 << 16]).unwrap();
-        let (first, second) = (scene.cache(), scene.cache());
+        let first = scene.cache();
+        let second = scene.cache();
         first.measure(&scene.path()).unwrap();
         second.measure(&other).unwrap();
         first.save();

@@ -70,8 +70,8 @@ impl Spinners {
 
     /// Ends the operation of a subject.
     pub(super) fn end(&self, subject: &str) {
-        let ended = self.0.tasks().current.remove(subject);
-        clear(ended);
+        let task = self.0.tasks().current.remove(subject);
+        clear(task);
     }
 }
 

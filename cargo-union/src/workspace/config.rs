@@ -284,17 +284,17 @@ mod tests {
     #[test]
     fn rustflags_come_from_the_first_source_that_is_set() {
         let build = config("build.rustflags = ['-Abuild']");
-        let both = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
+        let target = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
         let cfg = config(
             "build.rustflags = '-Abuild'\n[target.'cfg(unix)']\nrustflags = ['-Acfg']\n[target.'cfg(windows)']\nrustflags = ['-Ano']",
         );
         assert_eq!(flags(&build, &[]), "-Abuild");
         assert_eq!(flags(&build, &[("CARGO_BUILD_RUSTFLAGS", "-Aenv")]), "-Abuild -Aenv");
-        assert_eq!(flags(&both, &[]), "-Aone -Atwo");
-        assert_eq!(flags(&both, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
+        assert_eq!(flags(&target, &[]), "-Aone -Atwo");
+        assert_eq!(flags(&target, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
         assert_eq!(flags(&cfg, &[]), "-Acfg");
-        assert_eq!(flags(&both, &[("RUSTFLAGS", "")]), "");
-        assert_eq!(flags(&both, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
+        assert_eq!(flags(&target, &[("RUSTFLAGS", "")]), "");
+        assert_eq!(flags(&target, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
     }
 
     #[test]

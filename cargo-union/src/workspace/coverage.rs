@@ -246,8 +246,8 @@ impl Examination<'_> {
     }
 
     fn excluded_input_error(&self, local: &PackageInputs, name: &str) -> Error {
-        let tried = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
-        Error::new(Code::InputNotCovered, tried).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
+        let message = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
+        Error::new(Code::InputNotCovered, message).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
     }
 }
 

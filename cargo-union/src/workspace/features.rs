@@ -139,10 +139,10 @@ mod tests {
 
     #[test]
     fn cargo_tree_output_is_parsed() {
-        let read =
+        let parsed =
             features("app v0.1.0 (/ws/app)|\nserde v1.0.0|std,derive\nserde v1.0.0|\nmacros v2.0.0 (proc-macro)|default (*)\n\nodd\n");
         let all: Vec<(&str, Vec<&str>)> =
-            read.sets.iter().map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect())).collect();
+            parsed.sets.iter().map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect())).collect();
         assert_eq!(all, [("app 0.1.0", vec![""]), ("macros 2.0.0", vec!["default"]), ("serde 1.0.0", vec!["", "derive,std"])]);
     }
 

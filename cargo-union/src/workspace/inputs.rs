@@ -152,9 +152,9 @@ impl Snapshot<'_> {
         }
         for entry in closure.local() {
             let local = self.local(entry).ok_or_else(|| {
-                let tried =
+                let message =
                     format!("Cargo.lock has the local package `{} {}`, but no manifest names its directory", entry.name, entry.version);
-                Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
+                Error::new(Code::LockfileMissing, message).help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
             let inputs = self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())?;
             for (name, value) in &inputs.manifests {

@@ -53,8 +53,8 @@ impl LockedPackage {
 
     /// Whether it has a source. An entry's source ends with `#COMMIT`, which references to it leave out.
     fn is_from(&self, source: &str) -> bool {
-        let own = self.source.as_deref().unwrap_or_default();
-        own == source || own.split_once('#').is_some_and(|(repository, _)| repository == source)
+        let locked = self.source.as_deref().unwrap_or_default();
+        locked == source || locked.split_once('#').is_some_and(|(repository, _)| repository == source)
     }
 }
 
@@ -140,7 +140,8 @@ impl Lockfile {
         entry.dependencies.iter().filter_map(|text| {
             let mut words = text.split(' ');
             let name = words.next()?;
-            let (version, source) = (words.next(), words.next().map(|source| source.trim_matches(['(', ')'])));
+            let version = words.next();
+            let source = words.next().map(|source| source.trim_matches(['(', ')']));
             let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
             named.into_iter().find(|package| {
                 version.is_none_or(|version| package.version.to_string() == version) && source.is_none_or(|source| package.is_from(source))
@@ -276,7 +277,8 @@ checksum = "dd"
 
     #[test]
     fn closure_leaves_out_dev_dependencies() {
-        let (lock, app) = (lock(LOCK), app());
+        let lock = lock(LOCK);
+        let app = app();
         let closure = lock.closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap();
         let versions: Vec<_> = closure.versions().into_iter().map(|(name, version)| format!("{name} {version}")).collect();
         assert_eq!(versions, ["app 0.1.0", "helper 0.2.0", "itoa 1.0.1", "ryu 1.0.0"]);
@@ -305,13 +307,14 @@ checksum = "dd"
             entry("git+https://b.example/twin#bb")
         );
         let lock = lock(&text);
-        let found: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
-        assert_eq!(found, [Some("git+https://b.example/twin#bb")]);
+        let sources: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
+        assert_eq!(sources, [Some("git+https://b.example/twin#bb")]);
     }
 
     #[test]
     fn mismatch_with_a_manifest_is_described() {
-        let (lock, mut app) = (lock(LOCK), app());
+        let lock = lock(LOCK);
+        let mut app = app();
         assert_eq!(lock.mismatch(&app), None);
         app.dependencies[1].requirement = "2".parse().unwrap();
         assert_eq!(lock.mismatch(&app).as_deref(), Some("`app` needs `itoa ^2`"));

@@ -139,13 +139,13 @@ impl Snapshot<'_> {
     /// # Errors
     /// `TargetMissing`, with the linkers that were tried and the other ways to compile.
     pub fn check_linker(&self, triple: &str, compile: &CompileSettings) -> Result<()> {
-        let Linker::Missing(tried) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
-        let tried: Vec<String> = tried.iter().map(|name| format!("`{name}`")).collect();
+        let Linker::Missing(candidates) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
+        let candidates: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
         let package = debian_package(triple).map(|package| format!(" (on Debian, the package `{package}`)")).unwrap_or_default();
         let error = format!(
             "this machine ({}) has no linker for `{triple}`: cargo's configuration names none, and {} is not on the PATH",
             self.toolchain.host,
-            tried.join(" or "),
+            candidates.join(" or "),
         );
         Err(Error::new(Code::TargetMissing, error).help(format!(
             "Install the linker{package} or name it as `target.{triple}.linker` in cargo's configuration; or install zig and \

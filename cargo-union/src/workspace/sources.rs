@@ -100,9 +100,9 @@ impl SourceFiles {
     /// The repository of a directory; without git, the directory `otherwise`.
     pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<GitRepository> {
         let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(otherwise)));
-        if directory.starts_with(&found.root) {
-            return found.clone();
+        let repository = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(otherwise)));
+        if directory.starts_with(&repository.root) {
+            return repository.clone();
         }
         known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(directory))).clone()
     }

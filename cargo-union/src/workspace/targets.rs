@@ -46,12 +46,13 @@ pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, 
         (CompileMode::Host | CompileMode::Zig, None) => {}
     }
     let advice = format!("Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform.");
-    let tried = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
+    let message = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
     Err(match linkage {
-        Linkage::Dynamic => Error::new(Code::TargetMissing, tried).help(advice),
+        Linkage::Dynamic => Error::new(Code::TargetMissing, message).help(advice),
         Linkage::Static => {
             let or_musl = musl.map(|musl| format!(" or `{musl}`")).unwrap_or_default();
-            Error::new(Code::StaticImpossible, format!("{tried}{or_musl}, so a static binary for {platform} cannot be linked")).help(advice)
+            Error::new(Code::StaticImpossible, format!("{message}{or_musl}, so a static binary for {platform} cannot be linked"))
+                .help(advice)
         }
     })
 }

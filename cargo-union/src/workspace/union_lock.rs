@@ -98,7 +98,7 @@ impl UnionLock {
         self.current.generations.get(&environment_key(package, image)).copied().unwrap_or_default()
     }
 
-    /// Increments the generation of an image's environment, so that its packages are installed again.
+    /// Increments the generation of an image's environment, so that its packages are installed reloaded.
     pub fn bump(&mut self, package: &str, image: &str) {
         *self.current.generations.entry(environment_key(package, image)).or_default() += 1;
     }
@@ -130,10 +130,10 @@ impl UnionLock {
         if locked {
             let differs = |reference: &&String| self.loaded.bases.get(*reference) != self.current.bases.get(*reference);
             let mut references = self.current.bases.keys().chain(self.loaded.bases.keys());
-            let what = references.find(differs).map_or(String::new(), |reference| format!(" for `{reference}`"));
+            let subject = references.find(differs).map_or(String::new(), |reference| format!(" for `{reference}`"));
             return Err(Error::new(
                 Code::UnionLockStale,
-                format!("`{}` has no fitting entry{what} and may not change", self.path.display()),
+                format!("`{}` has no fitting entry{subject} and may not change", self.path.display()),
             ));
         }
         let _guard = fs::FileLock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
@@ -144,17 +144,17 @@ impl UnionLock {
 }
 
 impl LockContent {
-    /// Applies the changes since `loaded` to the file's current content, `theirs`.
-    fn merged(&self, loaded: &Self, theirs: Self) -> Self {
-        let union = |ours: &LearnedInputs, theirs: &LearnedInputs| {
-            let mut all = ours.clone();
-            all.merge(theirs);
+    /// Applies the changes since `loaded` to the file's current content, `on_disk`.
+    fn merged(&self, loaded: &Self, on_disk: Self) -> Self {
+        let union = |local: &LearnedInputs, on_disk: &LearnedInputs| {
+            let mut all = local.clone();
+            all.merge(on_disk);
             all
         };
         Self {
-            bases: merge_tables(&self.bases, &loaded.bases, theirs.bases, |ours, _| ours.clone()),
-            generations: merge_tables(&self.generations, &loaded.generations, theirs.generations, |ours, theirs| *ours.max(theirs)),
-            packages: merge_tables(&self.packages, &loaded.packages, theirs.packages, union),
+            bases: merge_tables(&self.bases, &loaded.bases, on_disk.bases, |local, _| local.clone()),
+            generations: merge_tables(&self.generations, &loaded.generations, on_disk.generations, |local, on_disk| *local.max(on_disk)),
+            packages: merge_tables(&self.packages, &loaded.packages, on_disk.packages, union),
         }
     }
 
@@ -167,27 +167,27 @@ impl LockContent {
 
 /// Three-way merge of a table. `resolve` merges two values of a key that both sides have changed.
 fn merge_tables<T: Clone + PartialEq>(
-    ours: &BTreeMap<String, T>,
+    local: &BTreeMap<String, T>,
     loaded: &BTreeMap<String, T>,
-    mut theirs: BTreeMap<String, T>,
+    mut on_disk: BTreeMap<String, T>,
     resolve: impl Fn(&T, &T) -> T,
 ) -> BTreeMap<String, T> {
-    for name in ours.keys().chain(loaded.keys()) {
-        match (ours.get(name), loaded.get(name)) {
-            (own, before) if own == before => {}
-            (Some(own), before) => {
-                let other = theirs.get(name).filter(|other| Some(*other) != before);
-                let value = other.map_or_else(|| own.clone(), |other| resolve(own, other));
-                theirs.insert(name.clone(), value);
+    for name in local.keys().chain(loaded.keys()) {
+        match (local.get(name), loaded.get(name)) {
+            (value, before) if value == before => {}
+            (Some(value), before) => {
+                let other = on_disk.get(name).filter(|other| Some(*other) != before);
+                let value = other.map_or_else(|| value.clone(), |other| resolve(value, other));
+                on_disk.insert(name.clone(), value);
             }
             (None, before) => {
-                if theirs.get(name) == before {
-                    theirs.remove(name);
+                if on_disk.get(name) == before {
+                    on_disk.remove(name);
                 }
             }
         }
     }
-    theirs
+    on_disk
 }
 
 /// Reads the file; a missing one is empty.
@@ -244,12 +244,12 @@ mod tests {
         lock.bump("app", "gpu");
         lock.set_packages([("app".to_owned(), learned(&["a", "../b"])), ("helper".to_owned(), LearnedInputs::default())].into());
         assert!(save(&mut lock, root.path()));
-        let mut again = UnionLock::load(root.path()).unwrap();
-        assert_eq!(again.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
-        assert_eq!(again.base(DEBIAN, &Platform::new("linux", "arm64", None)), None);
-        assert_eq!((again.generation("app", "gpu"), again.generation("app", "default")), (1, 0));
-        assert_eq!(*again.packages(), [("app".to_owned(), learned(&["../b", "a"]))].into());
-        assert!(!save(&mut again, root.path()) && !again.save(true, root.path()).unwrap());
+        let mut reloaded = UnionLock::load(root.path()).unwrap();
+        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
+        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "arm64", None)), None);
+        assert_eq!((reloaded.generation("app", "gpu"), reloaded.generation("app", "default")), (1, 0));
+        assert_eq!(*reloaded.packages(), [("app".to_owned(), learned(&["../b", "a"]))].into());
+        assert!(!save(&mut reloaded, root.path()) && !reloaded.save(true, root.path()).unwrap());
     }
 
     #[test]

@@ -35,7 +35,6 @@ pub(super) struct CompiledUnit {
     pub(super) fresh: bool,
 }
 
-/// What a unit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnitKind {
     Binary,

@@ -113,21 +113,21 @@ fn revision_is_read_from_branches_packed_refs_worktrees_and_detached_heads() {
     let (_directory, root) = repository();
     assert_eq!(GitRepository::of(&root).revision(), None);
     git(&root, &["commit", "--allow-empty", "-qm", "one"]);
-    let one = git(&root, &["rev-parse", "HEAD"]);
-    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&one));
+    let first = git(&root, &["rev-parse", "HEAD"]);
+    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&first));
     git(&root, &["pack-refs", "--all"]);
     assert!(!root.join(".git/refs/heads/main").exists());
-    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&one));
+    assert_eq!(GitRepository::of(&root).revision().as_ref(), Some(&first));
     git(&root, &["commit", "--allow-empty", "-qm", "two"]);
-    let two = git(&root, &["rev-parse", "HEAD"]);
+    let second = git(&root, &["rev-parse", "HEAD"]);
     git(&root, &["worktree", "add", "-q", "../linked-work-tree", "-b", "other"]);
     let linked = root.parent().unwrap().join("linked-work-tree");
     let other = GitRepository::of(&linked);
-    assert_eq!((other.root.clone(), other.revision().as_ref()), (linked.clone(), Some(&two)));
+    assert_eq!((other.root.clone(), other.revision().as_ref()), (linked.clone(), Some(&second)));
     assert!(other.is_git_file(&root.join(".git/refs/heads/other")) && other.is_git_file(&linked.join(".git")));
     std::fs::remove_dir_all(&linked).unwrap();
-    git(&root, &["checkout", "-q", "--detach", &one]);
+    git(&root, &["checkout", "-q", "--detach", &first]);
     let detached = GitRepository::of(&root);
-    assert_eq!(detached.revision().as_ref(), Some(&one));
+    assert_eq!(detached.revision().as_ref(), Some(&first));
     assert!(detached.is_git_file(&root.join(".git/HEAD")) && !detached.is_git_file(&root.join(".gitignore")));
 }

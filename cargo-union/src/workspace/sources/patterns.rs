@@ -47,8 +47,8 @@ pub(super) fn split_glob(pattern: &Pattern) -> (PathBuf, String) {
 
 pub(super) fn matcher(pattern: &Pattern, directory: &Path, glob: &str) -> Result<Gitignore> {
     let invalid = |cause: ignore::Error| {
-        let tried = format!("the pattern `{}` at {} is not valid", pattern.glob.value, pattern.glob.origin);
-        Error::new(Code::InvalidValue, tried).because(cause)
+        let message = format!("the pattern `{}` at {} is not valid", pattern.glob.value, pattern.glob.origin);
+        Error::new(Code::InvalidValue, message).because(cause)
     };
     let mut builder = GitignoreBuilder::new(directory);
     builder.add_line(None, glob).map_err(invalid)?;
