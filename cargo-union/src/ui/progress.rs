@@ -166,7 +166,7 @@ impl workspace::Reporter for Ui {
     }
 
     fn waiting_for_lock(&self, path: &Path) {
-        self.status("Blocking", format!("waiting for the lock of another `cargo union` on `{}`", path.display()));
+        self.status("Blocking", format!("waiting for another `cargo union`, which holds the lock `{}`", path.display()));
     }
 
     fn compiling(&self, package: &str, target: &str) {
