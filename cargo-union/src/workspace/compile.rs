@@ -144,8 +144,8 @@ pub(super) async fn run_cargo(
     };
     let mut compiled = CompiledUnits { directories: snapshot.target_and_build_directory(job.method), ..CompiledUnits::default() };
     let began = SystemTime::now();
-    let status = runner.cargo(&call, &mut |line| compiled.read(line)).await?;
-    let status = status.map_err(|failed| compile_error(failed, job, || LinkFailure::of(snapshot, job, began)));
+    let status = runner.cargo(&call, &mut |line| compiled.read_message(line)).await?;
+    let status = status.map_err(|failed| compile_error(failed, job, || LinkFailure::find(snapshot, job, began)));
     let result = status.and_then(|()| job.members.iter().try_for_each(|member| check_executables(&compiled, member)));
     Ok((compiled, result))
 }

@@ -11,7 +11,7 @@ use union_build::diag::Code;
 use union_build::key::Value;
 
 use super::Cargo;
-use super::manifest::{canonical, hash, patched_directories};
+use super::manifest::{canonical, hash_value, patched_directories};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::Environment;
@@ -46,16 +46,16 @@ impl CargoConfig {
         let mut config = Self::default();
         for directory in directories {
             let file = ["config", "config.toml"].map(|name| directory.join(name)).into_iter().find(|path| path.is_file());
-            file.map_or(Ok(()), |path| config.read(path))?;
+            file.map_or(Ok(()), |path| config.read_file(path))?;
         }
         for (_, file) in config.files.iter().rev() {
-            merge(&mut config.table, file);
+            merge_tables(&mut config.table, file);
         }
         Ok(config)
     }
 
     /// Reads a file, and then the files that it includes, which have lower precedence.
-    fn read(&mut self, path: PathBuf) -> Result<()> {
+    fn read_file(&mut self, path: PathBuf) -> Result<()> {
         if self.files.iter().any(|(known, _)| *known == path) {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl CargoConfig {
         self.files.push((path, table));
         // The last include has the highest precedence. A missing file is optional, or cargo reports it.
         let present = includes.iter().rev().map(|include| fs::absolute(&directory, include)).filter(|include| include.is_file());
-        present.into_iter().try_for_each(|include| self.read(include))
+        present.into_iter().try_for_each(|include| self.read_file(include))
     }
 
     /// The value under a path of keys.
@@ -100,14 +100,14 @@ impl CargoConfig {
             return encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
         }
         if let Some(flags) = environment.get("RUSTFLAGS") {
-            return words(flags);
+            return split_words(flags);
         }
-        let mut flags = list(self.get(&["target", triple, "rustflags"]));
-        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(words).unwrap_or_default());
-        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| list(table.get("rustflags"))));
+        let mut flags = string_list(self.get(&["target", triple, "rustflags"]));
+        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(split_words).unwrap_or_default());
+        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| string_list(table.get("rustflags"))));
         if flags.is_empty() {
-            flags = list(self.get(&["build", "rustflags"]));
-            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(words).unwrap_or_default());
+            flags = string_list(self.get(&["build", "rustflags"]));
+            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(split_words).unwrap_or_default());
         }
         flags
     }
@@ -123,8 +123,9 @@ impl CargoConfig {
     pub(super) fn inputs(&self, environment: &Environment, from: &ConfigInputOptions<'_>) -> Vec<(String, Value)> {
         let ConfigInputOptions { triples, portable, declared, in_container } = from;
         let mut inputs = Vec::new();
-        let mut add =
-            |name: String, value: &Toml| inputs.push((format!("cargo config: {name}"), hash(&canonical(&portable_toml(value, portable)))));
+        let mut add = |name: String, value: &Toml| {
+            inputs.push((format!("cargo config: {name}"), hash_value(&canonical(&portable_toml(value, portable)))))
+        };
         for key in ["env", "profile", "patch", "paths", "unstable"] {
             self.get(&[key]).into_iter().for_each(|value| add(key.to_owned(), value));
         }
@@ -184,7 +185,7 @@ impl CargoConfig {
     /// `rustflags` of all profiles, an unstable feature of cargo.
     pub(super) fn profile_rustflags(&self, manifest: &Table) -> Vec<String> {
         let profiles = [manifest.get("profile"), self.get(&["profile"])].into_iter().flatten().filter_map(Toml::as_table);
-        profiles.flat_map(Table::values).flat_map(|profile| list(profile.get("rustflags"))).collect()
+        profiles.flat_map(Table::values).flat_map(|profile| string_list(profile.get("rustflags"))).collect()
     }
 
     /// The files that were read.
@@ -199,7 +200,7 @@ impl CargoConfig {
 
     /// Directories of `paths`, whose packages override those of Cargo.lock.
     pub(super) fn overriding_directories(&self) -> Vec<PathBuf> {
-        self.directories_of_files(|table| list(table.get("paths")).into_iter().map(PathBuf::from).collect())
+        self.directories_of_files(|table| string_list(table.get("paths")).into_iter().map(PathBuf::from).collect())
     }
 
     fn directories_of_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
@@ -231,25 +232,25 @@ fn screaming(name: &str) -> String {
 }
 
 /// Merges by cargo's rules: tables key by key, arrays are concatenated, other values are replaced.
-fn merge(to: &mut Table, stronger: &Table) {
+fn merge_tables(to: &mut Table, stronger: &Table) {
     for (key, value) in stronger {
         match (to.get_mut(key), value) {
-            (Some(Toml::Table(to)), Toml::Table(from)) => merge(to, from),
+            (Some(Toml::Table(to)), Toml::Table(from)) => merge_tables(to, from),
             (Some(Toml::Array(to)), Toml::Array(from)) => to.extend(from.iter().cloned()),
             _ => drop(to.insert(key.clone(), value.clone())),
         }
     }
 }
 
-fn list(value: Option<&Toml>) -> Vec<String> {
+fn string_list(value: Option<&Toml>) -> Vec<String> {
     match value {
-        Some(Toml::String(text)) => words(text),
+        Some(Toml::String(text)) => split_words(text),
         Some(Toml::Array(values)) => values.iter().filter_map(Toml::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+fn split_words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 

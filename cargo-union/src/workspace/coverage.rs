@@ -90,7 +90,7 @@ pub(super) fn examine(
     let is_local = |id: &str| first.packages.iter().any(|local| local.package.id == id);
     let mut attributed = BTreeSet::new();
     for local in &first.packages {
-        let read = ReadFiles::of(snapshot, local, compiled, freshness)?;
+        let read = ReadFiles::collect(snapshot, local, compiled, freshness)?;
         examination.examine_package(local, &read)?;
         attributed.extend(read.files);
     }
@@ -118,7 +118,7 @@ struct ReadFiles {
 }
 
 impl ReadFiles {
-    fn of(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
+    fn collect(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
         let mut read = Self::default();
         let package = &local.package;
         let scripts: Vec<&BuildScriptRun> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
@@ -228,7 +228,7 @@ impl Examination<'_> {
 
     /// Files of a package that its build script has created in this compile.
     fn new_files(&self, local: &PackageInputs, ran_at: SystemTime) -> Result<BTreeSet<String>> {
-        let files = SourceFiles::new(self.exempt.clone()).of_package(&local.package, local.learned.whole)?;
+        let files = SourceFiles::new(self.exempt.clone()).package_files(&local.package, local.learned.whole)?;
         let new = files.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
         let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= ran_at));
         new.map(|file| relative(&local.package.folder, &file)).collect()

@@ -68,7 +68,7 @@ impl Snapshot<'_> {
             // Flags depend on whether a `cfg(…)` applies; the files of both cases count.
             let mut flags = [true, false].map(|applies| self.config.rustflags(environment, triple, |_| applies)).concat();
             flags.extend(self.config.profile_rustflags(&self.root_manifest));
-            let named = NamedByFlags::of(&flags, &|path| self.read_named_file(path));
+            let named = NamedByFlags::parse(&flags, &|path| self.read_named_file(path));
             named.files.iter().for_each(|file| add("file of rustflags", Path::new(file)));
             programs.extend(named.programs.into_iter().map(PathBuf::from));
         }
@@ -132,7 +132,7 @@ struct NamedByFlags {
 
 impl NamedByFlags {
     /// `read` returns the text of a file with further flags.
-    fn of(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
+    fn parse(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut named = Self::default();
         named.add(flags, read);
         named
@@ -193,7 +193,12 @@ mod tests {
             "link.args" => Some("-Wl,--version-script=inner.map 'quoted.o' @link.args".to_owned()),
             _ => None,
         };
-        NamedByFlags::of(&words(flags), &read).files.into_iter().filter(|file| !file.starts_with(['-', '@'])).collect::<Vec<_>>().join(" ")
+        NamedByFlags::parse(&words(flags), &read)
+            .files
+            .into_iter()
+            .filter(|file| !file.starts_with(['-', '@']))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -212,7 +217,7 @@ mod tests {
         ] {
             assert_eq!(files(flags), expected, "{flags}");
         }
-        assert_eq!(NamedByFlags::of(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
+        assert_eq!(NamedByFlags::parse(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
     }
 
     #[test]

@@ -99,14 +99,14 @@ impl Freshness {
                 let concerns = |input: &str| {
                     sources.is_some_and(|sources| sources.contains(input)) || !(package.attributed.contains(input) || input == REVISION)
                 };
-                if has_changed(self.name(&unit.path, job.settings), stamp(&unit.path), &concerns) {
+                if has_changed(self.record_key(&unit.path, job.settings), file_stamp(&unit.path), &concerns) {
                     stale.insert(id.clone());
                 }
             }
             for script in compiled.scripts.iter().filter(|script| script.package == *id && !self.has_run(script)) {
                 let watched = watched_paths(snapshot, script)?;
                 let concerns = |input: &str| watched.iter().any(|path| is_below(input, path)) || !package.attributed.contains(input);
-                let known = self.name(&script.out_dir, job.settings).filter(|name| self.file.units.contains_key(name));
+                let known = self.record_key(&script.out_dir, job.settings).filter(|name| self.file.units.contains_key(name));
                 if known.is_some() && has_changed(known, last_run(&script.out_dir), &concerns) {
                     stale.insert(id.clone());
                 }
@@ -142,9 +142,9 @@ impl Freshness {
             }
             let made_from = state_key(&package.state);
             let units = compiled.units.iter().filter(|unit| unit.package == *id);
-            let units = units.map(|unit| (self.name(&unit.path, job.settings), stamp(&unit.path)));
+            let units = units.map(|unit| (self.record_key(&unit.path, job.settings), file_stamp(&unit.path)));
             let scripts = compiled.scripts.iter().filter(|script| script.package == *id);
-            let scripts = scripts.map(|script| (self.name(&script.out_dir, job.settings), last_run(&script.out_dir)));
+            let scripts = scripts.map(|script| (self.record_key(&script.out_dir, job.settings), last_run(&script.out_dir)));
             let records: Vec<_> = units.chain(scripts).filter_map(|(name, stamp)| Some((name?, stamp?))).collect();
             for (name, stamp) in records {
                 self.file.units.insert(name, UnitRecord { stamp, made_from: made_from.clone() });
@@ -171,10 +171,10 @@ impl Freshness {
 
     /// The key of a unit's record. Compiles with different settings overwrite each other's final artifacts, so the
     /// settings are part of their keys.
-    fn name(&self, path: &Path, settings: &CompileSettings) -> Option<String> {
+    fn record_key(&self, path: &Path, settings: &CompileSettings) -> Option<String> {
         let name = relative(self.target_directory(), path).ok()?;
         let is_shared = !name.contains("/deps/") && !name.contains("/build/");
-        Some(if is_shared { format!("{name} {}", hash(format!("{settings:?}"))) } else { name })
+        Some(if is_shared { format!("{name} {}", hash_text(format!("{settings:?}"))) } else { name })
     }
 }
 
@@ -217,7 +217,7 @@ impl<'a> FreshnessCheck<'a> {
 
     fn state(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs, read: &dyn Fn(&Path) -> Result<Value>) -> Result<PackageState> {
         let mut state = PackageState::new();
-        let mut add = |name: String, value: Value| state.insert(name, short(&value));
+        let mut add = |name: String, value: Value| state.insert(name, short_hash(&value));
         inputs.manifests.iter().for_each(|(name, value)| drop(add(format!("manifest {name}"), value.clone())));
         inputs.revision.iter().for_each(|revision| drop(add(REVISION.to_owned(), revision.as_str().into())));
         for (name, value) in &self.settings.env {
@@ -264,7 +264,7 @@ fn last_run(out_dir: &Path) -> Option<String> {
     Some(file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos().to_string())
 }
 
-fn stamp(path: &Path) -> Option<String> {
+fn file_stamp(path: &Path) -> Option<String> {
     let file = std::fs::metadata(path).ok()?;
     Some(format!("{} {}", file.len(), file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()))
 }
@@ -272,19 +272,19 @@ fn stamp(path: &Path) -> Option<String> {
 fn state_key(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
     state.iter().for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
-    hash(inputs.key("state").to_string())
+    hash_text(inputs.key("state").to_string())
 }
 
-fn hash(text: String) -> String {
-    short(&Value::hash_of(text))
+fn hash_text(text: String) -> String {
+    short_hash(&Value::hash_of(text))
 }
 
 /// The first 128 bits of a hash, in hexadecimal digits.
-fn short(value: &Value) -> String {
+fn short_hash(value: &Value) -> String {
     let mut inputs = Inputs::new();
     match value {
         Value::Hash(hash) => return hex(&hash[..16]),
         other => inputs.insert("value", other.clone()),
     }
-    short(&Value::from(inputs.key("value")))
+    short_hash(&Value::from(inputs.key("value")))
 }

@@ -143,11 +143,11 @@ impl Snapshot<'_> {
     fn compute_shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
         let mut shared = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
-        shared.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
+        shared.inputs.insert("Cargo.lock", manifest::hash_value(&closure.value()));
         for (name, version) in closure.versions() {
             shared.inputs.insert(format!("Cargo.lock: {name}"), version);
         }
-        for (name, value) in manifest::of_root(&self.root_manifest) {
+        for (name, value) in manifest::root_inputs(&self.root_manifest) {
             shared.inputs.insert(name, value);
         }
         for entry in closure.local() {
@@ -189,7 +189,7 @@ impl Snapshot<'_> {
     /// A package's own files without its outputs, and the files that it reads elsewhere.
     fn files(&self, local: &WorkspacePackage, learned: &LearnedInputs) -> Result<BTreeSet<PathBuf>> {
         let repository = self.sources.repository_of(local);
-        let mut files = self.sources.of_package(local, learned.whole)?;
+        let mut files = self.sources.package_files(local, learned.whole)?;
         for output in &learned.outputs {
             let output = fs::absolute(&local.folder, Path::new(output));
             // A tracked file is an input, even if the build script writes it.

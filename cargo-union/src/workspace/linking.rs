@@ -20,7 +20,7 @@ pub(super) enum LinkFailure {
 
 impl LinkFailure {
     /// The link failure of a job in a compile that began at `began`; `None` when the compile failed for another reason.
-    pub(super) fn of(snapshot: &Snapshot<'_>, job: &CargoJob<'_>, began: SystemTime) -> Option<Self> {
+    pub(super) fn find(snapshot: &Snapshot<'_>, job: &CargoJob<'_>, began: SystemTime) -> Option<Self> {
         let target = snapshot.cargo.target_dir.as_ref().unwrap_or(&snapshot.workspace.target_directory);
         let build = &snapshot.workspace.build_directory;
         let fingerprints = |root: &PathBuf| {

@@ -18,7 +18,7 @@ use crate::sys::fs;
 ///
 /// # Errors
 /// `LockfileMissing`, `FileUnreadable`.
-pub(super) async fn lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dyn Reporter) -> Result<Lockfile> {
+pub(super) async fn read_lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dyn Reporter) -> Result<Lockfile> {
     let path = workspace.root.join("Cargo.lock");
     let reason = match fs::read_if_exists(&path)? {
         Some(text) => {
@@ -57,7 +57,7 @@ pub(super) struct NamedPaths {
 }
 
 impl NamedPaths {
-    pub(super) fn of(root: &Table, config: &CargoConfig, overriding: Vec<WorkspacePackage>) -> Self {
+    pub(super) fn new(root: &Table, config: &CargoConfig, overriding: Vec<WorkspacePackage>) -> Self {
         let mut patched = manifest::patched_directories(root);
         patched.extend(config.patched_directories());
         Self { patched, overriding }

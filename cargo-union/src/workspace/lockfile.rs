@@ -96,11 +96,11 @@ impl Lockfile {
             return Some(format!("it has no `{} {}`", member.name, member.version));
         };
         let locked: Vec<&LockedPackage> = self.edges(entry).collect();
-        let missing = member.dependencies.iter().find(|dependency| !locked.iter().any(|edge| fits(edge, dependency)));
+        let missing = member.dependencies.iter().find(|dependency| !locked.iter().any(|edge| satisfies(edge, dependency)));
         if let Some(missing) = missing {
             return Some(format!("`{}` needs `{} {}`", member.name, missing.name, missing.requirement));
         }
-        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|dependency| fits(edge, dependency)));
+        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|dependency| satisfies(edge, dependency)));
         extra.map(|extra| format!("`{}` no longer needs `{} {}`", member.name, extra.name, extra.version))
     }
 
@@ -157,10 +157,10 @@ fn identity(entry: &LockedPackage) -> PackageIdentity<'_> {
 }
 
 fn reaches_code(package: &WorkspacePackage, edge: &LockedPackage) -> bool {
-    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && fits(edge, dependency))
+    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && satisfies(edge, dependency))
 }
 
-fn fits(edge: &LockedPackage, dependency: &Dependency) -> bool {
+fn satisfies(edge: &LockedPackage, dependency: &Dependency) -> bool {
     // The version of a path dependency is not checked, and a git dependency may be a pre-release.
     edge.name == dependency.name
         && (dependency.path.is_some() || !edge.version.pre.is_empty() || dependency.requirement.matches(&edge.version))

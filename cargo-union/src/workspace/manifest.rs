@@ -45,7 +45,7 @@ const NOT_COMPILED: &[&str] = &[
 
 /// A package's manifest as an input: without `metadata.union`, since a changed `retries` or `registry` does not require a
 /// compile, and without the root tables, which are separate inputs. `with_dev` includes dev-dependencies.
-pub(super) fn of_package(mut manifest: Table, with_dev: bool) -> Value {
+pub(super) fn package_value(mut manifest: Table, with_dev: bool) -> Value {
     for table in ["workspace", "profile", "patch", "replace", "badges", "test", "bench", "example"] {
         manifest.remove(table);
     }
@@ -63,7 +63,7 @@ pub(super) fn of_package(mut manifest: Table, with_dev: bool) -> Value {
             }
         }
     }
-    hash(&canonical(&Toml::Table(manifest)))
+    hash_value(&canonical(&Toml::Table(manifest)))
 }
 
 fn remove_dev_dependencies(table: &mut Table) {
@@ -72,13 +72,13 @@ fn remove_dev_dependencies(table: &mut Table) {
 }
 
 /// The tables of a root manifest that are inputs of all packages, by name.
-pub(super) fn of_root(manifest: &Table) -> Vec<(String, Value)> {
+pub(super) fn root_inputs(manifest: &Table) -> Vec<(String, Value)> {
     let find = |path: &[&str]| {
         let (last, tables) = path.split_last()?;
         tables.iter().try_fold(manifest, |table, key| table.get(*key)?.as_table())?.get(*last)
     };
     let named = ROOT_TABLES.iter().filter_map(|path| Some((path.join("."), find(path)?)));
-    named.map(|(name, value)| (format!("Cargo.toml: {name}"), hash(&canonical(value)))).collect()
+    named.map(|(name, value)| (format!("Cargo.toml: {name}"), hash_value(&canonical(value)))).collect()
 }
 
 /// The directories in `[patch]` and `[replace]`, as written.
@@ -104,7 +104,7 @@ pub(super) fn canonical(value: &Toml) -> Value {
 }
 
 /// The hash of a value, for values that are too long for a plan.
-pub(super) fn hash(value: &Value) -> Value {
+pub(super) fn hash_value(value: &Value) -> Value {
     let mut inputs = Inputs::new();
     inputs.insert("value", value.clone());
     inputs.key("value").into()
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn package(text: &str) -> Value {
-        of_package(text.parse().unwrap(), false)
+        package_value(text.parse().unwrap(), false)
     }
 
     const MANIFEST: &str = "[package]\nname = 'a'\nversion = '1.0.0'\n[dependencies]\nserde = '1'\n";
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn root_tables_are_separate_inputs() {
         let root = "[workspace]\nmembers = ['a']\nresolver = '3'\n[workspace.dependencies]\nserde = '1'\n[profile.release]\nlto = true\n";
-        let names: Vec<String> = of_root(&root.parse().unwrap()).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = root_inputs(&root.parse().unwrap()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Cargo.toml: profile", "Cargo.toml: workspace.resolver", "Cargo.toml: workspace.dependencies"]);
     }
 

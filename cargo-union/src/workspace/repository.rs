@@ -31,7 +31,7 @@ pub(super) struct GitRepository {
 
 impl GitRepository {
     /// The repository of a directory: the nearest one above that has a `.git`, else the directory itself.
-    pub(super) fn of(directory: &Path) -> Self {
+    pub(super) fn discover(directory: &Path) -> Self {
         let with_git = directory.ancestors().find_map(|ancestor| Some((ancestor, git_directory(ancestor)?)));
         let (root, git) = match with_git {
             Some((root, git)) => (root, Some(git)),
@@ -79,7 +79,7 @@ impl GitRepository {
     /// The commit that `HEAD` resolves to, through loose and packed references. `None` without git
     /// and before the first commit.
     pub(super) fn revision(&self) -> Option<String> {
-        revision::of(self.git.as_deref()?)
+        revision::resolve_head(self.git.as_deref()?)
     }
 
     fn tracked(&self) -> &GitIndex {

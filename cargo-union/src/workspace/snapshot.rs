@@ -39,12 +39,12 @@ impl<'a> Snapshot<'a> {
         let config = CargoConfig::load(cargo, &workspace.root)?;
         let root_manifest = manifest::parse(&workspace.root_manifest)?;
         let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
-        let mut lockfile = local::lockfile(cargo, workspace, reporter).await?;
+        let mut lockfile = local::read_lockfile(cargo, workspace, reporter).await?;
         let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
         let outside =
-            local::outside_packages(cargo, workspace, local::NamedPaths::of(&root_manifest, &config, overriding), &lockfile).await?;
+            local::outside_packages(cargo, workspace, local::NamedPaths::new(&root_manifest, &config, overriding), &lockfile).await?;
         let outputs = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
-        let written = written_files::known(workspace);
+        let written = written_files::list_untracked(workspace);
         let skipped = outputs
             .into_iter()
             .flatten()

@@ -2,7 +2,7 @@
 //!
 //! Each file is read at most once per snapshot.
 //!
-//! There are three listings. [`of_package`](SourceFiles::of_package): what git would track in a package's directory,
+//! There are three listings. [`package_files`](SourceFiles::package_files): what git would track in a package's directory,
 //! except what never reaches code. [`watched`](SourceFiles::watched): what git would track below a directory that a
 //! build script watches. [`below`](SourceFiles::below): everything below a directory that the user has named.
 
@@ -92,7 +92,7 @@ impl SourceFiles {
         if let Some(value) = manifests.get(&package.manifest.path) {
             return Ok(value.clone());
         }
-        let value = manifest::of_package(manifest::parse(&package.manifest)?, with_dev);
+        let value = manifest::package_value(manifest::parse(&package.manifest)?, with_dev);
         manifests.insert(package.manifest.path.clone(), value.clone());
         Ok(value)
     }
@@ -100,11 +100,11 @@ impl SourceFiles {
     /// The repository of a directory; without git, the directory `otherwise`.
     pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<GitRepository> {
         let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let repository = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(otherwise)));
+        let repository = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(otherwise)));
         if directory.starts_with(&repository.root) {
             return repository.clone();
         }
-        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(directory))).clone()
+        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(directory))).clone()
     }
 
     /// The repository of a package.
@@ -117,7 +117,7 @@ impl SourceFiles {
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn of_package(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
+    pub(super) fn package_files(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
         let mut files: BTreeSet<PathBuf> = package.sources.iter().filter(|path| path.is_file()).cloned().collect();
         let repository = self.repository_of(package);
         files.extend(self.list(&package.folder, Rules::Package { whole }, &repository)?.iter().cloned());
@@ -240,8 +240,8 @@ mod tests {
         }
     }
 
-    fn of_package(root: &TempDir, whole: bool) -> Vec<String> {
-        let files = SourceFiles::new(Vec::new()).of_package(&package(root.path()), whole).unwrap();
+    fn package_files(root: &TempDir, whole: bool) -> Vec<String> {
+        let files = SourceFiles::new(Vec::new()).package_files(&package(root.path()), whole).unwrap();
         names(root, &files.into_iter().collect::<Vec<_>>())
     }
 
@@ -249,7 +249,7 @@ mod tests {
     fn package_files_are_those_that_git_would_track() {
         let root = tree(&["src/main.rs", "src/gen/table.rs", "assets/logo.svg", ".sqlx/query-1.json", "build.rs", ".gitignore", "x.log"]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n*.log\n").unwrap();
-        assert_eq!(of_package(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             "Union.lock",
         ];
         let root = tree(&[&["src/main.rs", ".env.default"], &none[..]].concat());
-        assert_eq!(of_package(&root, true), [".env.default", "src/main.rs"]);
+        assert_eq!(package_files(&root, true), [".env.default", "src/main.rs"]);
     }
 
     #[test]
@@ -282,10 +282,10 @@ mod tests {
         let rest = ["README.md", "LICENSE-MIT", "tests/a.rs", "benches/b.rs", "examples/c.rs", "docs/x.md"];
         let other = ["crates/helper/Cargo.toml", "crates/helper/src/lib.rs", "out/CACHEDIR.TAG", "out/release/app"];
         let root = tree(&[&code[..], &rest[..], &other[..]].concat());
-        assert_eq!(of_package(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
         let mut all: Vec<&str> = code.into_iter().chain(rest).collect();
         all.sort_unstable();
-        assert_eq!(of_package(&root, true), all);
+        assert_eq!(package_files(&root, true), all);
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
         for arguments in [&["init", "-q"][..], &["add", "-f", "gen/a.rs", "gen/deep/c.rs"]] {
             assert!(std::process::Command::new("git").args(arguments).current_dir(root.path()).status().unwrap().success());
         }
-        assert_eq!(of_package(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
         fs::replace(&root.path().join(".gitignore"), b"made\n").unwrap();
         std::fs::create_dir(root.path().join(".git")).unwrap();
         fs::replace(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n").unwrap();
-        let files = SourceFiles::new(Vec::new()).of_package(&package(&root.path().join("made")), false).unwrap();
+        let files = SourceFiles::new(Vec::new()).package_files(&package(&root.path().join("made")), false).unwrap();
         assert_eq!(names(&root, &files.into_iter().collect::<Vec<_>>()), ["made/data.txt", "made/src/main.rs"]);
     }
 
@@ -317,7 +317,7 @@ mod tests {
         symlink(outside.path(), root.path().join("elsewhere")).unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status().unwrap().success());
-        assert_eq!(of_package(&root, false), ["src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["src/main.rs"]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Toolchain {
         let is_driver = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("librustc_driver"));
         let mut files: Vec<PathBuf> = list_entries(&library).into_iter().filter(is_driver).collect();
         files.push(self.sysroot.join("bin/rustc"));
-        files.iter().map(|path| stamp(path)).collect()
+        files.iter().map(|path| file_stamp(path)).collect()
     }
 }
 
@@ -136,9 +136,9 @@ fn selection_inputs(cargo: &Cargo, root: &Path, program: &Path) -> Inputs {
     let rustup = get("RUSTUP_HOME").map(PathBuf::from).or_else(|| Some(Path::new(get("HOME")?).join(".rustup")));
     let mut inputs = Inputs::new();
     inputs.insert("program", program.to_string_lossy().into_owned());
-    inputs.insert("installed", stamp(program));
+    inputs.insert("installed", file_stamp(program));
     inputs.insert("RUSTUP_TOOLCHAIN", get("RUSTUP_TOOLCHAIN").unwrap_or_default());
-    inputs.insert("settings", rustup.as_ref().map(|directory| stamp(&directory.join("settings.toml"))).unwrap_or_default());
+    inputs.insert("settings", rustup.as_ref().map(|directory| file_stamp(&directory.join("settings.toml"))).unwrap_or_default());
     inputs.insert("rustup", get("RUSTUP_HOME").unwrap_or_default());
     // A toolchain may be a symbolic link, which `rustup toolchain link` can change.
     let linked = rustup.map(|directory| list_entries(&directory.join("toolchains"))).unwrap_or_default().into_iter();
@@ -209,7 +209,7 @@ fn list_entries(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A text that changes when the file is replaced or modified; empty when it does not exist.
-fn stamp(path: &Path) -> String {
+fn file_stamp(path: &Path) -> String {
     let Ok(file) = std::fs::metadata(path) else { return String::new() };
     let modified = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     format!("{} {} {}", file.len(), modified.as_nanos(), inode(&file))

@@ -76,7 +76,8 @@ impl CompiledUnits {
 }
 
 impl CompiledUnits {
-    pub(super) fn read(&mut self, line: &str) {
+    /// Reads a line of cargo's stdout.
+    pub(super) fn read_message(&mut self, line: &str) {
         // Other lines are output of the programs that cargo starts.
         match serde_json::from_str(line) {
             Ok(Message::CompilerArtifact(artifact)) => {

@@ -21,10 +21,10 @@ pub fn remember(cargo: &Cargo, workspace: &Workspace) {
 }
 
 /// The files that earlier runs have written and git does not track.
-pub(super) fn known(workspace: &Workspace) -> Vec<PathBuf> {
+pub(super) fn list_untracked(workspace: &Workspace) -> Vec<PathBuf> {
     let mut all = read_list(workspace);
     if !all.is_empty() {
-        let repository = GitRepository::of(&workspace.root);
+        let repository = GitRepository::discover(&workspace.root);
         all.retain(|path| !repository.tracks(path));
     }
     all

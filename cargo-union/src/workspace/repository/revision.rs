@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const DEPTH: usize = 5;
 
 /// The commit of a git directory's `HEAD`, in hexadecimal digits.
-pub(super) fn of(git: &Path) -> Option<String> {
+pub(super) fn resolve_head(git: &Path) -> Option<String> {
     let shared = common_directory(git);
     let mut name = "HEAD".to_owned();
     for _ in 0..=DEPTH {
