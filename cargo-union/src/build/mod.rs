@@ -93,6 +93,13 @@ pub struct PlatformBuildRequest {
     pub launcher: Option<Bytes>,
 }
 
+impl PlatformBuildRequest {
+    /// An image that only has its steps.
+    pub fn without_binaries(platform: Platform, base: Option<BaseImage>) -> Self {
+        Self { platform, base, tools: BTreeMap::new(), executables: Vec::new(), launcher: None }
+    }
+}
+
 impl BuildRequest {
     /// The name of the image's own spec.
     fn image(&self) -> &str {

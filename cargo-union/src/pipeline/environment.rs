@@ -133,10 +133,7 @@ impl<'a> EnvironmentStore<'a> {
     fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: PerPlatform<Option<BaseImage>>) -> BuildRequest {
         let platforms = below.into_iter().map(|(platform, base)| PlatformBuildRequest {
             tools: made.tools.get(&platform).cloned().unwrap_or_default(),
-            platform,
-            base,
-            executables: Vec::new(),
-            launcher: None,
+            ..PlatformBuildRequest::without_binaries(platform, base)
         });
         BuildRequest {
             chain: ImageChain::new(Vec::new(), made.spec().clone()),

@@ -93,8 +93,7 @@ impl DockerBuilder {
         inputs.insert("image", at.digest.to_string());
         inputs.insert("apt-packages", Value::texts(packages));
         let base = Some(BaseImage::Locked(at.clone()));
-        let wanted =
-            PlatformBuildRequest { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new(), launcher: None };
+        let wanted = PlatformBuildRequest::without_binaries(platform.clone(), base);
         let recipe = BuildRequest {
             chain: ImageChain::new(Vec::new(), step.clone()),
             steps: vec![step],
