@@ -17,7 +17,7 @@ mod value;
 
 pub use inputs::{InputFile, InputFileKind, lay_out};
 pub use output_dir::OutputDir;
-pub use outputs::{ERROR, OutputDecl, OutputValue, is_carried, outputs};
+pub use outputs::{ERROR, OutputDecl, OutputValue, outputs};
 pub use pack::{pack, put};
-pub use template::{filled, is_fillable};
+pub use template::filled;
 pub use value::InputLiteral;

@@ -34,11 +34,6 @@ pub enum OutputValue {
     Path(PathBuf),
 }
 
-/// Whether copilot supports outputs of this type.
-pub fn is_carried(ty: &Type) -> bool {
-    !matches!(ty, Type::List(_) | Type::Map(_) | Type::Optional(_) | Type::Enum(_))
-}
-
 /// Reads all outputs; `shown` is the path of the output directory in the program's view.
 ///
 /// # Errors
@@ -269,14 +264,6 @@ mod tests {
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
         let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
         assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]);
-    }
-
-    #[test]
-    fn is_carried_accepts_only_some_types() {
-        for (ty, carried) in [("struct", true), ("directory", true), ("list[integer]", false), ("optional[string]", false)] {
-            assert_eq!(is_carried(&Type::parse(ty).unwrap()), carried, "{ty}");
-        }
-        assert!(!is_carried(&Type::Enum(vec!["a".to_owned()])));
     }
 
     proptest::proptest! {

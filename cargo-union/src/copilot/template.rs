@@ -7,20 +7,8 @@ use std::collections::BTreeMap;
 
 use union_build::spec::template::{TemplatePart, pieces};
 use union_build::spec::time;
-use union_build::spec::types::Type;
 
 use super::{InputLiteral, number};
-
-/// Whether the backend can insert a value of this type into a command line.
-pub fn is_fillable(ty: &Type) -> bool {
-    match ty {
-        Type::Integer | Type::Float | Type::String | Type::Boolean | Type::Datetime | Type::Enum(_) => true,
-        Type::List(inner) => is_fillable(inner),
-        // The backend formats a duration as protobuf text and a struct as a Go map, and a file is an address of
-        // its storage; it refuses the other types.
-        Type::Duration | Type::Struct | Type::File | Type::Directory | Type::Map(_) | Type::Optional(_) => false,
-    }
-}
 
 /// A command line with inserted values. Templates other than inputs, and values of types that cannot be inserted,
 /// remain unchanged: callers check for them beforehand.
@@ -67,12 +55,5 @@ mod tests {
         let words = ["app", "--x={{.inputs.x}}", "{{ .Inputs.rate }}", "{{.inputs.names}}", "{{.inputs.when}}", "{{ jinja }}"];
         let words = words.map(str::to_owned);
         assert_eq!(filled(&words, &inputs), ["app", "--x=21", "1e-07", "[a b,c]", "1970-01-01T00:00:00.5Z", "{{ jinja }}"]);
-    }
-
-    #[test]
-    fn is_fillable_accepts_only_some_types() {
-        for (ty, fits) in [("list[list[string]]", true), ("duration", false), ("list[file]", false), ("optional[integer]", false)] {
-            assert_eq!(is_fillable(&Type::parse(ty).unwrap()), fits, "{ty}");
-        }
     }
 }

@@ -75,6 +75,22 @@ const ALIASES: &[(&str, &str)] = &[
 const DEEPEST: usize = 32;
 
 impl Type {
+    /// Whether an output of a container task can have this type: Flyte's copilot uploads no other.
+    pub fn is_output(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Map(_) | Self::Optional(_) | Self::Enum(_))
+    }
+
+    /// Whether the backend can insert a value of this type into a command line.
+    pub fn fits_command_line(&self) -> bool {
+        match self {
+            Self::Integer | Self::Float | Self::String | Self::Boolean | Self::Datetime | Self::Enum(_) => true,
+            Self::List(inner) => inner.fits_command_line(),
+            // The backend formats a duration as protobuf text and a struct as a Go map, and a file is an address of
+            // its storage; it refuses the other types.
+            Self::Duration | Self::Struct | Self::File | Self::Directory | Self::Map(_) | Self::Optional(_) => false,
+        }
+    }
+
     /// Reads a type such as `list[optional[integer]]`.
     ///
     /// # Errors
@@ -195,6 +211,25 @@ fn unknown(word: &str) -> NotAType {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_and_command_lines_take_only_some_types() {
+        for (text, is_output, fits) in [
+            ("struct", true, false),
+            ("directory", true, false),
+            ("integer", true, true),
+            ("list[list[string]]", false, true),
+            ("duration", true, false),
+            ("list[file]", false, false),
+            ("map[integer]", false, false),
+            ("optional[string]", false, false),
+        ] {
+            let ty = Type::parse(text).unwrap();
+            assert_eq!((ty.is_output(), ty.fits_command_line()), (is_output, fits), "{text}");
+        }
+        let words = Type::Enum(vec!["a".to_owned()]);
+        assert!(!words.is_output() && words.fits_command_line());
+    }
 
     #[test]
     fn type_round_trips_through_its_text() {

@@ -30,7 +30,8 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
     let kind = kind(key, reader);
     let inputs = DeclaredTaskInputs::read(kind.value, reader);
     let command = reader.list("command", &grammar::TEXT);
-    interface::check_command(&inputs, reader);
+    let data = data(reader);
+    interface::check_command(&inputs, &data, reader);
     let bin = bin(key, node, kind.value == TaskKind::Rust, package, reader);
     let environment = reader.text("environment", &grammar::ENVIRONMENT);
     Task {
@@ -42,8 +43,8 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
         long_description: reader.text("long-description", &grammar::LONG),
         source_code: reader.text("source-code", &grammar::ADDRESS),
         links: reader.text_map("links", &grammar::SHORT, &grammar::ADDRESS),
-        outputs: interface::variables("outputs", reader),
-        data: data(reader),
+        outputs: interface::outputs(reader),
+        data,
         resources: node::resources(reader),
         env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
         secrets: node::secrets(reader),

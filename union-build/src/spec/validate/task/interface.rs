@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Origin, nearest};
 use crate::spec::raw::{TomlNode, TomlValue};
+use crate::spec::task::Data;
 use crate::spec::template::{OF_THE_BACKEND, TemplatePart, pieces};
 use crate::spec::types::{self, Type};
 use crate::spec::validate::reader::TableReader;
@@ -31,6 +32,15 @@ impl<'a> DeclaredTaskInputs<'a> {
     /// Whether the manifest declares them all.
     pub(super) fn are_known(&self) -> bool {
         self.names.is_some()
+    }
+
+    /// The problem of an input whose value the backend cannot insert into a command line.
+    fn unfit(&self, name: &str, data: &Data, origin: &Origin) -> Option<Diagnostic> {
+        let ty = self.types.get(name).filter(|ty| !ty.fits_command_line())?;
+        let message = format!("`{{{{.inputs.{name}}}}}` is a `{}`, which the backend cannot put into a command line", ty.value);
+        let problem = Diagnostic::error(Code::InvalidValue, message, origin, "in this word");
+        let directory = data.input_path.value.trim_end_matches('/');
+        Some(problem.also(&ty.origin, "declared here").help(format!("the program finds it at `{directory}/{name}`")))
     }
 
     /// The problem of a name that is not an input. It has no edit, because the text at its place may contain
@@ -91,12 +101,24 @@ fn parse_enum(nodes: &[TomlNode], origin: &Origin) -> Result<Type, Box<Diagnosti
     Ok(Type::Enum(words))
 }
 
-/// Checks that the command line refers only to declared inputs and known templates.
-pub(super) fn check_command(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
+/// The outputs of a task, by name.
+pub(super) fn outputs(reader: &mut TableReader<'_>) -> BTreeMap<String, Sourced<Type>> {
+    let outputs = variables("outputs", reader);
+    for (name, ty) in outputs.iter().filter(|(_, ty)| !ty.is_output()) {
+        let message = format!("output `{name}` is a `{}`, which a container task cannot give", ty.value);
+        let problem = Diagnostic::error(Code::InvalidValue, message, &ty.origin, "not uploaded by Flyte's copilot");
+        reader.problems.push(problem.help("copilot uploads plain values, structs, files and directories: use `struct` or `file`"));
+    }
+    outputs
+}
+
+/// Checks that the command line refers only to declared inputs of types that the backend can insert, and to known
+/// templates.
+pub(super) fn check_command(inputs: &DeclaredTaskInputs<'_>, data: &Data, reader: &mut TableReader<'_>) {
     for node in reader.entries("command") {
         let TomlValue::Text(word) = &node.value else { continue };
         let problem = |piece| match piece {
-            TemplatePart::Input(name) => inputs.unknown(&name, &node.origin),
+            TemplatePart::Input(name) => inputs.unknown(&name, &node.origin).or_else(|| inputs.unfit(&name, data, &node.origin)),
             TemplatePart::Unknown(name) => Some(unknown_template(&name, &node.origin)),
             TemplatePart::Text(_) | TemplatePart::Backend(_) => None,
         };
