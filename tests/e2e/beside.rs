@@ -27,6 +27,10 @@ const CONTAINERS: &[&str] = &["podman", "skopeo"];
 const DOCKER: &[&str] = &["docker"];
 const CONFIG: &str = ".docker/config.json";
 const AUTH: &str = r#"{"auths": {"HOST": {"auth": "GOOD"}}}"#;
+const OLD_AUTH: &str = r#"{"auths": {"HOST": {"auth": "STALE"}}}"#;
+const PODMANS: &str = ".config/containers/auth.json";
+/// Podman's and skopeo's configuration of registries, the user's.
+const CONF: &str = ".config/containers/registries.conf";
 
 const ROWS: &[Row] = &[
     Row { what: "Docker's file", files: &[(CONFIG, AUTH)], variables: "", found_by: ALL },
@@ -95,6 +99,84 @@ const ROWS: &[Row] = &[
         variables: "",
         found_by: DOCKER,
     },
+    Row {
+        what: "an encrypted address",
+        files: &[(CONFIG, r#"{"auths": {"https://HOST": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a namespace in podman's file",
+        files: &[(PODMANS, r#"{"auths": {"HOST/team": {"auth": "GOOD"}, "HOST": {"auth": "STALE"}}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a helper in podman's file",
+        files: &[(PODMANS, r#"{"credHelpers": {"HOST": "good"}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a session's file before the user's",
+        files: &[("run/containers/auth.json", AUTH), (PODMANS, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row { what: "registries.conf", files: &[(CONF, r#"credential-helpers = ["good"]"#)], variables: "", found_by: CONTAINERS },
+    Row {
+        what: "registries.conf.d",
+        files: &[(".config/containers/registries.conf.d/10-helpers.conf", r#"credential-helpers = ["good"]"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "CONTAINERS_REGISTRIES_CONF",
+        files: &[("r.conf", r#"credential-helpers = ["good"]"#)],
+        variables: "CONTAINERS_REGISTRIES_CONF=$HOME/r.conf",
+        found_by: &["podman"],
+    },
+    Row {
+        what: "a listed helper before the files",
+        files: &[(CONF, r#"credential-helpers = ["good", "containers-auth.json"]"#), (PODMANS, OLD_AUTH), (CONFIG, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a listed helper in place of the files",
+        files: &[(CONF, r#"credential-helpers = ["good"]"#), (PODMANS, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "the files before a listed helper",
+        files: &[(CONF, r#"credential-helpers = ["containers-auth.json", "old"]"#), (PODMANS, AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a listed helper that is missing before the files",
+        files: &[(CONF, r#"credential-helpers = ["absent", "containers-auth.json"]"#), (PODMANS, AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a list that a later file empties",
+        files: &[
+            (CONF, r#"credential-helpers = ["old"]"#),
+            (".config/containers/registries.conf.d/20-none.conf", "credential-helpers = []"),
+            (PODMANS, AUTH),
+        ],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "Docker's file beside a list without files",
+        files: &[(CONF, r#"credential-helpers = ["empty"]"#), (CONFIG, AUTH)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row { what: "a broken registries.conf", files: &[(CONF, "[["), (CONFIG, AUTH)], variables: "", found_by: DOCKER },
 ];
 
 /// A project whose image goes to `HOST/team/hello`.
@@ -151,6 +233,10 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
         &format!("#!/bin/sh\necho an update is available >&2\n{talkative}\necho bye\n"),
         0o755,
     );
+    let old = answer.replace(PASSWORD, "hunter2");
+    write(&project, "bin/docker-credential-old", &format!("#!/bin/sh\n{old}\n"), 0o755);
+    let empty = "#!/bin/sh\necho credentials not found in native keychain\nexit 1\n";
+    write(&project, "bin/docker-credential-empty", empty, 0o755);
     for row in ROWS {
         for (path, text) in row.files {
             write(&project, path, &text.replace("HOST", host).replace("GOOD", GOOD).replace("STALE", STALE), 0o600);
