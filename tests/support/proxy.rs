@@ -13,6 +13,8 @@ enum Manners {
     /// `user:password` in base64 is asked for.
     Login(String),
     Refuses,
+    /// It answers this, whatever it is asked for.
+    Answers(&'static str),
 }
 
 /// A running proxy; dropping it ends it.
@@ -44,6 +46,11 @@ impl Proxy {
     /// It connects to nobody.
     pub fn refusing() -> Self {
         Self::start(Manners::Refuses)
+    }
+
+    /// It connects to nobody and gives an answer of its own, `502 Bad Gateway`.
+    pub fn answering(status: &'static str) -> Self {
+        Self::start(Manners::Answers(status))
     }
 
     /// An address at which nobody listens.
@@ -161,6 +168,14 @@ impl Shared {
                         b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                     );
                 }
+            }
+            Manners::Answers(status) => {
+                let page = "<html>The gateway says no.</html>";
+                return write!(
+                    client,
+                    "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+                    page.len()
+                );
             }
             Manners::Refuses => return client.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
         }

@@ -26,6 +26,7 @@ pub mod retry;
 mod tls;
 
 pub use proxy::Proxies;
+pub(crate) use proxy::ProxyHint;
 pub(crate) use request::{HttpRequest, credential};
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
@@ -134,7 +135,9 @@ impl Transport {
         match proxy {
             // Without encryption, it is the proxy that answers so.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
-            _ => Ok(HttpResponse::new(response)),
+            Some(proxy) if url.scheme() == "http" => Ok(HttpResponse::new(response, proxy.hint(&authority(url)))),
+            // What comes through a tunnel is the server's.
+            _ => Ok(HttpResponse::new(response, None)),
         }
     }
 

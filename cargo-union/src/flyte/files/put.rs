@@ -83,14 +83,15 @@ async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> 
     let body = String::from_utf8_lossy(&body);
     let said = store_error_text(&body);
     let cause = format!("{store} answered {status}{}", if said.is_empty() { String::new() } else { format!(": {said}") });
+    let proxy = answer.proxy_hint().filter(|_| said.is_empty());
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
     if stalled || matches!(status.as_u16(), 408 | 429 | 500 | 502..=504) {
-        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause));
+        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause).through(proxy));
     }
     let refused = matches!(status.as_u16(), 400 | 403);
     let code = if refused && EXPIRED.iter().any(|words| lower.contains(words)) { Code::UploadExpired } else { Code::UploadRefused };
-    Err(RpcFailure::new(code, cause))
+    Err(RpcFailure::new(code, cause).through(proxy))
 }
 
 /// The store's code and message. The rest of what it says may hold parts of the signature.

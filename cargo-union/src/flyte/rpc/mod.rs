@@ -180,7 +180,8 @@ impl ConnectTransport {
         if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
             failure.code = Code::BackendUntrusted;
         }
-        RpcFailure { pause, ..self.explained(failure) }
+        let proxy = answer.proxy_hint().filter(|_| said.is_none());
+        RpcFailure { pause, ..self.explained(failure) }.through(proxy)
     }
 
     /// Adds what a line without encryption may have to do with it.
