@@ -128,7 +128,7 @@ impl Transport {
         let silence = if outgoing.patient { None } else { Some(SILENCE) };
         let response = outgoing.body.send(request, silence).await;
         let response = response.map_err(|error| {
-            let help = self.trust.client_help(&authority(url)).filter(|_| is_refused_client(&error));
+            let help = tls_cause_of(&error).and_then(|cause| self.trust.advice(&authority(url), cause));
             let fault = failed(&authority(url), proxy, error);
             TransportError { help: fault.help.or(help), ..fault }
         })?;
@@ -283,10 +283,11 @@ fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
     TransportError { help: Some(proxy.cure(host)), ..TransportError::new(TransportErrorKind::Refused, cause) }
 }
 
-/// Whether a server has ended the handshake, as those do that want a certificate of their clients.
-fn is_refused_client(error: &body::SendError) -> bool {
-    let body::SendError::Http(error) = error else { return false };
-    matches!(tls_cause(error), Some(rustls::Error::AlertReceived(_)))
+fn tls_cause_of(error: &body::SendError) -> Option<&rustls::Error> {
+    match error {
+        body::SendError::Http(error) => tls_cause(error),
+        body::SendError::Silent(_) => None,
+    }
 }
 
 fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
