@@ -225,6 +225,11 @@ fn item(item: &Item) -> Value {
         ItemKind::Folder => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
         ItemKind::Pipe => vec!["pipe".into()],
+        ItemKind::Device(device) => {
+            let kind = if device.is_block { "block device" } else { "character device" };
+            let numbers = [device.major, device.minor, device.mode].map(|number| Value::Number(number.into()));
+            [vec![kind.into()], numbers.into()].concat()
+        }
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
     Value::List([vec![item.to.as_str().into()], what].concat())

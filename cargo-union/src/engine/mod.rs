@@ -34,7 +34,7 @@ mod tls;
 
 pub use container::{BindMount, Container, ContainerOptions};
 pub use images::{EngineImage, LoadReport};
-pub use solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
+pub use solve::{DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener};
 
 /// The engine that the user means. Nobody is called before it is needed.
 #[derive(Debug)]
