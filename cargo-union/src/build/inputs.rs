@@ -150,7 +150,7 @@ impl SpecInputs<'_> {
         for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
-            for named in requirements::named_by(path, roots)? {
+            for named in requirements::named_by(path, roots, self.files)? {
                 self.insert(&name(&named), Value::Hash(self.files.measure(&named)?.hash));
             }
             if path.file_name().is_some_and(|name| name == "uv.lock") {

@@ -12,7 +12,7 @@ use super::roots::SourceRoots;
 use super::sources::{self, Item, Measure};
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
-use crate::sys::fs::{self, FileDigest};
+use crate::sys::fs::FileDigest;
 
 /// Lists and hashes of everything that is copied. The first answer stays.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl MeasuredFiles {
         Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
     }
 
-    /// Compares what a file holds by now with what it held.
+    /// Compares what was read of a file with what it held.
     ///
     /// # Errors
     /// `InputsMoved`, `FileUnreadable`.
-    pub(super) fn check(&self, path: &Path) -> Result<()> {
-        if fs::measure(path)? == self.measure(path)? {
+    pub(super) fn check(&self, path: &Path, read: FileDigest) -> Result<()> {
+        if read == self.measure(path)? {
             return Ok(());
         }
         Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was looked at"))

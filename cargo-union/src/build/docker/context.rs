@@ -63,10 +63,10 @@ fn python_list(context: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &M
     let place = list.place.rsplit_once('/').map_or("", |(place, _)| place);
     for file in requirements::follow(list.from, &list.folder, roots)? {
         let place = format!("{place}/{}", file.name);
-        match file.text {
-            Some(text) => {
-                files.check(&file.path)?;
-                context.bytes(&place, text.as_bytes())?;
+        match file.list {
+            Some(list) => {
+                files.check(&file.path, list.read)?;
+                context.bytes(&place, list.text.as_bytes())?;
             }
             None => context.file(&place, &file.path, files.measure(&file.path)?, 0o644)?,
         }
@@ -182,4 +182,47 @@ fn finish(archive: Archive<AtomicFile>) -> Result<AtomicFile> {
     let mut draft = archive.finish()?;
     draft.flush().map_err(|cause| fs::unwritable(draft.path(), cause))?;
     Ok(draft)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_packages_goes_along_only_with_the_bytes_of_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, cache) = (directory.path().join("requirements.txt"), Cache::new(directory.path().join("cache")));
+        std::fs::write(&path, "first\n").unwrap();
+        let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
+        let files = MeasuredFiles::new(&cache);
+        files.measure(&path).unwrap();
+        let stopped = AtomicBool::new(false);
+        let pack = || {
+            let mut context = archive(&cache, 0)?;
+            let list = LockFile { from: &path, place: "python/0/requirements.txt".to_owned(), folder: "/python".to_owned() };
+            python_list(&mut context, &list, &files, &roots)?;
+            let draft = finish(context)?;
+            let bytes = std::fs::read(draft.path()).unwrap();
+            Ok::<bool, Error>(bytes.windows(6).any(|window| window == b"first\n"))
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let next = directory.path().join("next");
+                for text in ["other\n", "first\n"].into_iter().cycle().take_while(|_| !stopped.load(Ordering::Relaxed)) {
+                    std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).unwrap();
+                }
+            });
+            let packed: Vec<Result<bool>> = (0..500).map(|_| pack()).collect();
+            stopped.store(true, Ordering::Relaxed);
+            for packed in packed {
+                match packed {
+                    Ok(is_first) => assert!(is_first, "other bytes were packed"),
+                    Err(error) => assert_eq!(error.code(), Code::InputsMoved),
+                }
+            }
+        });
+    }
 }
