@@ -194,6 +194,13 @@ fn write(project: &Project, path: &str, text: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// Pushes an image to `HOST/team/hello:v1`.
+fn push(project: &Project, host: &str) {
+    let push = "umoci init --layout $HOME/l && umoci new --image $HOME/l:v1 && skopeo copy --dest-creds me:correct-horse-battery \
+                --dest-tls-verify=false oci:$HOME/l:v1 docker://HOST/team/hello:v1";
+    project.shell(&push.replace("HOST", host)).succeeds();
+}
+
 fn removed(path: &Path) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
@@ -221,9 +228,7 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let host = registry.host();
     let project = project(host);
-    let push = "umoci init --layout $HOME/l && umoci new --image $HOME/l:v1 && skopeo copy --dest-creds me:correct-horse-battery \
-                --dest-tls-verify=false oci:$HOME/l:v1 docker://HOST/team/hello:v1";
-    project.shell(&push.replace("HOST", host)).succeeds();
+    push(&project, host);
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
     write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
     let talkative = answer.replace("Username", "username");
@@ -251,6 +256,38 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
         row.files.iter().for_each(|(path, _)| removed(&project.home().join(path)));
         let (without, printed) = accepts(&project, "", &command("cargo union", host));
         assert!(!without && printed.contains("U0402"), "{}: {printed}", row.what);
+    }
+}
+
+#[test]
+fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let project = project(registry.host());
+    let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
+    write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
+    push(&project, registry.host());
+    // The machine's directory is one only for the time of a line.
+    let accepts = |tool: &str| {
+        let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
+        let line = command(tool, registry.host());
+        accepts(&project, "", &format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+    };
+    for (path, other) in [("registries.conf", "unqualified-search-registries = []"), ("registries.conf.d/50.conf", "")] {
+        let path = format!("etc/containers/{path}");
+        for (text, is_found) in [(r#"credential-helpers = ["good"]"#, true), (other, false)] {
+            write(&project, &path, text, 0o644);
+            for tool in ["skopeo", "cargo union"] {
+                let (accepted, printed) = accepts(tool);
+                assert_eq!(accepted, is_found, "{tool}, {path}, {text}: {printed}");
+            }
+        }
+    }
+    // The user's file replaces all of them.
+    write(&project, "etc/containers/registries.conf.d/50.conf", r#"credential-helpers = ["good"]"#, 0o644);
+    write(&project, CONF, "", 0o644);
+    for tool in ["skopeo", "cargo union"] {
+        let (accepted, printed) = accepts(tool);
+        assert!(!accepted, "{tool}: {printed}");
     }
 }
 
