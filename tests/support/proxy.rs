@@ -13,6 +13,8 @@ enum Policy {
     /// Requires this login: `user:password` in base64.
     Login(String),
     Refuses,
+    /// It answers this, whatever it is asked for.
+    Answers(&'static str),
 }
 
 /// A running proxy. It stops when this is dropped.
@@ -44,6 +46,11 @@ impl Proxy {
     /// A proxy that refuses to connect.
     pub fn refusing() -> Self {
         Self::start(Policy::Refuses)
+    }
+
+    /// A proxy that answers every request itself, for example with `502 Bad Gateway`.
+    pub fn answering(status: &'static str) -> Self {
+        Self::start(Policy::Answers(status))
     }
 
     /// An address without a listener.
@@ -162,6 +169,14 @@ impl Shared {
                         b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                     );
                 }
+            }
+            Policy::Answers(status) => {
+                let page = "<html>The gateway says no.</html>";
+                return write!(
+                    client,
+                    "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+                    page.len()
+                );
             }
             Policy::Refuses => return client.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
         }

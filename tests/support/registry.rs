@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::tls::Authority;
+use crate::tls::{Authority, Defect};
 use crate::token::TokenServer;
 
 /// A running registry. It stops when this is dropped.
@@ -40,17 +40,29 @@ impl Registry {
 
     /// A registry with TLS and a certificate of a private authority.
     pub fn tls() -> Self {
-        Self::start_tls(&Authority::new(), "")
+        let authority = Authority::new();
+        Self::start_tls(&authority, authority.leaf(), "")
+    }
+
+    /// Over TLS, with a certificate that there is a reason to refuse.
+    pub fn defective_tls(authority: &Authority, defect: Defect) -> Self {
+        Self::start_tls(authority, authority.defective(defect), "")
+    }
+
+    /// Over TLS, with a certificate that is signed by its own key: `ca.crt` is the same.
+    pub fn self_signed_tls() -> Self {
+        let registry = Self::start_tls(&Authority::new(), Authority::self_signed(), "");
+        std::fs::copy(registry.directory.path().join("leaf.crt"), registry.authority()).expect("the folder is ours");
+        registry
     }
 
     /// A registry with TLS, only for clients with a certificate of this authority, which has issued its own as well.
     pub fn mutual_tls(authority: &Authority) -> Self {
-        Self::start_tls(authority, &format!("    clientcas:\n      - {}\n", authority.certificate().display()))
+        Self::start_tls(authority, authority.leaf(), &format!("    clientcas:\n      - {}\n", authority.certificate().display()))
     }
 
-    fn start_tls(authority: &Authority, clients: &str) -> Self {
+    fn start_tls(authority: &Authority, (certificate, key): (String, String), clients: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (certificate, key) = authority.leaf();
         let root = std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
         for (name, text) in [("ca.crt", root), ("leaf.crt", certificate), ("leaf.key", key)] {
             std::fs::write(directory.path().join(name), text).expect("the directory is writable");

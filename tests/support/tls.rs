@@ -21,6 +21,21 @@ pub struct Authority {
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// It was valid until the year 2000.
+    Expired,
+    /// It will be valid from the year 2200 on.
+    NotYetValid,
+    /// It is for `elsewhere.test`.
+    OtherName,
+    /// It is for clients only.
+    ForClients,
+    /// It says that it is one of an authority, as `openssl req -x509` makes them.
+    OfAuthority,
+}
+
 impl Authority {
     /// Creates an authority, and writes its certificate to a file.
     pub fn new() -> Self {
@@ -50,6 +65,26 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Certificate and key of a server, as PEM, that a client has a reason to refuse.
+    pub fn defective(&self, defect: Defect) -> (String, String) {
+        let mut parameters = for_server();
+        match defect {
+            Defect::Expired => parameters.not_after = rcgen::date_time_ymd(2000, 1, 1),
+            Defect::NotYetValid => parameters.not_before = rcgen::date_time_ymd(2200, 1, 1),
+            Defect::OtherName => parameters = CertificateParams::new(vec!["elsewhere.test".to_owned()]).expect("a valid name"),
+            Defect::ForClients => parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Defect::OfAuthority => parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+        }
+        let key = KeyPair::generate().expect("a key");
+        (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    /// Certificate and key, as PEM, of a server that nobody vouches for but itself.
+    pub fn self_signed() -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        (for_server().self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    }
+
     /// Certificate and key of a client, as PEM.
     pub fn client(&self) -> (String, String) {
         let key = KeyPair::generate().expect("a key");
@@ -73,11 +108,15 @@ impl Authority {
     }
 
     fn sign(&self) -> (rcgen::Certificate, KeyPair) {
-        let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
         let key = KeyPair::generate().expect("a key");
-        let parameters = CertificateParams::new(names).expect("valid names");
-        (parameters.signed_by(&key, &self.issuer).expect("a certificate"), key)
+        (for_server().signed_by(&key, &self.issuer).expect("a certificate"), key)
     }
+}
+
+/// A certificate for `localhost`, `127.0.0.1` and `registry.corp.test`.
+fn for_server() -> CertificateParams {
+    let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
+    CertificateParams::new(names).expect("valid names")
 }
 
 impl Default for Authority {

@@ -194,7 +194,7 @@ impl SpecInputs<'_> {
         for path in requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
-            for named in requirements::named_by(path, roots)? {
+            for named in requirements::named_by(path, roots, self.files)? {
                 self.insert(&name(&named), Value::Hash(self.files.measure(&named)?.hash));
             }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
@@ -283,6 +283,11 @@ fn item(item: &Item) -> Value {
         ItemKind::Folder => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
         ItemKind::Pipe => vec!["pipe".into()],
+        ItemKind::Device(device) => {
+            let kind = if device.is_block { "block device" } else { "character device" };
+            let numbers = [device.major, device.minor, device.mode].map(|number| Value::Number(number.into()));
+            [vec![kind.into()], numbers.into()].concat()
+        }
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
     Value::List([vec![item.to.as_str().into()], what].concat())

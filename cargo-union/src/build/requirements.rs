@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 use union_build::spec;
 
 use super::environment::is_remote;
+use super::measured_files::MeasuredFiles;
 use super::roots::{RealRoots, SourceRoots};
 use crate::sys::error::{Error, Result};
-use crate::sys::fs;
+use crate::sys::fs::{self, FileDigest};
 
 /// A file that goes along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +24,17 @@ pub(super) struct RequirementFiles {
     pub(super) path: PathBuf,
     /// What it is called beside the others.
     pub(super) name: String,
-    /// Of a list: its text, in which the others are named by where they will be.
-    pub(super) text: Option<String>,
+    /// What it says, when it is a list.
+    pub(super) list: Option<RequirementList>,
+}
+
+/// What a list says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RequirementList {
+    /// Its text, in which the others are named by where they will be.
+    pub(super) text: String,
+    /// Size and hash of the bytes of which that was made: whoever uses the text compares them with those of the key.
+    pub(super) read: FileDigest,
 }
 
 /// A list and all that it names, itself first. `folder` is where they will be.
@@ -37,12 +48,16 @@ pub(super) fn follow(list: &Path, folder: &str, roots: &SourceRoots) -> Result<V
 /// The files that a list names, and those that these name.
 ///
 /// # Errors
-/// Those of [`follow`].
-pub(super) fn named_by(list: &Path, roots: &SourceRoots) -> Result<Vec<PathBuf>> {
+/// Those of [`follow`]; `InputsMoved` when a list is not what was measured.
+pub(super) fn named_by(list: &Path, roots: &SourceRoots, files: &MeasuredFiles) -> Result<Vec<PathBuf>> {
     if is_uv_lock(list) {
         return Ok(Vec::new());
     }
-    Ok(follow(list, "", roots)?.into_iter().skip(1).map(|file| file.path).collect())
+    let found = follow(list, "", roots)?;
+    for (file, list) in found.iter().filter_map(|file| Some((file, file.list.as_ref()?))) {
+        files.check(&file.path, list.read)?;
+    }
+    Ok(found.into_iter().skip(1).map(|file| file.path).collect())
 }
 
 fn is_uv_lock(path: &Path) -> bool {
@@ -112,7 +127,7 @@ struct RequirementWalk<'a> {
 
 impl RequirementWalk<'_> {
     fn list(&mut self, path: &Path) -> Result<String, Box<RequirementError>> {
-        if let Some(known) = self.found.iter().find(|found| found.path == path && found.text.is_some()) {
+        if let Some(known) = self.found.iter().find(|found| found.path == path && found.list.is_some()) {
             return Ok(known.name.clone());
         }
         let refused = |code, why: String| {
@@ -121,12 +136,14 @@ impl RequirementWalk<'_> {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|cause| refused(Code::FileUnreadable, format!("`{}` cannot be read: {cause}", path.display())))?;
-        let name = match self.found.iter().filter(|found| found.text.is_some()).count() {
+        let name = match self.found.iter().filter(|found| found.list.is_some()).count() {
             0 => "requirements.txt".to_owned(),
             before => format!("requirements-{before}.txt"),
         };
         let position = self.found.len();
-        self.found.push(RequirementFiles { path: path.to_owned(), name: name.clone(), text: Some(String::new()) });
+        let read = FileDigest { size: text.len() as u64, hash: Sha256::digest(&text).into() };
+        let list = RequirementList { text: String::new(), read };
+        self.found.push(RequirementFiles { path: path.to_owned(), name: name.clone(), list: Some(list) });
         let mut rewritten = text.clone();
         // From the last to the first, so that places stay what they are.
         for (span, named) in named(&text).into_iter().rev() {
@@ -137,7 +154,7 @@ impl RequirementWalk<'_> {
             let place = self.named(path, &named, &error)?;
             rewritten.replace_range(span.clone(), &place);
         }
-        self.found[position].text = Some(rewritten);
+        self.found[position].list = Some(RequirementList { text: rewritten, read });
         Ok(name)
     }
 
@@ -184,7 +201,7 @@ impl RequirementWalk<'_> {
         let name = known.unwrap_or_else(|| {
             // The name of a wheel says what it is; two may have the same.
             let name = format!("packages-{}/{file}", self.found.len());
-            self.found.push(RequirementFiles { path: path.clone(), name: name.clone(), text: None });
+            self.found.push(RequirementFiles { path: path.clone(), name: name.clone(), list: None });
             name
         });
         Ok(format!("{}/{name}", self.folder))
@@ -336,7 +353,8 @@ mod tests {
             ("constraints.txt", "numpy<3\n"),
         ]);
         let followed = follow(&folder.path().join("py/requirements.txt"), "/in", &roots).unwrap();
-        let shown: Vec<(&str, Option<&str>)> = followed.iter().map(|file| (file.name.as_str(), file.text.as_deref())).collect();
+        let shown: Vec<(&str, Option<&str>)> =
+            followed.iter().map(|file| (file.name.as_str(), file.list.as_ref().map(|list| list.text.as_str()))).collect();
         assert_eq!(
             shown,
             [

@@ -12,7 +12,7 @@ use union_build::spec;
 
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
-use super::walk::{Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, neither, refuse_whiteout, walk};
+use super::walk::{Device, Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, neither, refuse_whiteout, walk};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
@@ -37,6 +37,8 @@ pub(super) enum ItemKind {
     Link(String),
     /// A named pipe, of a build context only.
     Pipe,
+    /// A device file, of a build context only.
+    Device(Device),
 }
 
 /// Tells size and hash of a file.
@@ -53,6 +55,7 @@ impl Item {
             WalkEntryKind::File(from) => file(&from, mode, measure)?,
             WalkEntryKind::Link(target) => ItemKind::Link(target),
             WalkEntryKind::Pipe => ItemKind::Pipe,
+            WalkEntryKind::Device(device) => ItemKind::Device(device),
         };
         Ok(Self { to: found.path, what })
     }
@@ -129,7 +132,7 @@ fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(WalkEntry)
         }
         return visit(WalkEntry { path: to, kind: WalkEntryKind::File(real) });
     }
-    let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real), keep: None };
+    let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real) };
     filter.patterns.extend(docker_ignore(&real, &roots)?);
     let mut found_any = false;
     let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |found| {

@@ -31,6 +31,18 @@ pub(super) enum WalkEntryKind {
     Link(String),
     /// A named pipe.
     Pipe,
+    Device(Device),
+}
+
+/// A device file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    /// Whether it is read in blocks, and not in characters.
+    pub(super) is_block: bool,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    /// Who may do what with it, which cannot be told from the kind.
+    pub(super) mode: u32,
 }
 
 /// What happens to links and special files.
@@ -38,7 +50,7 @@ pub(super) enum WalkEntryKind {
 pub(super) enum Purpose {
     /// Links that leave the directory are followed, and special files refused.
     Copy,
-    /// As `docker build` takes them: links as they stand, pipes as pipes, sockets not at all.
+    /// As `docker build` takes them: links as they stand, pipes and devices as what they are, sockets not at all.
     Context,
 }
 
@@ -49,24 +61,20 @@ pub(super) struct WalkFilter {
     pub(super) patterns: Vec<(Patterns, String)>,
     /// Whether `.gitignore` files count.
     pub(super) git: bool,
-    /// A path that is taken whatever a pattern says.
-    pub(super) keep: Option<String>,
 }
 
 impl WalkFilter {
     fn leaves_out(&self, path: &str) -> bool {
-        let left_out = |(patterns, below): &(Patterns, String)| patterns.leave_out(&join(below, path));
-        self.keep.as_deref() != Some(path) && self.patterns.iter().any(left_out)
+        self.patterns.iter().any(|(patterns, below)| patterns.leave_out(&join(below, path)))
     }
 
     /// Whether a directory that is left out has to be looked into.
     fn enters(&self, path: &str) -> bool {
-        let is_kept = self.keep.as_deref().is_some_and(|keep| keep.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
         let left_out_whole = |(patterns, below): &(Patterns, String)| {
             let path = join(below, path);
             patterns.leave_out(&path) && !patterns.may_take_in_below(&path)
         };
-        is_kept || !self.patterns.iter().any(left_out_whole)
+        !self.patterns.iter().any(left_out_whole)
     }
 }
 
@@ -165,8 +173,6 @@ impl TreeWalk<'_> {
         }
         if kind.is_dir() {
             self.directory(entry, &path, ignored)
-        } else if self.filter.keep.as_deref() == Some(path.as_str()) {
-            self.push_entry(entry, path)
         } else if kind.is_symlink() {
             self.link(entry, path)
         } else {
@@ -179,25 +185,9 @@ impl TreeWalk<'_> {
             (_, None) => WalkEntryKind::File(entry.to_owned()),
             (Purpose::Context, Some(Special::Socket)) => return Ok(()),
             (Purpose::Context, Some(Special::Pipe)) => WalkEntryKind::Pipe,
+            (Purpose::Context, Some(Special::Device)) => WalkEntryKind::Device(device(entry)?),
             // Opening a pipe would wait for ever.
             _ => return Err(neither(entry)),
-        };
-        (self.visit)(WalkEntry { path, kind })
-    }
-
-    /// What is taken whatever a pattern says: the Dockerfile. Builders read it as a file; a link stays one
-    /// when they can follow it.
-    fn push_entry(&mut self, entry: &Path, path: String) -> Result<()> {
-        let real = entry.canonicalize().map_err(|cause| fs::unreadable(entry, cause))?;
-        if !self.roots.contain(&real) {
-            return Err(through(entry, format!("the link leads to `{}`, out of the workspace", real.display())));
-        }
-        let target = entry.read_link().ok();
-        let below = real.strip_prefix(&self.top).ok().and_then(Path::to_str);
-        let stays = below.is_some_and(|below| !self.filter.leaves_out(below)) && self.roots.never(&real).is_none();
-        let kind = match target.as_deref().filter(|target| stays && self.stays(entry, target)).and_then(Path::to_str) {
-            Some(target) => WalkEntryKind::Link(target.to_owned()),
-            None => WalkEntryKind::File(real),
         };
         (self.visit)(WalkEntry { path, kind })
     }
@@ -286,6 +276,7 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
 enum Special {
     Pipe,
     Socket,
+    Device,
     Other,
 }
 
@@ -296,6 +287,7 @@ fn special(kind: FileType) -> Option<Special> {
         kind if kind.is_file() => None,
         kind if kind.is_fifo() => Some(Special::Pipe),
         kind if kind.is_socket() => Some(Special::Socket),
+        kind if kind.is_char_device() || kind.is_block_device() => Some(Special::Device),
         _ => Some(Special::Other),
     }
 }
@@ -303,6 +295,24 @@ fn special(kind: FileType) -> Option<Special> {
 #[cfg(not(unix))]
 fn special(kind: FileType) -> Option<Special> {
     (!kind.is_file()).then_some(Special::Other)
+}
+
+#[cfg(unix)]
+fn device(path: &Path) -> Result<Device> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    let metadata = path.symlink_metadata().map_err(|cause| fs::unreadable(path, cause))?;
+    let number = metadata.rdev();
+    Ok(Device {
+        is_block: metadata.file_type().is_block_device(),
+        major: rustix::fs::major(number),
+        minor: rustix::fs::minor(number),
+        mode: metadata.mode() & 0o777,
+    })
+}
+
+#[cfg(not(unix))]
+fn device(path: &Path) -> Result<Device> {
+    Err(neither(path))
 }
 
 /// Refuses what has no content that could be copied.

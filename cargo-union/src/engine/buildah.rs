@@ -19,7 +19,7 @@ use url::form_urlencoded::Serializer;
 
 use super::http_client::{self, Body};
 use super::lines::{EngineMessage, Lines, for_each_line};
-use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
+use super::solve::{DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener};
 use super::{Engine, innermost};
 use crate::image::RegistryLogin;
 use crate::sys::digest::Digest;
@@ -63,10 +63,13 @@ impl Engine {
 fn query(request: &DockerfileRequest) -> String {
     let mut query = Serializer::new(String::new());
     query
-        .append_pair("dockerfile", &request.dockerfile)
+        .append_pair("dockerfile", request.dockerfile.file())
         .append_pair("t", &request.name)
         .append_pair("platform", &request.platform.to_string());
     query.append_pair("layers", "true").append_pair("rm", "true").append_pair("forcerm", "true");
+    if let DockerfileLocation::Hidden(file) = &request.dockerfile {
+        query.append_pair("excludes", &to_json(&[file]));
+    }
     if let Some(stage) = &request.stage {
         query.append_pair("target", stage);
     }

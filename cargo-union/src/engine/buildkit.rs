@@ -23,7 +23,7 @@ use union_build::diag::Code;
 use super::http_client::{self, EngineStream};
 use super::lines::Lines;
 use super::session::{Alive, RegistryLogins, SessionSecrets, Upload};
-use super::solve::{DockerfileRequest, SolveError, SolveListener};
+use super::solve::{DockerfileLocation, DockerfileRequest, SolveError, SolveListener};
 use super::{Engine, innermost};
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
@@ -105,13 +105,16 @@ impl Engine {
 
 fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, reference: &str) -> SolveRequest {
     let mut attributes = HashMap::from([
-        ("filename".to_owned(), request.dockerfile.clone()),
+        ("filename".to_owned(), request.dockerfile.file().to_owned()),
         ("context".to_owned(), session.context.clone()),
         ("platform".to_owned(), request.platform.to_string()),
         // Local images are used first; the engine pulls only images of the user's own Dockerfile.
         ("image-resolve-mode".to_owned(), "default".to_owned()),
     ]);
     let mut set = |name: &str, value: Option<&str>| attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    if let DockerfileLocation::Beside { context, .. } = &request.dockerfile {
+        set("contextsubdir", Some(context));
+    }
     set("target", request.stage.as_deref());
     set("force-network-mode", request.network.as_deref());
     for (name, value) in &request.arguments {

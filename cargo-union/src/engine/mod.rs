@@ -34,7 +34,7 @@ mod tls;
 
 pub use container::{BindMount, Container, ContainerOptions};
 pub use images::{EngineImage, LoadReport};
-pub use solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
+pub use solve::{DockerfileLocation, DockerfileRequest, PullCredentials, SolveError, SolveListener};
 
 /// Finds the user's engine and connects to it when it is first needed.
 #[derive(Debug)]

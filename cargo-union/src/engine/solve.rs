@@ -17,8 +17,8 @@ use crate::sys::secret::Secret;
 pub struct DockerfileRequest {
     /// The path of the build context, a tar file.
     pub context: PathBuf,
-    /// The path of the Dockerfile in the context.
-    pub dockerfile: String,
+    /// The place of the Dockerfile in the context.
+    pub dockerfile: DockerfileLocation,
     /// The target platform; one other than the engine's is emulated.
     pub platform: Platform,
     /// The name of the resulting image, `name:tag`.
@@ -33,6 +33,32 @@ pub struct DockerfileRequest {
     pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
     /// The images that the engine pulls.
     pub pulls: PullCredentials,
+}
+
+/// Where a Dockerfile is in the archive, by its path, and what of the archive its instructions see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DockerfileLocation {
+    /// It is a file of the context, which is the whole archive.
+    InContext(String),
+    /// It is beside the context, for BuildKit.
+    Beside {
+        /// The Dockerfile.
+        file: String,
+        /// The directory that is the context.
+        context: String,
+    },
+    /// It is in the context, and no instruction sees it, for buildah. The path has no letter that a pattern gives a
+    /// meaning to.
+    Hidden(String),
+}
+
+impl DockerfileLocation {
+    /// The Dockerfile's path in the archive.
+    pub(super) fn file(&self) -> &str {
+        match self {
+            Self::InContext(file) | Self::Beside { file, .. } | Self::Hidden(file) => file,
+        }
+    }
 }
 
 /// The images that an engine pulls during a build, and the logins for them. A login is looked up only when a registry

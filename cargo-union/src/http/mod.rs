@@ -25,6 +25,7 @@ pub mod retry;
 mod tls;
 
 pub use proxy::Proxies;
+pub(crate) use proxy::ProxyHint;
 pub(crate) use request::{HttpRequest, credential};
 pub(crate) use reqwest::{Method, StatusCode, Url, header};
 pub use tls::Authorities;
@@ -126,14 +127,16 @@ impl Transport {
         let silence = if outgoing.patient { None } else { Some(SILENCE) };
         let response = outgoing.body.send(request, silence).await;
         let response = response.map_err(|error| {
-            let help = self.trust.client_help(&authority(url)).filter(|_| is_refused_client(&error));
+            let help = tls_cause_of(&error).and_then(|cause| self.trust.advice(&authority(url), cause));
             let fault = failed(&authority(url), proxy, error);
             TransportError { help: fault.help.or(help), ..fault }
         })?;
         match proxy {
             // For plain HTTP the proxy itself sends this response.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
-            _ => Ok(HttpResponse::new(response)),
+            Some(proxy) if url.scheme() == "http" => Ok(HttpResponse::new(response, proxy.hint(&authority(url)))),
+            // What comes through a tunnel is the server's.
+            _ => Ok(HttpResponse::new(response, None)),
         }
     }
 
@@ -279,10 +282,11 @@ fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
     TransportError { help: Some(proxy.cure(host)), ..TransportError::new(TransportErrorKind::Refused, cause) }
 }
 
-/// Whether the server has sent a TLS alert, as it does when it requires a client certificate.
-fn is_refused_client(error: &body::SendError) -> bool {
-    let body::SendError::Http(error) = error else { return false };
-    matches!(tls_cause(error), Some(rustls::Error::AlertReceived(_)))
+fn tls_cause_of(error: &body::SendError) -> Option<&rustls::Error> {
+    match error {
+        body::SendError::Http(error) => tls_cause(error),
+        body::SendError::Silent(_) => None,
+    }
 }
 
 fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {

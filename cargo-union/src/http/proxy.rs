@@ -28,6 +28,24 @@ pub(super) struct Proxy {
     address: Result<Url, String>,
 }
 
+/// What to say of a response that a proxy may have made by itself.
+#[derive(Debug)]
+pub(crate) struct ProxyHint {
+    cause: String,
+    help: String,
+}
+
+impl ProxyHint {
+    /// Adds the proxy to the cause and to the advice of an error.
+    pub(crate) fn add_to(&self, cause: &mut String, help: &mut Option<String>) {
+        cause.push_str(&self.cause);
+        *help = Some(match help.take() {
+            Some(help) => format!("{help} {}", self.help),
+            None => format!("{} Else try again later, or ask who runs the server.", self.help),
+        });
+    }
+}
+
 /// An entry of NO_PROXY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Exception {
@@ -101,6 +119,18 @@ impl Proxy {
                 .because(why.clone())
                 .help(format!("Set {} to `http://host:port` or `socks5h://host:port`, or unset it.", self.variable))
         })
+    }
+
+    /// What to say of a response to a request without encryption: `None` where the proxy only passes on bytes, so that
+    /// the response is the server's.
+    pub(super) fn hint(&self, host: &str) -> Option<ProxyHint> {
+        self.address.as_ref().ok().filter(|address| address.scheme().starts_with("http"))?;
+        let cause = format!(" through the proxy {self}, and the response may be the proxy's own");
+        let help = format!(
+            "If the proxy in {} has answered, correct it, or list `{host}` in NO_PROXY if it is reached without one.",
+            self.variable
+        );
+        Some(ProxyHint { cause, help })
     }
 
     /// Advice for a failure on the way to a host.

@@ -5,33 +5,43 @@ use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
 use super::error::{TransportError, causes};
+use super::proxy::ProxyHint;
 use super::{SILENCE, authority};
 
 /// A response whose head has arrived and whose body is still to be read.
 #[derive(Debug)]
-pub(crate) struct HttpResponse(Response);
+pub(crate) struct HttpResponse {
+    inner: Response,
+    proxy: Option<ProxyHint>,
+}
 
 impl HttpResponse {
-    pub(super) fn new(response: Response) -> Self {
-        Self(response)
+    pub(super) fn new(inner: Response, proxy: Option<ProxyHint>) -> Self {
+        Self { inner, proxy }
+    }
+
+    /// The proxy on the way, when one may have made this response in place of the server: as a gateway, or because it
+    /// forbids the request.
+    pub(crate) fn proxy_hint(&self) -> Option<&ProxyHint> {
+        self.proxy.as_ref().filter(|_| matches!(self.status().as_u16(), 403 | 502..=504))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.0.status()
+        self.inner.status()
     }
 
     /// The URL that has responded, after redirects.
     pub(crate) fn url(&self) -> &Url {
-        self.0.url()
+        self.inner.url()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        self.0.headers()
+        self.inner.headers()
     }
 
     /// The value of a header; `None` also when it is not ASCII text.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.0.headers().get(name)?.to_str().ok()
+        self.inner.headers().get(name)?.to_str().ok()
     }
 
     /// Whether the body is an HTML page.
@@ -41,7 +51,7 @@ impl HttpResponse {
 
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let host = authority(self.0.url());
+        let host = authority(self.inner.url());
         match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
             Err(_) => Err(TransportError::unreachable(format!("{host}: timed out while reading the response"))),
@@ -50,10 +60,10 @@ impl HttpResponse {
 
     /// The next bytes of the body, without a timeout; `None` at its end.
     pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let host = authority(self.0.url());
+        let host = authority(self.inner.url());
         let cut =
             |error: reqwest::Error| TransportError::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
-        self.0.chunk().await.map_err(cut)
+        self.inner.chunk().await.map_err(cut)
     }
 
     /// The whole body, of at most `most` bytes.
@@ -61,7 +71,7 @@ impl HttpResponse {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if bytes.len() + chunk.len() > most {
-                let host = authority(self.0.url());
+                let host = authority(self.inner.url());
                 return Err(TransportError::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
             }
             bytes.extend_from_slice(&chunk);

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use reqwest::Url;
 use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use union_build::diag::Code;
@@ -61,10 +61,30 @@ impl TlsConfig {
         folders.filter(|folder| folder.is_dir()).collect()
     }
 
-    /// Advice on where to put a client certificate for a registry; `None` without `certs.d` directories.
-    pub(super) fn client_help(&self, host: &str) -> Option<String> {
-        let folder = self.named.registries.first()?.join(host);
-        Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{}`.", folder.display()))
+    /// What to do about a host with which no secure connection came about; `None` when the caller knows better.
+    pub(super) fn advice(&self, host: &str, error: &rustls::Error) -> Option<String> {
+        match error {
+            // Another authority of the same name, as after its key was renewed, has a bad signature.
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                let directory = self.named.registries.first()?.join(host);
+                let place = directory.display();
+                Some(format!("Trust its authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."))
+            }
+            rustls::Error::InvalidCertificate(error) => Some(certificate_advice(host, error)),
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
+            | rustls::Error::PeerIncompatible(_) => {
+                Some(format!("Let {host} offer TLS 1.2 or 1.3 with a cipher that is taken for secure: ask who runs it."))
+            }
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+                Some(format!("Check the name: the server does not serve `{host}`."))
+            }
+            rustls::Error::AlertReceived(_) => {
+                let directory = self.named.registries.first()?.join(host);
+                let place = directory.display();
+                Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{place}`."))
+            }
+            _ => None,
+        }
     }
 
     /// A configuration with the common authorities, and the authorities and client certificates of some directories.
@@ -111,6 +131,28 @@ impl TlsConfig {
 /// A configuration without authorities, for plain HTTP: it is cheap to build.
 pub(super) fn trusting_nobody() -> ClientConfig {
     config(Arc::new(RootCertStore::empty()), None)
+}
+
+fn certificate_advice(host: &str, error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("The certificate of {host} has expired: ask who runs it to renew it, or correct this machine's clock.")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("The certificate of {host} is not valid yet: correct this machine's clock, or ask who runs it for another one.")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("Use a name that is in the certificate, or ask who runs {host} for one with this name.")
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            format!("Ask who runs {host} for a certificate for servers (`extendedKeyUsage = serverAuth`).")
+        }
+        // webpki's own word, which has no variant here.
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            format!("{host} shows the certificate of an authority, which is not accepted for a server: ask for one with `CA:FALSE`.")
+        }
+        _ => format!("The certificate of {host} cannot be used: ask who runs it for another one."),
+    }
 }
 
 fn unusable(file: &Path) -> Error {
@@ -181,5 +223,23 @@ mod tests {
             let Ok(url) = Url::parse(url) else { continue };
             assert_eq!(trust.folders_of(&url), expected.iter().map(|folder| root.path().join(folder)).collect::<Vec<_>>(), "{url}");
         }
+    }
+    #[test]
+    fn advice_fits_the_alert_that_a_server_sends() {
+        let trust = TlsConfig::new(Authorities { registries: vec!["/certs.d".into()], ..Authorities::default() });
+        let flyte = TlsConfig::new(Authorities::default());
+        for (alert, words) in [
+            (AlertDescription::ProtocolVersion, "TLS 1.2 or 1.3"),
+            (AlertDescription::UnrecognisedName, "does not serve `reg.test:5000`"),
+            (AlertDescription::CertificateRequired, "`/certs.d/reg.test:5000`"),
+            (AlertDescription::HandshakeFailure, "`client.cert`"),
+        ] {
+            let advice = trust.advice("reg.test:5000", &rustls::Error::AlertReceived(alert)).unwrap();
+            assert!(advice.contains(words), "{alert:?}: {advice}");
+        }
+        let bad_signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+        assert!(trust.advice("reg.test", &bad_signature).unwrap().contains("`/certs.d/reg.test` as `ca.crt`"));
+        assert_eq!(flyte.advice("reg.test", &bad_signature), None);
+        assert_eq!(flyte.advice("reg.test", &rustls::Error::AlertReceived(AlertDescription::CertificateRequired)), None);
     }
 }

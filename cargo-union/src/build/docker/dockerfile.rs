@@ -156,7 +156,7 @@ impl Writer {
         let to = word(&format!("{start}{}", first.to));
         let pair = match first.what {
             ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
-            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe => [source, to],
+            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe | ItemKind::Device(_) => [source, to],
         };
         let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner)))).unwrap_or_default();
         self.instruction(&format!("COPY {owner}{}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));

@@ -27,7 +27,7 @@ use super::environment::without_steps;
 use super::sources::{self, Measure};
 use super::variables::{self, Variables};
 use super::{BaseImage, BuildRequest, Builder, LockedBase, MeasuredFiles, PlatformBuildRequest, Reporter, SourceRoots};
-use crate::engine::{DockerfileRequest, Engine, EngineLocator, PullCredentials, SolveError};
+use crate::engine::{DockerfileLocation, DockerfileRequest, Engine, EngineLocator, PullCredentials, SolveError};
 use crate::image::config::{self, ConfigOptions};
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
@@ -209,7 +209,7 @@ struct LoadedBase {
 /// What an engine is to build.
 struct Solve {
     context: AtomicFile,
-    dockerfile: String,
+    dockerfile: DockerfileLocation,
     name: String,
     stage: Option<String>,
     pulls: PullCredentials,
@@ -248,11 +248,11 @@ impl DockerBuild<'_> {
         let folder = context_of(spec, path);
         let list = |measure: &Measure<'_>| dockerfile_items(path, &folder, &self.recipe.roots, measure);
         let items = self.recipe.files.context(path, &folder, list)?;
-        let context = context::of_dockerfile(&self.builder.cache, &items, self.recipe.source_date_epoch)?;
-        let dockerfile = context::name_in(path, &folder).expect("the items are those of its own context");
+        let user = context::UserContext { dockerfile: path, folder: &folder, items: &items, files: &self.recipe.files };
+        let epoch = self.recipe.source_date_epoch;
+        let (context, dockerfile) = context::of_dockerfile(&self.builder.cache, &user, self.engine.has_buildkit(), epoch)?;
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
-        let text = fs::read(path)?;
-        let repositories = references::repositories(&String::from_utf8_lossy(&text));
+        let repositories = references::repositories(&String::from_utf8_lossy(&fs::read(path)?));
         let pulls = PullCredentials { repositories, logins: Some(self.builder.logins.clone()) };
         self.solve(Solve { context, dockerfile, name: self.name("dockerfile"), stage, pulls }).await
     }
@@ -271,7 +271,7 @@ impl DockerBuild<'_> {
         let contents = context::ContextFiles { text: &text, files: &self.recipe.files, roots: &self.recipe.roots };
         let context = context::of_steps(&self.builder.cache, &ground, &contents, self.recipe.source_date_epoch)?;
         self.log.expect(DockerfileSteps::of(instructions, &ready.name));
-        let (dockerfile, name) = (context::DOCKERFILE.to_owned(), self.name("environment"));
+        let (dockerfile, name) = (DockerfileLocation::InContext(context::DOCKERFILE.to_owned()), self.name("environment"));
         self.solve(Solve { context, dockerfile, name, stage: None, pulls: PullCredentials::default() }).await
     }
 

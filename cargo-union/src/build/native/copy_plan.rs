@@ -104,7 +104,7 @@ fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut 
             (path.clone(), LayerEntry { path, mode: 0o777, owner, group, what: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
         }
         // Copies have none.
-        ItemKind::Pipe => return Err(CopyConflict::Source(neither(Path::new(&item.to)))),
+        ItemKind::Pipe | ItemKind::Device(_) => return Err(CopyConflict::Source(neither(Path::new(&item.to)))),
     };
     if let Some((folder, _)) = path.rsplit_once('/') {
         folders(folder, (owner, group), index, placed);

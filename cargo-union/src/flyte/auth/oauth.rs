@@ -121,9 +121,13 @@ async fn send_once<T: DeserializeOwned>(
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            Err(RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
+            let failure = RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause);
+            Err(failure.through(answer.proxy_hint()))
         }
-        _ => Err(RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
+        _ => {
+            let failure = RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"));
+            Err(failure.through(answer.proxy_hint()))
+        }
     }
 }
 

@@ -87,14 +87,15 @@ async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), Rpc
     let body = String::from_utf8_lossy(&body);
     let message = store_error_text(&body);
     let cause = format!("{store} answered {status}{}", if message.is_empty() { String::new() } else { format!(": {message}") });
+    let proxy = answer.proxy_hint().filter(|_| message.is_empty());
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
     if stalled || matches!(status.as_u16(), 408 | 429 | 500 | 502..=504) {
-        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause));
+        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause).through(proxy));
     }
     let refused = matches!(status.as_u16(), 400 | 403);
     let code = if refused && EXPIRED.iter().any(|words| lower.contains(words)) { Code::UploadExpired } else { Code::UploadRefused };
-    Err(RpcFailure::new(code, cause))
+    Err(RpcFailure::new(code, cause).through(proxy))
 }
 
 /// The code and message of an S3-style error. Other fields may contain parts of the signature.

@@ -182,7 +182,8 @@ impl ConnectTransport {
         if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
             failure.code = Code::BackendUntrusted;
         }
-        RpcFailure { pause, ..self.with_encryption_advice(failure) }
+        let proxy = answer.proxy_hint().filter(|_| error.is_none());
+        RpcFailure { pause, ..self.with_encryption_advice(failure) }.through(proxy)
     }
 
     /// Adds advice when an unencrypted connection may be the cause.

@@ -102,7 +102,7 @@ impl CredentialFile {
         let text = match self {
             Self::Variable { text, .. } => Some(text.reveal().clone()),
             Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) | Self::Named { path, .. } => {
-                read(path).map_err(|cause| unread(unreadable(path, cause).into(), self.is_named()))?
+                read_text(path).map_err(|cause| unread(unreadable(path, cause).into(), self.is_named()))?
             }
         };
         match (text, self) {
@@ -181,7 +181,7 @@ impl DockerConfig {
 }
 
 /// Reads a file as text, whatever its encoding; `None` when there is none.
-fn read(path: &Path) -> io::Result<Option<String>> {
+pub(super) fn read_text(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     match read {

@@ -5,6 +5,8 @@
 //! much can be read without a login; it is part of the error once the registry denies access.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::header::{HeaderMap, HeaderValue};
@@ -20,21 +22,28 @@ use crate::image::RegistryLogin;
 mod challenge;
 mod files;
 mod helper;
+mod registries_conf;
 mod token;
 
 pub use files::CredentialFile;
 pub use helper::CredentialHelpers;
+pub use registries_conf::RegistriesConf;
 
 use challenge::Challenge;
 use files::{CredentialEntry, DockerConfig};
+use registries_conf::ListedHelper;
 use token::BearerToken;
 
 /// Where logins may be.
 #[derive(Clone, Debug, Default)]
 pub struct Keychain {
-    /// In the order in which they are looked into.
-    pub list: Vec<CredentialFile>,
-    /// The helpers that they name.
+    /// What names a login for this run, in the order in which it is looked into, before anything else.
+    pub explicit: Vec<CredentialFile>,
+    /// The list of helpers that are asked before and after the files.
+    pub registries_conf: RegistriesConf,
+    /// The user's files, in the order in which they are looked into.
+    pub files: Vec<CredentialFile>,
+    /// How helpers are found.
     pub helpers: CredentialHelpers,
 }
 
@@ -94,8 +103,39 @@ type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
 /// The sources that could be read, and what is wrong with the others.
 #[derive(Default)]
 struct Configs {
-    read: Vec<(CredentialFile, DockerConfig)>,
+    read: Vec<LoginSource>,
     troubles: Vec<String>,
+}
+
+/// A source that could be read.
+enum LoginSource {
+    File(CredentialFile, DockerConfig),
+    /// A helper for all registries, and the file that lists it.
+    Helper(String, PathBuf),
+}
+
+impl LoginSource {
+    /// What it says about a repository, in the order in which it is to be tried.
+    fn entries(&self, registry: &str, path: &str) -> Vec<CredentialEntry> {
+        match self {
+            Self::File(_, config) => config.entries(registry, path),
+            // podman knows Docker Hub as `docker.io`, here too.
+            Self::Helper(program, _) => vec![CredentialEntry::Helper { program: program.clone(), server: registry.to_owned() }],
+        }
+    }
+
+    fn is_named(&self) -> bool {
+        matches!(self, Self::File(file, _) if file.is_named())
+    }
+}
+
+impl fmt::Display for LoginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file, _) => file.fmt(f),
+            Self::Helper(_, listed_in) => write!(f, "`{}`", listed_in.display()),
+        }
+    }
 }
 
 /// The end of a search.
@@ -235,8 +275,8 @@ impl Authenticator {
     async fn find(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let configs = self.configs.get_or_try_init(|| async { self.read() }).await?;
         let mut troubles = configs.troubles.clone();
-        for (place, config) in &configs.read {
-            for entry in config.entries(registry, path) {
+        for place in &configs.read {
+            for entry in place.entries(registry, path) {
                 let (login, source) = match entry {
                     CredentialEntry::Login(login) => (Some(login), place.to_string()),
                     CredentialEntry::Helper { program, server } => {
@@ -276,14 +316,29 @@ impl Authenticator {
 
     fn read(&self) -> Result<Configs, RegistryFailure> {
         let mut configs = Configs::default();
-        for source in &self.sources.list {
-            match source.read() {
-                Ok(config) => configs.read.extend(config.map(|config| (source.clone(), config))),
+        self.read_files(&self.sources.explicit, &mut configs)?;
+        let (helpers, troubles) = self.sources.registries_conf.credential_helpers();
+        for trouble in troubles {
+            self.note(&mut configs.troubles, &trouble.clone(), trouble);
+        }
+        for helper in helpers {
+            match helper {
+                ListedHelper::AuthFiles => self.read_files(&self.sources.files, &mut configs)?,
+                ListedHelper::Program { program, listed_in } => configs.read.push(LoginSource::Helper(program, listed_in)),
+            }
+        }
+        Ok(configs)
+    }
+
+    fn read_files(&self, files: &[CredentialFile], configs: &mut Configs) -> Result<(), RegistryFailure> {
+        for file in files {
+            match file.read() {
+                Ok(config) => configs.read.extend(config.map(|config| LoginSource::File(file.clone(), config))),
                 Err(unread) if unread.is_error => return Err(unread.failure),
                 Err(unread) => self.note(&mut configs.troubles, &unread.failure.cause.clone(), unread.failure.cause),
             }
         }
-        Ok(configs)
+        Ok(())
     }
 
     /// Keeps what cannot be used for the error that may follow, and warns of it unless the same was said before.
