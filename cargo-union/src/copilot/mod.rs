@@ -10,6 +10,10 @@
 mod inputs;
 mod number;
 mod output_dir;
+// Shared with the launcher, so that both accept the same outputs.
+#[allow(missing_docs, unreachable_pub)]
+#[path = "../../launcher/output_type.rs"]
+mod output_type;
 mod outputs;
 mod pack;
 mod template;

@@ -8,13 +8,11 @@ use union_build::diag::nearest;
 use union_build::spec::time;
 use union_build::spec::types::Type;
 
+use super::output_type::{LONGEST, OutputType, TRIMMED};
 use super::{OutputDir, number, value};
 
 /// The file in which a program reports an error although it exits with 0.
 pub const ERROR: &str = "_ERROR";
-
-/// The maximum size in bytes of an output that is not a file.
-const MOST: u64 = 1024;
 
 /// An output of a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,15 +73,15 @@ impl OutputDir {
             Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a directory", below.display())),
             _ if metadata.is_dir() => Err(format!("`{shown}/{}` is a directory, and `{name}` is declared as `{ty}`", below.display())),
             Type::File => Ok(OutputValue::Path(below)),
-            _ if metadata.len() > MOST => Err(format!(
-                "`{name}` has {} bytes; copilot takes at most {MOST} of what is not a file: declare it as `file`, or write less",
+            _ if metadata.len() > LONGEST => Err(format!(
+                "`{name}` has {} bytes; copilot takes at most {LONGEST} of what is not a file: declare it as `file`, or write less",
                 metadata.len()
             )),
             _ => {
                 let bytes = std::fs::read(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
                 let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
                 // The characters that copilot trims, also from strings.
-                let text = text.trim_matches([' ', '\n', '\t']);
+                let text = text.trim_matches(TRIMMED);
                 parse(ty, text)
                     .map(OutputValue::Value)
                     .ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
@@ -121,6 +119,10 @@ impl OutputDir {
 
 /// Parses the text of a file; `None` when it is not of the type.
 fn parse(ty: &Type, text: &str) -> Option<serde_json::Value> {
+    OutputType::of(&ty.to_string()).filter(|ty| ty.accepts(text)).and_then(|_| convert(ty, text))
+}
+
+fn convert(ty: &Type, text: &str) -> Option<serde_json::Value> {
     Some(match ty {
         Type::Integer => json!(text.parse::<i64>().ok()?),
         Type::Float => match text.parse::<f64>().ok()? {
@@ -150,16 +152,7 @@ fn parse(ty: &Type, text: &str) -> Option<serde_json::Value> {
 
 /// The expected content of an output, as messages name it.
 fn written_as(ty: &Type) -> String {
-    match ty {
-        Type::File => "a file".to_owned(),
-        Type::Directory => "a directory".to_owned(),
-        Type::Struct => "a JSON object such as `{\"a\": 1}`".to_owned(),
-        Type::Duration => "a duration such as `1h30m0s`".to_owned(),
-        Type::Integer => "a whole number such as `21`".to_owned(),
-        Type::Float => "a number such as `0.5`".to_owned(),
-        Type::Boolean => "`true` or `false`".to_owned(),
-        other => other.words(),
-    }
+    OutputType::of(&ty.to_string()).map_or_else(|| ty.words(), |ty| ty.expected().to_owned())
 }
 
 fn quoted(text: &str) -> String {
@@ -271,8 +264,27 @@ mod tests {
         fn arbitrary_text_is_an_output_or_refused(text in union_tests::arbitrary::text()) {
             for ty in ["integer", "float", "boolean", "datetime", "duration", "struct", "string"] {
                 let ty = Type::parse(ty).unwrap();
-                let text = text.trim_matches([' ', '\n', '\t']);
+                let text = text.trim_matches(TRIMMED);
                 drop((parse(&ty, text), quoted(text), number::parse_span(text)));
+            }
+        }
+
+        #[test]
+        fn launcher_accepts_exactly_what_a_local_run_converts(
+            text in proptest::prop_oneof![
+                union_tests::arbitrary::text(),
+                "[-+]?[0-9]{1,3}[.]?[0-9]{0,3}(e-?[0-9]{1,3})?",
+                "[-+]?([0-9]{0,2}[.]?[0-9]{0,12}(ns|us|µs|ms|s|m|h|d)){1,3}",
+                "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9]([.][0-9]{0,10})?(Z|z|[+-][0-2][0-9]:[0-6][0-9])?",
+                "\\{(\"[a-z\\\\u]{0,2}[d0-9a-f]{0,5}\": ?(1|-0.5e3|1e999|01|true|nul|\\[1,?\\]|\\{\\}),?){0,2}\\} ?",
+                "\\{\"a\":\"(\\\\u[d][89a-f][0-9a-f]{2}){0,2}(\\\\[a-z/])?\"\\}",
+                "(\\{\"a\":)?\\[{0,130}1?\\]{0,130}\\}?",
+            ],
+        ) {
+            let text = text.trim_matches(TRIMMED);
+            for word in ["integer", "float", "boolean", "datetime", "duration", "struct", "string"] {
+                let accepted = OutputType::of(word).unwrap().accepts(text);
+                proptest::prop_assert_eq!(accepted, convert(&Type::parse(word).unwrap(), text).is_some(), "{} {}", word, text);
             }
         }
 

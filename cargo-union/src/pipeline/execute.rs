@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join_all, try_join3};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
 
-use super::compile;
 use super::context::{LoadedWorkspace, PackageContext};
 use super::environment::EnvironmentStore;
 use super::outcome::PackageOutcome;
 use super::package::{CompiledPackage, PackageBuild, PackedPackage, PublishedPackage};
 use super::plan::BuildPlan;
+use super::{compile, launcher};
 use crate::build::MeasuredFiles;
 use crate::image::plan::ImageAction;
 use crate::pipeline::Reporter;
@@ -85,9 +85,11 @@ async fn compile_packages(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPack
         .iter()
         .zip(&environments)
         .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.get_or_build(&image.resolved))));
-    let (compiled, starts) = try_join(compile::run(ready), try_join_all(starts)).await?;
-    let all = compiled.into_iter().zip(starts);
-    Ok(all.map(|((executables, findings), starts)| CompiledPackage { executables, findings, starts }).collect())
+    let launchers = try_join_all(ready.iter().map(launcher::compile));
+    let (compiled, starts, launchers) = try_join3(compile::run(ready), try_join_all(starts), launchers).await?;
+    let all = compiled.into_iter().zip(starts).zip(launchers);
+    let package = |(((executables, findings), starts), launchers)| CompiledPackage { executables, findings, starts, launchers };
+    Ok(all.map(package).collect())
 }
 
 /// Writes what the compiles have shown into Union.lock, and plans again whatever has another key by it. Says whether

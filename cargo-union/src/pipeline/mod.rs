@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod environment;
 pub(crate) mod execute;
 pub(crate) mod interfaces;
+mod launcher;
 pub mod options;
 pub(crate) mod outcome;
 pub(crate) mod package;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -12,6 +13,7 @@ use super::compile::executables::Executables;
 use super::compile::selector::CompileSelector;
 use super::environment::{EnvironmentStore, docker_builder};
 use super::interfaces;
+use super::launcher::Launchers;
 use super::outcome::{ImageOutcome, PackageOutcome};
 use super::record::{from_existing, from_published};
 use super::route::{Delivery, PackedImage, PublishedImage};
@@ -44,6 +46,7 @@ pub(super) struct CompiledPackage {
     pub(super) executables: Executables,
     pub(super) findings: CoverageFindings,
     pub(super) starts: Vec<Option<PerPlatform<BaseImage>>>,
+    pub(super) launchers: Launchers,
 }
 
 /// What is ready to leave this machine: one content for each missing image.
@@ -126,7 +129,7 @@ impl<'a> PackageBuild<'a> {
         }
         let recipe = |(image, starts): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
             let (resolved, described) = (&image.resolved, &described[&image.resolved.name]);
-            self.package.recipe(resolved, starts.as_ref(), &compiled.executables, described)
+            self.package.recipe(resolved, starts.as_ref(), &compiled.executables, compiled.launchers.get(&resolved.name), described)
         };
         let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
         let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| image.destination.backend.pack(&image.resolved, recipe));
@@ -259,6 +262,7 @@ impl PackageContext<'_> {
         resolved: &ResolvedImage,
         environment: Option<&PerPlatform<BaseImage>>,
         executables: &Executables,
+        launchers: Option<&PerPlatform<Bytes>>,
         described: &TaskInterfaces,
     ) -> BuildRequest {
         let platform = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
@@ -269,7 +273,7 @@ impl PackageContext<'_> {
             },
             tools: BTreeMap::new(),
             executables: executables.of(resolved, platform),
-            launcher: None,
+            launcher: launchers.and_then(|launchers| launchers.get(platform)).cloned(),
         };
         BuildRequest {
             chain: resolved.chain.clone(),

@@ -1,4 +1,154 @@
-//! stub
-pub fn version() -> &'static str {
-    "0"
+//! The launcher, the program that starts the programs of tasks: its sources, and their compile by rustc alone.
+//!
+//! It needs `core` for the target and the linker of the toolchain, so that one compile of half a second serves every
+//! package, and its result is kept in the cache.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use union_build::diag::Code;
+use union_build::key::{Inputs, Value};
+
+use super::{Cargo, CargoInvocation, CargoRunner, Toolchain};
+use crate::image::platform::Platform;
+use crate::sys::cache::Cache;
+use crate::sys::digest::Digest;
+use crate::sys::error::{Error, Result};
+use crate::sys::fs;
+
+const SOURCES: [(&str, &str); 9] = [
+    ("main.rs", include_str!("../../launcher/main.rs")),
+    ("message.rs", include_str!("../../launcher/message.rs")),
+    ("options.rs", include_str!("../../launcher/options.rs")),
+    ("output_type.rs", include_str!("../../launcher/output_type.rs")),
+    ("outputs.rs", include_str!("../../launcher/outputs.rs")),
+    ("path.rs", include_str!("../../launcher/path.rs")),
+    ("program.rs", include_str!("../../launcher/program.rs")),
+    ("supervise.rs", include_str!("../../launcher/supervise.rs")),
+    ("syscall.rs", include_str!("../../launcher/syscall.rs")),
+];
+
+/// A static executable at fixed addresses, without start files, libraries, unwinding and names. None of the user's flags
+/// and profiles has a part in it.
+const OPTIONS: [&str; 22] = [
+    "--crate-name=launcher",
+    "--crate-type=bin",
+    "--edition=2021",
+    "--cap-lints=allow",
+    "-Copt-level=s",
+    "-Cpanic=abort",
+    "-Ccodegen-units=1",
+    "-Cstrip=symbols",
+    "-Cdebuginfo=0",
+    "-Coverflow-checks=off",
+    "-Crelocation-model=static",
+    "-Cforce-unwind-tables=no",
+    "-Clinker=rust-lld",
+    "-Clinker-flavor=ld.lld",
+    "-Clink-self-contained=no",
+    "-Cdefault-linker-libraries=no",
+    "-Clink-arg=--gc-sections",
+    "-Clink-arg=-static",
+    "-Clink-arg=-znoexecstack",
+    "-Clink-arg=--build-id=none",
+    "main.rs",
+    "-olauncher",
+];
+
+/// What of the launcher feeds a key: its sources and options. The bytes are the same for one release of rustc and one
+/// target, whatever the machine.
+pub fn version() -> Value {
+    let mut inputs = Inputs::new();
+    for (name, text) in SOURCES {
+        inputs.insert(name, Value::hash_of(text));
+    }
+    inputs.insert("options", Value::texts(OPTIONS));
+    Value::from(inputs.key("launcher"))
+}
+
+/// With what the launcher is compiled.
+pub struct LauncherCompiler<'a> {
+    /// Runs rustc.
+    pub runner: &'a dyn CargoRunner,
+    /// What identifies that rustc: a launcher is compiled once for each.
+    pub identity: String,
+    /// The compiler of the host.
+    pub toolchain: &'a Toolchain,
+    /// Variables of the compile.
+    pub cargo: &'a Cargo,
+    /// Where the sources are written.
+    pub target_directory: &'a Path,
+    /// Where compiled launchers are kept.
+    pub cache: &'a Cache,
+}
+
+/// The result of an earlier compile.
+#[derive(Serialize, Deserialize)]
+struct LauncherNote {
+    program: Digest,
+}
+
+/// The target for an image that carries no binary of the package.
+pub fn usual_target(platform: &Platform, toolchain: &Toolchain) -> String {
+    let architecture = if platform.architecture == "arm64" { "aarch64" } else { "x86_64" };
+    let triple = |library: &str| format!("{architecture}-unknown-linux-{library}");
+    let installed = ["gnu", "musl"].map(triple).into_iter().find(|triple| toolchain.has_target(triple));
+    installed.unwrap_or_else(|| triple("gnu"))
+}
+
+impl LauncherCompiler<'_> {
+    /// The launcher for a target: from the cache, or compiled.
+    ///
+    /// # Errors
+    /// `LauncherFailed`; `ToolMissing`; when the sources or the cache cannot be written.
+    pub async fn compile(&self, target: &str) -> Result<Bytes> {
+        let mut inputs = Inputs::new();
+        inputs.insert("version", version());
+        inputs.insert("rustc", self.identity.as_str());
+        inputs.insert("target", target);
+        let name = inputs.key("launcher").to_string();
+        if let Some(program) = self.kept(&name) {
+            return Ok(program);
+        }
+        let directory = self.target_directory.join("union/launcher").join(name.get(..12).unwrap_or(&name));
+        fs::create_folder(&directory)?;
+        for (file, text) in SOURCES {
+            fs::replace_if_different(&directory.join(file), text.as_bytes())?;
+        }
+        let mut arguments: Vec<OsString> = vec!["--target".into(), target.into()];
+        arguments.extend(OPTIONS.iter().map(OsString::from));
+        let call = CargoInvocation {
+            program: self.toolchain.rustc().into(),
+            folder: directory.clone(),
+            environment: self.cargo.environment.clone(),
+            arguments,
+        };
+        self.runner.rustc(&call).await?.map_err(|failure| {
+            let tried = format!("could not compile the launcher of tasks for `{target}`");
+            let error = Error::new(Code::LauncherFailed, tried).because(failure);
+            if self.toolchain.has_target(target) {
+                return error.help("The compiler's own words stand above. `launcher = false` in the table of the image leaves it out.");
+            }
+            error.help(format!("Run `rustup target add {target}`, or leave it out by `launcher = false` in the table of the image."))
+        })?;
+        let program = Bytes::from(fs::read(&directory.join("launcher"))?);
+        self.keep(&name, &program)?;
+        Ok(program)
+    }
+
+    fn kept(&self, name: &str) -> Option<Bytes> {
+        let note: LauncherNote = self.cache.note("launchers", name)?;
+        let bytes = std::fs::read(self.cache.verified_blob(&note.program)?).ok()?;
+        (Digest::of(&bytes) == note.program).then(|| bytes.into())
+    }
+
+    fn keep(&self, name: &str, program: &[u8]) -> Result<()> {
+        let digest = Digest::of(program);
+        let mut draft = self.cache.draft()?;
+        std::io::Write::write_all(&mut draft, program).map_err(|cause| fs::unwritable(self.cache.folder(), cause))?;
+        self.cache.keep(draft, &digest)?;
+        self.cache.put_note("launchers", name, &LauncherNote { program: digest })
+    }
 }

@@ -78,6 +78,12 @@ impl Toolchain {
         self.sysroot.join("lib/rustlib").join(triple).join("lib").is_dir()
     }
 
+    /// rustc itself, not rustup's program of that name, which chooses by the directory in which it runs.
+    pub(super) fn rustc(&self) -> PathBuf {
+        let rustc = self.sysroot.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
+        if rustc.is_file() { rustc } else { self.program.clone() }
+    }
+
     /// Its value as an input of a key.
     pub(super) fn value(&self) -> Value {
         Value::from(format!("{} {} LLVM {}", self.release, self.commit, self.llvm))

@@ -90,6 +90,7 @@ codes! {
     RustImageUnknown = "U0218", "No image to compile in matches the environment", "Set `build.rust-image`.";
     ArtifactStale = "U0219", "cargo does not compile again what was made from other sources", "Run `cargo clean` and the command again.";
     NativeProcessor = "U0220", "The code is compiled for the processor of this machine", "Name what all nodes have, as in `-Ctarget-cpu=x86-64-v3`.";
+    LauncherFailed = "U0221", "The launcher of tasks cannot be compiled", "Install the standard library of the target, or set `launcher = false` for the image.";
 
     BaseMissing = "U0301", "A base image does not exist", "Check its name and tag.";
     BaseDenied = "U0302", "Access to a base image was denied", "Log in to its registry.";

@@ -11,6 +11,14 @@ pub const LAUNCHER: &str = "/union/launcher";
 /// of every container task and fails where none were written. It is not part of the declared interface.
 pub const EMPTY_OUTPUT: &str = "union_none";
 
+/// Whether there is a launcher for a platform such as `linux/amd64`.
+pub(super) fn runs_on(platform: &str) -> bool {
+    let mut words = platform.split('/').map(|word| word.trim().to_ascii_lowercase());
+    let system = words.next();
+    let architecture = words.next().unwrap_or_default();
+    system.as_deref() == Some("linux") && matches!(architecture.as_str(), "amd64" | "x86_64" | "x86-64" | "arm64" | "aarch64")
+}
+
 /// The words before the entrypoint of the image: the launcher, its options, `--`.
 ///
 /// `empty_output` says whether the backend needs [`EMPTY_OUTPUT`] of a task that declares no outputs.

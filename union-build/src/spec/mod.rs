@@ -79,10 +79,11 @@ impl Spec {
         self.tasks.values().filter(|task| task.image.value == image).filter_map(|task| task.bin.as_deref().map(String::as_str)).collect()
     }
 
-    /// Whether an image holds the launcher: a task names it, and its table does not turn the launcher off.
+    /// Whether an image holds the launcher: a task names it, its table does not turn the launcher off, and there is one
+    /// for all of its platforms.
     pub fn has_launcher(&self, image: &str) -> bool {
-        let is_wanted = self.images.get(image).is_some_and(|image| image.launcher.value);
-        is_wanted && self.tasks.values().any(|task| task.image.value == image)
+        let Some(spec) = self.images.get(image).filter(|spec| spec.launcher.value) else { return false };
+        spec.platforms.iter().all(|platform| launcher::runs_on(platform)) && self.tasks.values().any(|task| task.image.value == image)
     }
 }
 

@@ -19,13 +19,13 @@ use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings
 pub(crate) struct CompilePlan(BTreeMap<(CompileSettings, String), CompileChoice>);
 
 /// With what one compile is done, and where.
-pub(super) struct CompileChoice {
-    pub(super) method: CompileBackend,
-    pub(super) workshop: Arc<dyn CargoRunner>,
+pub(crate) struct CompileChoice {
+    pub(crate) method: CompileBackend,
+    pub(crate) workshop: Arc<dyn CargoRunner>,
 }
 
 impl CompilePlan {
-    pub(super) fn of(&self, settings: &CompileSettings, target: &str) -> &CompileChoice {
+    pub(crate) fn of(&self, settings: &CompileSettings, target: &str) -> &CompileChoice {
         &self.0[&(settings.clone(), target.to_owned())]
     }
 }

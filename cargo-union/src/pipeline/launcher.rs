@@ -1,0 +1,58 @@
+//! The launchers of the images of tasks, compiled with the toolchain that compiles the crate.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use super::package::PackageBuild;
+use crate::image::per_platform::PerPlatform;
+use crate::pipeline::resolve::ResolvedImage;
+use crate::workspace::launcher::{LauncherCompiler, usual_target};
+use crate::workspace::{CargoRunner, CompileBackend, Host};
+
+/// The launchers of images, by name of the image.
+pub(super) type Launchers = BTreeMap<String, PerPlatform<Bytes>>;
+
+/// Compiles the launchers of the missing images, each once per toolchain and target.
+///
+/// # Errors
+/// `LauncherFailed`; what an engine says for a compile in a container.
+pub(super) async fn compile(build: &PackageBuild<'_>) -> Result<Launchers> {
+    let mut launchers = Launchers::new();
+    for image in build.plan.missing().map(|image| &image.resolved).filter(|image| image.launcher) {
+        let mut programs = Vec::new();
+        for (platform, _) in image.bases.iter() {
+            let (compiler, target) = compiler(build, image, platform);
+            programs.push((platform.clone(), compiler.compile(&target).await?));
+        }
+        launchers.insert(image.name.clone(), programs.into_iter().collect());
+    }
+    Ok(launchers)
+}
+
+/// What compiles the launcher for a platform, and for which target: that of the image's binaries, if it has some.
+fn compiler<'a>(
+    build: &'a PackageBuild<'_>,
+    image: &ResolvedImage,
+    platform: &crate::image::platform::Platform,
+) -> (LauncherCompiler<'a>, String) {
+    let package = &build.package;
+    let toolchain = package.snapshot.toolchain();
+    let host = || (&Host as &dyn CargoRunner, format!("{} {} LLVM {}", toolchain.release, toolchain.commit, toolchain.llvm));
+    let code = image.code.as_ref().and_then(|code| Some((&code.compile, &code.builds.get(platform)?.target)));
+    let choice = code.map(|(settings, target)| build.methods.of(settings, target));
+    let (runner, identity) = match choice.map(|choice| (&choice.method, &choice.workshop)) {
+        Some((CompileBackend::Container(toolchain), runner)) => (&**runner, toolchain.clone()),
+        _ => host(),
+    };
+    let compiler = LauncherCompiler {
+        runner,
+        identity,
+        toolchain,
+        cargo: &package.work.scope.cargo,
+        target_directory: &package.session.workspace.target_directory,
+        cache: &package.work.scope.cache,
+    };
+    (compiler, code.map_or_else(|| usual_target(platform, toolchain), |(_, target)| target.clone()))
+}
