@@ -8,6 +8,7 @@ const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 const SIGTTOU: i32 = 22;
+const SIGPIPE: i32 = 13;
 
 /// Hangup, interrupt, quit, USR1, USR2, alarm, TERM, continue, and the size of the window.
 const FORWARDED: [i32; 9] = [1, 2, 3, 10, 12, 14, SIGTERM, 18, 28];
@@ -20,9 +21,10 @@ pub fn awaited() -> SignalSet {
     FORWARDED.iter().fold(bit(SIGCHLD), |set, signal| set | bit(*signal))
 }
 
-/// The signals that are blocked: a background process group that uses its terminal would be stopped by SIGTTOU.
+/// The signals that are blocked: a background process group that uses its terminal would be stopped by SIGTTOU, and a
+/// message that nobody reads would end the launcher by SIGPIPE.
 pub fn blocked() -> SignalSet {
-    awaited() | bit(SIGTTOU)
+    awaited() | bit(SIGTTOU) | bit(SIGPIPE)
 }
 
 fn bit(signal: i32) -> SignalSet {

@@ -18,7 +18,8 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-const SOURCES: [(&str, &str); 9] = [
+/// The source files, by name.
+pub const SOURCES: [(&str, &str); 9] = [
     ("main.rs", include_str!("../../launcher/main.rs")),
     ("message.rs", include_str!("../../launcher/message.rs")),
     ("options.rs", include_str!("../../launcher/options.rs")),
@@ -32,7 +33,7 @@ const SOURCES: [(&str, &str); 9] = [
 
 /// A static executable at fixed addresses, without start files, libraries, unwinding and names. None of the user's flags
 /// and profiles has a part in it.
-const OPTIONS: [&str; 22] = [
+pub const OPTIONS: [&str; 22] = [
     "--crate-name=launcher",
     "--crate-type=bin",
     "--edition=2021",
