@@ -17,6 +17,7 @@ use union_build::diag::Code;
 
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod failure;
 mod identity;
 mod insecure;
 mod proxy;

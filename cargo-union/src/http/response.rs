@@ -1,11 +1,13 @@
 //! An answer: its head, and a body that is read piece by piece, with a limit to silence and to length.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
 use super::error::{TransportError, causes};
-use super::{SILENCE, authority};
+use super::{SILENCE, authority, retry};
 
 /// An answer, of which the head is there and the body is still to be read.
 #[derive(Debug)]
@@ -32,6 +34,11 @@ impl HttpResponse {
     /// A header's value, when it is text.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// The pause that the server asks for before the next request.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        retry::retry_after(self.0.headers(), SystemTime::now())
     }
 
     /// Whether a web server for people has answered.

@@ -1,7 +1,7 @@
-//! When to try again, and how long to wait before.
+//! When a request is sent again, and after what pause.
 //!
-//! Only what may pass by itself is tried again: timeouts, too many requests, failures of the server
-//! and of the line. A refusal never is.
+//! Only what may succeed later is sent again: timeouts, too many requests, errors of the server and of the
+//! connection. A refusal never is.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
@@ -9,42 +9,105 @@ use std::time::{Duration, SystemTime};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How often and how patiently something is tried again.
+use super::failure::RemoteFailure;
+
+/// How often a request is sent, and the pauses between.
 #[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// How often in all.
+pub struct RetryPolicy {
+    /// How often in all; the first time counts.
     pub attempts: u32,
     /// The pause after the first failure; each further one doubles.
-    pub first: Duration,
-    /// No pause is longer, whatever a server asks for.
-    pub longest: Duration,
+    pub first_pause: Duration,
+    /// The longest pause, also of those that a server asks for.
+    pub longest_pause: Duration,
+    /// Whether pauses that no server asked for vary, so that many clients do not return at once.
+    pub jitter: bool,
 }
 
-impl Default for Retry {
+impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 4, first: Duration::from_millis(300), longest: Duration::from_secs(60) }
+        Self { attempts: 4, first_pause: Duration::from_millis(300), longest_pause: Duration::from_secs(60), jitter: true }
     }
 }
 
-impl Retry {
-    /// The pause after the `failed`th failure (from 1), or `None` when it is time to give up.
-    /// A pause that the server asked for is kept; another one varies, so that many clients do not return at once.
-    pub fn pause(&self, failed: u32, asked: Option<Duration>) -> Option<Duration> {
+impl RetryPolicy {
+    /// The pause after the `failed`th failure (from 1); `None` when no attempt is left.
+    pub(crate) fn pause(&self, failed: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if failed >= self.attempts {
             return None;
         }
-        let doubled = self.first.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest);
-        Some(asked.map_or_else(|| doubled.mul_f64(0.5 + chance() / 2.0), |asked| asked.min(self.longest)))
+        let doubled = || self.first_pause.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest_pause);
+        Some(match retry_after {
+            Some(asked) => asked.min(self.longest_pause),
+            None if self.jitter => doubled().mul_f64(0.5 + chance() / 2.0),
+            None => doubled(),
+        })
+    }
+
+    /// Calls until that succeeds, until it fails in a way that `may_retry` rejects, or until no attempt is left. Before
+    /// each pause, `report` hears of the failure.
+    pub(crate) async fn run<T, D, F: Future<Output = Result<T, RemoteFailure<D>>>>(
+        &self,
+        call: impl Fn() -> F,
+        may_retry: impl Fn(&RemoteFailure<D>) -> bool,
+        report: impl Fn(&RemoteFailure<D>, Duration),
+    ) -> Result<T, RemoteFailure<D>> {
+        let mut attempts = Attempts::of(*self);
+        loop {
+            let failure = match call().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            attempts.pause(failure, &may_retry, &report).await?;
+        }
     }
 }
 
-/// Whether an answer may be another one in a moment.
+/// The attempts at one operation.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    policy: RetryPolicy,
+    failed: u32,
+}
+
+impl Attempts {
+    /// Before the first one.
+    pub(crate) fn of(policy: RetryPolicy) -> Self {
+        Self { policy, failed: 0 }
+    }
+
+    /// Starts to count again: an operation that gets further does not use up its attempts.
+    pub(crate) fn restart(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Counts a failure, and waits until the next attempt.
+    ///
+    /// # Errors
+    /// The failure, when `may_retry` rejects it or no attempt is left.
+    pub(crate) async fn pause<D>(
+        &mut self,
+        failure: RemoteFailure<D>,
+        may_retry: impl Fn(&RemoteFailure<D>) -> bool,
+        report: impl Fn(&RemoteFailure<D>, Duration),
+    ) -> Result<(), RemoteFailure<D>> {
+        self.failed += 1;
+        let Some(pause) = self.policy.pause(self.failed, failure.retry_after).filter(|_| may_retry(&failure)) else {
+            return Err(failure);
+        };
+        report(&failure, pause);
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Whether a later response may be another one.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 506..)
 }
 
 /// The pause that a server asks for in `Retry-After`, in seconds or as a date.
-pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -65,10 +128,13 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_and_then_end() {
-        let retry = Retry { attempts: 5, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
+        let seconds = Duration::from_secs;
+        let retry = RetryPolicy { attempts: 5, first_pause: seconds(1), longest_pause: seconds(3), jitter: true };
         for (failed, full) in [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)] {
             let pause = retry.pause(failed, None).unwrap().as_secs_f64();
             assert!((full / 2.0..=full).contains(&pause), "{failed}: {pause}");
+            let steady = RetryPolicy { jitter: false, ..retry };
+            assert_eq!(steady.pause(failed, None), Some(Duration::from_secs_f64(full)));
         }
         assert_eq!(retry.pause(5, None), None);
         assert_eq!(retry.pause(5, Some(Duration::ZERO)), None);
@@ -76,15 +142,15 @@ mod tests {
 
     #[test]
     fn a_server_may_ask_for_a_pause_but_not_for_a_long_one() {
-        let retry = Retry::default();
+        let retry = RetryPolicy::default();
         assert_eq!(retry.pause(1, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
-        assert_eq!(retry.pause(1, Some(Duration::from_secs(86_400))), Some(retry.longest));
+        assert_eq!(retry.pause(1, Some(Duration::from_secs(86_400))), Some(retry.longest_pause));
     }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let asked = |value: &str| super::asked(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]), now);
+        let asked = |value: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]), now);
         assert_eq!(asked("120"), Some(Duration::from_secs(120)));
         assert_eq!(asked("Sun, 09 Sep 2001 01:47:10 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(asked("Sun, 09 Sep 2001 01:00:00 GMT"), Some(Duration::ZERO));

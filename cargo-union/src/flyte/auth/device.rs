@@ -66,7 +66,7 @@ pub(super) async fn log_in(
             Ok(Ok(tokens)) => return Ok(tokens),
             Ok(Err(denied)) => interval = after(&denied.error, interval).ok_or_else(|| denied.into_failure(&authority.token))?,
             // The way to the server falters, not the user.
-            Err(failure) if failure.may_pass() => {}
+            Err(failure) if failure.is_transient() => {}
             Err(failure) => return Err(failure),
         }
     }

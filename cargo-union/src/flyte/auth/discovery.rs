@@ -43,7 +43,7 @@ impl AuthorizationServer {
             line.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &other),
         );
         let host = authority(&line.base);
-        let (metadata, client) = asked.map_err(|failure| match failure.status {
+        let (metadata, client) = asked.map_err(|failure| match failure.status() {
             Some(RpcStatus::Unimplemented) => {
                 RpcFailure::new(Code::LoginFailed, format!("{host} wants a login, and does not say where one logs in"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")

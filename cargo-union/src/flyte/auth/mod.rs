@@ -116,7 +116,7 @@ impl TokenProvider {
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
             let done = self.replace(&mut state, false).await;
             // A watch goes on for hours: what may pass by itself is not held against the next call.
-            done.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.may_pass()))?;
+            done.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.is_transient()))?;
         }
         Ok(self.sent(&state))
     }

@@ -1,7 +1,5 @@
 //! The token server: forms in, JSON out. What goes in and what comes out is a secret.
 
-use std::time::SystemTime;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use union_build::diag::Code;
@@ -13,7 +11,7 @@ use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use crate::http::retry::{asked, is_transient};
+use crate::http::retry::is_transient;
 use crate::http::{HttpRequest, Method, Url, authority, same_origin};
 use crate::sys::secret::Secret;
 
@@ -111,7 +109,7 @@ async fn once<T: DeserializeOwned>(
     server: &str,
 ) -> Result<Result<T, OAuthError>, RpcFailure> {
     let mut answer = line.transport.send_once(outgoing).await?;
-    let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+    let (status, retry_after) = (answer.status(), answer.retry_after());
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
         // serde's own message would repeat what it does not like.
@@ -120,7 +118,7 @@ async fn once<T: DeserializeOwned>(
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            Err(RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
+            Err(RpcFailure::transient(Code::LoginFailed, format!("the token server {server} answered {status}"), retry_after))
         }
         _ => Err(RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
     }

@@ -15,7 +15,7 @@ use super::Reporter;
 use super::auth::{AuthContext, AuthHeaders, TokenProvider, TokenStore};
 use super::config::FlyteConfig;
 use super::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Streaming, Unary};
-use crate::http::retry::Retry;
+use crate::http::retry::RetryPolicy;
 use crate::http::{Authorities, Proxies, Transport, Url, authority};
 use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
@@ -29,7 +29,8 @@ pub use identity::UserIdentity;
 use cluster::ClusterCache;
 
 /// How often and how patiently a call is made again: as the Python SDK does.
-const RETRY: Retry = Retry { attempts: 4, first: Duration::from_millis(500), longest: Duration::from_secs(20) };
+const RETRY: RetryPolicy =
+    RetryPolicy { attempts: 4, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(20), jitter: true };
 
 /// What a client needs to know of the machine and the user.
 pub struct ClientOptions {
@@ -40,7 +41,7 @@ pub struct ClientOptions {
     /// Whether there is a user who can be sent to a browser.
     pub attended: bool,
     /// How often and how patiently a call is made again.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// Who listens.
     pub reporter: Arc<dyn Reporter>,
 }
@@ -159,7 +160,7 @@ impl Client {
             return false;
         }
         let words = failure.cause.to_ascii_lowercase();
-        match failure.status {
+        match failure.status() {
             Some(RpcStatus::Unauthenticated) => true,
             // Whoever has shown a token and is denied is known, and may not.
             Some(RpcStatus::PermissionDenied) => !sent.has_token(),

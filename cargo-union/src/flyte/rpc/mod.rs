@@ -4,7 +4,6 @@
 //! knows who the user is: credentials come with each call, and go to the backend's own host only.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -14,9 +13,10 @@ use union_build::diag::Code;
 use super::Reporter;
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
+use crate::http::failure::Retryable;
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::response::HttpResponse;
-use crate::http::retry::{Retry, asked, is_transient};
+use crate::http::retry::{RetryPolicy, is_transient};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
 
 mod envelope;
@@ -30,7 +30,6 @@ pub use method::{Idempotency, Streaming, Unary};
 pub use status::RpcStatus;
 
 use envelope::LARGEST;
-use failure::Retryable;
 use method::MethodPath;
 
 const PROTO: &str = "application/proto";
@@ -46,7 +45,7 @@ pub(crate) struct ConnectTransport {
     pub(crate) transport: Arc<Transport>,
     /// Scheme, host and port.
     pub(crate) base: Url,
-    retry: Retry,
+    retry: RetryPolicy,
     reporter: Arc<dyn Reporter>,
 }
 
@@ -68,7 +67,7 @@ impl CallMetadata {
 }
 
 impl ConnectTransport {
-    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: Retry, reporter: Arc<dyn Reporter>) -> Self {
+    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: RetryPolicy, reporter: Arc<dyn Reporter>) -> Self {
         Self { transport, base, retry, reporter }
     }
 
@@ -155,7 +154,7 @@ impl ConnectTransport {
     }
 
     async fn refused(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
-        let (http, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+        let (http, retry_after) = (answer.status(), answer.retry_after());
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
         let said = if kind == "application/json" { status::error(&body) } else { None };
         let host = authority(&self.base);
@@ -166,27 +165,27 @@ impl ConnectTransport {
                 let words = if kind == "text/plain" { format!(": {}", clean(&String::from_utf8_lossy(&body))) } else { String::new() };
                 let said = status::ErrorText { status: None, message: String::new() };
                 // The protocol's code for it is a guess, the number is not.
-                let again = if is_transient(http) { Retryable::Perhaps } else { Retryable::Never };
-                RpcFailure { cause: format!("{host} answered {http}{words}"), again, ..RpcFailure::from_status(&host, status, &said) }
+                let retryable = if is_transient(http) { Retryable::IfIdempotent } else { Retryable::Never };
+                RpcFailure { cause: format!("{host} answered {http}{words}"), retryable, ..RpcFailure::from_status(&host, status, &said) }
             }
         };
         if said.is_none() && http == StatusCode::NOT_FOUND {
             failure.code = Code::BackendInvalid;
         }
         if http == StatusCode::TOO_MANY_REQUESTS {
-            failure.again = Retryable::Unheard;
+            failure.retryable = Retryable::Always;
         }
         // Go: "Client sent an HTTP request to an HTTPS server."; nginx: "The plain HTTP request was sent to HTTPS port".
         if self.base.scheme() == "http" && http == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&body).contains("HTTPS") {
             failure.code = Code::BackendUntrusted;
         }
-        RpcFailure { pause, ..self.explained(failure) }
+        RpcFailure { retry_after, ..self.explained(failure) }
     }
 
     /// Adds what a line without encryption may have to do with it.
     fn explained(&self, failure: RpcFailure) -> RpcFailure {
         let line = matches!(failure.code, Code::BackendUnreachable | Code::BackendUntrusted);
-        if !line || self.base.scheme() != "http" || failure.help.is_some() || failure.again == Retryable::Unheard {
+        if !line || self.base.scheme() != "http" || failure.help.is_some() || failure.retryable == Retryable::Always {
             return failure;
         }
         failure.help("If the backend encrypts, write its endpoint without `http://`, and leave out `admin.insecure`.")
@@ -199,17 +198,13 @@ impl ConnectTransport {
         repeat: Idempotency,
         call: impl Fn() -> F,
     ) -> Result<T, RpcFailure> {
-        let mut failed = 0;
-        loop {
-            let failure = match call().await {
-                Err(failure) => self.explained(failure),
-                done => return done,
-            };
-            failed += 1;
-            let safe = failure.again == Retryable::Unheard || (failure.again == Retryable::Perhaps && repeat == Idempotency::Always);
-            let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| safe) else { return Err(failure) };
-            self.reporter.retrying(what, &failure.cause, pause);
-            tokio::time::sleep(pause).await;
-        }
+        let attempt = || async { call().await.map_err(|failure| self.explained(failure)) };
+        let may_retry = |failure: &RpcFailure| match failure.retryable {
+            Retryable::Never => false,
+            Retryable::IfIdempotent => repeat == Idempotency::Always,
+            Retryable::Always => true,
+        };
+        let report = |failure: &RpcFailure, pause| self.reporter.retrying(what, &failure.cause, pause);
+        self.retry.run(attempt, may_retry, report).await
     }
 }

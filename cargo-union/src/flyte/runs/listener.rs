@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{RunState, TaskLogLine};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
+use crate::http::retry::RetryPolicy;
 
 /// Hears what a run does.
 pub trait RunListener: Send + Sync {
@@ -31,12 +32,8 @@ pub trait RunListener: Send + Sync {
 /// How patient we are with a backend.
 #[derive(Clone, Copy, Debug)]
 pub struct ReconnectPolicy {
-    /// The pause after the first failure; each further one doubles.
-    pub first: Duration,
-    /// The longest pause.
-    pub longest: Duration,
-    /// So many failures in a row are borne.
-    pub failures: u32,
+    /// How often in a row a stream is opened without a message.
+    pub retry: RetryPolicy,
     /// How long logs may be silent after the end of their attempt.
     pub silence: Duration,
 }
@@ -45,18 +42,12 @@ impl Default for ReconnectPolicy {
     /// As the Python SDK has it.
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { first: Duration::from_millis(500), longest: seconds(10), failures: 5, silence: seconds(2) }
-    }
-}
-
-impl ReconnectPolicy {
-    /// The pause after the `failed`th failure in a row; `None` when that is too many.
-    pub(super) fn pause(self, failed: u32) -> Option<Duration> {
-        (failed <= self.failures).then(|| self.first.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest))
+        let retry = RetryPolicy { attempts: 6, first_pause: Duration::from_millis(500), longest_pause: seconds(10), jitter: false };
+        Self { retry, silence: seconds(2) }
     }
 }
 
 /// Whether the same may go well in a moment. A stream that a proxy resets is `canceled`.
 pub(super) fn passes(failure: &RpcFailure) -> bool {
-    failure.may_pass() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
+    failure.is_transient() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
 }

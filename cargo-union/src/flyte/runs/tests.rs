@@ -13,6 +13,7 @@ use crate::flyte::idl::workflow::action_details::Result as Told;
 use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper};
 use crate::flyte::idl::workflow::{AbortInfo, ActionAttempt, ActionDetails, ActionStatus, ErrorInfo};
 use crate::flyte::rpc::RpcStatus;
+use crate::http::retry::RetryPolicy;
 
 fn run() -> RunIdent {
     let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
@@ -64,9 +65,7 @@ impl RunListener for Heard {
 
 /// Short pauses, in the order of the usual ones.
 const QUICK: ReconnectPolicy = ReconnectPolicy {
-    first: Duration::from_millis(1),
-    longest: Duration::from_millis(10),
-    failures: 5,
+    retry: RetryPolicy { attempts: 6, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(10), jitter: false },
     silence: Duration::from_millis(50),
 };
 
@@ -166,7 +165,8 @@ async fn logs_that_cannot_be_had_are_said_once_and_are_no_failure() {
 
 #[tokio::test]
 async fn a_run_that_never_wrote_anything_is_not_waited_for() {
-    let patience = ReconnectPolicy { silence: Duration::from_secs(3600), first: Duration::from_secs(3600), ..QUICK };
+    let hour = Duration::from_secs(3600);
+    let patience = ReconnectPolicy { silence: hour, retry: RetryPolicy { first_pause: hour, ..QUICK.retry } };
     let cached = ActionStatus { phase: Is::Succeeded.into(), cache_status: 2, ..ActionStatus::default() };
     let watched = vec![Says::Ends(vec![ActionDetails { status: Some(cached), ..ActionDetails::default() }])];
     let (end, heard) = patiently(patience, watched, vec![]).await;

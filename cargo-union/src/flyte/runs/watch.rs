@@ -25,13 +25,13 @@ pub(super) async fn watch(
             Ok(Some(end)) => return Ok(end),
             // Proxies end streams that have lasted long enough.
             Ok(None) => {
-                tokio::time::sleep(patience.first).await;
+                tokio::time::sleep(patience.retry.first_pause).await;
                 continue;
             }
             Err(failure) => failure,
         };
         failed += 1;
-        let Some(pause) = patience.pause(failed).filter(|_| passes(&failure)) else { return Err(failure) };
+        let Some(pause) = patience.retry.pause(failed, None).filter(|_| passes(&failure)) else { return Err(failure) };
         listener.lost(&failure.cause, pause);
         tokio::time::sleep(pause).await;
     }
