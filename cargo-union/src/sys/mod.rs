@@ -3,6 +3,7 @@
 //! Every module may use it, and it uses none of them.
 
 pub mod cache;
+pub(crate) mod copy;
 pub mod digest;
 pub mod error;
 pub mod fs;
