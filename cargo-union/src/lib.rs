@@ -87,9 +87,11 @@ fn run(task: &settings::Command, ui: &Arc<Ui>) -> Exit {
                 Err(failure) => Some(failure),
             },
         };
-        let told = |failure: &anyhow::Error| failure.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Interrupted);
         match failure {
-            Some(failure) if told(&failure) || !explains_failure(interrupted).await => command::failed(&failure, ui),
+            Some(failure) if failure.is_interruption() || !explains_failure(interrupted).await => {
+                failure.show(ui);
+                failure.exit()
+            }
             _ => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted

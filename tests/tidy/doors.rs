@@ -21,6 +21,7 @@ const DOORS: &[Door] = &[
     Door { path: &["crate", "flyte", "idl"], files: &["cargo-union/src/flyte/"], because: "only `flyte` knows the backend's messages" },
     Door { path: &["getrandom"], files: &["cargo-union/src/sys/random.rs"], because: "chance has one source" },
     Door { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "one file knows YAML" },
+    Door { path: &["anyhow"], files: &["cargo-union/src/command/"], because: "the stages below have errors of their own types" },
     Door { path: &["clap"], files: CLI, because: "only `cli` knows what can be typed" },
     Door { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for what is shown" },
     Door { path: &["clap_complete"], files: CLI, because: "only `cli` knows what can be typed" },

@@ -6,9 +6,9 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::source::Tree;
 
-/// `Document` is what a verb prints, `Reporter` what a library is told by, `Silent` a reporter that tells nobody. `Image`
+/// `Result` is that of a module's own errors, `Document` is what a verb prints, `Reporter` what a library is told by, `Silent` a reporter that tells nobody. `Image`
 /// is one in the manifest, in a registry, and in generated code, each behind its module's name.
-const PATTERNS: &[&str] = &["Document", "Reporter", "Silent", "Image"];
+const PATTERNS: &[&str] = &["Result", "Document", "Reporter", "Silent", "Image"];
 
 /// The names that are declared in several files, with these.
 pub(crate) fn problems(tree: &Tree) -> Vec<String> {
