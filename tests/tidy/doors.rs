@@ -29,6 +29,8 @@ const DOORS: &[Door] = &[
     Door { path: &["indicatif"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
     Door { path: &["annotate_snippets"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
     Door { path: &["cargo_metadata"], files: &["cargo-union/src/workspace/"], because: "only `workspace` asks cargo" },
+    Door { path: &["tracing"], files: TRACERS, because: "spans are those of requests; what users read goes through a `Reporter`" },
+    Door { path: &["tracing_subscriber"], files: &["cargo-union/src/ui/"], because: "only `ui` shows anything" },
     Door { path: &["std", "io", "stdout"], files: PRINTERS, because: "rooms never print" },
     Door { path: &["std", "io", "stderr"], files: ASKERS, because: "rooms never print" },
     Door { path: &["io", "stdout"], files: PRINTERS, because: "rooms never print" },
@@ -47,6 +49,16 @@ const COLOURS: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/ui/"];
 
 /// `emit` speaks to cargo, which reads a build script's stdout.
 const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
+
+/// `ui` shows the spans of the others. Two files of `publish` say which attempt at a blob a request belongs to.
+const TRACERS: &[&str] = &[
+    "cargo-union/src/http/",
+    "cargo-union/src/engine/",
+    "cargo-union/src/flyte/rpc/",
+    "cargo-union/src/publish/registry/pull.rs",
+    "cargo-union/src/publish/registry/upload.rs",
+    "cargo-union/src/ui/trace.rs",
+];
 
 /// `settings` asks whether stderr is a terminal, which decides about colours.
 const ASKERS: &[&str] = &["cargo-union/src/ui/", "cargo-union/src/settings/", "union-build/src/emit.rs"];

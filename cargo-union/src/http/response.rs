@@ -7,38 +7,47 @@ use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
 use super::error::{TransportError, causes};
+use super::trace::RequestSpan;
 use super::{SILENCE, authority, retry};
 
 /// An answer, of which the head is there and the body is still to be read.
 #[derive(Debug)]
-pub(crate) struct HttpResponse(Response);
+pub(crate) struct HttpResponse {
+    inner: Response,
+    span: Option<RequestSpan>,
+}
 
 impl HttpResponse {
-    pub(super) fn new(response: Response) -> Self {
-        Self(response)
+    pub(super) fn new(inner: Response) -> Self {
+        Self { inner, span: None }
+    }
+
+    /// The same response, whose body counts for a span.
+    pub(super) fn traced_by(self, span: RequestSpan) -> Self {
+        Self { span: Some(span), ..self }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        self.0.status()
+        self.inner.status()
     }
 
     /// Who has answered; after redirects not who was asked.
     pub(crate) fn url(&self) -> &Url {
-        self.0.url()
+        self.inner.url()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        self.0.headers()
+        self.inner.headers()
     }
 
     /// A header's value, when it is text.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.0.headers().get(name)?.to_str().ok()
+        self.inner.headers().get(name)?.to_str().ok()
     }
 
     /// The pause that the server asks for before the next request.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        retry::retry_after(self.0.headers(), SystemTime::now())
+        retry::retry_after(self.inner.headers(), SystemTime::now())
     }
 
     /// Whether a web server for people has answered.
@@ -48,7 +57,7 @@ impl HttpResponse {
 
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let host = authority(self.0.url());
+        let host = authority(self.inner.url());
         match tokio::time::timeout(SILENCE, self.chunk_some_day()).await {
             Ok(chunk) => chunk,
             Err(_) => Err(TransportError::unreachable(format!("{host}: timed out while reading the response"))),
@@ -57,10 +66,14 @@ impl HttpResponse {
 
     /// The next bytes of the body, whenever they come; `None` at its end.
     pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let host = authority(self.0.url());
+        let host = authority(self.inner.url());
         let cut =
             |error: reqwest::Error| TransportError::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
-        self.0.chunk().await.map_err(cut)
+        let chunk = self.inner.chunk().await.map_err(cut)?;
+        if let (Some(span), Some(chunk)) = (&mut self.span, &chunk) {
+            span.received(chunk.len());
+        }
+        Ok(chunk)
     }
 
     /// The whole body, of so many bytes at most.
@@ -68,7 +81,7 @@ impl HttpResponse {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if bytes.len() + chunk.len() > most {
-                let host = authority(self.0.url());
+                let host = authority(self.inner.url());
                 return Err(TransportError::misleading(format!("{host} answers with more than {most} bytes, where fewer were expected")));
             }
             bytes.extend_from_slice(&chunk);

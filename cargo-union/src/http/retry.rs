@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tracing::{Instrument as _, Span, debug_span};
 
 use super::failure::RemoteFailure;
 
@@ -54,7 +55,7 @@ impl RetryPolicy {
     ) -> Result<T, RemoteFailure<D>> {
         let mut attempts = Attempts::of(*self);
         loop {
-            let failure = match call().await {
+            let failure = match call().instrument(attempts.span()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
@@ -74,6 +75,11 @@ impl Attempts {
     /// Before the first one.
     pub(crate) fn of(policy: RetryPolicy) -> Self {
         Self { policy, failed: 0 }
+    }
+
+    /// The span of the next attempt, for the lines of its requests.
+    pub(crate) fn span(&self) -> Span {
+        debug_span!("attempt", attempt = self.failed + 1)
     }
 
     /// Starts to count again: an operation that gets further does not use up its attempts.

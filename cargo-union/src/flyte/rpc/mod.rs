@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use prost::Message;
+use tracing::field::Empty;
+use tracing::{Instrument as _, debug_span};
 use union_build::diag::Code;
 
 use super::Reporter;
@@ -84,7 +86,8 @@ impl ConnectTransport {
         stamp: &CallMetadata,
     ) -> Result<Res, RpcFailure> {
         let body = Bytes::from(request.encode_to_vec());
-        self.persist(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), stamp)).await
+        let place = method.place;
+        traced(place, self.persist(&place.to_string(), method.repeat, || self.unary_once(place, body.clone(), stamp))).await
     }
 
     /// Calls a method that streams, and waits for the first that it says.
@@ -95,12 +98,13 @@ impl ConnectTransport {
         stamp: &CallMetadata,
     ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let body = envelope::wrap(&request.encode_to_vec());
-        self.persist(&method.place.to_string(), Idempotency::Always, || async {
+        let name = method.place.to_string();
+        let opened = self.persist(&name, Idempotency::Always, || async {
             let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), stamp) };
             let answer = self.transport.send_once(&outgoing).await?;
             stream::open(self.accepted(answer, STREAM).await?).await
-        })
-        .await
+        });
+        traced(method.place, opened).await
     }
 
     async fn unary_once<Res: Message + Default>(&self, place: MethodPath, body: Bytes, stamp: &CallMetadata) -> Result<Res, RpcFailure> {
@@ -207,4 +211,18 @@ impl ConnectTransport {
         let report = |failure: &RpcFailure, pause| self.reporter.retrying(what, &failure.cause, pause);
         self.retry.run(attempt, may_retry, report).await
     }
+}
+
+/// A call in a span that `-vv` shows, with all its attempts. The status is the backend's, else the code of the error.
+async fn traced<T>(method: MethodPath, call: impl Future<Output = Result<T, RpcFailure>>) -> Result<T, RpcFailure> {
+    let span = debug_span!("rpc", %method, status = Empty);
+    let done = call.instrument(span.clone()).await;
+    span.record(
+        "status",
+        match &done {
+            Ok(_) => "ok",
+            Err(failure) => failure.status().map_or(failure.code.as_str(), RpcStatus::word),
+        },
+    );
+    done
 }

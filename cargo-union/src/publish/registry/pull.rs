@@ -9,6 +9,7 @@ use crate::http::Method;
 use crate::http::header::{CONTENT_RANGE, RANGE};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 use union_build::diag::Code;
 
 use super::Registry;
@@ -112,7 +113,8 @@ impl Registry {
         let mut attempts = Attempts::of(self.wire.retry);
         loop {
             let before = partial.done;
-            let Err(failure) = self.receive(place, descriptor, &mut partial).await else { break };
+            let receiving = self.receive(place, descriptor, &mut partial).instrument(attempts.span());
+            let Err(failure) = receiving.await else { break };
             if partial.done >= before + PROGRESS {
                 attempts.restart();
             }

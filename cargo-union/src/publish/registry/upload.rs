@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use crate::http::{Method, Url};
 use tokio::sync::Mutex as AsyncMutex;
+use tracing::Instrument as _;
 use union_build::diag::Code;
 
 use super::Registry;
@@ -205,7 +206,8 @@ impl Registry {
         loop {
             let before = session.start;
             let sending = UploadProgress { place, descriptor, source: &source, part: part.and_then(UploadPart::size), sent };
-            let Err(RefusedPart { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
+            let sent_rest = self.send_rest(&sending, &mut session).instrument(attempts.span());
+            let Err(RefusedPart { refusal, size }) = sent_rest.await else { break };
             if is_too_large(&refusal) {
                 let Some(next) = parts::smaller(size, session.least) else {
                     self.cancel(place, &session).await;
