@@ -51,6 +51,9 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     };
     let environment = Environment::of_process();
     let ui = Arc::new(Ui::new(settings::output_options(&cli.talk, &environment)));
+    if ui.output_options().verbosity > 1 {
+        ui::show_traces(&ui);
+    }
     match settings::task(cli, &environment) {
         Ok(task) => run(&task, &ui),
         Err(error) => {

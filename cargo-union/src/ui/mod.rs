@@ -7,6 +7,7 @@ mod busy;
 mod diagnostics;
 mod problem;
 mod progress;
+mod trace;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -22,6 +23,7 @@ pub use crate::sys::words::{bytes, list, table};
 use busy::Spinners;
 pub use problem::Problem;
 use progress::ProgressBars;
+pub use trace::show_traces;
 
 /// How the tool talks, decided.
 #[derive(Clone, Copy, Debug)]
