@@ -1,4 +1,4 @@
-//! An answer: its head, and a body that is read piece by piece, with a limit to silence and to length.
+//! A response: its head, and a body that is read in chunks, with a timeout and a size limit.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use super::error::{TransportError, causes};
 use super::trace::RequestSpan;
 use super::{SILENCE, authority, retry};
 
-/// An answer, of which the head is there and the body is still to be read.
+/// A response whose head has arrived and whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct HttpResponse {
     inner: Response,
@@ -31,7 +31,7 @@ impl HttpResponse {
         self.inner.status()
     }
 
-    /// Who has answered; after redirects not who was asked.
+    /// The URL that has responded, after redirects.
     pub(crate) fn url(&self) -> &Url {
         self.inner.url()
     }
@@ -40,7 +40,7 @@ impl HttpResponse {
         self.inner.headers()
     }
 
-    /// A header's value, when it is text.
+    /// The value of a header; `None` also when it is not ASCII text.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.inner.headers().get(name)?.to_str().ok()
     }
@@ -50,7 +50,7 @@ impl HttpResponse {
         retry::retry_after(self.inner.headers(), SystemTime::now())
     }
 
-    /// Whether a web server for people has answered.
+    /// Whether the body is an HTML page.
     pub(crate) fn is_web_page(&self) -> bool {
         self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
     }
@@ -64,7 +64,7 @@ impl HttpResponse {
         }
     }
 
-    /// The next bytes of the body, whenever they come; `None` at its end.
+    /// The next bytes of the body, without a timeout; `None` at its end.
     pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.inner.url());
         let cut =
@@ -76,7 +76,7 @@ impl HttpResponse {
         Ok(chunk)
     }
 
-    /// The whole body, of so many bytes at most.
+    /// The whole body, of at most `most` bytes.
     pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes, TransportError> {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {

@@ -1,7 +1,6 @@
-//! When a request is sent again, and after what pause.
+//! Retry policy: which failures are retried, and after which pause.
 //!
-//! Only what may succeed later is sent again: timeouts, too many requests, errors of the server and of the
-//! connection. A refusal never is.
+//! Only transient failures are retried: timeouts, too many requests, server errors and lost connections.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
@@ -12,16 +11,16 @@ use tracing::{Instrument as _, Span, debug_span};
 
 use super::failure::RemoteFailure;
 
-/// How often a request is sent, and the pauses between.
+/// How often and after which pauses a request is sent again.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// How often in all; the first time counts.
+    /// The number of attempts, including the first.
     pub attempts: u32,
-    /// The pause after the first failure; each further one doubles.
+    /// The pause after the first failure; it doubles after each further one.
     pub first_pause: Duration,
-    /// The longest pause, also of those that a server asks for.
+    /// The maximum pause, also for `Retry-After`.
     pub longest_pause: Duration,
-    /// Whether pauses that no server asked for vary, so that many clients do not return at once.
+    /// Whether pauses have a random jitter, so that many clients do not return at once. `Retry-After` never has.
     pub jitter: bool,
 }
 
@@ -32,7 +31,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause after the `failed`th failure (from 1); `None` when no attempt is left.
+    /// The pause after the `failed`th failure (from 1), or `None` when no attempt is left.
     pub(crate) fn pause(&self, failed: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if failed >= self.attempts {
             return None;
@@ -45,8 +44,8 @@ impl RetryPolicy {
         })
     }
 
-    /// Calls until that succeeds, until it fails in a way that `may_retry` rejects, or until no attempt is left. Before
-    /// each pause, `report` hears of the failure.
+    /// Calls until a call succeeds, fails in a way that `may_retry` rejects, or no attempt is left. `report` is called
+    /// before each pause.
     pub(crate) async fn run<T, D, F: Future<Output = Result<T, RemoteFailure<D>>>>(
         &self,
         call: impl Fn() -> F,
@@ -64,7 +63,7 @@ impl RetryPolicy {
     }
 }
 
-/// The attempts at one operation.
+/// The attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     policy: RetryPolicy,
@@ -72,22 +71,22 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Before the first one.
+    /// No attempt has failed yet.
     pub(crate) fn of(policy: RetryPolicy) -> Self {
         Self { policy, failed: 0 }
     }
 
-    /// The span of the next attempt, for the lines of its requests.
+    /// The span of the next attempt, for the requests in it.
     pub(crate) fn span(&self) -> Span {
         debug_span!("attempt", attempt = self.failed + 1)
     }
 
-    /// Starts to count again: an operation that gets further does not use up its attempts.
+    /// Forgets the failures, after an operation has made progress.
     pub(crate) fn restart(&mut self) {
         self.failed = 0;
     }
 
-    /// Counts a failure, and waits until the next attempt.
+    /// Counts a failure and waits until the next attempt.
     ///
     /// # Errors
     /// The failure, when `may_retry` rejects it or no attempt is left.
@@ -107,12 +106,12 @@ impl Attempts {
     }
 }
 
-/// Whether a later response may be another one.
+/// Whether a status may be transient.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 506..)
 }
 
-/// The pause that a server asks for in `Retry-After`, in seconds or as a date.
+/// The pause in `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -122,7 +121,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// A number between 0 and 1. The hasher's keys are random per process and differ per call.
+/// A random number between 0 and 1. The hasher's keys are random per process and differ per call.
 fn chance() -> f64 {
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }
