@@ -46,9 +46,9 @@ pub(crate) enum Retryable {
     /// A retry would fail again.
     Never,
     /// A retry may succeed, but the server may have carried out the request already.
-    IfIdempotent,
+    MaybeExecuted,
     /// A retry may succeed, and the server has not carried out the request.
-    Always,
+    NotExecuted,
 }
 
 impl<D: FailureDomain> RemoteFailure<D> {
@@ -59,7 +59,7 @@ impl<D: FailureDomain> RemoteFailure<D> {
 
     /// A failure that may be gone after a pause.
     pub(crate) fn transient(code: Code, cause: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self { retryable: Retryable::IfIdempotent, retry_after, ..Self::new(code, cause) }
+        Self { retryable: Retryable::MaybeExecuted, retry_after, ..Self::new(code, cause) }
     }
 }
 
@@ -88,8 +88,8 @@ impl<D> RemoteFailure<D> {
 impl<D: FailureDomain> From<TransportError> for RemoteFailure<D> {
     fn from(error: TransportError) -> Self {
         let (code, retryable, help) = match error.kind {
-            TransportErrorKind::NoConnection => (D::UNREACHABLE, Retryable::Always, None),
-            TransportErrorKind::Unreachable => (D::UNREACHABLE, Retryable::IfIdempotent, None),
+            TransportErrorKind::NoConnection => (D::UNREACHABLE, Retryable::NotExecuted, None),
+            TransportErrorKind::Unreachable => (D::UNREACHABLE, Retryable::MaybeExecuted, None),
             TransportErrorKind::Refused => (D::UNREACHABLE, Retryable::Never, None),
             TransportErrorKind::Plain(host) => (D::UNTRUSTED, Retryable::Never, Some(D::plaintext_help(&host))),
             TransportErrorKind::Untrusted => (D::UNTRUSTED, Retryable::Never, None),
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn transport_error_decides_code_and_retry() {
         for (kind, code, retryable) in [
-            (TransportErrorKind::NoConnection, Code::RegistryUnreachable, Retryable::Always),
-            (TransportErrorKind::Unreachable, Code::RegistryUnreachable, Retryable::IfIdempotent),
+            (TransportErrorKind::NoConnection, Code::RegistryUnreachable, Retryable::NotExecuted),
+            (TransportErrorKind::Unreachable, Code::RegistryUnreachable, Retryable::MaybeExecuted),
             (TransportErrorKind::Refused, Code::RegistryUnreachable, Retryable::Never),
             (TransportErrorKind::Untrusted, Code::TlsFailed, Retryable::Never),
             (TransportErrorKind::Misleading, Code::RegistryInvalid, Retryable::Never),

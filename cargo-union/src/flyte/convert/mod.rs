@@ -1,6 +1,6 @@
-//! From a declared task to the backend's messages: pure, and the same every time.
+//! Converts declared tasks into the backend's messages, deterministically and without I/O.
 //!
-//! The messages are those of the official SDK for the same task, with the differences that the golden
+//! The messages equal those of the official SDK for the same task, except for the differences that the golden
 //! test lists.
 
 mod literal;
@@ -26,24 +26,24 @@ pub use super::idl::core::Literal;
 use super::idl::{common, core, task};
 use super::interface::Interface;
 
-/// Everything that one task is registered from.
+/// The source of a task's registration.
 #[derive(Clone, Debug)]
 pub struct TaskSource<'a> {
-    /// What its manifest declares.
+    /// The declaration in the manifest.
     pub task: &'a spec::Task,
-    /// Its name at the backend.
+    /// Name of the task at the backend.
     pub name: String,
-    /// Its inputs and outputs.
+    /// Inputs and outputs with their types.
     pub interface: Interface,
-    /// The image, as a node pulls it.
+    /// Pinned reference of the image, as a node pulls it.
     pub image: String,
-    /// The full key of the image: equal code has an equal one.
+    /// Full content key of the image; equal for equal code.
     pub image_key: String,
-    /// The entrypoint of the image's spec.
+    /// `entrypoint` of the image's spec.
     pub entrypoint: Vec<String>,
-    /// Where its binary is in the image.
+    /// Path of the task's binary in the image.
     pub program: String,
-    /// Whether the image may have an entrypoint of its base's: the program then has to stand in its place.
+    /// Whether the base image may have an entrypoint, which the program then has to override.
     pub over_entrypoint: bool,
 }
 
@@ -64,29 +64,30 @@ impl<'a> TaskSource<'a> {
     }
 }
 
-/// Whose task it is.
+/// The project and domain of a task, with the organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProjectDomain {
-    /// The tenant of a hosted backend.
+    /// Organization (tenant); empty for the open-source backend.
     pub org: String,
-    /// The project.
+    /// Name of the project.
     pub project: String,
-    /// The domain.
+    /// Name of the domain, such as `development`.
     pub domain: String,
 }
 
 impl ProjectDomain {
-    /// The project and its domain, as messages name them.
+    /// As the protocol's `ProjectIdentifier`.
     pub(super) fn id(&self) -> common::ProjectIdentifier {
         let Self { org, project, domain } = self.clone();
         common::ProjectIdentifier { organization: org, name: project, domain }
     }
 }
 
-/// The request that registers a task.
+/// The request that registers a task as `version`.
 pub fn deploy_task(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &str) -> task::DeployTaskRequest {
     let ProjectDomain { org, project, domain } = scope.clone();
-    let (name, version) = (subject.name.to_owned(), version.to_owned());
+    let name = subject.name.to_owned();
+    let version = version.to_owned();
     task::DeployTaskRequest {
         task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
         spec: Some(task_spec(subject, scope, version)),
@@ -107,7 +108,7 @@ fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -
     };
     task::TaskSpec {
         task_template: Some(template::template(subject, id)),
-        // As long as the protocol allows; the whole name is in the identifier.
+        // The protocol limits it to 63 characters; the identifier has the full name.
         short_name: subject.name.chars().take(63).collect(),
         environment: Some(task::Environment { name: declared.environment.value.clone(), description: String::new() }),
         documentation: Some(task::DocumentationEntity {

@@ -1,4 +1,4 @@
-//! The template of a task: what runs, how often it is tried, and whether its results are kept.
+//! The template of a task: container, metadata, retries, timeouts and caching.
 
 use union_build::spec::TaskKind;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
@@ -7,12 +7,12 @@ use super::literal::span;
 use super::{TaskSource, resources, trigger, types};
 use crate::flyte::idl::core;
 
-/// The template under an identifier.
+/// The template with an identifier.
 pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
     core::TaskTemplate {
         id: Some(id),
         r#type: match subject.task.kind.value {
-            // The backend has no plugin of this name, and so runs the container as it is.
+            // The backend has no plugin of this name, so it runs the container unchanged.
             TaskKind::Rust => "rust-task",
             TaskKind::Container => "raw-container",
         }
@@ -30,8 +30,8 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
     let cache = task.cache.as_ref();
     let version = match cache.map(|cache| &cache.version) {
         Some(CacheVersion::Named(version)) => version.clone(),
-        // The SDK always sets one, and the backend tells changed code by it. Its own is a constant where it
-        // has nothing to hash, so that old results would be taken for those of new code.
+        // The SDK always sets a version, by which the backend detects changed code. Where it has nothing to hash, its
+        // version is a constant, so results of old code would be used for new code.
         Some(CacheVersion::Auto) | None => subject.image_key.to_owned(),
     };
     core::TaskMetadata {
@@ -57,7 +57,8 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
 }
 
 fn timeouts(task: &Task) -> Option<core::TimeoutStrategy> {
-    let (queued_timeout, deadline) = (task.timeout.queued.map(span), task.timeout.deadline.map(span));
+    let queued_timeout = task.timeout.queued.map(span);
+    let deadline = task.timeout.deadline.map(span);
     (queued_timeout.is_some() || deadline.is_some()).then_some(core::TimeoutStrategy { queued_timeout, deadline })
 }
 
@@ -67,7 +68,8 @@ fn backoff(backoff: &Backoff) -> core::Backoff {
 
 fn container(subject: &TaskSource<'_>) -> core::Container {
     let task = subject.task;
-    let (mut command, mut args) = (subject.entrypoint.to_vec(), arguments(subject));
+    let mut command = subject.entrypoint.to_vec();
+    let mut args = arguments(subject);
     if subject.over_entrypoint && command.is_empty() {
         command.extend(args.drain(..args.len().min(1)));
     }
@@ -88,8 +90,8 @@ fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
     }
 }
 
-/// What a worker of the `flyte` crate is started with. The backend leaves the names of run and action as
-/// they stand here, and the worker takes those from its environment.
+/// The command line of a worker of the `flyte` crate. The backend does not replace the names of run and action,
+/// which the worker reads from its environment.
 pub(in crate::flyte) fn worker(program: &str) -> Vec<String> {
     const ARGUMENTS: [&str; 9] =
         ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];

@@ -30,7 +30,7 @@ impl RpcFailure {
     pub(super) fn from_status(host: &str, status: RpcStatus, said: &ErrorText) -> Self {
         let words = if said.message.is_empty() { String::new() } else { format!(": {}", said.message) };
         let is_transient = matches!(status, RpcStatus::Unavailable | RpcStatus::Internal);
-        let retryable = if is_transient { Retryable::IfIdempotent } else { Retryable::Never };
+        let retryable = if is_transient { Retryable::MaybeExecuted } else { Retryable::Never };
         let cause = format!("{host} answered `{}`{words}", status.word());
         Self { domain: RpcDomain { status: Some(status) }, retryable, ..Self::new(code_of(status), cause) }
     }

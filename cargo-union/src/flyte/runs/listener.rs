@@ -1,4 +1,4 @@
-//! Who hears what a run does, and for how long a backend that does not answer is asked again.
+//! Progress events of runs, and the policy for reconnecting.
 
 use std::time::Duration;
 
@@ -6,40 +6,40 @@ use super::{RunState, TaskLogLine};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 use crate::http::retry::RetryPolicy;
 
-/// Hears what a run does.
+/// Receives progress events of a run.
 pub trait RunListener: Send + Sync {
-    /// The run is in another state.
+    /// The state of the run has changed.
     fn is(&self, state: RunState) {
         let _ = state;
     }
 
-    /// Its program, or the system that runs it, has written a line.
+    /// The program, or the system that runs it, has written a line.
     fn wrote(&self, line: &TaskLogLine) {
         let _ = line;
     }
 
-    /// The line to the backend was cut, and is taken up again.
+    /// The connection to the backend was lost; reconnects after a pause.
     fn lost(&self, why: &str, after: Duration) {
         let _ = (why, after);
     }
 
-    /// What the program writes cannot be shown.
+    /// The logs of the run are not available.
     fn no_logs(&self, why: &str) {
         let _ = why;
     }
 }
 
-/// How patient we are with a backend.
+/// The policy for reconnecting to a backend.
 #[derive(Clone, Copy, Debug)]
 pub struct ReconnectPolicy {
-    /// How often in a row a stream is opened without a message.
+    /// The attempts at one stream, counted again after each message, and their pauses.
     pub retry: RetryPolicy,
-    /// How long logs may be silent after the end of their attempt.
+    /// How long to wait for further log lines after the end of an attempt.
     pub silence: Duration,
 }
 
 impl Default for ReconnectPolicy {
-    /// As the Python SDK has it.
+    /// The values of the Python SDK.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let retry = RetryPolicy { attempts: 6, first_pause: Duration::from_millis(500), longest_pause: seconds(10), jitter: false };
@@ -47,7 +47,7 @@ impl Default for ReconnectPolicy {
     }
 }
 
-/// Whether the same may go well in a moment. A stream that a proxy resets is `canceled`.
+/// Whether a failure is transient. A stream that a proxy resets has the status `canceled`.
 pub(super) fn passes(failure: &RpcFailure) -> bool {
     failure.is_transient() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
 }

@@ -352,7 +352,7 @@ fn classify_refusal(refusal: ErrorResponse, descriptor: &Descriptor) -> Registry
         return RegistryFailure { code: Code::DigestMismatch, cause, ..refusal.failure };
     }
     let starts_over = lost || refusal.has(&["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"]);
-    let retryable = if starts_over { Retryable::Always } else { refusal.failure.retryable };
+    let retryable = if starts_over { Retryable::MaybeExecuted } else { refusal.failure.retryable };
     RegistryFailure { retryable, ..refusal.failure }
 }
 
