@@ -49,6 +49,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     };
     let environment = Environment::of_process();
     let ui = Arc::new(Ui::new(settings::output_options(&cli.output, &environment)));
+    if ui.output_options().verbosity > 1 {
+        ui::show_traces(&ui);
+    }
     match settings::resolve(cli, &environment) {
         Ok(command) => run(&command, &ui),
         Err(error) => {
@@ -85,9 +88,11 @@ fn run(command: &settings::Command, ui: &Arc<Ui>) -> Exit {
                 Err(failure) => Some(failure),
             },
         };
-        let is_interrupt = |failure: &anyhow::Error| failure.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Interrupted);
         match failure {
-            Some(failure) if is_interrupt(&failure) || !explains_failure(interrupted).await => command::failed(&failure, ui),
+            Some(failure) if failure.is_interruption() || !explains_failure(interrupted).await => {
+                failure.show(ui);
+                failure.exit()
+            }
             _ => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted

@@ -41,7 +41,8 @@ fn a_code_is_typed_elsewhere_and_the_login_is_kept() {
     backend.memory().pending = 2;
     let project = user(&backend, "  authType: DeviceFlow\n");
     project.run(["whoami"]).exits(1).fails_with("U0764").stderr_has("cargo union login");
-    let login = discreet(project.run(["login", "-v"]).succeeds());
+    let login = discreet(project.run(["login", "-vv"]).succeeds());
+    let login = login.stderr_has(&format!("trace: http method=POST url={}", backend.url())).stderr_has("trace: rpc method=");
     login.stderr_has("/oauth/activate to log in with the code ABCD-EFGH").stderr_has("as Ada Lovelace <ada@example.test>").stdout_is("");
     assert_eq!(backend.calls("/token").len(), 3);
     let kept = file_of_tokens(&project).expect("the login is kept");
@@ -209,7 +210,7 @@ fn a_wrong_secret_says_whose() {
     let backend = Backend::obedient();
     let project = user(&backend, "  clientId: robot\n  clientSecretEnvVar: MY_SECRET\n").env("MY_SECRET", "hunter2");
     project.run(["login"]).exits(1).fails_with("U0766").stderr_has("invalid_client").stderr_has("`robot`").stderr_lacks("hunter2");
-    project.env("MY_SECRET", SECRET).run(["login", "-vv"]).succeeds();
+    discreet(project.env("MY_SECRET", SECRET).run(["login", "-vv"]).succeeds()).stderr_has("trace: rpc method=");
 }
 
 #[test]

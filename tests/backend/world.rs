@@ -8,7 +8,7 @@ use cargo_union::flyte::config::{self, FlyteConfig};
 use cargo_union::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
 use cargo_union::flyte::rpc::{RpcFailure, Streaming, Unary};
 use cargo_union::flyte::{LoginPrompt, Reporter};
-use cargo_union::http::retry::Retry;
+use cargo_union::http::retry::RetryPolicy;
 use cargo_union::sys::process::Environment;
 use tempfile::TempDir;
 use union_build::diag::Code;
@@ -88,7 +88,8 @@ impl World {
     }
 
     pub(crate) fn client(&self) -> Client {
-        let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
+        let retry =
+            RetryPolicy { attempts: 3, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(20), jitter: true };
         let surroundings = ClientOptions::new(self.environment.clone(), self.home.path().to_owned(), self.attended, self.told.clone());
         Client::new(&self.config(), ClientOptions { retry, ..surroundings }).unwrap()
     }

@@ -58,6 +58,7 @@ fn docker_pulls_with_the_users_logins_and_nothing_of_them_is_shown() {
     let project = project(&world, &dockerfile(&private, "docker"));
     log_in(&project, &[&private]);
     let built = project.run(["build", "-vv"]).succeeds().stderr_lacks(PASSWORD);
+    let built = built.stderr_has(&format!("trace: session call=Auth/Credentials host={} found=true", private.host()));
     assert_eq!(shell(&built, "cat /made; test -s /copied && echo copied"), "docker\ncopied");
     assert!(!project.read("target/union/logs/hello/default.log").contains(PASSWORD));
 }

@@ -36,6 +36,8 @@ fn a_secret_of_the_environment_is_used_and_leaves_no_trace() {
     let world = World::new();
     let project = world.project(&format!("{COMMANDS}\nsecrets = [{{ id = \"token\", env = \"TOKEN\" }}]")).env("TOKEN", SECRET);
     let built = project.run(["-vv", "build"]).succeeds().stderr_has("using <secret token>").stderr_lacks("using correct");
+    let built = built.stderr_has("trace: session call=Secrets/GetSecret id=token found=true").stderr_lacks(SECRET);
+    let built = built.stderr_has("trace: engine method=POST path=/v1.").stderr_has("trace: step step=");
     assert!(project.read("target/union/logs/hello/default.log").contains("using <secret token>"));
     leaves_no_trace(&project, built.stdout().trim());
 }

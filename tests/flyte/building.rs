@@ -179,10 +179,11 @@ fn a_backend_without_a_builder_gets_nothing() {
 #[test]
 fn an_address_that_has_expired_is_asked_for_anew() {
     let world = world("expired-once");
-    hello(&world, "").run(["build"]).succeeds().stderr_lacks("TOPSECRET");
+    let built = hello(&world, "").run(["build", "-vv"]).succeeds().stderr_lacks("TOPSECRET").stderr_lacks("signature");
+    built.stderr_has("trace: http method=PUT url=http://").stderr_has("trace: rpc method=DataProxyService/CreateUploadLocation status=ok");
     assert_eq!((world.backend.count("CreateUploadLocation"), world.backend.puts().len()), (3, 3));
     let never = self::world("expired");
-    let refused = hello(&never, "").run(["build"]).exits(1).fails_with("U0772");
+    let refused = hello(&never, "").run(["build", "-vv"]).exits(1).fails_with("U0772");
     refused
         .stderr_has("could not send `spec.pb`")
         .stderr_has("Request has expired")

@@ -13,4 +13,5 @@ mod pulling;
 mod pushing;
 mod resolving;
 mod secure;
+mod traces;
 mod world;

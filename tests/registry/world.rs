@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cargo_union::http::retry::Retry;
+use cargo_union::http::retry::RetryPolicy;
 use cargo_union::image::reference::Repository;
 use cargo_union::publish::registry::{Registry, RegistryOptions, RegistrySettings};
 use cargo_union::publish::{ImageTarget, Reporter, Transfer, TransferKind};
@@ -68,7 +68,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let retry = Retry { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(20) };
+        let retry =
+            RetryPolicy { attempts: 3, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(20), jitter: true };
         let surroundings = RegistryOptions { home: Some(folder.path().to_owned()), ..RegistryOptions::default() };
         Self { settings: RegistrySettings { retry, surroundings, ..RegistrySettings::default() }, folder, told: Arc::default() }
     }

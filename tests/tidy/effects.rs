@@ -21,6 +21,7 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary { path: &["crate", "flyte", "idl"], files: &["cargo-union/src/flyte/"], because: "only `flyte` uses the backend's messages" },
     Boundary { path: &["getrandom"], files: &["cargo-union/src/sys/random.rs"], because: "random bytes come from `sys::random`" },
     Boundary { path: &["saphyr_parser"], files: &["cargo-union/src/flyte/config/yaml.rs"], because: "only the Flyte config is YAML" },
+    Boundary { path: &["anyhow"], files: &["cargo-union/src/command/"], because: "the modules below have errors of their own types" },
     Boundary { path: &["clap"], files: CLI, because: "only `cli` declares the command line" },
     Boundary { path: &["clap_cargo"], files: COLOURS, because: "cargo's colours are for help and for the user interface" },
     Boundary { path: &["clap_complete"], files: CLI, because: "only `cli` declares the command line" },
@@ -28,6 +29,8 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary { path: &["indicatif"], files: &["cargo-union/src/ui/"], because: "only `ui` prints" },
     Boundary { path: &["annotate_snippets"], files: &["cargo-union/src/ui/"], because: "only `ui` prints" },
     Boundary { path: &["cargo_metadata"], files: &["cargo-union/src/workspace/"], because: "only `workspace` reads cargo's metadata" },
+    Boundary { path: &["tracing"], files: TRACERS, because: "only requests have spans; users are informed by a `Reporter`" },
+    Boundary { path: &["tracing_subscriber"], files: &["cargo-union/src/ui/"], because: "only `ui` prints" },
     Boundary { path: &["std", "io", "stdout"], files: PRINTERS, because: "only `ui` prints" },
     Boundary { path: &["std", "io", "stderr"], files: STDERR_USERS, because: "only `ui` prints" },
     Boundary { path: &["io", "stdout"], files: PRINTERS, because: "only `ui` prints" },
@@ -46,6 +49,16 @@ const COLOURS: &[&str] = &["cargo-union/src/cli/", "cargo-union/src/ui/"];
 
 /// `emit` prints the directives of a build script, which cargo reads from stdout.
 const PRINTERS: &[&str] = &["cargo-union/src/ui/", "union-build/src/emit.rs"];
+
+/// `ui` prints the spans. In `publish`, uploads and downloads set the attempt that a request belongs to.
+const TRACERS: &[&str] = &[
+    "cargo-union/src/http/",
+    "cargo-union/src/engine/",
+    "cargo-union/src/flyte/rpc/",
+    "cargo-union/src/publish/registry/pull.rs",
+    "cargo-union/src/publish/registry/upload.rs",
+    "cargo-union/src/ui/trace.rs",
+];
 
 /// `settings` checks whether stderr is a terminal, for colours.
 const STDERR_USERS: &[&str] = &["cargo-union/src/ui/", "cargo-union/src/settings/", "union-build/src/emit.rs"];

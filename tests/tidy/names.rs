@@ -6,9 +6,10 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::source::Tree;
 
-/// Names that may be declared several times. `Document` is the output of a command, `Reporter` the trait of a module's
-/// progress, `Silent` a reporter that ignores it. `Image` is an image in the manifest, in a registry and in generated code.
-const PATTERNS: &[&str] = &["Document", "Reporter", "Silent", "Image"];
+/// Names that may be declared several times. `Result` is that of a module's own error, `Document` the output of a command,
+/// `Reporter` the trait of a module's progress, `Silent` a reporter that ignores it. `Image` is an image in the manifest, in a
+/// registry and in generated code.
+const PATTERNS: &[&str] = &["Result", "Document", "Reporter", "Silent", "Image"];
 
 /// The names that are declared in several files, with the files.
 pub(crate) fn problems(tree: &Tree) -> Vec<String> {

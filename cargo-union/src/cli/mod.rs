@@ -82,7 +82,7 @@ pub enum CommandArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Print more; `-vv` even more
+    /// Print more; `-vv` even more, with every request
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 

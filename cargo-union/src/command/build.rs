@@ -57,7 +57,7 @@ pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
 pub(super) async fn make(work: &BuildOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Vec<PackageOutcome>> {
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     let planning = BuildPlan::compute(work, session, &snapshot, &reporter(ui)).await?;
-    execute::execute(work, session, &snapshot, planning, &reporter(ui)).await
+    Ok(execute::execute(work, session, &snapshot, planning, &reporter(ui)).await?)
 }
 
 fn report(built: &[PackageOutcome], ui: &Ui) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::flyte::convert::ProjectDomain;
 use crate::pipeline::backend;
 use crate::pipeline::context;
 use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::problems::PipelineError;
 use crate::settings;
 use crate::sys::error::Error;
 use crate::ui::{self, Ui};
@@ -33,13 +34,13 @@ pub(super) async fn open(scope: &settings::WorkspaceOptions, ui: &Arc<Ui>) -> Re
             let place = configured_project(scope, &config).ok_or(error)?;
             (config, place)
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     Ok((backend::client(&scope.backend, &config, false, &reporter(ui))?, place))
 }
 
-fn has_no_package(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Error>().is_some_and(|error| matches!(error.code(), Code::NoManifest | Code::NothingDeclared))
+fn has_no_package(error: &PipelineError) -> bool {
+    matches!(error.code(), Some(Code::NoManifest | Code::NothingDeclared))
 }
 
 fn shared(session: &LoadedWorkspace) -> Result<ProjectDomain> {

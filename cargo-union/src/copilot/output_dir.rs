@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 use union_build::diag::Code;
 
+use crate::sys::copy::{CopyError, copy};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
@@ -62,9 +63,9 @@ impl OutputDir {
                 EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                     fs::create_folder(path.parent().unwrap_or(folder))?;
                     let mut file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
-                    copy(&mut entry, &mut file).map_err(|fault| match fault {
-                        OutputError::Reading(cause) => failed(cause),
-                        OutputError::Writing(cause) => fs::unwritable(&path, cause),
+                    copy(&mut entry, &mut file, |_| ()).map_err(|error| match error {
+                        CopyError::Read(cause) => failed(cause),
+                        CopyError::Write(cause) => fs::unwritable(&path, cause),
                     })?;
                 }
                 EntryType::Symlink => drop(others.insert(below, LINK)),
@@ -88,21 +89,6 @@ fn below_the_top(path: &Path) -> io::Result<PathBuf> {
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the directory", path.display()))),
     };
     components.map(plain_name).collect()
-}
-
-enum OutputError {
-    Reading(io::Error),
-    Writing(io::Error),
-}
-
-fn copy(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), OutputError> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match from.read(&mut buffer).map_err(OutputError::Reading)? {
-            0 => return Ok(()),
-            count => to.write_all(&buffer[..count]).map_err(OutputError::Writing)?,
-        }
-    }
 }
 
 #[cfg(test)]

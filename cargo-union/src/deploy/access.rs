@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
 use futures_util::stream::{self, StreamExt as _};
 use union_build::diag::Code;
 use union_build::spec::Spec;
@@ -12,6 +11,7 @@ use super::options::RegisterOptions;
 use crate::image::reference::PinnedRef;
 use crate::pipeline::Reporter;
 use crate::pipeline::clients;
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
 

@@ -5,7 +5,6 @@ pub mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
 use union_build::diag::{Code, Origin};
 use union_build::spec::{Task, TaskKind};
 
@@ -17,6 +16,7 @@ use crate::flyte::interface::{Description, Interface};
 use crate::flyte::version::TaskVersionHash;
 use crate::pipeline::context::UnionPackage;
 use crate::pipeline::outcome::PackageOutcome;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
 use crate::sys::words;

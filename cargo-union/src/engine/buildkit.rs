@@ -10,7 +10,7 @@ use std::time::Duration;
 use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
-use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest, StatusResponse};
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest, StatusResponse, Vertex};
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
 use futures_util::StreamExt as _;
@@ -18,6 +18,7 @@ use hyper::header::{CONNECTION, HOST, UPGRADE};
 use hyper::{Method, StatusCode};
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint, Server};
+use tracing::debug;
 use union_build::diag::Code;
 
 use super::http_client::{self, EngineStream};
@@ -196,6 +197,7 @@ struct BuildkitProgress<'a> {
 #[derive(Default)]
 struct BuildkitStep {
     is_reported: bool,
+    has_ended: bool,
     lines: Lines,
 }
 
@@ -207,7 +209,7 @@ impl<'a> BuildkitProgress<'a> {
     fn handle(&mut self, status: StatusResponse) {
         for mut vertex in status.vertexes {
             vertex.name = without_stage(&vertex.name);
-            let step = self.steps.entry(vertex.digest).or_default();
+            let step = self.steps.entry(vertex.digest.clone()).or_default();
             let is_user_step = vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
             if is_user_step && !step.is_reported && vertex.cached {
                 step.is_reported = true;
@@ -215,6 +217,11 @@ impl<'a> BuildkitProgress<'a> {
             } else if is_user_step && !step.is_reported && vertex.started.is_some() {
                 step.is_reported = true;
                 self.listener.step(&vertex.name);
+            }
+            if let (false, Some(seconds)) = (step.has_ended, seconds(&vertex)) {
+                step.has_ended = true;
+                let failed = !vertex.error.is_empty();
+                debug!(name: "step", step = position(&vertex), cached = vertex.cached, failed, duration = format!("{seconds:.3}s"));
             }
             if !vertex.error.is_empty() && !vertex.error.contains("context canceled") {
                 self.failed.get_or_insert(vertex.name);
@@ -235,6 +242,18 @@ impl<'a> BuildkitProgress<'a> {
     }
 }
 
+/// A step as `[2/4]`, else by its digest. What it runs or fetches may hold secrets, and only `build` knows them.
+fn position(step: &Vertex) -> &str {
+    let end = if step.name.starts_with('[') { step.name.find(']') } else { None };
+    end.map_or(&step.digest, |end| &step.name[..=end])
+}
+
+/// How long a step took; `None` when it has not ended.
+fn seconds(step: &Vertex) -> Option<f64> {
+    let (started, completed) = (step.started.as_ref()?, step.completed.as_ref()?);
+    Some((completed.seconds - started.seconds) as f64 + f64::from(completed.nanos - started.nanos) / 1e9)
+}
+
 /// `[stage-0 2/5] RUN …` without the number of a stage that has no name.
 fn without_stage(name: &str) -> String {
     let named = name.strip_prefix("[stage-").and_then(|rest| rest.split_once(' '));
@@ -248,4 +267,17 @@ fn without_stage(name: &str) -> String {
 pub(super) fn random_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traced_step_shows_neither_command_nor_address() {
+        let step = |name: &str| Vertex { name: name.to_owned(), digest: "sha256:1".to_owned(), ..Vertex::default() };
+        assert_eq!(position(&step("[base 2/4] RUN login --password secret")), "[base 2/4]");
+        assert_eq!(position(&step("https://me:secret@files.test/a")), "sha256:1");
+        assert_eq!(position(&step("[broken")), "sha256:1");
+    }
 }

@@ -23,6 +23,8 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tracing::field::Empty;
+use tracing::{Instrument as _, debug_span};
 
 use crate::sys::process::{Environment, ProcessCommand};
 
@@ -63,7 +65,14 @@ impl EngineHttpClient {
     /// # Errors
     /// When the engine cannot be reached or the connection is lost.
     pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
-        self.0.request(request).await
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let span = debug_span!("engine", method, path, status = Empty, error = Empty);
+        let response = self.0.request(request).instrument(span.clone()).await;
+        match &response {
+            Ok(response) => span.record("status", response.status().as_u16()),
+            Err(error) => span.record("error", super::innermost(error)),
+        };
+        response
     }
 }
 

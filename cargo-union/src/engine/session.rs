@@ -18,6 +18,7 @@ use bollard_buildkit_proto::moby::upload::v1::{BytesMessage, upload_server};
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::debug;
 
 use super::solve::PullCredentials;
 use crate::image::RegistryLogin;
@@ -68,6 +69,7 @@ impl upload_server::Upload for Upload {
         if request.metadata().get("urlpath").and_then(|path| path.to_str().ok()) != Some(&self.path) {
             return Err(Status::not_found("unknown build context"));
         }
+        debug!(name: "session", call = "Upload/Pull");
         let file = tokio::fs::File::open(&self.context).await.map_err(|cause| Status::internal(cause.to_string()))?;
         let chunks = ReaderStream::with_capacity(file, CHUNK).map(|chunk| match chunk {
             Ok(bytes) => Ok(BytesMessage { data: bytes.into() }),
@@ -84,6 +86,7 @@ pub(super) struct SessionSecrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
 impl secrets_server::Secrets for SessionSecrets {
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> SessionResult<GetSecretResponse> {
         let id = &request.get_ref().id;
+        debug!(name: "session", call = "Secrets/GetSecret", id, found = self.0.contains_key(id));
         match self.0.get(id) {
             Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
             None => Err(Status::not_found(format!("secret {id} is not declared"))),
@@ -99,6 +102,7 @@ impl Auth for RegistryLogins {
     async fn credentials(&self, request: Request<CredentialsRequest>) -> SessionResult<CredentialsResponse> {
         let host = &request.get_ref().host;
         let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
+        debug!(name: "session", call = "Auth/Credentials", host, found = login.is_some());
         // Without a user, the secret is a refresh token; without both, the pull is anonymous.
         Ok(Response::new(match login {
             Some(RegistryLogin::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },

@@ -64,6 +64,15 @@ impl RequestBody {
         }
     }
 
+    /// The number of bytes that were handed to the connection when it was sent last.
+    pub(super) fn sent(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Stream(stream) => stream.done.load(Ordering::Relaxed).saturating_sub(stream.start),
+        }
+    }
+
     /// Sends a request with this body and waits for the response's head. `silence` is the timeout, except for streams.
     pub(super) async fn send(&self, request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
         match self {

@@ -16,6 +16,7 @@ use union_build::diag::Code;
 
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod failure;
 mod identity;
 mod insecure;
 mod proxy;
@@ -23,6 +24,7 @@ mod request;
 pub(crate) mod response;
 pub mod retry;
 mod tls;
+mod trace;
 
 pub use proxy::Proxies;
 pub(crate) use proxy::ProxyHint;
@@ -36,6 +38,7 @@ use header::{CONTENT_LENGTH, LOCATION};
 use proxy::Proxy;
 use response::HttpResponse;
 use tls::TlsConfig;
+use trace::RequestSpan;
 
 /// The connect timeout.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -113,6 +116,13 @@ impl Transport {
     }
 
     async fn send_to(&self, outgoing: &HttpRequest, url: &Url) -> Result<HttpResponse, TransportError> {
+        let mut span = RequestSpan::begin(outgoing, url);
+        let response = self.exchange(outgoing, url).await;
+        span.answered(outgoing, response.as_ref().map(HttpResponse::status));
+        response.map(|response| response.traced_by(span))
+    }
+
+    async fn exchange(&self, outgoing: &HttpRequest, url: &Url) -> Result<HttpResponse, TransportError> {
         let proxy = self.proxies.for_url(url);
         let client = self.client(url, proxy)?;
         let mut request = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());

@@ -1,23 +1,32 @@
 //! A response: its head, and a body that is read in chunks, with a timeout and a size limit.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
 use super::error::{TransportError, causes};
 use super::proxy::ProxyHint;
-use super::{SILENCE, authority};
+use super::trace::RequestSpan;
+use super::{SILENCE, authority, retry};
 
 /// A response whose head has arrived and whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct HttpResponse {
     inner: Response,
     proxy: Option<ProxyHint>,
+    span: Option<RequestSpan>,
 }
 
 impl HttpResponse {
     pub(super) fn new(inner: Response, proxy: Option<ProxyHint>) -> Self {
-        Self { inner, proxy }
+        Self { inner, proxy, span: None }
+    }
+
+    /// The same response, whose body counts for a span.
+    pub(super) fn traced_by(self, span: RequestSpan) -> Self {
+        Self { span: Some(span), ..self }
     }
 
     /// The proxy on the way, when one may have made this response in place of the server: as a gateway, or because it
@@ -44,6 +53,11 @@ impl HttpResponse {
         self.inner.headers().get(name)?.to_str().ok()
     }
 
+    /// The pause that the server asks for before the next request.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        retry::retry_after(self.inner.headers(), SystemTime::now())
+    }
+
     /// Whether the body is an HTML page.
     pub(crate) fn is_web_page(&self) -> bool {
         self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
@@ -63,7 +77,11 @@ impl HttpResponse {
         let host = authority(self.inner.url());
         let cut =
             |error: reqwest::Error| TransportError::unreachable(format!("{host} cut the connection: {}", causes(&error.without_url())));
-        self.inner.chunk().await.map_err(cut)
+        let chunk = self.inner.chunk().await.map_err(cut)?;
+        if let (Some(span), Some(chunk)) = (&mut self.span, &chunk) {
+            span.received(chunk.len());
+        }
+        Ok(chunk)
     }
 
     /// The whole body, of at most `most` bytes.

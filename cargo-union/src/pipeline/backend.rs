@@ -5,7 +5,7 @@ use std::sync::Arc;
 use union_build::diag::{Diagnostic, Severity};
 use union_build::spec::Overrides;
 
-use super::problems::ManifestProblems;
+use super::problems::{self, ManifestProblems};
 use crate::flyte::client::{Client, ClientOptions};
 use crate::flyte::config::{self, ConfigRequest, FlyteConfig};
 use crate::pipeline::Reporter;
@@ -37,7 +37,7 @@ pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overri
 ///
 /// # Errors
 /// [`ManifestProblems`] with all of them, or a file that was named and cannot be read.
-pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> anyhow::Result<FlyteConfig> {
+pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> problems::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(ManifestProblems(problems).into());

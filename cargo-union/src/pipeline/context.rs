@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Severity};
 use union_build::spec::{self, Overrides, PackageInfo, Setting, Spec};
 
@@ -14,6 +13,7 @@ use crate::engine::EngineLocator;
 use crate::flyte::config::FlyteConfig;
 use crate::flyte::convert::ProjectDomain;
 use crate::pipeline::options::{BuildOptions, WorkspaceOptions};
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, Workspace, WorkspacePackage};

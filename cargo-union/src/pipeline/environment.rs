@@ -8,7 +8,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
 use tokio::sync::OnceCell;
 use union_build::key::Key;
 
@@ -18,6 +17,7 @@ use crate::image::Image;
 use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
 use crate::pipeline::target::OutputResolver;
 use crate::publish::registry::Registry;

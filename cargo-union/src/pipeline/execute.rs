@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use futures_util::future::{try_join_all, try_join3};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use union_build::diag::Code;
@@ -17,6 +16,7 @@ use crate::build::MeasuredFiles;
 use crate::image::plan::ImageAction;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 

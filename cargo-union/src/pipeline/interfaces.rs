@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::{Spec, TaskKind};
 
@@ -18,6 +17,7 @@ use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::sys::error::Error;
 use crate::sys::fs;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use bytes::Bytes;
 
 use super::package::PackageBuild;
 use crate::image::per_platform::PerPlatform;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::workspace::launcher::{LauncherCompiler, usual_target};
 use crate::workspace::{CargoRunner, CompileBackend, Host};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -24,6 +23,7 @@ use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
 use crate::pipeline::context::PackageContext;
 use crate::pipeline::plan::{self, ImagePlan, PackagePlan};
+use crate::pipeline::problems::{PipelineError, Result};
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
 use crate::sys::words;
@@ -142,7 +142,7 @@ impl<'a> PackageBuild<'a> {
         let publishing = self.plan.missing().zip(packed.images).map(|(image, packed)| async move {
             let published = packed.publish(&image.target, self.package.work.rebuild).await?;
             self.package.report(&image.resolved.name, &published);
-            anyhow::Ok((image.resolved.name.clone(), published))
+            Ok::<_, PipelineError>((image.resolved.name.clone(), published))
         });
         let published = stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
         Ok(PublishedPackage { published, described: packed.described })

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::Result;
 use futures_util::future::try_join_all;
 use union_build::diag::{Code, nearest};
 use union_build::handover::{Reference, References};
@@ -21,6 +20,7 @@ use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
+use crate::pipeline::problems::Result;
 use crate::publish::ImageTarget;
 use crate::sys::error::Error;
 use crate::sys::words;

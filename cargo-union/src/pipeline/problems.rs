@@ -1,8 +1,34 @@
-//! Problems of manifests, which end a command.
+//! What ends a stage of the pipeline: an error, or problems of manifests.
 
-use union_build::diag::Diagnostic;
+use union_build::diag::{Code, Diagnostic};
 
-/// The manifests have problems, which are shown already.
+use crate::sys::error::Error;
+
+/// The result of a stage.
+pub(crate) type Result<T, E = PipelineError> = std::result::Result<T, E>;
+
+/// Why a stage ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PipelineError {
+    /// Something failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+    /// The manifests are not valid.
+    #[error(transparent)]
+    Invalid(#[from] ManifestProblems),
+}
+
+/// Problems of the manifests or of the Flyte config, all at once.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests have problems")]
-pub(crate) struct ManifestProblems(pub(crate) Vec<Diagnostic>);
+pub struct ManifestProblems(pub Vec<Diagnostic>);
+
+impl PipelineError {
+    /// The code of an error; `None` for problems of manifests, each of which has its own.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Failed(error) => Some(error.code()),
+            Self::Invalid(_) => None,
+        }
+    }
+}

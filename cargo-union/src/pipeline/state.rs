@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::image::platform::Platform;
+use crate::pipeline::problems::Result;
 use crate::sys::digest::Digest;
 use crate::sys::fs;
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
@@ -24,6 +23,7 @@ use crate::image::BaseSource;
 use crate::pipeline::Reporter;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
 use crate::pipeline::options::{BuildOptions, Output};
+use crate::pipeline::problems::Result;
 use crate::publish::Publisher;
 use crate::publish::daemon::Daemon;
 use crate::publish::layout::{Layout, TagPolicy};

@@ -1,65 +1,30 @@
-//! Why a registry did not do what it was asked, before it is known what that was for.
-//!
-//! A failure becomes an [`Error`] at the edge of this room, where the image and the purpose are
-//! known. Its texts come from servers and files of others: they are cleaned and bounded, and secrets
-//! never get into them.
-
-use std::time::Duration;
+//! The failure of a request to a registry, before the image and the operation are known.
 
 use union_build::diag::Code;
 
-use crate::http::ProxyHint;
-use crate::http::error::{TransportError, TransportErrorKind};
+use crate::http::failure::{FailureDomain, RemoteFailure};
 use crate::sys::error::Error;
 
-/// Why something failed.
-#[derive(Clone, Debug)]
-pub(crate) struct RegistryFailure {
-    /// The code, in the words of publishing; [`into_base_error`](Self::into_base_error) translates.
-    pub(crate) code: Code,
-    /// The cause, without what was tried.
-    pub(crate) cause: String,
-    /// What to do next, when there is more to say than the code's own cure.
-    pub(crate) help: Option<String>,
-    /// Whether it may pass by itself.
-    pub(crate) again: bool,
-    /// The pause that the server asked for.
-    pub(crate) pause: Option<Duration>,
+/// The failure of a request to a registry or to its token server. Its code is that of publishing;
+/// [`into_base_error`](RemoteFailure::into_base_error) translates it for base images.
+pub(crate) type RegistryFailure = RemoteFailure<RegistryDomain>;
+
+/// Registries add nothing to a failure.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegistryDomain;
+
+impl FailureDomain for RegistryDomain {
+    const UNREACHABLE: Code = Code::RegistryUnreachable;
+    const UNTRUSTED: Code = Code::TlsFailed;
+    const INVALID: Code = Code::RegistryInvalid;
+
+    fn plaintext_help(host: &str) -> String {
+        format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.")
+    }
 }
 
 impl RegistryFailure {
-    pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), help: None, again: false, pause: None }
-    }
-
-    /// A failure that may pass by itself.
-    pub(crate) fn passing(code: Code, cause: impl Into<String>) -> Self {
-        Self { again: true, ..Self::new(code, cause) }
-    }
-
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// Adds the proxy that may have answered in place of the server.
-    pub(crate) fn through(mut self, proxy: Option<&ProxyHint>) -> Self {
-        if let Some(proxy) = proxy {
-            proxy.add_to(&mut self.cause, &mut self.help);
-        }
-        self
-    }
-
-    /// The error of something that was to be published.
-    pub(crate) fn into_error(self, tried: impl Into<String>) -> Error {
-        let error = Error::new(self.code, tried).because(self.cause);
-        match self.help {
-            Some(help) => error.help(help),
-            None => error,
-        }
-    }
-
-    /// The error of a base that was to be read.
+    /// The error of a base image that could not be read.
     pub(crate) fn into_base_error(mut self, tried: impl Into<String>) -> Error {
         self.code = match self.code {
             Code::RegistryDenied => Code::BaseDenied,
@@ -68,33 +33,6 @@ impl RegistryFailure {
             other => other,
         };
         self.into_error(tried)
-    }
-}
-
-/// A fault of the line, in the words of registries.
-impl From<TransportError> for RegistryFailure {
-    fn from(fault: TransportError) -> Self {
-        let again = matches!(fault.kind, TransportErrorKind::NoConnection | TransportErrorKind::Unreachable);
-        let (code, help) = match fault.kind {
-            TransportErrorKind::NoConnection | TransportErrorKind::Unreachable | TransportErrorKind::Refused => {
-                (Code::RegistryUnreachable, None)
-            }
-            TransportErrorKind::Plain(host) => {
-                let help = format!("If it is meant to go without encryption, list `{host}` under `insecure-registries`.");
-                (Code::TlsFailed, Some(help))
-            }
-            TransportErrorKind::Untrusted => (Code::TlsFailed, None),
-            TransportErrorKind::Misleading => (Code::RegistryInvalid, None),
-            TransportErrorKind::Machine(code) => (code, None),
-        };
-        Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
-    }
-}
-
-/// An error of the machine at hand (a file, the disk) keeps its code.
-impl From<Error> for RegistryFailure {
-    fn from(error: Error) -> Self {
-        Self::new(error.code(), error.chain().join(": ")).help(error.advice())
     }
 }
 

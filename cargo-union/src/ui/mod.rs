@@ -7,6 +7,7 @@ mod diagnostics;
 mod problem;
 mod progress;
 mod spinners;
+mod trace;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -22,6 +23,7 @@ pub use crate::sys::words::{bytes, list, table};
 pub use problem::Problem;
 use progress::ProgressBars;
 use spinners::Spinners;
+pub use trace::show_traces;
 
 /// Resolved options of the output.
 #[derive(Clone, Copy, Debug)]

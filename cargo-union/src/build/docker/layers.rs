@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek as _, Write as _};
+use std::io::{self, Read, Seek as _};
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
 use union_build::spec::Compression;
@@ -20,6 +21,7 @@ use crate::build::native::pack;
 use crate::image::config::BaseConfig;
 use crate::image::layer::Layer;
 use crate::sys::cache::Cache;
+use crate::sys::copy::{CopyError, copy};
 use crate::sys::digest::DiffId;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, AtomicFile};
@@ -111,11 +113,12 @@ impl ExportReader<'_> {
         }
         let mut plain = base::plain(start.as_slice().chain(entry)).map_err(|cause| self.failed(cause))?;
         let mut draft = self.cache.draft()?;
-        let diff_id = copy(&mut plain, &mut draft).map_err(|fault| match fault {
-            CopyError::Reading(cause) => self.failed(cause),
-            CopyError::Writing(cause) => fs::unwritable(self.cache.folder(), cause),
+        let mut hash = Sha256::new();
+        copy(&mut plain, &mut draft, |chunk| hash.update(chunk)).map_err(|error| match error {
+            CopyError::Read(cause) => self.failed(cause),
+            CopyError::Write(cause) => fs::unwritable(self.cache.folder(), cause),
         })?;
-        Ok(ArchiveMember::Layer(diff_id, draft))
+        Ok(ArchiveMember::Layer(DiffId::from_hasher(hash), draft))
     }
 
     fn layer(&self, found: &mut BTreeMap<String, ArchiveMember>, path: &str, diff_id: DiffId) -> Result<Layer> {
@@ -148,25 +151,6 @@ impl ExportReader<'_> {
         let full = matches!(cause.kind(), io::ErrorKind::StorageFull);
         let code = if full { Code::DiskFull } else { Code::EngineFailed };
         Error::new(code, format!("could not take `{}` out of the engine", self.name)).because(cause)
-    }
-}
-
-enum CopyError {
-    Reading(io::Error),
-    Writing(io::Error),
-}
-
-fn copy(from: &mut impl Read, to: &mut AtomicFile) -> Result<DiffId, CopyError> {
-    use sha2::Digest as _;
-    let (mut hash, mut buffer) = (sha2::Sha256::new(), vec![0; 1 << 18]);
-    loop {
-        match from.read(&mut buffer).map_err(CopyError::Reading)? {
-            0 => return Ok(DiffId::from_hasher(hash)),
-            count => {
-                hash.update(&buffer[..count]);
-                to.write_all(&buffer[..count]).map_err(CopyError::Writing)?;
-            }
-        }
     }
 }
 

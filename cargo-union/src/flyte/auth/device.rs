@@ -66,7 +66,7 @@ pub(super) async fn log_in(
             Ok(Ok(tokens)) => return Ok(tokens),
             Ok(Err(denied)) => interval = next_interval(&denied.error, interval).ok_or_else(|| denied.into_failure(&authority.token))?,
             // A transient failure of the connection does not end the login.
-            Err(failure) if failure.may_pass() => {}
+            Err(failure) if failure.is_transient() => {}
             Err(failure) => return Err(failure),
         }
     }

@@ -44,7 +44,7 @@ impl AuthorizationServer {
             connection.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &client_call),
         );
         let host = authority(&connection.base);
-        let (metadata, client) = responses.map_err(|failure| match failure.status {
+        let (metadata, client) = responses.map_err(|failure| match failure.status() {
             Some(RpcStatus::Unimplemented) => {
                 RpcFailure::new(Code::LoginFailed, format!("{host} requires a login, and does not name an authorization server"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")

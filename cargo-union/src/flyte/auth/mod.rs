@@ -115,7 +115,7 @@ impl TokenProvider {
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
             let result = self.log_in(&mut state, false).await;
             // A watch lasts for hours: a transient failure must not fail the next call.
-            result.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.may_pass()))?;
+            result.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.is_transient()))?;
         }
         Ok(self.headers(&state))
     }

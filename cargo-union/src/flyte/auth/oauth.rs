@@ -1,7 +1,5 @@
 //! Requests to the token server (RFC 6749): forms in, JSON out. Both contain secrets.
 
-use std::time::SystemTime;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use union_build::diag::Code;
@@ -13,7 +11,7 @@ use crate::flyte::rpc::{ConnectTransport, Idempotency, RpcFailure};
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
 use crate::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use crate::http::retry::{asked, is_transient};
+use crate::http::retry::is_transient;
 use crate::http::{HttpRequest, Method, Url, authority, same_origin};
 use crate::sys::secret::Secret;
 
@@ -112,7 +110,7 @@ async fn send_once<T: DeserializeOwned>(
 ) -> Result<Result<T, OAuthError>, RpcFailure> {
     let mut answer = connection.transport.send_once(outgoing).await?;
     let status = answer.status();
-    let pause = asked(answer.headers(), SystemTime::now());
+    let retry_after = answer.retry_after();
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
         // serde's message would repeat parts of the response.
@@ -121,8 +119,8 @@ async fn send_once<T: DeserializeOwned>(
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            let failure = RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause);
-            Err(failure.through(answer.proxy_hint()))
+            let cause = format!("the token server {server} answered {status}");
+            Err(RpcFailure::transient(Code::LoginFailed, cause, retry_after).through(answer.proxy_hint()))
         }
         _ => {
             let failure = RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"));

@@ -86,7 +86,7 @@ pub(super) async fn refresh(
         // RFC 6749, section 5.2: invalid, expired, revoked, or of another client.
         Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(RefreshOutcome::Ended),
         Ok(Err(denied)) => Ok(RefreshOutcome::Denied(denied.into_failure(&authority.token))),
-        Err(failure) if failure.may_pass() || failure.code != Code::LoginFailed => Err(failure),
+        Err(failure) if failure.is_transient() || failure.code != Code::LoginFailed => Err(failure),
         Err(failure) => Ok(RefreshOutcome::Denied(failure)),
     }
 }

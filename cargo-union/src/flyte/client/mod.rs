@@ -15,7 +15,7 @@ use super::Reporter;
 use super::auth::{AuthContext, AuthHeaders, TokenProvider, TokenStore};
 use super::config::FlyteConfig;
 use super::rpc::{CallMetadata, ConnectTransport, RpcFailure, RpcStatus, Streaming, Unary};
-use crate::http::retry::Retry;
+use crate::http::retry::RetryPolicy;
 use crate::http::{Authorities, Proxies, Transport, Url, authority};
 use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
@@ -29,7 +29,8 @@ pub use identity::UserIdentity;
 use cluster::ClusterCache;
 
 /// The retry policy of the Python SDK.
-const RETRY: Retry = Retry { attempts: 4, first: Duration::from_millis(500), longest: Duration::from_secs(20) };
+const RETRY: RetryPolicy =
+    RetryPolicy { attempts: 4, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(20), jitter: true };
 
 /// The environment of a client.
 pub struct ClientOptions {
@@ -40,7 +41,7 @@ pub struct ClientOptions {
     /// Whether a user is present who can open a browser.
     pub attended: bool,
     /// The retry policy of calls.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// Receives progress events.
     pub reporter: Arc<dyn Reporter>,
 }
@@ -162,7 +163,7 @@ impl Client {
             return false;
         }
         let words = failure.cause.to_ascii_lowercase();
-        match failure.status {
+        match failure.status() {
             Some(RpcStatus::Unauthenticated) => true,
             // With a token, the denial is about permissions, which a new login would not change.
             Some(RpcStatus::PermissionDenied) => !credentials.has_token(),

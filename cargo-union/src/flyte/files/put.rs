@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +14,6 @@ use crate::http::body::{BodySource, BodyStream, RequestBody};
 use crate::http::error::clean;
 use crate::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use crate::http::response::HttpResponse;
-use crate::http::retry::asked;
 use crate::http::{HttpRequest, Method, StatusCode, Url, authority};
 
 /// The maximum size of an error response.
@@ -79,7 +77,7 @@ fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Resu
 
 async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> {
     let status = answer.status();
-    let pause = asked(answer.headers(), SystemTime::now());
+    let retry_after = answer.retry_after();
     if matches!(status.as_u16(), 200 | 201 | 204) {
         return Ok(());
     }
@@ -91,7 +89,7 @@ async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), Rpc
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
     if stalled || matches!(status.as_u16(), 408 | 429 | 500 | 502..=504) {
-        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause).through(proxy));
+        return Err(RpcFailure::transient(Code::UploadFailed, cause, retry_after).through(proxy));
     }
     let refused = matches!(status.as_u16(), 400 | 403);
     let code = if refused && EXPIRED.iter().any(|words| lower.contains(words)) { Code::UploadExpired } else { Code::UploadRefused };

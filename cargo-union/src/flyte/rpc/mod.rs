@@ -4,19 +4,21 @@
 //! logins: credentials are passed in with each call, and sent only to the backend's own host.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use prost::Message;
+use tracing::field::Empty;
+use tracing::{Instrument as _, debug_span};
 use union_build::diag::Code;
 
 use super::Reporter;
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
+use crate::http::failure::Retryable;
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::response::HttpResponse;
-use crate::http::retry::{Retry, asked, is_transient};
+use crate::http::retry::{RetryPolicy, is_transient};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, authority};
 
 mod envelope;
@@ -30,7 +32,6 @@ pub use method::{Idempotency, Streaming, Unary};
 pub use status::RpcStatus;
 
 use envelope::LARGEST;
-use failure::Retryable;
 use method::MethodPath;
 
 const PROTO: &str = "application/proto";
@@ -46,7 +47,7 @@ pub(crate) struct ConnectTransport {
     pub(crate) transport: Arc<Transport>,
     /// Scheme, host and port.
     pub(crate) base: Url,
-    retry: Retry,
+    retry: RetryPolicy,
     reporter: Arc<dyn Reporter>,
 }
 
@@ -68,7 +69,7 @@ impl CallMetadata {
 }
 
 impl ConnectTransport {
-    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: Retry, reporter: Arc<dyn Reporter>) -> Self {
+    pub(crate) fn new(transport: Arc<Transport>, base: Url, retry: RetryPolicy, reporter: Arc<dyn Reporter>) -> Self {
         Self { transport, base, retry, reporter }
     }
 
@@ -85,7 +86,8 @@ impl ConnectTransport {
         metadata: &CallMetadata,
     ) -> Result<Res, RpcFailure> {
         let body = Bytes::from(request.encode_to_vec());
-        self.with_retries(&method.place.to_string(), method.repeat, || self.unary_once(method.place, body.clone(), metadata)).await
+        let place = method.place;
+        traced(place, self.with_retries(&place.to_string(), method.repeat, || self.unary_once(place, body.clone(), metadata))).await
     }
 
     /// Calls a streaming method and waits for its first message.
@@ -96,12 +98,13 @@ impl ConnectTransport {
         metadata: &CallMetadata,
     ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
         let body = envelope::wrap(&request.encode_to_vec());
-        self.with_retries(&method.place.to_string(), Idempotency::Always, || async {
+        let name = method.place.to_string();
+        let opened = self.with_retries(&name, Idempotency::Always, || async {
             let outgoing = HttpRequest { patient: true, ..self.outgoing(method.place, STREAM, body.clone(), metadata) };
             let answer = self.transport.send_once(&outgoing).await?;
             stream::open(self.check_response(answer, STREAM).await?).await
-        })
-        .await
+        });
+        traced(method.place, opened).await
     }
 
     async fn unary_once<Res: Message + Default>(&self, place: MethodPath, body: Bytes, metadata: &CallMetadata) -> Result<Res, RpcFailure> {
@@ -157,7 +160,7 @@ impl ConnectTransport {
 
     async fn read_failure(&self, mut answer: HttpResponse, kind: &str) -> RpcFailure {
         let http = answer.status();
-        let pause = asked(answer.headers(), SystemTime::now());
+        let retry_after = answer.retry_after();
         let body = answer.bytes(LONGEST_ERROR).await.unwrap_or_default();
         let error = if kind == "application/json" { status::error(&body) } else { None };
         let host = authority(&self.base);
@@ -183,7 +186,7 @@ impl ConnectTransport {
             failure.code = Code::BackendUntrusted;
         }
         let proxy = answer.proxy_hint().filter(|_| error.is_none());
-        RpcFailure { pause, ..self.with_encryption_advice(failure) }.through(proxy)
+        RpcFailure { retry_after, ..self.with_encryption_advice(failure) }.through(proxy)
     }
 
     /// Adds advice when an unencrypted connection may be the cause.
@@ -202,18 +205,27 @@ impl ConnectTransport {
         repeat: Idempotency,
         call: impl Fn() -> F,
     ) -> Result<T, RpcFailure> {
-        let mut failed = 0;
-        loop {
-            let failure = match call().await {
-                Err(failure) => self.with_encryption_advice(failure),
-                result => return result,
-            };
-            failed += 1;
-            let safe = failure.retryable == Retryable::NotExecuted
-                || (failure.retryable == Retryable::MaybeExecuted && repeat == Idempotency::Always);
-            let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| safe) else { return Err(failure) };
-            self.reporter.retrying(what, &failure.cause, pause);
-            tokio::time::sleep(pause).await;
-        }
+        let attempt = || async { call().await.map_err(|failure| self.with_encryption_advice(failure)) };
+        let may_retry = |failure: &RpcFailure| match failure.retryable {
+            Retryable::Never => false,
+            Retryable::MaybeExecuted => repeat == Idempotency::Always,
+            Retryable::NotExecuted => true,
+        };
+        let report = |failure: &RpcFailure, pause| self.reporter.retrying(what, &failure.cause, pause);
+        self.retry.run(attempt, may_retry, report).await
     }
+}
+
+/// A call in a span that `-vv` shows, with all its attempts. The status is the backend's, else the code of the error.
+async fn traced<T>(method: MethodPath, call: impl Future<Output = Result<T, RpcFailure>>) -> Result<T, RpcFailure> {
+    let span = debug_span!("rpc", %method, status = Empty);
+    let done = call.instrument(span.clone()).await;
+    span.record(
+        "status",
+        match &done {
+            Ok(_) => "ok",
+            Err(failure) => failure.status().map_or(failure.code.as_str(), RpcStatus::word),
+        },
+    );
+    done
 }

@@ -43,12 +43,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub(super) fn cut() -> RpcFailure {
-    RpcFailure::passing(Code::BackendUnreachable, "the connection was lost", None)
+    RpcFailure::transient(Code::BackendUnreachable, "the connection was lost", None)
 }
 
 pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
     let mut failure = RpcFailure::new(Code::BackendRefused, format!("it answered `{}`", status.word()));
-    failure.status = Some(status);
+    failure.domain.status = Some(status);
     failure
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{RunState, TaskLogLine};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
+use crate::http::retry::RetryPolicy;
 
 /// Receives progress events of a run.
 pub trait RunListener: Send + Sync {
@@ -31,12 +32,8 @@ pub trait RunListener: Send + Sync {
 /// The policy for reconnecting to a backend.
 #[derive(Clone, Copy, Debug)]
 pub struct ReconnectPolicy {
-    /// The pause after the first failure; it doubles with each further failure.
-    pub first: Duration,
-    /// The longest pause.
-    pub longest: Duration,
-    /// The maximum number of consecutive failures.
-    pub failures: u32,
+    /// The attempts at one stream, counted again after each message, and their pauses.
+    pub retry: RetryPolicy,
     /// How long to wait for further log lines after the end of an attempt.
     pub silence: Duration,
 }
@@ -45,18 +42,12 @@ impl Default for ReconnectPolicy {
     /// The values of the Python SDK.
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { first: Duration::from_millis(500), longest: seconds(10), failures: 5, silence: seconds(2) }
-    }
-}
-
-impl ReconnectPolicy {
-    /// The pause after the `failed`th consecutive failure; `None` when it exceeds the maximum.
-    pub(super) fn pause(self, failed: u32) -> Option<Duration> {
-        (failed <= self.failures).then(|| self.first.saturating_mul(1 << (failed.clamp(1, 16) - 1)).min(self.longest))
+        let retry = RetryPolicy { attempts: 6, first_pause: Duration::from_millis(500), longest_pause: seconds(10), jitter: false };
+        Self { retry, silence: seconds(2) }
     }
 }
 
 /// Whether a failure is transient. A stream that a proxy resets has the status `canceled`.
 pub(super) fn passes(failure: &RpcFailure) -> bool {
-    failure.may_pass() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
+    failure.is_transient() || failure.is(RpcStatus::Canceled) || failure.is(RpcStatus::DeadlineExceeded)
 }

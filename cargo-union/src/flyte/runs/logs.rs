@@ -73,7 +73,8 @@ impl AttemptLog<'_> {
             }
             let count = if over { &mut late } else { &mut early };
             *count += 1;
-            let pause = self.policy.pause(if over { late } else { early.min(self.policy.failures) });
+            let retry = self.policy.retry;
+            let pause = retry.pause(if over { late } else { early.min(retry.attempts - 1) }, None);
             match (failure, pause) {
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),

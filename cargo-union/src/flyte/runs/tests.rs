@@ -13,6 +13,7 @@ use crate::flyte::idl::workflow::action_details::Result as ActionResult;
 use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper};
 use crate::flyte::idl::workflow::{AbortInfo, ActionAttempt, ActionDetails, ActionStatus, ErrorInfo};
 use crate::flyte::rpc::RpcStatus;
+use crate::http::retry::RetryPolicy;
 
 fn run() -> RunIdent {
     let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
@@ -64,9 +65,7 @@ impl RunListener for RecordingListener {
 
 /// A policy with short pauses.
 const QUICK: ReconnectPolicy = ReconnectPolicy {
-    first: Duration::from_millis(1),
-    longest: Duration::from_millis(10),
-    failures: 5,
+    retry: RetryPolicy { attempts: 6, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(10), jitter: false },
     silence: Duration::from_millis(50),
 };
 
@@ -173,7 +172,8 @@ async fn unavailable_logs_are_reported_once_and_are_not_an_error() {
 
 #[tokio::test]
 async fn logs_of_a_run_that_never_started_are_not_awaited() {
-    let policy = ReconnectPolicy { silence: Duration::from_secs(3600), first: Duration::from_secs(3600), ..QUICK };
+    let hour = Duration::from_secs(3600);
+    let policy = ReconnectPolicy { silence: hour, retry: RetryPolicy { first_pause: hour, ..QUICK.retry } };
     let cached = ActionStatus { phase: ActionPhase::Succeeded.into(), cache_status: 2, ..ActionStatus::default() };
     let watched = vec![Script::Ends(vec![ActionDetails { status: Some(cached), ..ActionDetails::default() }])];
     let (end, events) = follow_with_policy(policy, watched, vec![]).await;

@@ -26,13 +26,13 @@ pub(super) async fn watch(
             Ok(Some(outcome)) => return Ok(outcome),
             // Proxies close streams after some time.
             Ok(None) => {
-                tokio::time::sleep(policy.first).await;
+                tokio::time::sleep(policy.retry.first_pause).await;
                 continue;
             }
             Err(failure) => failure,
         };
         failed += 1;
-        let Some(pause) = policy.pause(failed).filter(|_| passes(&failure)) else { return Err(failure) };
+        let Some(pause) = policy.retry.pause(failed, None).filter(|_| passes(&failure)) else { return Err(failure) };
         listener.lost(&failure.cause, pause);
         tokio::time::sleep(pause).await;
     }

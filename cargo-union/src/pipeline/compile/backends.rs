@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
 use union_build::diag::Code;
 
 use super::container::ContainerRunner;
 use super::selector::CompileSelector;
 use super::{Jobs, jobs};
 use crate::image::platform::Platform;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{PlatformCompile, ResolvedImage, unasked};
 use crate::sys::error::Error;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host};

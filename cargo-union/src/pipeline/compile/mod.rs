@@ -13,12 +13,12 @@ pub(super) mod selector;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use union_build::diag::Code;
 use union_build::handover::References;
 
 use super::context::PackageContext;
 use super::package::PackageBuild;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::sys::error::Error;
 use crate::sys::fs;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anyhow::Result;
 use union_build::diag::{Code, Origin};
 use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
 
@@ -13,8 +12,8 @@ use crate::build::{ImageChain, LockedBase};
 use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::pipeline::context::UnionPackage;
+use crate::pipeline::problems::{PipelineError, Result};
 use crate::pipeline::resolve::compilers::{self, Compiler};
-use crate::sys::error::Error;
 use crate::workspace::targets::target_for;
 use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
 
@@ -130,15 +129,15 @@ pub(super) async fn code(
 }
 
 /// When nobody asked for a container, what the host lacks is as much the cause as what stands in the way of one.
-pub(crate) fn unasked(error: anyhow::Error, compile: &CompileSettings, platform: &Platform, snapshot: &Snapshot<'_>) -> anyhow::Error {
+pub(crate) fn unasked(error: PipelineError, compile: &CompileSettings, platform: &Platform, snapshot: &Snapshot<'_>) -> PipelineError {
     if compile.place != CompileMode::Auto {
         return error;
     }
-    let chain = match error.downcast_ref::<Error>() {
+    let chain = match &error {
         // These have cures of their own.
-        Some(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
-        Some(error) => Some(error.chain().join(": ")),
-        None => None,
+        PipelineError::Failed(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
+        PipelineError::Failed(error) => Some(error.chain().join(": ")),
+        PipelineError::Invalid(_) => None,
     };
     let target = target_for(platform, compile.linkage, snapshot.toolchain(), CompileMode::Host);
     match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {

@@ -3,12 +3,11 @@
 //! The choice depends on what this machine has: a standard library for the target, a linker, zig, and which C
 //! library. Machines that can do the same choose the same, and so have one key.
 
-use anyhow::Result;
-
 use super::ResolveContext;
 use crate::build::{LockedBase, base_facts};
 use crate::image::glibc::Glibc;
 use crate::image::platform::Platform;
+use crate::pipeline::problems::Result;
 use crate::workspace::{CompileMode, CompileSettings, Linkage, Snapshot};
 
 /// With what something is compiled.

@@ -2,7 +2,6 @@
 //!
 //! There are no tables of versions here: NVIDIA's own tags and the variables of its images say what fits.
 
-use anyhow::Result;
 use union_build::diag::{Code, Diagnostic, Origin};
 use union_build::spec::{Base, Image, Sourced, Spec};
 
@@ -11,6 +10,7 @@ use crate::build::Lookup;
 use crate::image::config::BaseConfig;
 use crate::image::reference::{BaseRef, Repository};
 use crate::pipeline::problems::ManifestProblems;
+use crate::pipeline::problems::Result;
 use crate::publish::registry::Registry;
 use crate::sys::words;
 use crate::workspace::UnionLock;

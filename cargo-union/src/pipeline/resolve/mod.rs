@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
 use union_build::diag::Code;
 use union_build::key::{Inputs, Key, Value, tag_key};
 use union_build::spec::{self, Base};
@@ -16,6 +15,7 @@ use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
 use crate::pipeline::context::UnionPackage;
+use crate::pipeline::problems::Result;
 use crate::sys::cache::Cache;
 use crate::sys::error::Error;
 use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher};

@@ -3,12 +3,12 @@
 //! By default it is of the environment's own release, so that what is linked there is what will be
 //! there, and has the host's release of Rust.
 
-use anyhow::Result;
 use union_build::diag::Code;
 
 use super::ResolveContext;
 use crate::build::{LockedBase, base_facts};
 use crate::image::platform::Platform;
+use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::{CompileSettings, Snapshot};
 

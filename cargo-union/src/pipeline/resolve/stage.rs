@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
 use union_build::key::{Inputs, Key};
 use union_build::spec;
 
@@ -14,6 +13,7 @@ use crate::build::{ImageChain, LockedBase, MeasuredFiles, SourceRoots};
 use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::pipeline::context::UnionPackage;
+use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::bases;
 use crate::sys::digest::Digest;
 use crate::workspace::{Snapshot, UnionLock, Workspace};

@@ -2,13 +2,13 @@
 //!
 //! What a user's own Dockerfile sets is known only when an engine has built it, and is looked up then.
 
-use anyhow::Result;
 use union_build::diag::{Code, Diagnostic};
 
 use super::ResolvedImage;
 use crate::build::{base_variables, refers_to_base, undefined_variables};
 use crate::image::BaseSource;
 use crate::pipeline::problems::ManifestProblems;
+use crate::pipeline::problems::Result;
 
 /// Refuses references that a base does not answer.
 ///

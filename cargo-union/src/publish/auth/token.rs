@@ -11,7 +11,7 @@ use union_build::diag::Code;
 
 use super::{RegistryLogin, Scopes};
 use crate::http::body::RequestBody;
-use crate::http::retry;
+use crate::http::retry::is_transient;
 use crate::http::{HttpRequest, Transport, authority, credential, is_loopback, is_of_host};
 use crate::publish::failure::RegistryFailure;
 use crate::sys::secret::Secret;
@@ -79,10 +79,10 @@ impl TokenRequest<'_> {
         let asked = Instant::now();
         let mut answer = transport.send(&self.outgoing(&realm)).await?;
         let (status, server) = (answer.status(), authority(&realm));
-        let pause = retry::asked(answer.headers(), std::time::SystemTime::now());
-        if retry::is_transient(status) {
-            let failure = RegistryFailure::passing(Code::RegistryFailed, format!("the token server {server} answered {status}"));
-            return Err(RegistryFailure { pause, ..failure }.through(answer.proxy_hint()));
+        if is_transient(status) {
+            let cause = format!("the token server {server} answered {status}");
+            let failure = RegistryFailure::transient(Code::RegistryFailed, cause, answer.retry_after());
+            return Err(failure.through(answer.proxy_hint()));
         }
         if matches!(status.as_u16(), 400 | 401 | 403) {
             let failure = RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}"));
@@ -97,7 +97,7 @@ impl TokenRequest<'_> {
         let bytes = answer
             .bytes(LONGEST)
             .await
-            .map_err(|_| RegistryFailure::passing(Code::RegistryUnreachable, format!("the token server {server} hung up")))?;
+            .map_err(|_| RegistryFailure::transient(Code::RegistryUnreachable, format!("the token server {server} hung up"), None))?;
         let answer = TokenResponse::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
         // What no header can hold is no token either.
         credential("Bearer", &answer.bearer).ok_or_else(invalid)?;

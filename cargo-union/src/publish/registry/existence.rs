@@ -63,9 +63,10 @@ impl Registry {
     pub(super) async fn check(&self, place: &RepositoryEndpoint, target: &ImageTarget, digest: Digest) -> Result<(), RegistryFailure> {
         let raw = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
         let gone = || {
-            RegistryFailure::passing(
+            RegistryFailure::transient(
                 Code::RegistryFailed,
                 format!("{place} resolves `{}` to {digest}, but returns 404 for that manifest", target.tag),
+                None,
             )
         };
         let raw = raw.ok_or_else(gone)?;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::endpoint::RepositoryEndpoint;
 use super::transport::ErrorResponse;
+use crate::http::failure::Retryable;
 use crate::publish::failure::RegistryFailure;
 
 /// The sizes that are tried one after the other. The last one is nginx's own limit where nobody has set one.
@@ -50,7 +51,7 @@ pub(super) fn is_too_large(refusal: &ErrorResponse) -> bool {
 pub(super) fn too_large(refusal: ErrorResponse, size: u64) -> RegistryFailure {
     let cause = format!("{}; the request had {size} bytes", refusal.failure.cause);
     let help = "Raise the limit for request bodies at the registry or at the proxy before it (nginx: `client_max_body_size`).";
-    RegistryFailure { cause, again: false, ..refusal.failure }.help(help)
+    RegistryFailure { cause, retryable: Retryable::Never, ..refusal.failure }.help(help)
 }
 
 #[cfg(test)]

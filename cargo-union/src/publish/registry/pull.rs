@@ -9,11 +9,13 @@ use crate::http::Method;
 use crate::http::header::{CONTENT_RANGE, RANGE};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
+use tracing::Instrument as _;
 use union_build::diag::Code;
 
 use super::Registry;
 use super::endpoint::RepositoryEndpoint;
 use super::manifests::kind_of;
+use crate::http::retry::Attempts;
 use crate::image::layer::{Descriptor, media_type};
 use crate::image::reference::Repository;
 use crate::image::{BaseSource, RawManifest};
@@ -108,12 +110,15 @@ impl Registry {
 
     pub(super) async fn download(&self, place: &RepositoryEndpoint, descriptor: &Descriptor) -> Result<PathBuf, RegistryFailure> {
         let mut partial = PartialDownload { draft: self.cache.draft()?, hasher: Sha256::new(), done: 0 };
-        let mut failed = 0;
+        let mut attempts = Attempts::of(self.wire.retry);
         loop {
             let before = partial.done;
-            let Err(failure) = self.receive(place, descriptor, &mut partial).await else { break };
-            failed = if partial.done >= before + PROGRESS { 1 } else { failed + 1 };
-            self.wire.pause(place, failed, failure).await?;
+            let receiving = self.receive(place, descriptor, &mut partial).instrument(attempts.span());
+            let Err(failure) = receiving.await else { break };
+            if partial.done >= before + PROGRESS {
+                attempts.restart();
+            }
+            self.wire.pause(place, &mut attempts, failure).await?;
         }
         let digest = Digest::from_hasher(partial.hasher);
         if digest != descriptor.digest {
@@ -142,9 +147,10 @@ impl Registry {
             200 => partial.restart()?,
             404 => return Err(missing(place, &descriptor.digest.to_string())),
             _ if answer.status().is_success() => {
-                let failure = RegistryFailure::passing(
+                let failure = RegistryFailure::transient(
                     Code::RegistryInvalid,
                     format!("{place} sends another part of {} than asked for", descriptor.digest),
+                    None,
                 );
                 return partial.restart().map(|()| Err(failure))?;
             }
@@ -165,9 +171,10 @@ impl Registry {
         }
         match partial.done == descriptor.size {
             true => Ok(()),
-            false => Err(RegistryFailure::passing(
+            false => Err(RegistryFailure::transient(
                 Code::DigestMismatch,
                 format!("{place} ends {} after {} of {} bytes", descriptor.digest, partial.done, descriptor.size),
+                None,
             )),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::http::retry::Retry;
+use crate::http::retry::RetryPolicy;
 use crate::http::{Authorities, Proxies};
 use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain, RegistriesConf};
 use crate::sys::process::{Environment, user_id};
@@ -22,7 +22,7 @@ pub struct RegistrySettings {
     /// How many requests may be under way at once.
     pub max_parallel: usize,
     /// How often and how patiently something is tried again.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// The user's folders and variables.
     pub surroundings: RegistryOptions,
 }
@@ -35,7 +35,7 @@ impl Default for RegistrySettings {
             mirrors: BTreeMap::new(),
             registry_config: None,
             max_parallel: 6,
-            retry: Retry::default(),
+            retry: RetryPolicy::default(),
             surroundings: RegistryOptions::default(),
         }
     }

@@ -1,7 +1,6 @@
 //! One call to a registry: who is asking, how often it is tried, and what a refusal means.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -14,7 +13,7 @@ use super::settings::RegistrySettings;
 use crate::http::body::RequestBody;
 use crate::http::error::clean;
 use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use crate::http::retry::{self, Retry};
+use crate::http::retry::{Attempts, RetryPolicy, is_transient};
 use crate::http::{self, HttpRequest, Method, ProxyHint, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes};
@@ -29,7 +28,7 @@ const LONGEST: usize = 4 << 20;
 pub(crate) struct RegistryTransport {
     pub(crate) transport: Transport,
     pub(crate) auth: Authenticator,
-    pub(crate) retry: Retry,
+    pub(crate) retry: RetryPolicy,
     origins: Origins,
     reporter: Arc<dyn Reporter>,
     permits: Arc<Semaphore>,
@@ -100,16 +99,7 @@ impl RegistryTransport {
         method: Method,
         rest: &str,
     ) -> Result<RegistryRequest<'a>, RegistryFailure> {
-        let mut failed = 0;
-        let origin = loop {
-            match self.origins.of(&self.transport, &place.host).await {
-                Ok(origin) => break origin,
-                Err(failure) => {
-                    failed += 1;
-                    self.pause(place, failed, failure).await?;
-                }
-            }
-        };
+        let origin = self.retrying(place, || self.origins.of(&self.transport, &place.host)).await?;
         let invalid = |_| RegistryFailure::new(Code::InvalidRegistry, format!("{place} is not the address of a repository"));
         let url = origin.join(&format!("v2/{}/{rest}", place.path)).map_err(invalid)?;
         Ok(self.call_to(place, scopes, method, url))
@@ -122,16 +112,22 @@ impl RegistryTransport {
 
     /// Calls, and calls again while that may help. Any other answer comes back as it is.
     pub(crate) async fn send(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
-        let mut failed = 0;
-        loop {
-            let failure = match self.send_once(call).await {
-                Ok(answer) if retry::is_transient(answer.status()) => answer.passing(),
-                Err(failure) if failure.again => failure,
-                done => return done,
-            };
-            failed += 1;
-            self.pause(call.place, failed, failure).await?;
-        }
+        let attempt = || async {
+            match self.send_once(call).await {
+                Ok(answer) if is_transient(answer.status()) => Err(answer.transient_failure()),
+                done => done,
+            }
+        };
+        self.retrying(call.place, attempt).await
+    }
+
+    async fn retrying<T, F: Future<Output = Result<T, RegistryFailure>>>(
+        &self,
+        place: &RepositoryEndpoint,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, RegistryFailure> {
+        let report = |failure: &RegistryFailure, pause| self.reporter.retrying(&place.to_string(), &failure.cause, pause);
+        self.retry.run(attempt, RegistryFailure::is_transient, report).await
     }
 
     /// Calls once, with a new login when the registry asks for it.
@@ -164,17 +160,20 @@ impl RegistryTransport {
         unreachable!("the loop ends at the last login")
     }
 
-    /// Waits before something is tried again, or gives the failure back when it was tried often enough.
-    pub(crate) async fn pause(&self, place: &RepositoryEndpoint, failed: u32, failure: RegistryFailure) -> Result<(), RegistryFailure> {
-        let Some(pause) = self.retry.pause(failed, failure.pause).filter(|_| failure.again) else { return Err(failure) };
-        self.reporter.retrying(&place.to_string(), &failure.cause, pause);
-        tokio::time::sleep(pause).await;
-        Ok(())
+    /// Counts a failure, and waits until the next attempt; fails with it when there is none.
+    pub(crate) async fn pause(
+        &self,
+        place: &RepositoryEndpoint,
+        attempts: &mut Attempts,
+        failure: RegistryFailure,
+    ) -> Result<(), RegistryFailure> {
+        let report = |failure: &RegistryFailure, pause| self.reporter.retrying(&place.to_string(), &failure.cause, pause);
+        attempts.pause(failure, RegistryFailure::is_transient, report).await
     }
 
     /// Reads a refusal to its end.
     pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, mut answer: RegistryResponse) -> ErrorResponse {
-        let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
+        let (status, web_page, retry_after) = (answer.status(), answer.is_web_page(), answer.inner.retry_after());
         let body = answer.inner.bytes(LONGEST).await.unwrap_or_default();
         let errors = RegistryError::all(&body);
         let told: Vec<String> = errors.iter().map(RegistryError::text).filter(|text| !text.is_empty()).collect();
@@ -189,7 +188,10 @@ impl RegistryTransport {
             _ if errors.is_empty() && !matches!(status.as_u16(), 408 | 413 | 429) => Code::RegistryInvalid,
             _ => Code::RegistryFailed,
         };
-        let mut failure = RegistryFailure { again: retry::is_transient(status), pause: said, ..RegistryFailure::new(code, cause) };
+        let mut failure = match is_transient(status) {
+            true => RegistryFailure::transient(code, cause, retry_after),
+            false => RegistryFailure { retry_after, ..RegistryFailure::new(code, cause) },
+        };
         if matches!(status.as_u16(), 401 | 403) {
             failure = self.auth.explained(failure, &place.registry, &place.path);
         }
@@ -233,15 +235,14 @@ impl RegistryResponse {
         Ok(self.inner.bytes(LONGEST).await?)
     }
 
-    /// The failure of an answer that may be another one in a moment.
-    fn passing(&self) -> RegistryFailure {
+    /// The failure of a response that may be another one later.
+    fn transient_failure(&self) -> RegistryFailure {
         let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
-        let failure =
-            RegistryFailure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.inner.url()), self.status()));
-        RegistryFailure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }.through(self.proxy_hint())
+        let cause = format!("{} answered {}{page}", authority(self.inner.url()), self.status());
+        RegistryFailure::transient(Code::RegistryFailed, cause, self.inner.retry_after()).through(self.proxy_hint())
     }
 
-    /// The proxy that may have made this response. A registry tells in a header of its own that it has answered.
+    /// The proxy that may have made this response. A registry identifies its own responses by a header.
     fn proxy_hint(&self) -> Option<&ProxyHint> {
         self.inner.proxy_hint().filter(|_| self.header("docker-distribution-api-version").is_none())
     }

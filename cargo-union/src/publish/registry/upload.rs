@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use crate::http::{Method, Url};
 use tokio::sync::Mutex as AsyncMutex;
+use tracing::Instrument as _;
 use union_build::diag::Code;
 
 use super::Registry;
@@ -20,6 +21,8 @@ use super::parts::{self, is_too_large};
 use super::pull::PROGRESS;
 use super::transport::{ErrorResponse, RegistryRequest, RegistryResponse};
 use crate::http::body::{BodySource, BodyStream, RequestBody};
+use crate::http::failure::Retryable;
+use crate::http::retry::Attempts;
 use crate::image::BaseSource as _;
 use crate::image::layer::{Blob, BlobSource, Descriptor};
 use crate::publish::auth::Scopes;
@@ -198,11 +201,13 @@ impl Registry {
         };
         check_length(&source, descriptor)?;
         self.report_transfer(place, descriptor, TransferKind::Upload, 0);
-        let (mut failed, mut part) = (0, self.parts.of(place).map(UploadPart::Known));
+        let mut attempts = Attempts::of(self.wire.retry);
+        let mut part = self.parts.of(place).map(UploadPart::Known);
         loop {
             let before = session.start;
             let sending = UploadProgress { place, descriptor, source: &source, part: part.and_then(UploadPart::size), sent };
-            let Err(RefusedPart { refusal, size }) = self.send_rest(&sending, &mut session).await else { break };
+            let sent_rest = self.send_rest(&sending, &mut session).instrument(attempts.span());
+            let Err(RefusedPart { refusal, size }) = sent_rest.await else { break };
             if is_too_large(&refusal) {
                 let Some(next) = parts::smaller(size, session.least) else {
                     self.cancel(place, &session).await;
@@ -220,8 +225,10 @@ impl Registry {
                 if part.is_none() && refusal.status.is_none() && size > parts::LARGEST {
                     part = Some(UploadPart::Tried);
                 }
-                failed = if session.start >= before + PROGRESS { 1 } else { failed + 1 };
-                self.wire.pause(place, failed, classify_refusal(refusal, descriptor)).await?;
+                if session.start >= before + PROGRESS {
+                    attempts.restart();
+                }
+                self.wire.pause(place, &mut attempts, classify_refusal(refusal, descriptor)).await?;
                 // The line may have been cut after the last byte.
                 if self.has_blob(place, descriptor.digest).await? {
                     break;
@@ -235,7 +242,9 @@ impl Registry {
                     self.start_upload(place).await?
                 }
             };
-            failed = if session.start >= at + PROGRESS { 0 } else { failed };
+            if session.start >= at + PROGRESS {
+                attempts.restart();
+            }
         }
         self.report_transfer(place, descriptor, TransferKind::Upload, descriptor.size);
         Ok(())
@@ -342,8 +351,9 @@ fn classify_refusal(refusal: ErrorResponse, descriptor: &Descriptor) -> Registry
         let cause = format!("{} (expected {})", refusal.failure.cause, descriptor.digest);
         return RegistryFailure { code: Code::DigestMismatch, cause, ..refusal.failure };
     }
-    let again = refusal.failure.again || lost || refusal.has(&["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"]);
-    RegistryFailure { again, ..refusal.failure }
+    let starts_over = lost || refusal.has(&["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"]);
+    let retryable = if starts_over { Retryable::MaybeExecuted } else { refusal.failure.retryable };
+    RegistryFailure { retryable, ..refusal.failure }
 }
 
 fn of_blob(failure: RegistryFailure, descriptor: &Descriptor) -> RegistryFailure {
