@@ -1,4 +1,4 @@
-//! What an image gets from the specs it extends: its own settings win over theirs, name by name.
+//! Merges the settings of an image with those of the images that it extends; its own take precedence, name by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,32 +6,32 @@ use std::path::Path;
 use union_build::diag::Origin;
 use union_build::spec::{self, Base, Compression, Sourced};
 
-/// The settings of an image's config, with everything inherited filled in.
+/// The settings of an image's config, including inherited ones.
 #[derive(Clone, Debug)]
 pub struct EffectiveConfig<'a> {
     /// Environment variables.
     pub env: BTreeMap<&'a str, &'a str>,
-    /// Labels of the config.
+    /// Labels of the image's config (`config.Labels`).
     pub labels: BTreeMap<&'a str, &'a str>,
-    /// Annotations of the manifest.
+    /// Annotations of the image's manifest.
     pub annotations: BTreeMap<&'a str, &'a str>,
-    /// Entrypoint.
+    /// Entrypoint as a list of words; `None` if no spec of the chain sets it.
     pub entrypoint: Option<&'a [String]>,
-    /// `user[:group]`, names or numbers.
+    /// `user[:group]`, each a name or a number.
     pub user: Option<&'a str>,
-    /// Working folder.
+    /// Working directory.
     pub workdir: Option<&'a str>,
-    /// A PEM bundle instead of the compiled-in one.
+    /// A PEM bundle that replaces the compiled-in one.
     pub ca_certificates: Option<&'a Path>,
-    /// How layers are compressed.
+    /// Compression of the layers.
     pub compression: Compression,
 }
 
 impl<'a> EffectiveConfig<'a> {
-    /// Goes through a chain of specs from the one that has the base to the image's own.
+    /// Merges a chain of specs, outermost base first, the image's own spec last.
     pub fn of(chain: &'a [spec::Image]) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
-        // A default is no wish: it does not hide what an extended spec asks for.
+        // A default must not override what an extended spec sets explicitly.
         let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);
         Self {
             env: merged(chain, |spec| &spec.env),

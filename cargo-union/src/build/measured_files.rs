@@ -1,5 +1,5 @@
-//! What the files of the workspace held when the keys were made. Builders take their files from here, so that what they
-//! build has the key that it is remembered and published under.
+//! Sizes and hashes of the workspace's files at the time the keys were computed. Builders use the same measurements, so
+//! that an image matches the key that it is cached and published under.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
-/// Lists and hashes of everything that is copied. The first answer stays.
+/// Listings and hashes of all copied files. The first measurement of a file is kept.
 #[derive(Debug)]
 pub struct MeasuredFiles {
     cache: Cache,
@@ -24,7 +24,7 @@ pub struct MeasuredFiles {
 }
 
 impl MeasuredFiles {
-    /// Nothing is measured yet; the cache knows large files of earlier runs.
+    /// Starts without measurements; the cache has the hashes of large files from earlier runs.
     pub fn new(cache: &Cache) -> Self {
         Self { cache: cache.clone(), files: Mutex::default(), copies: Mutex::default(), contexts: Mutex::default() }
     }
@@ -41,21 +41,21 @@ impl MeasuredFiles {
         Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
     }
 
-    /// Compares what a file holds by now with what it held.
+    /// Checks that a file is unchanged since it was measured.
     ///
     /// # Errors
-    /// `InputsMoved`, `FileUnreadable`.
+    /// `InputsMoved` when it changed, `FileUnreadable`.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
         if fs::measure(path)? == self.measure(path)? {
             return Ok(());
         }
-        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was looked at"))
+        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was read"))
     }
 
-    /// What one `copy` brings, folders before what is in them.
+    /// The items of one `copy`, directories before their contents.
     ///
     /// # Errors
-    /// What [`sources::items`] fails with.
+    /// Those of [`sources::items`].
     pub(super) fn copied(&self, copy: &spec::Copy, roots: &SourceRoots) -> Result<Arc<Vec<Item>>> {
         let known =
             |copies: &[(spec::Copy, Arc<Vec<Item>>)]| copies.iter().find(|(known, _)| known == copy).map(|(_, items)| items.clone());
@@ -70,21 +70,21 @@ impl MeasuredFiles {
         }))
     }
 
-    /// What the build context of a Dockerfile holds; `list` goes through it.
+    /// The items of the build context of a Dockerfile; `list` walks it when it was not listed before.
     ///
     /// # Errors
-    /// What `list` fails with.
+    /// Those of `list`.
     pub(super) fn context(
         &self,
         dockerfile: &Path,
-        folder: &Path,
+        directory: &Path,
         list: impl FnOnce(&Measure<'_>) -> Result<Vec<Item>>,
     ) -> Result<Arc<Vec<Item>>> {
-        let name = [dockerfile.to_owned(), folder.to_owned()];
-        if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        let key = [dockerfile.to_owned(), directory.to_owned()];
+        if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(items.clone());
         }
         let items = Arc::new(list(&|path| self.measure(path))?);
-        Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(items).clone())
+        Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(items).clone())
     }
 }
