@@ -1,8 +1,7 @@
-//! Why a registry did not do what it was asked, before it is known what that was for.
+//! Failures of registries, without the context in which they happened.
 //!
-//! A failure becomes an [`Error`] at the edge of this room, where the image and the purpose are
-//! known. Its texts come from servers and files of others: they are cleaned and bounded, and secrets
-//! never get into them.
+//! A failure becomes an [`Error`] where the image and the purpose are known. Its texts come from servers and files:
+//! they are sanitized and limited in length, and never contain secrets.
 
 use std::time::Duration;
 
@@ -11,18 +10,18 @@ use union_build::diag::Code;
 use crate::http::error::{TransportError, TransportErrorKind};
 use crate::sys::error::Error;
 
-/// Why something failed.
+/// The reason why a request to a registry failed.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryFailure {
-    /// The code, in the words of publishing; [`into_base_error`](Self::into_base_error) translates.
+    /// The code of publishing; [`into_base_error`](Self::into_base_error) converts it.
     pub(crate) code: Code,
-    /// The cause, without what was tried.
+    /// The cause, without the operation that was attempted.
     pub(crate) cause: String,
-    /// What to do next, when there is more to say than the code's own cure.
+    /// Advice that replaces the code's own.
     pub(crate) help: Option<String>,
-    /// Whether it may pass by itself.
+    /// Whether a retry may succeed.
     pub(crate) again: bool,
-    /// The pause that the server asked for.
+    /// The pause that the server requested (`Retry-After`).
     pub(crate) pause: Option<Duration>,
 }
 
@@ -31,7 +30,7 @@ impl RegistryFailure {
         Self { code, cause: cause.into(), help: None, again: false, pause: None }
     }
 
-    /// A failure that may pass by itself.
+    /// A failure for which a retry may succeed.
     pub(crate) fn passing(code: Code, cause: impl Into<String>) -> Self {
         Self { again: true, ..Self::new(code, cause) }
     }
@@ -41,7 +40,7 @@ impl RegistryFailure {
         self
     }
 
-    /// The error of something that was to be published.
+    /// The error of publishing.
     pub(crate) fn into_error(self, tried: impl Into<String>) -> Error {
         let error = Error::new(self.code, tried).because(self.cause);
         match self.help {
@@ -50,7 +49,7 @@ impl RegistryFailure {
         }
     }
 
-    /// The error of a base that was to be read.
+    /// The error of reading a base.
     pub(crate) fn into_base_error(mut self, tried: impl Into<String>) -> Error {
         self.code = match self.code {
             Code::RegistryDenied => Code::BaseDenied,
@@ -62,7 +61,7 @@ impl RegistryFailure {
     }
 }
 
-/// A fault of the line, in the words of registries.
+/// Maps a connection error to the codes of registries.
 impl From<TransportError> for RegistryFailure {
     fn from(fault: TransportError) -> Self {
         let again = matches!(fault.kind, TransportErrorKind::NoConnection | TransportErrorKind::Unreachable);
@@ -82,7 +81,7 @@ impl From<TransportError> for RegistryFailure {
     }
 }
 
-/// An error of the machine at hand (a file, the disk) keeps its code.
+/// A local error (a file, the disk) keeps its code.
 impl From<Error> for RegistryFailure {
     fn from(error: Error) -> Self {
         Self::new(error.code(), error.chain().join(": ")).help(error.advice())
