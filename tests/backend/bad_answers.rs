@@ -77,7 +77,7 @@ async fn bad_frames_end_a_stream() {
     for (frames, words) in [
         (vec![huge], "4294967295 bytes"),
         (vec![frame(0, b"\xff\xff\xff")], "another message than expected"),
-        (vec![frame(2, b"not json")], "something that is no end"),
+        (vec![frame(2, b"not json")], "an invalid end-of-stream frame"),
         (vec![frame(1, b"not gzip")], "not gzip"),
     ] {
         let backend = Backend::plain(move |_, _| Some(stream(&frames)));

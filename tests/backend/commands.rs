@@ -190,7 +190,7 @@ fn a_browser_is_opened_when_there_is_one() {
 fn a_return_to_another_machine_is_refused() {
     let backend = Backend::obedient();
     backend.memory().redirect = "https://evil.example.test/callback".to_owned();
-    user(&backend, "").run(["login"]).exits(1).fails_with("U0766").stderr_has("no port of this machine");
+    user(&backend, "").run(["login"]).exits(1).fails_with("U0766").stderr_has("not a port of this machine");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use cargo_union::flyte::idl::auth::UserInfoRequest;
 use union_build::diag::Code;
 use union_tests::backend::{Backend, Reply, answer};
+use union_tests::proxy::Proxy;
 use union_tests::tls::Authority;
 
 use crate::world::{READ, World, assert_failure};
@@ -71,4 +72,13 @@ fn a_backend_has_to_be_known() {
         cargo_union::flyte::client::ClientOptions::new(world.environment.clone(), world.home.path().to_owned(), false, world.told.clone());
     let error = cargo_union::flyte::client::Client::new(&world.config(), surroundings).unwrap_err();
     assert_eq!(error.code(), Code::BackendMissing);
+}
+
+#[tokio::test]
+async fn a_proxy_that_may_have_answered_for_the_backend_is_named() {
+    let proxy = Proxy::answering("502 Bad Gateway");
+    let world = World::at("http://backend.corp.test").env("HTTP_PROXY", &format!("http://{}", proxy.host()));
+    let failed = world.client().unary(READ, &UserInfoRequest {}).await;
+    let words = ["backend.corp.test answered 502 Bad Gateway through the proxy", &proxy.host(), "may be the proxy's own", "NO_PROXY"];
+    assert_failure(failed, Code::BackendFailed, &words);
 }

@@ -288,7 +288,7 @@ async fn a_backend_that_does_not_say_where_to_log_in_is_told_of() {
         let metadata = call.is("GetOAuth2Metadata") || call.is("GetPublicClientConfig");
         metadata.then(|| refusal(501, "unimplemented", "not here"))
     });
-    assert_failure(robot(&backend).client().user().await, Code::LoginFailed, &[&backend.host(), "does not say where"]);
+    assert_failure(robot(&backend).client().user().await, Code::LoginFailed, &[&backend.host(), "does not name an authorization server"]);
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn a_token_server_that_falters_is_asked_again_and_one_that_lies_is_not_bel
     for lie in [r#"{"access_token": 5, "x": "hunter2"}"#, r#"{"access_token": "two words"}"#, "<html>"] {
         let backend = Backend::secure(move |call, _| call.is("token").then(|| Reply::status(200).body(lie)));
         let failed = robot(&backend).client().user().await;
-        assert_failure(failed, Code::BackendInvalid, &["something that is no token"]);
+        assert_failure(failed, Code::BackendInvalid, &["something that is not a token"]);
     }
 }
 

@@ -43,17 +43,27 @@ fn a_task_of_two_packages_needs_the_package() {
 }
 
 #[test]
-fn what_could_not_work_is_refused_at_its_place_before_anything_is_done() {
+fn check_refuses_outputs_and_command_words_that_the_backend_cannot_carry() {
     let project = task(
-        "inputs = { data = \"file\", wait = \"duration\" }\noutputs = { xs = \"list[integer]\" }\n\
-         command = [\"hello\", \"{{.inputs.data}}\", \"{{.outputPrefix}}\"]",
+        "inputs = { data = \"file\", wait = \"duration\" }\n\
+         outputs = { xs = \"list[integer]\", m = \"map[string]\", o = \"optional[float]\", e = [\"a\", \"b\"] }\n\
+         command = [\"hello\", \"{{.inputs.data}}\", \"{{.inputs.wait}}\"]",
     );
+    for words in [&["check"][..], &["plan"], &["run", "train"], &["register", "--dry-run"]] {
+        let outcome = project.run(words).exits(2).compiles_nothing().stdout_is("").fails_with("U0104");
+        let outcome =
+            outcome.stderr_has("Cargo.toml:10:18").stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
+        let outcome = outcome.stderr_has("output `m` is a").stderr_has("output `o` is a").stderr_has("output `e` is a");
+        let outcome = outcome.stderr_has("`{{.inputs.data}}` is a `file`, which the backend cannot put into a command line");
+        outcome.stderr_has("the program finds it at `/var/inputs/data`").stderr_has("`{{.inputs.wait}}` is a `duration`");
+    }
+}
+
+#[test]
+fn a_local_run_refuses_templates_that_only_the_backend_fills() {
+    let project = task("command = [\"hello\", \"{{.outputPrefix}}\"]");
     let outcome = project.run(["run", "train"]).exits(2).compiles_nothing().stdout_is("").fails_with("U0802");
-    let outcome = outcome.stderr_has("Cargo.toml:10:18").stderr_has("output `xs` is a `list[integer]`, which a container task cannot give");
-    let outcome = outcome.stderr_has("`{{.inputs.data}}` is a `file`, which the backend cannot put into a command line");
-    outcome
-        .stderr_has("the program finds it at `/var/inputs/data`")
-        .stderr_has("`{{.outputPrefix}}` stands for something that only the backend has");
+    outcome.stderr_has("`{{.outputPrefix}}` stands for something that only the backend has");
 }
 
 #[test]
@@ -151,5 +161,5 @@ fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted()
 #[test]
 fn help_says_how_inputs_are_written_and_what_the_host_lacks() {
     let help = Project::empty().run(["run", "--help"]).succeeds();
-    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by folders of this run");
+    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by directories of this run");
 }

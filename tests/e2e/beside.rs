@@ -27,6 +27,10 @@ const CONTAINERS: &[&str] = &["podman", "skopeo"];
 const DOCKER: &[&str] = &["docker"];
 const CONFIG: &str = ".docker/config.json";
 const AUTH: &str = r#"{"auths": {"HOST": {"auth": "GOOD"}}}"#;
+const OLD_AUTH: &str = r#"{"auths": {"HOST": {"auth": "STALE"}}}"#;
+const PODMANS: &str = ".config/containers/auth.json";
+/// Podman's and skopeo's configuration of registries, the user's.
+const CONF: &str = ".config/containers/registries.conf";
 
 const ROWS: &[Row] = &[
     Row { what: "Docker's file", files: &[(CONFIG, AUTH)], variables: "", found_by: ALL },
@@ -95,6 +99,84 @@ const ROWS: &[Row] = &[
         variables: "",
         found_by: DOCKER,
     },
+    Row {
+        what: "an encrypted address",
+        files: &[(CONFIG, r#"{"auths": {"https://HOST": {"auth": "GOOD"}}}"#)],
+        variables: "",
+        found_by: ALL,
+    },
+    Row {
+        what: "a namespace in podman's file",
+        files: &[(PODMANS, r#"{"auths": {"HOST/team": {"auth": "GOOD"}, "HOST": {"auth": "STALE"}}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a helper in podman's file",
+        files: &[(PODMANS, r#"{"credHelpers": {"HOST": "good"}}"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a session's file before the user's",
+        files: &[("run/containers/auth.json", AUTH), (PODMANS, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row { what: "registries.conf", files: &[(CONF, r#"credential-helpers = ["good"]"#)], variables: "", found_by: CONTAINERS },
+    Row {
+        what: "registries.conf.d",
+        files: &[(".config/containers/registries.conf.d/10-helpers.conf", r#"credential-helpers = ["good"]"#)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "CONTAINERS_REGISTRIES_CONF",
+        files: &[("r.conf", r#"credential-helpers = ["good"]"#)],
+        variables: "CONTAINERS_REGISTRIES_CONF=$HOME/r.conf",
+        found_by: &["podman"],
+    },
+    Row {
+        what: "a listed helper before the files",
+        files: &[(CONF, r#"credential-helpers = ["good", "containers-auth.json"]"#), (PODMANS, OLD_AUTH), (CONFIG, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a listed helper in place of the files",
+        files: &[(CONF, r#"credential-helpers = ["good"]"#), (PODMANS, OLD_AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "the files before a listed helper",
+        files: &[(CONF, r#"credential-helpers = ["containers-auth.json", "old"]"#), (PODMANS, AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a listed helper that is missing before the files",
+        files: &[(CONF, r#"credential-helpers = ["absent", "containers-auth.json"]"#), (PODMANS, AUTH)],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "a list that a later file empties",
+        files: &[
+            (CONF, r#"credential-helpers = ["old"]"#),
+            (".config/containers/registries.conf.d/20-none.conf", "credential-helpers = []"),
+            (PODMANS, AUTH),
+        ],
+        variables: "",
+        found_by: CONTAINERS,
+    },
+    Row {
+        what: "Docker's file beside a list without files",
+        files: &[(CONF, r#"credential-helpers = ["empty"]"#), (CONFIG, AUTH)],
+        variables: "",
+        found_by: DOCKER,
+    },
+    Row { what: "a broken registries.conf", files: &[(CONF, "[["), (CONFIG, AUTH)], variables: "", found_by: DOCKER },
 ];
 
 /// A project whose image goes to `HOST/team/hello`.
@@ -110,6 +192,13 @@ fn write(project: &Project, path: &str, text: &str, mode: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Pushes an image to `HOST/team/hello:v1`.
+fn push(project: &Project, host: &str) {
+    let push = "umoci init --layout $HOME/l && umoci new --image $HOME/l:v1 && skopeo copy --dest-creds me:correct-horse-battery \
+                --dest-tls-verify=false oci:$HOME/l:v1 docker://HOST/team/hello:v1";
+    project.shell(&push.replace("HOST", host)).succeeds();
 }
 
 fn removed(path: &Path) {
@@ -139,9 +228,7 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
     let registry = Registry::htpasswd("me", PASSWORD);
     let host = registry.host();
     let project = project(host);
-    let push = "umoci init --layout $HOME/l && umoci new --image $HOME/l:v1 && skopeo copy --dest-creds me:correct-horse-battery \
-                --dest-tls-verify=false oci:$HOME/l:v1 docker://HOST/team/hello:v1";
-    project.shell(&push.replace("HOST", host)).succeeds();
+    push(&project, host);
     let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
     write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
     let talkative = answer.replace("Username", "username");
@@ -151,6 +238,10 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
         &format!("#!/bin/sh\necho an update is available >&2\n{talkative}\necho bye\n"),
         0o755,
     );
+    let old = answer.replace(PASSWORD, "hunter2");
+    write(&project, "bin/docker-credential-old", &format!("#!/bin/sh\n{old}\n"), 0o755);
+    let empty = "#!/bin/sh\necho credentials not found in native keychain\nexit 1\n";
+    write(&project, "bin/docker-credential-empty", empty, 0o755);
     for row in ROWS {
         for (path, text) in row.files {
             write(&project, path, &text.replace("HOST", host).replace("GOOD", GOOD).replace("STALE", STALE), 0o600);
@@ -165,6 +256,38 @@ fn a_login_that_docker_podman_or_skopeo_finds_is_found() {
         row.files.iter().for_each(|(path, _)| removed(&project.home().join(path)));
         let (without, printed) = accepts(&project, "", &command("cargo union", host));
         assert!(!without && printed.contains("U0402"), "{}: {printed}", row.what);
+    }
+}
+
+#[test]
+fn helpers_that_the_machine_lists_are_asked_as_skopeo_asks_them() {
+    let registry = Registry::htpasswd("me", PASSWORD);
+    let project = project(registry.host());
+    let answer = format!(r#"echo '{{"Username":"me","Secret":"{PASSWORD}"}}'"#);
+    write(&project, "bin/docker-credential-good", &format!("#!/bin/sh\n{answer}\n"), 0o755);
+    push(&project, registry.host());
+    // The machine's directory is one only for the time of a line.
+    let accepts = |tool: &str| {
+        let mount = "mount -t overlay overlay -o lowerdir=$HOME/etc:/etc /etc";
+        let line = command(tool, registry.host());
+        accepts(&project, "", &format!("unshare --map-root-user --mount sh -ec '{mount}; {line}'"))
+    };
+    for (path, other) in [("registries.conf", "unqualified-search-registries = []"), ("registries.conf.d/50.conf", "")] {
+        let path = format!("etc/containers/{path}");
+        for (text, is_found) in [(r#"credential-helpers = ["good"]"#, true), (other, false)] {
+            write(&project, &path, text, 0o644);
+            for tool in ["skopeo", "cargo union"] {
+                let (accepted, printed) = accepts(tool);
+                assert_eq!(accepted, is_found, "{tool}, {path}, {text}: {printed}");
+            }
+        }
+    }
+    // The user's file replaces all of them.
+    write(&project, "etc/containers/registries.conf.d/50.conf", r#"credential-helpers = ["good"]"#, 0o644);
+    write(&project, CONF, "", 0o644);
+    for tool in ["skopeo", "cargo union"] {
+        let (accepted, printed) = accepts(tool);
+        assert!(!accepted, "{tool}: {printed}");
     }
 }
 

@@ -159,10 +159,10 @@ fn outputs_that_are_not_as_declared_come_at_once_and_leave_the_last_good_ones() 
     let outcome = act(&project, "gives", "forget").exits(1).fails_with("U0805").stdout_is("");
     let outcome = outcome
         .stderr_has("`count` is missing: the program should leave a whole number such as `21` at `/var/outputs/count`; it wrote `cuont`");
-    outcome.stderr_has("`model` is missing: the program should leave a folder at `/var/outputs/model`");
+    outcome.stderr_has("`model` is missing: the program should leave a directory at `/var/outputs/model`");
     let outcome =
         act(&project, "gives", "ramble").exits(1).fails_with("U0805").stderr_has("`count` has 2000 bytes; copilot takes at most 1024");
-    outcome.stderr_has("`/var/outputs/model` is a file, and `model` is declared as a folder");
+    outcome.stderr_has("`/var/outputs/model` is a file, and `model` is declared as a directory");
     assert_eq!(project.read("target/union/run/gives/model/weights"), "good");
     assert_eq!(project.files_below("target/union/run"), ["gives/model/weights"]);
     assert_eq!(containers("gives"), "");

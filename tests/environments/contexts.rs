@@ -4,8 +4,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use union_tests::Project;
-use union_tests::engine::Engine;
+use union_tests::engine::{Engine, Podman};
+use union_tests::{Outcome, Project};
 
 use crate::world::{World, shell};
 
@@ -29,6 +29,41 @@ fn by_docker(project: &Project) -> Vec<String> {
     let listed = engine.docker(&["run", "--rm", "--network", "none", image, "/bin/sh", "-c", LIST]);
     let never = |line: &&str| ["./target", "./Union.lock"].iter().all(|never| !line.starts_with(never));
     listed.lines().filter(never).map(str::to_owned).collect()
+}
+
+/// What a line of shell prints in the built image, in podman.
+fn in_podman(podman: &Podman, built: &Outcome, line: &str) -> String {
+    let reference = built.stdout().trim();
+    podman.podman(&["pull", "--quiet", "--tls-verify=false", reference]);
+    podman.podman(&["run", "--rm", "--network", "none", reference, "/bin/sh", "-c", line])
+}
+
+#[test]
+fn a_dockerfile_outside_of_its_context_has_its_own_dockerignore() {
+    let (world, podman) = (World::new(), Podman::start());
+    let tables =
+        "[package.metadata.union.images.default]\ndockerfile = \"docker/prod.Dockerfile\"\nbuilder-options = { context = \"app\" }\n";
+    let project = world.project_of(tables).file("docker/prod.Dockerfile", format!("FROM {}\nCOPY . /context\n", world.debian()));
+    let project =
+        project.file("docker/prod.Dockerfile.dockerignore", "y\n").file("app/.dockerignore", "x\n").file("app/x", "").file("app/y", "");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, LIST), ".\n./.dockerignore\n./x");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    std::fs::remove_file(project.path("docker/prod.Dockerfile.dockerignore")).unwrap();
+    let project = project.env("DOCKER_HOST", podman.address());
+    assert_eq!(in_podman(&podman, &project.run(["build"]).succeeds(), LIST), ".\n./.dockerignore\n./y");
+    // An instruction that fails is shown with the line of the user's file.
+    project.append("docker/prod.Dockerfile", "RUN exit 7\n");
+    project.run(["build"]).fails_with("U0501").stderr_has("RUN exit 7");
+}
+
+#[test]
+fn a_dockerfile_outside_of_the_workspace_is_refused() {
+    let world = World::new();
+    let tables = "[package.metadata.union.images.default]\ndockerfile = \"../Dockerfile\"\nbuilder-options = { context = \".\" }\n";
+    let project = world.project_of(tables);
+    std::fs::write(project.path("../Dockerfile"), "FROM scratch\n").unwrap();
+    project.run(["build"]).fails_with("U0113").stderr_has("Dockerfile").stderr_has("the workspace is").compiles_nothing();
 }
 
 #[test]
@@ -94,7 +129,45 @@ fn a_dockerfile_has_a_dockerignore_of_its_own() {
     let world = World::new();
     let project = beside_the_manifest(&world, "").file(".dockerignore", "kept\n").file("Dockerfile.dockerignore", "*\n!kept\n");
     let built = project.file("kept", "x").file("other", "x").run(["build"]).succeeds();
-    assert_eq!(shell(&built, LIST), ".\n./Dockerfile\n./kept");
+    assert_eq!(shell(&built, LIST), ".\n./kept");
+}
+
+#[test]
+fn a_dockerfile_that_is_ignored_is_used_and_not_copied() {
+    let (world, podman) = (World::new(), Podman::start());
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "Docker*\n.dockerignore\nsrc\n");
+    let built = project.run(["build"]).succeeds();
+    assert_eq!(shell(&built, LIST).lines().collect::<Vec<_>>(), by_docker(&project));
+    assert_eq!(shell(&built, LIST), ".\n./Cargo.lock\n./Cargo.toml");
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    // It is an input all the same.
+    project.append("Dockerfile", "RUN echo more >/more\n");
+    project.run(["plan"]).succeeds().stdout_has("dockerfile").stdout_has("build its environment");
+    let project = project.env("DOCKER_HOST", podman.address());
+    assert_eq!(
+        in_podman(&podman, &project.run(["build"]).succeeds(), &format!("cat /more; {LIST}")),
+        "more\n.\n./Cargo.lock\n./Cargo.toml"
+    );
+}
+
+#[test]
+fn devices_are_taken_as_docker_takes_them() {
+    let (world, podman) = (World::new(), Podman::start());
+    let project = beside_the_manifest(&world, "").file(".dockerignore", "src\n").file("dev/file", "1");
+    for (name, words) in [("null", "c 1 3"), ("loop", "b 7 300")] {
+        let made = Command::new("mknod").args(["-m", "666"]).arg(project.path("dev").join(name)).args(words.split(' ')).status().unwrap();
+        assert!(made.success());
+    }
+    let built = project.run(["build"]).succeeds();
+    // Older versions of BuildKit copy a device as an empty file.
+    assert_eq!(shell(&built, LIST).lines().collect::<Vec<_>>(), by_docker(&project));
+    project.run(["build"]).succeeds().stderr_has("Unchanged default");
+    std::fs::remove_file(project.path("dev/null")).unwrap();
+    assert!(Command::new("mknod").arg(project.path("dev/null")).args(["c", "1", "5"]).status().unwrap().success());
+    project.run(["plan"]).succeeds().stdout_has("dockerfile context");
+    let project = project.env("DOCKER_HOST", podman.address());
+    let seen = in_podman(&podman, &project.run(["build"]).succeeds(), "cd /context/dev && stat -c '%n %F %t:%T %a' *");
+    assert_eq!(seen, "file regular file 0:0 644\nloop block special file 7:12c 666\nnull character special file 1:5 644");
 }
 
 #[test]

@@ -54,13 +54,6 @@ fn a_context_that_leaves_the_workspace_is_refused() {
 }
 
 #[test]
-fn a_dockerfile_outside_of_its_context_is_refused() {
-    let world = World::new();
-    let project = with_dockerfile(&world, "builder-options = { context = \"other\" }").file("other/x", "x");
-    project.run(["build"]).fails_with("U0121").stderr_has("is not in its build context").compiles_nothing();
-}
-
-#[test]
 fn a_stage_can_be_chosen() {
     let world = World::new();
     let project = with_dockerfile(&world, "builder-options = { target = \"first\" }");

@@ -183,7 +183,11 @@ fn an_address_that_has_expired_is_asked_for_anew() {
     assert_eq!((world.backend.count("CreateUploadLocation"), world.backend.puts().len()), (3, 3));
     let never = self::world("expired");
     let refused = hello(&never, "").run(["build"]).exits(1).fails_with("U0772");
-    refused.stderr_has("could not send `spec.pb`").stderr_has("Request has expired").stderr_has("faster line").stderr_lacks("TOPSECRET");
+    refused
+        .stderr_has("could not send `spec.pb`")
+        .stderr_has("Request has expired")
+        .stderr_has("faster connection")
+        .stderr_lacks("TOPSECRET");
     assert_eq!((never.backend.puts().len(), never.backend.runs().len()), (3, 0));
 }
 

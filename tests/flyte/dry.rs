@@ -82,6 +82,6 @@ fn names_that_would_leave_the_directory_are_refused() {
     let named = DESCRIPTION.replace("my_task", "../../../outside");
     let project = interfaces::project(&world, &worker(&named), "");
     let outcome = project.run(["register", "--dry-run", "--output", "requests"]).fails_with("U0704");
-    outcome.stderr_has("`../../../outside` is no name of a task");
+    outcome.stderr_has("`../../../outside` is not a task name");
     assert_eq!((project.files_below("requests"), project.path("outside.pb").exists()), (vec![], false));
 }

@@ -98,7 +98,7 @@ fn a_description_that_is_not_understood_stops_the_build_before_anything_is_pushe
         (
             r#"{"flyte_interface_version":1,"task":"t","inputs":[{"name":"b","type":"unsupported","detail":"Blob","required":true}],"outputs":[]}"#,
             "U0706",
-            "`b` has a type that no other language knows: Blob",
+            "`b` has a type that is not supported outside of Rust: Blob",
         ),
     ] {
         let project = project(&world, &worker(description), "");

@@ -61,7 +61,7 @@ fn a_named_version_is_run_and_nothing_is_built() {
     unknown.stderr_has("there is no version `v2` of task `hello`").stderr_has("the latest in flytesnacks/development is `v1`");
     project.edit("Cargo.toml", "[package.metadata.union.tasks.hello]", "[package.metadata.union.tasks.other]");
     let unknown = project.run(["run", "--remote", "--version", "v1", "other", "--", "--x=1"]).exits(1).fails_with("U0714");
-    unknown.stderr_has("there is no task of that name in flytesnacks/development");
+    unknown.stderr_has("there is no task of this name in flytesnacks/development");
     assert_eq!(world.backend.runs().len(), 1);
 }
 

@@ -73,7 +73,7 @@ fn a_task_that_fails_says_what_its_worker_says() {
 #[test]
 fn a_worker_that_leaves_nothing_or_not_everything_is_told_so() {
     let project = worker();
-    run(&project, "text", "forget").exits(1).fails_with("U0805").stderr_has("it left neither `outputs.pb` nor `error.pb`");
+    run(&project, "text", "forget").exits(1).fails_with("U0805").stderr_has("it wrote neither `outputs.pb` nor `error.pb`");
     run(&project, "text", "half").exits(1).fails_with("U0805").stderr_has("`o1` is missing");
 }
 

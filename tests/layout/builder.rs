@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cargo_union::build::inputs::{EnvironmentSettings, environment_inputs};
 use cargo_union::build::{BuildRequest, MeasuredFiles};
 use cargo_union::image::layer::{BlobSource, media_type};
+use cargo_union::image::per_platform::PerPlatform;
 use serde_json::json;
 use union_build::diag::Code;
 use union_build::spec::{self, Compression, Sourced};
@@ -345,8 +346,9 @@ async fn copied_files_are_those_that_the_key_was_made_of() {
     let image = spec::Image { copy: vec![scene.copy("conf", "/conf")], ..spec("default", reference()) };
     let recipe = scene.recipe(vec![image], &[]);
     let key = |files: &MeasuredFiles| {
-        let (chain, roots, bases) = (&recipe.chain, scene.roots(), [(platform("linux/amd64"), None)]);
-        let environment = EnvironmentSettings { chain, bases: &bases, tools: &[], generations: &[0], roots: &roots, files };
+        let (chain, roots, bases) = (&recipe.chain, scene.roots(), [(platform("linux/amd64"), None)].into_iter().collect());
+        let environment =
+            EnvironmentSettings { chain, bases: &bases, tools: &PerPlatform::default(), generations: &[0], roots: &roots, files };
         environment_inputs(&environment).unwrap().key("environment")
     };
     let before = key(&recipe.files);

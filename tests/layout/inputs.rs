@@ -1,21 +1,22 @@
 //! The inputs of environment and config: what differs must differ in key, and nothing else.
 
 use cargo_union::build::inputs::{EnvironmentSettings, config_inputs, environment_inputs};
+use cargo_union::image::per_platform::PerPlatform;
 use cargo_union::sys::digest::Digest;
 use proptest::prelude::*;
 use union_build::key::Inputs;
 use union_build::spec::{self, Compression, SecretSource};
 
-use crate::scene::{Scene, map, placed, platform, scratch, spec, texts};
+use crate::scene::{Scene, image_chain, map, placed, platform, scratch, spec, texts};
 
 fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
-    let bases = [(platform("linux/amd64"), None)];
+    let bases = [(platform("linux/amd64"), None)].into_iter().collect();
     let generations = vec![0; chain.len()];
     let roots = scene.roots();
     environment_inputs(&EnvironmentSettings {
-        chain,
+        chain: &image_chain(chain),
         bases: &bases,
-        tools: &[],
+        tools: &PerPlatform::default(),
         generations: &generations,
         roots: &roots,
         files: &scene.files(),
@@ -24,7 +25,7 @@ fn environment(scene: &Scene, chain: &[spec::Image]) -> Inputs {
 }
 
 fn config(chain: &[spec::Image]) -> Inputs {
-    config_inputs(chain, &[platform("linux/amd64")], &["hello"], &Scene::new().files()).unwrap()
+    config_inputs(&image_chain(chain), &[platform("linux/amd64")], &["hello"], &Scene::new().files()).unwrap()
 }
 
 fn names(inputs: &Inputs) -> Vec<&str> {
@@ -126,18 +127,19 @@ fn without_commands_variables_and_the_working_directory_are_no_part_of_an_enviro
 #[test]
 fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
     let scene = Scene::new();
-    let chain = [spec("default", scratch())];
+    let chain = image_chain(&[spec("default", scratch())]);
     let (amd, arm) = (platform("linux/amd64"), platform("linux/arm64"));
     let (one, two) = (Some(Digest::of("1")), Some(Digest::of("2")));
     let bases = [vec![(amd.clone(), None)], vec![(amd.clone(), one)], vec![(amd.clone(), two)], vec![(arm, one), (amd, two)]];
     let mut inputs = Vec::new();
-    for bases in &bases {
+    for bases in bases {
+        let bases = bases.into_iter().collect();
         for generations in [&[0], &[1]] {
             inputs.push(
                 environment_inputs(&EnvironmentSettings {
                     chain: &chain,
-                    bases,
-                    tools: &[],
+                    bases: &bases,
+                    tools: &PerPlatform::default(),
                     generations,
                     roots: &scene.roots(),
                     files: &scene.files(),
@@ -152,10 +154,11 @@ fn the_base_its_platform_and_the_generation_are_part_of_the_key() {
 #[test]
 fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
     let scene = Scene::new();
-    let chain = [spec("below", scratch()), spec("default", scratch())];
-    let bases = [(platform("linux/amd64"), None)];
-    let tool = |text: &str| vec![(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())];
-    let (one, two) = (tool("1"), tool("2"));
+    let chain = image_chain(&[spec("below", scratch()), spec("default", scratch())]);
+    let bases = [(platform("linux/amd64"), None)].into_iter().collect();
+    let tool = |text: &str| [(platform("linux/amd64"), [("uv".to_owned(), Digest::of(text))].into())].into_iter().collect();
+    let (one, two): (PerPlatform<_>, PerPlatform<_>) = (tool("1"), tool("2"));
+    let none = PerPlatform::default();
     let inputs = |tools, generations| {
         environment_inputs(&EnvironmentSettings {
             chain: &chain,
@@ -167,7 +170,7 @@ fn images_with_tools_and_what_an_extended_spec_gets_anew_are_part_of_the_key() {
         })
         .unwrap()
     };
-    all_differ(&[inputs(&[], &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&[], &[1, 0]), inputs(&[], &[0, 1])]);
+    all_differ(&[inputs(&none, &[0, 0]), inputs(&one, &[0, 0]), inputs(&two, &[0, 0]), inputs(&none, &[1, 0]), inputs(&none, &[0, 1])]);
 }
 
 #[test]
@@ -191,8 +194,8 @@ fn every_part_of_a_config_is_part_of_its_key() {
     ];
     let mut inputs: Vec<_> = edited(edits).into_iter().map(|spec| config(&[spec])).collect();
     let chain = [spec("default", scratch())];
-    inputs.push(config_inputs(&chain, &[platform("linux/arm64")], &["hello"], &Scene::new().files()).unwrap());
-    inputs.push(config_inputs(&chain, &[platform("linux/amd64")], &["hello", "world"], &Scene::new().files()).unwrap());
+    inputs.push(config_inputs(&image_chain(&chain), &[platform("linux/arm64")], &["hello"], &Scene::new().files()).unwrap());
+    inputs.push(config_inputs(&image_chain(&chain), &[platform("linux/amd64")], &["hello", "world"], &Scene::new().files()).unwrap());
     all_differ(&inputs);
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use cargo_union::build::native::NativeBuilder;
 use cargo_union::build::{
-    self, BaseImage, BuildRequest, Builder, Executable, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
+    self, BaseImage, BuildRequest, Builder, Executable, ImageChain, LockedBase, MeasuredFiles, PlatformBuildRequest, SourceRoots,
 };
 use cargo_union::image::layer::{Blob, BlobSource, Descriptor};
 use cargo_union::image::platform::Platform;
@@ -85,10 +85,11 @@ impl Scene {
     pub(crate) fn recipe(&self, chain: Vec<spec::Image>, binaries: &[(&str, &Path)]) -> BuildRequest {
         let base = self.source.locked().map(BaseImage::Locked);
         let executables = binaries.iter().map(|(name, path)| Executable { name: (*name).to_owned(), path: (*path).to_owned() }).collect();
-        let platforms = vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables }];
+        let platforms =
+            vec![PlatformBuildRequest { platform: platform("linux/amd64"), base, tools: BTreeMap::new(), executables, launcher: None }];
         BuildRequest {
             steps: chain.clone(),
-            chain,
+            chain: image_chain(&chain),
             roots: self.roots(),
             files: Arc::new(self.files()),
             key: key("a"),
@@ -186,6 +187,7 @@ pub(crate) fn spec(name: &str, base: Base) -> spec::Image {
         annotations: BTreeMap::new(),
         ca_certificates: None,
         runtime_libs: Vec::new(),
+        launcher: placed(false),
         compression: placed(Compression::Gzip),
         inputs: Vec::new(),
         exclude: Vec::new(),
@@ -290,4 +292,10 @@ impl BaseSource for LayoutSource {
         std::io::Write::write_all(&mut draft, &self.read(&descriptor.digest.to_string())?).unwrap();
         self.cache.keep(draft, &descriptor.digest)
     }
+}
+
+/// The chain of some specs, the one with the base first and the image's own last.
+pub(crate) fn image_chain(specs: &[spec::Image]) -> ImageChain {
+    let (own, ancestors) = specs.split_last().expect("a chain has a spec");
+    ImageChain::new(ancestors.to_vec(), own.clone())
 }

@@ -3,6 +3,7 @@
 use cargo_union::http::Proxies;
 use cargo_union::publish::{Existence, Publisher as _};
 use union_build::diag::Code;
+use union_tests::hostile::{Hostile, Reply};
 use union_tests::proxy::Proxy;
 use union_tests::registry::Registry;
 
@@ -131,6 +132,43 @@ async fn a_proxy_that_refuses_to_connect_is_named() {
         let refused = world.client().existence(&target).await;
         assert_error(refused, Code::RegistryUnreachable, &["registry.corp.test", &proxy.host(), "https_proxy"]);
     }
+}
+
+#[tokio::test]
+async fn a_proxy_that_may_have_answered_for_the_registry_is_named() {
+    let registry = Registry::open();
+    let host = disguised(&registry);
+    let target = target(&host, "acme/app", &images::key("a"));
+    for (status, code) in [
+        ("502 Bad Gateway", Code::RegistryFailed),
+        ("503 Service Unavailable", Code::RegistryFailed),
+        ("504 Gateway Timeout", Code::RegistryFailed),
+        ("403 Forbidden", Code::RegistryDenied),
+    ] {
+        let proxy = Proxy::answering(status);
+        let failed = world(&host, &[("HTTP_PROXY", &format!("http://{}", proxy.host()))]).client().existence(&target).await;
+        let shown = format!("{host} answered {status}");
+        let words = [&*shown, "through the proxy", &proxy.host(), "of HTTP_PROXY", "may be the proxy's own", "NO_PROXY"];
+        assert_error(failed, code, &words);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_has_not_answered_is_not_to_blame() {
+    // The registry answers with its own words, or through a tunnel that the proxy cannot look into.
+    let registry = Hostile::start(|request, _| {
+        let own = Reply::status(503).with("Docker-Distribution-Api-Version", "registry/2.0");
+        (request.path != "/v2/").then(|| own.into())
+    });
+    let proxy = Proxy::open();
+    let (http, socks) = (format!("http://{}", proxy.host()), format!("socks5h://{}", proxy.host()));
+    let host = registry.host().replace("127.0.0.1", "0.0.0.0");
+    for variable in [("HTTP_PROXY", &*http), ("ALL_PROXY", &socks)] {
+        let failed = world(&host, &[variable]).client().existence(&target(&host, "acme/app", &images::key("a"))).await;
+        assert!(!format!("{failed:?}").contains("proxy"), "{failed:?}");
+        assert_error(failed, Code::RegistryFailed, &[&host, "503"]);
+    }
+    assert!(!proxy.seen().is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cargo_union::publish::{Existence, Publisher as _};
 use union_build::diag::Code;
 use union_tests::registry::Registry;
-use union_tests::tls::Authority;
+use union_tests::tls::{Authority, Defect};
 
 use crate::images;
 use crate::world::{World, assert_error, target};
@@ -21,6 +21,15 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
 }
 
 #[tokio::test]
+async fn a_self_signed_certificate_is_trusted_when_it_is_named() {
+    let (registry, mut world, key) = (Registry::self_signed_tls(), World::new(), images::key("a"));
+    let target = target(registry.host(), "acme/app", &key);
+    assert_error(world.client().existence(&target).await, Code::TlsFailed, &["UnknownIssuer", "SSL_CERT_FILE"]);
+    world.settings.surroundings.ssl_cert_file = Some(registry.authority());
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
+}
+
+#[tokio::test]
 async fn a_private_authority_is_not_trusted_by_itself() {
     let (registry, world, key) = (Registry::tls(), World::new(), images::key("a"));
     let target = target(registry.host(), "acme/app", &key);
@@ -30,6 +39,47 @@ async fn a_private_authority_is_not_trusted_by_itself() {
         &[registry.host(), "acme/app:v1", "UnknownIssuer", "SSL_CERT_FILE"],
     );
     assert!(world.told.lines().is_empty(), "a certificate does not get better by trying again");
+}
+
+#[tokio::test]
+async fn advice_on_a_certificate_fits_what_is_wrong_with_it() {
+    let key = images::key("a");
+    for (defect, cause, advice) in [
+        (Defect::Expired, "expired", &["has expired", "renew", "clock"][..]),
+        (Defect::NotYetValid, "not valid yet", &["is not valid yet", "clock"]),
+        (Defect::OtherName, "elsewhere.test", &["HOST", "name"]),
+        (Defect::ForClients, "client authentication", &["for servers", "serverAuth"]),
+        (Defect::OfAuthority, "CaUsedAsEndEntity", &["authority", "CA:FALSE"]),
+    ] {
+        let (authority, mut world) = (Authority::new(), World::new());
+        world.settings.surroundings.ssl_cert_file = Some(authority.certificate());
+        let registry = Registry::defective_tls(&authority, defect);
+        let error = world.client().existence(&target(registry.host(), "acme/app", &key)).await.unwrap_err();
+        assert_eq!(error.code(), Code::TlsFailed);
+        let text = error.chain().join(": ");
+        assert!(text.contains(registry.host()) && text.contains(cause), "{defect:?}: {text}");
+        for word in advice {
+            assert!(error.advice().contains(&word.replace("HOST", registry.host())), "{defect:?}: {}", error.advice());
+        }
+        assert!(!error.advice().contains("SSL_CERT_FILE"), "{defect:?}: {}", error.advice());
+        assert!(world.told.lines().is_empty(), "a certificate does not get better by trying again");
+    }
+}
+
+#[tokio::test]
+async fn advice_on_an_unknown_authority_names_the_places_that_are_read() {
+    let (registry, mut world, key) = (Registry::tls(), World::new(), images::key("a"));
+    let certs = world.folder.path().join(".config/containers/certs.d");
+    world.settings.surroundings.certs = vec![certs.clone()];
+    let target = target(registry.host(), "acme/app", &key);
+    let directory = certs.join(registry.host()).display().to_string();
+    let error = world.client().existence(&target).await.unwrap_err();
+    assert!(error.advice().contains("SSL_CERT_FILE") && error.advice().contains(&directory), "{}", error.advice());
+    assert!(error.advice().contains("ca.crt"), "{}", error.advice());
+    // Following it helps.
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::copy(registry.authority(), format!("{directory}/ca.crt")).unwrap();
+    assert_eq!(world.client().existence(&target).await.unwrap(), Existence::Missing);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A private authority, and servers that prove by it who they are.
+//! A private certificate authority, and TLS servers with its certificates.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,43 +11,78 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// An authority that nobody knows unless they are told. Its files go when it is dropped.
+/// A private certificate authority. Its files are removed when this is dropped.
 pub struct Authority {
-    folder: TempDir,
+    directory: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What a server shows: certificate and key, for `localhost`, `127.0.0.1` and `registry.corp.test`.
+/// Certificate and key of a server, for `localhost`, `127.0.0.1` and `registry.corp.test`.
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// It was valid until the year 2000.
+    Expired,
+    /// It will be valid from the year 2200 on.
+    NotYetValid,
+    /// It is for `elsewhere.test`.
+    OtherName,
+    /// It is for clients only.
+    ForClients,
+    /// It says that it is one of an authority, as `openssl req -x509` makes them.
+    OfAuthority,
+}
+
 impl Authority {
-    /// Makes an authority, and writes its certificate.
+    /// Creates an authority, and writes its certificate to a file.
     pub fn new() -> Self {
         Self::named("Test")
     }
 
-    /// Makes an authority of a name of its own.
+    /// Creates an authority with a name.
     pub fn named(name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let root = parameters.self_signed(&key).expect("a certificate");
-        std::fs::write(folder.path().join("ca.crt"), root.pem()).expect("the folder is ours");
-        Self { folder, issuer: Issuer::new(parameters, key) }
+        std::fs::write(directory.path().join("ca.crt"), root.pem()).expect("the directory is writable");
+        Self { directory, issuer: Issuer::new(parameters, key) }
     }
 
-    /// The certificate, for those who shall trust it.
+    /// The path of the authority's certificate.
     pub fn certificate(&self) -> PathBuf {
-        self.folder.path().join("ca.crt")
+        self.directory.path().join("ca.crt")
     }
 
     /// Certificate and key of a server, as PEM.
     pub fn leaf(&self) -> (String, String) {
         let (certificate, key) = self.sign();
         (certificate.pem(), key.serialize_pem())
+    }
+
+    /// Certificate and key of a server, as PEM, that a client has a reason to refuse.
+    pub fn defective(&self, defect: Defect) -> (String, String) {
+        let mut parameters = for_server();
+        match defect {
+            Defect::Expired => parameters.not_after = rcgen::date_time_ymd(2000, 1, 1),
+            Defect::NotYetValid => parameters.not_before = rcgen::date_time_ymd(2200, 1, 1),
+            Defect::OtherName => parameters = CertificateParams::new(vec!["elsewhere.test".to_owned()]).expect("a valid name"),
+            Defect::ForClients => parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Defect::OfAuthority => parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+        }
+        let key = KeyPair::generate().expect("a key");
+        (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    /// Certificate and key, as PEM, of a server that nobody vouches for but itself.
+    pub fn self_signed() -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        (for_server().self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     }
 
     /// Certificate and key of a client, as PEM.
@@ -59,7 +94,7 @@ impl Authority {
         (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
     }
 
-    /// A server's identity.
+    /// The identity of a server.
     pub fn identity(&self) -> Identity {
         let (certificate, key) = self.sign();
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just made");
@@ -73,11 +108,15 @@ impl Authority {
     }
 
     fn sign(&self) -> (rcgen::Certificate, KeyPair) {
-        let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
         let key = KeyPair::generate().expect("a key");
-        let parameters = CertificateParams::new(names).expect("valid names");
-        (parameters.signed_by(&key, &self.issuer).expect("a certificate"), key)
+        (for_server().signed_by(&key, &self.issuer).expect("a certificate"), key)
     }
+}
+
+/// A certificate for `localhost`, `127.0.0.1` and `registry.corp.test`.
+fn for_server() -> CertificateParams {
+    let names = ["localhost", "127.0.0.1", "registry.corp.test"].map(str::to_owned).to_vec();
+    CertificateParams::new(names).expect("valid names")
 }
 
 impl Default for Authority {
@@ -86,11 +125,11 @@ impl Default for Authority {
     }
 }
 
-/// A connection, with encryption or without.
+/// A connection with or without TLS.
 pub enum Line {
-    /// Without.
+    /// Plain TCP.
     Plain(TcpStream),
-    /// With.
+    /// TLS.
     Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
@@ -105,7 +144,7 @@ impl Line {
         }
     }
 
-    /// Says goodbye and hangs up.
+    /// Closes the connection, with close_notify in TLS.
     pub(crate) fn end(&mut self) {
         let stream = match self {
             Self::Plain(stream) => stream,

@@ -1,7 +1,7 @@
 //! Diagnostics as data: what is wrong, where it was written, and what to do about it.
 //!
-//! Nothing here prints or renders; `cargo-union` shows diagnostics in rustc's look and as JSON.
-//! Every code is declared once, in [`Code`], together with the sentence its reference page shows.
+//! Nothing here prints or renders; `cargo-union` renders diagnostics in rustc's style and as JSON.
+//! Every code is declared once, in [`Code`], together with its title and cure on the reference page.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,22 +13,22 @@ mod nearest;
 pub use code::Code;
 pub use nearest::nearest;
 
-/// A manifest's text, shared by every value that was read from it.
+/// The text of a manifest, shared by all values that were read from it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
     /// Absolute path of the file.
     pub path: PathBuf,
-    /// Its whole text, as read.
+    /// The whole text, as read.
     pub text: String,
 }
 
 impl SourceFile {
-    /// Keeps a file's text together with the path it was read from.
+    /// Combines the text of a file with the path that it was read from.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { path: path.into(), text: text.into() })
     }
 
-    /// The folder that relative paths of this manifest start from.
+    /// The directory that relative paths in this manifest start from.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
@@ -43,16 +43,16 @@ impl SourceFile {
     }
 }
 
-/// Where a value came from, from the strongest to the weakest.
+/// The source of a value, from the strongest to the weakest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A command-line flag, such as `--registry`.
     Flag(&'static str),
     /// An environment variable, such as `UNION_REGISTRY`.
     Env(&'static str),
-    /// A place in a manifest.
+    /// A byte range in a manifest.
     File(Arc<SourceFile>, Range<usize>),
-    /// Nobody said; the tool's default.
+    /// The tool's default: no other source sets the value.
     Default,
 }
 
@@ -70,52 +70,52 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How serious a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing is built.
+    /// Stops the build.
     Error,
-    /// The build goes on.
+    /// Does not stop the build.
     Warning,
 }
 
-/// A marked place and what is to be said about it.
+/// A marked place with an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// The place that is marked.
     pub origin: Origin,
-    /// What stands beside the mark; may be empty.
+    /// Text beside the mark; may be empty.
     pub text: String,
 }
 
-/// Text that would put things right when it replaces what stands at a place.
+/// An edit that fixes a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
-    /// What is replaced; always an [`Origin::File`].
+    /// The place that is replaced; always an [`Origin::File`].
     pub origin: Origin,
-    /// The new text.
+    /// The text that replaces it.
     pub replacement: String,
 }
 
-/// One problem of a manifest.
+/// One problem in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Its unique code.
+    /// Unique code, such as `U0101`.
     pub code: Code,
-    /// Error or warning.
+    /// Whether the build stops.
     pub severity: Severity,
-    /// One sentence without a full stop.
+    /// One sentence without a full stop at its end.
     pub message: String,
-    /// Where: the first is the place itself, the others explain it.
+    /// The first is the place of the problem, the others explain it.
     pub labels: Vec<Label>,
-    /// What to do next.
+    /// Advice: what to do next.
     pub help: Option<String>,
-    /// An edit that would do it.
+    /// An edit that follows the advice.
     pub suggestion: Option<Suggestion>,
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// An error at `origin`, marked with `label`.
     pub fn error(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
         Self {
             code,
@@ -127,26 +127,26 @@ impl Diagnostic {
         }
     }
 
-    /// A warning at a place.
+    /// A warning at `origin`, marked with `label`.
     pub fn warning(code: Code, message: impl Into<String>, origin: &Origin, label: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message, origin, label) }
     }
 
-    /// Marks a second place.
+    /// Marks another place.
     #[must_use]
     pub fn also(mut self, origin: &Origin, text: impl Into<String>) -> Self {
         self.labels.push(Label { origin: origin.clone(), text: text.into() });
         self
     }
 
-    /// Adds advice.
+    /// Sets the advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds an edit that would put things right.
+    /// Sets an edit that replaces the text at `origin`, which must be an [`Origin::File`].
     #[must_use]
     pub fn suggest(mut self, origin: &Origin, replacement: impl Into<String>) -> Self {
         self.suggestion = Some(Suggestion { origin: origin.clone(), replacement: replacement.into() });
@@ -159,11 +159,11 @@ mod tests {
     use super::SourceFile;
 
     #[test]
-    fn lines_and_columns_count_characters_from_one() {
+    fn line_column_counts_characters_from_one() {
         let file = SourceFile::new("Cargo.toml", "ä = 1\nö\n");
         let places: Vec<_> = [0, 2, 3, 7, 9, 99].into_iter().map(|offset| file.line_column(offset)).collect();
         assert_eq!(places, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]);
-        // In the middle of a character is at its beginning.
+        // An offset in the middle of a character counts as its start.
         assert_eq!(file.line_column(1), (1, 1));
     }
 }

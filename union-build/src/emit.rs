@@ -1,7 +1,7 @@
-//! The build script's work: find the hand-over file, write the generated one, tell cargo what to watch.
+//! The work of the build script: find the hand-over file, write the generated file, tell cargo what to watch.
 //!
-//! This is the only place that prints `cargo::` lines. It never touches the network, and on a fresh
-//! clone it must work with cargo alone.
+//! Only this module prints `cargo::` lines. It never uses the network, and on a fresh clone it
+//! requires nothing but cargo.
 #![allow(clippy::print_stdout, reason = "cargo reads a build script's instructions from its standard output")]
 
 use std::fs::{self, File};
@@ -15,36 +15,36 @@ use declared::DeclaredImages;
 pub(crate) mod declared;
 mod generated;
 
-/// Writes `union_images.rs` into `OUT_DIR`; to be called by a `build.rs`.
+/// Writes `union_images.rs` into `OUT_DIR`. Call it from `build.rs`.
 ///
-/// A problem is reported through cargo, which then fails the build.
+/// Problems are reported as `cargo::error`, which fails the build.
 pub fn emit() -> EmitOutput {
-    run().unwrap_or_else(|problem| {
-        fail(&problem);
+    try_emit().unwrap_or_else(|problem| {
+        report_error(&problem);
         EmitOutput { unresolved: None }
     })
 }
 
-/// What [`emit`] has done.
+/// The result of [`emit`].
 #[derive(Clone, Debug)]
 pub struct EmitOutput {
-    /// Why something is not resolved, and what to do about it.
+    /// Why an image is not resolved, with advice.
     unresolved: Option<String>,
 }
 
 impl EmitOutput {
-    /// Fails the build when an image has no tag yet.
+    /// Fails the build when an image of the package is not resolved.
     pub fn require_resolved(self) {
         if let Some(problem) = self.unresolved {
-            fail(&problem);
+            report_error(&problem);
         }
     }
 }
 
-/// What cargo tells a build script.
+/// The environment variables that cargo sets for a build script.
 struct EmitPackage {
     name: String,
-    folder: PathBuf,
+    directory: PathBuf,
     out: PathBuf,
     cargo: std::ffi::OsString,
 }
@@ -55,33 +55,33 @@ impl EmitPackage {
             |name: &str| std::env::var_os(name).ok_or_else(|| format!("union_build::emit() is for build.rs: `{name}` is not set"));
         Ok(Self {
             name: variable("CARGO_PKG_NAME")?.to_string_lossy().into_owned(),
-            folder: variable("CARGO_MANIFEST_DIR")?.into(),
+            directory: variable("CARGO_MANIFEST_DIR")?.into(),
             out: variable("OUT_DIR")?.into(),
             cargo: variable("CARGO")?,
         })
     }
 
     fn manifest(&self) -> PathBuf {
-        self.folder.join("Cargo.toml")
+        self.directory.join("Cargo.toml")
     }
 
-    /// Whether it was unpacked by cargo, from a registry, a git repository or a vendor folder: then
-    /// nobody edits it, and its target folder is not that of the build.
+    /// Whether cargo unpacked it from a registry, a git repository or a vendor directory: then it is not
+    /// edited, and its target directory is not the one of the build.
     fn unpacked(&self) -> bool {
-        self.vendored() || self.folder.ancestors().any(|folder| folder.join(".cargo-ok").exists())
+        self.vendored() || self.directory.ancestors().any(|directory| directory.join(".cargo-ok").exists())
     }
 
     fn vendored(&self) -> bool {
-        self.folder.join(".cargo-checksum.json").exists()
+        self.directory.join(".cargo-checksum.json").exists()
     }
 }
 
-fn run() -> Result<EmitOutput, String> {
+fn try_emit() -> Result<EmitOutput, String> {
     let package = EmitPackage::from_env()?;
     let metadata = if package.vendored() { vendored_metadata(&package)? } else { handover::metadata(&package.cargo, &package.manifest())? };
     let declared = DeclaredImages::of(&metadata, &package.name);
-    let references = if package.unpacked() { None } else { hand_over(&package, &metadata)? };
-    let source = generated::source(&declared, references.as_ref())?;
+    let references = if package.unpacked() { None } else { read_references(&package, &metadata)? };
+    let source = generated::render(&declared, references.as_ref())?;
     write_if_changed(&package.out.join("union_images.rs"), &source)?;
 
     let missing = declared.unresolved(references.as_ref());
@@ -90,8 +90,8 @@ fn run() -> Result<EmitOutput, String> {
     }
     let problem = format!("the images of `{}` are not resolved yet: {}", package.name, missing.join(", "));
     if package.unpacked() {
-        let why = "cargo has unpacked this package, so nothing can be resolved for it";
-        return Ok(EmitOutput { unresolved: Some(format!("{problem}; {why}")) });
+        let reason = "cargo has unpacked this package, so nothing can be resolved for it";
+        return Ok(EmitOutput { unresolved: Some(format!("{problem}; {reason}")) });
     }
     let cure = if declared.takes_part {
         format!("run `cargo union build -p {}`", package.name)
@@ -103,21 +103,21 @@ fn run() -> Result<EmitOutput, String> {
     Ok(EmitOutput { unresolved: Some(problem) })
 }
 
-/// Reads the hand-over file, and has cargo watch it and the manifests.
-fn hand_over(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
-    let folder_of = |key: &str| metadata.get(key).and_then(serde_json::Value::as_str).map(PathBuf::from);
-    let target = folder_of("target_directory").ok_or("cargo names no target folder")?;
-    watch(&package.manifest());
-    if let Some(root) = folder_of("workspace_root").filter(|root| *root != package.folder) {
-        watch(&root.join("Cargo.toml"));
+/// Reads the hand-over file, and makes cargo watch it and the manifests.
+fn read_references(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Option<References>, String> {
+    let path_of = |key: &str| metadata.get(key).and_then(serde_json::Value::as_str).map(PathBuf::from);
+    let target = path_of("target_directory").ok_or("cargo names no target directory")?;
+    rerun_if_changed(&package.manifest());
+    if let Some(root) = path_of("workspace_root").filter(|root| *root != package.directory) {
+        rerun_if_changed(&root.join("Cargo.toml"));
     }
-    let path = handover::path(&target, &package.name, &package.folder);
-    // A file that is not there must not be watched, or the crate is compiled every time. When it cannot
-    // be made, as below a read-only folder, the crate is compiled without references.
+    let path = handover::path(&target, &package.name, &package.directory);
+    // Watching a file that does not exist would compile the crate every time. Where it cannot be
+    // created, as below a read-only directory, the crate is compiled without references.
     if !exists_or_created(&path) {
         return Ok(None);
     }
-    watch(&path);
+    rerun_if_changed(&path);
     let text = fs::read_to_string(&path).map_err(|error| format!("the hand-over file {} cannot be read: {error}", path.display()))?;
     References::from_json(&text).map_err(|error| {
         let cure = format!("remove it, or run `cargo union build -p {}`", package.name);
@@ -126,14 +126,14 @@ fn hand_over(package: &EmitPackage, metadata: &serde_json::Value) -> Result<Opti
 }
 
 fn exists_or_created(path: &Path) -> bool {
-    if let Some(folder) = path.parent() {
-        // When this fails, so does the next step.
-        let _ = fs::create_dir_all(folder);
+    if let Some(directory) = path.parent() {
+        // If this fails, creating the file fails too.
+        let _ = fs::create_dir_all(directory);
     }
     match File::create_new(path) {
         Ok(file) => {
-            // Older than any build: an ordinary time would cost one more compile. Where a file system
-            // cannot say so, that is all that it costs.
+            // Older than any build: a current time would cause one more compile. On a file system that
+            // does not support this, that compile is the only cost.
             let _ = file.set_modified(SystemTime::UNIX_EPOCH);
             true
         }
@@ -141,25 +141,25 @@ fn exists_or_created(path: &Path) -> bool {
     }
 }
 
-/// Cargo refuses to describe a vendored package where it stands, for it takes the surrounding
-/// workspace for the package's own. So it describes a copy of the manifest that is its own workspace,
-/// with empty files for the targets that older cargos leave to be found by their place.
+/// cargo refuses to describe a vendored package in place, because it takes the surrounding workspace for
+/// the package's own. So it describes a copy of the manifest that is a workspace of its own, with empty
+/// files for the targets that older versions of cargo find by their path.
 fn vendored_metadata(package: &EmitPackage) -> Result<serde_json::Value, String> {
-    let folder = package.out.join("union_manifest");
-    let copy = folder.join("Cargo.toml");
+    let directory = package.out.join("union_manifest");
+    let copy = directory.join("Cargo.toml");
     let text =
         fs::read_to_string(package.manifest()).map_err(|error| format!("{} cannot be read: {error}", package.manifest().display()))?;
-    fs::create_dir_all(folder.join("src")).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    fs::create_dir_all(directory.join("src")).map_err(|error| format!("{} cannot be made: {error}", directory.display()))?;
     for target in ["src/lib.rs", "src/main.rs"] {
-        if package.folder.join(target).exists() {
-            write_if_changed(&folder.join(target), "")?;
+        if package.directory.join(target).exists() {
+            write_if_changed(&directory.join(target), "")?;
         }
     }
     write_if_changed(&copy, &format!("{text}\n[workspace]\n"))?;
     handover::metadata(&package.cargo, &copy)
 }
 
-/// Writes a file only when its content changes, so that nothing is compiled again for it.
+/// Writes a file only when its content changes, so that its timestamp causes no recompile.
 fn write_if_changed(path: &Path, text: &str) -> Result<(), String> {
     if fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(());
@@ -167,16 +167,16 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
-fn watch(path: &Path) {
+fn rerun_if_changed(path: &Path) {
     println!("cargo::rerun-if-changed={}", path.display());
 }
 
-/// Cargo shows the text and fails the build once the script has ended.
-fn fail(problem: &str) {
+/// cargo shows the text, and fails the build when the script has ended.
+fn report_error(problem: &str) {
     println!("cargo::error={}", one_line(problem));
 }
 
-/// An instruction ends with its line.
+/// An instruction to cargo is one line.
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

@@ -1,8 +1,8 @@
-//! The hand-over file: which references `cargo union` resolved, for the crate's next compile.
+//! The hand-over file: the references that `cargo union` resolved, for the next compile of the crate.
 //!
-//! `cargo union` writes it, `build.rs` reads it. Both sides find it through [`path`], with the target
-//! folder that cargo itself names when asked from the package's folder, so that `--target-dir` does
-//! not part them. A file that is empty or absent means that nothing was resolved yet.
+//! `cargo union` writes it, `build.rs` reads it. Both find it through [`path`], below the target directory
+//! that `cargo metadata` reports in the package's directory: `--target-dir` of a single build does not
+//! change it. An empty or absent file means that nothing is resolved yet.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,26 +15,26 @@ use serde_json::{Map, Value, json};
 /// Version of the file's format.
 const FORMAT: u64 = 1;
 
-/// Where the file of a package is: below the target folder, by the package's name and the folder of
-/// its manifest, for two packages of one name may share a target folder.
+/// The path of a package's hand-over file, below the target directory. It contains the package's name and
+/// a hash of its manifest's directory, because two packages of the same name may share a target directory.
 pub fn path(target_directory: &Path, package: &str, folder: &Path) -> PathBuf {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = fnv1a(folder.as_os_str().as_encoded_bytes());
     target_directory.join("union").join("references").join(format!("{package}-{:016x}.json", hash >> 64))
 }
 
-/// What was resolved for a package.
+/// The resolved references of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct References {
     /// The package's name.
     pub package: String,
-    /// Its images, each key once.
+    /// The package's images; each key occurs once.
     pub images: Vec<Reference>,
-    /// Image key by task.
+    /// Image key by task name.
     pub tasks: BTreeMap<String, String>,
 }
 
-/// What was resolved for one image.
+/// The resolved reference of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reference {
     /// Name of the `images.NAME` table.
@@ -43,24 +43,24 @@ pub struct Reference {
     pub name: String,
     /// `registry/name`; `None` without a registry.
     pub repository: Option<String>,
-    /// The tag.
+    /// Tag; `None` while the image is not resolved.
     pub tag: Option<String>,
-    /// The full key, which a container of the image has as `UNION_IMAGE_ID`.
+    /// The full content key, which containers of the image have as `UNION_IMAGE_ID`.
     pub id: Option<String>,
 }
 
 impl References {
-    /// The file's text: the same for the same references.
+    /// Serializes the file; deterministic.
     pub fn to_json(&self) -> String {
         let images: Vec<Value> = self.images.iter().map(Reference::to_value).collect();
         let file = json!({ "format": FORMAT, "package": self.package, "images": images, "tasks": self.tasks });
         format!("{file:#}\n")
     }
 
-    /// Reads the file's text; `None` when it is empty.
+    /// Parses the file's text; `None` when it is blank.
     ///
     /// # Errors
-    /// When the text is not what [`to_json`](Self::to_json) writes.
+    /// When the text is not JSON, has another format version, or lacks a field.
     pub fn from_json(text: &str) -> Result<Option<Self>, InvalidReferences> {
         if text.trim().is_empty() {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Reference {
     }
 }
 
-/// A text is not a hand-over file.
+/// The text is not a hand-over file; displays the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidReferences(String);
 
@@ -112,15 +112,15 @@ impl fmt::Display for InvalidReferences {
 
 impl std::error::Error for InvalidReferences {}
 
-/// The constant that the generated file has for an image.
+/// The name of an image's constant in the generated file: upper case, `_` for `-`.
 pub fn constant(image: &str) -> String {
     image.to_uppercase().replace('-', "_")
 }
 
-/// What `cargo metadata` says of a package, asked from its folder, without the network.
+/// Runs `cargo metadata --no-deps --offline` in the directory of the manifest.
 ///
 /// # Errors
-/// Cargo's own words when it fails, or why it could not be asked.
+/// cargo's standard error when it fails, or why it could not be started or its output could not be parsed.
 pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
     let mut command = Command::new(cargo);
     command.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]).arg(manifest);
@@ -135,8 +135,8 @@ pub fn metadata(cargo: &OsStr, manifest: &Path) -> Result<Value, String> {
     serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo answered with something that is not JSON: {error}"))
 }
 
-/// An object of a JSON value, or nothing where there is none.
-pub(crate) fn object<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+/// The members of the object at a JSON pointer; empty when there is no object.
+pub(crate) fn object_members<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     value.pointer(path).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
@@ -149,7 +149,7 @@ fn invalid(why: &str) -> InvalidReferences {
     InvalidReferences(why.to_owned())
 }
 
-/// FNV-1a with 128 bits: a file name needs no more, and the standard library has no stable hash.
+/// 128-bit FNV-1a: sufficient for a file name, and the standard library has no stable hash.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -168,14 +168,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_file_is_read_or_refused(any in any::<String>(), from in 0..VALID.len(), count in 0..40_usize, with in "[0-9a-z\"{}\\[\\]:,]{0,8}") {
+        fn arbitrary_text_is_parsed_or_refused(any in any::<String>(), from in 0..VALID.len(), count in 0..40_usize, with in "[0-9a-z\"{}\\[\\]:,]{0,8}") {
             drop(References::from_json(&any));
             let to = VALID.len().min(from + count);
             drop(References::from_json(&format!("{}{with}{}", &VALID[..from], &VALID[to..])));
         }
 
         #[test]
-        fn any_references_come_back(package in any::<String>(), key in any::<String>(), tag in any::<Option<String>>()) {
+        fn arbitrary_references_round_trip(package in any::<String>(), key in any::<String>(), tag in any::<Option<String>>()) {
             let image = Reference { key: key.clone(), name: package.clone(), tag, ..Reference::default() };
             let written = References { package: package.clone(), images: vec![image], tasks: [(package, key)].into() };
             prop_assert_eq!(References::from_json(&written.to_json()), Ok(Some(written)));
@@ -190,23 +190,23 @@ mod tests {
             tag: Some("abc".into()),
             id: Some("0123".into()),
         };
-        let plain = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
-        References { package: "app".into(), images: vec![gpu, plain], tasks: [("train".into(), "gpu".into())].into() }
+        let unresolved = Reference { key: "plain \"quoted\"".into(), name: "plain".into(), ..Reference::default() };
+        References { package: "app".into(), images: vec![gpu, unresolved], tasks: [("train".into(), "gpu".into())].into() }
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn references_round_trip_through_json() {
         assert_eq!(References::from_json(&references().to_json()), Ok(Some(references())));
     }
 
     #[test]
-    fn an_empty_file_means_that_nothing_is_resolved() {
+    fn empty_file_means_that_nothing_is_resolved() {
         assert_eq!(References::from_json(""), Ok(None));
         assert_eq!(References::from_json("\n"), Ok(None));
     }
 
     #[test]
-    fn everything_else_is_refused_with_a_reason() {
+    fn invalid_files_are_refused_with_a_reason() {
         for (text, why) in [
             ("{", "EOF"),
             ("[]", "`format` is missing"),
@@ -221,15 +221,16 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_the_published_one() {
+    fn fnv1a_matches_the_published_values() {
         assert_eq!(fnv1a(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         assert_eq!(fnv1a(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
     }
 
     #[test]
-    fn the_path_depends_on_the_folder_however_it_is_spelled() {
+    fn path_is_the_same_for_every_spelling_of_a_directory() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let one = folder.path().join("one");
+        let two = folder.path().join("two");
         std::fs::create_dir(&one).unwrap();
         std::fs::create_dir(&two).unwrap();
         let at = |folder: &Path| path(Path::new("/target"), "app", folder);

@@ -1,8 +1,8 @@
-//! Content keys: one canonical encoding of everything that goes into an image, its hash, its tag.
+//! Content keys: the canonical encoding of all inputs of an image, its hash and its tag.
 //!
 //! The encoding is typed and length-prefixed, maps are sorted and the format's version comes first,
-//! so that two different sets of inputs never meet in one key, and one set has one key everywhere.
-//! The known-answer test below fixes it: whoever changes the bytes raises [`FORMAT`].
+//! so that two different sets of inputs never have the same key, and one set has one key on every machine.
+//! The known-answer test fixes the encoding: a change of the bytes requires a new [`FORMAT`].
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -51,27 +51,27 @@ pub fn hex(bytes: &[u8]) -> String {
 /// One value of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Text.
+    /// A string.
     Text(String),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// A signed 64-bit integer.
     Number(i64),
-    /// The sha256 of something long: a file, a key.
+    /// The sha256 of long content: a file, another key.
     Hash([u8; 32]),
-    /// Values in order.
+    /// An ordered list.
     List(Vec<Value>),
     /// Values by name, sorted.
     Map(BTreeMap<String, Value>),
 }
 
 impl Value {
-    /// The sha256 of bytes, for content that is too long to keep.
+    /// The sha256 of `bytes`, for content that is too long to store.
     pub fn hash_of(bytes: impl AsRef<[u8]>) -> Self {
         Self::Hash(Sha256::digest(bytes).into())
     }
 
-    /// A list of texts.
+    /// A list of strings.
     pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         Self::List(texts.into_iter().map(|text| Self::Text(text.into())).collect())
     }
@@ -119,7 +119,7 @@ impl From<Key> for Value {
 }
 
 impl fmt::Display for Value {
-    /// One line of a plan: values as they are, and what holds a hash by a hash.
+    /// As one line of a plan: hashes are cut to 12 hexadecimal digits, and so are values that contain one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) if text.is_empty() || text.contains(char::is_control) => write!(f, "{text:?}"),
@@ -153,7 +153,7 @@ impl Value {
         }
     }
 
-    /// A value among others, so that where it ends can be seen.
+    /// A value inside of a list or map, quoted or bracketed so that its end can be seen.
     fn element(&self) -> String {
         match self {
             Self::Text(text) if text.contains([',', '"', '=']) || text.trim() != text => format!("{text:?}"),
@@ -163,42 +163,42 @@ impl Value {
     }
 }
 
-/// Named inputs. The names say what a user would call them, for a plan shows them when they change:
+/// Inputs by name. A plan shows the names when inputs change, so they are the user's terms:
 /// `src/main.rs`, `apt-packages`, `base-image linux/amd64`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs(BTreeMap<String, Value>);
 
 impl Inputs {
-    /// No inputs.
+    /// An empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an input. A second value of one name does not replace the first: both count, in their order.
+    /// Adds an input. A second value under the same name does not replace the first: both are hashed, in order.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         match self.0.entry(name.into()) {
             Entry::Vacant(entry) => drop(entry.insert(value.into())),
             Entry::Occupied(mut entry) => {
                 let value = value.into();
                 if *entry.get() != value {
-                    let both = Value::List(vec![entry.get().clone(), value]);
-                    entry.insert(both);
+                    let values = Value::List(vec![entry.get().clone(), value]);
+                    entry.insert(values);
                 }
             }
         }
     }
 
-    /// Adds every input of another set.
+    /// Adds all inputs of another set.
     pub fn extend(&mut self, other: Inputs) {
         other.0.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 
-    /// The inputs by name, in order.
+    /// The inputs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The key of these inputs; `kind` keeps the keys of different things apart.
+    /// The key of these inputs; `kind` separates the keys of images, environments and tags.
     pub fn key(&self, kind: &str) -> Key {
         let mut hasher = Sha256::new();
         hasher.update(b"cargo-union key\0");
@@ -209,25 +209,25 @@ impl Inputs {
     }
 }
 
-/// A list of values that may be too long to keep: nothing but its sha256 is left of it.
+/// A list of values of which only the sha256 is stored, for lists that may be very long.
 #[derive(Clone, Debug, Default)]
 pub struct LongList(Sha256);
 
 impl LongList {
-    /// Adds a value at its end.
+    /// Appends a value.
     pub fn push(&mut self, value: &Value) {
-        // Each value says where it ends, so that the whole says where each begins.
+        // Each encoded value is self-delimiting, so the concatenation is unambiguous.
         value.encode(&mut self.0);
     }
 
-    /// The list as one input.
+    /// The list as a single input.
     pub fn finish(self) -> Value {
         Value::Hash(self.0.finalize().into())
     }
 }
 
-/// The key that an image's tag is made from: its own key and those of all images of its package,
-/// for every binary of the package embeds all their references.
+/// The key that an image's tag is made from: its own key and the keys of all images of its package,
+/// because every binary of the package embeds the references of all of them.
 pub fn tag_key(image: &str, images: &BTreeMap<String, Key>) -> Key {
     let mut inputs = Inputs::new();
     inputs.insert("image", image);

@@ -1,4 +1,4 @@
-//! Resolved image references as constants, at compile time: the `build.rs` half of `cargo union`.
+//! The `build.rs` half of `cargo union`: resolved image references as constants in the compiled crate.
 //!
 //! ```no_run
 //! // build.rs
@@ -20,16 +20,16 @@
 //! }
 //! ```
 //!
-//! There is a constant per image, `ALL` of them in a list, and `for_task("train")`. On a fresh clone
-//! nothing is resolved: the constants are there without a tag, and a warning names the command that
-//! resolves them. `emit().require_resolved()` makes that an error. What is generated needs nothing at
-//! run time.
+//! The generated file has a constant per image, the list `ALL` of them, and `for_task("train")`. On a
+//! fresh clone nothing is resolved: the constants have no tag, and a warning names the command that
+//! resolves them. `emit().require_resolved()` makes that an error. The generated code has no
+//! dependencies at run time.
 //!
 //! [`emit`] prints `rerun-if-changed` lines, and once a build script prints one, cargo no longer
 //! watches the whole package: a `build.rs` that reads other files has to print a line for each.
 //!
-//! Without the feature `cli` this crate is small, for it is compiled in everybody's build. The feature
-//! adds what only `cargo-union` needs: the manifest's schema and types, diagnostics, content keys.
+//! Without the feature `cli` this crate is small, because it is compiled in every user's build. The
+//! feature adds what only `cargo-union` needs: the manifest's schema and types, diagnostics, content keys.
 #![allow(clippy::needless_doctest_main, reason = "the example shows a whole build.rs")]
 
 mod emit;

@@ -8,6 +8,7 @@ use tar::{EntryType, Header};
 
 use super::sources::{Item, ItemKind};
 use super::verified_file::VerifiedFile;
+use super::walk::Device;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileDigest};
 
@@ -41,11 +42,20 @@ impl<W: Write> Archive<W> {
             ItemKind::Directory => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
             ItemKind::File { from, mode, measured } => self.file(place, from, *measured, *mode),
             ItemKind::Pipe => self.entry(place, EntryType::Fifo, 0o644, 0, io::empty()),
+            ItemKind::Device(device) => self.device(place, *device),
             ItemKind::Link(target) => {
                 let mut header = self.header(EntryType::Symlink, 0o777, 0);
                 self.tar.append_link(&mut header, place, target).map_err(|cause| fs::unwritable(&self.path, cause))
             }
         }
+    }
+
+    fn device(&mut self, place: &str, device: Device) -> Result<()> {
+        let kind = if device.is_block { EntryType::Block } else { EntryType::Char };
+        let mut header = self.header(kind, device.mode, 0);
+        let numbers = header.set_device_major(device.major).and_then(|()| header.set_device_minor(device.minor));
+        let added = numbers.and_then(|()| self.tar.append_data(&mut header, place, io::empty()));
+        added.map_err(|cause| fs::unwritable(&self.path, cause))
     }
 
     /// Adds a file, whose content must be unchanged since it was measured.
@@ -56,8 +66,8 @@ impl<W: Write> Archive<W> {
         added
     }
 
-    pub(super) fn bytes(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
-        self.entry(place, EntryType::Regular, 0o644, bytes.len() as u64, bytes)
+    pub(super) fn bytes(&mut self, place: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        self.entry(place, EntryType::Regular, mode, bytes.len() as u64, bytes)
     }
 
     /// Completes the archive and returns its writer.
@@ -110,6 +120,19 @@ mod tests {
         }
         std::fs::write(&path, "before").unwrap();
         add().unwrap();
+    }
+
+    #[test]
+    fn archive_has_a_device_as_an_entry_with_its_numbers() {
+        let device = Device { is_block: true, major: 7, minor: 300, mode: 0o660 };
+        let mut archive = Archive::new(Vec::new(), PathBuf::from("context"), 7);
+        archive.item("disk", &Item { to: "disk".to_owned(), kind: ItemKind::Device(device) }).unwrap();
+        let bytes = archive.finish().unwrap();
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        let header = entry.header();
+        assert_eq!((header.entry_type(), header.mode().unwrap()), (EntryType::Block, 0o660));
+        assert_eq!((header.device_major().unwrap(), header.device_minor().unwrap()), (Some(7), Some(300)));
     }
 
     #[test]

@@ -1,10 +1,66 @@
-//! Merges the settings of an image with those of the images that it extends; its own take precedence, name by name.
+//! An image with the images that it extends, and its settings merged with theirs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use union_build::diag::Origin;
 use union_build::spec::{self, Base, Compression, Sourced};
+
+/// An image's own spec and those that it extends.
+#[derive(Clone, Debug)]
+pub struct ImageChain {
+    /// The specs that are extended, the one with the base first.
+    ancestors: Vec<spec::Image>,
+    own: spec::Image,
+}
+
+impl ImageChain {
+    /// `ancestors` starts with the spec that has the base, and ends with the one that `own` extends.
+    pub fn new(ancestors: Vec<spec::Image>, own: spec::Image) -> Self {
+        Self { ancestors, own }
+    }
+
+    /// Follows `extends` through the images of a package. Validation has refused unknown names and cycles.
+    pub fn resolve(images: &BTreeMap<String, spec::Image>, own: &spec::Image) -> Self {
+        let parent = |spec: &spec::Image| match &spec.base {
+            Base::Extends(name) => images.get(&name.value),
+            Base::Reference(_) | Base::Scratch(_) | Base::Dockerfile => None,
+        };
+        let mut ancestors: Vec<spec::Image> = std::iter::successors(parent(own), |spec| parent(spec)).cloned().collect();
+        ancestors.reverse();
+        Self::new(ancestors, own.clone())
+    }
+
+    /// The image's own spec.
+    pub fn own(&self) -> &spec::Image {
+        &self.own
+    }
+
+    /// The specs that the image extends, the one with the base first.
+    pub fn ancestors(&self) -> &[spec::Image] {
+        &self.ancestors
+    }
+
+    /// The base of the first spec.
+    pub fn base(&self) -> &Base {
+        &self.ancestors.first().unwrap_or(&self.own).base
+    }
+
+    /// All specs, the one with the base first and the image's own last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &spec::Image> + Clone {
+        self.ancestors.iter().chain(std::iter::once(&self.own))
+    }
+
+    /// Whether the first spec starts from an empty file system.
+    pub fn is_scratch(&self) -> bool {
+        matches!(self.base(), Base::Scratch(_))
+    }
+
+    /// The specs of [`iter`](Self::iter), cloned into a list.
+    pub fn to_vec(&self) -> Vec<spec::Image> {
+        self.iter().cloned().collect()
+    }
+}
 
 /// The settings of an image's config, including inherited ones.
 #[derive(Clone, Debug)]
@@ -28,8 +84,8 @@ pub struct EffectiveConfig<'a> {
 }
 
 impl<'a> EffectiveConfig<'a> {
-    /// Merges a chain of specs, outermost base first, the image's own spec last.
-    pub fn of(chain: &'a [spec::Image]) -> Self {
+    /// Merges the settings of a chain; those of the image's own spec take precedence over its ancestors', name by name.
+    pub fn of(chain: &'a ImageChain) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
         // A default must not override what an extended spec sets explicitly.
         let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);
@@ -46,11 +102,6 @@ impl<'a> EffectiveConfig<'a> {
     }
 }
 
-/// Whether a chain starts from an empty file system.
-pub(super) fn is_scratch(chain: &[spec::Image]) -> bool {
-    chain.first().is_some_and(|spec| matches!(spec.base, Base::Scratch(_)))
-}
-
-fn merged<'a>(chain: &'a [spec::Image], field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
+fn merged<'a>(chain: &'a ImageChain, field: fn(&'a spec::Image) -> &'a BTreeMap<String, Sourced<String>>) -> BTreeMap<&'a str, &'a str> {
     chain.iter().flat_map(field).map(|(name, value)| (name.as_str(), value.value.as_str())).collect()
 }

@@ -30,7 +30,7 @@ impl StartCheck {
             Ok((executable.name.clone(), Elf::read(&ReadCache::new(file))))
         });
         let mut variables = variables::of_base(base);
-        variables.extend(variables::expanded(&request.chain, &variables)?);
+        variables.extend(variables::expanded(request.chain.iter(), &variables)?);
         let library_path = variables.remove(LIBRARY_PATH).unwrap_or_default();
         Ok(Self { programs: programs.collect::<Result<_>>()?, library_path })
     }
@@ -57,8 +57,8 @@ impl StartCheck {
         if failures.is_empty() {
             return Ok(());
         }
-        let base = match request.chain.first().map(|spec| &spec.base) {
-            Some(Base::Reference(typed)) => typed.value.as_str(),
+        let base = match request.chain.base() {
+            Base::Reference(typed) => typed.value.as_str(),
             _ => "scratch",
         };
         Err(refusal(

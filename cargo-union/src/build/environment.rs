@@ -8,48 +8,57 @@ use std::collections::BTreeSet;
 
 use union_build::spec::{self, BuilderChoice, Python};
 
+use super::chain::ImageChain;
+
 /// What an engine has to build for one spec.
 #[derive(Clone, Debug)]
 pub struct EnvironmentStage {
     /// The environment that this one starts from; `None` is the base.
     pub start: Option<Box<EnvironmentStage>>,
-    /// What is built on top of it, in order; the last one is the spec that it belongs to.
-    pub steps: Vec<spec::Image>,
+    /// What is added to it, in order; the last one is the spec that it belongs to.
+    pub steps: ImageChain,
 }
 
 impl EnvironmentStage {
     /// Splits a chain of specs into the environment that it needs, if it needs one, and the specs that remain for
     /// the native builder.
-    pub fn of(chain: &[spec::Image]) -> (Option<Self>, Vec<spec::Image>) {
-        let Some(last) = chain.iter().rposition(needs_an_engine) else { return (None, chain.to_vec()) };
-        let (start, mut steps) = Self::of(&chain[..last]);
-        let (own, trailing_copies) = split_trailing_copies(&chain[last]);
-        steps.push(own);
-        let remaining = trailing_copies.into_iter().chain(chain[last + 1..].iter().cloned()).collect();
-        (Some(Self { start: start.map(Box::new), steps }), remaining)
+    pub fn of(chain: &ImageChain) -> (Option<Self>, Vec<spec::Image>) {
+        let mut stage = None;
+        let mut pending = Vec::new();
+        for spec in chain.iter() {
+            if !needs_an_engine(spec) {
+                pending.push(spec.clone());
+                continue;
+            }
+            let (own, trailing_copies) = split_trailing_copies(spec);
+            let steps = ImageChain::new(std::mem::take(&mut pending), own);
+            stage = Some(Self { start: stage.map(Box::new), steps });
+            pending.extend(trailing_copies);
+        }
+        (stage, pending)
     }
 
     /// References of the tool images that its own steps need, as written in the manifest.
     pub fn tools(&self) -> BTreeSet<&str> {
-        tools(&self.steps)
+        tools(self.steps.iter())
     }
 
     /// The spec that the environment belongs to.
     pub fn spec(&self) -> &spec::Image {
-        self.steps.last().expect("an environment has the step that asked for it")
+        self.steps.own()
     }
 
     /// All steps between the base and the complete environment, in order.
-    pub fn all_steps(&self) -> Vec<spec::Image> {
-        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps());
-        below.into_iter().chain(self.steps.iter().cloned()).collect()
+    pub fn all_steps(&self) -> ImageChain {
+        let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps().to_vec());
+        ImageChain::new(below.into_iter().chain(self.steps.ancestors().iter().cloned()).collect(), self.steps.own().clone())
     }
 }
 
 /// References of the tool images (micromamba, uv) that specs need, as written in the manifest.
-pub fn tools(specs: &[spec::Image]) -> BTreeSet<&str> {
+pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&'a str> {
     let mut tools = BTreeSet::new();
-    for spec in specs.iter().filter(|spec| !is_remote(spec)) {
+    for spec in specs.into_iter().filter(|spec| !is_remote(spec)) {
         tools.extend(spec.python.needs_micromamba().then(|| spec.builder_config.micromamba()));
         tools.extend(spec.python.needs_uv().then(|| spec.builder_config.uv()));
     }
@@ -76,17 +85,41 @@ fn split_trailing_copies(spec: &spec::Image) -> (spec::Image, Option<spec::Image
 
 /// The spec without anything to build.
 pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
+    let settings = spec.clone();
     spec::Image {
         apt_packages: Vec::new(),
         copy: Vec::new(),
         commands: Vec::new(),
+        requirements: settings.requirements,
         python: Python::default(),
         dockerfile: None,
         secrets: Vec::new(),
         build_ca: None,
         builder_options: spec::BuilderOptions::default(),
         builder_config: spec::BuilderConfig::default(),
-        ..spec.clone()
+        key: settings.key,
+        origin: settings.origin,
+        name: settings.name,
+        registry: settings.registry,
+        tag_format: settings.tag_format,
+        builder: settings.builder,
+        base: settings.base,
+        platforms: settings.platforms,
+        build: settings.build,
+        cuda: settings.cuda,
+        cudnn: settings.cudnn,
+        env: settings.env,
+        entrypoint: settings.entrypoint,
+        user: settings.user,
+        workdir: settings.workdir,
+        labels: settings.labels,
+        annotations: settings.annotations,
+        ca_certificates: settings.ca_certificates,
+        runtime_libs: settings.runtime_libs,
+        compression: settings.compression,
+        launcher: settings.launcher,
+        inputs: settings.inputs,
+        exclude: settings.exclude,
     }
 }
 
@@ -94,12 +127,12 @@ pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use union_build::diag::SourceFile;
-    use union_build::spec::{Base, Overrides, PackageInfo, load};
+    use union_build::spec::{Overrides, PackageInfo, load};
 
     use super::*;
 
     /// The chain of the image `last`, of a package with these images and a file `f` to copy.
-    fn chain(images: &str) -> Vec<spec::Image> {
+    fn chain(images: &str) -> ImageChain {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("f"), "").unwrap();
         let file = SourceFile::new(directory.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
@@ -111,15 +144,11 @@ mod tests {
         };
         let (spec, problems, _) = load(None, &file, &Overrides::new(directory.path()), &facts);
         let images = spec.unwrap_or_else(|| panic!("{problems:?}")).images;
-        let mut chain = vec![images["last"].clone()];
-        while let Base::Extends(below) = &chain[0].base {
-            chain.insert(0, images[&below.value].clone());
-        }
-        chain
+        ImageChain::resolve(&images, &images["last"])
     }
 
     /// The environments of a chain, the base's first, each as its steps; and the remaining specs.
-    fn shown(chain: &[spec::Image]) -> (Vec<Vec<String>>, Vec<String>) {
+    fn shown(chain: &ImageChain) -> (Vec<Vec<String>>, Vec<String>) {
         fn step(spec: &spec::Image) -> String {
             let mut does = vec![spec.key.clone()];
             does.extend((!spec.apt_packages.is_empty()).then(|| "apt".to_owned()));
@@ -167,7 +196,7 @@ mod tests {
     fn a_remote_image_has_no_environment() {
         let chain = chain("[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n");
         assert_eq!(shown(&chain), (Vec::new(), vec!["last run".to_owned()]));
-        assert!(tools(&chain).is_empty());
+        assert!(tools(chain.iter()).is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use union_build::key::{Inputs, LongList, Value};
 use union_build::spec::{self, Compression, Sourced};
 
-use super::chain::{EffectiveConfig, is_scratch};
+use super::chain::{EffectiveConfig, ImageChain};
 use super::docker::{context_of, dockerfile_items};
 use super::environment::is_remote;
 use super::measured_files::MeasuredFiles;
@@ -17,6 +17,7 @@ use super::native::ca_bundle_hash;
 use super::requirements;
 use super::roots::SourceRoots;
 use super::sources::{Item, ItemKind, Measure};
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
@@ -24,12 +25,12 @@ use crate::sys::error::Result;
 /// What an environment's key is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvironmentSettings<'a> {
-    /// The specs that are extended, outermost base first, and the image's own spec last.
-    pub chain: &'a [spec::Image],
+    /// The specs of the environment.
+    pub chain: &'a ImageChain,
     /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
-    pub bases: &'a [(Platform, Option<Digest>)],
+    pub bases: &'a PerPlatform<Option<Digest>>,
     /// The digest of each tool image per platform, as Union.lock pins it.
-    pub tools: &'a [(Platform, BTreeMap<String, Digest>)],
+    pub tools: &'a PerPlatform<BTreeMap<String, Digest>>,
     /// The generation of each spec of the chain in Union.lock.
     pub generations: &'a [u32],
     /// The directories that its files may come from.
@@ -44,15 +45,16 @@ pub struct EnvironmentSettings<'a> {
 /// When a copied file cannot be read or is outside the workspace.
 pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
-    for (platform, digest) in environment.bases {
+    for (platform, digest) in environment.bases.iter() {
         inputs.insert(format!("base-image {platform}"), digest.map_or("scratch".to_owned(), |digest| digest.to_string()));
     }
-    for (platform, tools) in environment.tools {
+    for (platform, tools) in environment.tools.iter() {
         for (reference, digest) in tools {
             inputs.insert(format!("tools {reference} {platform}"), digest.to_string());
         }
     }
-    let Some((own, extended)) = environment.chain.split_last() else { return Ok(inputs) };
+    let own = environment.chain.own();
+    let extended = environment.chain.ancestors();
     for (spec, generation) in environment.chain.iter().zip(environment.generations) {
         let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
         inputs.insert(format!("{prefix}generation"), generation.to_string());
@@ -72,7 +74,7 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
 ///
 /// # Errors
 /// When the `ca-certificates` file cannot be read.
-pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
+pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
     let settings = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
     for (name, value) in settings.env {
@@ -94,7 +96,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
     add("workdir", settings.workdir.map(Value::from));
     let bundle = match settings.ca_certificates {
         Some(path) => Some(files.measure(path)?.hash),
-        None => is_scratch(chain).then(ca_bundle_hash),
+        None => chain.is_scratch().then(ca_bundle_hash),
     };
     add("ca-certificates", bundle.map(Value::Hash));
     add("platforms", Some(Value::texts(platforms.iter().map(ToString::to_string))));
@@ -105,7 +107,7 @@ pub fn config_inputs(chain: &[spec::Image], platforms: &[Platform], binaries: &[
     };
     add("compression", Some(compression.into()));
     // The backend builds a different image from the same settings, and chooses the compression itself.
-    add("builder", chain.last().filter(|spec| is_remote(spec)).map(|_| "remote".into()));
+    add("builder", is_remote(chain.own()).then(|| "remote".into()));
     Ok(inputs)
 }
 
@@ -118,19 +120,62 @@ struct SpecInputs<'a> {
 
 impl SpecInputs<'_> {
     fn add(&mut self, spec: &spec::Image, roots: &SourceRoots) -> Result<()> {
-        self.texts("apt-packages", &spec.apt_packages);
-        self.texts("commands", &spec.commands);
-        self.text("builder-options.network", spec.builder_options.network.as_ref());
-        self.text("builder-options.target", spec.builder_options.target.as_ref());
+        // Complete, so that a new key does not compile before it is decided what it is part of.
+        let spec::Image {
+            apt_packages,
+            commands,
+            copy,
+            requirements,
+            python,
+            dockerfile,
+            secrets,
+            builder_options,
+            // Of the environment where commands see them, otherwise of the config alone.
+            env,
+            workdir,
+            // Of the config: `config_inputs`, and `own_inputs` of the pipeline.
+            name: _,
+            tag_format: _,
+            builder: _,
+            platforms: _,
+            entrypoint: _,
+            user: _,
+            labels: _,
+            annotations: _,
+            ca_certificates: _,
+            compression: _,
+            launcher: _,
+            // Of the code.
+            build: _,
+            inputs: _,
+            exclude: _,
+            // Resolved to digests, which `environment_inputs` adds.
+            base: _,
+            builder_config: _,
+            // Compared with the base, or without an effect on the image.
+            cuda: _,
+            cudnn: _,
+            key: _,
+            origin: _,
+            registry: _,
+            runtime_libs: _,
+            build_ca: _,
+        } = spec;
+        // The files of the context are part of the key, not its path.
+        let spec::BuilderOptions { network, target, context: _ } = builder_options;
+        self.texts("apt-packages", apt_packages);
+        self.texts("commands", commands);
+        self.text("builder-options.network", network.as_ref());
+        self.text("builder-options.target", target.as_ref());
         // Commands see these two; without commands they only affect the config.
-        if !spec.commands.is_empty() {
-            for (name, value) in &spec.env {
+        if !commands.is_empty() {
+            for (name, value) in env {
                 self.insert(&format!("env {name}"), Value::hash_of(&value.value));
             }
-            self.text("workdir", spec.workdir.as_ref());
+            self.text("workdir", workdir.as_ref());
         }
-        self.python(&spec.python);
-        if let Some(dockerfile) = &spec.dockerfile {
+        self.python(python);
+        if let Some(dockerfile) = dockerfile {
             self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
             let directory = context_of(spec, dockerfile);
             let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &directory, roots, measure);
@@ -139,16 +184,16 @@ impl SpecInputs<'_> {
             context.iter().for_each(|item| values.push(&item_value(item)));
             self.insert("dockerfile context", values.finish());
         }
-        if !spec.secrets.is_empty() {
+        if !secrets.is_empty() {
             // Which secrets a command may see, never their values.
-            let secrets = spec.secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
+            let secrets = secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
             self.insert("secrets", Value::List(secrets.collect()));
         }
         // Cargo.lock is part of the key already, through the packages that it pins.
-        for path in spec.requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
+        for path in requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
-            for included in requirements::included_files(path, roots)? {
+            for included in requirements::included_files(path, roots, self.files)? {
                 self.insert(&name(&included), Value::Hash(self.files.measure(&included)?.hash));
             }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
@@ -156,7 +201,7 @@ impl SpecInputs<'_> {
                 self.insert(&name(&project), Value::Hash(self.files.measure(&project)?.hash));
             }
         }
-        self.copies(&spec.copy, roots)
+        self.copies(copy, roots)
     }
 
     fn copies(&mut self, copies: &[spec::Copy], roots: &SourceRoots) -> Result<()> {
@@ -183,15 +228,29 @@ impl SpecInputs<'_> {
     }
 
     fn python(&mut self, python: &spec::Python) {
-        self.texts("pip-packages", &python.packages);
-        self.text("pip-index", python.index.as_ref());
-        self.texts("pip-extra-index-url", &python.extra_index_url);
-        self.text("pip-extra-args", python.extra_args.as_ref());
-        self.map("pip-secret-mounts", &python.secret_mounts);
-        self.text("python-version", python.version.as_ref());
-        self.text("python-exec", python.exec.as_ref());
-        self.texts("conda-packages", &python.conda_packages);
-        self.texts("conda-channels", &python.conda_channels);
+        let spec::Python {
+            packages,
+            index,
+            extra_index_url,
+            extra_args,
+            secret_mounts,
+            version,
+            exec,
+            conda_packages,
+            conda_channels,
+            // Measured with all other requirements of the image.
+            requirements: _,
+            used: _,
+        } = python;
+        self.texts("pip-packages", packages);
+        self.text("pip-index", index.as_ref());
+        self.texts("pip-extra-index-url", extra_index_url);
+        self.text("pip-extra-args", extra_args.as_ref());
+        self.map("pip-secret-mounts", secret_mounts);
+        self.text("python-version", version.as_ref());
+        self.text("python-exec", exec.as_ref());
+        self.texts("conda-packages", conda_packages);
+        self.texts("conda-channels", conda_channels);
     }
 
     fn text(&mut self, name: &str, value: Option<&Sourced<String>>) {
@@ -223,6 +282,11 @@ fn item_value(item: &Item) -> Value {
         ItemKind::Directory => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
         ItemKind::Pipe => vec!["pipe".into()],
+        ItemKind::Device(device) => {
+            let kind = if device.is_block { "block device" } else { "character device" };
+            let numbers = [device.major, device.minor, device.mode].map(|number| Value::Number(number.into()));
+            [vec![kind.into()], numbers.into()].concat()
+        }
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
     Value::List([vec![item.to.as_str().into()], kind].concat())

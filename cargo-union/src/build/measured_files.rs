@@ -12,7 +12,7 @@ use super::roots::SourceRoots;
 use super::sources::{self, Item, Measure};
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
-use crate::sys::fs::{self, FileDigest};
+use crate::sys::fs::FileDigest;
 
 /// Listings and hashes of all copied files. The first measurement of a file is kept.
 #[derive(Debug)]
@@ -34,19 +34,22 @@ impl MeasuredFiles {
     /// # Errors
     /// `FileUnreadable`.
     pub(super) fn measure(&self, path: &Path) -> Result<FileDigest> {
-        if let Some(measured) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
-            return Ok(*measured);
-        }
-        let measured = self.cache.measure(path)?;
+        let measured = self.measure_listed(path)?;
         Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
     }
 
-    /// Checks that a file is unchanged since it was measured.
+    /// Like [`measure`](Self::measure), for a file whose listing keeps the result: there may be a million of them.
+    fn measure_listed(&self, path: &Path) -> Result<FileDigest> {
+        let known = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        known.map_or_else(|| self.cache.measure(path), Ok)
+    }
+
+    /// Checks that the bytes that were read of a file are those that were measured.
     ///
     /// # Errors
-    /// `InputsMoved` when it changed, `FileUnreadable`.
-    pub(super) fn check(&self, path: &Path) -> Result<()> {
-        if fs::measure(path)? == self.measure(path)? {
+    /// `InputsMoved` when they differ, `FileUnreadable`.
+    pub(super) fn check(&self, path: &Path, read: FileDigest) -> Result<()> {
+        if read == self.measure(path)? {
             return Ok(());
         }
         Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was read"))
@@ -62,7 +65,9 @@ impl MeasuredFiles {
         if let Some(items) = known(&self.copies.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(items);
         }
-        let items = Arc::new(sources::items(copy, roots, &|path| self.measure(path))?);
+        let mut items = sources::items(copy, roots, &|path| self.measure_listed(path))?;
+        items.shrink_to_fit();
+        let items = Arc::new(items);
         let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(known(&copies).unwrap_or_else(|| {
             copies.push((copy.clone(), items.clone()));
@@ -84,7 +89,41 @@ impl MeasuredFiles {
         if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(items.clone());
         }
-        let items = Arc::new(list(&|path| self.measure(path))?);
+        let mut items = list(&|path| self.measure_listed(path))?;
+        items.shrink_to_fit();
+        let items = Arc::new(items);
         Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(items).clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::build::sources::ItemKind;
+
+    #[test]
+    fn files_of_a_context_use_little_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = MeasuredFiles::new(&Cache::new(directory.path().join("cache")));
+        let paths: Vec<PathBuf> = (0..100).map(|number| directory.path().join(format!("file-{number}"))).collect();
+        paths.iter().for_each(|path| std::fs::write(path, "x").unwrap());
+        let list = |measure: &Measure<'_>| {
+            let item = |path: &PathBuf| {
+                let kind = ItemKind::File { from: path.clone(), mode: 0o644, measured: measure(path)? };
+                Ok(Item { to: String::new(), kind })
+            };
+            paths.iter().map(item).collect()
+        };
+        let items = files.context(Path::new("Dockerfile"), directory.path(), list).unwrap();
+        // In addition to the two paths; a context may have a million files.
+        assert!(size_of::<Item>() <= 96, "{}", size_of::<Item>());
+        assert_eq!(items.capacity(), 100);
+        assert_eq!(files.files.lock().unwrap().len(), 0, "each is in the list");
+        // An earlier measurement is kept.
+        files.measure(&paths[0]).unwrap();
+        std::fs::write(&paths[0], "other").unwrap();
+        let items = files.context(Path::new("Other"), directory.path(), list).unwrap();
+        assert!(matches!(&items[0].kind, ItemKind::File { measured, .. } if *measured == files.measure(&paths[0]).unwrap()));
     }
 }

@@ -24,7 +24,7 @@ mod walk;
 
 pub use base::{Lookup, Resolved};
 pub use caching::{CachingBuilder, is_remembered};
-pub use chain::EffectiveConfig;
+pub use chain::{EffectiveConfig, ImageChain};
 pub use measured_files::MeasuredFiles;
 pub use requirements::problems as requirement_problems;
 pub use roots::SourceRoots;
@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use union_build::key::Key;
 use union_build::spec;
 
@@ -56,9 +57,8 @@ pub const BINARIES: &str = "/union/bin";
 /// Everything that a builder needs to build one image.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// The specs that are extended, outermost base first, and the image's own spec last: what the
-    /// image's settings come from.
-    pub chain: Vec<spec::Image>,
+    /// The specs of the image's settings.
+    pub chain: ImageChain,
     /// What is built on top of the base, in order: the whole chain, or the rest of it when the base is an environment
     /// that was built before.
     pub steps: Vec<spec::Image>,
@@ -89,11 +89,20 @@ pub struct PlatformBuildRequest {
     pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
+    /// The program that starts the programs of tasks; `None` for an image without tasks.
+    pub launcher: Option<Bytes>,
+}
+
+impl PlatformBuildRequest {
+    /// A request for an image with only its steps.
+    pub fn without_binaries(platform: Platform, base: Option<BaseImage>) -> Self {
+        Self { platform, base, tools: BTreeMap::new(), executables: Vec::new(), launcher: None }
+    }
 }
 
 impl BuildRequest {
     fn image(&self) -> &str {
-        &self.chain.last().expect("a chain ends with the image's own spec").key
+        &self.chain.own().key
     }
 }
 

@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use union_build::diag::{Code, Diagnostic, Origin, SourceFile};
 use union_build::spec;
 
 use super::environment::is_remote;
+use super::measured_files::MeasuredFiles;
 use super::roots::{RealRoots, SourceRoots};
 use crate::sys::error::{Error, Result};
-use crate::sys::fs;
+use crate::sys::fs::{self, FileDigest};
 
 /// A file that becomes part of the build context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +23,17 @@ pub(super) struct RequirementFiles {
     pub(super) path: PathBuf,
     /// The name in the build context, relative to the directory of the requirements files.
     pub(super) name: String,
-    /// The text of a list, with paths rewritten to those in the build; `None` for a package.
-    pub(super) text: Option<String>,
+    /// The content of a list; `None` for a package.
+    pub(super) list: Option<RequirementList>,
+}
+
+/// The content of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RequirementList {
+    /// The text, with paths rewritten to those in the build.
+    pub(super) text: String,
+    /// Size and hash of the original bytes, which users of the text must compare with those of the key.
+    pub(super) read: FileDigest,
 }
 
 /// A list and all files that it includes, itself first. `directory` is where they are during the build.
@@ -36,12 +47,16 @@ pub(super) fn follow(list: &Path, directory: &str, roots: &SourceRoots) -> Resul
 /// The files that a list includes, directly or through other lists.
 ///
 /// # Errors
-/// Those of [`follow`].
-pub(super) fn included_files(list: &Path, roots: &SourceRoots) -> Result<Vec<PathBuf>> {
+/// Those of [`follow`]; `InputsMoved` when a list changed since it was measured.
+pub(super) fn included_files(list: &Path, roots: &SourceRoots, files: &MeasuredFiles) -> Result<Vec<PathBuf>> {
     if is_uv_lock(list) {
         return Ok(Vec::new());
     }
-    Ok(follow(list, "", roots)?.into_iter().skip(1).map(|file| file.path).collect())
+    let found = follow(list, "", roots)?;
+    for (file, list) in found.iter().filter_map(|file| Some((file, file.list.as_ref()?))) {
+        files.check(&file.path, list.read)?;
+    }
+    Ok(found.into_iter().skip(1).map(|file| file.path).collect())
 }
 
 fn is_uv_lock(path: &Path) -> bool {
@@ -111,7 +126,7 @@ struct RequirementWalk<'a> {
 
 impl RequirementWalk<'_> {
     fn list(&mut self, path: &Path) -> Result<String, Box<RequirementError>> {
-        if let Some(known) = self.files.iter().find(|file| file.path == path && file.text.is_some()) {
+        if let Some(known) = self.files.iter().find(|file| file.path == path && file.list.is_some()) {
             return Ok(known.name.clone());
         }
         let refused = |code, why: String| {
@@ -120,12 +135,14 @@ impl RequirementWalk<'_> {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|cause| refused(Code::FileUnreadable, format!("`{}` cannot be read: {cause}", path.display())))?;
-        let name = match self.files.iter().filter(|file| file.text.is_some()).count() {
+        let name = match self.files.iter().filter(|file| file.list.is_some()).count() {
             0 => "requirements.txt".to_owned(),
             before => format!("requirements-{before}.txt"),
         };
         let position = self.files.len();
-        self.files.push(RequirementFiles { path: path.to_owned(), name: name.clone(), text: Some(String::new()) });
+        let read = FileDigest { size: text.len() as u64, hash: Sha256::digest(&text).into() };
+        let list = RequirementList { text: String::new(), read };
+        self.files.push(RequirementFiles { path: path.to_owned(), name: name.clone(), list: Some(list) });
         let mut rewritten = text.clone();
         // From the last to the first, so that earlier spans stay valid.
         for (span, included) in included(&text).into_iter().rev() {
@@ -135,7 +152,7 @@ impl RequirementWalk<'_> {
             let path_in_build = self.include(path, &included, &error)?;
             rewritten.replace_range(span.clone(), &path_in_build);
         }
-        self.files[position].text = Some(rewritten);
+        self.files[position].list = Some(RequirementList { text: rewritten, read });
         Ok(name)
     }
 
@@ -183,7 +200,7 @@ impl RequirementWalk<'_> {
         let name = known.unwrap_or_else(|| {
             // Installers parse the file name of a wheel, so it must stay; two wheels may have the same name.
             let name = format!("packages-{}/{file}", self.files.len());
-            self.files.push(RequirementFiles { path: path.clone(), name: name.clone(), text: None });
+            self.files.push(RequirementFiles { path: path.clone(), name: name.clone(), list: None });
             name
         });
         Ok(format!("{}/{name}", self.directory))
@@ -335,7 +352,8 @@ mod tests {
             ("constraints.txt", "numpy<3\n"),
         ]);
         let followed = follow(&directory.path().join("py/requirements.txt"), "/in", &roots).unwrap();
-        let shown: Vec<(&str, Option<&str>)> = followed.iter().map(|file| (file.name.as_str(), file.text.as_deref())).collect();
+        let shown: Vec<(&str, Option<&str>)> =
+            followed.iter().map(|file| (file.name.as_str(), file.list.as_ref().map(|list| list.text.as_str()))).collect();
         assert_eq!(
             shown,
             [

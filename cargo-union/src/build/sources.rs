@@ -12,7 +12,7 @@ use union_build::spec;
 
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
-use super::walk::{Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, refuse_whiteout, unsupported_kind, walk};
+use super::walk::{Device, Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, refuse_whiteout, unsupported_kind, walk};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
@@ -36,6 +36,8 @@ pub(super) enum ItemKind {
     Link(String),
     /// A named pipe; only in build contexts.
     Pipe,
+    /// A device file; only in build contexts.
+    Device(Device),
 }
 
 /// Returns size and hash of a file.
@@ -52,6 +54,7 @@ impl Item {
             WalkEntryKind::File(from) => measure_file(&from, mode, measure)?,
             WalkEntryKind::Link(target) => ItemKind::Link(target),
             WalkEntryKind::Pipe => ItemKind::Pipe,
+            WalkEntryKind::Device(device) => ItemKind::Device(device),
         };
         Ok(Self { to: entry.path, kind })
     }
@@ -130,7 +133,7 @@ fn visit_entries(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(W
         }
         return visit(WalkEntry { path: to, kind: WalkEntryKind::File(real) });
     }
-    let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real), keep: None };
+    let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real) };
     filter.patterns.extend(docker_ignore(&real, &roots)?);
     let mut found_any = false;
     let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |entry| {

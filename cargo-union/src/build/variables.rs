@@ -28,13 +28,13 @@ pub(super) fn with_path(mut variables: Variables) -> Variables {
     variables
 }
 
-/// The variables of a chain of specs, with references to the base's variables expanded.
+/// The variables of specs, of which later ones take precedence, with references to the base's variables expanded.
 ///
 /// # Errors
 /// `InvalidValue` when a value refers to a variable that the base does not set.
-pub(super) fn expanded(chain: &[spec::Image], base: &Variables) -> Result<Variables> {
+pub(super) fn expanded<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, base: &Variables) -> Result<Variables> {
     let mut variables = Variables::new();
-    for spec in chain {
+    for spec in specs {
         for (name, value) in &spec.env {
             let expanded = expand(value, |name| base.get(name).cloned()).map_err(|unknown| {
                 Error::new(Code::InvalidValue, format!("could not set the variable `{name}` of image `{}`", spec.key))

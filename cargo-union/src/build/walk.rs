@@ -30,6 +30,18 @@ pub(super) enum WalkEntryKind {
     Link(String),
     /// A named pipe.
     Pipe,
+    Device(Device),
+}
+
+/// A device file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    /// Whether it is a block device, not a character device.
+    pub(super) is_block: bool,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    /// Permission bits, for which devices have no common default.
+    pub(super) mode: u32,
 }
 
 /// What the walk is for, which decides the treatment of links and special files.
@@ -37,7 +49,7 @@ pub(super) enum WalkEntryKind {
 pub(super) enum Purpose {
     /// Links that leave the directory are followed, special files are refused.
     Copy,
-    /// As in `docker build`: links are not followed, pipes are kept, sockets are skipped.
+    /// As in `docker build`: links are not followed, pipes and devices are kept, sockets are skipped.
     Context,
 }
 
@@ -48,23 +60,20 @@ pub(super) struct WalkFilter {
     pub(super) patterns: Vec<(Patterns, String)>,
     /// Whether `.gitignore` files apply.
     pub(super) git: bool,
-    /// A path that is included even if a pattern excludes it.
-    pub(super) keep: Option<String>,
 }
 
 impl WalkFilter {
     fn leaves_out(&self, path: &str) -> bool {
-        self.keep.as_deref() != Some(path) && self.patterns.iter().any(|(patterns, below)| patterns.excludes(&join(below, path)))
+        self.patterns.iter().any(|(patterns, below)| patterns.excludes(&join(below, path)))
     }
 
     /// Whether a directory has to be read although it is excluded.
     fn enters(&self, path: &str) -> bool {
-        let is_kept = self.keep.as_deref().is_some_and(|keep| keep.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
         let is_fully_excluded = |(patterns, below): &(Patterns, String)| {
             let path = join(below, path);
             patterns.excludes(&path) && !patterns.may_include_below(&path)
         };
-        is_kept || !self.patterns.iter().any(is_fully_excluded)
+        !self.patterns.iter().any(is_fully_excluded)
     }
 }
 
@@ -163,8 +172,6 @@ impl TreeWalk<'_> {
         }
         if kind.is_dir() {
             self.directory(entry, &path, ignored)
-        } else if self.filter.keep.as_deref() == Some(path.as_str()) {
-            self.push_entry(entry, path)
         } else if kind.is_symlink() {
             self.link(entry, path)
         } else {
@@ -177,25 +184,9 @@ impl TreeWalk<'_> {
             (_, None) => WalkEntryKind::File(entry.to_owned()),
             (Purpose::Context, Some(Special::Socket)) => return Ok(()),
             (Purpose::Context, Some(Special::Pipe)) => WalkEntryKind::Pipe,
+            (Purpose::Context, Some(Special::Device)) => WalkEntryKind::Device(device(entry)?),
             // Opening a pipe would block forever.
             _ => return Err(unsupported_kind(entry)),
-        };
-        (self.visit)(WalkEntry { path, kind })
-    }
-
-    /// Visits the entry of `WalkFilter::keep`: the Dockerfile, which builders read. If it is a link, it stays a link
-    /// when builders can follow it, and becomes a file otherwise.
-    fn push_entry(&mut self, entry: &Path, path: String) -> Result<()> {
-        let real = entry.canonicalize().map_err(|cause| fs::unreadable(entry, cause))?;
-        if !self.roots.contain(&real) {
-            return Err(link_refused(entry, format!("the link leads to `{}`, out of the workspace", real.display())));
-        }
-        let target = entry.read_link().ok();
-        let below = real.strip_prefix(&self.top).ok().and_then(Path::to_str);
-        let is_included = below.is_some_and(|below| !self.filter.leaves_out(below)) && self.roots.exclusion_reason(&real).is_none();
-        let kind = match target.as_deref().filter(|target| is_included && self.stays_inside(entry, target)).and_then(Path::to_str) {
-            Some(target) => WalkEntryKind::Link(target.to_owned()),
-            None => WalkEntryKind::File(real),
         };
         (self.visit)(WalkEntry { path, kind })
     }
@@ -284,6 +275,7 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
 enum Special {
     Pipe,
     Socket,
+    Device,
     Other,
 }
 
@@ -294,6 +286,7 @@ fn special(kind: FileType) -> Option<Special> {
         kind if kind.is_file() => None,
         kind if kind.is_fifo() => Some(Special::Pipe),
         kind if kind.is_socket() => Some(Special::Socket),
+        kind if kind.is_char_device() || kind.is_block_device() => Some(Special::Device),
         _ => Some(Special::Other),
     }
 }
@@ -301,6 +294,24 @@ fn special(kind: FileType) -> Option<Special> {
 #[cfg(not(unix))]
 fn special(kind: FileType) -> Option<Special> {
     (!kind.is_file()).then_some(Special::Other)
+}
+
+#[cfg(unix)]
+fn device(path: &Path) -> Result<Device> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    let metadata = path.symlink_metadata().map_err(|cause| fs::unreadable(path, cause))?;
+    let number = metadata.rdev();
+    Ok(Device {
+        is_block: metadata.file_type().is_block_device(),
+        major: rustix::fs::major(number),
+        minor: rustix::fs::minor(number),
+        mode: metadata.mode() & 0o777,
+    })
+}
+
+#[cfg(not(unix))]
+fn device(path: &Path) -> Result<Device> {
+    Err(unsupported_kind(path))
 }
 
 /// The error for an entry that is not a file, directory or link.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
-use union_build::spec::{self, Base};
+use union_build::spec::Base;
 
-use crate::build::docker;
 use crate::build::environment::{EnvironmentStage, is_remote, tools};
+use crate::build::{ImageChain, docker};
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::pipeline::context::{LoadedWorkspace, UnionPackage};
@@ -33,10 +33,10 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
         let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
         return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
     };
-    let chain = resolve::chain(&declared.spec, &declared.spec.images[image]);
+    let chain = ImageChain::resolve(&declared.spec.images, &declared.spec.images[image]);
     let (Some(environment), _) = EnvironmentStage::of(&chain) else {
         let error = Error::new(Code::UsageInvalid, format!("image `{image}` has no Dockerfile"));
-        let help = match chain.last().is_some_and(is_remote) {
+        let help = match is_remote(chain.own()) {
             true => "The backend makes it, which is told steps of its own.",
             false => "Nothing has to run in its environment, so no engine makes it.",
         };
@@ -47,8 +47,8 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     let platforms = resolve::platforms(&declared.spec.images[image])?;
     let from = from(&steps, &lock, &platforms[0]);
     let tools: BTreeMap<String, String> =
-        tools(&steps).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
-    let dockerfile = docker::dockerfile(&steps, &from, &tools, &declared.roots(&session.workspace))?;
+        tools(steps.iter()).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
+    let dockerfile = docker::dockerfile(&steps.to_vec(), &from, &tools, &declared.roots(&session.workspace))?;
     if ui.output_options().json {
         ui.document("dockerfile", &Document { dockerfile })?;
     } else {
@@ -57,12 +57,12 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     Ok(Exit::Success)
 }
 
-fn from(steps: &[spec::Image], lock: &UnionLock, platform: &Platform) -> String {
-    match steps.first().map(|spec| &spec.base) {
-        Some(Base::Reference(base)) => pinned(&base.value, lock, platform),
+fn from(steps: &ImageChain, lock: &UnionLock, platform: &Platform) -> String {
+    match steps.base() {
+        Base::Reference(base) => pinned(&base.value, lock, platform),
         // What the user's own Dockerfile makes has no name outside of the engine.
-        Some(Base::Dockerfile) => "dockerfile".to_owned(),
-        _ => "scratch".to_owned(),
+        Base::Dockerfile => "dockerfile".to_owned(),
+        Base::Scratch(_) | Base::Extends(_) => "scratch".to_owned(),
     }
 }
 

@@ -168,8 +168,8 @@ pub(super) async fn one(
 ) -> Result<RegistrationPlan, Error> {
     let dry = register.work.dry;
     let decision = match client {
-        Some(client) => plan_registration(client, &task.parts.subject(), &task.scope, &task.version, register.replace).await?,
-        None => unseen(&task.parts.subject(), &task.scope, &task.version),
+        Some(client) => plan_registration(client, &task.source, &task.scope, &task.version, register.replace).await?,
+        None => unseen(&task.source, &task.scope, &task.version),
     };
     if let Some(client) = client.filter(|_| !dry) {
         apply_registration(client, &decision).await?;
@@ -185,16 +185,16 @@ pub(super) async fn one(
         (_, false) => "Registered",
     };
     let shown = page.as_ref().map(|page| format!(" {page}")).unwrap_or_default();
-    ui.status(verb, format!("{} {}{shown}", task.parts.name, decision.version));
+    ui.status(verb, format!("{} {}{shown}", task.source.name, decision.version));
     if let (RegistrationAction::Unchanged | RegistrationAction::Replaced, Some(latest)) = (decision.state, decision.latest.as_ref())
         && *latest != decision.version
     {
-        ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.parts.name));
+        ui.note(format!("version {} of `{}` is not its latest, which is {latest}", decision.version, task.source.name));
     }
     if let Some(page) = page.filter(|_| decision.leaves_triggers) {
         ui.warning(format!(
             "`{}` declares no triggers, and those of an earlier version may stay active\n  = help: look at {page} and switch them off there",
-            task.parts.name
+            task.source.name
         ));
     }
     Ok(decision)
@@ -202,7 +202,7 @@ pub(super) async fn one(
 
 /// Where a task is looked at in a browser.
 fn page(client: Option<&Client>, task: &TaskRegistration<'_>) -> Option<String> {
-    client.map(|client| console::task(&client.endpoint(), &task.scope, &task.parts.name))
+    client.map(|client| console::task(&client.endpoint(), &task.scope, &task.source.name))
 }
 
 /// The request that is sent; none stays from an earlier run when nothing is.
@@ -210,7 +210,7 @@ fn write(folder: &Path, task: &TaskRegistration<'_>, decision: &RegistrationPlan
     let below = folder.join(&task.scope.project).join(&task.scope.domain);
     let (message, json) = decision.files();
     for (end, bytes) in [("pb", message), ("json", json.into_bytes())] {
-        let path = below.join(format!("{}.{end}", task.parts.name));
+        let path = below.join(format!("{}.{end}", task.source.name));
         match decision.state {
             RegistrationAction::Unchanged => drop(fs::remove(&path)?),
             _ => fs::replace(&path, &bytes)?,
@@ -249,12 +249,12 @@ fn task_report<'a>(
     let decision = outcome.as_ref().ok();
     TaskReport {
         package: task.package,
-        task: &task.parts.task.key,
-        name: &task.parts.name,
+        task: &task.source.task.key,
+        name: &task.source.name,
         project: &task.scope.project,
         domain: &task.scope.domain,
-        environment: &task.parts.task.environment.value,
-        image: &task.parts.image,
+        environment: &task.source.task.environment.value,
+        image: &task.source.image,
         version: decision.map_or(task.version.text.as_str(), |decision| &decision.version),
         latest: decision.and_then(|decision| decision.latest.as_deref()),
         state: match decision.map(|decision| decision.state) {

@@ -1,4 +1,4 @@
-//! Which files make up the inputs of a task.
+//! The files of a task's inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,38 +11,38 @@ use super::InputLiteral;
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// How much goes into a container: links that lead to folders with links soon make more than anybody has.
+/// The maximum number of files: links to directories that contain links multiply the entries.
 const MOST_ENTRIES: usize = 1_000_000;
 
-/// Something that has a place in a container, or in a folder of this machine.
+/// A file or directory in a container, or on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputFile {
-    /// Its place, absolute.
+    /// Absolute path.
     pub path: String,
-    /// Its permission bits.
+    /// Permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Directory, or content of the file.
     pub what: InputFileKind,
 }
 
-/// What has a place.
+/// The kind and content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputFileKind {
-    /// A folder.
+    /// A directory.
     Folder,
-    /// A file with these bytes.
+    /// A file with this content.
     Bytes(Vec<u8>),
-    /// A copy of a file of this machine.
+    /// A copy of a local file.
     File(PathBuf),
 }
 
 impl InputFile {
-    /// A folder into which everybody may write, as the volumes are that copilot shares with a program.
+    /// A directory that all users can write to, like the volumes that copilot shares with a program.
     pub fn shared_folder(path: &str) -> Self {
         Self { path: path.to_owned(), mode: 0o777, what: InputFileKind::Folder }
     }
 
-    fn folder(path: &str) -> Self {
+    fn directory(path: &str) -> Self {
         Self { path: path.to_owned(), mode: 0o755, what: InputFileKind::Folder }
     }
 
@@ -51,25 +51,25 @@ impl InputFile {
     }
 }
 
-/// Everything below an input folder, itself included: a file for each input, and one that lists them
-/// all. Folders come before what is in them.
+/// The entries of an input directory, including itself: a file for each input, and one that lists them all.
+/// Directories precede their contents.
 ///
 /// # Errors
-/// `FileUnreadable`, when a folder cannot be gone through.
+/// U0004 (`FileUnreadable`) when a directory cannot be read or has too many files.
 pub fn lay_out(inputs: &BTreeMap<String, InputLiteral>, data: &Data, folder: &str) -> Result<Vec<InputFile>> {
     let folder = folder.trim_end_matches('/');
-    let mut laying = InputLayout { layout: data.layout, entries: vec![InputFile::shared_folder(folder)] };
-    let listed = laying.named(inputs, folder)?;
+    let mut layout = InputLayout { layout: data.layout, entries: vec![InputFile::shared_folder(folder)] };
+    let listed = layout.add_named(inputs, folder)?;
     let name = match data.format {
         DataFormat::Json => Some("inputs.json"),
-        // JSON is YAML, and every reader of the one reads the other.
+        // JSON is valid YAML.
         DataFormat::Yaml => Some("inputs.yaml"),
         DataFormat::Proto => None,
     };
-    laying
+    layout
         .entries
         .extend(name.map(|name| InputFile::file(&format!("{folder}/{name}"), InputFileKind::Bytes(listed.to_string().into_bytes()))));
-    Ok(laying.entries)
+    Ok(layout.entries)
 }
 
 struct InputLayout {
@@ -78,37 +78,37 @@ struct InputLayout {
 }
 
 impl InputLayout {
-    /// Values by name, each at its name below a folder. Gives what the list says of them.
-    fn named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
+    /// Adds values by name, each below `folder`. Returns their JSON in the list of inputs.
+    fn add_named(&mut self, values: &BTreeMap<String, InputLiteral>, folder: &str) -> Result<serde_json::Value> {
         let mut listed = serde_json::Map::new();
         for (name, value) in values {
             let mut path = format!("{folder}/{name}");
             if let (FileLayout::NamedDir, InputLiteral::File(from)) = (self.layout, value) {
-                self.entries.push(InputFile::folder(&path));
+                self.entries.push(InputFile::directory(&path));
                 path = format!("{path}/{}", base_name(from));
             }
-            listed.insert(name.clone(), self.value(value, &path)?);
+            listed.insert(name.clone(), self.add_value(value, &path)?);
         }
         Ok(listed.into())
     }
 
-    fn value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
+    fn add_value(&mut self, value: &InputLiteral, path: &str) -> Result<serde_json::Value> {
         match value {
             InputLiteral::File(from) => {
                 self.entries.push(InputFile::file(path, InputFileKind::File(from.clone())));
                 Ok(json!(path))
             }
             InputLiteral::Folder(from) => {
-                self.tree(from, path)?;
+                self.add_directory(from, path)?;
                 Ok(json!(path))
             }
             InputLiteral::List(values) => {
-                self.entries.push(InputFile::folder(path));
-                self.list(values, path)
+                self.entries.push(InputFile::directory(path));
+                self.add_list(values, path)
             }
             InputLiteral::Map(values) => {
-                self.entries.push(InputFile::folder(path));
-                self.named(values, path)
+                self.entries.push(InputFile::directory(path));
+                self.add_named(values, path)
             }
             plain => {
                 let text = plain.text().unwrap_or_default();
@@ -118,8 +118,8 @@ impl InputLayout {
         }
     }
 
-    /// Values by number; files keep their own names when the task asks for that.
-    fn list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
+    /// Adds values by position; files keep their own names with [`FileLayout::NamedDir`].
+    fn add_list(&mut self, values: &[InputLiteral], folder: &str) -> Result<serde_json::Value> {
         let mut taken = BTreeSet::new();
         let mut listed = Vec::new();
         for (position, value) in values.iter().enumerate() {
@@ -130,19 +130,19 @@ impl InputLayout {
                 },
                 _ => position.to_string(),
             };
-            listed.push(self.value(value, &format!("{folder}/{name}"))?);
+            listed.push(self.add_value(value, &format!("{folder}/{name}"))?);
             taken.insert(name);
         }
         Ok(listed.into())
     }
 
-    /// A folder of this machine with all that is in it. Links are followed, as an upload follows them, but not one that
-    /// leads back to a folder which it is in.
-    fn tree(&mut self, from: &Path, path: &str) -> Result<()> {
-        self.below(from, path, &mut Vec::new())
+    /// Adds a local directory recursively. Symbolic links are followed, as in an upload, except those to a directory
+    /// that contains them.
+    fn add_directory(&mut self, from: &Path, path: &str) -> Result<()> {
+        self.add_contents(from, path, &mut Vec::new())
     }
 
-    fn below(&mut self, from: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<()> {
+    fn add_contents(&mut self, from: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<()> {
         let unreadable = |cause| fs::unreadable(from, cause);
         let real = from.canonicalize().map_err(unreadable)?;
         if above.contains(&real) {
@@ -153,7 +153,7 @@ impl InputLayout {
             let why = format!("with the links in it, it has more than {MOST_ENTRIES} files");
             return Err(fs::unreadable(from, io::Error::other(why)));
         }
-        self.entries.push(InputFile::folder(path));
+        self.entries.push(InputFile::directory(path));
         let mut entries: Vec<PathBuf> = std::fs::read_dir(from)
             .map_err(unreadable)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -163,7 +163,7 @@ impl InputLayout {
         for entry in entries {
             let place = format!("{path}/{}", base_name(&entry));
             match std::fs::metadata(&entry).map_err(|cause| fs::unreadable(&entry, cause))?.is_dir() {
-                true => self.below(&entry, &place, above)?,
+                true => self.add_contents(&entry, &place, above)?,
                 false => self.entries.push(InputFile::file(&place, InputFileKind::File(entry))),
             }
         }
@@ -189,7 +189,7 @@ mod tests {
         Data { input_path: placed("/in"), output_path: placed("/out"), format, layout }
     }
 
-    /// Path and content of each entry, as a test can show them.
+    /// Path and content of each entry, as text.
     fn laid(inputs: &[(&str, InputLiteral)], data: &Data) -> Vec<String> {
         let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let shown = |entry: InputFile| match entry.what {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn files_keep_their_names_in_folders_when_the_task_asks_for_that() {
+    fn named_dir_layout_keeps_file_names() {
         let files = ["/a/x.txt", "/b/x.txt", "/b/y.txt"].map(|path| InputLiteral::File(path.into()));
         assert_eq!(
             laid(&[("all", InputLiteral::List(files.to_vec())), ("one", files[0].clone())], &data(DataFormat::Yaml, FileLayout::NamedDir)),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_comes_with_all_that_is_in_it() {
+    fn directory_input_includes_its_contents() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("deep")).unwrap();
         std::fs::write(folder.path().join("deep/a"), "1").unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_back_are_left_out_and_others_are_followed() {
+    fn links_to_their_own_parents_are_omitted_and_others_are_followed() {
         let folder = tempfile::tempdir().unwrap();
         let below = |name: &str| folder.path().join(name);
         std::fs::create_dir_all(below("v1/deep")).unwrap();
@@ -278,7 +278,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
+        fn arbitrary_values_are_laid_out_or_refused(value in union_tests::arbitrary::value()) {
             fn given(value: serde_json::Value) -> union_build::spec::value::InputValue {
                 use union_build::spec::value::InputValue;
                 match value {

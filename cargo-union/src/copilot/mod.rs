@@ -1,11 +1,11 @@
-//! What Flyte's copilot does around a container task, done on this machine.
+//! Inputs and outputs of container tasks in local runs, as Flyte's copilot handles them on the backend.
 //!
-//! On the backend a helper beside the program puts its inputs into one folder as files, and takes its
-//! outputs from another. A local run does the same, byte for byte where programs could tell, and is as
-//! strict: what fails there fails here. [`InputLiteral::of`] reads an input, [`lay_out`] says which files make
-//! up all of them, [`OutputDir`] is what a program has left behind, and [`outputs`] reads it.
+//! Copilot is a sidecar that writes the inputs of a task as files into one directory, and reads its outputs from
+//! another. This module does the same, byte for byte where programs could notice, and equally strictly.
+//! [`InputLiteral::of`] checks an input, [`lay_out`] lists the files of all inputs, [`OutputDir`] holds the files that
+//! a program has written, and [`outputs`] reads the outputs from them.
 //!
-//! This room knows nothing of engines, images or cargo, and never prints.
+//! It does not depend on engines, images or cargo, and never prints.
 
 mod inputs;
 mod number;
@@ -17,7 +17,7 @@ mod value;
 
 pub use inputs::{InputFile, InputFileKind, lay_out};
 pub use output_dir::OutputDir;
-pub use outputs::{ERROR, OutputDecl, OutputValue, is_carried, outputs};
+pub use outputs::{ERROR, OutputDecl, OutputValue, outputs};
 pub use pack::{pack, put};
-pub use template::{filled, is_fillable};
+pub use template::filled;
 pub use value::InputLiteral;

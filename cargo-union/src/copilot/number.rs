@@ -1,11 +1,11 @@
-//! Numbers as Go writes them, and spans of time as it reads them, for copilot is a program in Go.
+//! Numbers in Go's formats, and durations in Go's syntax, because copilot is written in Go.
 
-/// The shortest text that means this number, without an exponent: what a file holds.
+/// The shortest decimal that parses to this number, without an exponent: the format of files.
 pub(super) fn plain(number: f64) -> String {
     number.to_string()
 }
 
-/// The same with an exponent where Go would rather have one: what a command line holds.
+/// Go's `%v` format, with an exponent below 1e-4 and from 1e21 on: the format of command lines.
 pub(super) fn general(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 || (1e-4..1e21).contains(&size) {
@@ -17,7 +17,7 @@ pub(super) fn general(number: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// Reads a span as Go does: `300ms`, `-1.5h`, `2h45m`, in nanoseconds. Go has no days.
+/// Parses a duration as Go's `time.ParseDuration`: `300ms`, `-1.5h`, `2h45m`, into nanoseconds. Go has no days.
 pub(super) fn parse_span(text: &str) -> Option<i64> {
     const UNITS: [(&str, f64); 8] =
         [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)];
@@ -44,7 +44,7 @@ pub(super) fn parse_span(text: &str) -> Option<i64> {
         }
         let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let part = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse::<f64>().ok()? * length };
-        // Every unit is a whole number of nanoseconds, and what is left of a fraction of one is dropped.
+        // A fraction of a nanosecond is truncated.
         nanoseconds = nanoseconds.checked_add(whole.checked_mul(*length as i64)?)?.checked_add(part as i64)?;
         rest = after;
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_no_exponent_in_a_file_and_go_s_in_a_command_line() {
+    fn number_formats_of_files_and_command_lines_equal_those_of_go() {
         for (number, file, word) in [
             (1.0, "1", "1"),
             (-0.5, "-0.5", "-0.5"),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_read_as_go_reads_them() {
+    fn parse_span_equals_parse_duration_of_go() {
         for (text, nanoseconds) in [
             ("1h30m0s", 5_400_000_000_000),
             ("-1.5h", -5_400_000_000_000),

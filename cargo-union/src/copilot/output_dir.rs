@@ -1,4 +1,4 @@
-//! What a program has left in its output folder.
+//! The output directory of a program.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,31 +11,32 @@ use union_build::diag::Code;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// A folder of this machine with plain files and folders, and what else was written.
+/// A local directory with the files that a program has written.
 #[derive(Clone, Debug)]
 pub struct OutputDir {
-    /// The folder.
+    /// The local directory.
     pub(super) folder: PathBuf,
-    /// What is neither a file nor a folder, below it: never followed, for it could lead anywhere.
+    /// Entries other than files and directories, by their path below it. They are never followed, because a link could
+    /// point anywhere.
     pub(super) others: BTreeMap<PathBuf, &'static str>,
 }
 
 impl OutputDir {
-    /// What a program of this machine has written.
+    /// Scans the output directory of a local program.
     ///
     /// # Errors
-    /// `FileUnreadable`.
+    /// U0004 (`FileUnreadable`).
     pub fn found(folder: &Path) -> Result<Self> {
         let mut others = BTreeMap::new();
-        let mut folders = vec![PathBuf::new()];
-        while let Some(below) = folders.pop() {
+        let mut pending = vec![PathBuf::new()];
+        while let Some(below) = pending.pop() {
             let path = folder.join(&below);
             for entry in std::fs::read_dir(&path).map_err(|cause| fs::unreadable(&path, cause))? {
                 let entry = entry.map_err(|cause| fs::unreadable(&path, cause))?;
                 let kind = entry.file_type().map_err(|cause| fs::unreadable(&entry.path(), cause))?;
                 let below = below.join(entry.file_name());
                 if kind.is_dir() {
-                    folders.push(below);
+                    pending.push(below);
                 } else if !kind.is_file() {
                     others.insert(below, if kind.is_symlink() { LINK } else { OTHER });
                 }
@@ -44,13 +45,13 @@ impl OutputDir {
         Ok(Self { folder: folder.to_owned(), others })
     }
 
-    /// Unpacks what an engine hands out into an empty folder. The first part of every path is the
-    /// output folder's own name.
+    /// Unpacks an engine's archive of an output directory into an empty local directory. The first component of every path
+    /// is the name of the output directory.
     ///
     /// # Errors
-    /// `EngineFailed` when it is no archive, `FileUnwritable`, `DiskFull`.
+    /// U0415 (`EngineFailed`) for an invalid archive, U0005 (`FileUnwritable`), U0006 (`DiskFull`).
     pub fn unpack(archive: impl Read, folder: &Path) -> Result<Self> {
-        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not take the outputs out of the container").because(cause);
+        let failed = |cause: io::Error| Error::new(Code::EngineFailed, "could not copy the outputs from the container").because(cause);
         let mut others = BTreeMap::new();
         for entry in tar::Archive::new(archive).entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
@@ -67,7 +68,7 @@ impl OutputDir {
                     })?;
                 }
                 EntryType::Symlink => drop(others.insert(below, LINK)),
-                EntryType::Link => drop(others.insert(below, "a second name of another file")),
+                EntryType::Link => drop(others.insert(below, "a hard link")),
                 _ => drop(others.insert(below, OTHER)),
             }
         }
@@ -76,17 +77,17 @@ impl OutputDir {
 }
 
 const LINK: &str = "a symbolic link";
-const OTHER: &str = "neither a file nor a folder";
+const OTHER: &str = "neither a file nor a directory";
 
-/// A path without its first part, which must not leave where it is put.
+/// A path without its first component; an error when it would leave the directory.
 fn below_the_top(path: &Path) -> io::Result<PathBuf> {
-    let mut parts = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
-    parts.next();
-    let plain = |part: Component<'_>| match part {
+    let mut components = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
+    components.next();
+    let plain_name = |part: Component<'_>| match part {
         Component::Normal(name) => Ok(PathBuf::from(name)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the folder", path.display()))),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` leads out of the directory", path.display()))),
     };
-    parts.map(plain).collect()
+    components.map(plain_name).collect()
 }
 
 enum OutputError {
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
     use crate::copilot::{InputFile, InputFileKind, pack};
 
-    /// An archive as an engine hands it out, with one entry that is made by hand.
+    /// An archive as an engine returns it, with one handmade entry.
     fn archive(kind: EntryType, name: &str, link: &str) -> Vec<u8> {
         let mut archive = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_folders_come_out_as_they_went_in() {
+    fn unpack_restores_packed_files_and_directories() {
         let entry = |path: &str, what| InputFile { path: path.to_owned(), mode: 0o700, what };
         let entries = [entry("/outputs", InputFileKind::Folder), entry("/outputs/a/b", InputFileKind::Bytes(b"text".to_vec()))];
         let mut packed = Vec::new();
@@ -142,12 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn links_and_devices_are_noted_and_not_made() {
-        for (kind, link, what) in [
-            (EntryType::Symlink, "/etc/passwd", LINK),
-            (EntryType::Link, "outputs/a", "a second name of another file"),
-            (EntryType::Fifo, "", OTHER),
-        ] {
+    fn unpack_records_links_and_devices_without_creating_them() {
+        for (kind, link, what) in
+            [(EntryType::Symlink, "/etc/passwd", LINK), (EntryType::Link, "outputs/a", "a hard link"), (EntryType::Fifo, "", OTHER)]
+        {
             let folder = tempfile::tempdir().unwrap();
             let written = OutputDir::unpack(&archive(kind, "outputs/n", link)[..], folder.path()).unwrap();
             assert_eq!(written.others, BTreeMap::from([("n".into(), what)]));
@@ -156,17 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_outside_of_the_folder() {
+    fn unpack_refuses_paths_outside_of_the_directory() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("in");
         let error = OutputDir::unpack(&archive(EntryType::Regular, "outputs/../../n", "")[..], &inside).unwrap_err();
         assert_eq!(error.code(), Code::EngineFailed);
-        assert!(error.chain()[1].contains("leads out of the folder"), "{:?}", error.chain());
+        assert!(error.chain()[1].contains("leads out of the directory"), "{:?}", error.chain());
     }
 
     proptest::proptest! {
         #[test]
-        fn any_archive_is_unpacked_or_refused(bytes in union_tests::arbitrary::bytes(1500), at in 0..1024_usize, with in union_tests::arbitrary::bytes(20)) {
+        fn arbitrary_archives_are_unpacked_or_refused(bytes in union_tests::arbitrary::bytes(1500), at in 0..1024_usize, with in union_tests::arbitrary::bytes(20)) {
             let folder = tempfile::tempdir().unwrap();
             drop(OutputDir::unpack(&bytes[..], &folder.path().join("a")));
             let mut valid = archive(EntryType::Regular, "outputs/n", "");

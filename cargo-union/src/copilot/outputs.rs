@@ -1,4 +1,4 @@
-//! From the files that a program has left to the outputs of its task, as strictly as copilot.
+//! Reads the outputs of a task from the files of its program, as strictly as copilot.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,43 +10,39 @@ use union_build::spec::types::Type;
 
 use super::{OutputDir, number, value};
 
-/// The file by which a program says what went wrong, though it ended well.
+/// The file in which a program reports an error although it exits with 0.
 pub const ERROR: &str = "_ERROR";
 
-/// The most bytes of an output that is no file.
+/// The maximum size in bytes of an output that is not a file.
 const MOST: u64 = 1024;
 
-/// One output of a task.
+/// An output of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputDecl {
-    /// Its name.
+    /// Name of the output.
     pub name: String,
-    /// What it is.
+    /// Value of the output.
     pub taken: OutputValue,
 }
 
-/// What an output is.
+/// The value of an output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutputValue {
-    /// A value, as JSON has it.
+    /// A value as JSON.
     Value(serde_json::Value),
-    /// A file or a folder: where it is below the output folder.
+    /// A file or directory: its path below the output directory.
     Path(PathBuf),
 }
 
-/// Whether copilot carries outputs of this type.
-pub fn is_carried(ty: &Type) -> bool {
-    !matches!(ty, Type::List(_) | Type::Map(_) | Type::Optional(_) | Type::Enum(_))
-}
-
-/// Reads the outputs; `shown` is the folder as the program knows it.
+/// Reads all outputs; `shown` is the path of the output directory in the program's view.
 ///
 /// # Errors
-/// Everything that is wrong with them.
+/// All problems of the outputs.
 pub fn outputs(written: &OutputDir, declared: &BTreeMap<String, Type>, shown: &str) -> Result<Vec<OutputDecl>, Vec<String>> {
-    let (mut outputs, mut problems) = (Vec::new(), Vec::new());
+    let mut outputs = Vec::new();
+    let mut problems = Vec::new();
     for (name, ty) in declared {
-        match written.output(name, ty, shown) {
+        match written.read_output(name, ty, shown) {
             Ok(taken) => outputs.push(OutputDecl { name: name.clone(), taken }),
             Err(why) => problems.push(why),
         }
@@ -55,76 +51,76 @@ pub fn outputs(written: &OutputDir, declared: &BTreeMap<String, Type>, shown: &s
 }
 
 impl OutputDir {
-    /// What the program says went wrong, when it has left word of that.
+    /// The error that the program reported in [`ERROR`].
     pub fn error(&self) -> Option<String> {
         let path = self.folder.join(ERROR);
         std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Where a file or folder below the output folder is on this machine.
+    /// The local path of a file or directory below the output directory.
     pub fn path(&self, below: &Path) -> PathBuf {
         self.folder.join(below)
     }
 
-    fn output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
-        let below = self.find(name, ty, shown)?;
-        let is_odd = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
-        if let Some((path, what)) = self.others.iter().find(is_odd) {
-            return Err(format!("`{shown}/{}` is {what}, which copilot does not carry: write a file", path.display()));
+    fn read_output(&self, name: &str, ty: &Type, shown: &str) -> Result<OutputValue, String> {
+        let below = self.find_entry(name, ty, shown)?;
+        let is_unsupported = |(path, _): &(&PathBuf, &&str)| path.starts_with(&below);
+        if let Some((path, what)) = self.others.iter().find(is_unsupported) {
+            return Err(format!("`{shown}/{}` is {what}, which copilot does not support: write a file", path.display()));
         }
         let path = self.folder.join(&below);
-        let found = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
+        let metadata = std::fs::metadata(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
         match ty {
-            Type::Directory if found.is_dir() => Ok(OutputValue::Path(below)),
-            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a folder", below.display())),
-            _ if found.is_dir() => Err(format!("`{shown}/{}` is a folder, and `{name}` is declared as `{ty}`", below.display())),
+            Type::Directory if metadata.is_dir() => Ok(OutputValue::Path(below)),
+            Type::Directory => Err(format!("`{shown}/{}` is a file, and `{name}` is declared as a directory", below.display())),
+            _ if metadata.is_dir() => Err(format!("`{shown}/{}` is a directory, and `{name}` is declared as `{ty}`", below.display())),
             Type::File => Ok(OutputValue::Path(below)),
-            _ if found.len() > MOST => Err(format!(
-                "`{name}` has {} bytes; copilot takes at most {MOST} of what is no file: declare it as `file`, or write less",
-                found.len()
+            _ if metadata.len() > MOST => Err(format!(
+                "`{name}` has {} bytes; copilot takes at most {MOST} of what is not a file: declare it as `file`, or write less",
+                metadata.len()
             )),
             _ => {
                 let bytes = std::fs::read(&path).map_err(|cause| format!("`{shown}/{}` cannot be read: {cause}", below.display()))?;
                 let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))?;
-                // Just these, and of a string as well.
+                // The characters that copilot trims, also from strings.
                 let text = text.trim_matches([' ', '\n', '\t']);
-                read(ty, text)
+                parse(ty, text)
                     .map(OutputValue::Value)
                     .ok_or_else(|| format!("`{name}` holds {}, which is not {}", quoted(text), written_as(ty)))
             }
         }
     }
 
-    /// The file or folder of an output: the one of its name, or the only one of its name with an ending.
-    fn find(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
+    /// The path of an output: the entry of its name, or the only entry of its name with an extension.
+    fn find_entry(&self, name: &str, ty: &Type, shown: &str) -> Result<PathBuf, String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let plain = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let other = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
-        let mut there: Vec<String> = plain.chain(other).collect();
-        there.sort();
-        there.dedup();
-        if there.iter().any(|file| file == name) {
+        let names_on_disk = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let other_names = self.others.keys().filter(|path| path.components().count() == 1).map(|path| path.display().to_string());
+        let mut names: Vec<String> = names_on_disk.chain(other_names).collect();
+        names.sort();
+        names.dedup();
+        if names.iter().any(|file| file == name) {
             return Ok(name.into());
         }
-        let with_ending: Vec<&String> =
-            there.iter().filter(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))).collect();
-        match with_ending[..] {
-            [one] => Ok(one.into()),
+        let with_extension: Vec<&String> =
+            names.iter().filter(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))).collect();
+        match with_extension[..] {
+            [file] => Ok(file.into()),
             [] => {
-                let instead = nearest(name, there.iter().map(String::as_str)).map(|meant| format!("; it wrote `{meant}`"));
+                let instead = nearest(name, names.iter().map(String::as_str)).map(|meant| format!("; it wrote `{meant}`"));
                 let should = format!("the program should leave {} at `{shown}/{name}`", written_as(ty));
                 Err(format!("`{name}` is missing: {should}{}", instead.unwrap_or_default()))
             }
             _ => {
-                let list: Vec<String> = with_ending.iter().map(|file| format!("`{file}`")).collect();
+                let list: Vec<String> = with_extension.iter().map(|file| format!("`{file}`")).collect();
                 Err(format!("`{name}` could be each of {}: leave one of them", list.join(", ")))
             }
         }
     }
 }
 
-/// What the text of a file means; `None` when it is not of the type.
-fn read(ty: &Type, text: &str) -> Option<serde_json::Value> {
+/// Parses the text of a file; `None` when it is not of the type.
+fn parse(ty: &Type, text: &str) -> Option<serde_json::Value> {
     Some(match ty {
         Type::Integer => json!(text.parse::<i64>().ok()?),
         Type::Float => match text.parse::<f64>().ok()? {
@@ -138,7 +134,7 @@ fn read(ty: &Type, text: &str) -> Option<serde_json::Value> {
             _ => return None,
         },
         Type::Datetime => {
-            // Copilot wants the letters that RFC 3339 merely recommends.
+            // Copilot requires the upper-case letters and the `T` that RFC 3339 only recommends.
             let (seconds, nanoseconds) = time::parse_datetime(text).filter(|_| !text.contains(['t', 'z', ' ']))?;
             json!(time::datetime(seconds, nanoseconds))
         }
@@ -152,11 +148,11 @@ fn read(ty: &Type, text: &str) -> Option<serde_json::Value> {
     })
 }
 
-/// What the program should have written.
+/// The expected content of an output, as messages name it.
 fn written_as(ty: &Type) -> String {
     match ty {
         Type::File => "a file".to_owned(),
-        Type::Directory => "a folder".to_owned(),
+        Type::Directory => "a directory".to_owned(),
         Type::Struct => "a JSON object such as `{\"a\": 1}`".to_owned(),
         Type::Duration => "a duration such as `1h30m0s`".to_owned(),
         Type::Integer => "a whole number such as `21`".to_owned(),
@@ -180,7 +176,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A folder in which a program has left these files, and what is taken for the one output `n`.
+    /// Reads the output `n` from a directory with these files.
     fn taken(files: &[(&str, &str)], ty: &str) -> Result<OutputValue, String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -201,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_file_is_read_by_its_type() {
+    fn output_text_is_parsed_by_its_type() {
         for (ty, text, expected) in [
             ("integer", " -42\n", "-42"),
             ("float", "1e3", "1000"),
@@ -219,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_copilot_refuses_is_refused() {
+    fn output_that_copilot_refuses_is_refused() {
         let long = "x".repeat(1025);
         for (ty, text, why) in [
             ("integer", "4.2", "`n` holds `4.2`, which is not a whole number such as `21`"),
@@ -228,8 +224,8 @@ mod tests {
             ("datetime", "2030-01-31 12:00:00Z", "`n` holds `2030-01-31 12:00:00Z`, which is not a time such as `2030-01-31T12:00:00Z`"),
             ("duration", "1d", "`n` holds `1d`, which is not a duration such as `1h30m0s`"),
             ("struct", "[1]", "`n` holds `[1]`, which is not a JSON object such as `{\"a\": 1}`"),
-            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is no file: declare it as `file`, or write less"),
-            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a folder"),
+            ("string", &long, "`n` has 1025 bytes; copilot takes at most 1024 of what is not a file: declare it as `file`, or write less"),
+            ("directory", "x", "`/var/outputs/n` is a file, and `n` is declared as a directory"),
         ] {
             assert_eq!(value(ty, text).unwrap_err(), why);
         }
@@ -237,16 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_have_an_ending_but_only_one_may_be_there() {
+    fn output_file_may_have_an_extension_when_unambiguous() {
         assert_eq!(taken(&[("n.bin", "x"), ("m", "y")], "file"), Ok(OutputValue::Path("n.bin".into())));
         assert_eq!(taken(&[("n", "1"), ("n.txt", "2")], "integer"), Ok(OutputValue::Value(json!(1))));
         assert_eq!(taken(&[("n.a", "x"), ("n.b", "y")], "file").unwrap_err(), "`n` could be each of `n.a`, `n.b`: leave one of them");
         assert_eq!(taken(&[("n/a", "x")], "directory"), Ok(OutputValue::Path("n".into())));
-        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a folder, and `n` is declared as `integer`");
+        assert_eq!(taken(&[("n/a", "x")], "integer").unwrap_err(), "`/var/outputs/n` is a directory, and `n` is declared as `integer`");
     }
 
     #[test]
-    fn what_is_missing_says_what_was_written_instead() {
+    fn missing_output_names_the_file_that_was_written_instead() {
         let declared = BTreeMap::from([("count".to_owned(), Type::Integer), ("model".to_owned(), Type::File)]);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("cuont"), "1").unwrap();
@@ -261,34 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_never_followed() {
+    fn link_in_outputs_is_never_followed() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("n")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("n/latest")).unwrap();
         let declared = BTreeMap::from([("n".to_owned(), Type::Directory)]);
         let problems = outputs(&OutputDir::found(folder.path()).unwrap(), &declared, "/out").unwrap_err();
-        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not carry: write a file"]);
-    }
-
-    #[test]
-    fn only_some_types_are_carried() {
-        for (ty, carried) in [("struct", true), ("directory", true), ("list[integer]", false), ("optional[string]", false)] {
-            assert_eq!(is_carried(&Type::parse(ty).unwrap()), carried, "{ty}");
-        }
-        assert!(!is_carried(&Type::Enum(vec!["a".to_owned()])));
+        assert_eq!(problems, ["`/out/n/latest` is a symbolic link, which copilot does not support: write a file"]);
     }
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_an_output_or_refused(text in union_tests::arbitrary::text()) {
+        fn arbitrary_text_is_an_output_or_refused(text in union_tests::arbitrary::text()) {
             for ty in ["integer", "float", "boolean", "datetime", "duration", "struct", "string"] {
-                let (ty, text) = (Type::parse(ty).unwrap(), text.trim_matches([' ', '\n', '\t']));
-                drop((read(&ty, text), quoted(text), number::parse_span(text)));
+                let ty = Type::parse(ty).unwrap();
+                let text = text.trim_matches([' ', '\n', '\t']);
+                drop((parse(&ty, text), quoted(text), number::parse_span(text)));
             }
         }
 
         #[test]
-        fn any_files_are_outputs_or_refused(name in "n(\\.[a-z]{0,2})?|[a-z]{1,2}", bytes in union_tests::arbitrary::bytes(40), ty in proptest::sample::select(&["integer", "file", "directory", "struct"][..])) {
+        fn arbitrary_files_are_outputs_or_refused(name in "n(\\.[a-z]{0,2})?|[a-z]{1,2}", bytes in union_tests::arbitrary::bytes(40), ty in proptest::sample::select(&["integer", "file", "directory", "struct"][..])) {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(&name), bytes).unwrap();
             let declared = BTreeMap::from([("n".to_owned(), Type::parse(ty).unwrap())]);

@@ -1,4 +1,4 @@
-//! Entries on their way: into an archive for a container, or into a folder of this machine.
+//! Writes input files into an archive for a container, or into local directories.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -10,11 +10,11 @@ use super::{InputFile, InputFileKind};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// Writes entries as an archive that is unpacked at the root of a container. Everything belongs to
-/// root, and nothing of this machine but names and contents is in it.
+/// Writes entries as a tar archive to be unpacked at the root of a container. All entries belong to root with
+/// modification time 0: apart from names and contents, nothing of this machine is in it.
 ///
 /// # Errors
-/// When a file cannot be read or the archive cannot be written.
+/// When a file cannot be read, or becomes shorter while it is read, or the archive cannot be written.
 pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
     let mut archive = Builder::new(to);
     for InputFile { path, mode, what } in entries {
@@ -33,15 +33,15 @@ pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
             InputFileKind::Folder => archive.append_data(&mut header(EntryType::Directory, 0), format!("{path}/"), io::empty())?,
             InputFileKind::Bytes(bytes) => archive.append_data(&mut header(EntryType::Regular, bytes.len() as u64), path, &bytes[..])?,
             InputFileKind::File(from) => {
-                let named = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
-                let file = File::open(from).map_err(named)?;
-                let size = file.metadata().map_err(named)?.len();
-                // The header promises a size, at which the next entry begins: a file that grows meanwhile must not run into
-                // that, and one that becomes shorter would make it unreadable.
+                let with_path = |cause: io::Error| io::Error::new(cause.kind(), format!("`{}`: {cause}", from.display()));
+                let file = File::open(from).map_err(with_path)?;
+                let size = file.metadata().map_err(with_path)?.len();
+                // The next entry starts after the size in the header. A file that grows meanwhile must not exceed it, and
+                // one that shrinks would make the archive unreadable.
                 let mut content = file.take(size);
                 archive.append_data(&mut header(EntryType::Regular, size), path, io::BufReader::with_capacity(1 << 18, &mut content))?;
                 if content.limit() > 0 {
-                    return Err(named(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")));
+                    return Err(with_path(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")));
                 }
             }
         }
@@ -49,10 +49,10 @@ pub fn pack(entries: &[InputFile], to: impl Write) -> io::Result<()> {
     archive.finish()
 }
 
-/// Puts entries where their paths say, on this machine.
+/// Writes entries to their paths on this machine.
 ///
 /// # Errors
-/// `FileUnreadable`, `FileUnwritable`, `DiskFull`.
+/// U0004 (`FileUnreadable`), U0005 (`FileUnwritable`), U0006 (`DiskFull`).
 pub fn put(entries: &[InputFile]) -> Result<()> {
     for InputFile { path, what, .. } in entries {
         let path = Path::new(path);
@@ -76,10 +76,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// Files of the kernel hold less than their size says, as one does that becomes shorter while it is read.
+    /// Files in sysfs contain less than their size, like a file that shrinks while it is read.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_file_that_is_shorter_than_it_was_ends_an_archive() {
+    fn pack_fails_when_a_file_becomes_shorter() {
         let from = Path::new("/sys/devices/system/cpu/online").to_owned();
         let entry = InputFile { path: "/input".to_owned(), mode: 0o644, what: InputFileKind::File(from) };
         let error = pack(&[entry], io::sink()).unwrap_err();

@@ -1,29 +1,17 @@
-//! Values in a command line, in place of `{{.inputs.NAME}}`.
+//! Replaces `{{.inputs.NAME}}` in command lines.
 //!
-//! Here it is not copilot but the backend itself that writes them, and it writes some of them in
-//! another way than copilot does.
+//! On the backend this is not done by copilot but by the backend itself, whose formats of values differ in
+//! part from copilot's.
 
 use std::collections::BTreeMap;
 
 use union_build::spec::template::{TemplatePart, pieces};
 use union_build::spec::time;
-use union_build::spec::types::Type;
 
 use super::{InputLiteral, number};
 
-/// Whether the backend can put a value of this type into a command line.
-pub fn is_fillable(ty: &Type) -> bool {
-    match ty {
-        Type::Integer | Type::Float | Type::String | Type::Boolean | Type::Datetime | Type::Enum(_) => true,
-        Type::List(inner) => is_fillable(inner),
-        // Of a span it writes its own notation for protocol buffers, of a struct that of Go's maps, and a
-        // file is somewhere in its storage; the others it refuses.
-        Type::Duration | Type::Struct | Type::File | Type::Directory | Type::Map(_) | Type::Optional(_) => false,
-    }
-}
-
-/// A command line with values in it. What is not an input's value, and what cannot stand in a command
-/// line, stays as it is: whoever asks has looked before.
+/// A command line with inserted values. Templates other than inputs, and values of types that cannot be inserted,
+/// remain unchanged: callers check for them beforehand.
 pub fn filled(words: &[String], inputs: &BTreeMap<String, InputLiteral>) -> Vec<String> {
     let fill = |piece| match piece {
         TemplatePart::Text(text) => text,
@@ -57,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_holds_values_as_the_backend_writes_them() {
+    fn command_line_has_values_in_the_formats_of_the_backend() {
         let inputs = BTreeMap::from([
             ("x".to_owned(), InputLiteral::Integer(21)),
             ("rate".to_owned(), InputLiteral::Float(1e-7)),
@@ -67,12 +55,5 @@ mod tests {
         let words = ["app", "--x={{.inputs.x}}", "{{ .Inputs.rate }}", "{{.inputs.names}}", "{{.inputs.when}}", "{{ jinja }}"];
         let words = words.map(str::to_owned);
         assert_eq!(filled(&words, &inputs), ["app", "--x=21", "1e-07", "[a b,c]", "1970-01-01T00:00:00.5Z", "{{ jinja }}"]);
-    }
-
-    #[test]
-    fn only_some_types_can_stand_in_a_command_line() {
-        for (ty, fits) in [("list[list[string]]", true), ("duration", false), ("list[file]", false), ("optional[integer]", false)] {
-            assert_eq!(is_fillable(&Type::parse(ty).unwrap()), fits, "{ty}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! One input: a value that is known to be of its type.
+//! Input values that are checked against their types.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,79 +11,79 @@ use union_build::spec::value::InputValue;
 
 use super::number;
 
-/// A value. Files and folders are those of this machine.
+/// A value of an input. Files and directories are local.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputLiteral {
-    /// The absence of an optional value.
+    /// The absence of an optional value (`null`).
     Nothing,
-    /// Text, or the word of an enum.
+    /// A string, or a word of an enum.
     Text(String),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// A signed 64-bit integer.
     Integer(i64),
-    /// A number, finite.
+    /// A finite floating-point number.
     Float(f64),
-    /// Seconds since 1970, and nanoseconds.
+    /// A point in time: seconds since 1970, and nanoseconds.
     Datetime(i64, u32),
-    /// A span of time.
+    /// A duration.
     Span(Duration),
-    /// Named values.
+    /// A JSON object.
     Struct(serde_json::Value),
-    /// A file.
+    /// A local file.
     File(PathBuf),
-    /// A folder.
+    /// A local directory.
     Folder(PathBuf),
-    /// Values in order.
+    /// An ordered list.
     List(Vec<InputLiteral>),
     /// Values by name.
     Map(BTreeMap<String, InputLiteral>),
 }
 
 impl InputLiteral {
-    /// A given value, if it is of this type; paths are absolute.
+    /// Checks a value against a type. Paths must be absolute, and exist.
     ///
     /// # Errors
-    /// Why it is not.
-    pub fn of(ty: &Type, given: &InputValue) -> Result<Self, String> {
-        Ok(match (ty, given) {
+    /// The reason why the value is not of the type.
+    pub fn of(ty: &Type, value: &InputValue) -> Result<Self, String> {
+        Ok(match (ty, value) {
             (Type::Optional(_), InputValue::Nothing) => Self::Nothing,
-            (Type::Optional(inner), _) => Self::of(inner, given)?,
+            (Type::Optional(inner), _) => Self::of(inner, value)?,
             (Type::List(inner), InputValue::List(values)) => {
-                Self::List(values.iter().map(|value| Self::of(inner, value)).collect::<Result<_, _>>()?)
+                Self::List(values.iter().map(|element| Self::of(inner, element)).collect::<Result<_, _>>()?)
             }
             (Type::Map(inner), InputValue::Map(values)) => {
-                let value = |(name, value): (&String, &InputValue)| Ok((file_name(name)?, Self::of(inner, value)?));
-                Self::Map(values.iter().map(value).collect::<Result<_, String>>()?)
+                let entry = |(name, element): (&String, &InputValue)| Ok((file_name(name)?, Self::of(inner, element)?));
+                Self::Map(values.iter().map(entry).collect::<Result<_, String>>()?)
             }
-            _ => match ty.misfit(given) {
+            _ => match ty.misfit(value) {
                 Some(why) => return Err(why),
-                None => Self::plain(ty, given)?,
+                None => Self::plain(ty, value)?,
             },
         })
     }
 
-    /// A value that fits a type without an inner one.
-    fn plain(ty: &Type, given: &InputValue) -> Result<Self, String> {
-        let misfit = || format!("{given} is not {}", ty.words());
-        Ok(match (ty, given) {
+    /// A value of a type without a type parameter.
+    fn plain(ty: &Type, value: &InputValue) -> Result<Self, String> {
+        let misfit = || format!("{value} is not {}", ty.words());
+        Ok(match (ty, value) {
             (Type::File | Type::Directory, InputValue::Text(path)) => return path_of(ty, path),
             (Type::Datetime, InputValue::Text(text)) => {
                 let (seconds, nanoseconds) = time::parse_datetime(text).ok_or_else(misfit)?;
                 Self::Datetime(seconds, nanoseconds)
             }
             (Type::Duration, InputValue::Text(text)) => Self::Span(time::parse_duration(text).ok_or_else(misfit)?),
-            (Type::Struct, _) => Self::Struct(as_json(given)),
+            (Type::Struct, _) => Self::Struct(as_json(value)),
             (Type::Float, InputValue::Integer(number)) => Self::Float(*number as f64),
             (_, InputValue::Float(number)) => Self::Float(*number),
             (_, InputValue::Integer(number)) => Self::Integer(*number),
-            (_, InputValue::Bool(value)) => Self::Bool(*value),
+            (_, InputValue::Bool(boolean)) => Self::Bool(*boolean),
             (_, InputValue::Text(text)) => Self::Text(text.clone()),
             _ => return Err(misfit()),
         })
     }
 
-    /// What its file holds; `None` for what is a folder or a file already.
+    /// The content of the input's file; `None` for values that consist of other files.
     pub(super) fn text(&self) -> Option<String> {
         Some(match self {
             Self::Nothing => "null".to_owned(),
@@ -98,14 +98,14 @@ impl InputLiteral {
         })
     }
 
-    /// What stands for it in the file that lists all inputs; `None` as for [`text`](Self::text).
+    /// The value in the file that lists all inputs; `None` as for [`text`](Self::text).
     pub(super) fn listed(&self) -> Option<serde_json::Value> {
         Some(match self {
             Self::Nothing => serde_json::Value::Null,
             Self::Bool(value) => json!(value),
             Self::Integer(number) => json!(number),
             Self::Float(number) => float(*number),
-            // Go's JSON of a span is its number of nanoseconds.
+            // Go encodes a `time.Duration` as nanoseconds.
             Self::Span(span) => u64::try_from(span.as_nanos()).map_or(serde_json::Value::Null, |nanoseconds| json!(nanoseconds)),
             Self::Struct(value) => value.clone(),
             _ => json!(self.text()?),
@@ -113,28 +113,28 @@ impl InputLiteral {
     }
 }
 
-/// The name of a map's value, which becomes that of a file.
+/// The key of a map, which is used as a file name.
 fn file_name(name: &str) -> Result<String, String> {
     let fitting = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be that of a file"))
+    fitting.then(|| name.to_owned()).ok_or_else(|| format!("the name `{name}` cannot be a file name"))
 }
 
 fn path_of(ty: &Type, path: &str) -> Result<InputLiteral, String> {
     if path.contains("://") {
-        return Err(format!("`{path}` is an address, and a run on this machine takes what is on it"));
+        return Err(format!("`{path}` is an address, but a run on this machine takes local paths"));
     }
-    let found = std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
-    match (ty, found.is_dir()) {
+    let metadata = std::fs::metadata(path).map_err(|cause| format!("`{path}` cannot be read: {cause}"))?;
+    match (ty, metadata.is_dir()) {
         (Type::File, false) => Ok(InputLiteral::File(path.into())),
         (Type::Directory, true) => Ok(InputLiteral::Folder(path.into())),
-        (Type::File, true) => Err(format!("`{path}` is a folder, not a file")),
-        _ => Err(format!("`{path}` is a file, not a folder")),
+        (Type::File, true) => Err(format!("`{path}` is a directory, not a file")),
+        _ => Err(format!("`{path}` is a file, not a directory")),
     }
 }
 
-/// A struct as JSON. The backend has no whole numbers in it, so that 1.0 and 1 are the same.
-fn as_json(given: &InputValue) -> serde_json::Value {
-    match given {
+/// A struct as JSON. The backend stores its numbers as floating point, so 1.0 and 1 are the same.
+fn as_json(value: &InputValue) -> serde_json::Value {
+    match value {
         InputValue::Nothing => serde_json::Value::Null,
         InputValue::Text(text) => json!(text),
         InputValue::Bool(value) => json!(value),
@@ -145,7 +145,7 @@ fn as_json(given: &InputValue) -> serde_json::Value {
     }
 }
 
-/// A number as Go's JSON has it: `1`, not `1.0`.
+/// A number as encoded by Go: `1` instead of `1.0`.
 pub(super) fn float(number: f64) -> serde_json::Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= EXACT {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_a_text_in_its_file_and_json_in_the_list() {
+    fn input_literal_has_a_text_and_an_entry_in_the_list() {
         let fields = InputValue::Map(
             [("b".to_owned(), InputValue::Float(2.0)), ("a".to_owned(), InputValue::List(vec![InputValue::Nothing]))].into(),
         );
@@ -191,19 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_its_type_says_why() {
+    fn value_of_another_type_is_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().to_str().unwrap();
         for (ty, given, why) in [
             ("integer", text("abc"), "`\"abc\"` is not a whole number".to_owned()),
             ("list[integer]", InputValue::List(vec![InputValue::Bool(true)]), "`true` is not a whole number".to_owned()),
-            ("file", text(here), format!("`{here}` is a folder, not a file")),
+            ("file", text(here), format!("`{here}` is a directory, not a file")),
             ("file", text("/no/such/file"), "`/no/such/file` cannot be read: No such file or directory (os error 2)".to_owned()),
-            ("directory", text("s3://a/b"), "`s3://a/b` is an address, and a run on this machine takes what is on it".to_owned()),
+            ("directory", text("s3://a/b"), "`s3://a/b` is an address, but a run on this machine takes local paths".to_owned()),
             (
                 "map[integer]",
                 InputValue::Map([("../x".to_owned(), InputValue::Integer(1))].into()),
-                "the name `../x` cannot be that of a file".to_owned(),
+                "the name `../x` cannot be a file name".to_owned(),
             ),
         ] {
             assert_eq!(value(ty, &given).unwrap_err(), why);

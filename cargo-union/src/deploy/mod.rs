@@ -30,58 +30,28 @@ pub(crate) struct TaskRegistration<'a> {
     /// The version of its package's tasks.
     pub(crate) version: TaskVersionHash,
     /// What it is registered from.
-    pub(crate) parts: OwnedTaskSource<'a>,
+    pub(crate) source: TaskSource<'a>,
 }
 
 impl TaskRegistration<'_> {
     /// What it is called, and where.
     pub(crate) fn named(&self) -> TaskIdent<'_> {
-        TaskIdent { package: self.package, task: self.parts.task, scope: &self.scope, name: &self.parts.name }
+        TaskIdent { package: self.package, task: self.source.task, scope: &self.scope, name: &self.source.name }
     }
 }
 
-/// Everything that a task is registered from.
-pub(crate) struct OwnedTaskSource<'a> {
-    /// What its manifest declares.
-    pub(crate) task: &'a Task,
-    /// Its name at the backend.
-    pub(crate) name: String,
-    /// Its inputs and outputs.
-    pub(crate) interface: Interface,
-    /// The image, as a node pulls it.
-    pub(crate) image: String,
-    image_key: String,
-    entrypoint: Vec<String>,
-    program: String,
-    over_entrypoint: bool,
-}
-
-impl<'a> OwnedTaskSource<'a> {
-    fn of(task: &'a Task, name: String, interface: Interface, image: String, resolved: &ResolvedImage) -> Self {
-        Self {
-            task,
-            name,
-            interface,
-            image,
-            image_key: resolved.key.to_string(),
-            entrypoint: EffectiveConfig::of(&resolved.chain).entrypoint.unwrap_or_default().to_vec(),
-            program: program(task),
-            over_entrypoint: resolved.is_remote(),
-        }
-    }
-
-    /// As the backend's messages are made from it.
-    pub(crate) fn subject(&self) -> TaskSource<'_> {
-        TaskSource {
-            task: self.task,
-            name: &self.name,
-            interface: &self.interface,
-            image: &self.image,
-            image_key: &self.image_key,
-            entrypoint: &self.entrypoint,
-            program: &self.program,
-            over_entrypoint: self.over_entrypoint,
-        }
+/// Everything that a task is registered from; `image` as a node pulls it.
+fn task_source<'a>(task: &'a Task, name: String, interface: Interface, image: String, resolved: &ResolvedImage) -> TaskSource<'a> {
+    TaskSource {
+        task,
+        name,
+        interface,
+        image,
+        image_key: resolved.key.to_string(),
+        entrypoint: EffectiveConfig::of(&resolved.chain).entrypoint.unwrap_or_default().to_vec(),
+        program: program(task),
+        launcher: resolved.launcher,
+        over_entrypoint: resolved.is_remote(),
     }
 }
 
@@ -200,7 +170,7 @@ fn registrable<'a>(
         package: &declared.package.name,
         scope: scope.clone(),
         version: version.clone(),
-        parts: OwnedTaskSource::of(task, name, interface, image, resolved),
+        source: task_source(task, name, interface, image, resolved),
     })
 }
 
@@ -213,14 +183,14 @@ fn missing_interface(task: &Task, image: &str) -> Error {
 /// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
 /// it: the image's tag stands for its binaries.
 fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> TaskVersionHash {
-    let parts = |task| {
+    let source = |task| {
         let resolved = resolved(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
         let image = resolved.reference().map_or_else(|| resolved.tag.clone(), |reference| reference.to_string());
-        OwnedTaskSource::of(task, name, Interface::of_manifest(task), image, resolved)
+        task_source(task, name, Interface::of_manifest(task), image, resolved)
     };
-    let parts: Vec<OwnedTaskSource<'_>> = declared.spec.tasks.values().map(parts).collect();
-    TaskVersionHash::of(parts.iter().map(OwnedTaskSource::subject))
+    let sources: Vec<TaskSource<'_>> = declared.spec.tasks.values().map(source).collect();
+    TaskVersionHash::of(&sources)
 }
 
 fn resolved<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {

@@ -1,4 +1,4 @@
-//! Where a user looks at things in a browser.
+//! Addresses of pages of the backend's web console.
 
 use super::convert::ProjectDomain;
 
@@ -13,7 +13,7 @@ pub fn run(endpoint: &str, scope: &ProjectDomain, name: &str) -> String {
 }
 
 fn page(endpoint: &str, scope: &ProjectDomain, kind: &str, name: &str) -> String {
-    // The sandbox has its console on a port beside that of its API.
+    // The sandbox serves its console on another port than its API.
     let host = endpoint.strip_suffix("localhost:8090").map_or_else(|| endpoint.to_owned(), |scheme| format!("{scheme}localhost:8080"));
     format!("{host}/v2/domain/{}/project/{}/{kind}/{name}", scope.domain, scope.project)
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_has_a_page() {
+    fn task_page_has_domain_project_and_name() {
         let scope = ProjectDomain { org: String::new(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
         for (endpoint, page) in [
             ("https://acme.example.test", "https://acme.example.test/v2/domain/development/project/flytesnacks/tasks/a"),

@@ -1,4 +1,4 @@
-//! What a task takes and gives: declared in the manifest, or told by its binary.
+//! The interface of a task: declared in the manifest, described by its binary, or registered at the backend.
 
 use serde::Deserialize;
 use union_build::diag::Code;
@@ -8,20 +8,20 @@ use union_build::spec::validate::is_task_name;
 
 use crate::sys::error::{Error, Result};
 
-/// The version of the description that is understood here.
+/// The supported version of a binary's description.
 const VERSION: u64 = 1;
 
-/// Inputs and outputs with their types.
+/// The inputs and outputs of a task with their types (Flyte's `TypedInterface`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// Inputs, as they were declared.
+    /// Names and types of the inputs.
     pub inputs: Vec<(String, Type)>,
-    /// Outputs, likewise.
+    /// Names and types of the outputs.
     pub outputs: Vec<(String, Type)>,
 }
 
 impl Interface {
-    /// That of a container task, which its manifest declares.
+    /// The interface of a container task, which its manifest declares.
     pub fn of_manifest(task: &spec::Task) -> Self {
         let typed = |(name, ty): (&String, &spec::Sourced<Type>)| (name.clone(), ty.value.clone());
         Self { inputs: task.inputs.iter().map(typed).collect(), outputs: task.outputs.iter().map(typed).collect() }
@@ -33,60 +33,60 @@ impl Interface {
     }
 }
 
-/// What a binary that was built with the `flyte` crate says of itself, one line of JSON.
+/// How a binary built with the `flyte` crate describes its task: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// The line, as an image's label keeps it.
+    /// The line as printed, which image labels contain.
     pub line: String,
-    /// The name of the task.
+    /// Name of the task.
     pub task: String,
-    /// Its interface.
+    /// Inputs and outputs of the task.
     pub interface: Interface,
 }
 
 impl Description {
-    /// Reads what the binary of that name has printed.
+    /// Parses what `binary` printed.
     ///
     /// # Errors
-    /// `DescriptionInvalid` for something else, `DescriptionVersion` for a version that is not known
-    /// here, `InterfaceUnsupported` for what the backend cannot hold.
+    /// U0704 (`DescriptionInvalid`) when it is not a description, U0705 (`DescriptionVersion`) for another version,
+    /// U0706 (`InterfaceUnsupported`) for types and defaults that cannot be registered.
     pub fn read(binary: &str, printed: &str) -> Result<Self> {
         let line = printed.trim();
         let invalid = || Error::new(Code::DescriptionInvalid, format!("could not read how `{binary}` describes itself"));
-        let version: Versioned = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
-        if version.flyte_interface_version != VERSION {
-            let theirs = version.flyte_interface_version;
+        let version: DescriptionHeader = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        let found = version.flyte_interface_version;
+        if found != VERSION {
             return Err(Error::new(Code::DescriptionVersion, format!("could not read how `{binary}` describes itself"))
-                .because(format!("interface description version {theirs} is not supported (expected {VERSION})")));
+                .because(format!("interface description version {found} is not supported (expected {VERSION})")));
         }
-        let told: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
-        if !is_task_name(&told.task) {
-            let why = format!("`{}` is no name of a task: it needs letters, digits, `-`, `_` or `.`", told.task.escape_debug());
+        let raw: RawDescription = serde_json::from_str(line).map_err(|cause| invalid().because(cause))?;
+        if !is_task_name(&raw.task) {
+            let why = format!("`{}` is not a task name: it needs letters, digits, `-`, `_` or `.`", raw.task.escape_debug());
             return Err(invalid().because(why).help("Correct the name that the binary gives its task."));
         }
-        let interface = Interface { inputs: variables(binary, &told.inputs)?, outputs: variables(binary, &told.outputs)? };
-        Ok(Self { line: line.to_owned(), task: told.task, interface })
+        let interface = Interface { inputs: variables(binary, &raw.inputs)?, outputs: variables(binary, &raw.outputs)? };
+        Ok(Self { line: line.to_owned(), task: raw.task, interface })
     }
 }
 
-fn variables(binary: &str, told: &[Variable]) -> Result<Vec<(String, Type)>> {
-    let read = |variable: &Variable| {
-        let why = match known(&variable.r#type) {
+fn variables(binary: &str, described: &[Variable]) -> Result<Vec<(String, Type)>> {
+    let variable_type = |variable: &Variable| {
+        let why = match type_of_word(&variable.r#type) {
             Some(ty) if variable.required => return Ok((variable.name.clone(), ty)),
-            Some(_) => "has a default, which its description does not carry".to_owned(),
+            Some(_) => "has a default, which its description does not contain".to_owned(),
             None => match &variable.detail {
-                Some(detail) => format!("has a type that no other language knows: {detail}"),
-                None => format!("has the type `{}`, which is not known here", variable.r#type),
+                Some(detail) => format!("has a type that is not supported outside of Rust: {detail}"),
+                None => format!("has the type `{}`, which is not supported", variable.r#type),
             },
         };
         Err(Error::new(Code::InterfaceUnsupported, format!("could not take over the interface of `{binary}`"))
             .because(format!("`{}` {why}", variable.name)))
     };
-    told.iter().map(read).collect()
+    described.iter().map(variable_type).collect()
 }
 
-/// The closed set of words that version 1 has.
-fn known(word: &str) -> Option<Type> {
+/// The types of description version 1.
+fn type_of_word(word: &str) -> Option<Type> {
     Some(match word {
         "integer" => Type::Integer,
         "float" => Type::Float,
@@ -98,7 +98,7 @@ fn known(word: &str) -> Option<Type> {
 }
 
 #[derive(Deserialize)]
-struct Versioned {
+struct DescriptionHeader {
     flyte_interface_version: u64,
 }
 
@@ -114,11 +114,11 @@ struct Variable {
     name: String,
     r#type: String,
     detail: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "default_required")]
     required: bool,
 }
 
-fn yes() -> bool {
+fn default_required() -> bool {
     true
 }
 
@@ -130,7 +130,7 @@ mod tests {
     const HELLO: &str = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
 
     #[test]
-    fn a_description_gives_name_and_types() {
+    fn description_has_name_and_types() {
         let read = Description::read("hello", &format!("{HELLO}\n")).unwrap();
         assert_eq!((read.task.as_str(), read.line.as_str()), ("my_task", HELLO));
         assert_eq!(read.interface.inputs, [("x".to_owned(), Type::Integer), ("label".to_owned(), Type::String)]);
@@ -139,21 +139,21 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_names_both_sides_whatever_else_it_says() {
+    fn unknown_description_version_names_both_versions() {
         let error = Description::read("hello", r#"{"flyte_interface_version":2,"tasks":[]}"#).unwrap_err();
         assert_eq!(error.code(), Code::DescriptionVersion);
         assert!(error.chain()[1].contains("interface description version 2 is not supported (expected 1)"), "{:?}", error.chain());
     }
 
     #[test]
-    fn what_cannot_be_registered_is_refused_by_name() {
+    fn unsupported_variable_is_refused_by_name() {
         let with = |variable: &str| format!(r#"{{"flyte_interface_version":1,"task":"t","inputs":[{variable}],"outputs":[]}}"#);
         for (variable, why) in [
             (
                 r#"{"name":"b","type":"unsupported","detail":"LiteralType { blob }","required":true}"#,
-                "`b` has a type that no other language knows",
+                "`b` has a type that is not supported outside of Rust",
             ),
-            (r#"{"name":"b","type":"tensor","required":true}"#, "`b` has the type `tensor`, which is not known here"),
+            (r#"{"name":"b","type":"tensor","required":true}"#, "`b` has the type `tensor`, which is not supported"),
             (r#"{"name":"b","type":"integer","required":false}"#, "`b` has a default"),
         ] {
             let error = Description::read("hello", &with(variable)).unwrap_err();
@@ -163,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_task_can_have_is_refused() {
+    fn invalid_task_name_is_refused() {
         for name in ["", "..", "../../../tmp/x", "a/b", "a b", "a\\u0000", "é"] {
             let printed = format!(r#"{{"flyte_interface_version":1,"task":"{name}","inputs":[],"outputs":[]}}"#);
             let error = Description::read("hello", &printed).unwrap_err();
             assert_eq!(error.code(), Code::DescriptionInvalid, "{name}");
-            assert!(error.chain()[1].contains("is no name of a task"), "{:?}", error.chain());
+            assert!(error.chain()[1].contains("is not a task name"), "{:?}", error.chain());
         }
     }
 

@@ -1,7 +1,7 @@
-//! Flyte 2 and Union, the backend: which one, who the user is to it, and how it is spoken to.
+//! The client of Flyte 2 and Union backends: configuration, login, protocol, registration and runs.
 //!
-//! Nothing here knows of manifests, builders or registries: images come in as pinned references. What
-//! the backend's messages are is said in `proto/`, and nowhere else.
+//! This module reads no manifests and does not depend on builders or registries: images are passed in as
+//! pinned references. The backend's messages are declared in `proto/` only.
 
 pub mod actions;
 mod auth;
@@ -24,41 +24,41 @@ pub mod worker;
 
 use std::time::Duration;
 
-/// What this room tells while it works; the user interface listens.
+/// Progress events of this module, which the user interface implements.
 pub trait Reporter: Send + Sync {
-    /// Something failed and is tried again.
+    /// A call failed and will be retried after a pause.
     fn retrying(&self, what: &str, why: &str, after: Duration) {
         let _ = (what, why, after);
     }
 
-    /// The user has to visit an address in order to log in.
+    /// The user has to open an address in order to log in.
     fn visit(&self, visit: &LoginPrompt<'_>) {
         let _ = visit;
     }
 
-    /// A login is kept for the next time; `place` says where.
+    /// The tokens of a login were stored; `place` says where.
     fn kept(&self, place: &str) {
         let _ = place;
     }
 
-    /// A worker on this machine has done a traced step.
+    /// A worker in a local run has completed a traced step.
     fn traced(&self, step: &str, took: Duration) {
         let _ = (step, took);
     }
 }
 
-/// A visit that the user has to make.
+/// A login that the user has to complete in a browser.
 #[derive(Clone, Debug)]
 pub struct LoginPrompt<'a> {
-    /// The address.
+    /// The address to open.
     pub address: &'a str,
-    /// What the user may be asked for there.
+    /// The code that the user may have to enter there.
     pub code: Option<&'a str>,
-    /// Whether a browser was opened with it.
+    /// Whether a browser was opened at the address.
     pub opened: bool,
 }
 
-/// Tells nobody.
+/// A reporter that ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! Whether the place for tasks is there: found out before anything is compiled.
+//! Checks that a project and domain exist, before anything is compiled.
 
 use union_build::diag::{Code, nearest};
 
@@ -7,46 +7,46 @@ use super::convert::ProjectDomain;
 use super::rpc::{RpcFailure, RpcStatus};
 use crate::sys::error::{Error, Result};
 
-/// The most names that an error lists.
+/// The maximum number of names in an error.
 const SHOWN: usize = 20;
 
-/// Requires that a project and its domain are there.
+/// Checks that a project and its domain exist.
 ///
 /// # Errors
-/// `ProjectUnknown` and `DomainUnknown` with those that are there; why the backend cannot say.
+/// U0702 (`ProjectUnknown`) and U0703 (`DomainUnknown`), listing those that exist; failures of the call.
 pub async fn check(backend: &dyn Backend, scope: &ProjectDomain) -> Result<()> {
     let ProjectDomain { org, project, domain } = scope;
     let tried = || format!("could not ask for the project `{project}`");
-    let found = match backend.project(org, project).await {
-        // A backend that does not tell its projects refuses tasks of one that it has not.
+    let response = match backend.project(org, project).await {
+        // A backend without a project service refuses tasks of unknown projects itself.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => return Ok(()),
-        found => found.map_err(|failure| failure.into_error(tried()))?,
+        response => response.map_err(|failure| failure.into_error(tried()))?,
     };
-    let Some(found) = found else {
-        let known = known(backend.projects(org).await);
+    let Some(response) = response else {
+        let known = project_names(backend.projects(org).await);
         let error = Error::new(Code::ProjectUnknown, format!("there is no project `{project}`"));
-        return Err(advise(error, project, known, "project"));
+        return Err(with_suggestions(error, project, known, "project"));
     };
-    let domains: Vec<String> = found.domains.into_iter().map(|domain| domain.id).collect();
+    let domains: Vec<String> = response.domains.into_iter().map(|domain| domain.id).collect();
     if domains.is_empty() || domains.contains(domain) {
         return Ok(());
     }
     let error = Error::new(Code::DomainUnknown, format!("the project `{project}` has no domain `{domain}`"));
-    Err(advise(error, domain, domains, "domain"))
+    Err(with_suggestions(error, domain, domains, "domain"))
 }
 
-/// What cannot be listed is not listed: the error is another one.
-fn known(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
+/// The listing is only advice: when it fails, the original error is reported without it.
+fn project_names(projects: Result<Vec<super::idl::project::Project>, RpcFailure>) -> Vec<String> {
     projects.unwrap_or_default().into_iter().map(|project| project.id).collect()
 }
 
-fn advise(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
+fn with_suggestions(error: Error, typed: &str, mut known: Vec<String>, what: &str) -> Error {
     known.sort_unstable();
-    let meant = nearest(typed, known.iter().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? "));
-    let more = if known.len() > SHOWN { ", …" } else { "" };
+    let suggestion = nearest(typed, known.iter().map(String::as_str)).map(|suggestion| format!("Did you mean `{suggestion}`? "));
+    let ellipsis = if known.len() > SHOWN { ", …" } else { "" };
     let list: Vec<String> = known.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match list.is_empty() {
-        true => error.help(format!("There is no {what} that you may see.")),
-        false => error.help(format!("{}There is {}{more}.", meant.unwrap_or_default(), list.join(", "))),
+        true => error.help(format!("No {what} is visible to you.")),
+        false => error.help(format!("{}There is {}{ellipsis}.", suggestion.unwrap_or_default(), list.join(", "))),
     }
 }

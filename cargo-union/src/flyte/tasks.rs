@@ -1,4 +1,4 @@
-//! Tasks that are registered already.
+//! Tasks that are registered at the backend.
 
 use union_build::diag::Code;
 
@@ -10,34 +10,34 @@ use super::interface::Interface;
 use super::runs::TaskVersion;
 use crate::sys::error::{Error, Result};
 
-/// One version of a task, as far as a run needs to know it.
+/// The parts of a registered task that a run needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredTask {
-    /// What it takes.
+    /// Inputs with their types; outputs are not read.
     pub interface: Interface,
-    /// How it wants its structs.
+    /// The encoding that it expects for structs.
     pub form: LiteralForm,
-    /// Its image.
+    /// Pinned reference of its image.
     pub image: String,
 }
 
-/// A task as a list shows it.
+/// A task in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSummary {
-    /// Its name.
+    /// Name of the task.
     pub name: String,
-    /// Its latest version.
+    /// Latest version.
     pub version: String,
-    /// The environment that it is of.
+    /// Name of the environment that it belongs to.
     pub environment: String,
-    /// When that version was registered: seconds since 1970.
+    /// When the latest version was registered, in seconds since 1970.
     pub registered: Option<i64>,
 }
 
-/// Looks up one version of a task.
+/// Looks up a version of a task.
 ///
 /// # Errors
-/// `VersionUnknown`, with the version that there is; `InterfaceUnsupported`; what the backend says.
+/// U0714 (`VersionUnknown`), naming the latest version; U0706 (`InterfaceUnsupported`); failures of the call.
 pub async fn get_task(backend: &dyn Backend, task: &TaskVersion) -> Result<RegisteredTask> {
     let tried = || format!("could not look up version `{}` of task `{}`", task.version, task.name);
     let details = backend.details(task.id()).await.map_err(|failure| failure.into_error(tried()))?;
@@ -50,14 +50,14 @@ pub async fn get_task(backend: &dyn Backend, task: &TaskVersion) -> Result<Regis
     }
 }
 
-/// The tasks of a project and domain, the last that was registered first.
+/// The tasks of a project and domain, most recently registered first.
 ///
 /// # Errors
-/// What the backend says.
+/// Failures of the call.
 pub async fn list(backend: &dyn Backend, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskSummary>> {
     let tried = || format!("could not list the tasks of {}/{}", scope.project, scope.domain);
     let tasks = backend.tasks(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
-    Ok(tasks.into_iter().map(listed).collect())
+    Ok(tasks.into_iter().map(task_summary).collect())
 }
 
 fn read(task: &str, details: TaskDetails) -> Result<RegisteredTask> {
@@ -65,7 +65,7 @@ fn read(task: &str, details: TaskDetails) -> Result<RegisteredTask> {
     let container = template.target.map(|Target::Container(container)| container).unwrap_or_default();
     Ok(RegisteredTask {
         interface: Interface::of_backend(task, &template.interface.unwrap_or_default())?,
-        // Copilot carries the data of whoever has a place for it in the container.
+        // A container task has a data config; copilot handles its inputs and outputs.
         form: if container.data_config.is_some_and(|data| data.enabled) { LiteralForm::Json } else { LiteralForm::MessagePack },
         image: container.image,
     })
@@ -76,12 +76,13 @@ fn task_not_found(task: &TaskVersion, latest: Option<Task>) -> Error {
     let error = Error::new(Code::VersionUnknown, format!("there is no version `{version}` of task `{name}`"));
     match latest.and_then(|latest| latest.task_id) {
         Some(latest) => error.because(format!("the latest in {}/{} is `{}`", scope.project, scope.domain, latest.version)),
-        None => error.because(format!("there is no task of that name in {}/{}", scope.project, scope.domain)),
+        None => error.because(format!("there is no task of this name in {}/{}", scope.project, scope.domain)),
     }
 }
 
-fn listed(task: Task) -> TaskSummary {
-    let (id, metadata) = (task.task_id.unwrap_or_default(), task.metadata.unwrap_or_default());
+fn task_summary(task: Task) -> TaskSummary {
+    let id = task.task_id.unwrap_or_default();
+    let metadata = task.metadata.unwrap_or_default();
     TaskSummary {
         name: id.name,
         version: id.version,
@@ -103,8 +104,8 @@ mod tests {
         TaskVersion { scope, name: name.to_owned(), version: version.to_owned() }
     }
 
-    async fn with(carried: bool) -> FakeBackend {
-        let data_config = carried.then(|| DataLoadingConfig { enabled: true, ..DataLoadingConfig::default() });
+    async fn backend_with_task(has_data_config: bool) -> FakeBackend {
+        let data_config = has_data_config.then(|| DataLoadingConfig { enabled: true, ..DataLoadingConfig::default() });
         let container = Container { image: "image".to_owned(), data_config, ..Container::default() };
         let template = TaskTemplate { target: Some(Target::Container(container)), ..TaskTemplate::default() };
         let spec = TaskSpec { task_template: Some(template), ..TaskSpec::default() };
@@ -115,17 +116,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_copilot_carries_has_structs_as_json() {
-        for (carried, form) in [(true, LiteralForm::Json), (false, LiteralForm::MessagePack)] {
+    async fn get_task_reads_structs_as_json_for_copilot() {
+        for (has_data_config, form) in [(true, LiteralForm::Json), (false, LiteralForm::MessagePack)] {
             let expected = RegisteredTask { interface: Interface::default(), form, image: "image".to_owned() };
-            assert_eq!(get_task(&with(carried).await, &task("train", "v1")).await.unwrap(), expected);
+            assert_eq!(get_task(&backend_with_task(has_data_config).await, &task("train", "v1")).await.unwrap(), expected);
         }
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_said_with_what_is() {
-        let fake = with(true).await;
-        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of that name in p/d")] {
+    async fn unknown_version_names_the_latest() {
+        let fake = backend_with_task(true).await;
+        for (name, why) in [("train", "the latest in p/d is `v1`"), ("trian", "there is no task of this name in p/d")] {
             let error = get_task(&fake, &task(name, "v2")).await.unwrap_err();
             assert_eq!((error.code(), error.chain()[1].as_str()), (Code::VersionUnknown, why));
         }

@@ -1,8 +1,8 @@
-//! The version of a package's tasks.
+//! The version under which a package's tasks are registered.
 //!
-//! There is one for all of them, whichever are registered: a hash of what is declared and of the images'
-//! tags, so that it is known before anything is compiled and the same on every machine. Where they are
-//! registered is not part of it: a promoted task keeps its version.
+//! All tasks of a package share one version: a hash of their declarations and of the tags of their images. So
+//! it is known before anything is compiled, and the same on every machine. The project is not part of it: a
+//! promoted task keeps its version.
 
 use std::collections::BTreeMap;
 
@@ -14,50 +14,50 @@ use super::convert::{ProjectDomain, TaskSource, deploy_task, msgpack};
 use super::idl::Message as _;
 use crate::sys::error::{Error, Result};
 
-/// The most characters that the protocol takes.
+/// The maximum number of characters of a version in the protocol.
 pub const LONGEST: usize = 63;
 
-/// A version, and who chose it.
+/// A version, derived or chosen by the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskVersionHash {
-    /// As the backend has it.
+    /// The version as registered.
     pub text: String,
-    /// Whether it is the hash of what is registered.
+    /// Whether it is a hash of the tasks, rather than chosen.
     pub derived: bool,
 }
 
 impl TaskVersionHash {
-    /// The version of a package's tasks, each with the tagged reference of its image.
-    pub fn of<'a>(tasks: impl IntoIterator<Item = TaskSource<'a>>) -> Self {
+    /// The version of a package's tasks; each source has the tagged reference of its image.
+    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a TaskSource<'a>>) -> Self {
         let mut inputs = Inputs::new();
         for subject in tasks {
-            inputs.insert(subject.task.key.clone(), content(&subject));
+            inputs.insert(subject.task.key.clone(), content_value(subject));
         }
         Self { text: inputs.key("tasks").spec_hash(), derived: true }
     }
 
-    /// The version that a user has chosen.
+    /// A version that the user chose.
     ///
     /// # Errors
-    /// `VersionInvalid`.
+    /// U0709 (`VersionInvalid`) when it is empty, too long or has other characters.
     pub fn chosen(text: &str) -> Result<Self> {
         let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '+' | '-');
-        let why = match text.chars().count() {
+        let reason = match text.chars().count() {
             0 => Some("it is empty".to_owned()),
             _ if !text.chars().all(letters) => Some("it has other characters".to_owned()),
             count if count > LONGEST => Some(format!("it has {count} characters, and the backend takes at most {LONGEST}")),
             _ => None,
         };
-        match why {
+        match reason {
             None => Ok(Self { text: text.to_owned(), derived: false }),
-            Some(why) => Err(Error::new(Code::VersionInvalid, format!("`{text}` cannot be a version")).because(why)),
+            Some(reason) => Err(Error::new(Code::VersionInvalid, format!("`{text}` cannot be a version")).because(reason)),
         }
     }
 }
 
-fn content(subject: &TaskSource<'_>) -> Value {
+fn content_value(subject: &TaskSource<'_>) -> Value {
     let request = deploy_task(subject, &ProjectDomain::default(), "");
-    // The types of a binary's inputs are not known here, so that the values of triggers stand beside.
+    // The types of a `rust` task's inputs are not known here, so the values of triggers are hashed separately.
     let values = |values: &BTreeMap<String, union_build::spec::Sourced<InputValue>>| {
         Value::hash_of(msgpack::encode(&InputValue::Map(values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect())))
     };
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chosen_version_is_one_that_the_backend_takes() {
+    fn chosen_version_is_validated() {
         assert_eq!(
             TaskVersionHash::chosen("v1.2.0-rc.1+x_y").unwrap(),
             TaskVersionHash { text: "v1.2.0-rc.1+x_y".to_owned(), derived: false }

@@ -1,7 +1,7 @@
-//! A worker of the `flyte` crate, from outside: what it is started with, and the files that go in and out.
+//! Starting a worker of the `flyte` crate: its command line and environment, and its input and output files.
 //!
-//! On the backend its inputs and outputs lie in a bucket below the base of its run, and its names are in
-//! its environment. On this machine the base is a folder.
+//! On the backend its inputs and outputs are objects in a bucket, below the base of the run, and its
+//! identity is in its environment. In a local run the base is a directory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,24 +17,24 @@ use super::interface::Interface;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// The file of its inputs, below the base.
+/// Path of the file with its inputs, below the base.
 pub const INPUTS: &str = "inputs/inputs.pb";
-/// Its folder below the base, which is also the name of a run's first action.
+/// Its output directory below the base, which is also the name of a run's root action.
 const ACTION: &str = "a0";
-/// Project, domain, tenant and run, where there is no backend that has any.
+/// Project, domain, organization and run name of a local run.
 const LOCAL: &str = "local";
 
-/// Its command line.
+/// The command line of a worker of a local run.
 pub fn command_line(program: &str, base: &str) -> Vec<String> {
-    let filled = |word: String| match word.as_str() {
+    let fill = |word: String| match word.as_str() {
         "{{.input}}" => format!("{base}/{INPUTS}"),
         "{{.outputPrefix}}" => format!("{base}/{ACTION}"),
         _ => word,
     };
-    worker(program).into_iter().map(filled).collect()
+    worker(program).into_iter().map(fill).collect()
 }
 
-/// Its environment, when it finds the backend at an address of this machine.
+/// The environment of a worker whose backend is at a loopback address.
 pub fn environment(base: &str, address: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("ACTION_NAME", ACTION.to_owned()),
@@ -49,42 +49,42 @@ pub fn environment(base: &str, address: &str) -> BTreeMap<&'static str, String> 
     ])
 }
 
-/// Variables that would send it to a backend elsewhere.
+/// Variables that would make the worker use another backend.
 pub const ELSEWHERE: [&str; 2] = ["EAGER_API_KEY", "_UNION_EAGER_API_KEY"];
 
-/// The content of the file of its inputs.
+/// Encodes inputs as the content of [`INPUTS`].
 pub fn inputs(values: BTreeMap<String, Literal>) -> Vec<u8> {
-    let named = |(name, value)| NamedLiteral { name, value: Some(value) };
-    Inputs { literals: values.into_iter().map(named).collect(), context: Vec::new() }.encode_to_vec()
+    let to_literal = |(name, value)| NamedLiteral { name, value: Some(value) };
+    Inputs { literals: values.into_iter().map(to_literal).collect(), context: Vec::new() }.encode_to_vec()
 }
 
-/// How a task ended.
+/// The result of a worker.
 #[derive(Debug, PartialEq)]
 pub enum WorkerOutcome {
-    /// With these outputs, each as JSON has it.
+    /// Success: the outputs as JSON.
     Well(BTreeMap<String, serde_json::Value>),
-    /// With these words.
+    /// Failure: the message of `error.pb`.
     Badly(String),
 }
 
-/// What a worker that has ended left below its base.
+/// Reads the result of a worker that has exited.
 ///
 /// # Errors
-/// `OutputsInvalid` when it left neither outputs nor an error, or not those of its interface.
+/// U0805 (`OutputsInvalid`) when it left neither outputs nor an error, or not the outputs of its interface.
 pub fn ended(base: &Path, task: &str, interface: &Interface) -> Result<WorkerOutcome> {
-    let folder = base.join(ACTION);
+    let directory = base.join(ACTION);
     let invalid =
         |why: String| Error::new(Code::OutputsInvalid, format!("task `{task}` did not give the outputs that it declares")).because(why);
-    if let Some(bytes) = read(&folder.join("error.pb"))? {
+    if let Some(bytes) = read(&directory.join("error.pb"))? {
         let document = ErrorDocument::decode(&*bytes).map_err(|cause| invalid(format!("its `error.pb` cannot be read: {cause}")))?;
         let error = document.error.unwrap_or_default();
         return Ok(WorkerOutcome::Badly(if error.message.is_empty() { error.code } else { error.message }));
     }
-    let bytes = read(&folder.join("outputs.pb"))?.ok_or_else(|| invalid("it left neither `outputs.pb` nor `error.pb`".to_owned()))?;
+    let bytes = read(&directory.join("outputs.pb"))?.ok_or_else(|| invalid("it wrote neither `outputs.pb` nor `error.pb`".to_owned()))?;
     let outputs = Outputs::decode(&*bytes).map_err(|cause| invalid(format!("its `outputs.pb` cannot be read: {cause}")))?;
-    let left: BTreeMap<String, Literal> = outputs.literals.into_iter().filter_map(|named| Some((named.name, named.value?))).collect();
+    let literals: BTreeMap<String, Literal> = outputs.literals.into_iter().filter_map(|named| Some((named.name, named.value?))).collect();
     let value = |(name, _): &(String, _)| {
-        let value = left.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
+        let value = literals.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
         Ok((name.clone(), json(value)))
     };
     let values: Result<_, String> = interface.outputs.iter().map(value).collect();

@@ -1,13 +1,12 @@
-//! Whom a secure connection trusts: Mozilla's authorities, the machine's, and those that the user
-//! names as curl and Docker let them be named; or only those of one file; or anybody, when the user
-//! wants that. Nothing is read before a secure connection is made.
+//! Certificate authorities for TLS: Mozilla's, the machine's and the user's, as for curl and Docker; or only those of one
+//! file; or no verification at all, when the user disables it. They are read before the first TLS connection.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use reqwest::Url;
 use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use union_build::diag::Code;
@@ -18,27 +17,27 @@ use super::insecure;
 use crate::sys::error::Error;
 use crate::sys::fs;
 
-/// Where Linux distributions and macOS keep the machine's authorities.
+/// Bundles of the machine's certificate authorities on Linux distributions and macOS.
 const BUNDLES: [&str; 4] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
 
-/// Where authorities are named.
+/// Where certificate authorities are configured.
 #[derive(Clone, Debug, Default)]
 pub struct Authorities {
     /// `SSL_CERT_FILE`.
     pub file: Option<PathBuf>,
-    /// `SSL_CERT_DIR`: folders.
+    /// `SSL_CERT_DIR`: directories.
     pub folders: Vec<PathBuf>,
-    /// Folders such as `/etc/docker/certs.d`, with a folder per registry: `*.crt` are authorities, `*.cert`
-    /// with `*.key` what is shown to a registry that wants to know its clients.
+    /// Directories such as `/etc/docker/certs.d`, with a subdirectory per registry: `*.crt` are authorities, `*.cert` with
+    /// `*.key` are client certificates.
     pub registries: Vec<PathBuf>,
-    /// A file whose authorities stand in for all others.
+    /// A file whose authorities replace all others.
     pub only: Option<PathBuf>,
-    /// Whether every certificate will do, when no file stands in.
+    /// Disables verification, unless `only` is set.
     pub anybody: bool,
 }
 
-/// The authorities, read when they are needed.
+/// The TLS configuration; authorities are read when they are needed.
 #[derive(Debug)]
 pub(super) struct TlsConfig {
     named: Authorities,
@@ -50,7 +49,7 @@ impl TlsConfig {
         Self { named, common: OnceLock::new() }
     }
 
-    /// The folders of one registry, those that are there.
+    /// The existing `certs.d` directories of a registry.
     pub(super) fn folders_of(&self, url: &Url) -> Vec<PathBuf> {
         let host = url.host_str().unwrap_or_default();
         let names = match url.port() {
@@ -62,14 +61,33 @@ impl TlsConfig {
         folders.filter(|folder| folder.is_dir()).collect()
     }
 
-    /// Where a certificate for one registry would be read, when there are folders for them.
-    pub(super) fn client_help(&self, host: &str) -> Option<String> {
-        let folder = self.named.registries.first()?.join(host);
-        Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{}`.", folder.display()))
+    /// What to do about a host with which no secure connection came about; `None` when the caller knows better.
+    pub(super) fn advice(&self, host: &str, error: &rustls::Error) -> Option<String> {
+        match error {
+            // Another authority of the same name, as after its key was renewed, has a bad signature.
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                let directory = self.named.registries.first()?.join(host);
+                let place = directory.display();
+                Some(format!("Trust its authority: name a PEM file in SSL_CERT_FILE, or put it into `{place}` as `ca.crt`."))
+            }
+            rustls::Error::InvalidCertificate(error) => Some(certificate_advice(host, error)),
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
+            | rustls::Error::PeerIncompatible(_) => {
+                Some(format!("Let {host} offer TLS 1.2 or 1.3 with a cipher that is taken for secure: ask who runs it."))
+            }
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+                Some(format!("Check the name: the server does not serve `{host}`."))
+            }
+            rustls::Error::AlertReceived(_) => {
+                let directory = self.named.registries.first()?.join(host);
+                let place = directory.display();
+                Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{place}`."))
+            }
+            _ => None,
+        }
     }
 
-    /// A configuration that trusts the common authorities and those of some folders, and has the
-    /// certificates of clients that are in these.
+    /// A configuration with the common authorities, and the authorities and client certificates of some directories.
     pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
         if self.named.anybody && self.named.only.is_none() {
             return Ok(insecure::config());
@@ -78,7 +96,7 @@ impl TlsConfig {
         for folder in folders {
             let files = identity::files(folder)?;
             for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "crt")) {
-                // As for Docker, one without a certificate in it has no say.
+                // Like Docker, ignores a file without certificates.
                 let text = fs::read(file)?;
                 add(Arc::make_mut(&mut roots), CertificateDer::pem_slice_iter(&text));
             }
@@ -102,7 +120,7 @@ impl TlsConfig {
                     .because(cause)
                     .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
             })?,
-            // A machine without a bundle still has Mozilla's authorities.
+            // Without a bundle, Mozilla's authorities remain.
             None => drop(BUNDLES.iter().find(|bundle| add_file(&mut roots, Path::new(bundle)).is_ok())),
         }
         self.named.folders.iter().for_each(|folder| add_folder(&mut roots, folder));
@@ -110,9 +128,31 @@ impl TlsConfig {
     }
 }
 
-/// A configuration that trusts nobody, for connections without encryption: it costs nothing.
+/// A configuration without authorities, for plain HTTP: it is cheap to build.
 pub(super) fn trusting_nobody() -> ClientConfig {
     config(Arc::new(RootCertStore::empty()), None)
+}
+
+fn certificate_advice(host: &str, error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("The certificate of {host} has expired: ask who runs it to renew it, or correct this machine's clock.")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("The certificate of {host} is not valid yet: correct this machine's clock, or ask who runs it for another one.")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("Use a name that is in the certificate, or ask who runs {host} for one with this name.")
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            format!("Ask who runs {host} for a certificate for servers (`extendedKeyUsage = serverAuth`).")
+        }
+        // webpki's own word, which has no variant here.
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            format!("{host} shows the certificate of an authority, which is not accepted for a server: ask for one with `CA:FALSE`.")
+        }
+        _ => format!("The certificate of {host} cannot be used: ask who runs it for another one."),
+    }
 }
 
 fn unusable(file: &Path) -> Error {
@@ -137,17 +177,17 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     if add(roots, certificates) == 0 { Err("it holds no certificate".to_owned()) } else { Ok(()) }
 }
 
-/// Adds what is a certificate, and says how many these are.
+/// Adds the valid certificates, and returns their number.
 fn add<E>(roots: &mut RootCertStore, certificates: impl Iterator<Item = Result<CertificateDer<'static>, E>>) -> usize {
     roots.add_parsable_certificates(certificates.filter_map(Result::ok)).0
 }
 
-/// Adds every certificate of a folder. Its other files, and one that cannot be read, have no say.
+/// Adds the certificates of a directory. Other files, and those that cannot be read, are ignored.
 fn add_folder(roots: &mut RootCertStore, folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_certificate(path)).collect();
     files.sort();
-    // Names such as `4a6481c9.0` are links to a file with a plain name, or the only name there is.
+    // Names such as `4a6481c9.0` are symbolic links to another file in the directory, or the only name of a file.
     files.dedup_by_key(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
     for file in files {
         let _ = add_file(roots, &file);
@@ -183,5 +223,23 @@ mod tests {
             let Ok(url) = Url::parse(url) else { continue };
             assert_eq!(trust.folders_of(&url), expected.iter().map(|folder| root.path().join(folder)).collect::<Vec<_>>(), "{url}");
         }
+    }
+    #[test]
+    fn advice_fits_the_alert_that_a_server_sends() {
+        let trust = TlsConfig::new(Authorities { registries: vec!["/certs.d".into()], ..Authorities::default() });
+        let flyte = TlsConfig::new(Authorities::default());
+        for (alert, words) in [
+            (AlertDescription::ProtocolVersion, "TLS 1.2 or 1.3"),
+            (AlertDescription::UnrecognisedName, "does not serve `reg.test:5000`"),
+            (AlertDescription::CertificateRequired, "`/certs.d/reg.test:5000`"),
+            (AlertDescription::HandshakeFailure, "`client.cert`"),
+        ] {
+            let advice = trust.advice("reg.test:5000", &rustls::Error::AlertReceived(alert)).unwrap();
+            assert!(advice.contains(words), "{alert:?}: {advice}");
+        }
+        let bad_signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+        assert!(trust.advice("reg.test", &bad_signature).unwrap().contains("`/certs.d/reg.test` as `ca.crt`"));
+        assert_eq!(flyte.advice("reg.test", &bad_signature), None);
+        assert_eq!(flyte.advice("reg.test", &rustls::Error::AlertReceived(AlertDescription::CertificateRequired)), None);
     }
 }

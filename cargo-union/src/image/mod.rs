@@ -10,6 +10,7 @@ pub mod layer;
 pub mod loader;
 pub mod machine;
 pub mod manifest;
+pub mod per_platform;
 pub mod plan;
 pub mod platform;
 pub mod reference;

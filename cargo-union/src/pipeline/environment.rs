@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,13 +13,15 @@ use tokio::sync::OnceCell;
 use union_build::key::Key;
 
 use crate::build::docker::{DockerBuilder, check_secrets};
-use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, LockedBase, PlatformBuildRequest, is_remembered};
+use crate::build::{BaseImage, BuildRequest, Builder as _, CachingBuilder, ImageChain, LockedBase, PlatformBuildRequest, is_remembered};
 use crate::image::Image;
+use crate::image::per_platform::PerPlatform;
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
 use crate::pipeline::resolve::{EnvironmentPlan, ResolvedImage};
-use crate::pipeline::target::{ImageRoute, OutputResolver};
-use crate::publish::{Existence, ImageTarget};
+use crate::pipeline::target::OutputResolver;
+use crate::publish::registry::Registry;
+use crate::publish::{Existence, ImageTarget, Publisher as _};
 use crate::sys::digest::Digest;
 use crate::sys::words;
 use crate::workspace::Workspace;
@@ -34,14 +35,9 @@ pub(crate) fn docker_builder(
     reporter: &Arc<dyn Reporter>,
 ) -> DockerBuilder {
     let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
-    let logs = logs(workspace, package);
+    let logs = workspace.logs(package);
     let logins = destinations.registry.clone();
     DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, reporter.clone())
-}
-
-/// Where the logs of a package's builds are.
-pub(super) fn logs(workspace: &Workspace, package: &str) -> PathBuf {
-    workspace.target_directory.join("union/logs").join(package)
 }
 
 /// The environments of one package.
@@ -56,7 +52,7 @@ pub(crate) struct EnvironmentStore<'a> {
 }
 
 /// What an image starts from, for each of its platforms.
-type PlatformBases = Vec<BaseImage>;
+type PlatformBases = PerPlatform<BaseImage>;
 type PreparedBases = Arc<OnceCell<PlatformBases>>;
 
 impl<'a> EnvironmentStore<'a> {
@@ -89,7 +85,7 @@ impl<'a> EnvironmentStore<'a> {
     pub(crate) async fn prepare(&self, resolved: &ResolvedImage) -> Result<()> {
         let mut next = resolved.made.as_ref();
         while let Some(made) = next {
-            check_secrets(&made.steps, &self.work.scope.cargo.environment)?;
+            check_secrets(&made.steps.to_vec(), &self.work.scope.cargo.environment)?;
             next = made.start.as_deref();
         }
         let reached = self.destinations.engines.engine().await;
@@ -123,27 +119,25 @@ impl<'a> EnvironmentStore<'a> {
         if let Some((digest, target)) = self.find(made, resolved).await? {
             let reference = target.reference.expect("an environment is found in a registry only");
             let start = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
-            return Ok(resolved.bases.iter().map(|_| start.clone()).collect());
+            return Ok(resolved.bases.map(|_, _| start.clone()));
         }
         let below = match &made.start {
-            Some(start) => self.ready(start, resolved).await?.into_iter().map(Some).collect(),
-            None => resolved.bases.iter().map(|(_, base)| base.clone().map(BaseImage::Locked)).collect::<Vec<_>>(),
+            Some(start) => self.ready(start, resolved).await?.map(|_, start| Some(start.clone())),
+            None => resolved.bases.map(|_, base| base.clone().map(BaseImage::Locked)),
         };
         let image = self.builder.build(&self.recipe(made, resolved, below)).await?;
         self.publish(made, resolved, &image).await?;
-        Ok(image.platforms.into_iter().map(|platform| BaseImage::Made(Box::new(platform))).collect())
+        Ok(image.platforms.into_iter().map(|platform| (platform.platform.clone(), BaseImage::Made(Box::new(platform)))).collect())
     }
 
-    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: Vec<Option<BaseImage>>) -> BuildRequest {
-        let platforms = resolved.bases.iter().zip(below).zip(&made.tools).map(|(((platform, _), base), tools)| PlatformBuildRequest {
-            platform: platform.clone(),
-            base,
-            tools: tools.clone(),
-            executables: Vec::new(),
+    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: PerPlatform<Option<BaseImage>>) -> BuildRequest {
+        let platforms = below.into_iter().map(|(platform, base)| PlatformBuildRequest {
+            tools: made.tools.get(&platform).cloned().unwrap_or_default(),
+            ..PlatformBuildRequest::without_binaries(platform, base)
         });
         BuildRequest {
-            chain: vec![made.spec().clone()],
-            steps: made.steps.clone(),
+            chain: ImageChain::new(Vec::new(), made.spec().clone()),
+            steps: made.steps.to_vec(),
             roots: resolved.roots().clone(),
             files: resolved.files(),
             key: made.key,
@@ -172,7 +166,7 @@ impl<'a> EnvironmentStore<'a> {
     }
 
     /// Where an environment stands, when it stands in a registry at all.
-    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<dyn crate::publish::Publisher>, ImageTarget)> {
+    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<Registry>, ImageTarget)> {
         let owner = self.resolved.iter().find(|resolved| resolved.name == made.spec().key)?;
         let destination = self.destinations.resolve(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
@@ -181,12 +175,9 @@ impl<'a> EnvironmentStore<'a> {
             tag: made.tag(),
             reference: Some(repository.tagged(made.tag())),
             key: made.key,
-            platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+            platforms: resolved.bases.platforms().cloned().collect(),
             known: None,
         };
-        match destination.way {
-            ImageRoute::Published(publisher) => Some((publisher, target)),
-            ImageRoute::Remote(_) => None,
-        }
+        Some((self.destinations.registry.clone(), target))
     }
 }

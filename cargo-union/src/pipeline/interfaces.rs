@@ -18,7 +18,7 @@ use crate::image::config::labels_of;
 use crate::image::manifest::{INTERFACE, summary};
 use crate::image::reference::PinnedRef;
 use crate::image::{BaseSource, RawManifest};
-use crate::pipeline::resolve::ResolvedImage;
+use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::sys::process::Environment;
@@ -32,7 +32,7 @@ pub(crate) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
 
 /// Whether this machine can run the binaries of an image for some platform.
 pub(crate) fn can_ask(resolved: &ResolvedImage) -> bool {
-    resolved.code.iter().flat_map(|code| &code.targets).any(|target| runs_here(target))
+    resolved.code.iter().flat_map(CodeSpec::targets).any(|target| runs_here(target))
 }
 
 /// Asks the binaries of an image, as far as this machine can run them.
@@ -43,15 +43,16 @@ pub(crate) async fn ask(package: &PackageContext<'_>, resolved: &ResolvedImage, 
     let PackageContext { work, declared, reporter, .. } = package;
     let machine = &work.scope.cargo.environment;
     let (wanted, mut descriptions) = (wanted(&declared.spec, &resolved.name), TaskInterfaces::new());
-    let targets = resolved.code.iter().flat_map(|code| &code.targets);
-    let Some(position) = targets.into_iter().position(|target| runs_here(target)).filter(|_| !wanted.is_empty()) else {
+    let builds = resolved.code.iter().flat_map(|code| code.builds.iter());
+    let platform = builds.into_iter().find(|(_, build)| runs_here(&build.target)).map(|(platform, _)| platform);
+    let Some(platform) = platform.filter(|_| !wanted.is_empty()) else {
         if !wanted.is_empty() {
             reporter.detail("Skipping", &format!("what the binaries of image {} say of themselves: they do not run here", resolved.name));
         }
         return Ok(descriptions);
     };
-    for executable in executables.of(resolved, position).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let Some(workshop) = executables.workshop(resolved, position) else { continue };
+    for executable in executables.of(resolved, platform).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
+        let Some(workshop) = executables.workshop(resolved, platform) else { continue };
         let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
         let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);

@@ -15,12 +15,10 @@ pub(crate) mod outcome;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod problems;
-pub(crate) mod publish;
 pub(crate) mod record;
-pub(crate) mod remote;
-pub(crate) mod remote_build;
 mod reporter;
 pub(crate) mod resolve;
+pub(crate) mod route;
 pub(crate) mod state;
 pub(crate) mod target;
 

@@ -3,7 +3,6 @@
 use super::plan::PackagePlan;
 use super::state::BuildRecord;
 use crate::image::plan::PlannedImage;
-use crate::sys::error::Error;
 
 /// What was built of a package.
 pub(crate) struct PackageOutcome {
@@ -23,13 +22,4 @@ pub(crate) struct ImageOutcome {
     pub(crate) sent: u64,
     /// Whether another process had published the same key in the meantime.
     pub(crate) adopted: bool,
-}
-
-/// An image that was just made.
-pub(super) struct PublishedImage {
-    pub(super) record: BuildRecord,
-    pub(super) sent: u64,
-    pub(super) adopted: bool,
-    /// Why it has no digest.
-    pub(super) unpinned: Option<Error>,
 }

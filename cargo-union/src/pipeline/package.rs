@@ -12,18 +12,19 @@ use super::compile::executables::Executables;
 use super::compile::selector::CompileSelector;
 use super::environment::{EnvironmentStore, docker_builder};
 use super::interfaces;
-use super::outcome::{ImageOutcome, PackageOutcome, PublishedImage};
-use super::publish::{BuildArtifact, ImageBuilders, pinned_reference, prepare};
-use super::record::from_existing;
-use super::remote_build;
+use super::outcome::{ImageOutcome, PackageOutcome};
+use super::record::{from_existing, from_published};
+use super::route::{Delivery, PackedImage, PublishedImage};
 use super::state::TaskInterfaces;
 use crate::build::{BaseImage, BuildRequest, LockedBase, PlatformBuildRequest};
+use crate::image::per_platform::PerPlatform;
 use crate::image::plan::ImageAction;
 use crate::image::platform::Platform;
 use crate::pipeline::context::PackageContext;
 use crate::pipeline::plan::{self, ImagePlan, PackagePlan};
 use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
+use crate::sys::words;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, UnionLock};
 
@@ -42,13 +43,13 @@ pub(super) struct PackageBuild<'a> {
 pub(super) struct CompiledPackage {
     pub(super) executables: Executables,
     pub(super) findings: CoverageFindings,
-    pub(super) starts: Vec<Option<Vec<BaseImage>>>,
+    pub(super) starts: Vec<Option<PerPlatform<BaseImage>>>,
 }
 
 /// What is ready to leave this machine: one content for each missing image.
 pub(super) struct PackedPackage {
-    contents: Vec<BuildArtifact>,
-    /// What binaries say of themselves, by image.
+    images: Vec<Box<dyn PackedImage>>,
+    /// The interfaces that binaries have printed, by image.
     described: BTreeMap<String, TaskInterfaces>,
 }
 
@@ -105,9 +106,7 @@ impl<'a> PackageBuild<'a> {
         let to_make =
             self.plan.missing().filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.resolved.made.is_some());
         try_join_all(to_make.map(|image| environments.prepare(&image.resolved))).await?;
-        if !self.package.work.dry {
-            try_join_all(self.plan.missing().map(prepare)).await?;
-        }
+        try_join_all(self.plan.missing().map(|image| image.destination.backend.preflight(&image.target))).await?;
         Ok(())
     }
 
@@ -125,23 +124,24 @@ impl<'a> PackageBuild<'a> {
             let said = interfaces::ask(&self.package, &image.resolved, &compiled.executables).await?;
             described.insert(image.resolved.name.clone(), said);
         }
-        let builders = ImageBuilders::new(&self.package, &self.plan);
-        let recipe = |(image, starts): (&ImagePlan, &Option<Vec<BaseImage>>)| {
+        let recipe = |(image, starts): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
             let (resolved, described) = (&image.resolved, &described[&image.resolved.name]);
-            self.package.recipe(resolved, starts.clone(), &compiled.executables, described)
+            self.package.recipe(resolved, starts.as_ref(), &compiled.executables, described)
         };
         let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
-        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| builders.pack(&image.resolved, recipe));
-        let contents = stream::iter(packing).buffered(self.package.work.jobs).try_collect::<Vec<BuildArtifact>>().await?;
-        Ok(PackedPackage { contents, described })
+        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| image.destination.backend.pack(&image.resolved, recipe));
+        let images = stream::iter(packing).buffered(self.package.work.jobs).try_collect().await?;
+        Ok(PackedPackage { images, described })
     }
 
     /// Brings what was packed to its places.
     pub(super) async fn publish(&self, packed: PackedPackage) -> Result<PublishedPackage> {
-        let publishing = self.plan.missing().zip(packed.contents).map(|(image, content)| self.package.publish(image, content));
-        let published: Vec<(&str, PublishedImage)> =
-            stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
-        let published = published.into_iter().map(|(name, fresh)| (name.to_owned(), fresh)).collect();
+        let publishing = self.plan.missing().zip(packed.images).map(|(image, packed)| async move {
+            let published = packed.publish(&image.target, self.package.work.rebuild).await?;
+            self.package.report(&image.resolved.name, &published);
+            anyhow::Ok((image.resolved.name.clone(), published))
+        });
+        let published = stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
         Ok(PublishedPackage { published, described: packed.described })
     }
 
@@ -151,24 +151,35 @@ impl<'a> PackageBuild<'a> {
     /// `ImageUnpinned`; when the results cannot be written.
     pub(super) fn finish(self, outcome: PublishedPackage) -> Result<PackageOutcome> {
         let Self { package, plan, kept, .. } = self;
-        let PublishedPackage { mut published, mut described } = outcome;
+        let PublishedPackage { published, mut described } = outcome;
         let mut results = plan.results.clone();
         let (mut made, mut without_digest) = (Vec::new(), Vec::new());
         for image in &plan.images {
             let name = &image.resolved.name;
             let known = plan.results.images.get(name);
-            let PublishedImage { mut record, sent, adopted, unpinned } = published.remove(name.as_str()).unwrap_or_else(|| {
-                package.reporter.status("Unchanged", &format!("{name} {}", image.planned.destination));
-                let unpinned = image.standing.as_ref().and_then(|standing| remote_build::unpinned(name, standing));
-                PublishedImage { record: from_existing(image, known), sent: 0, adopted: false, unpinned }
-            });
-            without_digest.extend(unpinned);
+            let published = published.get(name);
+            let mut record = match (published, &image.existing) {
+                (Some(published), _) => from_published(image, published, package.revision),
+                (None, Some(existing)) => {
+                    package.reporter.status("Unchanged", &format!("{name} {}", existing.location));
+                    from_existing(image, existing, known)
+                }
+                // Whatever was missing has been published.
+                (None, None) => continue,
+            };
+            let existing = published.map(|published| &published.existing).or(image.existing.as_ref());
+            without_digest.extend(existing.and_then(|existing| existing.unpinned_error(name)));
             let said = [described.remove(name.as_str()), kept.get(name).cloned()];
             record.interfaces.extend(said.into_iter().flatten().flatten());
             // A copy in a file or an engine does not make one forget where the image can be pulled.
             let pullable = known.filter(|known| record.pinned.is_none() && known.pinned.is_some() && known.key == record.key);
             results.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
-            made.push(ImageOutcome { planned: image.planned.clone(), record, sent, adopted });
+            made.push(ImageOutcome {
+                planned: image.planned.clone(),
+                record,
+                sent: published.map_or(0, |published| published.sent),
+                adopted: published.is_some_and(|published| published.delivery == Delivery::Adopted),
+            });
         }
         results.images.retain(|name, _| package.declared.spec.images.contains_key(name));
         if results != plan.results && !package.work.dry {
@@ -180,6 +191,16 @@ impl<'a> PackageBuild<'a> {
 }
 
 impl PackageContext<'_> {
+    fn report(&self, image: &str, published: &PublishedImage) {
+        let location = &published.existing.location;
+        let sent = words::bytes(published.sent);
+        match published.delivery {
+            Delivery::Published => self.reporter.status("Published", &format!("{image} {location} ({sent} sent)")),
+            Delivery::Adopted => self.reporter.status("Adopted", &format!("{image} {location} ({sent} sent)")),
+            Delivery::Packed => self.reporter.status("Packed", &format!("{image} {location}")),
+        }
+    }
+
     /// Refuses images without a digest, for a tag may be moved by others; or warns of them, as the user wants it.
     fn check_pinned(&self, without_digest: Vec<Error>) -> Result<()> {
         for error in without_digest {
@@ -197,10 +218,11 @@ impl PackageContext<'_> {
         let mut kept = KnownInterfaces::new();
         for image in plan.existing().filter(|_| self.work.describe) {
             let name = &image.resolved.name;
-            let known = plan.results.images.get(name).map(|record| from_existing(image, Some(record)).interfaces);
+            let Some(existing) = &image.existing else { continue };
+            let known = plan.results.images.get(name).map(|record| from_existing(image, existing, Some(record)).interfaces);
             kept.insert(name.clone(), known.unwrap_or_default());
-            if let (false, Some(pinned)) = (self.is_described(image, &kept), pinned_reference(image)) {
-                kept.insert(name.clone(), interfaces::interfaces_from_labels(&*plan.destinations.source, &pinned).await?);
+            if let (false, Some(pinned)) = (self.is_described(image, &kept), &existing.pinned) {
+                kept.insert(name.clone(), interfaces::interfaces_from_labels(&*plan.destinations.source, pinned).await?);
             }
         }
         Ok(kept)
@@ -235,19 +257,19 @@ impl PackageContext<'_> {
     fn recipe(
         &self,
         resolved: &ResolvedImage,
-        starts: Option<Vec<BaseImage>>,
+        environment: Option<&PerPlatform<BaseImage>>,
         executables: &Executables,
         described: &TaskInterfaces,
     ) -> BuildRequest {
-        let base = |position: usize, base: &Option<LockedBase>| match &starts {
-            Some(starts) => Some(starts[position].clone()),
-            None => base.clone().map(BaseImage::Locked),
-        };
-        let platform = |(position, (platform, locked)): (usize, &(Platform, Option<LockedBase>))| PlatformBuildRequest {
+        let platform = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
             platform: platform.clone(),
-            base: base(position, locked),
+            base: match environment {
+                Some(environment) => environment.get(platform).cloned(),
+                None => locked.clone().map(BaseImage::Locked),
+            },
             tools: BTreeMap::new(),
-            executables: executables.of(resolved, position),
+            executables: executables.of(resolved, platform),
+            launcher: None,
         };
         BuildRequest {
             chain: resolved.chain.clone(),
@@ -255,7 +277,7 @@ impl PackageContext<'_> {
             roots: resolved.roots().clone(),
             files: resolved.files(),
             key: resolved.key,
-            platforms: resolved.bases.iter().enumerate().map(platform).collect(),
+            platforms: resolved.bases.iter().map(platform).collect(),
             told: interfaces::labels(described),
             source_date_epoch: self.work.source_date_epoch,
             check: self.work.check,

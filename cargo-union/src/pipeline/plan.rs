@@ -12,17 +12,16 @@ use union_build::handover::{Reference, References};
 
 use super::context::{LoadedWorkspace, UnionPackage, is_chosen};
 use super::environment::EnvironmentStore;
-use super::remote::RemoteImage;
 use super::resolve::bases::LockMode;
 use super::resolve::{self, ResolveContext, ResolvedImage, cuda, variables};
+use super::route::ExistingImage;
 use super::state::{BuildRecord, BuildState};
-use super::target::{ImageRoute, OutputResolver, PublishTarget};
+use super::target::{OutputResolver, PublishTarget};
 use crate::image::plan::{ImageAction, PlannedImage, TransferEstimate, changes};
 use crate::image::{BaseSource, manifest};
 use crate::pipeline::Reporter;
 use crate::pipeline::options::BuildOptions;
-use crate::publish::{Existence, ImageTarget};
-use crate::sys::digest::Digest;
+use crate::publish::ImageTarget;
 use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, UnionLock};
@@ -71,8 +70,8 @@ pub(crate) struct ImagePlan {
     pub(crate) destination: PublishTarget,
     /// What is going to happen.
     pub(crate) planned: PlannedImage,
-    /// Where the backend has it, when it makes this image and has it.
-    pub(crate) standing: Option<RemoteImage>,
+    /// What is at its place; `None` also with `--rebuild`, which does not ask.
+    pub(crate) existing: Option<ExistingImage>,
 }
 
 impl BuildPlan {
@@ -181,11 +180,11 @@ async fn image(
         tag: resolved.tag.clone(),
         reference: resolved.reference(),
         key: resolved.key,
-        platforms: resolved.bases.iter().map(|(platform, _)| platform.clone()).collect(),
+        platforms: resolved.bases.platforms().cloned().collect(),
         known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
     };
-    let found = look(&destination, &target, resolved, work).await?;
-    let is_reused = !matches!(found, RemoteState::Nothing) && !work.rebuild;
+    let existing = if work.rebuild { None } else { destination.backend.find(&target).await? };
+    let is_reused = existing.is_some();
     let action = decide_action(&ActionFacts {
         is_reused,
         // Nobody asks for the environment of an image that is reused.
@@ -198,12 +197,7 @@ async fn image(
     if action != ImageAction::Reuse {
         variables::check(resolved, &*destinations.source).await?;
     }
-    let (digest, standing) = match found {
-        RemoteState::Nothing => (None, None),
-        RemoteState::Published(digest) => (Some(digest), None),
-        RemoteState::Remote(standing) => (standing.pinned.as_ref().ok().map(|pinned| pinned.digest), Some(standing)),
-    };
-    let location = standing.as_ref().map_or(&destination.location, |standing| &standing.image);
+    let location = existing.as_ref().map_or(&destination.location, |existing| &existing.location);
     let planned = PlannedImage {
         package: declared.package.name.clone(),
         image: resolved.name.clone(),
@@ -213,14 +207,14 @@ async fn image(
         platforms: target.platforms.clone(),
         binaries: resolved.binaries(),
         action,
-        digest,
+        digest: existing.as_ref().and_then(|existing| existing.digest),
         changes: match (action, record) {
             (ImageAction::Reuse | ImageAction::Push, _) | (_, None) => Vec::new(),
             (_, Some(record)) => changes(&record.inputs, &resolved.shown_inputs()),
         },
         moves: moves(resolved, action, record, &*destinations.source).await?,
     };
-    Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, standing })
+    Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, existing })
 }
 
 /// What decides on what happens to an image.
@@ -253,27 +247,6 @@ fn decide_action(facts: &ActionFacts) -> ImageAction {
     ImageAction::BuildEnvironment
 }
 
-/// Whether an image is there.
-enum RemoteState {
-    Nothing,
-    Published(Digest),
-    Remote(RemoteImage),
-}
-
-async fn look(destination: &PublishTarget, target: &ImageTarget, resolved: &ResolvedImage, work: &BuildOptions) -> Result<RemoteState> {
-    match &destination.way {
-        ImageRoute::Published(publisher) => match publisher.existence(target).await {
-            // Something else under this tag is what `--rebuild` is for.
-            Err(error) if work.rebuild && error.code() == Code::TagTaken => Ok(RemoteState::Nothing),
-            Ok(Existence::Found(digest)) => Ok(RemoteState::Published(digest)),
-            Ok(Existence::Missing) => Ok(RemoteState::Nothing),
-            Err(error) => Err(error.into()),
-        },
-        ImageRoute::Remote(_) if work.rebuild => Ok(RemoteState::Nothing),
-        ImageRoute::Remote(remote) => Ok(remote.find(resolved).await?.map_or(RemoteState::Nothing, RemoteState::Remote)),
-    }
-}
-
 /// Base layers move only with an environment that this place may not have seen.
 async fn moves(
     resolved: &ResolvedImage,
@@ -287,7 +260,7 @@ async fn moves(
         return Ok(TransferEstimate { base_at_most: None, code_about });
     }
     let mut base = 0;
-    for locked in resolved.bases.iter().filter_map(|(_, base)| base.as_ref()) {
+    for locked in resolved.bases.values().flatten() {
         let raw = source.manifest(&locked.repository, &locked.digest.to_string()).await?;
         if let manifest::BaseManifest::Image(image) = manifest::read(&locked.repository.to_string(), &raw)? {
             base = image.layers.iter().fold(base, |base: u64, layer| base.saturating_add(layer.size));

@@ -1,4 +1,4 @@
-//! Where images go: from `--output`, `--no-push` and the manifest to a publisher for each image.
+//! Where images go: from `--output`, `--no-push` and the manifest to a route for each image.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,10 +8,17 @@ use anyhow::Result;
 use union_build::diag::Code;
 use union_build::spec::Spec;
 
-use super::context::is_chosen;
-use super::remote::{self, RemoteImageService};
+use super::backend;
+use super::context::{is_chosen, project_domain};
 use super::resolve::ResolvedImage;
+use super::route::ImageBackend;
+use super::route::dry_run::DryRun;
+use super::route::local::LocalBackend;
+use super::route::remote::{self, Connection, RemoteBackend};
+use crate::build::Builder;
 use crate::build::environment::is_remote;
+use crate::build::native::NativeBuilder;
+use crate::build::remote::RemoteBuilder;
 use crate::engine::EngineLocator;
 use crate::image::BaseSource;
 use crate::pipeline::Reporter;
@@ -27,34 +34,28 @@ use crate::sys::error::Error;
 /// Where one image goes.
 #[derive(Clone)]
 pub(crate) struct PublishTarget {
-    /// Who brings it there.
-    pub(crate) way: ImageRoute,
+    /// Makes it and brings it there.
+    pub(crate) backend: Arc<dyn ImageBackend>,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
     pub(crate) location: String,
     /// Whether it is a registry, so that the image can be pulled by digest.
     pub(crate) in_registry: bool,
 }
 
-/// Who brings an image to its place.
-#[derive(Clone)]
-pub(crate) enum ImageRoute {
-    /// It is made here, and published.
-    Published(Arc<dyn Publisher>),
-    /// The backend makes it, and keeps it.
-    Remote(Arc<RemoteImageService>),
-}
-
-/// The publishers of one package.
+/// The routes of one package's images.
 pub(crate) struct OutputResolver {
     /// Where bases come from: the registry client, whatever the output is.
     pub(crate) source: Arc<dyn BaseSource>,
     /// The client of all registries.
     pub(crate) registry: Arc<Registry>,
+    /// The native builder.
+    builder: Arc<dyn Builder>,
     /// The backend, when it makes one of the chosen images.
-    remote: Option<Arc<RemoteImageService>>,
+    remote: Option<RemoteBackend>,
     reporter: Arc<dyn Reporter>,
     /// The container engine, for whatever needs one.
     pub(crate) engines: Arc<EngineLocator>,
+    is_dry_run: bool,
     output: Output,
     local: PathBuf,
     several: bool,
@@ -76,13 +77,15 @@ impl OutputResolver {
         let workspace = &session.workspace;
         let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, reporter);
         let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
-        let remote = of_backend.then(|| RemoteImageService::new(work, session, declared, registry.clone(), reporter)).transpose()?;
+        let remote = of_backend.then(|| remote_backend(work, session, declared, &registry, reporter)).transpose()?;
         Ok(Self {
             source: registry.clone(),
+            builder: Arc::new(NativeBuilder::new(work.scope.cache.clone(), registry.clone(), reporter.clone())),
             registry,
-            remote: remote.map(Arc::new),
+            remote,
             reporter: reporter.clone(),
             engines: session.engines.clone(),
+            is_dry_run: work.dry,
             output: work.output.clone(),
             local: workspace.target_directory.join("union/oci"),
             several: declared.spec.images.len() > 1,
@@ -112,22 +115,28 @@ impl OutputResolver {
 
     /// Where an image goes.
     pub(crate) fn resolve(&self, resolved: &ResolvedImage) -> PublishTarget {
+        let target = self.route(resolved);
+        if self.is_dry_run { PublishTarget { backend: Arc::new(DryRun(target.backend)), ..target } } else { target }
+    }
+
+    fn local(&self, publisher: Arc<dyn Publisher>, location: String, in_registry: bool) -> PublishTarget {
+        let backend = LocalBackend { builder: self.builder.clone(), publisher, location: location.clone(), in_registry };
+        PublishTarget { backend: Arc::new(backend), location, in_registry }
+    }
+
+    fn route(&self, resolved: &ResolvedImage) -> PublishTarget {
+        if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
+            return PublishTarget { backend: Arc::new(remote.clone()), location: remote::location(resolved), in_registry: false };
+        }
         let name = &resolved.spec().name.value;
         let folder = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
-        if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
-            let location =
-                resolved.reference().map_or_else(|| format!("remote:{}", remote::name(resolved)), |reference| reference.to_string());
-            return PublishTarget { way: ImageRoute::Remote(remote.clone()), location, in_registry: false };
-        }
-        let local = |publisher, location| PublishTarget { way: ImageRoute::Published(publisher), location, in_registry: false };
+        let local = |publisher, location| self.local(publisher, location, false);
         let layout = |folder: PathBuf, tags| {
             let location = format!("oci:{}:{}", folder.display(), resolved.tag);
             local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
         };
         match (&self.output, resolved.reference()) {
-            (Output::Default, Some(reference)) => {
-                PublishTarget { way: ImageRoute::Published(self.registry.clone()), location: reference.to_string(), in_registry: true }
-            }
+            (Output::Default, Some(reference)) => self.local(self.registry.clone(), reference.to_string(), true),
             (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), TagPolicy::One),
             (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, TagPolicy::Many),
             (Output::Tar(file), _) => {
@@ -142,6 +151,24 @@ impl OutputResolver {
             }
         }
     }
+}
+
+/// The backend that makes images of a package. Nothing is sent yet.
+///
+/// # Errors
+/// `BackendMissing`, `ProjectMissing`.
+fn remote_backend(
+    work: &BuildOptions,
+    session: &LoadedWorkspace,
+    declared: &UnionPackage,
+    registry: &Arc<Registry>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RemoteBackend> {
+    let client = backend::client(&work.scope.backend, &session.backend, false, reporter)?;
+    let scope = project_domain(declared, &session.backend)?;
+    let builder = RemoteBuilder::new(work.scope.cache.clone(), registry.clone(), reporter.clone());
+    let logs = session.workspace.logs(&declared.package.name);
+    Ok(RemoteBackend::new(Connection::new(client, scope, registry.clone(), builder, logs, reporter.clone())))
 }
 
 fn shared_names(spec: &Spec) -> BTreeSet<String> {

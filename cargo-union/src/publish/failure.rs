@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use union_build::diag::Code;
 
+use crate::http::ProxyHint;
 use crate::http::error::{TransportError, TransportErrorKind};
 use crate::sys::error::Error;
 
@@ -37,6 +38,14 @@ impl RegistryFailure {
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the proxy that may have answered in place of the server.
+    pub(crate) fn through(mut self, proxy: Option<&ProxyHint>) -> Self {
+        if let Some(proxy) = proxy {
+            proxy.add_to(&mut self.cause, &mut self.help);
+        }
         self
     }
 

@@ -40,8 +40,13 @@ pub struct ImageTarget {
 
 impl ImageTarget {
     /// The name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
-    fn full_name(&self) -> String {
-        self.reference.as_ref().map_or_else(|| format!("{}:{}", self.name, self.tag), ToString::to_string)
+    pub fn full_name(&self) -> String {
+        self.reference.as_ref().map_or_else(|| self.local_name(), ToString::to_string)
+    }
+
+    /// The name without a registry: `app:tag`.
+    pub fn local_name(&self) -> String {
+        format!("{}:{}", self.name, self.tag)
     }
 }
 

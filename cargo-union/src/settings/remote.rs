@@ -1,4 +1,4 @@
-//! `run --remote` and `run --follow`: a run at the backend.
+//! Options of `run --remote` and `run --follow`.
 
 use std::path::PathBuf;
 
@@ -6,34 +6,34 @@ use super::{OptionsReader, RegisterOptions};
 use crate::cli;
 use crate::sys::error::Result;
 
-/// What `run` works with when the backend runs.
+/// Options of `run` on the backend.
 #[derive(Debug)]
 pub struct RemoteRunOptions {
-    /// How the task is built and registered; which packages, and which backend.
+    /// How the task is built and registered, with the packages and the backend.
     pub register: RegisterOptions,
-    /// Which run.
+    /// Whether to start a run or to follow one.
     pub what: RemoteRunMode,
 }
 
-/// Which run.
+/// The run to wait for.
 #[derive(Debug)]
 pub enum RemoteRunMode {
-    /// A new one.
+    /// Start a new run.
     New(NewRun),
     /// `--follow RUN`
     Follow(String),
 }
 
-/// A new run.
+/// Options of a new run.
 #[derive(Debug)]
 pub struct NewRun {
-    /// The task.
+    /// The name of the task.
     pub task: String,
     /// `--version`
     pub version: Option<String>,
     /// `--inputs FILE`
     pub inputs: Option<PathBuf>,
-    /// The words after `--`.
+    /// The inputs after `--`.
     pub arguments: Vec<String>,
     /// `--overwrite-cache`
     pub overwrite_cache: bool,
@@ -53,13 +53,13 @@ impl OptionsReader<'_> {
             cargo: run.cargo,
             ..cli::RegisterArgs::default()
         })?;
-        let what = match (follow, run.task) {
+        let mode = match (follow, run.task) {
             (Some(name), _) => RemoteRunMode::Follow(name),
             (None, task) => {
-                let task = task.expect("a task has to be given where no run is followed");
+                let task = task.expect("clap requires a task without `--follow`");
                 RemoteRunMode::New(NewRun { task, version, inputs: run.inputs, arguments: run.values, overwrite_cache, detach })
             }
         };
-        Ok(RemoteRunOptions { register, what })
+        Ok(RemoteRunOptions { register, what: mode })
     }
 }

@@ -1,4 +1,4 @@
-//! `run`: which task, where, and with which inputs.
+//! Options of `run` on this machine.
 
 use std::path::PathBuf;
 
@@ -6,35 +6,35 @@ use super::{BuildOptions, OptionsReader, Output, WorkspaceOptions};
 use crate::cli;
 use crate::sys::error::Result;
 
-/// What `run` works with.
+/// Options of `run` on this machine.
 #[derive(Debug)]
 pub struct RunOptions {
-    /// How its image is made, for the place where it runs.
+    /// How its image is built.
     pub work: BuildOptions,
-    /// The task.
+    /// The name of the task.
     pub task: String,
     /// `--inputs FILE`
     pub inputs: Option<PathBuf>,
-    /// The words after `--`.
+    /// The inputs after `--`.
     pub arguments: Vec<String>,
-    /// Where it runs.
+    /// Whether it runs in an engine or on the host.
     pub place: RunTarget,
 }
 
-/// Where a task runs.
+/// Where a task runs on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunTarget {
-    /// In its image, in a container engine.
+    /// In a container of its image.
     Engine,
-    /// As a process of this machine.
+    /// As a process of the host.
     Host,
 }
 
 impl OptionsReader<'_> {
     pub(super) fn run(&self, run: cli::RunArgs) -> Result<RunOptions> {
-        let task = run.task.expect("a task has to be given where no run is followed");
-        let backend = self.backend(run.backend)?;
-        let work = self.work(cli::BuildArgs {
+        let task = run.task.expect("clap requires a task without `--follow`");
+        let backend = self.backend_options(run.backend)?;
+        let work = self.build_options(cli::BuildArgs {
             task: vec![task.clone()],
             output: None,
             no_push: false,

@@ -81,7 +81,7 @@ def steps():
     enqueue("ask-1", condition=ConditionAction(name="approve", prompt="?"))
     update = next(updates).action_update
     assert update.phase == ACTION_PHASE_FAILED, update
-    assert "`approve` waits for somebody's answer" in update.error.message, update
+    assert "`approve` waits for an answer of a user" in update.error.message, update
 
     # Who comes later is told what is there, and then that this was all.
     again = watch()

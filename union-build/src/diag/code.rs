@@ -1,21 +1,21 @@
-//! Every code an error or a warning can have, once.
+//! The codes of all errors and warnings.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal, $cure:literal;)*) => {
-        /// The unique code of an error or a warning.
+        /// The unique code of an error or a warning, grouped by area.
         ///
         /// `U00` is the command line and the machine, `U01` the manifest, `U02` the workspace and the
-        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments, `U06`
-        /// whether what was built can start, `U07` the backend, `U08` runs of tasks.
+        /// compile, `U03` images and bases, `U04` registries and other publishers, `U05` environments,
+        /// `U06` the start check, `U07` the backend, `U08` runs of tasks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $title] $name,)*
         }
 
         impl Code {
-            /// Every code, in order.
+            /// All codes, sorted.
             pub const ALL: &[Code] = &[$(Code::$name,)*];
 
             /// The code as shown: `U0101`.
@@ -23,12 +23,12 @@ macro_rules! codes {
                 match self { $(Code::$name => $code,)* }
             }
 
-            /// What it means, as the reference page says it.
+            /// The meaning of the code, as on its reference page.
             pub const fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
             }
 
-            /// What to do about it, in one sentence.
+            /// Advice in one sentence.
             pub const fn cure(self) -> &'static str {
                 match self { $(Code::$name => $cure,)* }
             }
@@ -40,7 +40,7 @@ codes! {
     UsageInvalid = "U0001", "Invalid combination of arguments", "Read the command's `--help`.";
     ToolMissing = "U0003", "A program that is needed could not be started", "Install it, or put it on the PATH.";
     FileUnreadable = "U0004", "A file could not be read", "Check that it exists and that you may read it.";
-    FileUnwritable = "U0005", "A file or folder could not be written", "Check its permissions and the free space of its disk.";
+    FileUnwritable = "U0005", "A file or directory could not be written", "Check its permissions and the free space of its disk.";
     DiskFull = "U0006", "The disk is full", "Free some space and run the command again: it continues where it stopped.";
     Interrupted = "U0007", "The command was interrupted", "Run it again: what was finished is kept.";
     SettingInvalid = "U0008", "An environment variable or a flag has an invalid value", "Correct the value that the message names.";
@@ -51,8 +51,8 @@ codes! {
     InvalidValue = "U0104", "A value is not one of those allowed", "Use one of the values that the message lists.";
     UnknownImage = "U0105", "A task or an image names an image that is not declared", "Declare the image or name one that is.";
     UnknownBinary = "U0106", "A task names a binary that the package does not have", "Name one of the package's binaries.";
-    DuplicateTask = "U0107", "Two tasks have one name", "Give one of them another name.";
-    ExtendsCircle = "U0108", "Images extend one another in a circle", "Let one of them start from a `base-image`.";
+    DuplicateTask = "U0107", "Two tasks have the same name", "Give one of them another name.";
+    ExtendsCircle = "U0108", "Images extend one another in a cycle", "Let one of them start from a `base-image`.";
     InvalidRegistry = "U0109", "A registry is not valid", "Write `host[:port]/path`, in lower case and without `https://`.";
     InvalidImageName = "U0110", "An image name is not valid", "Use lower-case letters, digits, and single `.`, `_` or `-` between them.";
     InvalidTagFormat = "U0111", "A tag format is not valid", "It must contain `{spec-hash}` and give a tag of at most 128 characters.";
@@ -63,13 +63,13 @@ codes! {
     BaseAndExtends = "U0116", "An image has both `base-image` and `extends`", "Keep one of them.";
     UnsupportedByBuilder = "U0117", "A parameter is not supported by the chosen builder", "Use the builder that the message names.";
     TaskAmbiguous = "U0118", "No task is declared and the package has several binaries", "Declare a task or set `default-run`.";
-    Refused = "U0119", "A parameter of the Python SDK has no meaning here", "Remove it; the message says why.";
+    Refused = "U0119", "A parameter of the Python SDK is not supported", "Remove it; the message says why.";
     InvalidReference = "U0120", "A base image's reference is not valid", "Write `[registry/]name[:tag][@sha256:digest]`.";
     PathInvalid = "U0121", "A path inside the image is not valid", "Write an absolute path without `..`.";
     KindUnfit = "U0122", "A task's kind does not fit its package", "Use `kind = \"container\"`, or depend on the `flyte` crate.";
     NothingToBuild = "U0123", "The package has neither a binary nor an image", "Add a binary, or declare an image.";
     KeyOfOtherKind = "U0124", "A key is for tasks of the other kind", "Remove it, or change the task's `kind`.";
-    NothingRuns = "U0125", "Nothing says what a task runs", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
+    NothingRuns = "U0125", "A task has no program to run", "Give it a `bin` or a `command`, or its image an `entrypoint`.";
     UnknownInput = "U0126", "A task does not have an input of that name", "Declare it under `inputs`, or name one that is.";
 
     NoManifest = "U0201", "No Cargo.toml was found or it could not be read", "Run the command in a cargo package, or pass `--manifest-path`.";
@@ -87,7 +87,7 @@ codes! {
     HandoverMismatch = "U0214", "The crate was compiled with other references than those handed over", "Run the command again with no other build at work.";
     ArtifactMissing = "U0215", "cargo did not produce an expected executable", "Check the binary's `required-features`.";
     WorkspaceInvalid = "U0217", "cargo cannot read the workspace or its own configuration", "Correct what cargo reports.";
-    RustImageUnknown = "U0218", "There is no image to compile in that would fit the environment", "Set `build.rust-image`.";
+    RustImageUnknown = "U0218", "No image to compile in matches the environment", "Set `build.rust-image`.";
     ArtifactStale = "U0219", "cargo does not compile again what was made from other sources", "Run `cargo clean` and the command again.";
     NativeProcessor = "U0220", "The code is compiled for the processor of this machine", "Name what all nodes have, as in `-Ctarget-cpu=x86-64-v3`.";
 
@@ -96,34 +96,34 @@ codes! {
     BaseUnreachable = "U0303", "A base image's registry could not be reached", "Check the network, or set a mirror.";
     BaseWithoutPlatform = "U0304", "A base image has no variant for the platform", "Use one of the platforms that the message lists.";
     BaseUnsupported = "U0305", "Unsupported base image format", "Choose another base.";
-    BaseCorrupt = "U0306", "A base image's content is not what its digest promises", "Try again, or choose another mirror.";
+    BaseCorrupt = "U0306", "A base image's content does not match its digest", "Try again, or choose another mirror.";
     UnknownUser = "U0307", "The base image does not have the named user or group", "Use a number, or a name from its /etc/passwd.";
     CopyConflict = "U0308", "A copied path cannot be placed into the base image", "Choose another destination.";
-    BaseUnfit = "U0309", "The base image does not have what the manifest asks of it", "Choose a base that has it.";
+    BaseUnfit = "U0309", "The base image does not have what the manifest requires", "Choose a base that has it.";
 
     RegistryMissing = "U0401", "The command needs a registry and none is set", "Set `registry`, UNION_REGISTRY or `--registry`.";
     RegistryDenied = "U0402", "The registry denied access", "Log in with `docker login` or `podman login`.";
     RegistryUnreachable = "U0403", "The registry could not be reached", "Check its name, the network and the proxy.";
     RegistryInvalid = "U0404", "Unexpected response from the registry", "Check that the address is a registry.";
     RegistryFailed = "U0405", "The registry failed", "Try again later, or ask who runs it.";
-    RegistryMustCreate = "U0406", "The registry wants the repository created first", "Create it with the command that the message shows.";
+    RegistryMustCreate = "U0406", "The registry requires the repository to be created first", "Create it with the command that the message shows.";
     DigestMismatch = "U0407", "Digest mismatch", "Check for a proxy that rewrites responses.";
     TagTaken = "U0408", "The tag holds an image of another key or platform", "Use another `tag-format` or `build --rebuild`.";
     CredentialsInvalid = "U0409", "Stored credentials cannot be used", "Log in again, or correct the file that the message names.";
     InsecureRealm = "U0410", "A registry asks for credentials to be sent without encryption", "List the host under `insecure-registries` if you trust the network.";
     TlsFailed = "U0411", "A secure connection could not be made", "Trust its authority through SSL_CERT_FILE.";
     TagImmutable = "U0412", "The registry does not allow the tag to change", "Use another `tag-format`.";
-    LayoutInvalid = "U0413", "A folder is not an OCI layout", "Choose an empty folder or remove it.";
+    LayoutInvalid = "U0413", "A directory is not an OCI layout", "Choose an empty directory or remove it.";
     EngineUnreachable = "U0414", "No container engine could be reached", "Start Docker or podman, or choose another `--output`.";
-    EngineFailed = "U0415", "The container engine refused what was asked of it", "The message holds the engine's own words.";
+    EngineFailed = "U0415", "The container engine refused the request", "The message contains the engine's error.";
     EngineWithoutPlatform = "U0416", "The engine runs another platform than the image has", "Declare the engine's platform.";
 
     BuildFailed = "U0501", "A step of an environment failed", "Correct the step; the log that the message names holds everything it wrote.";
     SecretMissing = "U0502", "A secret of the build has no usable value", "Set the variable or the file that the message names.";
-    RemoteBuildFailed = "U0503", "The backend did not make an image", "Correct what its log says; the message names the run.";
+    RemoteBuildFailed = "U0503", "The backend failed to build an image", "Correct what its log says; the message names the run.";
     ImageUnpinned = "U0504", "An image of the backend could not be pinned by its digest", "Log in to its registry, or take it as it is with `--allow-unpinned`.";
 
-    NotExecutable = "U0601", "A compiled binary is no program for Linux", "Compile it for a Linux target: something sets another one, or another linker.";
+    NotExecutable = "U0601", "A compiled binary is not a Linux executable", "Compile it for a Linux target: something sets another one, or another linker.";
     MachineMismatch = "U0602", "A binary is made for another machine than its image", "Remove what sets cargo's target or linker, or change `platforms`.";
     LoaderMissing = "U0603", "The image has no loader for a binary", "Set `link = \"static\"`, or choose a base image with the C library that the binary is linked against.";
     LibraryMissing = "U0604", "The image lacks a shared library that a binary needs", "Add the package that the message names, or list the library under `runtime-libs` when something else brings it.";
@@ -133,7 +133,7 @@ codes! {
     ProjectUnknown = "U0702", "The backend does not have the project", "Use one of those that the message lists, or create it.";
     DomainUnknown = "U0703", "The project does not have the domain", "Use one of those that the message lists.";
     DescriptionInvalid = "U0704", "A binary did not describe its task", "Build it with the upstream `flyte` crate, or use `kind = \"container\"`.";
-    DescriptionVersion = "U0705", "A binary describes its task in a version that is not known", "Use a version of the tool that fits the package's `flyte` crate.";
+    DescriptionVersion = "U0705", "A binary describes its task in an unsupported version", "Use a version of the tool that fits the package's `flyte` crate.";
     InterfaceUnsupported = "U0706", "A task has an input or an output that cannot be registered", "Give it a type that the message names, or use `kind = \"container\"`.";
     EnvironmentTaken = "U0707", "The backend has a task of that name in another environment", "Give the task another `name`, or set its `environment` to the one that the message names.";
     VersionTaken = "U0708", "The backend has another task under the same version", "Choose another `--version`, or overwrite it with `--replace`.";
@@ -148,7 +148,7 @@ codes! {
     FlyteConfigInvalid = "U0751", "A value of the Flyte config is not understood", "Correct the value at the place shown.";
     EndpointInvalid = "U0752", "The backend's address is not valid", "Write `host[:port]`, with or without `dns:///`, `https://` or `http://`.";
     ApiKeyInvalid = "U0753", "FLYTE_API_KEY cannot be read", "Set it to the key as it was shown when it was made, or unset it.";
-    BackendMissing = "U0754", "The command needs a backend and none is known", "Set `admin.endpoint` in a Flyte config, FLYTE_ADMIN_ENDPOINT or `--endpoint`.";
+    BackendMissing = "U0754", "The command needs a backend and none is configured", "Set `admin.endpoint` in a Flyte config, FLYTE_ADMIN_ENDPOINT or `--endpoint`.";
     BackendUnreachable = "U0755", "The backend could not be reached", "Check its address, the network and the proxy.";
     BackendUntrusted = "U0756", "A secure connection to the backend could not be made", "Trust its authority through `admin.caCertFilePath` or SSL_CERT_FILE.";
     BackendInvalid = "U0757", "Unexpected response from the backend", "Let the endpoint name the API of Flyte or Union, not its console or a login page.";
@@ -158,20 +158,20 @@ codes! {
     BackendNotFound = "U0761", "The backend does not have what was asked for", "Check organization, project, domain and name.";
     BackendLacks = "U0762", "The backend does not support this operation", "Use a backend that has it, or a newer one.";
     LoginRefused = "U0763", "The backend does not accept the login", "Run `cargo union login` again.";
-    LoginNeeded = "U0764", "The backend wants a login and nobody is there to log in", "Run `cargo union login`, or give a client's secret or FLYTE_API_KEY.";
-    LoginIncomplete = "U0765", "The Flyte config does not say all that a login needs", "Set what the message names.";
+    LoginNeeded = "U0764", "The backend requires a login, and the session is not interactive", "Run `cargo union login`, or give a client's secret or FLYTE_API_KEY.";
+    LoginIncomplete = "U0765", "The Flyte config lacks a setting that the login requires", "Set what the message names.";
     LoginFailed = "U0766", "The login did not succeed", "Run `cargo union login` and follow what it says.";
-    LoginUnencrypted = "U0767", "The backend wants the login sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
+    LoginUnencrypted = "U0767", "The backend requires the login to be sent without encryption", "Ask who runs the backend to name `https` addresses for logins.";
     TokenCommandFailed = "U0768", "The program that should print a token failed", "Run it in a terminal to see why.";
-    BuilderMissing = "U0769", "The backend makes no images", "Use `builder = \"docker\"`, or ask who runs the backend to switch its image builder on.";
+    BuilderMissing = "U0769", "The backend does not build images", "Use `builder = \"docker\"`, or ask who runs the backend to switch its image builder on.";
     UploadFailed = "U0770", "A file could not be sent to the backend's store", "Try again later, or ask who runs the backend.";
     UploadRefused = "U0771", "The backend's store refused a file", "Ask who runs the backend whether you may write to its store.";
-    UploadExpired = "U0772", "The address for a file expired before the file was sent", "Run the command again on a faster line, or send less.";
+    UploadExpired = "U0772", "The address for a file expired before the file was sent", "Run the command again on a faster connection, or send less.";
 
     InputsInvalid = "U0801", "A task cannot run with the inputs of a run", "Correct what the message lists.";
     NotRunHere = "U0802", "A task cannot run on this machine", "Follow the message, or run it on the backend.";
     TaskSecretMissing = "U0803", "A secret of a task is not in the environment", "Set the variables that the message names.";
-    ProgramFailed = "U0804", "The program of a task failed", "Correct the program; what it wrote stands above.";
+    ProgramFailed = "U0804", "The program of a task failed", "Correct the program; its output is above.";
     OutputsInvalid = "U0805", "A task did not give the outputs that it declares", "Let its program write what the message lists.";
     RunFailed = "U0806", "A run on the backend failed", "Correct what the message names; the run's page shows more.";
     RunAborted = "U0807", "A run on the backend was aborted", "Run the task again.";

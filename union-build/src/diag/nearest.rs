@@ -1,20 +1,20 @@
-//! The word that was probably meant.
+//! Suggestions for misspelled words.
 
-/// The word that is nearest to what was typed, when one is near enough to be worth a question.
+/// The word with the smallest edit distance to `typed`, or `None` when no word is close enough.
 ///
-/// Case and `_` against `-` count as nothing, two swapped letters as one mistake.
+/// Case and the difference between `_` and `-` are ignored; two swapped neighbours are one edit.
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let typed = plain(typed);
-    let near = words.into_iter().map(|word| (distance(&typed, &plain(word)), word));
-    let near = near.filter(|(mistakes, word)| *mistakes <= (typed.len().max(word.chars().count()) / 3).max(1));
-    near.filter(|(mistakes, word)| *mistakes < word.chars().count()).min_by_key(|(mistakes, _)| *mistakes).map(|(_, word)| word)
+    let typed = normalized(typed);
+    let candidates = words.into_iter().map(|word| (distance(&typed, &normalized(word)), word));
+    let candidates = candidates.filter(|(mistakes, word)| *mistakes <= (typed.len().max(word.chars().count()) / 3).max(1));
+    candidates.filter(|(mistakes, word)| *mistakes < word.chars().count()).min_by_key(|(mistakes, _)| *mistakes).map(|(_, word)| word)
 }
 
-fn plain(word: &str) -> Vec<char> {
+fn normalized(word: &str) -> Vec<char> {
     word.chars().flat_map(char::to_lowercase).map(|letter| if letter == '_' { '-' } else { letter }).collect()
 }
 
-/// How many letters have to be put in, left out, changed or swapped with their neighbour.
+/// Damerau-Levenshtein distance (optimal string alignment).
 fn distance(from: &[char], to: &[char]) -> usize {
     let mut before_last = vec![0; to.len() + 1];
     let mut last: Vec<usize> = (0..=to.len()).collect();
@@ -37,7 +37,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_hand_finds_its_word() {
+    fn misspelled_word_finds_the_word_that_was_meant() {
         let words = ["apt-packages", "platforms", "env", "user"];
         for (typed, meant) in [
             ("apt_packages", Some("apt-packages")),
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_shares_no_letter_is_never_proposed() {
+    fn word_without_a_common_letter_is_never_proposed() {
         assert_eq!(nearest("x", ["y"]), None);
     }
 

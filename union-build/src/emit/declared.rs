@@ -1,42 +1,44 @@
-//! Which images and tasks a package declares, out of `cargo metadata`: all that can be known before
-//! `cargo union` has run. Here nothing is checked; `cargo union` does that.
+//! The images and tasks that a package declares, from `cargo metadata`: all that is known before
+//! `cargo union` has run. Nothing is validated here; `cargo union` does that.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::handover::{References, object};
+use crate::handover::{References, object_members};
 
 /// The names that a package declares.
 pub(crate) struct DeclaredImages {
-    /// Whether the package has a `[package.metadata.union]` of its own.
+    /// Whether the package has its own `[package.metadata.union]`.
     pub takes_part: bool,
-    /// Repository name by image.
+    /// Repository name by image key.
     pub images: BTreeMap<String, String>,
-    /// Image by task.
+    /// Image key by task name.
     pub tasks: BTreeMap<String, String>,
 }
 
 impl DeclaredImages {
-    /// Reads the answer of `cargo metadata --no-deps`.
+    /// Reads the output of `cargo metadata --no-deps`.
     pub(crate) fn of(metadata: &Value, package: &str) -> Self {
         let packages = metadata.get("packages").and_then(Value::as_array);
-        let found = packages.into_iter().flatten().find(|found| found.get("name").and_then(Value::as_str) == Some(package));
-        let found = found.unwrap_or(&Value::Null);
-        let (mut images, mut tasks) = (BTreeMap::new(), BTreeMap::new());
-        // The package's own table comes second and wins.
-        for union in [metadata, found] {
-            for (name, image) in object(union, "/metadata/union/images") {
+        let mut packages = packages.into_iter().flatten();
+        let package_metadata = packages.find(|candidate| candidate.get("name").and_then(Value::as_str) == Some(package));
+        let package_metadata = package_metadata.unwrap_or(&Value::Null);
+        let mut images = BTreeMap::new();
+        let mut tasks = BTreeMap::new();
+        // The package's own table comes last and wins.
+        for union in [metadata, package_metadata] {
+            for (name, image) in object_members(union, "/metadata/union/images") {
                 merge(&mut images, name, image, "name");
             }
-            for (name, task) in object(union, "/metadata/union/tasks") {
+            for (name, task) in object_members(union, "/metadata/union/tasks") {
                 merge(&mut tasks, name, task, "image");
             }
         }
         if images.is_empty() {
             images.insert("default".to_owned(), None);
         }
-        if let (true, Some(bin)) = (tasks.is_empty(), sole_binary(found)) {
+        if let (true, Some(bin)) = (tasks.is_empty(), sole_binary(package_metadata)) {
             tasks.insert(bin.to_owned(), None);
         }
         let sole = images.keys().next().filter(|_| images.len() == 1).map_or("default", String::as_str).to_owned();
@@ -45,7 +47,7 @@ impl DeclaredImages {
             tasks.into_iter().map(|(task, image)| (task, image_of(image))).filter(|(_, image)| images.contains_key(image)).collect();
         let name_of = |key: &str| if key == "default" { package.to_owned() } else { format!("{package}-{key}") };
         let images = images.into_iter().map(|(key, name)| (key.clone(), name.unwrap_or_else(|| name_of(&key)))).collect();
-        Self { takes_part: found.pointer("/metadata/union").is_some(), images, tasks }
+        Self { takes_part: package_metadata.pointer("/metadata/union").is_some(), images, tasks }
     }
 
     /// The images that have no tag, in backticks.
@@ -59,12 +61,12 @@ impl DeclaredImages {
 }
 
 fn merge(names: &mut BTreeMap<String, Option<String>>, name: &str, table: &Value, key: &str) {
-    let said = table.get(key).and_then(Value::as_str).map(str::to_owned);
+    let value = table.get(key).and_then(Value::as_str).map(str::to_owned);
     let entry = names.entry(name.to_owned()).or_default();
-    *entry = said.or(entry.take());
+    *entry = value.or(entry.take());
 }
 
-/// `default-run`, or the only binary.
+/// The only binary, or else `default-run`.
 fn sole_binary(package: &Value) -> Option<&str> {
     let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
     let is_bin = |target: &&Value| target.pointer("/kind/0").and_then(Value::as_str) == Some("bin");
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_means_one_image_and_the_sole_binary() {
+    fn empty_table_declares_one_image_and_the_sole_binary() {
         let declared = declared(Value::Null, json!({ "union": {} }), &["main"], None);
         assert!(declared.takes_part);
         assert_eq!(pairs(&declared.images), [("default", "app")]);
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_workspace_gives_defaults() {
+    fn workspace_table_gives_defaults() {
         let workspace = json!({ "union": { "images": { "gpu": { "name": "shared" }, "cpu": {} } } });
         let package = json!({ "union": { "images": { "gpu": {} }, "tasks": { "train": { "image": "gpu" } } } });
         let declared = declared(workspace, package, &["a", "b"], None);
@@ -110,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn the_default_run_is_the_task_of_a_package_with_several_binaries() {
+    fn default_run_is_the_task_of_a_package_with_several_binaries() {
         let declared = declared(Value::Null, json!({ "union": { "images": { "gpu": {} } } }), &["a", "b"], Some("b"));
         assert_eq!(pairs(&declared.tasks), [("b", "gpu")]);
     }
 
     #[test]
-    fn a_package_without_a_table_does_not_take_part() {
+    fn package_without_a_table_does_not_take_part() {
         let declared = declared(json!({ "union": {} }), Value::Null, &[], None);
         assert!(!declared.takes_part);
         assert_eq!(pairs(&declared.images), [("default", "app")]);

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::declared::DeclaredImages;
 use crate::handover::{Reference, References, constant};
 
-/// The same for every package.
+/// The part that is the same for every package.
 const HEAD: &str = "\
 // Written by union-build; `cargo union build` resolves it.
 
@@ -67,8 +67,8 @@ impl ::core::fmt::Display for ImageReference {
 }
 ";
 
-/// The file for what a package declares and what was resolved for it.
-pub(super) fn source(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
+/// The generated file for the declared images and their resolved references.
+pub(super) fn render(declared: &DeclaredImages, references: Option<&References>) -> Result<String, String> {
     let mut text = HEAD.to_owned();
     let mut constants: BTreeMap<String, &str> = BTreeMap::new();
     for (key, name) in &declared.images {
@@ -84,9 +84,9 @@ pub(super) fn source(declared: &DeclaredImages, references: Option<&References>)
             "\n/// The image `{key}`.\n#[allow(dead_code, unreachable_pub)]\n\
              pub const {constant}: Image = Image {{ name: {:?}, repository: {}, tag: {}, id: {} }};\n",
             image.name,
-            option(image.repository.as_deref()),
-            option(image.tag.as_deref()),
-            option(image.id.as_deref()),
+            option_literal(image.repository.as_deref()),
+            option_literal(image.tag.as_deref()),
+            option_literal(image.id.as_deref()),
         );
     }
     let all = constants.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -102,18 +102,18 @@ pub(super) fn source(declared: &DeclaredImages, references: Option<&References>)
     Ok(text)
 }
 
-fn option(text: Option<&str>) -> String {
+fn option_literal(text: Option<&str>) -> String {
     match text {
         Some(text) => format!("::core::option::Option::Some({text:?})"),
         None => "::core::option::Option::None".to_owned(),
     }
 }
 
-/// A name that is no identifier must stop here, or the compiler speaks of a file that nobody wrote.
+/// An invalid identifier must be refused here, or rustc reports an error in generated code.
 fn check_constant(constant: &str, image: &str) -> Result<(), String> {
-    let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let identifier = constant.starts_with(|first: char| first.is_ascii_alphabetic()) && constant.chars().all(letters);
-    match (identifier, constant) {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let is_identifier = constant.starts_with(|first: char| first.is_ascii_alphabetic()) && constant.chars().all(is_word);
+    match (is_identifier, constant) {
         (true, "ALL") => Err(format!("the image `{image}` would have the constant `ALL`, which is the list of all images: rename it")),
         (true, _) => Ok(()),
         (false, _) => Err(format!("`{image}` is not a name of an image: use a letter first, then letters, digits, `-` or `_`")),
@@ -131,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_resolved_has_a_name_and_nothing_else() {
-        let text = source(&declared(&["my-gpu"]), None).unwrap();
+    fn unresolved_image_has_a_name_and_nothing_else() {
+        let text = render(&declared(&["my-gpu"]), None).unwrap();
         let line = "pub const MY_GPU: Image = Image { name: \"app-my-gpu\", repository: ::core::option::Option::None, \
                     tag: ::core::option::Option::None, id: ::core::option::Option::None };";
         assert!(text.contains(line), "{text}");
@@ -140,22 +140,22 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_end_its_literal() {
+    fn value_is_escaped_in_its_literal() {
         let image = Reference { key: "my-gpu".into(), name: "x".into(), tag: Some("\"}; fn".into()), ..Reference::default() };
         let references = References { images: vec![image], ..References::default() };
-        let text = source(&declared(&["my-gpu"]), Some(&references)).unwrap();
+        let text = render(&declared(&["my-gpu"]), Some(&references)).unwrap();
         assert!(text.contains(r#"tag: ::core::option::Option::Some("\"}; fn")"#), "{text}");
     }
 
     #[test]
-    fn names_that_cannot_be_constants_are_refused() {
+    fn names_that_are_not_constants_are_refused() {
         for (images, why) in [
             (&["my-gpu", "my_gpu"][..], "the same constant, `MY_GPU`"),
             (&["all", "my-gpu"], "would have the constant `ALL`"),
             (&["1st"], "not a name of an image"),
             (&["a.b"], "not a name of an image"),
         ] {
-            assert!(source(&declared(images), None).unwrap_err().contains(why), "{images:?}");
+            assert!(render(&declared(images), None).unwrap_err().contains(why), "{images:?}");
         }
     }
 }

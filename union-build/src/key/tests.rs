@@ -20,9 +20,9 @@ fn sample() -> Inputs {
     ])
 }
 
-/// Whoever changes these has changed the key of every image there is, and raises [`FORMAT`].
+/// A changed value here means that the keys of all existing images have changed, which requires a new [`FORMAT`].
 #[test]
-fn the_same_inputs_have_the_same_key_on_every_machine() {
+fn keys_are_the_known_answers_on_every_machine() {
     for (inputs, kind, hex) in [
         (Inputs::new(), "image", "8fc6c5cd6eefb9883b9840278b2a8fbe22e8b23fe42e99e509c5d9b863e480af"),
         (Inputs::new(), "environment", "bb60fecdcac5543ea836d6dad81a6163b6ce8916a8e1016c70ccba357d991f38"),
@@ -34,7 +34,7 @@ fn the_same_inputs_have_the_same_key_on_every_machine() {
 }
 
 #[test]
-fn the_tag_of_a_key_is_fixed() {
+fn tag_keys_are_the_known_answers() {
     let key = sample().key("image");
     assert_eq!(key.spec_hash(), "wc1r46v81r2wsrz7fj866v1g16");
     let images = [("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), key)].into();
@@ -43,17 +43,17 @@ fn the_tag_of_a_key_is_fixed() {
 }
 
 #[test]
-fn a_tag_changes_with_every_image_of_the_package() {
-    let of = |gpu: &str| {
+fn tag_key_changes_with_every_image_of_the_package() {
+    let tag = |gpu: &str| {
         let gpu = inputs([("apt-packages", Value::texts([gpu]))]).key("image");
         tag_key("default", &[("default".to_owned(), Inputs::new().key("image")), ("gpu".to_owned(), gpu)].into())
     };
-    assert_ne!(of("libpq5"), of("libpq6"));
+    assert_ne!(tag("libpq5"), tag("libpq6"));
 }
 
-/// Flyte's own tags take these for one another.
+/// Flyte's own tags are equal for some of these.
 #[test]
-fn what_others_confuse_has_different_keys() {
+fn inputs_with_equal_concatenation_have_different_keys() {
     let apt = |packages: &[&str]| inputs([("apt-packages", Value::texts(packages.iter().copied()))]).key("environment");
     let commands = |commands: &[&str]| inputs([("commands", Value::texts(commands.iter().copied()))]).key("environment");
     let keys = [
@@ -73,20 +73,20 @@ fn what_others_confuse_has_different_keys() {
 }
 
 #[test]
-fn values_of_different_kinds_never_meet() {
-    let of = |value: Value| inputs([("x", value)]).key("image");
+fn values_of_different_types_have_different_keys() {
+    let key_of = |value: Value| inputs([("x", value)]).key("image");
     let keys = [
-        of(Value::from("")),
-        of(Value::from("1")),
-        of(Value::Number(1)),
-        of(Value::Bool(true)),
-        of(Value::Bool(false)),
-        of(Value::Number(0)),
-        of(Value::List(vec![])),
-        of(Value::Map(BTreeMap::new())),
-        of(Value::texts(["1"])),
-        of(Value::hash_of("1")),
-        of(Value::from(hex(&Sha256::digest("1")))),
+        key_of(Value::from("")),
+        key_of(Value::from("1")),
+        key_of(Value::Number(1)),
+        key_of(Value::Bool(true)),
+        key_of(Value::Bool(false)),
+        key_of(Value::Number(0)),
+        key_of(Value::List(vec![])),
+        key_of(Value::Map(BTreeMap::new())),
+        key_of(Value::texts(["1"])),
+        key_of(Value::hash_of("1")),
+        key_of(Value::from(hex(&Sha256::digest("1")))),
         Inputs::new().key("image"),
     ];
     for (index, key) in keys.iter().enumerate() {
@@ -95,7 +95,7 @@ fn values_of_different_kinds_never_meet() {
 }
 
 #[test]
-fn a_spec_hash_is_a_tag_of_130_bits() {
+fn spec_hash_is_a_tag_of_130_bits() {
     let hash = Key([0xff; 32]).spec_hash();
     assert_eq!(hash, "z".repeat(26));
     // The 130th bit counts, the 131st does not.
@@ -109,19 +109,19 @@ fn a_spec_hash_is_a_tag_of_130_bits() {
 }
 
 #[test]
-fn two_values_of_one_name_both_count() {
-    let both = |first: &str, second: &str| {
+fn two_values_under_one_name_are_both_hashed() {
+    let key_of = |first: &str, second: &str| {
         let mut inputs = inputs([("user", Value::from(first))]);
         inputs.insert("user", second);
         inputs.key("image")
     };
-    let one = inputs([("user", Value::from("a"))]).key("image");
-    assert_eq!(both("a", "a"), one);
-    assert!(both("a", "b") != one && both("a", "b") != both("a", "c") && both("a", "b") != both("b", "b"));
+    let single = inputs([("user", Value::from("a"))]).key("image");
+    assert_eq!(key_of("a", "a"), single);
+    assert!(key_of("a", "b") != single && key_of("a", "b") != key_of("a", "c") && key_of("a", "b") != key_of("b", "b"));
 }
 
 #[test]
-fn a_plan_shows_values_as_they_are_and_hashes_by_their_beginning() {
+fn plan_shows_plain_values_in_full_and_hashes_shortened() {
     let long = "apt-get update && apt-get install --yes ".repeat(4);
     let pair = Value::List(vec![Value::from("token"), Value::Bool(true)]);
     for (value, shown) in [
@@ -144,7 +144,7 @@ fn a_plan_shows_values_as_they_are_and_hashes_by_their_beginning() {
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        // `t` is also what the encoding begins a text with.
+        // The encoding begins a text with `t`.
         "[at]{0,3}".prop_map(Value::Text),
         any::<bool>().prop_map(Value::Bool),
         (-2_i64..3).prop_map(Value::Number),
@@ -165,14 +165,16 @@ fn pairs() -> impl Strategy<Value = BTreeMap<String, Value>> {
 proptest! {
     #[test]
     fn different_inputs_have_different_keys(one in pairs(), two in pairs()) {
-        let (left, right) = (Inputs(one.clone()), Inputs(two.clone()));
+        let left = Inputs(one.clone());
+        let right = Inputs(two.clone());
         prop_assert_eq!(one == two, left.key("image") == right.key("image"));
         prop_assert_ne!(left.key("image"), left.key("environment"));
     }
 
     #[test]
     fn the_order_in_which_inputs_are_given_does_not_matter(given in pairs()) {
-        let (mut forward, mut backward) = (Inputs::new(), Inputs::new());
+        let mut forward = Inputs::new();
+        let mut backward = Inputs::new();
         given.iter().for_each(|(name, value)| forward.insert(name, value.clone()));
         given.iter().rev().for_each(|(name, value)| backward.insert(name, value.clone()));
         prop_assert_eq!(forward.key("image"), backward.key("image"));

@@ -1,21 +1,21 @@
-//! Who makes an environment, and with what.
+//! The builders of environments and their options.
 
 use std::path::PathBuf;
 
 use super::Sourced;
 use crate::diag::Origin;
 
-/// Who makes an environment.
+/// What builds an environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BuilderChoice {
-    /// Native when nothing has to run, else docker.
+    /// Native when nothing has to run in the environment, else docker.
     #[default]
     Auto,
-    /// No daemon.
+    /// In this process, without a container engine.
     Native,
-    /// A container engine.
+    /// A container engine: Docker or podman.
     Docker,
-    /// Union's image builder.
+    /// Union's remote image builder.
     Remote,
 }
 
@@ -26,7 +26,7 @@ pub struct BuilderOptions {
     pub network: Option<Sourced<String>>,
     /// Build context of the Dockerfile, absolute.
     pub context: Option<Sourced<PathBuf>>,
-    /// Stage of the Dockerfile.
+    /// Stage (`FROM … AS`) of the Dockerfile.
     pub target: Option<Sourced<String>>,
 }
 
@@ -37,22 +37,22 @@ impl BuilderOptions {
     }
 }
 
-/// Images that the docker builder works with.
+/// Helper images of the docker builder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuilderConfig {
-    /// Image with `/uv`.
+    /// Image that contains `/uv`.
     pub uv_image: Option<Sourced<String>>,
-    /// Image with `/bin/micromamba`.
+    /// Image that contains `/bin/micromamba`.
     pub micromamba_image: Option<Sourced<String>>,
 }
 
 impl BuilderConfig {
-    /// The image with `/uv`.
+    /// The reference of the image that contains `/uv`.
     pub fn uv(&self) -> &str {
         self.uv_image.as_ref().map_or("ghcr.io/astral-sh/uv:latest", |image| &image.value)
     }
 
-    /// The image with `/bin/micromamba`.
+    /// The reference of the image that contains `/bin/micromamba`.
     pub fn micromamba(&self) -> &str {
         self.micromamba_image.as_ref().map_or("mambaorg/micromamba:latest", |image| &image.value)
     }

@@ -1,6 +1,6 @@
-//! What nobody said: inheritance from the package to its images, and every default.
+//! Default values, and inheritance from the package to its images.
 //!
-//! After this the tree holds whatever will be built, so that `cargo union config` lists the truth.
+//! Afterwards the tree is complete: it holds the values that are built, which `cargo union config` lists.
 
 use super::PackageInfo;
 use super::raw::{Table, TomlNode, TomlValue};
@@ -10,16 +10,16 @@ use crate::diag::Origin;
 
 mod task;
 
-/// Base of an environment in which nothing has to run.
+/// Default base of an environment in which nothing has to run.
 pub const BASE: &str = "gcr.io/distroless/cc-debian13";
 
-/// Base of an environment in which something has to run.
+/// Default base of an environment in which something has to run, such as `apt-get`.
 pub const BASE_TO_RUN_IN: &str = "debian:trixie-slim";
 
-/// Fills in everything that was not said.
+/// Fills in all defaults.
 pub(super) fn complete(tree: &mut Table, facts: &PackageInfo) {
-    fill(tree, &keys::UNION);
-    fill(table_of(tree, "build"), &keys::BUILD);
+    fill_defaults(tree, &keys::UNION);
+    fill_defaults(table_of(tree, "build"), &keys::BUILD);
     let package = tree.clone();
 
     let images = tree.entry("images".to_owned()).or_insert_with(empty_table);
@@ -48,8 +48,8 @@ pub(super) fn complete(tree: &mut Table, facts: &PackageInfo) {
     }
 }
 
-/// A text as one component of a repository's path: as it is when it may be one, else lower-case, with
-/// a dash for everything that may not stand there.
+/// A text as one component of a repository path: unchanged when it is valid, else lower-case, with a
+/// dash for invalid characters.
 pub(super) fn component(text: &str) -> String {
     let text = text.to_lowercase();
     if is_path_component(&text) {
@@ -62,11 +62,11 @@ pub(super) fn component(text: &str) -> String {
 
 fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &PackageInfo) {
     for key in ["registry", "builder"] {
-        let value = nearer(image.remove(key), package.get(key).cloned());
+        let value = inherit_value(image.remove(key), package.get(key).cloned());
         image.extend(value.map(|node| (key.to_owned(), node)));
     }
     inherit_build(table_of(image, "build"), package);
-    fill(image, &keys::IMAGE);
+    fill_defaults(image, &keys::IMAGE);
     let suffix = if name == "default" { String::new() } else { format!("-{name}") };
     image.entry("name".to_owned()).or_insert_with(|| default_text(component(&format!("{}{suffix}", facts.package))));
     if !["base-image", "extends", "dockerfile"].iter().any(|key| image.contains_key(*key)) {
@@ -76,7 +76,7 @@ fn complete_image(image: &mut Table, name: &str, package: &Table, facts: &Packag
     if let Some(TomlNode { value: TomlValue::List(secrets), .. }) = image.get_mut("secrets") {
         for secret in secrets {
             if let TomlValue::Table(secret) = &mut secret.value {
-                fill(secret, &keys::SECRET);
+                fill_defaults(secret, &keys::SECRET);
             }
         }
     }
@@ -88,15 +88,15 @@ fn inherit_build(build: &mut Table, package: &Table) {
         let near = build.remove(key);
         let node = match (&near, &far.value) {
             (Some(TomlNode { value: TomlValue::Table(_), .. }), TomlValue::Table(_)) => super::merge::merge(Some(far.clone()), near),
-            _ => nearer(near, Some(far.clone())),
+            _ => inherit_value(near, Some(far.clone())),
         };
         build.extend(node.map(|node| (key.clone(), node)));
     }
 }
 
-/// The image's own value wins over the package's, but a variable or a flag wins over both: they can
-/// only be set for the package. A variable of the Flyte config is a last resort, and wins over nothing.
-fn nearer(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
+/// The image's own value wins over the package's, but a variable or a flag wins over both, because they
+/// can only be set for the package. A variable of the Flyte config is a last resort and wins over nothing.
+fn inherit_value(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
     let overrides = match far.as_ref().map(|node| &node.origin) {
         Some(Origin::Flag(_)) => true,
         Some(Origin::Env(name)) => overridable().any(|(_, key)| key.env == Some(*name)),
@@ -105,7 +105,7 @@ fn nearer(near: Option<TomlNode>, far: Option<TomlNode>) -> Option<TomlNode> {
     if overrides { far } else { near.or(far) }
 }
 
-/// The image of a task that does not name one: `default`, or the only one there is.
+/// The image of a task that does not name one: `default`, or the only image.
 fn sole_or_default(images: Option<&TomlNode>) -> Option<String> {
     let Some(TomlNode { value: TomlValue::Table(images), .. }) = images else { return None };
     match images.keys().next() {
@@ -115,7 +115,7 @@ fn sole_or_default(images: Option<&TomlNode>) -> Option<String> {
     }
 }
 
-/// Whether a key is used that only a builder with containers can honour.
+/// Whether the image sets a key that requires a builder with containers.
 fn has_to_run(image: &Table) -> bool {
     let used = |name: &str| image.get(name).is_some_and(|node| !is_empty(&node.value));
     let python = |file: &TomlNode| matches!(&file.value, TomlValue::Text(path) if !super::validate::is_cargo_lock(path));
@@ -124,7 +124,7 @@ fn has_to_run(image: &Table) -> bool {
         || matches!(requirements, Some(TomlValue::List(files)) if files.iter().any(python))
 }
 
-/// Whether the backend makes it, which runs a shell in every image.
+/// Whether the image is built by the backend, which runs a shell in every image.
 fn is_remote(image: &Table) -> bool {
     matches!(image.get("builder").map(|node| &node.value), Some(TomlValue::Text(word)) if word == "remote")
 }
@@ -137,8 +137,8 @@ fn is_empty(value: &TomlValue) -> bool {
     }
 }
 
-/// Every default of a table that is a plain value.
-fn fill(table: &mut Table, level: &'static SchemaLevel) {
+/// Fills in the defaults of a table that are literal TOML.
+fn fill_defaults(table: &mut Table, level: &'static SchemaLevel) {
     fill_keys(table, level.keys.iter());
 }
 

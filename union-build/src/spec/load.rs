@@ -1,4 +1,4 @@
-//! The whole way from manifests to valid types.
+//! Runs all stages from manifests to validated types.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use super::settings::{Setting, settings};
 use super::validate::{ValidationContext, validate};
 use crate::diag::{Diagnostic, Origin, Severity, SourceFile};
 
-/// What cargo knows of a package and its manifest does not say.
+/// Facts about a package that come from cargo rather than from its manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageInfo {
     /// The package's name.
     pub package: String,
-    /// Folder of its manifest.
+    /// Directory of its manifest.
     pub folder: PathBuf,
     /// Root of its workspace.
     pub workspace_root: PathBuf,
     /// Names of its binaries.
     pub binaries: Vec<String>,
-    /// Its `default-run`.
+    /// `default-run` of the manifest.
     pub default_run: Option<String>,
     /// Whether it depends on the upstream `flyte` crate.
     pub depends_on_flyte: bool,
 }
 
 impl PackageInfo {
-    /// The binary that is meant when none is named: `default-run`, or the only one.
+    /// The only binary, or else `default-run`: the binary of a task that names none.
     pub(super) fn sole_binary(&self) -> Option<&str> {
         match &self.binaries[..] {
             [only] => Some(only),
@@ -40,9 +40,9 @@ impl PackageInfo {
 
 /// Reads what a package declares: the workspace's defaults, its own table, then the overrides.
 ///
-/// The spec is `None` when there is an error among the diagnostics; those are sorted by place, and a
-/// problem of the workspace's table comes back for every package that is loaded. The settings are
-/// the resolved values, defaults included.
+/// The spec is `None` when a diagnostic is an error. Diagnostics are sorted by place; a problem of the
+/// workspace's table is returned for every package that is loaded. The settings are the resolved
+/// values, defaults included.
 pub fn load(
     workspace: Option<&Arc<SourceFile>>,
     package: &Arc<SourceFile>,
@@ -53,11 +53,11 @@ pub fn load(
     let lower = workspace.map_or(Ok(None), |file| raw::read(file, Section::Workspace, &mut problems));
     let upper = raw::read(package, Section::Package, &mut problems);
     let (Ok(lower), Ok(upper)) = (lower, upper) else {
-        // Whatever else could be said would follow from the half that is missing.
+        // Further problems would only be consequences of the missing table.
         return (None, sorted(problems), Vec::new());
     };
-    let nothing = || TomlNode { key: Origin::Default, origin: Origin::Default, value: TomlValue::Table(Table::new()) };
-    let mut tree = merge(lower, upper).unwrap_or_else(nothing);
+    let empty = || TomlNode { key: Origin::Default, origin: Origin::Default, value: TomlValue::Table(Table::new()) };
+    let mut tree = merge(lower, upper).unwrap_or_else(empty);
     let table = tree.make_table();
     overrides.apply(table, &mut problems);
     complete(table, facts);
@@ -67,21 +67,21 @@ pub fn load(
     ((!failed).then_some(spec), sorted(problems), settings)
 }
 
-/// In the order of their places, each once: what a workspace or a package says for several images is
-/// found with each of them.
+/// Sorts problems by place and removes duplicates: a value of the workspace or the package is validated
+/// once for each image that inherits it.
 fn sorted(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |problem: &Diagnostic| match problem.labels.first().map(|label| &label.origin) {
         Some(Origin::File(file, span)) => (Some(file.path.clone()), span.start, problem.code),
         _ => (None, 0, problem.code),
     };
     problems.sort_by_cached_key(place);
-    let mut once: Vec<Diagnostic> = Vec::new();
+    let mut unique: Vec<Diagnostic> = Vec::new();
     for problem in problems {
-        if !once.contains(&problem) {
-            once.push(problem);
+        if !unique.contains(&problem) {
+            unique.push(problem);
         }
     }
-    once
+    unique
 }
 
 #[cfg(test)]

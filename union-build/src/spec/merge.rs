@@ -1,5 +1,5 @@
-//! Layers over layers: last resorts, workspace, package, environment variables, flags. Tables merge
-//! key by key, everything else replaces, and each value keeps the place it came from.
+//! Merges the layers of a configuration: last resorts, workspace, package, environment variables, flags.
+//! Tables merge key by key, other values replace one another, and each value keeps its origin.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::raw::{Table, TomlNode, TomlValue, check_word};
 use super::schema::{KeyKind, SchemaKey, overridable};
 use crate::diag::{Code, Diagnostic, Origin};
 
-/// Puts one node over another.
+/// Merges `upper` over `lower`.
 pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNode> {
     let (Some(lower), Some(upper)) = (&lower, &upper) else { return upper.or(lower) };
     let value = match (&lower.value, &upper.value) {
@@ -25,7 +25,7 @@ pub fn merge(lower: Option<TomlNode>, upper: Option<TomlNode>) -> Option<TomlNod
     Some(TomlNode { value, ..upper.clone() })
 }
 
-/// What environment variables and flags say, on top of the manifests, and what stands below them.
+/// The values of environment variables and flags, which win over the manifests, and of last resorts, which do not.
 #[derive(Clone, Debug)]
 pub struct Overrides {
     folder: PathBuf,
@@ -44,12 +44,12 @@ struct Override {
 }
 
 impl Overrides {
-    /// Nothing is overridden; `folder` is what relative paths of variables and flags start from.
+    /// No overrides; relative paths in variables and flags start from `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), last_resorts: Vec::new(), env: Vec::new(), flags: Vec::new() }
     }
 
-    /// Takes every variable of the schema that is set and not empty.
+    /// Adds all variables of the schema that are set and not empty.
     #[must_use]
     pub fn env(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
         for (table, key) in overridable() {
@@ -61,8 +61,8 @@ impl Overrides {
         self
     }
 
-    /// Takes the value of a flag, such as `--registry`; a list is separated by commas or spaces, and
-    /// for a switch the value is that of its key: `false` for `--no-default-features`.
+    /// Adds the value of a flag, such as `--registry`. Lists are separated by commas or spaces; a switch
+    /// passes the value of its key: `false` for `--no-default-features`.
     ///
     /// # Panics
     /// When the schema has no such flag.
@@ -74,7 +74,7 @@ impl Overrides {
         self
     }
 
-    /// Takes a value for a key of the `union` table that counts only where nobody else says anything.
+    /// Adds a value for a key of the `union` table that is used only when no other source sets the key.
     ///
     /// # Panics
     /// When the schema has no such key.
@@ -86,32 +86,32 @@ impl Overrides {
         self
     }
 
-    /// What is said of a key of the `union` table where there is no manifest.
+    /// The value of a key of the `union` table when there is no manifest.
     pub fn said(&self, name: &str) -> Option<&str> {
         let levels = [&self.flags, &self.env, &self.last_resorts];
-        let is_it = |given: &&Override| given.table.is_empty() && given.key.name == name;
-        levels.into_iter().find_map(|level| level.iter().rev().find(is_it)).map(|given| given.text.as_str())
+        let is_key = |entry: &&Override| entry.table.is_empty() && entry.key.name == name;
+        levels.into_iter().find_map(|level| level.iter().rev().find(is_key)).map(|entry| entry.text.as_str())
     }
 
-    /// What relative paths of variables and flags start from.
+    /// The directory that relative paths in variables and flags start from.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Puts everything over a tree; flags come last and win. A last resort goes where nothing is.
+    /// Applies all overrides to a tree; flags win over variables. A last resort never replaces a value.
     pub(super) fn apply(&self, tree: &mut Table, problems: &mut Vec<Diagnostic>) {
-        for given in self.last_resorts.iter().filter(|given| !tree.contains_key(given.key.name)).collect::<Vec<_>>() {
-            let value = given.value(problems);
-            tree.insert(given.key.name.to_owned(), TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value });
+        for entry in self.last_resorts.iter().filter(|entry| !tree.contains_key(entry.key.name)).collect::<Vec<_>>() {
+            let value = entry.value(problems);
+            tree.insert(entry.key.name.to_owned(), TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value });
         }
-        for given in self.env.iter().chain(&self.flags) {
+        for entry in self.env.iter().chain(&self.flags) {
             let mut table = &mut *tree;
-            for step in given.table {
-                let empty = || TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value: TomlValue::Table(Table::new()) };
+            for step in entry.table {
+                let empty = || TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value: TomlValue::Table(Table::new()) };
                 table = table.entry((*step).to_owned()).or_insert_with(empty).make_table();
             }
-            let value = given.value(problems);
-            table.insert(given.key.name.to_owned(), TomlNode { key: given.origin.clone(), origin: given.origin.clone(), value });
+            let value = entry.value(problems);
+            table.insert(entry.key.name.to_owned(), TomlNode { key: entry.origin.clone(), origin: entry.origin.clone(), value });
         }
     }
 }
@@ -120,7 +120,7 @@ impl Override {
     fn value(&self, problems: &mut Vec<Diagnostic>) -> TomlValue {
         match self.key.kind {
             KeyKind::Word(words) => match check_word(self.key.name, words, &self.text, &self.origin) {
-                // There is no text in a manifest that an edit could replace.
+                // A value from outside of the manifests has no text that an edit could replace.
                 Some(problem) => {
                     problems.push(Diagnostic { suggestion: None, ..problem });
                     TomlValue::Broken
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_manifest_flags_win_over_variables_and_last_resorts() {
+    fn overrides_without_a_manifest_prefer_flags_to_variables_to_last_resorts() {
         let resort = |text: &str| Sourced { value: text.to_owned(), origin: Origin::Default };
         let overrides = Overrides::new("/ws").last_resort("project", resort("config")).last_resort("domain", resort("config"));
         let overrides = overrides.env(|name| (name == "UNION_PROJECT").then(|| "variable".to_owned()));

@@ -1,9 +1,9 @@
-//! The manifest: what `[package.metadata.union]` declares, as valid types.
+//! The manifest: what `[package.metadata.union]` declares, as validated types.
 //!
-//! Reading goes one way: [`raw`] (what was typed, with spans, checked against [`schema`]) →
+//! A manifest is read in one direction: [`raw`] (TOML with spans, checked against [`schema`]) →
 //! [`merge`] (workspace defaults, package, environment, flags) → [`defaults`] (inheritance and
-//! defaults) → [`validate`] (valid types and all problems at once). [`load`] goes the whole way.
-//! Whoever builds images sees only the types of this file, and whoever registers tasks those of [`task`].
+//! defaults) → [`validate`] (valid types, all problems at once). [`load`] runs all stages. Image
+//! builds use only the types of this file, and task registration those of [`task`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use crate::diag::Origin;
 
 mod builder;
 pub mod defaults;
+pub mod launcher;
 mod load;
 pub mod merge;
 mod python;
@@ -35,12 +36,12 @@ pub use raw::declares_union;
 pub use settings::Setting;
 pub use task::{Task, TaskKind};
 
-/// A value together with where it was written.
+/// A value with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
+    /// The value itself.
     pub value: T,
-    /// Where it came from.
+    /// Where the value was set.
     pub origin: Origin,
 }
 
@@ -54,17 +55,17 @@ impl<T> std::ops::Deref for Sourced<T> {
 /// Everything that one package declares, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
-    /// The package's name.
+    /// Name of the package.
     pub package: String,
     /// Flyte project; `None` leaves it to the backend's configuration.
     pub project: Option<Sourced<String>>,
     /// Flyte domain; `None` leaves it to the backend's configuration.
     pub domain: Option<Sourced<String>>,
-    /// Registry hosts, `host[:port]`, that may be spoken to without encryption; loopback always may.
+    /// Registry hosts, `host[:port]`, that may be contacted over plain HTTP; loopback always may.
     pub insecure_registries: BTreeSet<String>,
-    /// Registry host → `host[:port][/path]` that is asked instead when a base is read.
+    /// Registry host → `host[:port][/path]` to read base images from instead.
     pub mirrors: BTreeMap<String, String>,
-    /// Another Docker `config.json`, absolute.
+    /// Docker `config.json` to read credentials from, absolute; `None` is the default location.
     pub registry_config: Option<Sourced<PathBuf>>,
     /// Image specs by name; never empty.
     pub images: BTreeMap<String, Image>,
@@ -73,9 +74,15 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The names of the binaries that an image carries, sorted: those of all the tasks that name it.
+    /// The sorted names of the binaries in an image: those of all tasks that run in it.
     pub fn binaries_of(&self, image: &str) -> BTreeSet<&str> {
         self.tasks.values().filter(|task| task.image.value == image).filter_map(|task| task.bin.as_deref().map(String::as_str)).collect()
+    }
+
+    /// Whether an image holds the launcher: a task names it, and its table does not turn the launcher off.
+    pub fn has_launcher(&self, image: &str) -> bool {
+        let is_wanted = self.images.get(image).is_some_and(|image| image.launcher.value);
+        is_wanted && self.tasks.values().any(|task| task.image.value == image)
     }
 }
 
@@ -84,15 +91,15 @@ impl Spec {
 pub struct Image {
     /// Name of the table; the constant in the generated file is its upper-case form.
     pub key: String,
-    /// Where the table stands.
+    /// Where the table was declared.
     pub origin: Origin,
     /// Name of the repository below the registry.
     pub name: Sourced<String>,
     /// `host[:port][/path]`, without a scheme; `None` when no registry is set.
     pub registry: Option<Sourced<String>>,
-    /// The tag, with `{spec-hash}` in it.
+    /// The tag; contains `{spec-hash}`.
     pub tag_format: Sourced<String>,
-    /// Who makes the environment.
+    /// What builds the environment.
     pub builder: Sourced<BuilderChoice>,
     /// What the environment starts from.
     pub base: Base,
@@ -109,25 +116,25 @@ pub struct Image {
     pub copy: Vec<Copy>,
     /// Lock files that pin dependencies, absolute.
     pub requirements: Vec<Sourced<PathBuf>>,
-    /// Everything Python; needs the docker or the remote builder when it is not empty.
+    /// Python packages and interpreters; needs the docker or the remote builder when it is not empty.
     pub python: Python,
     /// The CUDA version that the base must have.
     pub cuda: Option<Sourced<String>>,
     /// The cuDNN version that the base must have.
     pub cudnn: Option<Sourced<String>>,
-    /// A Dockerfile that makes the environment, absolute.
+    /// A Dockerfile that builds the environment, absolute.
     pub dockerfile: Option<Sourced<PathBuf>>,
     /// Secrets that are mounted while the environment is built.
     pub secrets: Vec<SecretSpec>,
-    /// A PEM file with authorities to trust while the environment is built, absolute.
+    /// A PEM file with certificate authorities to trust while the environment is built, absolute.
     pub build_ca: Option<Sourced<PathBuf>>,
     /// Options of the docker builder.
     pub builder_options: BuilderOptions,
-    /// Images that the docker builder works with.
+    /// Helper images of the docker builder.
     pub builder_config: BuilderConfig,
 
     /// Environment variables of the image, with those of extended images. A value may refer to variables of
-    /// the base image, as [`variables`] says.
+    /// the base image; see [`variables`] for the syntax.
     pub env: BTreeMap<String, Sourced<String>>,
     /// Entrypoint; becomes the container's command when registered.
     pub entrypoint: Option<Sourced<Vec<String>>>,
@@ -139,22 +146,24 @@ pub struct Image {
     pub labels: BTreeMap<String, Sourced<String>>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, Sourced<String>>,
-    /// A PEM bundle instead of the compiled-in one, absolute.
+    /// A PEM bundle that replaces the compiled-in one, absolute.
     pub ca_certificates: Option<Sourced<PathBuf>>,
-    /// Shared libraries that the node or the program itself brings, by soname.
+    /// Shared libraries, by soname, that are provided at run time: by the node or by the program itself.
     pub runtime_libs: Vec<Sourced<String>>,
     /// How layers are compressed.
     pub compression: Sourced<Compression>,
+    /// Whether the programs of tasks are started by the launcher.
+    pub launcher: Sourced<bool>,
 
-    /// Further files that feed the key, as globs relative to `folder` of their manifest.
+    /// Further files that are hashed into the key, as globs relative to the directory of their manifest.
     pub inputs: Vec<Pattern>,
-    /// Files that do not feed the key, likewise.
+    /// Files that are not hashed into the key, as globs like `inputs`.
     pub exclude: Vec<Pattern>,
 }
 
 impl Image {
-    /// What in this spec has to run inside of a container, or is for a builder that has containers, by
-    /// manifest key; empty means that no engine is needed. `(key, origin)`.
+    /// The manifest keys of this spec that require a container engine or the remote builder, as
+    /// `(key, origin)`; empty means that the native builder suffices.
     pub fn needs_to_run(&self) -> Vec<(&'static str, Origin)> {
         let mut needs = Vec::new();
         let mut add = |key, origin: Option<&Origin>| needs.extend(origin.map(|origin| (key, origin.clone())));
@@ -171,8 +180,8 @@ impl Image {
         needs
     }
 
-    /// How binaries are linked for this image; `on_scratch` says whether its chain of environments
-    /// starts from nothing.
+    /// How binaries are linked for this image; `on_scratch` says whether the lowest image of its chain
+    /// starts from `scratch`.
     pub fn effective_link(&self, on_scratch: bool) -> Link {
         match self.build.link.value {
             Link::Auto if on_scratch => Link::Static,
@@ -182,26 +191,26 @@ impl Image {
     }
 }
 
-/// What an environment starts from.
+/// The start of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
     /// An empty file system.
     Scratch(Origin),
-    /// An image of a registry, as typed or as the default says.
+    /// A registry image, as typed or by default.
     Reference(Sourced<String>),
     /// The environment of another image spec of the package.
     Extends(Sourced<String>),
-    /// Whatever its Dockerfile says.
+    /// The `FROM` of its Dockerfile.
     Dockerfile,
 }
 
 /// How layers are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// gzip, which every engine takes.
+    /// gzip, which all engines support.
     #[default]
     Gzip,
-    /// zstd: smaller and faster, for newer engines.
+    /// zstd: smaller and faster, requires newer engines.
     Zstd,
 }
 
@@ -212,11 +221,11 @@ pub struct Build {
     pub profile: Sourced<String>,
     /// Cargo features of the package.
     pub features: Vec<Sourced<String>>,
-    /// Whether the default features are on.
+    /// Whether the package's default features are enabled.
     pub default_features: Sourced<bool>,
-    /// Static or dynamic.
+    /// How binaries are linked.
     pub link: Sourced<Link>,
-    /// Where it is compiled.
+    /// Where the crate is compiled.
     pub compile: Sourced<Compile>,
     /// Image with a toolchain for a container compile.
     pub rust_image: Option<Sourced<String>>,
@@ -241,37 +250,37 @@ pub enum Link {
 /// Where the crate is compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compile {
-    /// On the host when it can.
+    /// On the host when it has the toolchain for the platform.
     #[default]
     Auto,
     /// On the host.
     Host,
     /// With cargo-zigbuild.
     Zig,
-    /// In a container.
+    /// In a container of `rust_image`.
     Container,
 }
 
 /// One entry of `copy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// Absolute source, in the workspace or in the package; a file or a folder.
+    /// Absolute source, in the workspace or in the package; a file or a directory.
     pub from: Sourced<PathBuf>,
     /// The source as typed.
     pub typed: String,
     /// Destination in the image, absolute, or relative to the working directory of the base image. For a
-    /// source that is a file, a trailing `/` means "into this folder"; for a folder its content is placed
-    /// below the destination.
+    /// source that is a file, a trailing `/` means "into this directory"; the content of a source that is a
+    /// directory is placed below the destination.
     pub to: Sourced<String>,
-    /// Permission bits of files; `None` keeps whether the source is executable (0755 or 0644).
+    /// Permission bits of files; `None` derives them from the source: 0755 if it is executable, else 0644.
     pub mode: Option<Sourced<u32>>,
-    /// Who owns what is copied, `user[:group]` by names or numbers; `None` is root.
+    /// Owner of the copied files, `user[:group]` by names or numbers; `None` is root.
     pub owner: Option<Sourced<String>>,
-    /// Patterns, by the rules of `.dockerignore`, of what of a directory is left out, relative to it.
+    /// Patterns of files to leave out of a directory, relative to it, in the syntax of `.dockerignore`.
     pub exclude: Vec<Sourced<String>>,
 }
 
-/// Whether a file of this name would remove another one: so layers say what is gone.
+/// Whether a file of this name is a whiteout by the OCI layer specification: it removes another file.
 pub fn is_whiteout(name: &str) -> bool {
     name.starts_with(".wh.")
 }
@@ -279,30 +288,30 @@ pub fn is_whiteout(name: &str) -> bool {
 /// One entry of `secrets`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretSpec {
-    /// Its name in the build.
+    /// Name of the secret in the build.
     pub id: Sourced<String>,
-    /// Where its value is.
+    /// Where its value comes from.
     pub source: SecretSource,
-    /// Whether the build stops without it.
+    /// Whether the build fails when it has no value.
     pub required: bool,
 }
 
-/// Where a secret's value is.
+/// The source of a secret's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// In an environment variable.
+    /// An environment variable.
     Env(String),
-    /// In a file, absolute.
+    /// A file, absolute.
     File(PathBuf),
-    /// Among the secrets of the backend, under its id.
+    /// A secret of the backend with the same id.
     Backend,
 }
 
-/// A glob and the folder it is relative to.
+/// A glob and the directory that it is relative to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The glob as typed, with `/` between the parts.
     pub glob: Sourced<String>,
-    /// Absolute folder of the manifest that declares it.
+    /// Absolute directory of the manifest that declares the glob.
     pub folder: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! What an image declares of Python.
+//! The Python keys of an image.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use super::Sourced;
 use crate::diag::Origin;
 
-/// Everything that concerns Python packages.
+/// Python packages, interpreters and their installation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Python {
-    /// The keys that were used, with the place of each; empty means no Python.
+    /// The keys that are set, each with its place; empty means no Python.
     pub used: Vec<(&'static str, Origin)>,
     /// `pip-packages`.
     pub packages: Vec<Sourced<String>>,
-    /// The lock files of `requirements` that are Python's, absolute: `requirements*.txt`, `uv.lock`.
+    /// The Python lock files of `requirements`, absolute: `requirements*.txt`, `uv.lock`.
     pub requirements: Vec<Sourced<PathBuf>>,
     /// `pip-index`.
     pub index: Option<Sourced<String>>,
@@ -34,12 +34,12 @@ pub struct Python {
 }
 
 impl Python {
-    /// Whether packages are to be installed, which `uv` does.
+    /// Whether packages have to be installed, which requires `uv`.
     pub fn needs_uv(&self) -> bool {
         !self.packages.is_empty() || !self.requirements.is_empty()
     }
 
-    /// Whether Python itself or Conda packages are to be installed, which `micromamba` does.
+    /// Whether Python itself or Conda packages have to be installed, which requires `micromamba`.
     pub fn needs_micromamba(&self) -> bool {
         self.version.is_some() || !self.conda_packages.is_empty()
     }

@@ -1,8 +1,7 @@
-//! What was typed: one manifest's `union` table with the place of every key and value, checked
-//! against the schema.
+//! The `union` table of one manifest, with the place of every key and value, checked against the schema.
 //!
-//! Every problem is collected. A value of the wrong type stays in the tree as [`TomlValue::Broken`], so
-//! that nobody takes it for absent and complains a second time.
+//! All problems are collected. A value of the wrong type stays in the tree as [`TomlValue::Broken`], so
+//! that later stages do not report it a second time as missing.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,19 +18,19 @@ mod words;
 
 pub(super) use words::check_word;
 
-/// A value and where it and its key were written.
+/// A value with the places of its key and itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TomlNode {
-    /// Where the key stands; for an entry of a list, where the entry stands.
+    /// Place of the key; for an entry of a list, place of the entry.
     pub key: Origin,
-    /// Where the value stands.
+    /// Place of the value.
     pub origin: Origin,
     /// The value.
     pub value: TomlValue,
 }
 
 impl TomlNode {
-    /// The table that the value is; anything else becomes an empty one.
+    /// The table of the value; a value of another type is replaced by an empty table.
     pub(super) fn make_table(&mut self) -> &mut Table {
         if !matches!(self.value, TomlValue::Table(_)) {
             self.value = TomlValue::Table(Table::new());
@@ -41,7 +40,7 @@ impl TomlNode {
     }
 }
 
-/// What a value can be, once it fits the schema.
+/// A value that was checked against the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TomlValue {
     /// A string.
@@ -50,20 +49,20 @@ pub enum TomlValue {
     Bool(bool),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction or an exponent, as typed; it is finite.
+    /// A finite number with a fraction or an exponent, as typed.
     Number(String),
     /// A list.
     List(Vec<TomlNode>),
     /// A table.
     Table(Table),
-    /// Something that does not fit and was reported.
+    /// A value that does not match the schema and was reported.
     Broken,
 }
 
 /// Values by key.
 pub type Table = BTreeMap<String, TomlNode>;
 
-/// Whose `metadata.union` is read.
+/// The section whose `metadata.union` is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// `[workspace.metadata.union]`.
@@ -72,7 +71,10 @@ pub enum Section {
     Package,
 }
 
-/// Reads a manifest's `union` table. `None` means that there is none; `Err` that the text is no TOML.
+/// Reads a manifest's `union` table; `None` when it has none.
+///
+/// # Errors
+/// When the text is not valid TOML; the reasons are in `problems` (U0101).
 pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnostic>) -> Result<Option<TomlNode>, NotToml> {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     if !errors.is_empty() {
@@ -89,18 +91,19 @@ pub fn read(file: &Arc<SourceFile>, section: Section, problems: &mut Vec<Diagnos
     }))
 }
 
-/// The text is no TOML; the problems say where.
+/// The text is not valid TOML; the collected problems say where.
 #[derive(Debug)]
 pub struct NotToml;
 
-/// Whether a package's manifest has a `[package.metadata.union]` of its own, and so takes part.
+/// Whether a package's manifest has its own `[package.metadata.union]`, and so takes part.
 pub fn declares_union(text: &str) -> bool {
     text.contains("union") && union_table(DeTable::parse_recoverable(text).0.get_ref(), Section::Package).is_some()
 }
 
-type Found<'a, 'i> = (Range<usize>, &'a DeValue<'i>, Range<usize>);
+type UnionTable<'a, 'i> = (Range<usize>, &'a DeValue<'i>, Range<usize>);
 
-fn union_table<'a, 'i>(document: &'a DeTable<'i>, section: Section) -> Option<Found<'a, 'i>> {
+/// The `union` table of a section, as `(span of its key, value, span of the value)`.
+fn union_table<'a, 'i>(document: &'a DeTable<'i>, section: Section) -> Option<UnionTable<'a, 'i>> {
     let section = match section {
         Section::Workspace => "workspace",
         Section::Package => "package",

@@ -1,30 +1,30 @@
-//! Every key of the manifest, declared once: its level, kind, default and meaning.
+//! The keys of the manifest, each declared once: table, kind, default and documentation.
 //!
-//! The reader, the reference page, the JSON Schema for editors and the starter manifest are all made
-//! from the tables in [`keys`]. A key that is not there does not exist.
+//! The reader, the reference page, the JSON Schema for editors and the starter manifest are all derived
+//! from the tables in [`keys`].
 
 pub mod keys;
 mod page;
 
 pub use page::{json_schema, reference_markdown, template};
 
-/// One table of the manifest and the keys it may have.
+/// One table of the manifest and its keys.
 #[derive(Debug)]
 pub struct SchemaLevel {
-    /// How the table is written: `images.NAME`, `images.NAME.build`; empty for the `union` table itself.
+    /// The path of the table: `images.NAME`, `images.NAME.build`; empty for the `union` table itself.
     pub path: &'static str,
     /// What the table declares, in one sentence.
     pub doc: &'static str,
     /// Its keys, in the order of the reference page.
     pub keys: &'static [SchemaKey],
-    /// Words of the Python SDK for which this table has another: `("packages", "pip-packages")`.
+    /// Words of the Python SDK and the keys that replace them: `("packages", "pip-packages")`.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// Keys of the Python SDK that have no meaning here, with the reason.
+    /// Keys of the Python SDK that are not supported, with the reason.
     pub refused: &'static [(&'static str, &'static str)],
 }
 
 impl SchemaLevel {
-    /// The key of that name.
+    /// The key with this name.
     pub fn key(&self, name: &str) -> Option<&'static SchemaKey> {
         self.keys.iter().find(|key| key.name == name)
     }
@@ -33,41 +33,41 @@ impl SchemaLevel {
 /// One key of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct SchemaKey {
-    /// Its name, in kebab-case.
+    /// Name in kebab-case.
     pub name: &'static str,
-    /// What its value may be.
+    /// The kind of its value.
     pub kind: KeyKind,
-    /// Its meaning, in one sentence.
+    /// Its meaning in one sentence, as in the reference page.
     pub doc: &'static str,
-    /// What holds when nobody says anything.
+    /// The value when no source sets one.
     pub default: DefaultValue,
     /// The environment variable that overrides the manifest.
     pub env: Option<&'static str>,
     /// The flag that overrides the environment and the manifest.
     pub flag: Option<&'static str>,
-    /// Whether the native builder, which runs nothing, has to leave this key to another builder.
+    /// Whether the key requires a builder that can run programs, which the native builder cannot.
     pub runs: bool,
-    /// The kind of task that may have it; `None` for all.
+    /// The only kind of task that may have it; `None` for all.
     pub only: Option<&'static str>,
 }
 
-/// What holds when nobody says anything.
+/// The value of a key when no source sets one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// Nothing at all.
+    /// No value.
     None,
     /// This value, as TOML.
     Toml(&'static str),
-    /// Something that depends on other things, in words.
+    /// A computed value, described in words.
     Words(&'static str),
 }
 
-/// What a value may be.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyKind {
     /// A string.
     Text,
-    /// One of these words.
+    /// One of the listed words.
     Word(&'static [&'static str]),
     /// `true` or `false`.
     Bool,
@@ -77,9 +77,9 @@ pub enum KeyKind {
     Number,
     /// A string or a whole number, such as `"500m"` or `4`.
     Quantity,
-    /// A quantity, or a list of two of them.
+    /// A quantity, or a list of two of them: request and limit.
     Amount,
-    /// A span of time, such as `"1h30m"`.
+    /// A duration, such as `"1h30m"`.
     Duration,
     /// A path, relative to the manifest that declares it.
     Path,
@@ -95,9 +95,9 @@ pub enum KeyKind {
     Any,
     /// A table of any values.
     Values,
-    /// A table with keys of its own.
+    /// A table with the keys of this level.
     Table(&'static SchemaLevel),
-    /// A table of such tables, by names that the user chooses.
+    /// A table of such tables, with names that the user chooses.
     Tables(&'static SchemaLevel),
     /// A list of such tables.
     Entries(&'static SchemaLevel),
@@ -105,12 +105,12 @@ pub enum KeyKind {
     PathsOrEntries(&'static SchemaLevel),
     /// A list of strings or such tables.
     NamesOrEntries(&'static SchemaLevel),
-    /// One of several kinds that TOML tells apart, and how a message names them together.
+    /// One of several kinds that TOML distinguishes, with their common name in messages.
     Either(&'static [KeyKind], &'static str),
 }
 
 impl KeyKind {
-    /// The kind as an error message names it: "a string".
+    /// The kind as error messages name it: "a string".
     pub const fn words(self) -> &'static str {
         match self {
             Self::Text | Self::Word(_) => "a string",
@@ -136,7 +136,7 @@ impl KeyKind {
         }
     }
 
-    /// The table behind the key, when it has one.
+    /// The table of the key, when its value is or contains one.
     pub fn level(self) -> Option<&'static SchemaLevel> {
         match self {
             Self::Table(level) | Self::Tables(level) | Self::Entries(level) => Some(level),
@@ -192,8 +192,8 @@ pub fn levels() -> Vec<&'static SchemaLevel> {
     levels
 }
 
-/// The keys of the `union` table and its `build` table that a variable or a flag can set, with the
-/// path of each.
+/// The keys of the `union` table and its `build` table that an environment variable or a flag can
+/// override, each with the path of its table.
 pub fn overridable() -> impl Iterator<Item = (&'static [&'static str], &'static SchemaKey)> {
     const TABLES: [(&[&str], &SchemaLevel); 2] = [(&[], &keys::UNION), (&["build"], &keys::BUILD)];
     let keys = TABLES.into_iter().flat_map(|(path, level)| level.keys.iter().map(move |key| (path, key)));
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_is_kebab_case_said_once_and_explained_in_a_sentence() {
+    fn keys_are_kebab_case_unique_and_documented_in_a_sentence() {
         for level in levels() {
             for (index, key) in level.keys.iter().enumerate() {
                 let name = key.name;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_is_valid_toml() {
+    fn defaults_are_valid_toml() {
         for (level, key) in levels().into_iter().flat_map(|level| level.keys.iter().map(move |key| (level, key))) {
             if let DefaultValue::Toml(text) = key.default {
                 assert!(toml::de::DeValue::parse(text).is_ok(), "{}.{}: {text}", level.path, key.name);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_settings_can_be_overridden() {
+    fn usual_settings_can_be_overridden() {
         let names = |pick: fn(&SchemaKey) -> Option<&'static str>| overridable().filter_map(move |(_, key)| pick(key)).collect::<Vec<_>>();
         assert_eq!(names(|key| key.env), ["UNION_PROJECT", "UNION_DOMAIN", "UNION_REGISTRY", "UNION_BUILDER", "UNION_REGISTRY_CONFIG"]);
         let flags = ["--project", "--domain", "--registry", "--builder", "--registry-config", "--profile", "--features"];

@@ -7,15 +7,15 @@ use crate::diag::Origin;
 /// One resolved value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its dotted path below the `union` table: `images.gpu.base-image`.
+    /// Dotted path below the `union` table: `images.gpu.base-image`.
     pub key: String,
-    /// The value as TOML, on one line.
+    /// TOML value on one line.
     pub value: String,
-    /// Where it came from.
+    /// Where the value was set.
     pub origin: Origin,
 }
 
-/// Every leaf of a tree, defaults included, in the order of their paths.
+/// All leaves of a tree, defaults included, sorted by path.
 pub(super) fn settings(tree: &Table) -> Vec<Setting> {
     let mut settings = Vec::new();
     collect(tree, "", &mut settings);

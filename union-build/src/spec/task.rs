@@ -1,4 +1,4 @@
-//! A task: what runs, with which inputs, on which node, how often.
+//! Tasks: what runs, with which inputs, on which node, and when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,64 +14,64 @@ use crate::diag::Origin;
 pub struct Task {
     /// Name of the table.
     pub key: String,
-    /// Where it stands.
+    /// Where the table was declared.
     pub origin: Origin,
-    /// What runs it.
+    /// Whether it is a worker of the `flyte` crate or an arbitrary program.
     pub kind: Sourced<TaskKind>,
-    /// The image spec's name.
+    /// Key of the image spec that it runs in.
     pub image: Sourced<String>,
-    /// The binary; `None` for a container task whose image brings its program.
+    /// Name of the binary; `None` for a container task whose program comes from the image.
     pub bin: Option<Sourced<String>>,
 
-    /// Its name at the backend; `None` is what the binary says for `rust`, else [`Task::key`].
+    /// Name at the backend; `None` is the name in the binary's description for `rust`, else [`Task::key`].
     pub name: Option<Sourced<String>>,
-    /// The environment under which the backend lists it.
+    /// Name of the environment that groups it at the backend.
     pub environment: Sourced<String>,
-    /// What it does, in a line.
+    /// Short description, at most 255 characters.
     pub description: Option<Sourced<String>>,
-    /// What it does, at length.
+    /// Long description, at most 2048 characters.
     pub long_description: Option<Sourced<String>>,
-    /// Address of its source code.
+    /// URL of the source code.
     pub source_code: Option<Sourced<String>>,
-    /// Addresses shown beside each run, by name.
+    /// URLs shown beside each run, by name.
     pub links: BTreeMap<String, Sourced<String>>,
 
-    /// Inputs of a container task, in the order of their names.
+    /// Inputs of a container task by name.
     pub inputs: BTreeMap<String, Sourced<Type>>,
-    /// Outputs of a container task, in the order of their names.
+    /// Outputs of a container task by name.
     pub outputs: BTreeMap<String, Sourced<Type>>,
-    /// The command line of a container task, as typed; [`Task::command_line`] is what runs.
+    /// Command line of a container task as typed; [`Task::command_line`] is the one that runs.
     pub command: Option<Sourced<Vec<String>>>,
-    /// How a container task gets and gives its data.
+    /// How a container task receives inputs and returns outputs.
     pub data: Data,
 
-    /// What a node must have.
+    /// Resources of the node.
     pub resources: Resources,
-    /// Environment variables of the run.
+    /// Environment variables of its runs.
     pub env: BTreeMap<String, Sourced<String>>,
-    /// Secrets of the backend that the program gets.
+    /// Secrets of the backend that its program receives.
     pub secrets: Vec<TaskSecret>,
-    /// How often a failed run is tried again.
+    /// Retries of failed attempts.
     pub retries: Retries,
-    /// How long it may take.
+    /// Time limits of its runs.
     pub timeout: Timeout,
-    /// Whether results are kept for equal inputs; `None` when they are not.
+    /// Caching of results; `None` when results are not cached.
     pub cache: Option<TaskCache>,
-    /// Whether it may run on nodes that can be taken away.
+    /// Whether it may run on preemptible nodes.
     pub interruptible: Sourced<bool>,
-    /// Kubernetes service account.
+    /// Name of a Kubernetes service account.
     pub service_account: Option<Sourced<String>>,
-    /// Name of a pod template of the cluster.
+    /// Name of a Kubernetes pod template.
     pub pod_template: Option<Sourced<String>>,
-    /// Queue that its runs wait in: a matter of each run, not of the task.
+    /// Queue for its runs; set on each run, not on the registered task.
     pub queue: Option<Sourced<String>>,
-    /// Schedules that start it, by name.
+    /// Schedules by name.
     pub triggers: BTreeMap<String, Trigger>,
 }
 
 impl Task {
-    /// The command line of a container task, still with `{{.inputs.NAME}}` in it; `program` is where
-    /// its binary is. It is empty when the entrypoint of the image says what runs.
+    /// The command line of a container task, with `{{.inputs.NAME}}` not yet replaced; `program` is the path of its
+    /// binary. It is empty when the image's entrypoint runs alone.
     pub fn command_line(&self, program: &str) -> Vec<String> {
         let Some(command) = &self.command else { return self.bin.iter().map(|_| program.to_owned()).collect() };
         let mut words = command.value.clone();
@@ -83,114 +83,114 @@ impl Task {
         words
     }
 
-    /// The inputs whose values stand in its command line.
+    /// The inputs to which the command line refers.
     pub fn inputs_of_command(&self) -> BTreeSet<String> {
         let words = self.command.iter().flat_map(|command| &command.value);
         words.flat_map(|word| template::pieces(word)).filter_map(template::TemplatePart::into_input).collect()
     }
 }
 
-/// What runs a task.
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskKind {
-    /// A binary built with the upstream `flyte` crate.
+    /// A worker: a binary built with the upstream `flyte` crate.
     Rust,
-    /// Any program.
+    /// An arbitrary program, whose inputs and outputs are files.
     Container,
 }
 
-/// How a container task gets its inputs and gives its outputs.
+/// The data config of a container task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
-    /// Folder of the inputs.
+    /// Absolute directory of the inputs.
     pub input_path: Sourced<String>,
-    /// Folder of the outputs.
+    /// Absolute directory of the outputs.
     pub output_path: Sourced<String>,
-    /// How the file is written that lists all inputs.
+    /// Format of the file that lists all inputs.
     pub format: DataFormat,
-    /// Where an input that is a file is put.
+    /// Paths of inputs that are files.
     pub layout: FileLayout,
 }
 
-/// How the file is written that lists all inputs of a container task.
+/// Format of the file that lists all inputs of a container task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DataFormat {
-    /// JSON.
+    /// JSON (`inputs.json`).
     #[default]
     Json,
-    /// YAML.
+    /// YAML (`inputs.yaml`).
     Yaml,
     /// A protobuf message.
     Proto,
 }
 
-/// Where an input that is a file is put.
+/// Paths of inputs that are files, below the input directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileLayout {
-    /// At the input's own name.
+    /// `NAME`: the name of the input.
     #[default]
     Direct,
-    /// In a folder of the input's name, under the name that the file had.
+    /// `NAME/FILE`: a directory with the name of the input, and the original name of the file.
     NamedDir,
 }
 
-/// What a node must have, as Kubernetes quantities.
+/// Resources of a node, as Kubernetes quantities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
     /// Processors.
     pub cpu: Option<Amount>,
-    /// Memory.
+    /// Main memory.
     pub memory: Option<Amount>,
     /// Accelerators.
     pub gpu: Option<Gpu>,
-    /// Ephemeral disk.
+    /// Ephemeral storage.
     pub disk: Option<Sourced<String>>,
-    /// Shared memory.
+    /// Shared memory, mounted at `/dev/shm`.
     pub shm: Option<SharedMemory>,
 }
 
-/// What is asked for, and what is allowed.
+/// A request with an optional limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amount {
-    /// The request.
+    /// The guaranteed amount.
     pub request: Sourced<String>,
-    /// The limit, when it is another.
+    /// The maximum amount; `None` when it equals the request.
     pub limit: Option<Sourced<String>>,
 }
 
-/// Accelerators.
+/// A request for accelerators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
-    /// How many.
+    /// Number of accelerators.
     pub count: u32,
-    /// Of which type: `A100`.
+    /// Type, such as `A100`; `None` for any type.
     pub device: Option<String>,
-    /// Which part of each is enough.
+    /// Partition of an accelerator that suffices, such as `1g.5gb`.
     pub partition: Option<Sourced<String>>,
 }
 
-/// Shared memory.
+/// Shared memory of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SharedMemory {
-    /// As much as the node gives.
+    /// Without a limit other than the node's.
     Auto,
-    /// At most so much.
+    /// Limited to this quantity.
     Size(String),
 }
 
-/// A secret of the backend that the program gets when it runs.
+/// A secret of the backend that the program receives at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSecret {
-    /// Its key.
+    /// Key of the secret.
     pub key: Sourced<String>,
-    /// The group that it is in.
+    /// Group of the secret.
     pub group: Option<Sourced<String>>,
-    /// How the program gets it.
+    /// How the program receives it.
     pub mount: Mount,
 }
 
 impl TaskSecret {
-    /// The environment variable that has its value; for a file, the one that it would be.
+    /// The environment variable with its value; for a file, the default name of the variable.
     pub fn variable(&self) -> String {
         match &self.mount {
             Mount::Env(variable) => variable.clone(),
@@ -198,104 +198,104 @@ impl TaskSecret {
         }
     }
 
-    /// `GROUP_KEY` or `KEY`: what the backend calls a secret that has no variable of its own.
+    /// `GROUP_KEY` or `KEY` in upper case: the backend's default variable of a secret.
     pub fn usual_variable(group: Option<&str>, key: &str) -> String {
         let name = group.map_or_else(|| key.to_owned(), |group| format!("{group}_{key}"));
         name.to_uppercase().replace('-', "_")
     }
 }
 
-/// How a program gets a secret.
+/// How a program receives a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mount {
-    /// In an environment variable.
+    /// As an environment variable of this name.
     Env(String),
     /// As a file below `/etc/flyte/secrets`.
     File,
 }
 
-/// How often a failed run is tried again.
+/// Retries of failed attempts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Retries {
-    /// How often.
+    /// Maximum number of retries.
     pub count: u32,
-    /// After which pause; `None` is at once.
+    /// Pauses between attempts; `None` retries at once.
     pub backoff: Option<Backoff>,
 }
 
-/// The pauses between attempts.
+/// Exponential backoff between attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
-    /// The first.
+    /// Pause before the first retry.
     pub base: Duration,
-    /// How much longer each is than the one before; at least 1.
+    /// Factor from one pause to the next; at least 1.
     pub factor: f64,
-    /// The longest; always there when the factor is above 1.
+    /// Upper limit of the pauses; always set when the factor is above 1.
     pub cap: Option<Duration>,
 }
 
-/// How long a task may take; `None` is without a limit.
+/// Time limits of a run; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeout {
-    /// How long an attempt may run.
+    /// Limit of the running time of an attempt.
     pub runtime: Option<Duration>,
-    /// How long an attempt may wait for a node.
+    /// Limit of the time that an attempt waits for a node.
     pub queued: Option<Duration>,
-    /// How long all attempts may take together.
+    /// Limit of the total time of all attempts.
     pub deadline: Option<Duration>,
 }
 
-/// Results that are kept for equal inputs.
+/// Caching of results for equal inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskCache {
-    /// Whose results are the same.
+    /// The cache version: results are shared by runs with the same version.
     pub version: CacheVersion,
-    /// Whether runs with equal inputs wait for the first of them.
+    /// Whether concurrent runs with equal inputs wait for the first of them.
     pub serialize: bool,
-    /// Inputs that make no difference, sorted.
+    /// Inputs that are not part of the cache key, sorted.
     pub ignored_inputs: BTreeSet<String>,
-    /// How old a result may be.
+    /// Maximum age of a cached result.
     pub max_age: Option<Duration>,
 }
 
-/// Whose results are the same.
+/// The cache version of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheVersion {
-    /// Those of images with one key.
+    /// The content key of the image.
     Auto,
-    /// Those with this version.
+    /// A version that the user chose.
     Named(String),
 }
 
 /// A schedule that starts a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
-    /// Its name.
+    /// Name of the table.
     pub key: String,
-    /// Where it stands.
+    /// Where the table was declared.
     pub origin: Origin,
-    /// When.
+    /// When it starts the task.
     pub schedule: Schedule,
-    /// Values of the task's inputs.
+    /// Values of the task's inputs by name.
     pub inputs: BTreeMap<String, Sourced<InputValue>>,
-    /// The input that gets the time for which a run was scheduled.
+    /// The `datetime` input that receives the scheduled time of a run.
     pub time_input: Option<Sourced<String>>,
-    /// What it is for.
+    /// Description, at most 255 characters.
     pub description: Option<Sourced<String>>,
-    /// Whether it starts runs as soon as it is registered.
+    /// Whether it is active as soon as it is registered.
     pub active: bool,
 }
 
 /// When a trigger starts its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// At times of the clock.
+    /// By a cron expression.
     Cron {
-        /// Five fields.
+        /// Cron expression with five fields.
         expression: String,
-        /// Name of a time zone.
+        /// IANA time zone, such as `Europe/Berlin`.
         timezone: String,
     },
-    /// Every so many minutes.
+    /// At a fixed interval in minutes.
     Every(u32),
 }

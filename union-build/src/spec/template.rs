@@ -1,23 +1,23 @@
-//! Words of a command line that hold `{{.inputs.NAME}}`.
+//! Templates in the words of a command line: `{{.inputs.NAME}}`.
 //!
-//! The backend puts values in their place when the task runs, and so does a local run. It does not
-//! look at upper and lower case, and takes blanks inside of the braces.
+//! The backend replaces them when the task runs, and so does a local run. Names are not case-sensitive,
+//! and blanks are allowed inside of the braces.
 
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplatePart {
-    /// Text as it is.
+    /// Literal text.
     Text(String),
     /// The value of an input.
     Input(String),
-    /// Something that only the backend knows, such as `{{.outputPrefix}}`: its name.
+    /// A value that only the backend has, such as `{{.outputPrefix}}`: its name.
     Backend(&'static str),
-    /// Something of that form that nobody knows: its name.
+    /// An unknown template: its name.
     Unknown(String),
 }
 
 impl TemplatePart {
-    /// The input, when it is one.
+    /// The name of the input; `None` for other parts.
     pub fn into_input(self) -> Option<String> {
         match self {
             Self::Input(name) => Some(name),
@@ -26,7 +26,7 @@ impl TemplatePart {
     }
 }
 
-/// What the backend puts values in place of, besides inputs.
+/// The templates that only the backend replaces.
 pub const OF_THE_BACKEND: [&str; 9] = [
     "input",
     "inputPrefix",
@@ -39,7 +39,7 @@ pub const OF_THE_BACKEND: [&str; 9] = [
     "namespace",
 ];
 
-/// The pieces of a word. Braces without a dot behind them are text: other programs have templates too.
+/// Splits a word into parts. Braces without a dot behind them are text: other programs have templates too.
 pub fn pieces(word: &str) -> Vec<TemplatePart> {
     let mut pieces = Vec::new();
     let mut text = String::new();
@@ -59,7 +59,7 @@ pub fn pieces(word: &str) -> Vec<TemplatePart> {
     pieces
 }
 
-/// Text before the next template, its name without the dot, and what comes after it.
+/// The text before the next template, its name without the dot, and the rest.
 fn next(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_text_and_what_is_put_into_it() {
+    fn pieces_are_text_inputs_and_backend_templates() {
         let text = |text: &str| TemplatePart::Text(text.to_owned());
         let input = |name: &str| TemplatePart::Input(name.to_owned());
         for (word, expected) in [

@@ -1,15 +1,16 @@
-//! Points and spans of time as people write them.
+//! Parsing and formatting of points in time and durations.
 
 use std::time::Duration;
 
-/// The units of a span, longest first, and their length in nanoseconds.
+/// The units of a duration, longest first, with their length in nanoseconds.
 const UNITS: [(&str, u128); 6] =
     [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
-/// Reads a span such as `90s`, `1h30m` or `1.5d`: numbers with units, the longer units first.
+/// Parses a duration such as `90s`, `1h30m` or `1.5d`: numbers with units, longer units first.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
-    let (mut nanoseconds, mut longer) = (0_u128, u128::MAX);
+    let mut nanoseconds = 0_u128;
+    let mut longer = u128::MAX;
     if rest.is_empty() {
         return None;
     }
@@ -23,11 +24,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         (longer, rest) = (*length, after.trim_start());
     }
     let seconds = u64::try_from(nanoseconds / 1_000_000_000).ok()?;
-    // What no clock and no protobuf message holds is a mistake.
+    // Longer durations than `google.protobuf.Duration` can hold are a mistake.
     (seconds <= 315_576_000_000).then(|| Duration::new(seconds, u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0)))
 }
 
-/// A decimal number times a length, exactly: floating point would lose digits.
+/// A decimal number multiplied by a length, exactly: floating point would lose digits.
 fn times(digits: &str, length: u128) -> Option<u128> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if whole.is_empty() || whole.len() > 15 || fraction.len() > 15 || digits.ends_with('.') {
@@ -39,16 +40,19 @@ fn times(digits: &str, length: u128) -> Option<u128> {
     (exact % scale == 0).then_some(whole.parse::<u128>().ok()?.checked_mul(length)? + exact / scale)
 }
 
-/// Reads a point in time as RFC 3339 has it, `2030-01-31T12:00:00Z` or with an offset: seconds since
-/// 1970 and nanoseconds.
+/// Parses an RFC 3339 date and time, `2030-01-31T12:00:00Z` or with an offset, into seconds and
+/// nanoseconds since 1970.
 pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let (year, month, day) = date_of(date)?;
     let zone = time.find(['Z', 'z', '+', '-'])?;
-    let (clock, offset) = (&time[..zone], offset(&time[zone..])?);
+    let clock = &time[..zone];
+    let offset = offset(&time[zone..])?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut parts = clock.split(':').map(|part| number(part, 2));
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let hour = parts.next()??;
+    let minute = parts.next()??;
+    let second = parts.next()??;
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -58,17 +62,20 @@ pub fn parse_datetime(text: &str) -> Option<(i64, u32)> {
     Some((seconds, u32::try_from(nanoseconds).ok()?))
 }
 
-/// Writes a point in time as RFC 3339 has it, in universal time and with no more digits than needed.
+/// Formats a point in time by RFC 3339, in UTC and with no more digits than necessary.
 pub fn datetime(seconds: i64, nanoseconds: u32) -> String {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let days = seconds.div_euclid(86_400);
+    let second = seconds.rem_euclid(86_400);
     let (year, month, day) = date_since_1970(days);
     let fraction = if nanoseconds == 0 { String::new() } else { format!(".{nanoseconds:09}") };
     let fraction = fraction.trim_end_matches('0');
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let hour = second / 3_600;
+    let minute = second / 60 % 60;
+    let second = second % 60;
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-/// Writes a span as Go does: `1h30m0s`, `1.5s`, `20ms`.
+/// Formats a duration as Go does: `1h30m0s`, `1.5s`, `20ms`.
 pub fn duration(span: Duration) -> String {
     let nanoseconds = span.as_nanos();
     let (unit, length) = match nanoseconds {
@@ -87,7 +94,7 @@ pub fn duration(span: Duration) -> String {
     text + &decimal(nanoseconds % 60_000_000_000, length) + unit
 }
 
-/// A number of small units in larger ones, exactly.
+/// A number of small units in larger ones, as an exact decimal.
 fn decimal(small: u128, length: u128) -> String {
     let digits = length.ilog10() as usize;
     let fraction = if digits == 0 { String::new() } else { format!(".{:0digits$}", small % length) };
@@ -96,7 +103,9 @@ fn decimal(small: u128, length: u128) -> String {
 
 fn date_of(date: &str) -> Option<(i64, i64, i64)> {
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let year = number(parts.next()?, 4)?;
+    let month = number(parts.next()?, 2)?;
+    let day = number(parts.next()?, 2)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         2 => 28 + i64::from(leap),
@@ -106,13 +115,14 @@ fn date_of(date: &str) -> Option<(i64, i64, i64)> {
     (year >= 1 && (1..=12).contains(&month) && (1..=days).contains(&day)).then_some((year, month, day))
 }
 
-/// Seconds east of Greenwich: `Z`, `+02:00`.
+/// Parses a UTC offset, `Z` or `+02:00`, into seconds east of Greenwich.
 fn offset(text: &str) -> Option<i64> {
     if matches!(text, "Z" | "z") {
         return Some(0);
     }
     let (hours, minutes) = text[1..].split_once(':')?;
-    let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+    let hours = number(hours, 2)?;
+    let minutes = number(minutes, 2)?;
     let seconds = (hours <= 23 && minutes <= 59).then_some(hours * 3_600 + minutes * 60)?;
     Some(if text.starts_with('-') { -seconds } else { seconds })
 }
@@ -121,19 +131,21 @@ fn number(text: &str, digits: usize) -> Option<i64> {
     (text.len() == digits && digits > 0 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Years begin in March here, so that the leap day is the last of its year.
+/// Days from 1970-01-01 to a date. Years begin in March here, so that the leap day is the last of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// The way back: years begin in March here as well.
+/// The inverse of [`days_since_1970`].
 fn date_since_1970(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    // Leap days that have passed are taken out, so that every year has 365 days.
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    // Removes the leap days so far, so that every year has 365 days.
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_of_year = (5 * day_of_year + 2) / 153;
@@ -147,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_exact() {
+    fn parse_duration_is_exact() {
         for (text, milliseconds) in
             [("90s", 90_000), ("1h30m", 5_400_000), ("1d 12h", 129_600_000), ("1.5s", 1_500), ("500ms", 500), ("0s", 0), ("0.1s", 100)]
         {
@@ -159,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_written_as_they_are_read() {
+    fn datetime_round_trips() {
         for text in [
             "1970-01-01T00:00:00Z",
             "2000-02-29T23:59:59.5Z",
@@ -169,7 +181,7 @@ mod tests {
         ] {
             assert_eq!(parse_datetime(text).map(|(seconds, nanoseconds)| datetime(seconds, nanoseconds)).as_deref(), Some(text));
         }
-        // Every day of four centuries, which is all that there are.
+        // All days of the 400-year cycle, in both directions.
         for day in -146_097..146_097 {
             let (year, month, date) = date_since_1970(day);
             assert_eq!(days_since_1970(year, month, date), day, "{year}-{month}-{date}");
@@ -177,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_seconds_since_1970() {
+    fn parse_datetime_gives_seconds_since_1970() {
         for (text, seconds, nanoseconds) in [
             ("1970-01-01T00:00:00Z", 0, 0),
             ("2026-01-02T00:00:00Z", 1_767_312_000, 0),
@@ -202,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_printed_as_go_prints_them() {
+    fn duration_is_formatted_as_in_go() {
         for (nanoseconds, text) in [
             (0, "0s"),
             (1, "1ns"),

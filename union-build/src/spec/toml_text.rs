@@ -1,4 +1,4 @@
-//! Values and keys as one would type them into a manifest.
+//! Values and keys as TOML text.
 
 use super::raw::{TomlNode, TomlValue};
 
@@ -7,7 +7,7 @@ pub(super) fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// A key, in quotes when it needs them.
+/// A key, quoted when necessary.
 pub(super) fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if bare { name.to_owned() } else { string(name) }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_strings_are_quoted_when_they_must_be() {
+    fn keys_and_strings_are_quoted_when_necessary() {
         assert_eq!(key("apt-packages"), "apt-packages");
         assert_eq!(key("a.b"), "\"a.b\"");
         assert_eq!(key(""), "\"\"");

@@ -1,4 +1,4 @@
-//! Types of a task's inputs and outputs, as a manifest writes them.
+//! Types of a task's inputs and outputs, in the syntax of the manifest.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use crate::diag::nearest;
 /// The type of an input or an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// A whole number of 64 bits.
+    /// A signed 64-bit integer.
     Integer,
-    /// A floating-point number.
+    /// A 64-bit floating-point number.
     Float,
-    /// Text.
+    /// A string.
     String,
-    /// Yes or no.
+    /// A boolean.
     Boolean,
     /// A point in time.
     Datetime,
-    /// A span of time.
+    /// A duration.
     Duration,
-    /// Named values of any types, as in a JSON object.
+    /// Named values of arbitrary types, as in a JSON object.
     Struct,
     /// A file.
     File,
-    /// A folder.
+    /// A directory.
     Directory,
-    /// Values of one type.
+    /// A list of values of one type.
     List(Box<Type>),
-    /// Values of one type, by names.
+    /// A map from strings to values of one type.
     Map(Box<Type>),
     /// A value or nothing.
     Optional(Box<Type>),
-    /// One of these words.
+    /// One of the listed words.
     Enum(Vec<String>),
 }
 
-/// The words that are whole types, and what they mean.
+/// The types without a parameter.
 const WORDS: &[(&str, Type)] = &[
     ("integer", Type::Integer),
     ("float", Type::Float),
@@ -50,10 +50,10 @@ const WORDS: &[(&str, Type)] = &[
     ("directory", Type::Directory),
 ];
 
-/// The words that take a type in brackets.
+/// The words that require a type in brackets.
 const OF: [&str; 3] = ["list", "map", "optional"];
 
-/// What other languages call them.
+/// Names of types in other languages, for suggestions.
 const ALIASES: &[(&str, &str)] = &[
     ("int", "integer"),
     ("i64", "integer"),
@@ -71,14 +71,30 @@ const ALIASES: &[(&str, &str)] = &[
     ("folder", "directory"),
 ];
 
-/// How deep types may be in one another: deeper ones would be too much for whoever goes through them.
+/// The maximum nesting depth of a type: it bounds the recursion of all code that walks types.
 const DEEPEST: usize = 32;
 
 impl Type {
+    /// Whether an output of a container task can have this type: Flyte's copilot uploads no other.
+    pub fn is_output(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Map(_) | Self::Optional(_) | Self::Enum(_))
+    }
+
+    /// Whether the backend can insert a value of this type into a command line.
+    pub fn fits_command_line(&self) -> bool {
+        match self {
+            Self::Integer | Self::Float | Self::String | Self::Boolean | Self::Datetime | Self::Enum(_) => true,
+            Self::List(inner) => inner.fits_command_line(),
+            // The backend formats a duration as protobuf text and a struct as a Go map, and a file is an address of
+            // its storage; it refuses the other types.
+            Self::Duration | Self::Struct | Self::File | Self::Directory | Self::Map(_) | Self::Optional(_) => false,
+        }
+    }
+
     /// Reads a type such as `list[optional[integer]]`.
     ///
     /// # Errors
-    /// What is wrong with it, and what may have been meant.
+    /// Says what is wrong, and suggests a correction when there is a likely one.
     pub fn parse(text: &str) -> Result<Self, NotAType> {
         Self::parse_within(text, DEEPEST)
     }
@@ -101,7 +117,7 @@ impl Type {
         let Some(inner) = rest.trim_end().strip_suffix(']') else {
             return Err(NotAType { why: "a bracket is not closed".to_owned(), instead: None });
         };
-        // The keys of a map are always strings, and so are left out.
+        // The key type of a map is always `string`, so it is optional.
         let inner = if word == "map" { inner.trim().strip_prefix("string,").unwrap_or(inner) } else { inner };
         let Some(levels) = levels.checked_sub(1) else {
             return Err(NotAType { why: format!("more than {DEEPEST} types are in one another"), instead: None });
@@ -135,7 +151,7 @@ impl Type {
         (!fits).then(|| format!("{given} is not {}", self.words()))
     }
 
-    /// The type as a message names it.
+    /// The type as messages name it, with an article.
     pub fn words(&self) -> String {
         match self {
             Self::Integer => "a whole number".to_owned(),
@@ -146,7 +162,7 @@ impl Type {
             Self::Duration => "a duration such as `1h30m`".to_owned(),
             Self::Struct => "a table".to_owned(),
             Self::File => "the address of a file".to_owned(),
-            Self::Directory => "the address of a folder".to_owned(),
+            Self::Directory => "the address of a directory".to_owned(),
             Self::List(inner) => format!("a list of `{inner}`"),
             Self::Map(inner) => format!("a table of `{inner}`"),
             Self::Optional(inner) => inner.words(),
@@ -156,7 +172,7 @@ impl Type {
 }
 
 impl fmt::Display for Type {
-    /// As [`Type::parse`] reads it; an enum as its list of words.
+    /// In the syntax of [`Type::parse`]; an enum as its list of words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::List(inner) => write!(f, "list[{inner}]"),
@@ -171,17 +187,17 @@ impl fmt::Display for Type {
 /// Why a text is not a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAType {
-    /// What is wrong.
+    /// The reason.
     pub why: String,
-    /// Which part of the text, and what may have been meant by it.
+    /// The part of the text to replace, and its replacement.
     pub instead: Option<(String, String)>,
 }
 
-/// All words of types, for messages and for the reference page.
+/// All type words in backticks, for messages and for the reference page.
 pub(super) fn words() -> String {
-    let plain = WORDS.iter().map(|(word, _)| format!("`{word}`"));
-    let of = OF.iter().map(|word| format!("`{word}[…]`"));
-    plain.chain(of).collect::<Vec<_>>().join(", ")
+    let plain_types = WORDS.iter().map(|(word, _)| format!("`{word}`"));
+    let parameterized = OF.iter().map(|word| format!("`{word}[…]`"));
+    plain_types.chain(parameterized).collect::<Vec<_>>().join(", ")
 }
 
 fn unknown(word: &str) -> NotAType {
@@ -197,7 +213,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_read_as_it_is_written() {
+    fn outputs_and_command_lines_take_only_some_types() {
+        for (text, is_output, fits) in [
+            ("struct", true, false),
+            ("directory", true, false),
+            ("integer", true, true),
+            ("list[list[string]]", false, true),
+            ("duration", true, false),
+            ("list[file]", false, false),
+            ("map[integer]", false, false),
+            ("optional[string]", false, false),
+        ] {
+            let ty = Type::parse(text).unwrap();
+            assert_eq!((ty.is_output(), ty.fits_command_line()), (is_output, fits), "{text}");
+        }
+        let words = Type::Enum(vec!["a".to_owned()]);
+        assert!(!words.is_output() && words.fits_command_line());
+    }
+
+    #[test]
+    fn type_round_trips_through_its_text() {
         for text in ["integer", "list[list[float]]", "map[optional[file]]", "optional[list[datetime]]", "directory", "struct"] {
             assert_eq!(Type::parse(text).unwrap().to_string(), text);
         }
@@ -205,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_type_says_what_was_meant() {
+    fn invalid_type_has_a_reason_and_a_suggestion() {
         for (text, why, instead) in [
             ("int", "`int` is not a type", Some("integer")),
             ("list[str]", "`str` is not a type", Some("string")),
@@ -223,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_fits_its_type_or_says_why_not() {
+    fn misfit_says_why_a_value_does_not_have_a_type() {
         let number = InputValue::Integer(3);
         let texts = InputValue::List(vec![InputValue::Text("a".to_owned())]);
         for (ty, given, misfit) in [

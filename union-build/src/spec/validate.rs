@@ -1,4 +1,4 @@
-//! From what was typed to valid types, with all problems at once.
+//! Converts a completed tree into validated types, reporting all problems at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,35 +17,35 @@ mod relations;
 pub(super) mod remote;
 mod task;
 
-/// Where paths start and what cargo knows of the package.
+/// The context of a validation.
 pub(super) struct ValidationContext<'a> {
-    /// What cargo knows.
+    /// Facts from cargo.
     pub facts: &'a PackageInfo,
-    /// What relative paths of variables and flags start from.
+    /// The directory that relative paths in variables and flags start from.
     pub folder: &'a std::path::Path,
 }
 
-/// Makes valid types of a completed tree. When it reports an error the result must not be used: some
-/// value stands in for each that is broken.
-pub(super) fn validate(tree: &TomlNode, ground: &ValidationContext<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
+/// Converts a completed tree. When an error is reported the result must not be used: broken values are
+/// replaced by defaults.
+pub(super) fn validate(tree: &TomlNode, context: &ValidationContext<'_>, problems: &mut Vec<Diagnostic>) -> Spec {
     let TomlValue::Table(table) = &tree.value else { unreachable!("completing a tree makes it a table") };
-    relations::check(tree, table, ground.facts, problems);
+    relations::check(tree, table, context.facts, problems);
     let mut images: Vec<Image> =
-        tables(table, "images").map(|(name, node, image)| image::read(name, node, TableReader::new(image, ground, problems))).collect();
+        tables(table, "images").map(|(name, node, image)| image::read(name, node, TableReader::new(image, context, problems))).collect();
     inherit::fill_in(&mut images, problems);
-    relations::builders(&images, problems);
-    let declared = declared(table);
+    relations::check_builders(&images, problems);
+    let image_names = image_names(table);
     let tasks: Vec<Task> = tables(table, "tasks")
-        .map(|(name, node, task)| task::read(name, node, declared.as_ref(), table, TableReader::new(task, ground, problems)))
+        .map(|(name, node, task)| task::read(name, node, image_names.as_ref(), table, TableReader::new(task, context, problems)))
         .collect();
-    relations::names(&tasks, problems);
-    relations::programs(&images, &tasks, ground.facts, problems);
+    relations::check_backend_names(&tasks, problems);
+    relations::check_programs(&images, &tasks, context.facts, problems);
     remote::check(&images, &tasks, problems);
-    let mut reader = TableReader::new(table, ground, problems);
-    // Images inherit it and check it again, but none may: then it is not to go unseen.
+    let mut reader = TableReader::new(table, context, problems);
+    // Images inherit the registry and validate it too, but with no images it would not be validated at all.
     let _ = reader.text("registry", &grammar::REGISTRY);
     Spec {
-        package: ground.facts.package.clone(),
+        package: context.facts.package.clone(),
         project: reader.text("project", &grammar::PROJECT),
         domain: reader.text("domain", &grammar::DOMAIN),
         insecure_registries: reader.texts("insecure-registries", &grammar::HOST).into_iter().map(|host| host.value).collect(),
@@ -60,12 +60,12 @@ pub(super) fn validate(tree: &TomlNode, ground: &ValidationContext<'_>, problems
     }
 }
 
-/// The value, or any in place of one that was reported as broken.
-fn or_any<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
+/// The value, or the type's default in place of a broken one that was reported.
+fn or_default<T: Default>(value: Option<Sourced<T>>) -> Sourced<T> {
     value.unwrap_or_else(|| Sourced { value: T::default(), origin: Origin::Default })
 }
 
-/// The tables of a table of tables, without those that were broken.
+/// The tables of a table of tables, without broken ones.
 fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a TomlNode, &'a Table)> {
     let nodes = match table.get(key) {
         Some(TomlNode { value: TomlValue::Table(nodes), .. }) => Some(nodes),
@@ -77,23 +77,23 @@ fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a
     })
 }
 
-/// The names of all images, those that were broken too; `None` when nobody can say.
-fn declared(table: &Table) -> Option<BTreeSet<&str>> {
+/// The names of all images, broken ones included; `None` when `images` itself is broken.
+fn image_names(table: &Table) -> Option<BTreeSet<&str>> {
     match &table.get("images")?.value {
         TomlValue::Table(images) => Some(images.keys().map(String::as_str).collect()),
         _ => None,
     }
 }
 
-/// The name that a table gives as text, with its place.
-fn named<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
+/// The string under a key, with its place.
+fn string_at<'a>(table: &'a Table, key: &str) -> Option<(&'a str, &'a Origin)> {
     match table.get(key)? {
         TomlNode { value: TomlValue::Text(text), origin, .. } => Some((text, origin)),
         _ => None,
     }
 }
 
-/// An error for a name that is not among those declared.
+/// An error for a name that is not declared.
 fn unknown(code: Code, what: &str, name: &str, origin: &Origin, known: &BTreeSet<&str>) -> Diagnostic {
     let problem = Diagnostic::error(code, format!("there is no {what} `{name}`"), origin, format!("no such {what}"));
     let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
@@ -107,19 +107,19 @@ fn unknown(code: Code, what: &str, name: &str, origin: &Origin, known: &BTreeSet
     }
 }
 
-/// Names by what they become when case or separators are lost; only those that meet another.
-fn collisions<'a>(names: impl Iterator<Item = &'a str>, lose: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
+/// Groups names that are equal after `normalize`, such as a change of case; only groups of several names.
+fn collisions<'a>(names: impl Iterator<Item = &'a str>, normalize: impl Fn(&str) -> String) -> Vec<Vec<&'a str>> {
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    names.for_each(|name| groups.entry(lose(name)).or_default().push(name));
+    names.for_each(|name| groups.entry(normalize(name)).or_default().push(name));
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-/// Whether a path names cargo's lock file.
+/// Whether the file name of a path is `Cargo.lock`.
 pub(super) fn is_cargo_lock(path: &str) -> bool {
     path.rsplit('/').next() == Some("Cargo.lock")
 }
 
-/// Whether a text is a tag by the distribution specification.
+/// Whether a text is a valid tag by the OCI distribution specification.
 pub fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let bytes = text.as_bytes();
@@ -128,12 +128,12 @@ pub fn is_tag(text: &str) -> bool {
         && bytes.iter().all(|byte| word(*byte) || matches!(byte, b'.' | b'-'))
 }
 
-/// Whether a text is a name that a task can have at the backend. It is also the name of a file.
+/// Whether a text is a valid task name at the backend. The name is also used as a file name.
 pub fn is_task_name(text: &str) -> bool {
     grammar::TASK_NAME.fits(text)
 }
 
-/// Whether a text is one component of a repository's path by the distribution specification:
+/// Whether a text is one valid component of a repository path by the OCI distribution specification:
 /// lower-case letters and digits, with `.`, `_`, `__` or dashes between them.
 pub fn is_path_component(text: &str) -> bool {
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

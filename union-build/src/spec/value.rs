@@ -1,29 +1,29 @@
-//! Values that are given to a task's inputs.
+//! Values of a task's inputs.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A value, before anybody has looked at the type that it should have.
+/// A value that is not yet checked against the type of its input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputValue {
-    /// The absence of a value; a manifest has no word for it.
+    /// No value (`null`); it cannot be written in a manifest.
     Nothing,
-    /// Text.
+    /// A string.
     Text(String),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// A signed 64-bit integer.
     Integer(i64),
-    /// Any other number, finite.
+    /// A finite floating-point number.
     Float(f64),
-    /// Values in order.
+    /// An ordered list.
     List(Vec<InputValue>),
     /// Values by name.
     Map(BTreeMap<String, InputValue>),
 }
 
 impl fmt::Display for InputValue {
-    /// In backticks, so that a message can show it; what is long is only named.
+    /// For messages: in backticks, or only its type when it is long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("`null`"),

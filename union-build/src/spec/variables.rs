@@ -1,12 +1,12 @@
 //! References to variables in the values of an image's `env`: `$NAME`, `${NAME}`, and `$$` for a dollar.
 //!
-//! A reference is to a variable of the base image or of an extended image, as `ENV` of a Dockerfile reads it.
-//! Values of a valid spec refer to variables of the base image only, and always as `${NAME}`.
+//! A reference is to a variable of the base image or of an extended image, as with `ENV` in a Dockerfile.
+//! Values of a valid spec refer only to variables of the base image, and always as `${NAME}`.
 
-/// The name whose value every container runtime knows when the image sets none.
+/// The variable that every container runtime sets when the image does not.
 pub const PATH: &str = "PATH";
 
-/// What container runtimes set `PATH` to when the image does not.
+/// The value of `PATH` that container runtimes set when the image does not.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A part of a value.
@@ -23,7 +23,7 @@ pub enum VariablePart<'a> {
 /// Splits a value into its parts.
 ///
 /// # Errors
-/// The rest of the value from a dollar on that is neither a reference nor `$$`.
+/// The rest of the value, from the first dollar that begins neither a reference nor `$$`.
 pub fn parts(value: &str) -> Result<Vec<VariablePart<'_>>, &str> {
     let mut parts = Vec::new();
     let mut rest = value;
@@ -42,7 +42,7 @@ pub fn parts(value: &str) -> Result<Vec<VariablePart<'_>>, &str> {
     Ok(parts)
 }
 
-/// The names of the variables that a value refers to; none when it cannot be read.
+/// The names of the variables that a value refers to; empty when it is malformed.
 pub fn names(value: &str) -> Vec<&str> {
     let variable = |part| match part {
         VariablePart::Variable(name) => Some(name),
@@ -51,12 +51,12 @@ pub fn names(value: &str) -> Vec<&str> {
     parts(value).unwrap_or_default().into_iter().filter_map(variable).collect()
 }
 
-/// A value with every reference replaced.
+/// Replaces all references in a value.
 ///
 /// # Errors
-/// The name of the first variable that `lookup` does not know.
+/// The name of the first variable for which `lookup` returns `None`.
 pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    // A value that cannot be read was refused when the manifest was; it stays as it is.
+    // A malformed value was refused when the manifest was validated; it stays as it is.
     let Ok(parts) = parts(value) else { return Ok(value.to_owned()) };
     let mut expanded = String::new();
     for part in parts {
@@ -69,13 +69,13 @@ pub fn expand(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<St
     Ok(expanded)
 }
 
-/// Whether a value is the same to a builder that quotes it or expands it again, and to one that does not.
+/// Whether builders that quote or expand a value produce the same result as builders that do not.
 pub fn is_plain(value: &str) -> bool {
     !value.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "\"'\\$`".contains(letter))
 }
 
-/// The value with those references replaced that `extended` knows, by values of the same form. The others are
-/// left to the base image.
+/// Replaces the references that `extended` resolves, by values of the same form. The others remain
+/// references to variables of the base image.
 pub(super) fn expand_extended(value: &str, extended: impl Fn(&str) -> Option<String>) -> String {
     let Ok(parts) = parts(value) else { return value.to_owned() };
     parts
@@ -88,7 +88,7 @@ pub(super) fn expand_extended(value: &str, extended: impl Fn(&str) -> Option<Str
         .collect()
 }
 
-/// The reference at the beginning of a text that begins with a dollar, and what follows it.
+/// The reference at the start of a text that begins with a dollar, and the rest of the text.
 fn reference(text: &str) -> Option<(VariablePart<'_>, &str)> {
     let after = text.strip_prefix('$')?;
     if let Some(after) = after.strip_prefix('$') {
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_names_with_and_without_braces_and_two_dollars_are_one() {
+    fn references_expand_with_and_without_braces() {
         let lookup = |name: &str| Some(format!("<{name}>"));
         for (value, expanded) in [
             ("", ""),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_dollar_is_refused_with_what_follows_it() {
+    fn other_dollars_are_refused_with_what_follows() {
         for (value, rest) in
             [("a$", "$"), ("5$ each", "$ each"), ("$1", "$1"), ("${A", "${A"), ("${A:-b}", "${A:-b}"), ("${}", "${}"), ("$é", "$é")]
         {
@@ -144,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn values_of_extended_images_are_inserted_and_the_rest_is_left_to_the_base() {
+    fn expand_extended_leaves_other_references_to_the_base() {
         let extended = |name: &str| (name == "A").then(|| "$$5:${PATH}".to_owned());
         assert_eq!(expand_extended("$A:${B}:$$", extended), "$$5:${PATH}:${B}:$$");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_and_dollars_can_always_be_written(text in ".{0,20}") {
+        fn arbitrary_text_round_trips_with_doubled_dollars(text in ".{0,20}") {
             let written = text.replace('$', "$$");
             prop_assert_eq!(expand(&written, |_| None), Ok(text.clone()));
             prop_assert_eq!(expand_extended(&written, |_| None), written);

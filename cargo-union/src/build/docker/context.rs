@@ -12,8 +12,9 @@ use crate::build::measured_files::MeasuredFiles;
 use crate::build::patterns::Patterns;
 use crate::build::requirements;
 use crate::build::roots::SourceRoots;
-use crate::build::sources::{Item, Measure};
+use crate::build::sources::{Item, ItemKind, Measure};
 use crate::build::walk::{Purpose, WalkFilter, walk};
+use crate::engine::DockerfileLocation;
 use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, AtomicFile};
@@ -33,8 +34,8 @@ pub(super) struct ContextFiles<'a> {
 pub(super) fn for_steps(cache: &Cache, context: &DockerfileContext<'_>, files: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
     let ContextFiles { text, files, roots } = *files;
     let mut archive = new_archive(cache, epoch)?;
-    archive.bytes(DOCKERFILE, text.as_bytes())?;
-    archive.bytes(APT_CONF, dockerfile::apt_conf(context.authority).as_bytes())?;
+    archive.bytes(DOCKERFILE, text.as_bytes(), 0o644)?;
+    archive.bytes(APT_CONF, dockerfile::apt_conf(context.authority).as_bytes(), 0o644)?;
     let mut copies = 0;
     let mut lock_files = 0;
     for step in context.steps {
@@ -63,10 +64,10 @@ fn add_requirements(archive: &mut Archive<AtomicFile>, list: &LockFile<'_>, file
     let directory = list.path_in_context.rsplit_once('/').map_or("", |(directory, _)| directory);
     for file in requirements::follow(list.from, &list.mount_point, roots)? {
         let path = format!("{directory}/{}", file.name);
-        match file.text {
-            Some(text) => {
-                files.check(&file.path)?;
-                archive.bytes(&path, text.as_bytes())?;
+        match file.list {
+            Some(list) => {
+                files.check(&file.path, list.read)?;
+                archive.bytes(&path, list.text.as_bytes(), 0o644)?;
             }
             None => archive.file(&path, &file.path, files.measure(&file.path)?, 0o644)?,
         }
@@ -74,21 +75,60 @@ fn add_requirements(archive: &mut Archive<AtomicFile>, list: &LockFile<'_>, file
     Ok(())
 }
 
-/// Writes the context of a user's Dockerfile.
-pub(super) fn for_dockerfile(cache: &Cache, items: &[Item], epoch: u64) -> Result<AtomicFile> {
+/// A user's Dockerfile and the items of its context.
+pub(super) struct UserContext<'a> {
+    pub(super) dockerfile: &'a Path,
+    pub(super) directory: &'a Path,
+    pub(super) items: &'a [Item],
+    pub(super) files: &'a MeasuredFiles,
+}
+
+/// Writes the context of a user's Dockerfile, and returns the location of the Dockerfile in it. A Dockerfile that is not
+/// a file of the context, because it is outside or ignored, is added where instructions do not see it.
+pub(super) fn for_dockerfile(
+    cache: &Cache,
+    user: &UserContext<'_>,
+    has_buildkit: bool,
+    epoch: u64,
+) -> Result<(AtomicFile, DockerfileLocation)> {
+    const CONTEXT: &str = ".union.context";
+    let UserContext { dockerfile, directory, items, files } = *user;
+    let is_file_at = |name: &str, item: &Item| item.to == name && matches!(item.kind, ItemKind::File { .. });
+    let in_context = name_in(dockerfile, directory).filter(|name| items.iter().any(|item| is_file_at(name, item)));
+    let location = match in_context {
+        Some(name) => DockerfileLocation::InContext(name),
+        None if has_buildkit => {
+            let file = dockerfile.file_name().and_then(|name| name.to_str()).unwrap_or(DOCKERFILE).to_owned();
+            DockerfileLocation::Beside { file, context: CONTEXT.to_owned() }
+        }
+        None => {
+            let mut name = ".union.Dockerfile".to_owned();
+            while items.iter().any(|item| item.to == name) {
+                name.push('_');
+            }
+            DockerfileLocation::Hidden(name)
+        }
+    };
     let mut archive = new_archive(cache, epoch)?;
-    for item in items.iter().filter(|item| !item.to.is_empty()) {
-        archive.item(&item.to, item)?;
+    match &location {
+        DockerfileLocation::InContext(_) => {}
+        DockerfileLocation::Beside { file, .. } | DockerfileLocation::Hidden(file) => {
+            archive.file(file, dockerfile, files.measure(dockerfile)?, 0o644)?;
+        }
     }
-    finish(archive)
+    match &location {
+        DockerfileLocation::Beside { context, .. } => archive.copied(context, items)?,
+        _ => items.iter().filter(|item| !item.to.is_empty()).try_for_each(|item| archive.item(&item.to, item))?,
+    }
+    Ok((finish(archive)?, location))
 }
 
 /// The items of the context of a user's Dockerfile, directories before their contents, as in `docker build`: without
 /// what `.dockerignore` excludes, and with unresolved links.
 ///
 /// # Errors
-/// `CopyOutside` when the directory is outside the workspace, `PathInvalid` when the Dockerfile is outside the
-/// directory, and when something in it cannot be read.
+/// `CopyOutside`, `CopyThroughSymlink` when the directory or the Dockerfile is outside the workspace, and when something
+/// in the directory cannot be read.
 pub(in crate::build) fn dockerfile_items(
     dockerfile: &Path,
     directory: &Path,
@@ -101,13 +141,14 @@ pub(in crate::build) fn dockerfile_items(
         let error = Error::new(Code::CopyOutside, format!("the build context `{}` leaves the workspace", directory.display()));
         return Err(error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`."));
     }
-    let name = name_in(dockerfile, directory).ok_or_else(|| {
-        let problem = format!("`{}` is not in its build context `{}`", dockerfile.display(), directory.display());
-        let error = Error::new(Code::PathInvalid, problem);
-        error.help("Move the Dockerfile into its context, or set `builder-options.context` to a directory that contains it.")
-    })?;
-    // The engine needs the Dockerfile, even if a pattern excludes it.
-    let filter = WalkFilter { patterns: vec![(ignore_patterns(&real, dockerfile)?, String::new())], git: false, keep: Some(name) };
+    let real_file = dockerfile.canonicalize().map_err(|cause| fs::unreadable(dockerfile, cause))?;
+    if !real_roots.contain(&real_file) {
+        let code = if dockerfile.starts_with(&roots.workspace) { Code::CopyThroughSymlink } else { Code::CopyOutside };
+        let why = format!("it is `{}`, out of the workspace: {}", real_file.display(), roots.shown());
+        let error = Error::new(code, format!("could not use the Dockerfile `{}`", dockerfile.display())).because(why);
+        return Err(error.help("Move it into the workspace."));
+    }
+    let filter = WalkFilter { patterns: vec![(ignore_patterns(&real, dockerfile)?, String::new())], git: false };
     let mut items = Vec::new();
     walk(&real, &real_roots, Purpose::Context, &filter, &mut |entry| {
         items.push(Item::of(entry, None, measure)?);
@@ -129,7 +170,7 @@ fn ignore_patterns(context: &Path, dockerfile: &Path) -> Result<Patterns> {
 }
 
 /// The path of a Dockerfile relative to its context.
-pub(super) fn name_in(dockerfile: &Path, directory: &Path) -> Option<String> {
+fn name_in(dockerfile: &Path, directory: &Path) -> Option<String> {
     Some(dockerfile.strip_prefix(directory).ok()?.to_str()?.to_owned())
 }
 
@@ -143,4 +184,49 @@ fn finish(archive: Archive<AtomicFile>) -> Result<AtomicFile> {
     let mut draft = archive.finish()?;
     draft.flush().map_err(|cause| fs::unwritable(draft.path(), cause))?;
     Ok(draft)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn requirements_are_packed_only_with_the_bytes_of_their_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("requirements.txt");
+        let cache = Cache::new(directory.path().join("cache"));
+        std::fs::write(&path, "first\n").unwrap();
+        let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
+        let files = MeasuredFiles::new(&cache);
+        files.measure(&path).unwrap();
+        let stopped = AtomicBool::new(false);
+        let pack = || {
+            let mut archive = new_archive(&cache, 0)?;
+            let path_in_context = "python/0/requirements.txt".to_owned();
+            let list = LockFile { from: &path, path_in_context, mount_point: "/python".to_owned() };
+            add_requirements(&mut archive, &list, &files, &roots)?;
+            let draft = finish(archive)?;
+            let bytes = std::fs::read(draft.path()).unwrap();
+            Ok::<bool, Error>(bytes.windows(6).any(|window| window == b"first\n"))
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let next = directory.path().join("next");
+                for text in ["other\n", "first\n"].into_iter().cycle().take_while(|_| !stopped.load(Ordering::Relaxed)) {
+                    std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).unwrap();
+                }
+            });
+            let packed: Vec<Result<bool>> = (0..500).map(|_| pack()).collect();
+            stopped.store(true, Ordering::Relaxed);
+            for packed in packed {
+                match packed {
+                    Ok(is_first) => assert!(is_first, "other bytes were packed"),
+                    Err(error) => assert_eq!(error.code(), Code::InputsMoved),
+                }
+            }
+        });
+    }
 }

@@ -82,7 +82,7 @@ impl Step<'_> {
             base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
         }
         if !self.spec.commands.is_empty() {
-            self.variables = variables::expanded(std::slice::from_ref(self.spec), base)?;
+            self.variables = variables::expanded([self.spec], base)?;
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Writer {
         let to = word(&format!("{start}{}", first.to));
         let pair = match first.kind {
             ItemKind::Directory => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
-            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe => [source, to],
+            ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe | ItemKind::Device(_) => [source, to],
         };
         let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner)))).unwrap_or_default();
         self.instruction(&format!("COPY {owner}{}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));

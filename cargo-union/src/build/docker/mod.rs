@@ -22,12 +22,12 @@ use union_build::key::{Inputs, Value};
 use union_build::spec;
 
 use super::base::ResolvedBase;
-use super::chain::EffectiveConfig;
+use super::chain::{EffectiveConfig, ImageChain};
 use super::environment::without_steps;
 use super::sources::{self, Measure};
 use super::variables::{self, Variables};
 use super::{BaseImage, BuildRequest, Builder, LockedBase, MeasuredFiles, PlatformBuildRequest, Reporter, SourceRoots};
-use crate::engine::{DockerfileRequest, Engine, EngineLocator, PullCredentials, SolveError};
+use crate::engine::{DockerfileLocation, DockerfileRequest, Engine, EngineLocator, PullCredentials, SolveError};
 use crate::image::config::{self, ConfigOptions};
 use crate::image::layer::Layer;
 use crate::image::manifest::{self, KEY};
@@ -93,9 +93,9 @@ impl DockerBuilder {
         inputs.insert("image", at.digest.to_string());
         inputs.insert("apt-packages", Value::texts(packages));
         let base = Some(BaseImage::Locked(at.clone()));
-        let platform_request = PlatformBuildRequest { platform: platform.clone(), base, tools: BTreeMap::new(), executables: Vec::new() };
+        let platform_request = PlatformBuildRequest::without_binaries(platform.clone(), base);
         let request = BuildRequest {
-            chain: vec![step.clone()],
+            chain: ImageChain::new(Vec::new(), step.clone()),
             steps: vec![step],
             roots: SourceRoots::default(),
             files: Arc::new(MeasuredFiles::new(&self.cache)),
@@ -214,7 +214,7 @@ struct LoadedBase {
 /// The input of one build of an engine.
 struct Solve {
     context: AtomicFile,
-    dockerfile: String,
+    dockerfile: DockerfileLocation,
     name: String,
     stage: Option<String>,
     pulls: PullCredentials,
@@ -252,11 +252,11 @@ impl DockerBuild<'_> {
         let directory = context_of(spec, path);
         let list = |measure: &Measure<'_>| dockerfile_items(path, &directory, &self.request.roots, measure);
         let items = self.request.files.context(path, &directory, list)?;
-        let context = context::for_dockerfile(&self.builder.cache, &items, self.request.source_date_epoch)?;
-        let dockerfile = context::name_in(path, &directory).expect("the items are those of its own context");
+        let user = context::UserContext { dockerfile: path, directory: &directory, items: &items, files: &self.request.files };
+        let epoch = self.request.source_date_epoch;
+        let (context, dockerfile) = context::for_dockerfile(&self.builder.cache, &user, self.engine.has_buildkit(), epoch)?;
         let stage = spec.builder_options.target.as_ref().map(|stage| stage.value.clone());
-        let text = fs::read(path)?;
-        let repositories = references::repositories(&String::from_utf8_lossy(&text));
+        let repositories = references::repositories(&String::from_utf8_lossy(&fs::read(path)?));
         let pulls = PullCredentials { repositories, logins: Some(self.builder.logins.clone()) };
         self.solve(Solve { context, dockerfile, name: self.name("dockerfile"), stage, pulls }).await
     }
@@ -276,7 +276,7 @@ impl DockerBuild<'_> {
         let files = context::ContextFiles { text: &text, files: &self.request.files, roots: &self.request.roots };
         let context = context::for_steps(&self.builder.cache, &input, &files, self.request.source_date_epoch)?;
         self.log.expect(DockerfileSteps::of(instructions, &base.name));
-        let dockerfile = context::DOCKERFILE.to_owned();
+        let dockerfile = DockerfileLocation::InContext(context::DOCKERFILE.to_owned());
         self.solve(Solve { context, dockerfile, name: self.name("environment"), stage: None, pulls: PullCredentials::default() }).await
     }
 

@@ -103,8 +103,8 @@ fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut 
             let path = index.place_file(&item.to)?;
             (path.clone(), LayerEntry { path, mode: 0o777, owner, group, kind: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
         }
-        // Only build contexts have pipes.
-        ItemKind::Pipe => return Err(CopyConflict::Source(unsupported_kind(Path::new(&item.to)))),
+        // Only build contexts have pipes and devices.
+        ItemKind::Pipe | ItemKind::Device(_) => return Err(CopyConflict::Source(unsupported_kind(Path::new(&item.to)))),
     };
     if let Some((directory, _)) = path.rsplit_once('/') {
         add_directories(directory, (owner, group), index, placed);

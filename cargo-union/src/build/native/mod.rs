@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use union_build::diag::Code;
 use union_build::spec;
+use union_build::spec::launcher::LAUNCHER;
 
 use super::BINARIES;
 use super::base::{LayerIndexCache, ResolvedBase};
-use super::chain::EffectiveConfig;
+use super::chain::{EffectiveConfig, ImageChain};
 use super::check::StartCheck;
 use super::{BuildRequest, Builder, Executable, PlatformBuildRequest, Reporter, Steps, variables};
 use crate::image::config::{self, ConfigOptions};
@@ -181,7 +183,7 @@ fn binaries(platform_request: &PlatformBuildRequest) -> String {
 }
 
 /// The user of the specs, else of the base, else an unprivileged one on scratch.
-fn effective_user(chain: &[spec::Image], base: Option<&ResolvedBase>) -> Option<String> {
+fn effective_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -233,6 +235,8 @@ fn plan_layers(
     if let (Some(bundle), true) = (settings.ca_certificates, platform_request.base.is_some()) {
         layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &request.files, &mut files)?, "cargo union: ca-certificates"));
     }
+    // Before the binaries, which change more often.
+    layers.push((launcher_entries(platform_request.launcher.as_ref()), "cargo union: launcher"));
     layers.push((code_entries(&platform_request.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
@@ -251,6 +255,14 @@ fn layer_change(entry: &LayerEntry) -> LayerChange {
         EntryKind::Link(target) => FsEntry::Link(target.clone()),
     };
     LayerChange::Put(entry.path.clone(), node)
+}
+
+/// The entries of the launcher's layer.
+fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
+    let Some(program) = program else { return Vec::new() };
+    let path = LAUNCHER.trim_start_matches('/');
+    let kind = EntryKind::Bytes(program.to_vec());
+    vec![LayerEntry::directory("union"), LayerEntry { path: path.to_owned(), mode: 0o755, owner: 0, group: 0, kind }]
 }
 
 /// The entries of the code layer.
@@ -281,7 +293,7 @@ fn assemble(
     user: Option<String>,
 ) -> Result<PlatformImage> {
     let settings = EffectiveConfig::of(&request.chain);
-    let variables = variables::expanded(&request.chain, &variables::of_base(base.as_ref().map(|base| &base.config)))?;
+    let variables = variables::expanded(request.chain.iter(), &variables::of_base(base.as_ref().map(|base| &base.config)))?;
     // With several binaries there is no default command; users of the image select one.
     let command = match &platform_request.executables[..] {
         [executable] => Some(format!("{BINARIES}/{}", executable.name)),

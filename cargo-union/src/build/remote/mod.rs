@@ -114,7 +114,7 @@ fn pack(cache: &Cache, request: &BuildRequest, base: String, settings: &BaseSett
 /// # Errors
 /// `InvalidValue`; `UnsupportedByBuilder` when an expanded value has characters that the backend may change.
 fn all_variables(request: &BuildRequest, settings: &BaseSettings, checked: bool) -> Result<BTreeMap<String, String>> {
-    let mut variables = variables::expanded(&request.chain, &settings.variables)?;
+    let mut variables = variables::expanded(request.chain.iter(), &settings.variables)?;
     if let Some((name, value)) = variables.iter().find(|(_, value)| !is_plain(value)) {
         let image = request.image();
         return Err(Error::new(

@@ -3,15 +3,16 @@
 use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
 use union_build::spec;
+use union_build::spec::launcher::LAUNCHER;
 
 use super::shell::with_secrets;
-use crate::build::BINARIES;
 use crate::build::archive::Archive;
 use crate::build::chain::EffectiveConfig;
 use crate::build::variables::{Variables, expanded};
 use crate::build::walk::join;
-use crate::build::{BuildRequest, Executable, MeasuredFiles, SourceRoots};
+use crate::build::{BINARIES, BuildRequest, Executable, MeasuredFiles, SourceRoots};
 use crate::image::remote_spec::{PipOptions, RemoteStep};
 use crate::sys::error::Result;
 use crate::sys::fs::{FileDigest, measure};
@@ -56,6 +57,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
             self.add_input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
+        self.add_launcher(request.platforms[0].launcher.as_ref())?;
         self.add_binaries(&request.platforms[0].executables)?;
         self.set_workdir(settings.workdir);
         Ok(())
@@ -85,7 +87,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
         if !spec.commands.is_empty() {
             self.set_workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
-            let variables = expanded(std::slice::from_ref(spec), &self.base.variables)?;
+            let variables = expanded([spec], &self.base.variables)?;
             self.steps.extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
         for command in &spec.commands {
@@ -121,6 +123,15 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         }
         if !python.packages.is_empty() {
             self.steps.push(RemoteStep::Pip { packages: texts(&python.packages), options });
+        }
+        Ok(())
+    }
+
+    fn add_launcher(&mut self, program: Option<&Bytes>) -> Result<()> {
+        if let Some(program) = program {
+            self.has_files = true;
+            self.archive.bytes("launcher", program, 0o755)?;
+            self.copy("launcher", LAUNCHER);
         }
         Ok(())
     }

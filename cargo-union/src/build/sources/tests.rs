@@ -57,7 +57,7 @@ impl Tree {
                 ItemKind::File { mode: 0o644, .. } => place.to_owned(),
                 ItemKind::File { mode, .. } => format!("{place} {mode:o}"),
                 ItemKind::Link(target) => format!("{place} -> {target}"),
-                ItemKind::Pipe => format!("{place} |"),
+                ItemKind::Pipe | ItemKind::Device(_) => format!("{place} |"),
             }
         };
         let copy = self.copy(from, exclude);

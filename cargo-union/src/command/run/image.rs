@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use union_build::spec::Spec;
 
-use crate::build::EffectiveConfig;
-use crate::pipeline::resolve::{chain, compile_settings, linkage, platforms};
+use crate::build::{EffectiveConfig, ImageChain};
+use crate::pipeline::resolve::{compile_settings, linkage, platforms};
 use crate::workspace::targets::target_for;
 use crate::workspace::{CompileMode, CompileSettings, Linkage, Toolchain};
 
@@ -22,7 +22,7 @@ pub(super) struct ContainerStart {
 impl ContainerStart {
     /// Of an image spec and those that it extends.
     pub(super) fn of(spec: &Spec, image: &str) -> Self {
-        let chain = chain(spec, &spec.images[image]);
+        let chain = ImageChain::resolve(&spec.images, &spec.images[image]);
         let settings = EffectiveConfig::of(&chain);
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self { entrypoint: settings.entrypoint.map(<[String]>::to_vec), env: settings.env.into_iter().map(owned).collect() }
@@ -36,7 +36,7 @@ impl ContainerStart {
 /// `InvalidValue`; validation has caught it before.
 pub(super) fn for_this_machine(spec: &Spec, image: &str, toolchain: &Toolchain) -> Result<(CompileSettings, String)> {
     let image = &spec.images[image];
-    let linkage = linkage(image, &chain(spec, image)[0].base);
+    let linkage = linkage(image, ImageChain::resolve(&spec.images, image).base());
     for platform in platforms(image)? {
         if let Ok(target) = target_for(&platform, linkage, toolchain, CompileMode::Host)
             && runs(&toolchain.host, &target, linkage)

@@ -4,14 +4,12 @@ use union_build::diag::{Code, Diagnostic};
 use union_build::spec::task::{DataFormat, Mount, Task};
 use union_build::spec::template::{TemplatePart, pieces};
 
-use crate::copilot::{is_carried, is_fillable};
 use crate::settings::RunTarget;
 
 /// Everything that is in the way; nothing has been done then. `has_entrypoint` is whether the manifest names one for
 /// the task's image.
 pub(super) fn unsupported_locally(task: &Task, has_entrypoint: bool, place: RunTarget) -> Vec<Diagnostic> {
     let mut obstacles = Vec::new();
-    obstacles.extend(outputs(task));
     obstacles.extend(command(task));
     if task.data.format == DataFormat::Proto && !task.inputs.is_empty() {
         let message = format!("task `{}` reads its inputs from `inputs.pb`, which is written on the backend only", task.key);
@@ -25,33 +23,18 @@ pub(super) fn unsupported_locally(task: &Task, has_entrypoint: bool, place: RunT
     obstacles
 }
 
-/// Outputs that copilot would not carry.
-fn outputs(task: &Task) -> impl Iterator<Item = Diagnostic> {
-    task.outputs.iter().filter(|(_, ty)| !is_carried(ty)).map(|(name, ty)| {
-        let message = format!("output `{name}` is a `{}`, which a container task cannot give", ty.value);
-        let obstacle = Diagnostic::error(Code::NotRunHere, message, &ty.origin, "not carried by Flyte's copilot");
-        obstacle.help("copilot takes plain values, structs, files and folders: write it into a `struct` or a `file`")
-    })
-}
-
-/// Placeholders in the command line that nobody fills.
+/// Placeholders in the command line that only the backend fills.
 fn command(task: &Task) -> Vec<Diagnostic> {
     let Some(command) = &task.command else { return Vec::new() };
     let refuse =
         |message: String, help: String| Diagnostic::error(Code::NotRunHere, message, &command.origin, "in this command").help(help);
     let obstacle = |piece| match piece {
-        TemplatePart::Input(name) => {
-            let ty = task.inputs.get(&name).filter(|ty| !is_fillable(ty))?;
-            let message = format!("`{{{{.inputs.{name}}}}}` is a `{}`, which the backend cannot put into a command line", ty.value);
-            let path = task.data.input_path.value.trim_end_matches('/');
-            Some(refuse(message, format!("the program finds it at `{path}/{name}`")))
-        }
         TemplatePart::Backend(name) => {
             let message = format!("`{{{{.{name}}}}}` stands for something that only the backend has");
             let paths = (&task.data.input_path.value, &task.data.output_path.value);
             Some(refuse(message, format!("inputs are in `{}`, and outputs go to `{}`", paths.0, paths.1)))
         }
-        TemplatePart::Text(_) | TemplatePart::Unknown(_) => None,
+        TemplatePart::Text(_) | TemplatePart::Input(_) | TemplatePart::Unknown(_) => None,
     };
     let mut obstacles: Vec<Diagnostic> = command.value.iter().flat_map(|word| pieces(word)).filter_map(obstacle).collect();
     obstacles.dedup();

@@ -1,4 +1,4 @@
-//! The ActionsService as gRPC has it: two methods of a server that tonic keeps.
+//! The gRPC server of the ActionsService: two methods, without generated code.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -17,7 +17,7 @@ use super::store::ActionStore;
 use crate::flyte::idl::actions::watch_for_updates_request::Filter;
 use crate::flyte::idl::actions::{EnqueueRequest, EnqueueResponse, WatchForUpdatesRequest, WatchForUpdatesResponse};
 
-/// The service, with the steps that it keeps.
+/// The service, with the store of its actions.
 #[derive(Clone)]
 pub(super) struct ActionService(pub(super) Arc<ActionStore>);
 
@@ -35,12 +35,12 @@ impl tower_service::Service<http::Request<Body>> for ActionService {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let Self(ledger) = self.clone();
+        let Self(store) = self.clone();
         Box::pin(async move {
             let method = request.uri().path().rsplit('/').next().unwrap_or_default();
             Ok(match method {
-                "Enqueue" => Grpc::new(ProstCodec::default()).unary(Enqueue(ledger), request).await,
-                "WatchForUpdates" => Grpc::new(ProstCodec::default()).server_streaming(Watch(ledger), request).await,
+                "Enqueue" => Grpc::new(ProstCodec::default()).unary(Enqueue(store), request).await,
+                "WatchForUpdates" => Grpc::new(ProstCodec::default()).server_streaming(Watch(store), request).await,
                 other => Status::unimplemented(format!("a run on this machine has no `{other}`")).into_http(),
             })
         })
@@ -61,7 +61,7 @@ impl UnaryService<EnqueueRequest> for Enqueue {
 
 struct Watch(Arc<ActionStore>);
 
-/// It ends with the worker: a client that is told that nothing more comes asks again without a pause.
+/// The stream stays open until the worker ends: the worker's client would reconnect at once after an end.
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchForUpdatesResponse, Status>> + Send>>;
 
 impl ServerStreamingService<WatchForUpdatesRequest> for Watch {
@@ -71,8 +71,8 @@ impl ServerStreamingService<WatchForUpdatesRequest> for Watch {
 
     fn call(&mut self, request: Request<WatchForUpdatesRequest>) -> Self::Future {
         let parent = request.into_inner().filter.map(|Filter::ParentActionId(id)| id);
-        ready(self.0.watch(parent).map(|news| {
-            let updates = stream::unfold(news, |mut news| async { news.recv().await.map(|update| (update, news)) });
+        ready(self.0.watch(parent).map(|receiver| {
+            let updates = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|update| (update, receiver)) });
             Response::new(updates.map(Ok).boxed())
         }))
     }

@@ -1,8 +1,8 @@
-//! What of the backend a running worker needs, on this machine.
+//! A server on this machine for the parts of the backend that a running worker uses.
 //!
-//! A worker of the `flyte` crate tells each traced step when it is done, and asks which are there already.
-//! On the backend that is the ActionsService; here it is a server on loopback that lasts as long as one
-//! run. `ledger` knows the steps, `grpc` is the line: the worker's client speaks nothing else.
+//! A worker of the `flyte` crate reports each traced step, and asks for steps that are recorded already. On
+//! the backend that is the ActionsService; here it is a server on loopback for the duration of one run.
+//! `store` holds the steps, and `grpc` is the protocol, because the worker's client speaks only gRPC.
 
 mod grpc;
 mod store;
@@ -22,48 +22,48 @@ use grpc::ActionService;
 use store::ActionStore;
 pub use store::RecordedAction;
 
-/// A server that a worker reaches on this machine. It is closed when this is dropped.
+/// An actions server on loopback. Dropping it stops the server.
 pub struct Actions {
-    ledger: Arc<ActionStore>,
+    store: Arc<ActionStore>,
     address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl Actions {
-    /// Begins to serve, on a port that is free.
+    /// Starts the server on a free port.
     ///
     /// # Errors
-    /// `NotRunHere` when nothing can listen on loopback.
+    /// U0802 (`NotRunHere`) when no port of loopback can be used.
     pub async fn serve(reporter: Arc<dyn Reporter>) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::new(Code::NotRunHere, "could not stand in for the backend on this machine")
+            Error::new(Code::NotRunHere, "could not start the server for actions on this machine")
                 .because(format!("no port of 127.0.0.1 can be listened on: {cause}"))
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let ledger = Arc::new(ActionStore::new(reporter));
-        let service = ActionService(ledger.clone());
+        let store = Arc::new(ActionStore::new(reporter));
+        let service = ActionService(store.clone());
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            // A listener of our own fails with nothing; a worker that is cut off says so itself.
+            // Serving on a bound loopback listener does not fail; a worker reports a lost connection itself.
             let _ = Server::builder().add_service(service).serve_with_incoming(incoming).await;
         });
-        Ok(Self { ledger, address, _serving: serving })
+        Ok(Self { store, address, _serving: serving })
     }
 
-    /// The port of 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Whether any worker has asked for anything.
+    /// Whether a worker has made any call.
     pub fn was_reached(&self) -> bool {
-        self.ledger.was_reached()
+        self.store.was_reached()
     }
 
-    /// The steps that were told, in order.
+    /// The recorded steps, in order.
     pub fn steps(&self) -> Vec<RecordedAction> {
-        self.ledger.steps()
+        self.store.steps()
     }
 }

@@ -1,4 +1,4 @@
-//! The steps of a run, and who wants to hear of them.
+//! The recorded actions of a run, and the watchers to notify of new ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,20 +16,20 @@ use crate::flyte::idl::common::{ActionIdentifier, ActionPhase};
 use crate::flyte::idl::core::ExecutionError;
 use crate::flyte::idl::workflow::{ActionUpdate, ControlMessage, TraceAction};
 
-/// A step that a worker has told.
+/// A traced step that a worker reported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RecordedAction {
-    /// The name of its function.
+    /// Name of the traced function.
     pub name: String,
-    /// Its name as an action: the same for the same inputs.
+    /// Name of the action; the same for the same inputs.
     pub action: String,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// What was told so far.
+/// The actions of a run.
 pub(super) struct ActionStore {
-    pages: Mutex<StoredActions>,
+    actions: Mutex<StoredActions>,
     reporter: Arc<dyn Reporter>,
 }
 
@@ -41,105 +41,106 @@ struct StoredActions {
     reached: bool,
 }
 
-/// An action and how far it is.
 struct StoredAction {
     parent: String,
     update: ActionUpdate,
 }
 
-/// Somebody who hears of all children of an action.
+/// A subscription to the children of an action.
 struct ActionWatcher {
     parent: String,
-    line: UnboundedSender<WatchForUpdatesResponse>,
+    sender: UnboundedSender<WatchForUpdatesResponse>,
 }
 
 impl ActionStore {
     pub(super) fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { pages: Mutex::default(), reporter }
+        Self { actions: Mutex::default(), reporter }
     }
 
     pub(super) fn was_reached(&self) -> bool {
-        self.pages().reached
+        self.actions().reached
     }
 
     pub(super) fn steps(&self) -> Vec<RecordedAction> {
-        self.pages().steps.clone()
+        self.actions().steps.clone()
     }
 
-    /// Takes an action, and tells those who watch its parent.
+    /// Records an action and notifies the watchers of its parent.
     pub(super) fn enqueue(&self, action: Action) -> Result<(), Status> {
-        let mut pages = self.asked();
+        let mut actions = self.actions_of_worker();
         let id = action.action_id.filter(|id| !id.name.is_empty()).ok_or_else(|| Status::invalid_argument("the action has no name"))?;
         let spec = action.spec.ok_or_else(|| Status::invalid_argument("the action has no spec"))?;
-        if pages.entries.iter().any(|entry| entry.update.action_id.as_ref() == Some(&id)) {
+        if actions.entries.iter().any(|entry| entry.update.action_id.as_ref() == Some(&id)) {
             return Err(Status::already_exists(format!("action `{}` is there", id.name)));
         }
         let update = match spec {
             Spec::Trace(trace) => {
-                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: took(&trace).as_secs_f64() };
-                self.reporter.traced(&step.name, took(&trace));
-                pages.steps.push(step);
-                done(id, trace)
+                let step = RecordedAction { name: trace.name.clone(), action: id.name.clone(), seconds: duration_of(&trace).as_secs_f64() };
+                self.reporter.traced(&step.name, duration_of(&trace));
+                actions.steps.push(step);
+                completed_update(id, trace)
             }
-            Spec::Condition(condition) => {
-                refused(id, format!("`{}` waits for somebody's answer, and a run on this machine has nobody who answers", condition.name))
-            }
-            Spec::Task(_) => refused(id, "a run on this machine starts no other tasks".to_owned()),
+            Spec::Condition(condition) => failed_update(
+                id,
+                format!("`{}` waits for an answer of a user, which a run on this machine does not support", condition.name),
+            ),
+            Spec::Task(_) => failed_update(id, "a run on this machine does not start other tasks".to_owned()),
         };
-        pages.add(action.parent_action_name.unwrap_or_default(), update);
+        actions.add(action.parent_action_name.unwrap_or_default(), update);
         Ok(())
     }
 
-    /// All children of an action: those that are there, a word that these were all, and those that come.
+    /// The children of an action: recorded ones, a sentinel after them, and then new ones.
     pub(super) fn watch(&self, parent: Option<ActionIdentifier>) -> Result<UnboundedReceiver<WatchForUpdatesResponse>, Status> {
         let parent = parent.ok_or_else(|| Status::invalid_argument("no action is named"))?.name;
-        let mut pages = self.asked();
-        let (line, news) = unbounded_channel();
-        let there = pages.entries.iter().filter(|entry| entry.parent == parent).map(|entry| Message::ActionUpdate(entry.update.clone()));
-        for message in there.chain([Message::ControlMessage(ControlMessage { sentinel: true })]) {
-            tell(&line, message);
+        let mut actions = self.actions_of_worker();
+        let (sender, receiver) = unbounded_channel();
+        let recorded =
+            actions.entries.iter().filter(|entry| entry.parent == parent).map(|entry| Message::ActionUpdate(entry.update.clone()));
+        for message in recorded.chain([Message::ControlMessage(ControlMessage { sentinel: true })]) {
+            send(&sender, message);
         }
-        pages.watchers.push(ActionWatcher { parent, line });
-        Ok(news)
+        actions.watchers.push(ActionWatcher { parent, sender });
+        Ok(receiver)
     }
 
-    /// The pages, when a worker opens them.
-    fn asked(&self) -> MutexGuard<'_, StoredActions> {
-        let mut pages = self.pages();
-        pages.reached = true;
-        pages
+    /// The actions, for a call of a worker.
+    fn actions_of_worker(&self) -> MutexGuard<'_, StoredActions> {
+        let mut actions = self.actions();
+        actions.reached = true;
+        actions
     }
 
-    fn pages(&self) -> MutexGuard<'_, StoredActions> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn actions(&self) -> MutexGuard<'_, StoredActions> {
+        self.actions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StoredActions {
     fn add(&mut self, parent: String, update: ActionUpdate) {
         for watcher in self.watchers.iter().filter(|watcher| watcher.parent == parent) {
-            tell(&watcher.line, Message::ActionUpdate(update.clone()));
+            send(&watcher.sender, Message::ActionUpdate(update.clone()));
         }
         self.entries.push(StoredAction { parent, update });
     }
 }
 
-/// Whoever has hung up hears nothing.
-fn tell(line: &UnboundedSender<WatchForUpdatesResponse>, message: Message) {
-    let _ = line.send(WatchForUpdatesResponse { message: Some(message) });
+/// Sends a message, unless the watcher has disconnected.
+fn send(sender: &UnboundedSender<WatchForUpdatesResponse>, message: Message) {
+    let _ = sender.send(WatchForUpdatesResponse { message: Some(message) });
 }
 
-fn done(id: ActionIdentifier, trace: TraceAction) -> ActionUpdate {
+fn completed_update(id: ActionIdentifier, trace: TraceAction) -> ActionUpdate {
     let output_uri = trace.outputs.map(|outputs| outputs.output_uri).unwrap_or_default();
     ActionUpdate { action_id: Some(id), phase: trace.phase, error: None, output_uri }
 }
 
-fn refused(id: ActionIdentifier, message: String) -> ActionUpdate {
+fn failed_update(id: ActionIdentifier, message: String) -> ActionUpdate {
     let error = ExecutionError { code: "NotRunHere".to_owned(), message };
     ActionUpdate { action_id: Some(id), phase: ActionPhase::Failed.into(), error: Some(error), output_uri: String::new() }
 }
 
-fn took(trace: &TraceAction) -> Duration {
+fn duration_of(trace: &TraceAction) -> Duration {
     let seconds = |time: &Option<Timestamp>| time.as_ref().map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
     Duration::try_from_secs_f64(seconds(&trace.end_time) - seconds(&trace.start_time)).unwrap_or_default()
 }

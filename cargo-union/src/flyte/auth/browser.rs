@@ -1,10 +1,9 @@
-//! The user's browser.
+//! Opens addresses in the user's browser.
 
 use std::path::PathBuf;
 
 use crate::sys::process::{Environment, ProcessCommand};
 
-/// How a browser is opened, when there is one.
 #[derive(Debug)]
 pub(super) struct Browser {
     environment: Environment,
@@ -16,7 +15,7 @@ impl Browser {
         Self { environment, folder }
     }
 
-    /// Opens an address. Says whether a browser was started.
+    /// Opens an address. Returns whether a browser was started.
     pub(super) fn open(&self, address: &str) -> bool {
         let Some(program) = self.program() else { return false };
         let mut command = ProcessCommand::new(program, &self.folder, &self.environment);
@@ -24,15 +23,15 @@ impl Browser {
         command.leave().is_ok()
     }
 
-    /// `$BROWSER`, or what the desktop has; in a bare terminal there is none.
+    /// `$BROWSER`, or the opener of the desktop; `None` without a graphical session.
     fn program(&self) -> Option<String> {
-        let set = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
-        if let Some(browser) = set("BROWSER") {
+        let nonempty = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
+        if let Some(browser) = nonempty("BROWSER") {
             return Some(browser.to_owned());
         }
         if cfg!(target_os = "macos") {
             return Some("/usr/bin/open".to_owned());
         }
-        (set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
+        (nonempty("DISPLAY").is_some() || nonempty("WAYLAND_DISPLAY").is_some()).then(|| "xdg-open".to_owned())
     }
 }

@@ -1,6 +1,6 @@
-//! Where the browser comes back to: a listener on this machine that takes one answer and is gone.
+//! The redirect target of a browser login: a listener on this machine that takes one authorization response.
 //!
-//! Whoever knows the port can knock; only an answer with our own state counts.
+//! Any process can connect to the port; only a response with the state of this login counts (RFC 6749, section 10.12).
 
 use std::time::Duration;
 
@@ -14,50 +14,49 @@ use crate::http::error::clean;
 use crate::http::{Url, authority, is_loopback};
 use crate::sys::secret::Secret;
 
-/// How long a user may take.
+/// How long the user may take to log in.
 const LIMIT: Duration = Duration::from_secs(600);
-/// How long a browser may take to say what it wants, and how much it may say.
-const REQUEST: Duration = Duration::from_secs(10);
+/// The time limit and the maximum size of a browser's request.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const LONGEST: usize = 16 << 10;
 
-/// A listener.
 pub(super) struct Callback {
     listeners: Vec<TcpListener>,
     expected: ExpectedRedirect,
 }
 
-/// What the browser has to bring.
+/// The expected authorization response.
 #[derive(Clone, Debug)]
 struct ExpectedRedirect {
-    /// Without slashes at its ends.
+    /// Path without slashes at its ends.
     path: String,
     state: String,
 }
 
-/// What a request means.
+/// A classified request.
 #[derive(Debug, PartialEq, Eq)]
 enum CallbackRequest {
-    /// The code.
+    /// An authorization code.
     Code(Secret<String>),
-    /// The server or the user said no.
+    /// The server or the user denied the login.
     Denied(String),
-    /// Somebody else: the status and the words for them.
-    Stranger(&'static str, &'static str),
+    /// An unrelated request: HTTP status and text of the response.
+    Unrelated(&'static str, &'static str),
 }
 
 impl Callback {
-    /// Listens where the backend lets browsers return to, which must be this machine.
-    pub(super) async fn listen(redirect: &str, state: &str, told_by: &str) -> Result<Self, RpcFailure> {
-        let named = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
-        let Some((url, port)) = named.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
-            let cause = format!("{told_by} lets browsers return to `{}`, which is no port of this machine", clean(redirect));
+    /// Listens at the redirect address, which must be on this machine.
+    pub(super) async fn listen(redirect: &str, state: &str, backend_host: &str) -> Result<Self, RpcFailure> {
+        let url = Url::parse(redirect).ok().filter(|url| is_loopback(&authority(url)));
+        let Some((url, port)) = url.and_then(|url| Some((url.port()?, url))).map(|(port, url)| (url, port)) else {
+            let cause = format!("{backend_host} lets browsers return to `{}`, which is not a port of this machine", clean(redirect));
             let help = "Choose `admin.authType: DeviceFlow`, or ask who runs the backend for a redirect to `localhost`.";
             return Err(RpcFailure::new(Code::LoginFailed, cause).help(help));
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let mut listeners = Vec::new();
         let mut why = String::new();
-        // A browser may take `localhost` for either family of addresses.
+        // A browser may resolve `localhost` to an IPv4 or an IPv6 address.
         for address in tokio::net::lookup_host((host.as_str(), port)).await.into_iter().flatten() {
             match TcpListener::bind(address).await {
                 Ok(listener) => listeners.push(listener),
@@ -72,15 +71,15 @@ impl Callback {
         Ok(Self { listeners, expected })
     }
 
-    /// Waits for the code.
+    /// Waits for the authorization code.
     pub(super) async fn code(self) -> Result<Secret<String>, RpcFailure> {
-        let (told, mut knocks) = mpsc::channel(1);
-        // Dropped with everything that listens as soon as there is an answer.
+        let (sender, mut requests) = mpsc::channel(1);
+        // Dropping the tasks closes all listeners.
         let mut tasks = tokio::task::JoinSet::new();
         for listener in self.listeners {
-            tasks.spawn(accept(listener, self.expected.clone(), told.clone()));
+            tasks.spawn(accept(listener, self.expected.clone(), sender.clone()));
         }
-        let waited = tokio::time::timeout(LIMIT, knocks.recv()).await;
+        let waited = tokio::time::timeout(LIMIT, requests.recv()).await;
         match waited.ok().flatten() {
             Some(CallbackRequest::Code(code)) => Ok(code),
             Some(CallbackRequest::Denied(why)) => Err(RpcFailure::new(Code::LoginFailed, format!("the login was denied: {why}"))),
@@ -89,21 +88,22 @@ impl Callback {
     }
 }
 
-async fn accept(listener: TcpListener, expected: ExpectedRedirect, told: mpsc::Sender<CallbackRequest>) {
+async fn accept(listener: TcpListener, expected: ExpectedRedirect, sender: mpsc::Sender<CallbackRequest>) {
     let mut tasks = tokio::task::JoinSet::new();
-    // Browsers open connections that they never use, so none may wait for another.
+    // Browsers open connections that they never use, so connections are served concurrently.
     while let Ok((stream, _)) = listener.accept().await {
-        let (expected, told) = (expected.clone(), told.clone());
+        let expected = expected.clone();
+        let sender = sender.clone();
         tasks.spawn(async move {
-            if let Ok(Some(knock)) = tokio::time::timeout(REQUEST, serve_redirect(stream, &expected)).await {
-                // Another one was first.
-                let _ = told.send(knock).await;
+            if let Ok(Some(request)) = tokio::time::timeout(REQUEST_LIMIT, serve_redirect(stream, &expected)).await {
+                // The send fails when another response was first.
+                let _ = sender.send(request).await;
             }
         });
     }
 }
 
-/// Hears a request out and answers it; what it means, when it counts.
+/// Reads and answers a request; returns it unless it is unrelated.
 async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> Option<CallbackRequest> {
     let mut head = Vec::new();
     while !head.windows(2).any(|pair| pair == b"\r\n") {
@@ -112,41 +112,41 @@ async fn serve_redirect(mut stream: TcpStream, expected: &ExpectedRedirect) -> O
         }
     }
     let text = String::from_utf8_lossy(&head);
-    let knock = judge(text.lines().next().unwrap_or_default(), expected);
-    let (status, words) = match &knock {
+    let request = classify(text.lines().next().unwrap_or_default(), expected);
+    let (status, words) = match &request {
         CallbackRequest::Code(_) => ("200 OK", "You are logged in. You may close this page."),
         CallbackRequest::Denied(_) => ("200 OK", "The login was denied. You may close this page."),
-        CallbackRequest::Stranger(status, words) => (*status, *words),
+        CallbackRequest::Unrelated(status, words) => (*status, *words),
     };
     let page = format!("<!doctype html><meta charset=utf-8><title>cargo union</title><p>{words}</p>\n");
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         page.len()
     );
-    // The answer is a courtesy; the login does not depend on it.
+    // The browser's page does not affect the login.
     let _ = stream.write_all(format!("{head}{page}").as_bytes()).await;
     let _ = stream.shutdown().await;
-    (!matches!(knock, CallbackRequest::Stranger(..))).then_some(knock)
+    (!matches!(request, CallbackRequest::Unrelated(..))).then_some(request)
 }
 
-/// What the first line of a request means.
-fn judge(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
-    const NOTHING: CallbackRequest = CallbackRequest::Stranger("404 Not Found", "There is nothing here.");
-    let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOTHING };
-    let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOTHING };
+/// Classifies a request by its first line.
+fn classify(line: &str, expected: &ExpectedRedirect) -> CallbackRequest {
+    const NOT_FOUND: CallbackRequest = CallbackRequest::Unrelated("404 Not Found", "There is nothing here.");
+    let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { return NOT_FOUND };
+    let Ok(url) = Url::parse("http://localhost/").and_then(|base| base.join(target)) else { return NOT_FOUND };
     if url.path().trim_matches('/') != expected.path {
-        return NOTHING;
+        return NOT_FOUND;
     }
-    let field = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+    let field = |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
     if field("state").as_deref() != Some(&expected.state) {
-        return CallbackRequest::Stranger("400 Bad Request", "This is not the login that was asked for.");
+        return CallbackRequest::Unrelated("400 Bad Request", "This is not the login that was asked for.");
     }
     match (field("code").filter(|code| !code.is_empty()), field("error")) {
         (_, Some(error)) => {
             CallbackRequest::Denied(clean(&field("error_description").map_or(error.clone(), |words| format!("{error} ({words})"))))
         }
         (Some(code), None) => CallbackRequest::Code(Secret::new(code)),
-        (None, None) => CallbackRequest::Stranger("400 Bad Request", "The login server has sent no code."),
+        (None, None) => CallbackRequest::Unrelated("400 Bad Request", "The login server has sent no code."),
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_state_counts() {
+    fn callback_accepts_only_its_own_state() {
         for (line, means) in [
             ("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1", CallbackRequest::Code(Secret::new("c d".to_owned()))),
             ("GET /callback/?state=s%2B1&code=x HTTP/1.1", CallbackRequest::Code(Secret::new("x".to_owned()))),
@@ -169,7 +169,7 @@ mod tests {
                 CallbackRequest::Denied("access_denied (no)".to_owned()),
             ),
         ] {
-            assert_eq!(judge(line, &expected()), means, "{line}");
+            assert_eq!(classify(line, &expected()), means, "{line}");
         }
         for line in [
             "GET /callback?code=c&state=other HTTP/1.1",
@@ -179,21 +179,21 @@ mod tests {
             "POST /callback?code=c&state=s%2B1 HTTP/1.1",
             "nonsense",
         ] {
-            assert!(matches!(judge(line, &expected()), CallbackRequest::Stranger(..)), "{line}");
+            assert!(matches!(classify(line, &expected()), CallbackRequest::Unrelated(..)), "{line}");
         }
     }
 
     #[tokio::test]
-    async fn browsers_return_to_this_machine_only() {
+    async fn redirect_must_be_a_port_of_this_machine() {
         for redirect in ["http://example.test:8080/callback", "http://localhost/callback", "", "http://127.0.0.1.example.test:1/"] {
             let refused = Callback::listen(redirect, "s", "host").await.err().unwrap();
             assert_eq!(refused.code, Code::LoginFailed, "{redirect}");
-            assert!(refused.cause.contains("no port of this machine"), "{}", refused.cause);
+            assert!(refused.cause.contains("not a port of this machine"), "{}", refused.cause);
         }
     }
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_named() {
+    async fn occupied_redirect_port_is_named() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let redirect = format!("http://{}/callback", taken.local_addr().unwrap());
         let refused = Callback::listen(&redirect, "s", "host").await.err().unwrap();
@@ -209,10 +209,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_are_answered_and_the_right_one_is_taken_once() {
-        let callback = Callback::listen("http://127.0.0.1:0/callback", "s", "host").await;
-        // Port 0 stands in for a free one.
-        let callback = callback.unwrap();
+    async fn unrelated_requests_are_answered_and_the_code_is_taken_once() {
+        // Port 0 selects a free port.
+        let callback = Callback::listen("http://127.0.0.1:0/callback", "s", "host").await.unwrap();
         let address = callback.listeners[0].local_addr().unwrap();
         let code = tokio::spawn(callback.code());
         let _silent = TcpStream::connect(address).await.unwrap();
@@ -225,11 +224,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_request_is_judged(line in proptest::prop_oneof![
+        fn arbitrary_requests_are_classified(line in proptest::prop_oneof![
             union_tests::arbitrary::text(),
             union_tests::arbitrary::spoiled("GET /callback?code=c%20d&state=s%2B1 HTTP/1.1"),
         ]) {
-            judge(&line, &expected());
+            classify(&line, &expected());
         }
     }
 }

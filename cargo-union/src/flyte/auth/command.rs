@@ -1,4 +1,4 @@
-//! Tokens that a program of the user prints.
+//! Tokens from a program that the user configures.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::http::error::clean;
 use crate::sys::process::{Environment, ProcessCommand};
 use crate::sys::secret::Secret;
 
-/// Such a program may ask a server, or the user.
+/// The time limit of the program, which may ask a server or the user.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs the program; what it prints, less what is blank at the ends, is the token. Neither that nor its
-/// arguments are ever repeated.
+/// Runs the program; its trimmed standard output is the token. Neither the output nor the arguments appear in
+/// errors, because they may contain secrets.
 pub(super) async fn token(words: &[String], key: &str, environment: &Environment, folder: &Path) -> Result<Secret<String>, RpcFailure> {
     let failed = |why: String| RpcFailure::new(Code::TokenCommandFailed, format!("`{key}`: {why}"));
-    let Some((program, arguments)) = words.split_first() else { return Err(failed("there is no program in it".to_owned())) };
+    let Some((program, arguments)) = words.split_first() else { return Err(failed("it names no program".to_owned())) };
     let mut command = ProcessCommand::new(program, folder, environment);
     command.args(arguments);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.map_err(|_| failed(format!("`{program}` did not end in {} seconds", LIMIT.as_secs())))?;
     let output = output.map_err(|error| failed(error.chain().join(": ")))?;
     let printed = output.success().map_err(|ended| failed(clean(&ended.to_string())))?;
-    let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is no text")))?;
+    let token = String::from_utf8(printed).map_err(|_| failed(format!("`{program}` prints something that is not UTF-8")))?;
     let token = token.trim();
     if !is_token(token) {
         return Err(failed(format!("`{program}` prints {}", if token.is_empty() { "nothing" } else { "more than a token" })));
@@ -44,12 +44,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_program_prints_is_the_token() {
+    async fn program_output_is_the_token() {
         assert_eq!(run("echo ' t0ken '").await.unwrap().reveal(), "t0ken");
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_is_named_with_its_words_and_without_its_arguments() {
+    async fn failing_program_is_named_with_its_stderr_and_without_its_arguments() {
         let failure = run("echo half-a-t0ken; echo the vault is sealed >&2; exit 3 # hunter2").await.unwrap_err();
         assert_eq!(failure.code, Code::TokenCommandFailed);
         assert!(failure.cause.contains("admin.command") && failure.cause.contains("exit code 3: the vault is sealed"), "{}", failure.cause);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_is_named() {
+    async fn missing_program_is_named() {
         let words = ["no-such-program".to_owned()];
         let failure = token(&words, "admin.command", &Environment::of_process(), Path::new("/")).await.unwrap_err();
         assert!(failure.cause.contains("no-such-program"), "{}", failure.cause);

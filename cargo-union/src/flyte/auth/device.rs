@@ -1,4 +1,4 @@
-//! A login in a browser anywhere: the user types a code there, and we ask until that was done.
+//! Login on another device by the device authorization grant (RFC 8628): the user enters a code in any browser.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::flyte::{LoginPrompt, Reporter};
 use crate::http::header::HeaderMap;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// How long a code counts when the server does not say: as long as servers usually say.
+/// The lifetime of a code when the server does not state it; a usual value.
 const EXPIRES: Duration = Duration::from_secs(600);
-/// Nobody waits longer for a user than this, whatever the server says.
+/// The upper limit of the lifetime.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How long to wait between two questions when the server does not say (RFC 8628, section 3.2).
+/// The polling interval when the server does not state it (RFC 8628, section 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The least and the most time between two questions, whatever the server says.
+/// The lower and upper limits of the polling interval.
 const SHORTEST: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(60);
-/// How much longer to wait when the server says that this was too soon.
+/// The increase of the polling interval after `slow_down` (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// No `Debug`: it holds a secret.
+// No `Debug`: it contains a secret.
 #[derive(Deserialize)]
 struct DeviceCode {
     device_code: String,
@@ -41,18 +41,18 @@ struct DeviceCode {
 }
 
 pub(super) async fn log_in(
-    line: &ConnectTransport,
+    connection: &ConnectTransport,
     authority: &AuthorizationServer,
     proxy: &HeaderMap,
     reporter: &dyn Reporter,
 ) -> Result<Tokens, RpcFailure> {
     if authority.device.is_empty() {
-        let cause = format!("{} offers no login on another device", authority.told_by);
+        let cause = format!("{} offers no login on another device", authority.backend_host);
         return Err(RpcFailure::new(Code::LoginFailed, cause).help("Choose another `admin.authType`."));
     }
-    let form = TokenForm::new(line, checked(line, &authority.device, "device authorization")?, proxy);
-    let asked = form.field("client_id", &authority.client_id).field("scope", &authority.scope).field("audience", &authority.audience);
-    let code: DeviceCode = asked.send().await?.map_err(|denied: OAuthError| denied.into_failure(&authority.token))?;
+    let form = TokenForm::new(connection, checked(connection, &authority.device, "device authorization")?, proxy);
+    let form = form.field("client_id", &authority.client_id).field("scope", &authority.scope).field("audience", &authority.audience);
+    let code: DeviceCode = form.send().await?.map_err(|denied: OAuthError| denied.into_failure(&authority.token))?;
     let address = code.verification_uri_complete.as_deref().unwrap_or(&code.verification_uri);
     reporter.visit(&LoginPrompt { address, code: Some(&code.user_code), opened: false });
     let expires = seconds(code.expires_in.as_ref(), EXPIRES).min(LONGEST);
@@ -60,30 +60,30 @@ pub(super) async fn log_in(
     let mut interval = seconds(code.interval.as_ref(), INTERVAL).clamp(SHORTEST, SLOWEST);
     while Instant::now() < end {
         tokio::time::sleep(interval).await;
-        let form = TokenForm::grant(line, authority, proxy, GRANT).field("client_id", &authority.client_id);
+        let form = TokenForm::grant(connection, authority, proxy, GRANT).field("client_id", &authority.client_id);
         let form = form.field("device_code", &code.device_code).field("scope", &authority.scope).field("audience", &authority.audience);
         match form.tokens().await {
             Ok(Ok(tokens)) => return Ok(tokens),
-            Ok(Err(denied)) => interval = after(&denied.error, interval).ok_or_else(|| denied.into_failure(&authority.token))?,
-            // The way to the server falters, not the user.
+            Ok(Err(denied)) => interval = next_interval(&denied.error, interval).ok_or_else(|| denied.into_failure(&authority.token))?,
+            // A transient failure of the connection does not end the login.
             Err(failure) if failure.may_pass() => {}
             Err(failure) => return Err(failure),
         }
     }
-    Err(RpcFailure::new(Code::LoginFailed, format!("nobody has approved the code in {} seconds", expires.as_secs())))
+    Err(RpcFailure::new(Code::LoginFailed, format!("the code was not approved within {} seconds", expires.as_secs())))
 }
 
-/// A span of time as servers say it: a number, also with a fraction, or one in quotes. What is no span is not said.
-fn seconds(said: Option<&serde_json::Value>, otherwise: Duration) -> Duration {
-    let number = said.and_then(|said| said.as_f64().or_else(|| said.as_str()?.trim().parse().ok()));
+/// A number of seconds as servers write it: an integer, a fraction, or either in quotes. Invalid values count as absent.
+fn seconds(value: Option<&serde_json::Value>, default: Duration) -> Duration {
+    let number = value.and_then(|value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()));
     match number.filter(|number| *number >= 0.0) {
         Some(number) => Duration::try_from_secs_f64(number).unwrap_or(LONGEST),
-        None => otherwise,
+        None => default,
     }
 }
 
-/// How long to wait before the next question; `None` when there is none to ask.
-fn after(error: &str, interval: Duration) -> Option<Duration> {
+/// The next polling interval after an error; `None` when the error is final.
+fn next_interval(error: &str, interval: Duration) -> Option<Duration> {
     match error {
         "authorization_pending" => Some(interval),
         "slow_down" => Some((interval + SLOWER).min(SLOWEST)),
@@ -98,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_of_time_are_taken_as_servers_write_them_and_odd_ones_do_no_harm() {
+    fn seconds_accept_numbers_and_strings_and_ignore_invalid_values() {
         let other = Duration::from_secs(7);
-        let read = |said: serde_json::Value| seconds(Some(&said), other);
+        let read = |value: serde_json::Value| seconds(Some(&value), other);
         assert_eq!([read(json!(600)), read(json!("600")), read(json!(600.0))], [Duration::from_secs(600); 3]);
         assert_eq!(read(json!(0.25)), Duration::from_millis(250));
-        for none in [json!(null), json!(-1), json!("soon"), json!("NaN"), json!([600]), json!({}), json!(true)] {
-            assert_eq!(read(none.clone()), other, "{none}");
+        for invalid in [json!(null), json!(-1), json!("soon"), json!("NaN"), json!([600]), json!({}), json!(true)] {
+            assert_eq!(read(invalid.clone()), other, "{invalid}");
         }
         assert_eq!(seconds(None, other), other);
         for huge in [json!(u64::MAX), json!(1e300), json!("inf")] {
@@ -113,18 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_often_waits_longer_and_a_denial_is_final() {
+    fn slow_down_increases_the_interval_and_a_denial_is_final() {
         let second = Duration::from_secs(1);
-        assert_eq!(after("authorization_pending", second), Some(second));
-        assert_eq!(after("slow_down", second), Some(Duration::from_secs(6)));
+        assert_eq!(next_interval("authorization_pending", second), Some(second));
+        assert_eq!(next_interval("slow_down", second), Some(Duration::from_secs(6)));
         for denial in ["access_denied", "expired_token", "invalid_client"] {
-            assert_eq!(after(denial, second), None, "{denial}");
+            assert_eq!(next_interval(denial, second), None, "{denial}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn any_answer_is_a_code_or_none(answer in union_tests::arbitrary::object(&[
+        fn arbitrary_responses_are_a_device_code_or_refused(answer in union_tests::arbitrary::object(&[
             ("device_code", "\"secret\""), ("user_code", "\"A-B\""), ("verification_uri", "\"https://a.test/b\""), ("expires_in", "600"), ("interval", "5"),
         ])) {
             if let Ok(code) = serde_json::from_value::<DeviceCode>(answer) {

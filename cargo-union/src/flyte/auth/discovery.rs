@@ -1,4 +1,4 @@
-//! Where one logs in to a backend, as the backend itself says.
+//! Discovery of a backend's authorization server.
 
 use union_build::diag::Code;
 
@@ -15,45 +15,46 @@ const METADATA: Unary<GetOAuth2MetadataRequest, GetOAuth2MetadataResponse> = Una
 const CLIENT_CONFIG: Unary<GetPublicClientConfigRequest, GetPublicClientConfigResponse> =
     Unary::repeatable(SERVICE, "GetPublicClientConfig");
 
-/// Where one logs in, and as what.
+/// The authorization server of a backend, and the parameters of requests to it.
 #[derive(Clone, Debug)]
 pub(super) struct AuthorizationServer {
-    /// Host of the backend that says so.
-    pub(super) told_by: String,
+    /// Host of the backend that named the server.
+    pub(super) backend_host: String,
     pub(super) token: Url,
-    /// Where a browser is sent.
+    /// Authorization endpoint, for the browser.
     pub(super) authorization: String,
-    /// Where a code for another device is given; empty when there is none.
+    /// Device authorization endpoint; empty when there is none.
     pub(super) device: String,
     pub(super) client_id: String,
     pub(super) redirect: String,
-    /// Joined by blanks, as they are sent.
+    /// Scopes joined by blanks, as they are sent.
     pub(super) scope: String,
     pub(super) audience: String,
-    /// The header that carries the token.
+    /// The header that carries the access token.
     pub(super) header: HeaderName,
 }
 
 impl AuthorizationServer {
-    /// Asks the backend, with nothing but what a proxy before it wants.
-    pub(super) async fn ask(line: &ConnectTransport, proxy: &HeaderMap, auth: &AuthConfig) -> Result<Self, RpcFailure> {
-        let (one, other) = (CallMetadata::new(proxy.clone())?, CallMetadata::new(proxy.clone())?);
-        let asked = tokio::try_join!(
-            line.unary(METADATA, &GetOAuth2MetadataRequest {}, &one),
-            line.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &other),
+    /// Asks the backend for its authorization server, without credentials except those for a proxy before it.
+    pub(super) async fn discover(connection: &ConnectTransport, proxy: &HeaderMap, auth: &AuthConfig) -> Result<Self, RpcFailure> {
+        let metadata_call = CallMetadata::new(proxy.clone())?;
+        let client_call = CallMetadata::new(proxy.clone())?;
+        let responses = tokio::try_join!(
+            connection.unary(METADATA, &GetOAuth2MetadataRequest {}, &metadata_call),
+            connection.unary(CLIENT_CONFIG, &GetPublicClientConfigRequest {}, &client_call),
         );
-        let host = authority(&line.base);
-        let (metadata, client) = asked.map_err(|failure| match failure.status {
+        let host = authority(&connection.base);
+        let (metadata, client) = responses.map_err(|failure| match failure.status {
             Some(RpcStatus::Unimplemented) => {
-                RpcFailure::new(Code::LoginFailed, format!("{host} wants a login, and does not say where one logs in"))
+                RpcFailure::new(Code::LoginFailed, format!("{host} requires a login, and does not name an authorization server"))
                     .help("Let the endpoint name the API, or ask who runs it which `admin.authType` it needs.")
             }
             _ => failure,
         })?;
-        let token = checked(line, &metadata.token_endpoint, "token")?;
+        let token = checked(connection, &metadata.token_endpoint, "token")?;
         let scopes = auth.scopes.as_ref().map_or(client.scopes, |scopes| scopes.value.clone());
         Ok(Self {
-            told_by: host,
+            backend_host: host,
             token,
             authorization: metadata.authorization_endpoint,
             device: metadata.device_authorization_endpoint,
@@ -66,14 +67,14 @@ impl AuthorizationServer {
     }
 }
 
-/// An address that the backend names for a login: encrypted, or on this machine when the backend is.
-pub(super) fn checked(line: &ConnectTransport, named: &str, what: &str) -> Result<Url, RpcFailure> {
-    let host = authority(&line.base);
-    let none = || RpcFailure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
-    let url = Url::parse(named).ok().filter(Url::has_host).ok_or_else(none)?;
-    let plain = || {
-        let cause = format!("{host} wants the login sent to `{}`", authority(&url));
+/// An address that the backend names for a login. It must be encrypted, or on this machine if the backend is.
+pub(super) fn checked(connection: &ConnectTransport, address: &str, what: &str) -> Result<Url, RpcFailure> {
+    let host = authority(&connection.base);
+    let invalid = || RpcFailure::new(Code::BackendInvalid, format!("{host} names no {what} server that is an address"));
+    let url = Url::parse(address).ok().filter(Url::has_host).ok_or_else(invalid)?;
+    let unencrypted = || {
+        let cause = format!("{host} requires the login to be sent to `{}`", authority(&url));
         RpcFailure::new(Code::LoginUnencrypted, cause)
     };
-    line.transport.checked(&line.base, url.clone()).map_err(|_| plain())
+    connection.transport.checked(&connection.base, url.clone()).map_err(|_| unencrypted())
 }

@@ -1,8 +1,8 @@
-//! Who the user is to the backend: tokens from a secret, a browser, another device or a program.
+//! Logins: tokens from a client's secret, a browser, another device or a program.
 //!
-//! Nobody logs in before the backend asks for it. All calls of a process share one login: whoever is
-//! refused while another logs in waits for that. Tokens go to the backend and to its token server only,
-//! and are never printed.
+//! A login starts only when the backend refuses a call. All calls of a process share one login: a call that
+//! is refused while a login is in progress waits for it. Tokens are sent only to the backend and its token
+//! server, and are never printed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,42 +39,42 @@ use pkce::RefreshOutcome;
 pub(crate) use token_store::TokenStore;
 use tokens::Tokens;
 
-/// How often refresh tokens that others have stored in the meantime are tried.
+/// The maximum number of refresh tokens to try, when other processes store new ones in the meantime.
 const MOST_REFRESHES: usize = 3;
 
-/// Everything that a login needs to know.
+/// The configuration and environment of a login.
 pub(crate) struct AuthContext {
     pub(crate) auth: AuthConfig,
-    /// The line to the backend that the config names, whatever cluster is called in the end.
-    pub(crate) line: ConnectTransport,
-    pub(crate) keep: TokenStore,
+    /// The connection to the backend of the config, whatever cluster serves the calls.
+    pub(crate) connection: ConnectTransport,
+    pub(crate) store: TokenStore,
     pub(crate) environment: Environment,
-    /// Where programs are started.
+    /// Working directory of programs.
     pub(crate) folder: PathBuf,
-    /// Whether there is a user who can be sent to a browser.
+    /// Whether a user is present who can open a browser.
     pub(crate) attended: bool,
     pub(crate) reporter: Arc<dyn Reporter>,
 }
 
-/// The login of a process.
+/// The login of a process, shared by all calls.
 pub(crate) struct TokenProvider {
-    setting: AuthContext,
+    context: AuthContext,
     browser: Browser,
     state: Mutex<TokenState>,
 }
 
 #[derive(Default)]
 struct TokenState {
-    /// Whether what was kept has been read.
+    /// Whether stored tokens have been read.
     read: bool,
     tokens: Option<Tokens>,
     authority: Option<AuthorizationServer>,
     proxy: Option<HeaderMap>,
-    /// A login that failed is not tried by everybody who waited for it.
+    /// The failure of a login, so that calls that waited for it do not try again.
     failed: Option<RpcFailure>,
 }
 
-/// What a call was sent with.
+/// The credentials that a call was sent with.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthHeaders {
     pub(crate) headers: HeaderMap,
@@ -82,64 +82,63 @@ pub(crate) struct AuthHeaders {
 }
 
 impl AuthHeaders {
-    /// Whether there was a token.
     pub(crate) fn has_token(&self) -> bool {
         self.access.is_some()
     }
 }
 
 impl TokenProvider {
-    pub(crate) fn new(setting: AuthContext) -> Self {
-        let browser = Browser::new(setting.environment.clone(), setting.folder.clone());
-        Self { setting, browser, state: Mutex::default() }
+    pub(crate) fn new(context: AuthContext) -> Self {
+        let browser = Browser::new(context.environment.clone(), context.folder.clone());
+        Self { context, browser, state: Mutex::default() }
     }
 
-    /// What a call is sent with: what is known without asking anybody.
+    /// The credentials for a call that are available without a login.
     pub(crate) async fn ready(&self) -> Result<AuthHeaders, RpcFailure> {
         let mut state = self.state.lock().await;
-        if !state.read && self.has_user() {
-            state.tokens = self.setting.keep.read().await?;
+        if !state.read && self.stores_tokens() {
+            state.tokens = self.context.store.read().await?;
         }
         state.read = true;
         if state.proxy.is_none() {
-            state.proxy = Some(self.proxy().await?);
+            state.proxy = Some(self.proxy_headers().await?);
         }
-        Ok(self.sent(&state))
+        Ok(self.headers(&state))
     }
 
-    /// What a call that was refused is sent with the second time.
+    /// The credentials for the second attempt of a call that was refused.
     pub(crate) async fn renew(&self, refused: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
         let mut state = self.state.lock().await;
         if let Some(failure) = &state.failed {
             return Err(failure.clone());
         }
         if state.tokens.as_ref().map(|tokens| &tokens.access) == refused.access.as_ref() {
-            let done = self.replace(&mut state, false).await;
-            // A watch goes on for hours: what may pass by itself is not held against the next call.
-            done.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.may_pass()))?;
+            let result = self.log_in(&mut state, false).await;
+            // A watch lasts for hours: a transient failure must not fail the next call.
+            result.inspect_err(|failure| state.failed = Some(failure.clone()).filter(|failure| !failure.may_pass()))?;
         }
-        Ok(self.sent(&state))
+        Ok(self.headers(&state))
     }
 
-    /// Logs in anew, whatever is known.
+    /// Logs in again, whether or not there are tokens.
     pub(crate) async fn start(&self) -> Result<(), RpcFailure> {
         let mut state = self.state.lock().await;
         state.read = true;
-        self.replace(&mut state, true).await
+        self.log_in(&mut state, true).await
     }
 
-    /// Forgets what was kept. Says whether there was anything.
+    /// Deletes the stored tokens. Returns whether there were any.
     pub(crate) async fn forget(&self) -> Result<bool, RpcFailure> {
-        Ok(self.setting.keep.forget().await?)
+        Ok(self.context.store.forget().await?)
     }
 
-    /// Whether tokens stand for a user, and so are worth keeping. A client's secret gives new ones at any
-    /// time, and must not take the user's place in the keyring.
-    fn has_user(&self) -> bool {
-        matches!(self.setting.auth.kind.value, AuthType::Pkce | AuthType::DeviceFlow)
+    /// Whether tokens belong to a user and are stored. A client's secret gives new tokens at any time, and must
+    /// not replace the user's login in the keyring.
+    fn stores_tokens(&self) -> bool {
+        matches!(self.context.auth.kind.value, AuthType::Pkce | AuthType::DeviceFlow)
     }
 
-    fn sent(&self, state: &TokenState) -> AuthHeaders {
+    fn headers(&self, state: &TokenState) -> AuthHeaders {
         let mut headers = state.proxy.clone().unwrap_or_default();
         let name = state.authority.as_ref().map_or(AUTHORIZATION, |authority| authority.header.clone());
         let bearer = state.tokens.as_ref().and_then(|tokens| credential("Bearer", tokens.access.reveal()));
@@ -147,45 +146,46 @@ impl TokenProvider {
         AuthHeaders { headers, access: state.tokens.as_ref().map(|tokens| tokens.access.clone()) }
     }
 
-    async fn replace(&self, state: &mut TokenState, anew: bool) -> Result<(), RpcFailure> {
-        let (auth, line) = (&self.setting.auth, &self.setting.line);
-        // The refusal may have been the proxy's, whose tokens end too.
-        let proxy = self.proxy().await?;
+    async fn log_in(&self, state: &mut TokenState, again: bool) -> Result<(), RpcFailure> {
+        let auth = &self.context.auth;
+        let connection = &self.context.connection;
+        // The proxy may have refused the call, and its tokens expire too.
+        let proxy = self.proxy_headers().await?;
         state.proxy = Some(proxy.clone());
         if auth.kind.value == AuthType::ExternalCommand {
-            state.tokens = Some(Tokens { access: self.command().await?, refresh: None });
+            state.tokens = Some(Tokens { access: self.command_token().await?, refresh: None });
             return Ok(());
         }
         let authority = match &state.authority {
             Some(authority) => authority.clone(),
-            None => AuthorizationServer::ask(line, &proxy, auth).await?,
+            None => AuthorizationServer::discover(connection, &proxy, auth).await?,
         };
         state.authority = Some(authority.clone());
         let tokens = match auth.kind.value {
-            AuthType::ClientSecret => self.by_secret(&authority, &proxy).await?,
+            AuthType::ClientSecret => self.log_in_with_secret(&authority, &proxy).await?,
             AuthType::Passthrough => {
                 let help = "Choose `Pkce`, `DeviceFlow`, `ClientSecret` or `ExternalCommand`.";
                 return Err(incomplete("`admin.authType` is `Passthrough`, which means headers that a Python program sets").help(help));
             }
-            AuthType::Pkce | AuthType::DeviceFlow | AuthType::ExternalCommand => self.by_user(state, &authority, &proxy, anew).await?,
+            AuthType::Pkce | AuthType::DeviceFlow | AuthType::ExternalCommand => self.log_in_user(state, &authority, &proxy, again).await?,
         };
         state.tokens = Some(tokens);
         Ok(())
     }
 
-    /// Tokens of the user: those that another process has got in the meantime, else by a refresh token, else
-    /// by asking.
-    async fn by_user(
+    /// Tokens of the user: those that another process has stored in the meantime, else from a refresh token,
+    /// else from a login.
+    async fn log_in_user(
         &self,
         state: &TokenState,
         authority: &AuthorizationServer,
         proxy: &HeaderMap,
-        anew: bool,
+        again: bool,
     ) -> Result<Tokens, RpcFailure> {
-        let AuthContext { line, reporter, attended, .. } = &self.setting;
-        let known = if anew { None } else { state.tokens.clone() };
-        let denied = match known {
-            Some(known) => match self.renewed(known, authority, proxy).await? {
+        let AuthContext { connection, reporter, attended, .. } = &self.context;
+        let refused = if again { None } else { state.tokens.clone() };
+        let denied = match refused {
+            Some(refused) => match self.refresh(refused, authority, proxy).await? {
                 RefreshOutcome::Fresh(tokens) => return Ok(tokens),
                 RefreshOutcome::Ended => None,
                 RefreshOutcome::Denied(failure) => Some(failure),
@@ -196,38 +196,38 @@ impl TokenProvider {
             return Err(failure);
         }
         if !attended {
-            let cause = format!("{} wants a login, and nobody is there to log in", authority.told_by);
+            let cause = format!("{} requires a login, and the session is not interactive", authority.backend_host);
             return Err(RpcFailure::new(Code::LoginNeeded, cause));
         }
-        let tokens = match self.setting.auth.kind.value {
-            AuthType::DeviceFlow => device::log_in(line, authority, proxy, &**reporter).await?,
-            _ => pkce::log_in(line, authority, proxy, &self.browser, &**reporter).await?,
+        let tokens = match self.context.auth.kind.value {
+            AuthType::DeviceFlow => device::log_in(connection, authority, proxy, &**reporter).await?,
+            _ => pkce::log_in(connection, authority, proxy, &self.browser, &**reporter).await?,
         };
         self.store_tokens(tokens).await
     }
 
-    /// Renews what was refused, or takes what another process has got in the meantime. A refresh token is often good
-    /// for one use, so processes wait for one another; those of the Python SDK do not, so what is kept is looked at
-    /// again before it is forgotten.
-    async fn renewed(&self, refused: Tokens, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<RefreshOutcome, RpcFailure> {
-        let AuthContext { line, keep, .. } = &self.setting;
-        let _lock = keep.lock().await;
+    /// Refreshes tokens that were refused, or takes those that another process has stored in the meantime. A refresh
+    /// token can often be used only once, so processes wait for one another; the Python SDK does not, so the stored
+    /// tokens are read again before they are deleted.
+    async fn refresh(&self, refused: Tokens, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<RefreshOutcome, RpcFailure> {
+        let AuthContext { connection, store, .. } = &self.context;
+        let _lock = store.lock().await;
         let mut tokens = refused.clone();
         for _ in 0..MOST_REFRESHES {
-            let kept = keep.read().await?;
-            if let Some(kept) = kept.as_ref().filter(|kept| kept.access != refused.access && !kept.access.reveal().is_empty()) {
-                return Ok(RefreshOutcome::Fresh(kept.clone()));
+            let stored = store.read().await?;
+            if let Some(stored) = stored.as_ref().filter(|stored| stored.access != refused.access && !stored.access.reveal().is_empty()) {
+                return Ok(RefreshOutcome::Fresh(stored.clone()));
             }
-            let newer = kept.filter(|kept| kept.refresh.is_some() && kept.refresh != tokens.refresh);
+            let newer = stored.filter(|stored| stored.refresh.is_some() && stored.refresh != tokens.refresh);
             tokens = newer.unwrap_or(tokens);
-            match pkce::refresh(line, authority, proxy, &tokens).await? {
+            match pkce::refresh(connection, authority, proxy, &tokens).await? {
                 RefreshOutcome::Fresh(fresh) => return Ok(RefreshOutcome::Fresh(self.store_tokens(fresh).await?)),
-                RefreshOutcome::Ended => match keep.read().await? {
-                    Some(kept) if kept.refresh.is_some() && kept.refresh != tokens.refresh => {}
-                    kept => {
-                        // What cannot be renewed would be in everybody's way.
-                        if kept.is_some_and(|kept| kept.refresh == tokens.refresh) {
-                            keep.forget().await?;
+                RefreshOutcome::Ended => match store.read().await? {
+                    Some(stored) if stored.refresh.is_some() && stored.refresh != tokens.refresh => {}
+                    stored => {
+                        // A refresh token that is no longer valid would only be tried again by every later command.
+                        if stored.is_some_and(|stored| stored.refresh == tokens.refresh) {
+                            store.forget().await?;
                         }
                         return Ok(RefreshOutcome::Ended);
                     }
@@ -239,7 +239,7 @@ impl TokenProvider {
     }
 
     async fn store_tokens(&self, tokens: Tokens) -> Result<Tokens, RpcFailure> {
-        let place = match self.setting.keep.write(&tokens).await? {
+        let place = match self.context.store.write(&tokens).await? {
             token_store::StoredIn::Keyring => "the system's keyring".to_owned(),
             token_store::StoredIn::File(file, None) => format!("`{}`", file.display()),
             token_store::StoredIn::File(file, Some(why)) => {
@@ -247,20 +247,20 @@ impl TokenProvider {
             }
             token_store::StoredIn::Nowhere => "nowhere".to_owned(),
         };
-        self.setting.reporter.kept(&place);
+        self.context.reporter.kept(&place);
         Ok(tokens)
     }
 
-    async fn by_secret(&self, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<Tokens, RpcFailure> {
-        let auth = &self.setting.auth;
+    async fn log_in_with_secret(&self, authority: &AuthorizationServer, proxy: &HeaderMap) -> Result<Tokens, RpcFailure> {
+        let auth = &self.context.auth;
         let Some(id) = &auth.client_id else {
             return Err(incomplete("a login with a client's secret needs the client's id").help("Set `admin.clientId`."));
         };
-        let secret = self.secret()?;
+        let secret = self.client_secret()?;
         let encoded: String = url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
         let basic = credential("Basic", &STANDARD.encode(format!("{}:{encoded}", id.value)));
         let basic = basic.expect("base64 is ASCII, which every header can hold");
-        let form = TokenForm::grant(&self.setting.line, authority, proxy, "client_credentials").basic(basic);
+        let form = TokenForm::grant(&self.context.connection, authority, proxy, "client_credentials").basic(basic);
         let form = form.field("scope", &authority.scope).field("audience", &authority.audience);
         let granted = form.tokens().await?;
         granted.map_err(|denied| {
@@ -269,8 +269,8 @@ impl TokenProvider {
         })
     }
 
-    fn secret(&self) -> Result<Secret<String>, RpcFailure> {
-        let secret = match &self.setting.auth.secret {
+    fn client_secret(&self) -> Result<Secret<String>, RpcFailure> {
+        let secret = match &self.context.auth.secret {
             Some(ClientSecret::Known(secret)) => return Ok(secret.clone()),
             Some(ClientSecret::File(file)) => fs::read_to_string(&file.value)?,
             Some(ClientSecret::Unset(name)) => {
@@ -285,24 +285,24 @@ impl TokenProvider {
         Ok(Secret::new(secret.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
-    async fn command(&self) -> Result<Secret<String>, RpcFailure> {
-        let Some(words) = &self.setting.auth.command else {
+    async fn command_token(&self) -> Result<Secret<String>, RpcFailure> {
+        let Some(words) = &self.context.auth.command else {
             let help = "Set `admin.command` to the program and its arguments.";
-            return Err(incomplete("a login by a program needs the program").help(help));
+            return Err(incomplete("a login by a program requires the program").help(help));
         };
-        command::token(&words.value, "admin.command", &self.setting.environment, &self.setting.folder).await
+        command::token(&words.value, "admin.command", &self.context.environment, &self.context.folder).await
     }
 
-    /// What a proxy before the backend wants to see with every call.
-    async fn proxy(&self) -> Result<HeaderMap, RpcFailure> {
-        let Some(words) = &self.setting.auth.proxy_command else { return Ok(HeaderMap::new()) };
-        let token = command::token(&words.value, "admin.proxyCommand", &self.setting.environment, &self.setting.folder).await?;
+    /// The credentials for a proxy before the backend; empty when there is none.
+    async fn proxy_headers(&self) -> Result<HeaderMap, RpcFailure> {
+        let Some(words) = &self.context.auth.proxy_command else { return Ok(HeaderMap::new()) };
+        let token = command::token(&words.value, "admin.proxyCommand", &self.context.environment, &self.context.folder).await?;
         let header = |name: HeaderName| Some((name, credential("Bearer", token.reveal())?));
         Ok(header(PROXY_AUTHORIZATION).into_iter().collect())
     }
 }
 
-/// The failure of a login for which the config says too little.
+/// The failure of a login for which the config lacks a setting.
 fn incomplete(cause: &str) -> RpcFailure {
     RpcFailure::new(Code::LoginIncomplete, cause)
 }

@@ -1,4 +1,4 @@
-//! The token server: forms in, JSON out. What goes in and what comes out is a secret.
+//! Requests to the token server (RFC 6749): forms in, JSON out. Both contain secrets.
 
 use std::time::SystemTime;
 
@@ -17,20 +17,20 @@ use crate::http::retry::{asked, is_transient};
 use crate::http::{HttpRequest, Method, Url, authority, same_origin};
 use crate::sys::secret::Secret;
 
-/// The longest answer that is read.
+/// The maximum size of a response.
 const LONGEST: usize = 1 << 20;
 
-/// A form for a token server.
+/// A form request to a token server.
 pub(super) struct TokenForm<'a> {
-    line: &'a ConnectTransport,
+    connection: &'a ConnectTransport,
     url: Url,
-    /// Encoded; a `Serializer` is not `Send`, and so does not stay.
+    /// URL-encoded; a `Serializer` is not `Send`, so it cannot be stored here.
     fields: String,
     private: HeaderMap,
     repeat: Idempotency,
 }
 
-/// Why a token server does not give what it is asked for, in OAuth's words.
+/// An error response (RFC 6749, section 5.2).
 #[derive(Debug, Deserialize)]
 pub(super) struct OAuthError {
     pub(super) error: String,
@@ -38,7 +38,7 @@ pub(super) struct OAuthError {
     pub(super) error_description: Option<String>,
 }
 
-/// No `Debug`: it holds secrets.
+// No `Debug`: it contains secrets.
 #[derive(Deserialize)]
 struct TokenGrant {
     access_token: String,
@@ -47,18 +47,18 @@ struct TokenGrant {
 }
 
 impl<'a> TokenForm<'a> {
-    /// An empty form. A proxy before the backend is shown its token only where it is on the way.
-    pub(super) fn new(line: &'a ConnectTransport, url: Url, proxy: &HeaderMap) -> Self {
-        let private = if same_origin(&url, &line.base) { proxy.clone() } else { HeaderMap::new() };
-        Self { line, url, fields: String::new(), private, repeat: Idempotency::Always }
+    /// An empty form. The proxy's credentials are included only for the backend's own origin, where the proxy is.
+    pub(super) fn new(connection: &'a ConnectTransport, url: Url, proxy: &HeaderMap) -> Self {
+        let private = if same_origin(&url, &connection.base) { proxy.clone() } else { HeaderMap::new() };
+        Self { connection, url, fields: String::new(), private, repeat: Idempotency::Always }
     }
 
-    /// A form for tokens.
-    pub(super) fn grant(line: &'a ConnectTransport, authority: &AuthorizationServer, proxy: &HeaderMap, kind: &str) -> Self {
-        Self::new(line, authority.token.clone(), proxy).field("grant_type", kind)
+    /// A token request with a grant type.
+    pub(super) fn grant(connection: &'a ConnectTransport, authority: &AuthorizationServer, proxy: &HeaderMap, kind: &str) -> Self {
+        Self::new(connection, authority.token.clone(), proxy).field("grant_type", kind)
     }
 
-    /// Adds a field that has something in it.
+    /// Adds a field, unless its value is empty.
     pub(super) fn field(mut self, name: &str, value: &str) -> Self {
         if !value.is_empty() {
             self.fields = Serializer::new(self.fields).append_pair(name, value).finish();
@@ -66,19 +66,19 @@ impl<'a> TokenForm<'a> {
         self
     }
 
-    /// Sends a client's name and secret as well.
+    /// Authenticates the client by HTTP basic authentication.
     pub(super) fn basic(mut self, login: HeaderValue) -> Self {
         self.private.insert(AUTHORIZATION, login);
         self
     }
 
-    /// Sends it a second time only when nobody has heard the first: what it carries is good for one use.
-    pub(super) fn send_form(mut self) -> Self {
-        self.repeat = Idempotency::Unheard;
+    /// Marks the form as containing a single-use code: it is retried only when the server cannot have seen it.
+    pub(super) fn single_use(mut self) -> Self {
+        self.repeat = Idempotency::IfNotExecuted;
         self
     }
 
-    /// Sends it for tokens.
+    /// Sends a token request.
     pub(super) async fn tokens(self) -> Result<Result<Tokens, OAuthError>, RpcFailure> {
         let server = authority(&self.url);
         let granted: TokenGrant = match self.send().await? {
@@ -92,7 +92,7 @@ impl<'a> TokenForm<'a> {
         Ok(Ok(Tokens { access: Secret::new(granted.access_token), refresh }))
     }
 
-    /// Sends it.
+    /// Sends the form.
     pub(super) async fn send<T: DeserializeOwned>(self) -> Result<Result<T, OAuthError>, RpcFailure> {
         let body = RequestBody::Bytes(self.fields.into());
         let outgoing = HttpRequest { private: self.private, ..HttpRequest::new(Method::POST, self.url.clone()) }
@@ -100,40 +100,44 @@ impl<'a> TokenForm<'a> {
             .header(ACCEPT, "application/json")
             .body(body);
         let server = authority(&self.url);
-        let line = self.line;
-        line.persist(&format!("the token server {server}"), self.repeat, || once(line, &outgoing, &server)).await
+        let connection = self.connection;
+        connection.with_retries(&format!("the token server {server}"), self.repeat, || send_once(connection, &outgoing, &server)).await
     }
 }
 
-async fn once<T: DeserializeOwned>(
-    line: &ConnectTransport,
+async fn send_once<T: DeserializeOwned>(
+    connection: &ConnectTransport,
     outgoing: &HttpRequest,
     server: &str,
 ) -> Result<Result<T, OAuthError>, RpcFailure> {
-    let mut answer = line.transport.send_once(outgoing).await?;
-    let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+    let mut answer = connection.transport.send_once(outgoing).await?;
+    let status = answer.status();
+    let pause = asked(answer.headers(), SystemTime::now());
     let body = answer.bytes(LONGEST).await?;
     if status.is_success() {
-        // serde's own message would repeat what it does not like.
+        // serde's message would repeat parts of the response.
         return serde_json::from_slice(&body).map(Ok).map_err(|_| no_token(server));
     }
     match serde_json::from_slice::<OAuthError>(&body) {
         Ok(denied) if !is_transient(status) || denied.error == "slow_down" => Ok(Err(denied)),
         _ if is_transient(status) => {
-            Err(RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause))
+            let failure = RpcFailure::passing(Code::LoginFailed, format!("the token server {server} answered {status}"), pause);
+            Err(failure.through(answer.proxy_hint()))
         }
-        _ => Err(RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"))),
+        _ => {
+            let failure = RpcFailure::new(Code::LoginFailed, format!("the token server {server} answered {status}"));
+            Err(failure.through(answer.proxy_hint()))
+        }
     }
 }
 
 fn no_token(server: &str) -> RpcFailure {
-    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is no token"))
+    RpcFailure::new(Code::BackendInvalid, format!("the token server {server} answered with something that is not a token"))
 }
 
 impl OAuthError {
-    /// The failure of a login that was denied.
     pub(super) fn into_failure(self, server: &Url) -> RpcFailure {
         let why = self.error_description.as_deref().map(|words| format!(" ({})", clean(words))).unwrap_or_default();
-        RpcFailure::new(Code::LoginFailed, format!("the token server {} says `{}`{why}", authority(server), clean(&self.error)))
+        RpcFailure::new(Code::LoginFailed, format!("the token server {} answered `{}`{why}", authority(server), clean(&self.error)))
     }
 }

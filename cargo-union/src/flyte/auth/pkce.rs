@@ -1,4 +1,4 @@
-//! A login in the user's browser: it comes back to this machine with a code, which only we can redeem.
+//! Login in the user's browser by authorization code with PKCE (RFC 7636).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +18,7 @@ use crate::sys::random;
 use crate::sys::secret::Secret;
 
 pub(super) async fn log_in(
-    line: &ConnectTransport,
+    connection: &ConnectTransport,
     authority: &AuthorizationServer,
     proxy: &HeaderMap,
     browser: &Browser,
@@ -26,18 +26,18 @@ pub(super) async fn log_in(
 ) -> Result<Tokens, RpcFailure> {
     let verifier = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<64>()?));
     let state = URL_SAFE_NO_PAD.encode(random::bytes::<32>()?);
-    let callback = Callback::listen(&authority.redirect, &state, &authority.told_by).await?;
+    let callback = Callback::listen(&authority.redirect, &state, &authority.backend_host).await?;
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.reveal()));
-    let asked = parameters(authority, &state, &challenge);
-    let mut address: Url = checked(line, &authority.authorization, "authorization")?;
-    address.query_pairs_mut().extend_pairs(&asked);
+    let parameters = parameters(authority, &state, &challenge);
+    let mut address: Url = checked(connection, &authority.authorization, "authorization")?;
+    address.query_pairs_mut().extend_pairs(&parameters);
     let opened = browser.open(address.as_str());
     reporter.visit(&LoginPrompt { address: address.as_str(), code: None, opened });
     let code = callback.code().await?;
-    let form = TokenForm::grant(line, authority, proxy, "authorization_code").send_form();
+    let form = TokenForm::grant(connection, authority, proxy, "authorization_code").single_use();
     let form = form.field("code", code.reveal()).field("code_verifier", verifier.reveal());
-    // The backend's own server wants all that the browser brought, once more.
-    let form = asked.iter().fold(form, |form, (name, value)| form.field(name, value));
+    // The backend's own token server requires the parameters of the authorization request as well.
+    let form = parameters.iter().fold(form, |form, (name, value)| form.field(name, value));
     form.tokens().await?.map_err(|denied| denied.into_failure(&authority.token))
 }
 
@@ -57,31 +57,31 @@ fn parameters<'a>(authority: &'a AuthorizationServer, state: &'a str, challenge:
     parameters
 }
 
-/// What comes of an attempt to get new tokens without the user.
+/// The result of a refresh.
 pub(super) enum RefreshOutcome {
-    /// New ones.
+    /// New tokens.
     Fresh(Tokens),
-    /// The server does not take this refresh token, now or later.
+    /// The server does not accept the refresh token, now or later.
     Ended,
-    /// It does not give any now, or there is no refresh token.
+    /// The server gives no tokens now, or there is no refresh token.
     Denied(RpcFailure),
 }
 
-/// Gets new tokens without the user.
+/// Requests new tokens with the refresh token.
 pub(super) async fn refresh(
-    line: &ConnectTransport,
+    connection: &ConnectTransport,
     authority: &AuthorizationServer,
     proxy: &HeaderMap,
     tokens: &Tokens,
 ) -> Result<RefreshOutcome, RpcFailure> {
     let Some(refresh) = &tokens.refresh else {
-        let cause = format!("{} refuses the access token, and there is no refresh token", authority.told_by);
+        let cause = format!("{} refuses the access token, and there is no refresh token", authority.backend_host);
         return Ok(RefreshOutcome::Denied(RpcFailure::new(Code::LoginNeeded, cause)));
     };
-    let form = TokenForm::grant(line, authority, proxy, "refresh_token").send_form();
+    let form = TokenForm::grant(connection, authority, proxy, "refresh_token").single_use();
     let form = form.field("refresh_token", refresh.reveal()).field("client_id", &authority.client_id);
     match form.tokens().await {
-        // A server that gives no new refresh token lets the old one live.
+        // Without a new refresh token in the response, the old one remains valid (RFC 6749, section 6).
         Ok(Ok(fresh)) => Ok(RefreshOutcome::Fresh(Tokens { refresh: fresh.refresh.or_else(|| Some(refresh.clone())), ..fresh })),
         // RFC 6749, section 5.2: invalid, expired, revoked, or of another client.
         Ok(Err(denied)) if denied.error == "invalid_grant" => Ok(RefreshOutcome::Ended),

@@ -1,4 +1,4 @@
-//! A backend in memory that behaves as the open-source one: it overwrites, and forgets the tenant.
+//! A backend in memory that behaves like the open-source one: it overwrites tasks and does not store organizations.
 
 use std::sync::Mutex;
 
@@ -12,25 +12,25 @@ use crate::flyte::idl::task::task_triggers_summary::{Summary, TriggerStats};
 use crate::flyte::idl::task::{DeployTaskRequest, Task, TaskDetails, TaskIdentifier, TaskMetadata, TaskTriggersSummary};
 use crate::flyte::rpc::RpcFailure;
 
-/// What was registered, each version at the time it was first.
+/// The registered tasks, in the order of their first registration.
 #[derive(Default)]
 pub(crate) struct FakeBackend {
     pub(crate) tasks: Mutex<Vec<DeployTaskRequest>>,
-    /// How often something was written.
+    /// Number of `deploy` calls that succeeded.
     pub(crate) writes: Mutex<usize>,
-    /// Projects and their domains.
+    /// Project names with their domains.
     pub(crate) projects: Vec<(&'static str, Vec<&'static str>)>,
-    /// The name of a task that is refused.
+    /// The name of a task that `deploy` refuses.
     pub(crate) refuses: Option<&'static str>,
 }
 
 impl FakeBackend {
     pub(crate) fn writes(&self) -> usize {
-        *self.writes.lock().expect("nobody panics")
+        *self.writes.lock().expect("the mutex is not poisoned")
     }
 }
 
-/// All but the tenant, which is not kept.
+/// The identity of a version; the organization is not stored.
 fn key(id: &TaskIdentifier) -> (&str, &str, &str, &str) {
     (&id.project, &id.domain, &id.name, &id.version)
 }
@@ -51,10 +51,10 @@ fn metadata(task: &DeployTaskRequest) -> TaskMetadata {
 
 #[async_trait]
 impl Backend for FakeBackend {
-    async fn details(&self, wanted: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
-        let tasks = self.tasks.lock().expect("nobody panics");
-        let found = tasks.iter().find(|task| key(id(task)) == key(&wanted));
-        Ok(found.map(|task| {
+    async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
+        let stored = tasks.iter().find(|task| key(self::id(task)) == key(&id));
+        Ok(stored.map(|task| {
             let mut spec = task.spec.clone();
             if let Some(id) = spec.as_mut().and_then(|spec| spec.task_template.as_mut()?.id.as_mut()) {
                 id.org.clear();
@@ -64,27 +64,27 @@ impl Backend for FakeBackend {
     }
 
     async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
-        let is_it = |task: &&DeployTaskRequest| {
+        let has_name = |task: &&DeployTaskRequest| {
             let id = id(task);
             (&id.project, &id.domain, id.name.as_str()) == (&scope.project, &scope.domain, name)
         };
-        let tasks = self.tasks.lock().expect("nobody panics");
-        Ok(tasks.iter().rfind(is_it).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
+        Ok(tasks.iter().rfind(has_name).map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }))
     }
 
     async fn tasks(&self, _: &ProjectDomain, _: u32) -> Result<Vec<Task>, RpcFailure> {
-        let tasks = self.tasks.lock().expect("nobody panics");
+        let tasks = self.tasks.lock().expect("the mutex is not poisoned");
         Ok(tasks.iter().map(|task| Task { task_id: task.task_id.clone(), metadata: Some(metadata(task)) }).collect())
     }
 
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure> {
         if self.refuses.is_some_and(|refused| refused == id(request).name) {
-            return Err(RpcFailure::new(Code::BackendRefused, "it does not want to"));
+            return Err(RpcFailure::new(Code::BackendRefused, "it refuses"));
         }
-        *self.writes.lock().expect("nobody panics") += 1;
-        let mut tasks = self.tasks.lock().expect("nobody panics");
+        *self.writes.lock().expect("the mutex is not poisoned") += 1;
+        let mut tasks = self.tasks.lock().expect("the mutex is not poisoned");
         match tasks.iter_mut().find(|task| key(id(task)) == key(id(request))) {
-            Some(there) => there.clone_from(request),
+            Some(existing) => existing.clone_from(request),
             None => tasks.push(request.clone()),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What registering asks of a backend: a few methods, so that a test can stand in for one.
+//! The methods of a backend that registration uses, as a trait, so that tests can replace the backend.
 
 #[cfg(test)]
 pub(super) mod fake;
@@ -18,32 +18,32 @@ use super::idl::task::{
 };
 use super::rpc::{RpcFailure, RpcStatus, Unary};
 
-/// A backend that has projects and tasks.
+/// A service for projects and tasks.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// A task of one version; `None` when there is none.
+    /// A version of a task; `None` when it does not exist.
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure>;
 
-    /// The latest version of a task; `None` when there is none at all.
+    /// The latest version of a task; `None` when the task does not exist.
     async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure>;
 
-    /// The latest versions of the tasks that were registered last.
+    /// The latest versions of tasks, most recently registered first.
     async fn tasks(&self, scope: &ProjectDomain, limit: u32) -> Result<Vec<Task>, RpcFailure>;
 
-    /// Registers a task, in place of what is there under its version.
+    /// Registers a task. The open-source backend overwrites an existing version.
     async fn deploy(&self, request: &DeployTaskRequest) -> Result<(), RpcFailure>;
 
-    /// A project; `None` when there is none of that name.
+    /// A project; `None` when it does not exist.
     async fn project(&self, org: &str, id: &str) -> Result<Option<Project>, RpcFailure>;
 
-    /// All projects.
+    /// All projects of an organization.
     async fn projects(&self, org: &str) -> Result<Vec<Project>, RpcFailure>;
 }
 
 const TASKS: &str = "flyteidl2.task.TaskService";
 const PROJECTS: &str = "flyteidl2.project.ProjectService";
 
-// The same once more leaves the backend as it is, so that a call that was cut is made again.
+// Registering the same content twice has no further effect, so an interrupted call can be retried.
 const DEPLOY: Unary<DeployTaskRequest, DeployTaskResponse> = Unary::repeatable(TASKS, "DeployTask");
 const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> = Unary::repeatable(TASKS, "GetTaskDetails");
 const LIST: Unary<ListTasksRequest, ListTasksResponse> = Unary::repeatable(TASKS, "ListTasks");
@@ -53,13 +53,13 @@ const LIST_PROJECTS: Unary<ListProjectsRequest, ListProjectsResponse> = Unary::r
 #[async_trait]
 impl Backend for Client {
     async fn details(&self, id: TaskIdentifier) -> Result<Option<TaskDetails>, RpcFailure> {
-        let found = not_found_as_none(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
-        Ok(found.and_then(|response| response.details))
+        let response = not_found_as_none(self.unary(DETAILS, &GetTaskDetailsRequest { task_id: Some(id) }).await)?;
+        Ok(response.and_then(|response| response.details))
     }
 
     async fn latest(&self, scope: &ProjectDomain, name: &str) -> Result<Option<Task>, RpcFailure> {
-        let named = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
-        let tasks = self.unary(LIST, &tasks(scope, 1, vec![named])).await?.tasks;
+        let by_name = Filter { function: Function::Equal.into(), field: "name".to_owned(), values: vec![name.to_owned()] };
+        let tasks = self.unary(LIST, &tasks(scope, 1, vec![by_name])).await?.tasks;
         Ok(tasks.into_iter().next())
     }
 
@@ -82,7 +82,7 @@ impl Backend for Client {
         loop {
             let page = self.unary(LIST_PROJECTS, &request).await?.projects.unwrap_or_default();
             projects.extend(page.projects);
-            // A backend that gives the same page for ever is not listened to for ever.
+            // Bounds the loop when a backend returns the same page forever.
             if page.token.is_empty() || page.token == request.token || projects.len() >= 1_000 {
                 return Ok(projects);
             }
@@ -95,7 +95,7 @@ fn tasks(scope: &ProjectDomain, limit: u32, filters: Vec<Filter>) -> ListTasksRe
     ListTasksRequest { request: Some(newest(limit, filters)), scope_by: Some(ScopeBy::ProjectId(scope.id())) }
 }
 
-/// The newest of a list, of which the latest is the first.
+/// A list request for the `limit` most recently created items.
 pub(super) fn newest(limit: u32, filters: Vec<Filter>) -> ListRequest {
     let newest = Sort { key: "created_at".to_owned(), direction: Direction::Descending.into() };
     ListRequest { limit, sort_by: Some(newest), filters, token: String::new() }

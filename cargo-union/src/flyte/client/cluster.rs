@@ -1,4 +1,4 @@
-//! Which cluster serves what: the backend is asked once per operation and resource, and may name itself.
+//! Cluster selection: the backend may name another server per operation and resource, and is asked once for each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,41 +18,41 @@ pub use select_cluster_request::{Operation, Resource};
 
 const SELECT: Unary<SelectClusterRequest, SelectClusterResponse> = Unary::repeatable("flyteidl2.cluster.ClusterService", "SelectCluster");
 
-/// The servers that were named; found out once, however many wait for it.
+/// The selected servers; concurrent callers share one request.
 #[derive(Default)]
-pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), Named>>);
+pub(super) struct ClusterCache(Mutex<HashMap<(i32, String), CachedUrl>>);
 
-type Named = Arc<OnceCell<Url>>;
+type CachedUrl = Arc<OnceCell<Url>>;
 
 impl Client {
-    /// The client for an operation on a resource: at the server that the backend names for it, with the same login.
+    /// A client with the same login, connected to the server that the backend names for an operation on a resource.
     ///
     /// # Errors
-    /// When the backend names none that may be used.
+    /// U0757 (`BackendInvalid`) when the named address is not valid or not encrypted; failures of the call.
     pub async fn at(&self, operation: Operation, resource: Resource) -> Result<Self, RpcFailure> {
-        // Messages have no order or hash of their own; their text has.
+        // Protobuf messages implement neither `Ord` nor `Hash`, so the key is the text of the resource.
         let key = (operation as i32, format!("{resource:?}"));
         let cell = self.clusters.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         let base = cell.get_or_try_init(|| self.select(operation, resource)).await?;
-        Ok(Self { line: self.line.to(base.clone()), ..self.clone() })
+        Ok(Self { connection: self.connection.to(base.clone()), ..self.clone() })
     }
 
     async fn select(&self, operation: Operation, resource: Resource) -> Result<Url, RpcFailure> {
         let request = SelectClusterRequest { operation: operation as i32, resource: Some(resource) };
-        let named = self.unary(SELECT, &request).await?.cluster_endpoint;
-        if named.is_empty() {
-            return Ok(self.line.base.clone());
+        let address = self.unary(SELECT, &request).await?.cluster_endpoint;
+        if address.is_empty() {
+            return Ok(self.connection.base.clone());
         }
         let invalid = |why: &str| {
-            let cause = format!("{} names the cluster `{}`, which {why}", authority(&self.line.base), clean(&named));
+            let cause = format!("{} names the cluster `{}`, which {why}", authority(&self.connection.base), clean(&address));
             RpcFailure::new(Code::BackendInvalid, cause)
         };
-        let endpoint = BackendEndpoint::parse(&named).map_err(invalid)?;
-        let url = Url::parse(&endpoint.to_string()).map_err(|_| invalid("is no address"))?;
-        if same_origin(&url, &self.line.base) {
+        let endpoint = BackendEndpoint::parse(&address).map_err(invalid)?;
+        let url = Url::parse(&endpoint.to_string()).map_err(|_| invalid("is not an address"))?;
+        if same_origin(&url, &self.connection.base) {
             return Ok(url);
         }
-        // The login goes along, so it has to go encrypted wherever it is encrypted here.
-        Ok(self.line.transport.checked(&self.line.base, url)?)
+        // The login is sent to this server too, so it must be encrypted if the backend is.
+        Ok(self.connection.transport.checked(&self.connection.base, url)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Whom the backend takes the user for.
+//! Reads the authenticated identity (`whoami`).
 
 use super::Client;
 use crate::flyte::idl::auth::{UserInfoRequest, UserInfoResponse};
@@ -6,32 +6,32 @@ use crate::flyte::rpc::{RpcFailure, Unary};
 
 const USER_INFO: Unary<UserInfoRequest, UserInfoResponse> = Unary::repeatable("flyteidl2.auth.IdentityService", "UserInfo");
 
-/// A user, or a client with a secret of its own. What the backend does not say is `None`.
+/// A user, or a client with a secret. Fields that the backend does not return are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserIdentity {
-    /// The name under which the backend's login server knows them.
+    /// Subject identifier of the identity provider.
     pub subject: Option<String>,
-    /// The name that people use.
+    /// Display name.
     pub name: Option<String>,
-    /// Their address.
+    /// Email address.
     pub email: Option<String>,
 }
 
 impl Client {
-    /// Asks who the user is.
+    /// Requests the identity of the caller.
     ///
     /// # Errors
-    /// When the backend does not say.
+    /// Failures of the call.
     pub async fn user(&self) -> Result<UserIdentity, RpcFailure> {
-        let said = self.unary(USER_INFO, &UserInfoRequest {}).await?;
-        let given = |text: String| Some(text).filter(|text| !text.is_empty());
-        let name = given(said.name).or_else(|| given(said.preferred_username));
-        Ok(UserIdentity { subject: given(said.subject), name, email: given(said.email) })
+        let response = self.unary(USER_INFO, &UserInfoRequest {}).await?;
+        let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
+        let name = nonempty(response.name).or_else(|| nonempty(response.preferred_username));
+        Ok(UserIdentity { subject: nonempty(response.subject), name, email: nonempty(response.email) })
     }
 }
 
 impl std::fmt::Display for UserIdentity {
-    /// `Ada Lovelace <ada@example.test>`, or what is known of it.
+    /// `Ada Lovelace <ada@example.test>`, or the parts of it that are known.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.name.as_ref().or(self.subject.as_ref()), &self.email) {
             (Some(name), Some(email)) if name != email => write!(f, "{name} <{email}>"),
@@ -46,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_shown_by_what_is_known() {
+    fn user_identity_shows_the_parts_that_are_known() {
         let user = |subject: &str, name: &str, email: &str| {
-            let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            UserIdentity { subject: given(subject), name: given(name), email: given(email) }.to_string()
+            let nonempty = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            UserIdentity { subject: nonempty(subject), name: nonempty(name), email: nonempty(email) }.to_string()
         };
         assert_eq!(user("0oa1", "Ada", "ada@example.test"), "Ada <ada@example.test>");
         assert_eq!(user("0oa1", "", ""), "0oa1");

@@ -1,6 +1,6 @@
-//! The backend's client: calls with the user's login, at the cluster that serves them.
+//! The client of a backend: calls with the user's login, at the cluster that serves them.
 //!
-//! A call that is refused is made once more with new credentials, and not again.
+//! A call that the backend refuses for its credentials is retried once with new ones.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,149 +28,152 @@ pub use identity::UserIdentity;
 
 use cluster::ClusterCache;
 
-/// How often and how patiently a call is made again: as the Python SDK does.
+/// The retry policy of the Python SDK.
 const RETRY: Retry = Retry { attempts: 4, first: Duration::from_millis(500), longest: Duration::from_secs(20) };
 
-/// What a client needs to know of the machine and the user.
+/// The environment of a client.
 pub struct ClientOptions {
-    /// The process's variables.
+    /// Environment variables of the process.
     pub environment: Environment,
-    /// The current folder.
+    /// The current directory.
     pub folder: PathBuf,
-    /// Whether there is a user who can be sent to a browser.
+    /// Whether a user is present who can open a browser.
     pub attended: bool,
-    /// How often and how patiently a call is made again.
+    /// The retry policy of calls.
     pub retry: Retry,
-    /// Who listens.
+    /// Receives progress events.
     pub reporter: Arc<dyn Reporter>,
 }
 
 impl ClientOptions {
-    /// With the usual patience.
+    /// Options with the default retry policy.
     pub fn new(environment: Environment, folder: PathBuf, attended: bool, reporter: Arc<dyn Reporter>) -> Self {
         Self { environment, folder, attended, retry: RETRY, reporter }
     }
 }
 
-/// The client of a backend. Clones share the login and what is known of clusters.
+/// The client of a backend. Clones share the login and the cache of clusters.
 #[derive(Clone)]
 pub struct Client {
-    line: ConnectTransport,
-    /// The line to the backend's store, which other authorities may vouch for.
+    connection: ConnectTransport,
+    /// The connection to the backend's object store, for which further certificate authorities are trusted.
     storage: ConnectTransport,
     login: Arc<TokenProvider>,
-    /// Without encryption there is no login.
+    /// Whether the connection is not encrypted, so that no login is possible.
     plain: bool,
     clusters: Arc<ClusterCache>,
 }
 
 impl Client {
-    /// A client of the backend that a config names. Nobody is called before it is used.
+    /// A client of the backend of a config. It does not connect before its first call.
     ///
     /// # Errors
-    /// `BackendMissing` when the config names none.
-    pub fn new(config: &FlyteConfig, surroundings: ClientOptions) -> Result<Self> {
+    /// U0754 (`BackendMissing`) when the config has no endpoint.
+    pub fn new(config: &FlyteConfig, options: ClientOptions) -> Result<Self> {
         let missing = || Error::new(Code::BackendMissing, "no backend is configured");
         let endpoint = config.endpoint.as_ref().ok_or_else(missing)?;
-        let ClientOptions { environment, folder, attended, retry, reporter } = surroundings;
+        let ClientOptions { environment, folder, attended, retry, reporter } = options;
         let base = Url::parse(&endpoint.to_string()).expect("an endpoint was read as a URL");
-        let plain: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
+        let plain_hosts: BTreeSet<String> = endpoint.is_plain().then(|| authority(&base)).into_iter().collect();
         let proxies = Proxies::of(|name| environment.get(name));
-        let transport = Arc::new(Transport::new(plain, authorities(config, &environment), proxies.clone()));
-        let line = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
-        let store = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
-        let storage = ConnectTransport::new(store, base, retry, reporter.clone());
-        let unkept = endpoint.is_plain() || config.auth.keep_nothing.as_ref().is_some_and(|nothing| nothing.value);
-        let keep = if unkept { TokenStore::nothing(endpoint.host()) } else { TokenStore::of_machine(endpoint.host(), &environment) };
-        let setting = AuthContext { auth: config.auth.clone(), line: line.clone(), keep, environment, folder, attended, reporter };
-        Ok(Self { line, storage, login: Arc::new(TokenProvider::new(setting)), plain: endpoint.is_plain(), clusters: Arc::default() })
+        let transport = Arc::new(Transport::new(plain_hosts, authorities(config, &environment), proxies.clone()));
+        let connection = ConnectTransport::new(transport, base.clone(), retry, reporter.clone());
+        let storage_transport = Arc::new(Transport::new(BTreeSet::new(), authorities_of_stores(config, &environment), proxies));
+        let storage = ConnectTransport::new(storage_transport, base, retry, reporter.clone());
+        let keeps_no_tokens = endpoint.is_plain() || config.auth.disable_keyring.as_ref().is_some_and(|disabled| disabled.value);
+        let store =
+            if keeps_no_tokens { TokenStore::nothing(endpoint.host()) } else { TokenStore::of_machine(endpoint.host(), &environment) };
+        let context =
+            AuthContext { auth: config.auth.clone(), connection: connection.clone(), store, environment, folder, attended, reporter };
+        let login = Arc::new(TokenProvider::new(context));
+        Ok(Self { connection, storage, login, plain: endpoint.is_plain(), clusters: Arc::default() })
     }
 
-    /// Calls a method with one answer.
+    /// Calls a unary method.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The failure of the last attempt.
     pub async fn unary<Req: Message, Res: Message + Default>(&self, method: Unary<Req, Res>, request: &Req) -> Result<Res, RpcFailure> {
-        let sent = self.login.ready().await?;
-        let mut stamp = CallMetadata::new(sent.headers.clone())?;
-        match self.line.unary(method, request, &stamp).await {
-            Err(failure) if self.may_help(&failure, &sent) => {
-                stamp.credentials = self.renewed(&failure, &sent).await?.headers;
-                self.line.unary(method, request, &stamp).await
+        let credentials = self.login.ready().await?;
+        let mut metadata = CallMetadata::new(credentials.headers.clone())?;
+        match self.connection.unary(method, request, &metadata).await {
+            Err(failure) if self.may_help(&failure, &credentials) => {
+                metadata.credentials = self.renewed(&failure, &credentials).await?.headers;
+                self.connection.unary(method, request, &metadata).await
             }
-            done => done,
+            result => result,
         }
     }
 
-    /// Calls a method that streams, and waits for the first that it says. What fails later is in the stream.
+    /// Calls a streaming method and waits for its first message. Later failures are items of the stream.
     ///
     /// # Errors
-    /// Why there is no stream.
+    /// The failure of the last attempt to open the stream.
     pub async fn stream<Req: Message, Res: Message + Default + 'static>(
         &self,
         method: Streaming<Req, Res>,
         request: &Req,
     ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
-        let sent = self.login.ready().await?;
-        let mut stamp = CallMetadata::new(sent.headers.clone())?;
-        match self.line.stream(method, request, &stamp).await {
-            Err(failure) if self.may_help(&failure, &sent) => {
-                stamp.credentials = self.renewed(&failure, &sent).await?.headers;
-                self.line.stream(method, request, &stamp).await
+        let credentials = self.login.ready().await?;
+        let mut metadata = CallMetadata::new(credentials.headers.clone())?;
+        match self.connection.stream(method, request, &metadata).await {
+            Err(failure) if self.may_help(&failure, &credentials) => {
+                metadata.credentials = self.renewed(&failure, &credentials).await?.headers;
+                self.connection.stream(method, request, &metadata).await
             }
-            done => done,
+            result => result,
         }
     }
 
-    /// The backend's address, as messages name it.
+    /// The URL of the server, without a slash at its end, as messages show it.
     pub fn endpoint(&self) -> String {
-        self.line.base.as_str().trim_end_matches('/').to_owned()
+        self.connection.base.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// The line to the store that the backend signs addresses of. No login goes there.
+    /// The connection for signed addresses of the object store. It sends no credentials.
     pub(super) fn storage(&self) -> &ConnectTransport {
         &self.storage
     }
 
-    /// Whether it is spoken to without encryption, and so without a login.
+    /// Whether the connection is not encrypted, so that no login is possible.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// Logs in, whatever is known already.
+    /// Logs in, even when there are tokens already.
     ///
     /// # Errors
-    /// Why not.
+    /// The failure of the login.
     pub async fn log_in(&self) -> Result<(), RpcFailure> {
         self.login.start().await
     }
 
-    /// Forgets the login. Says whether there was one.
+    /// Deletes the stored tokens. Returns whether there were any.
     ///
     /// # Errors
-    /// When it could not be removed.
+    /// U0005 (`FileUnwritable`) when the file cannot be removed.
     pub async fn log_out(&self) -> Result<bool, RpcFailure> {
         self.login.forget().await
     }
 
-    /// Whether a new login may help against a failure.
-    fn may_help(&self, failure: &RpcFailure, sent: &AuthHeaders) -> bool {
+    /// Whether a call that failed is retried with a new login.
+    fn may_help(&self, failure: &RpcFailure, credentials: &AuthHeaders) -> bool {
         if self.plain {
             return false;
         }
         let words = failure.cause.to_ascii_lowercase();
         match failure.status {
             Some(RpcStatus::Unauthenticated) => true,
-            // Whoever has shown a token and is denied is known, and may not.
-            Some(RpcStatus::PermissionDenied) => !sent.has_token(),
-            // Some proxies have their own names for it.
+            // With a token, the denial is about permissions, which a new login would not change.
+            Some(RpcStatus::PermissionDenied) => !credentials.has_token(),
+            // Some proxies use status codes of their own for missing credentials.
             Some(_) => words.contains("unauthenticated") || words.contains("unauthorized"),
             None => false,
         }
     }
 
-    async fn renewed(&self, refusal: &RpcFailure, sent: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
-        self.login.renew(sent).await.map_err(|mut failure| {
+    async fn renewed(&self, refusal: &RpcFailure, credentials: &AuthHeaders) -> Result<AuthHeaders, RpcFailure> {
+        self.login.renew(credentials).await.map_err(|mut failure| {
             failure.cause = format!("{}; before that, {}", failure.cause, refusal.cause);
             failure
         })
@@ -179,23 +182,23 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("base", &self.line.base.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client").field("base", &self.connection.base.as_str()).finish_non_exhaustive()
     }
 }
 
 fn authorities(config: &FlyteConfig, environment: &Environment) -> Authorities {
-    let set = |name| environment.get(name).filter(|value| !value.is_empty());
+    let nonempty = |name| environment.get(name).filter(|value| !value.is_empty());
     Authorities {
-        file: set("SSL_CERT_FILE").map(PathBuf::from),
-        folders: set("SSL_CERT_DIR").map(|folders| std::env::split_paths(folders).collect()).unwrap_or_default(),
+        file: nonempty("SSL_CERT_FILE").map(PathBuf::from),
+        folders: nonempty("SSL_CERT_DIR").map(|directories| std::env::split_paths(directories).collect()).unwrap_or_default(),
         registries: Vec::new(),
         only: config.ca_file.as_ref().map(|file| file.value.clone()),
         anybody: config.skip_verify.as_ref().is_some_and(|skip| skip.value),
     }
 }
 
-/// A store may be a cloud's, or behind the authority of the backend: both are trusted. Whoever names an authority
-/// wants it asked, here as at the backend.
+/// A store may belong to a cloud, or use the backend's certificate authority: both are trusted. A configured
+/// authority is verified for the store as for the backend, even when verification is switched off.
 fn authorities_of_stores(config: &FlyteConfig, environment: &Environment) -> Authorities {
     let backend = authorities(config, environment);
     let anybody = backend.anybody && backend.only.is_none();
@@ -208,8 +211,8 @@ mod tests {
     use super::*;
     use crate::flyte::config::{ConfigRequest, load};
 
-    /// Whether the backend and its store may be anybody, with these variables.
-    fn anybody(variables: &[&str]) -> [bool; 2] {
+    /// Whether verification is skipped for the backend and for its store, with these variables.
+    fn skips_verification(variables: &[&str]) -> [bool; 2] {
         let folder = PathBuf::from("/");
         let mut environment = Environment::default();
         variables.iter().for_each(|name| environment.set(*name, if name.ends_with("PATH") { "/ca.pem" } else { "true" }));
@@ -221,9 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn a_named_authority_is_asked_by_backend_and_store_whatever_else_is_said() {
-        let (skip, file) = ("FLYTE_ADMIN_INSECURESKIPVERIFY", "FLYTE_ADMIN_CACERTFILEPATH");
-        assert_eq!([anybody(&[]), anybody(&[file]), anybody(&[skip, file])], [[false; 2]; 3]);
-        assert_eq!(anybody(&[skip]), [true; 2]);
+    fn ca_file_is_verified_by_backend_and_store_even_with_skip_verify() {
+        let skip = "FLYTE_ADMIN_INSECURESKIPVERIFY";
+        let file = "FLYTE_ADMIN_CACERTFILEPATH";
+        assert_eq!([skips_verification(&[]), skips_verification(&[file]), skips_verification(&[skip, file])], [[false; 2]; 3]);
+        assert_eq!(skips_verification(&[skip]), [true; 2]);
     }
 }

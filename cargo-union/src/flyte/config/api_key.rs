@@ -1,4 +1,4 @@
-//! FLYTE_API_KEY: a backend and a login in one text, base64 of `endpoint:client id:secret:org`.
+//! FLYTE_API_KEY: an endpoint and client credentials in one variable, base64 of `endpoint:client id:secret:org`.
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -9,10 +9,9 @@ use super::reader::ConfigReader;
 use crate::sys::process::Environment;
 use crate::sys::secret::Secret;
 
-/// The variable.
 const NAME: &str = "FLYTE_API_KEY";
 
-/// What a key says.
+/// A decoded key.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKey {
     pub(super) endpoint: String,
@@ -24,7 +23,7 @@ pub(super) struct ApiKey {
 impl ApiKey {
     pub(super) const ORIGIN: Origin = Origin::Env(NAME);
 
-    /// The key of the environment. A key that cannot be read is noted, and never repeated.
+    /// The key of the environment. A malformed key is reported without repeating it, because it contains a secret.
     pub(super) fn of(environment: &Environment, reader: &mut ConfigReader<'_>) -> Option<Self> {
         let text = environment.get(NAME).map(str::trim).filter(|text| !text.is_empty())?;
         let key = Self::parse(text);
@@ -39,10 +38,10 @@ impl ApiKey {
         let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
         let padding = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
         let decoded = String::from_utf8(GeneralPurpose::new(&alphabet, padding).decode(text).ok()?).ok()?;
-        // A scheme has a colon of its own.
+        // A scheme contains a colon itself.
         let after = decoded.find("://").map_or(0, |at| at + 3);
         let (host, rest) = decoded[after..].split_once(':')?;
-        // An organization has no colon; a secret may.
+        // An organization has no colon, but a secret may have one.
         let (rest, org) = rest.rsplit_once(':')?;
         let (port, rest) = match rest.split_once(':') {
             Some((port, rest)) if rest.contains(':') && port.parse::<u16>().is_ok() => (format!(":{port}"), rest),
@@ -56,7 +55,7 @@ impl ApiKey {
             endpoint: format!("{}{host}{port}", &decoded[..after]),
             client_id: client_id.to_owned(),
             secret: Secret::new(secret.to_owned()),
-            // The SDK writes Python's word where there is none.
+            // The SDK writes Python's `None` for a missing organization.
             org: Some(org.to_owned()).filter(|org| !matches!(org.as_str(), "" | "None")),
         })
     }
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_holds_endpoint_login_and_organization() {
+    fn api_key_has_endpoint_credentials_and_organization() {
         for (text, means) in [
             ("acme.example.test:id:secret:acme", "acme.example.test id secret Some(\"acme\")"),
             ("acme.example.test:id:secret:", "acme.example.test id secret None"),
@@ -89,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn both_alphabets_are_read_with_padding_and_without() {
-        // This one has both of the letters in which the alphabets differ.
+    fn api_key_is_decoded_in_both_alphabets_with_and_without_padding() {
+        // The encoding has both characters in which the alphabets differ.
         let text = "acme.example.test:id:s>?~\u{fb}\u{ff}>>???:a";
         let url_safe = URL_SAFE_NO_PAD.encode(text);
         assert!(url_safe.contains(['-', '_']) && STANDARD.encode(text).contains(['+', '/']), "{url_safe}");
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_none() {
+    fn malformed_api_key_is_none() {
         for text in ["", "hunter2", &STANDARD.encode("host:id:secret"), &STANDARD.encode("host::secret:"), &STANDARD.encode(":id:secret:")]
         {
             assert!(ApiKey::parse(text).is_none(), "{text}");

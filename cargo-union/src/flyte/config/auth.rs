@@ -1,4 +1,4 @@
-//! How to log in, as the config says it. Whether it is enough is seen by who logs in: a build needs no login.
+//! The login settings. Whether they are complete is checked only when a login is needed: a build needs none.
 
 use std::path::PathBuf;
 
@@ -10,42 +10,42 @@ use super::reader::ConfigReader;
 use super::{ConfigRequest, invalid, keys};
 use crate::sys::secret::Secret;
 
-/// How to log in.
+/// The login settings of a config.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// In which way, and who said so.
+    /// The kind of login.
     pub kind: Sourced<AuthType>,
-    /// `admin.clientId`, or that of the API key.
+    /// `admin.clientId`, or the client id of the API key.
     pub client_id: Option<Sourced<String>>,
-    /// The client's secret, or where it is.
+    /// The client's secret, or where it is stored.
     pub secret: Option<ClientSecret>,
-    /// `admin.command`: prints a token.
+    /// `admin.command`: a program that prints a token.
     pub command: Option<Sourced<Vec<String>>>,
-    /// `admin.proxyCommand`: prints a token for a proxy before the backend.
+    /// `admin.proxyCommand`: a program that prints a token for a proxy before the backend.
     pub proxy_command: Option<Sourced<Vec<String>>>,
-    /// `admin.scopes`, instead of those that the backend names.
+    /// `admin.scopes`, instead of the scopes that the backend requests.
     pub scopes: Option<Sourced<Vec<String>>>,
-    /// `admin.disableKeyring`: tokens are kept nowhere.
-    pub keep_nothing: Option<Sourced<bool>>,
+    /// `admin.disableKeyring`: tokens are not stored.
+    pub disable_keyring: Option<Sourced<bool>>,
 }
 
-/// The ways to log in.
+/// The kinds of login, as in `admin.authType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthType {
-    /// In the user's browser, on this machine.
+    /// Authorization code with PKCE (RFC 7636), in a browser on this machine.
     Pkce,
-    /// In a browser anywhere.
+    /// Device authorization grant (RFC 8628), in a browser on any device.
     DeviceFlow,
-    /// With a client's secret, without a user.
+    /// Client credentials grant, without a user.
     ClientSecret,
-    /// With a token that a program prints.
+    /// A token that a program prints.
     ExternalCommand,
-    /// With headers of a caller in Python; there is none here.
+    /// Headers that a Python caller passes in; not supported here.
     Passthrough,
 }
 
 impl AuthType {
-    /// Every way with the word of the config.
+    /// All kinds with their words in the config.
     pub const ALL: [(Self, &str); 5] = [
         (Self::Pkce, "Pkce"),
         (Self::DeviceFlow, "DeviceFlow"),
@@ -54,45 +54,46 @@ impl AuthType {
         (Self::Passthrough, "Passthrough"),
     ];
 
-    /// The word of the config.
+    /// The word in the config.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, _)| *kind == self).map(|(_, word)| *word).expect("every way is listed")
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map(|(_, word)| *word).expect("every kind is listed")
     }
 }
 
-/// A client's secret, or where it is.
+/// A client's secret, or where it is stored.
 #[derive(Clone, Debug)]
 pub enum ClientSecret {
-    /// It is known.
+    /// The secret itself.
     Known(Secret<String>),
-    /// In a file.
+    /// The file that contains it.
     File(Sourced<PathBuf>),
-    /// In a variable that is not set.
+    /// The variable that should contain it, but is not set.
     Unset(Sourced<String>),
 }
 
 pub(super) fn resolve(request: &ConfigRequest<'_>, key: Option<ApiKey>, reader: &mut ConfigReader<'_>) -> AuthConfig {
-    let (told, client_id) = (kind(reader), reader.text(&keys::CLIENT_ID));
+    let kind = kind(reader);
+    let client_id = reader.text(&keys::CLIENT_ID);
     let auth = AuthConfig {
-        kind: told,
+        kind,
         client_id,
         secret: secret(request, reader),
         command: reader.command(&keys::COMMAND),
         proxy_command: reader.command(&keys::PROXY_COMMAND),
         scopes: reader.words(&keys::SCOPES),
-        keep_nothing: reader.switch(&keys::DISABLE_KEYRING),
+        disable_keyring: reader.switch(&keys::DISABLE_KEYRING),
     };
-    let by_secret = |origin: &Origin| Sourced { value: AuthType::ClientSecret, origin: origin.clone() };
+    let client_secret_from = |origin: &Origin| Sourced { value: AuthType::ClientSecret, origin: origin.clone() };
     match (key, &auth.secret) {
         (Some(key), _) => AuthConfig {
-            kind: by_secret(&ApiKey::ORIGIN),
+            kind: client_secret_from(&ApiKey::ORIGIN),
             client_id: Some(Sourced { value: key.client_id, origin: ApiKey::ORIGIN }),
             secret: Some(ClientSecret::Known(key.secret)),
             ..auth
         },
-        // Whoever names a secret wants it used, whatever else is said.
+        // A secret that is set is used, whatever kind is configured.
         (None, Some(ClientSecret::Known(_) | ClientSecret::File(_))) if auth.kind.value != AuthType::ClientSecret => {
-            AuthConfig { kind: by_secret(&auth.kind.origin), ..auth }
+            AuthConfig { kind: client_secret_from(&auth.kind.origin), ..auth }
         }
         _ => auth,
     }
@@ -101,9 +102,9 @@ pub(super) fn resolve(request: &ConfigRequest<'_>, key: Option<ApiKey>, reader: 
 fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
     let default = Sourced { value: AuthType::Pkce, origin: Origin::Default };
     let Some(text) = reader.text(&keys::AUTH_TYPE) else { return default };
-    // The words of the SDK's own command line are as good as those of its file.
-    let plain: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
-    let value = match plain.as_str() {
+    // The words of the SDK's command line are accepted as well as those of its config file.
+    let normalized: String = text.value.to_ascii_lowercase().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let value = match normalized.as_str() {
         "pkce" => AuthType::Pkce,
         "deviceflow" | "headless" => AuthType::DeviceFlow,
         "clientsecret" | "appcredential" => AuthType::ClientSecret,
@@ -119,11 +120,11 @@ fn kind(reader: &mut ConfigReader<'_>) -> Sourced<AuthType> {
     Sourced { value, origin: text.origin }
 }
 
-/// The variable that is named wins over the file, when it is set.
+/// The secret; the variable takes precedence over the file when it is set.
 fn secret(request: &ConfigRequest<'_>, reader: &mut ConfigReader<'_>) -> Option<ClientSecret> {
     let variable = reader.text(&keys::SECRET_VARIABLE);
     let file = reader.path(&keys::SECRET_FILE, request.folder);
-    let known = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());
-    let known = known.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
-    known.or_else(|| file.map(ClientSecret::File)).or_else(|| variable.map(ClientSecret::Unset))
+    let secret = variable.as_ref().and_then(|name| reader.environment.get(&name.value)).filter(|secret| !secret.is_empty());
+    let secret = secret.map(|secret| ClientSecret::Known(Secret::new(secret.to_owned())));
+    secret.or_else(|| file.map(ClientSecret::File)).or_else(|| variable.map(ClientSecret::Unset))
 }

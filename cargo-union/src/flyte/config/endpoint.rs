@@ -1,4 +1,4 @@
-//! Where the backend is: the forms in which its address is written, and what follows from it.
+//! The address of the backend: its syntax, and the properties derived from it.
 
 use std::fmt;
 
@@ -12,23 +12,23 @@ use super::reader::ConfigReader;
 /// The address of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendEndpoint {
-    /// `host[:port]`, as it was written.
+    /// `host[:port]`, as written.
     host: String,
-    /// Whether it is spoken to without encryption, and so without a login.
+    /// Whether the connection is not encrypted, so that no login is possible.
     plain: bool,
 }
 
 impl BackendEndpoint {
-    /// Reads `host[:port]`, `dns:///host[:port]`, `https://host[:port]` or `http://host[:port]`.
+    /// Parses `host[:port]`, `dns:///host[:port]`, `https://host[:port]` or `http://host[:port]`.
     ///
     /// # Errors
-    /// What is wrong with it, as a sentence's end.
+    /// The reason, phrased to follow "the endpoint `…`".
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = match text.split_once("://") {
             None => ("", text),
-            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:`, where three belong")?),
+            Some(("dns", rest)) => ("dns", rest.strip_prefix('/').ok_or("has two slashes after `dns:` instead of three")?),
             Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-            Some(_) => return Err("has a scheme that no backend speaks"),
+            Some(_) => return Err("has an unsupported scheme"),
         };
         let host = rest.strip_suffix('/').unwrap_or(rest);
         if host.contains(['/', '?', '#']) {
@@ -39,21 +39,21 @@ impl BackendEndpoint {
         }
         match url::Url::parse(&format!("https://{host}/")) {
             Ok(url) if url.host_str().is_some_and(|known| !known.is_empty()) => Ok(Self { host: host.to_owned(), plain: scheme == "http" }),
-            _ => Err("is no host, with or without a port"),
+            _ => Err("is not `host` or `host:port`"),
         }
     }
 
-    /// `host[:port]`, as it was written: the name under which Flyte's tools keep tokens.
+    /// `host[:port]`, as written: the service name under which Flyte's tools store tokens.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether it is spoken to without encryption.
+    /// Whether the connection is not encrypted.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// The organization that hosted backends have in their name: the first label of more than two.
+    /// The organization in the name of a hosted backend: the first of more than two labels.
     pub fn org(&self) -> Option<&str> {
         let name = self.host.split(':').next().unwrap_or_default();
         let is_address = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
@@ -63,18 +63,18 @@ impl BackendEndpoint {
 }
 
 impl fmt::Display for BackendEndpoint {
-    /// Its URL, without a slash at the end.
+    /// The URL without a slash at its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.plain { "http" } else { "https" }, self.host)
     }
 }
 
-/// Flag, API key, variable or file, with `admin.insecure` applied.
+/// The endpoint: flag, API key, variable or file, with `admin.insecure` applied.
 pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut ConfigReader<'_>) -> Option<Sourced<BackendEndpoint>> {
-    let told = reader.text(&keys::ENDPOINT);
+    let configured = reader.text(&keys::ENDPOINT);
     let flag = flag.map(|text| Sourced { value: text.to_owned(), origin: Origin::Flag("--endpoint") });
-    let of_key = key.map(|key| Sourced { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
-    let Sourced { value: text, origin } = flag.or(of_key).or(told)?;
+    let from_key = key.map(|key| Sourced { value: key.endpoint.clone(), origin: ApiKey::ORIGIN });
+    let Sourced { value: text, origin } = flag.or(from_key).or(configured)?;
     let mut endpoint = match BackendEndpoint::parse(text.trim()) {
         Ok(endpoint) => endpoint,
         Err(why) => {
@@ -84,7 +84,7 @@ pub(super) fn resolve(flag: Option<&str>, key: Option<&ApiKey>, reader: &mut Con
         }
     };
     let insecure = reader.switch(&keys::INSECURE).filter(|insecure| insecure.value && !endpoint.plain);
-    // Without encryption there is no login, and an API key is one.
+    // An API key is a login, which an unencrypted connection does not allow.
     if let Some(insecure) = insecure.filter(|_| origin != ApiKey::ORIGIN) {
         if text.starts_with("https://") {
             let problem = Diagnostic::error(Code::EndpointInvalid, "the endpoint is `https`, and `admin.insecure` is true", &origin, "");
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_has_five_forms() {
+    fn endpoint_accepts_all_forms() {
         for (text, shown) in [
             ("acme.example.test", "https://acme.example.test"),
             ("localhost:8090", "https://localhost:8090"),
@@ -117,22 +117,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_says_why() {
+    fn invalid_endpoint_has_a_reason() {
         for (text, why) in [
-            ("dns://acme.example.test", "three belong"),
-            ("ftp://acme.example.test", "no backend speaks"),
+            ("dns://acme.example.test", "instead of three"),
+            ("ftp://acme.example.test", "unsupported scheme"),
             ("https://acme.example.test/console/projects", "is the address of a page"),
             ("https://me@acme.example.test", "a user"),
-            ("host:port", "is no host"),
-            ("", "is no host"),
-            ("dns:///", "is no host"),
+            ("host:port", "is not `host`"),
+            ("", "is not `host`"),
+            ("dns:///", "is not `host`"),
         ] {
             assert!(BackendEndpoint::parse(text).unwrap_err().contains(why), "{text}: {:?}", BackendEndpoint::parse(text));
         }
     }
 
     #[test]
-    fn an_organization_is_the_first_of_more_than_two_labels() {
+    fn endpoint_org_is_the_first_of_more_than_two_labels() {
         for (text, org) in [
             ("acme.example.test", Some("acme")),
             ("acme.eu.example.test:443", Some("acme")),

@@ -1,14 +1,14 @@
-//! The user's Flyte config, as the Python SDK reads it: which backend, how to log in, and what stands
-//! in for a manifest that says nothing of project, domain or registry.
+//! The user's Flyte config, compatible with the Python SDK: the backend, the login, and defaults for a
+//! manifest without a project, domain or registry.
 //!
-//! Flags come first, then FLYTE_API_KEY, then the other variables, then one file. Where the SDK loses
-//! what the user said, this does not follow it:
+//! Flags take precedence over FLYTE_API_KEY, which takes precedence over other variables, which take
+//! precedence over one file. This differs from the SDK where the SDK ignores or misreads a setting:
 //!
-//! - variables count without a file as well, and an empty one is as good as none;
-//! - `false`, `no`, `off` and `0` are false, in variables and in quotes too, and another word is an error;
-//! - a file that is not YAML is an error, and a `config.yaml` that knows nothing of Flyte is somebody else's;
-//! - `http://` in front of an endpoint keeps its meaning;
-//! - an API key may have either alphabet of base64, a scheme, a port, and colons in its secret.
+//! - variables are read without a file as well, and an empty variable counts as unset;
+//! - `false`, `no`, `off` and `0` are false, in variables and in quotes too, and other words are errors;
+//! - a file that is not YAML is an error, and a `config.yaml` without Flyte's sections is ignored;
+//! - `http://` in front of an endpoint disables encryption;
+//! - an API key may use either base64 alphabet, and contain a scheme, a port, and colons in its secret.
 
 use std::path::{Path, PathBuf};
 
@@ -33,46 +33,46 @@ pub use keys::reference_markdown;
 use api_key::ApiKey;
 use reader::ConfigReader;
 
-/// Where the config is looked for, and what overrides it.
+/// Where the config is read from, and the flags that override it.
 #[derive(Clone, Debug)]
 pub struct ConfigRequest<'a> {
-    /// The process's variables.
+    /// Environment variables of the process.
     pub environment: &'a Environment,
-    /// The current folder.
+    /// The current directory.
     pub folder: &'a Path,
-    /// `--config`
+    /// `--config`: the only file to read.
     pub file: Option<&'a Path>,
-    /// `--endpoint`
+    /// `--endpoint`: overrides `admin.endpoint`.
     pub endpoint: Option<&'a str>,
-    /// `--org`
+    /// `--org`: overrides `task.org`.
     pub org: Option<&'a str>,
 }
 
-/// What the user said about the backend, each value with where it was said.
+/// The resolved config; each value has the place where it was set.
 #[derive(Clone, Debug)]
 pub struct FlyteConfig {
     /// The file that was read.
     pub file: Option<PathBuf>,
-    /// Which backend.
+    /// The address of the backend.
     pub endpoint: Option<Sourced<BackendEndpoint>>,
-    /// Whose tenant; hosted backends want it with every call.
+    /// Organization (tenant); hosted backends require it in every call.
     pub org: Option<Sourced<String>>,
-    /// The project, when the manifest names none.
+    /// Default of the manifest's `project`.
     pub project: Option<Sourced<String>>,
-    /// The domain, when the manifest names none.
+    /// Default of the manifest's `domain`.
     pub domain: Option<Sourced<String>>,
-    /// The registry, when the manifest names none.
+    /// Default of the manifest's `registry`.
     pub registry: Option<Sourced<String>>,
-    /// Whose authorities are trusted instead of the usual ones: a file of PEM certificates.
+    /// PEM file of the certificate authorities to trust instead of the system's.
     pub ca_file: Option<Sourced<PathBuf>>,
-    /// Whether any certificate is accepted.
+    /// Whether certificates are not verified.
     pub skip_verify: Option<Sourced<bool>>,
-    /// How to log in.
+    /// The login.
     pub auth: AuthConfig,
 }
 
 impl FlyteConfig {
-    /// Everything that is set, for `cargo union config`; no secret is among it.
+    /// All values that are set, for `cargo union config`; contains no secrets.
     pub fn settings(&self) -> Vec<Setting> {
         let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
         let text = |key: &str, value: &Option<Sourced<String>>| {
@@ -95,16 +95,16 @@ impl FlyteConfig {
             text("client-id", &self.auth.client_id),
             text("ca-file", &ca_file),
             switch("skip-verify", &self.skip_verify),
-            switch("disable-keyring", &self.auth.keep_nothing),
+            switch("disable-keyring", &self.auth.disable_keyring),
         ];
         settings.into_iter().flatten().collect()
     }
 }
 
-/// Reads the config. The problems are complete; a value that has one is absent.
+/// Reads the config. All problems are returned; a value with a problem is absent.
 ///
 /// # Errors
-/// When a file that was named cannot be read.
+/// U0004 (`FileUnreadable`) when a file that was named cannot be read.
 pub fn load(request: &ConfigRequest<'_>) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
     let mut problems = Vec::new();
     let file = file::find(request, &mut problems)?;
@@ -126,7 +126,7 @@ pub fn load(request: &ConfigRequest<'_>) -> Result<(FlyteConfig, Vec<Diagnostic>
     Ok((config, problems))
 }
 
-/// Flag, API key, variable or file; else the first label of a host that has more than two.
+/// The organization: flag, API key, variable or file; else the first label of a host with more than two labels.
 fn org(
     request: &ConfigRequest<'_>,
     key: Option<&ApiKey>,
@@ -134,13 +134,13 @@ fn org(
     reader: &mut ConfigReader<'_>,
 ) -> Option<Sourced<String>> {
     let flag = request.org.map(|org| Sourced { value: org.to_owned(), origin: Origin::Flag("--org") });
-    let told = reader.text(&keys::ORG);
+    let configured = reader.text(&keys::ORG);
     flag.or_else(|| key.and_then(|key| key.org.clone().map(|org| Sourced { value: org, origin: ApiKey::ORIGIN })))
-        .or(told)
+        .or(configured)
         .or_else(|| endpoint.and_then(|endpoint| Some(Sourced { value: endpoint.org()?.to_owned(), origin: endpoint.origin.clone() })))
 }
 
-/// The problem of a value that is not understood.
+/// The problem of an invalid value.
 fn invalid(message: impl Into<String>, origin: &Origin) -> Diagnostic {
     Diagnostic::error(Code::FlyteConfigInvalid, message, origin, "")
 }

@@ -1,4 +1,4 @@
-//! Values of keys: from a variable, else from the file, with problems noted where they are found.
+//! Reads the values of keys from variables and the file; problems are collected.
 
 use std::path::{Path, PathBuf};
 
@@ -12,14 +12,13 @@ use super::yaml::{YamlNode, YamlValue};
 use crate::sys::fs;
 use crate::sys::process::Environment;
 
-/// Reads values.
 pub(super) struct ConfigReader<'a> {
     pub(super) environment: &'a Environment,
     file: Option<&'a ConfigFile>,
     pub(super) problems: &'a mut Vec<Diagnostic>,
 }
 
-/// A value as it was written.
+/// A value as written.
 enum ConfigValue<'a> {
     Text(&'a str),
     List(Vec<&'a str>),
@@ -30,24 +29,24 @@ impl<'a> ConfigReader<'a> {
         Self { environment, file, problems }
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&mut self, key: &ConfigKey) -> Option<Sourced<String>> {
-        let (given, origin) = self.given(key)?;
-        match given {
+        let (written, origin) = self.value(key)?;
+        match written {
             ConfigValue::Text(text) => Some(Sourced { value: text.to_owned(), origin }),
             ConfigValue::List(_) => {
-                self.problems.push(invalid(format!("`{}` is a text, not a list", key.path), &origin));
+                self.problems.push(invalid(format!("`{}` must be a string, not a list", key.path), &origin));
                 None
             }
         }
     }
 
-    /// A path; a relative one starts from the current folder.
+    /// A path; relative paths start from `folder`.
     pub(super) fn path(&mut self, key: &ConfigKey, folder: &Path) -> Option<Sourced<PathBuf>> {
         self.text(key).map(|text| Sourced { value: fs::absolute(folder, Path::new(&text.value)), origin: text.origin })
     }
 
-    /// A switch, with all the words that Python's YAML has for one.
+    /// A boolean, with all the words of YAML 1.1, which Python reads.
     pub(super) fn switch(&mut self, key: &ConfigKey) -> Option<Sourced<bool>> {
         let text = self.text(key)?;
         let value = match text.value.to_ascii_lowercase().as_str() {
@@ -62,12 +61,12 @@ impl<'a> ConfigReader<'a> {
         Some(Sourced { value, origin: text.origin })
     }
 
-    /// A program and its arguments: a list, a JSON array, or words as a shell splits them.
+    /// A program with its arguments: a list, a JSON array, or words in shell syntax.
     pub(super) fn command(&mut self, key: &ConfigKey) -> Option<Sourced<Vec<String>>> {
         self.list(key, shlex::split, "quotes that do not end")
     }
 
-    /// Several words: a list, a JSON array, or words between commas and blanks.
+    /// A list of words: a list, a JSON array, or words separated by commas or blanks.
     pub(super) fn words(&mut self, key: &ConfigKey) -> Option<Sourced<Vec<String>>> {
         let split = |text: &str| {
             let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
@@ -77,8 +76,8 @@ impl<'a> ConfigReader<'a> {
     }
 
     fn list(&mut self, key: &ConfigKey, split: impl Fn(&str) -> Option<Vec<String>>, otherwise: &str) -> Option<Sourced<Vec<String>>> {
-        let (given, origin) = self.given(key)?;
-        let value = match given {
+        let (written, origin) = self.value(key)?;
+        let value = match written {
             ConfigValue::List(texts) => Some(texts.into_iter().map(str::to_owned).collect()),
             ConfigValue::Text(text) if text.trim_start().starts_with('[') => serde_json::from_str(text).ok().or_else(|| split(text)),
             ConfigValue::Text(text) => split(text),
@@ -89,12 +88,12 @@ impl<'a> ConfigReader<'a> {
         value.filter(|words: &Vec<String>| !words.is_empty()).map(|value| Sourced { value, origin })
     }
 
-    fn given(&mut self, key: &ConfigKey) -> Option<(ConfigValue<'a>, Origin)> {
-        let set = |name: &&'static str| self.environment.get(name).filter(|value| !value.is_empty()).map(|value| (*name, value));
-        let mut variables = key.variables.iter().filter_map(set);
+    fn value(&mut self, key: &ConfigKey) -> Option<(ConfigValue<'a>, Origin)> {
+        let set_value = |name: &&'static str| self.environment.get(name).filter(|value| !value.is_empty()).map(|value| (*name, value));
+        let mut variables = key.variables.iter().filter_map(set_value);
         if let Some((name, value)) = variables.next() {
             if let Some((other, _)) = variables.find(|(_, other)| *other != value) {
-                let message = format!("{name} and {other} set the same and differ: {name} is used");
+                let message = format!("{name} and {other} set the same value differently: {name} is used");
                 let warning = Diagnostic { severity: union_build::diag::Severity::Warning, ..invalid(message, &Origin::Env(other)) };
                 self.problems.push(warning.help(format!("unset {other}")));
             }
@@ -110,7 +109,7 @@ impl<'a> ConfigReader<'a> {
             node = node.get(step)?;
         }
         let origin = Origin::File(file.source.clone(), node.span.clone());
-        let given = match &node.value {
+        let value = match &node.value {
             YamlValue::Null => return None,
             YamlValue::Text(text) => Some(text.as_str()).filter(|text| !text.is_empty()).map(ConfigValue::Text),
             YamlValue::List(nodes) if nodes.is_empty() => None,
@@ -120,11 +119,11 @@ impl<'a> ConfigReader<'a> {
             }
             YamlValue::Map(_) => return self.not_a_list(key, &origin),
         };
-        given.map(|given| (given, origin))
+        value.map(|value| (value, origin))
     }
 
     fn not_a_list(&mut self, key: &ConfigKey, origin: &Origin) -> Option<(ConfigValue<'a>, Origin)> {
-        self.problems.push(invalid(format!("`{}` is a text or a list of texts", key.path), origin));
+        self.problems.push(invalid(format!("`{}` must be a string or a list of strings", key.path), origin));
         None
     }
 }

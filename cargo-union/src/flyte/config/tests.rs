@@ -6,7 +6,7 @@ use union_build::diag::Severity;
 
 use super::*;
 
-/// A user's folders and variables.
+/// A user's directories and variables.
 struct Home {
     root: TempDir,
     environment: Environment,
@@ -39,7 +39,7 @@ impl Home {
         load(&request)
     }
 
-    /// The config, which must have no problem.
+    /// The config of a user without problems.
     #[track_caller]
     fn config(&self) -> FlyteConfig {
         let (config, problems) = self.load_with(|_| {}).unwrap();
@@ -47,7 +47,7 @@ impl Home {
         config
     }
 
-    /// Code, message and place of the one problem.
+    /// Code, message and place of the only problem.
     #[track_caller]
     fn problem(&self) -> (Code, String, String) {
         let (_, problems) = self.load_with(|_| {}).unwrap();
@@ -57,8 +57,8 @@ impl Home {
     }
 }
 
-/// A config in the user's home.
-fn usual(text: &str) -> Home {
+/// A user with this config in the home directory.
+fn home_with_config(text: &str) -> Home {
     Home::new().file("home/.flyte/config.yaml", text)
 }
 
@@ -72,7 +72,7 @@ task: {project: flytesnacks, domain: development}
 ";
 
 #[test]
-fn the_first_file_that_is_there_is_the_only_one() {
+fn first_existing_config_file_is_read() {
     let places = [
         "work/config.yaml",
         "work/.flyte/config.yaml",
@@ -86,7 +86,8 @@ fn the_first_file_that_is_there_is_the_only_one() {
     for place in places {
         home = home.file(place, &format!("task: {{project: {place}}}"));
     }
-    let (uctl, flytectl) = (home.root.path().join("uctl.yaml"), home.root.path().join("flytectl.yaml"));
+    let uctl = home.root.path().join("uctl.yaml");
+    let flytectl = home.root.path().join("flytectl.yaml");
     home = home.env("UCTL_CONFIG", uctl).env("FLYTECTL_CONFIG", flytectl);
     for place in places {
         assert_eq!(text(&home.config().project), Some(place));
@@ -102,26 +103,26 @@ fn the_first_file_that_is_there_is_the_only_one() {
 }
 
 #[test]
-fn a_file_that_was_named_has_to_be_there() {
-    let home = usual(EXAMPLE);
+fn named_config_file_must_exist() {
+    let home = home_with_config(EXAMPLE);
     let absent = home.load_with(|request| request.file = Some(Path::new("absent.yaml"))).unwrap_err();
     assert_eq!(absent.code(), Code::FileUnreadable);
     assert!(absent.to_string().contains("work/absent.yaml"), "{absent}");
-    let named = usual(EXAMPLE).env("UCTL_CONFIG", "/no/such/file").load_with(|_| {}).unwrap_err();
+    let named = home_with_config(EXAMPLE).env("UCTL_CONFIG", "/no/such/file").load_with(|_| {}).unwrap_err();
     assert!(named.to_string().contains("/no/such/file"), "{named}");
 }
 
 #[test]
-fn a_config_yaml_that_knows_nothing_of_flyte_is_somebody_elses() {
+fn config_yaml_without_flyte_sections_is_ignored() {
     for other in ["server: {port: 80}", "replicas: {{ .Values.replicas }}\nname: x", "- a\n- b", ""] {
-        let home = usual(EXAMPLE).file("work/config.yaml", other);
+        let home = home_with_config(EXAMPLE).file("work/config.yaml", other);
         assert_eq!(text(&home.config().project), Some("flytesnacks"), "{other}");
     }
 }
 
 #[test]
-fn a_file_that_is_not_yaml_is_an_error_with_its_line() {
-    let (code, _, place) = usual("admin:\n  endpoint: [dns:///a.example.test\ntask: {}\n").problem();
+fn invalid_yaml_is_an_error_with_its_line() {
+    let (code, _, place) = home_with_config("admin:\n  endpoint: [dns:///a.example.test\ntask: {}\n").problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
     assert!(place.starts_with("config.yaml:3:"), "{place}");
     let (code, ..) = Home::new().file("work/config.yaml", "admin: {\n").problem();
@@ -129,8 +130,8 @@ fn a_file_that_is_not_yaml_is_an_error_with_its_line() {
 }
 
 #[test]
-fn values_have_the_place_where_they_stand() {
-    let config = usual(EXAMPLE).env("FLYTE_TASK_DOMAIN", "production").config();
+fn config_values_have_their_places() {
+    let config = home_with_config(EXAMPLE).env("FLYTE_TASK_DOMAIN", "production").config();
     let endpoint = config.endpoint.unwrap();
     assert_eq!(endpoint.value.to_string(), "https://acme.example.test");
     assert!(endpoint.origin.to_string().ends_with("home/.flyte/config.yaml:1:19"), "{}", endpoint.origin);
@@ -141,16 +142,16 @@ fn values_have_the_place_where_they_stand() {
 }
 
 #[test]
-fn variables_count_without_a_file_and_an_empty_one_is_none() {
+fn variables_are_read_without_a_file_and_empty_ones_are_unset() {
     let config = Home::new().env("FLYTE_ADMIN_ENDPOINT", "acme.example.test").env("FLYTE_ADMIN_CLIENTID", "me").config();
     assert_eq!(config.endpoint.unwrap().value.host(), "acme.example.test");
     assert_eq!(text(&config.auth.client_id), Some("me"));
-    let config = usual(EXAMPLE).env("FLYTE_TASK_PROJECT", "").config();
+    let config = home_with_config(EXAMPLE).env("FLYTE_TASK_PROJECT", "").config();
     assert_eq!(text(&config.project), Some("flytesnacks"));
 }
 
 #[test]
-fn false_is_false_in_a_variable_and_in_quotes() {
+fn switches_accept_all_words_in_variables_and_quotes() {
     for (file, variable, plain) in [
         ("", Some("false"), false),
         ("", Some("0"), false),
@@ -160,33 +161,33 @@ fn false_is_false_in_a_variable_and_in_quotes() {
         (", insecure: yes", None, true),
         (", insecure: true", Some("off"), false),
     ] {
-        let mut home = usual(&format!("admin: {{endpoint: localhost:8090{file}}}"));
+        let mut home = home_with_config(&format!("admin: {{endpoint: localhost:8090{file}}}"));
         if let Some(variable) = variable {
             home = home.env("FLYTE_ADMIN_INSECURE", variable);
         }
         assert_eq!(home.config().endpoint.unwrap().value.is_plain(), plain, "{file} {variable:?}");
     }
-    let (code, message, place) = usual("admin:\n  insecureSkipVerify: maybe\n").problem();
+    let (code, message, place) = home_with_config("admin:\n  insecureSkipVerify: maybe\n").problem();
     assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:23"));
     assert!(message.contains("`maybe`") && message.contains("admin.insecureSkipVerify"), "{message}");
 }
 
 #[test]
-fn the_scheme_of_an_endpoint_is_kept_and_must_not_contradict() {
-    let plain = |text: &str| usual(text).config().endpoint.unwrap().value.to_string();
+fn endpoint_scheme_must_not_contradict_insecure() {
+    let plain = |text: &str| home_with_config(text).config().endpoint.unwrap().value.to_string();
     assert_eq!(plain("admin: {endpoint: 'http://localhost:8090'}"), "http://localhost:8090");
     assert_eq!(plain("admin: {endpoint: 'dns:///localhost:8090', insecure: true}"), "http://localhost:8090");
-    let (code, message, _) = usual("admin: {endpoint: 'https://localhost:8090', insecure: true}").problem();
+    let (code, message, _) = home_with_config("admin: {endpoint: 'https://localhost:8090', insecure: true}").problem();
     assert_eq!(code, Code::EndpointInvalid);
     assert!(message.contains("insecure"), "{message}");
-    let (code, message, _) = usual("admin: {endpoint: 'https://acme.example.test/console'}").problem();
+    let (code, message, _) = home_with_config("admin: {endpoint: 'https://acme.example.test/console'}").problem();
     assert_eq!(code, Code::EndpointInvalid);
     assert!(message.contains("the address of a page"), "{message}");
 }
 
 #[test]
-fn flags_come_first() {
-    let home = usual(EXAMPLE).env("FLYTE_ADMIN_ENDPOINT", "other.example.test").env("FLYTE_TASK_ORG", "other");
+fn flags_take_precedence() {
+    let home = home_with_config(EXAMPLE).env("FLYTE_ADMIN_ENDPOINT", "other.example.test").env("FLYTE_TASK_ORG", "other");
     let (config, _) = home
         .load_with(|request| {
             request.endpoint = Some("flag.example.test");
@@ -201,10 +202,12 @@ fn flags_come_first() {
 }
 
 #[test]
-fn an_api_key_overrides_endpoint_login_and_organization() {
+fn api_key_overrides_endpoint_login_and_organization() {
     use base64::Engine as _;
     let key = base64::engine::general_purpose::STANDARD.encode("key.example.test:robot:hunter2:tenant");
-    let home = usual("admin: {endpoint: localhost:8090, insecure: true, authType: DeviceFlow, caCertFilePath: ca.pem}\ntask: {org: file}");
+    let home = home_with_config(
+        "admin: {endpoint: localhost:8090, insecure: true, authType: DeviceFlow, caCertFilePath: ca.pem}\ntask: {org: file}",
+    );
     let config = home.env("FLYTE_API_KEY", key).config();
     let endpoint = config.endpoint.as_ref().unwrap();
     assert_eq!((endpoint.value.to_string().as_str(), &endpoint.origin), ("https://key.example.test", &Origin::Env("FLYTE_API_KEY")));
@@ -219,27 +222,27 @@ fn an_api_key_overrides_endpoint_login_and_organization() {
 }
 
 #[test]
-fn a_secret_that_is_named_is_used() {
+fn configured_client_secret_selects_the_kind_of_login() {
     let secret = |home: Home| {
         let auth = home.config().auth;
         (auth.kind.value, format!("{:?}", auth.secret.unwrap()))
     };
     let file = "admin: {clientId: robot, clientSecretLocation: secret, clientSecretEnvVar: MY_SECRET}";
-    let (kind, told) = secret(usual(file).env("MY_SECRET", "hunter2"));
-    assert_eq!((kind, told.as_str()), (AuthType::ClientSecret, "Known(***)"));
-    let (kind, told) = secret(usual(file));
+    let (kind, shown) = secret(home_with_config(file).env("MY_SECRET", "hunter2"));
+    assert_eq!((kind, shown.as_str()), (AuthType::ClientSecret, "Known(***)"));
+    let (kind, shown) = secret(home_with_config(file));
     assert_eq!(kind, AuthType::ClientSecret);
-    assert!(told.contains("work/secret"), "{told}");
-    let (kind, told) = secret(usual("admin: {clientSecretEnvVar: MY_SECRET}"));
+    assert!(shown.contains("work/secret"), "{shown}");
+    let (kind, shown) = secret(home_with_config("admin: {clientSecretEnvVar: MY_SECRET}"));
     assert_eq!(kind, AuthType::Pkce);
-    assert!(told.contains("Unset") && told.contains("MY_SECRET"), "{told}");
+    assert!(shown.contains("Unset") && shown.contains("MY_SECRET"), "{shown}");
 }
 
 #[test]
-fn commands_and_scopes_are_lists_arrays_or_words() {
+fn commands_and_scopes_are_lists_arrays_or_words_in_text() {
     let command = |home: Home| home.config().auth.command.unwrap().value;
-    assert_eq!(command(usual("admin:\n  command: [uctl, get-token]")), ["uctl", "get-token"]);
-    assert_eq!(command(usual("admin:\n  command: uctl get-token")), ["uctl", "get-token"]);
+    assert_eq!(command(home_with_config("admin:\n  command: [uctl, get-token]")), ["uctl", "get-token"]);
+    assert_eq!(command(home_with_config("admin:\n  command: uctl get-token")), ["uctl", "get-token"]);
     assert_eq!(command(Home::new().env("FLYTE_ADMIN_COMMAND", r#"["uctl", "a b"]"#)), ["uctl", "a b"]);
     assert_eq!(command(Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a b'")), ["uctl", "a b"]);
     let scopes = |text: &str| Home::new().env("FLYTE_ADMIN_SCOPES", text).config().auth.scopes.unwrap().value;
@@ -248,12 +251,12 @@ fn commands_and_scopes_are_lists_arrays_or_words() {
     let (code, message, _) = Home::new().env("FLYTE_AUTH_COMMAND", "uctl 'a").problem();
     assert_eq!(code, Code::FlyteConfigInvalid);
     assert!(message.contains("quotes"), "{message}");
-    let (code, _, place) = usual("admin:\n  command: {a: b}").problem();
+    let (code, _, place) = home_with_config("admin:\n  command: {a: b}").problem();
     assert_eq!((code, place.as_str()), (Code::FlyteConfigInvalid, "config.yaml:2:12"));
 }
 
 #[test]
-fn a_way_to_log_in_is_one_of_five() {
+fn auth_type_is_one_of_five() {
     for (word, kind) in
         [("DeviceFlow", AuthType::DeviceFlow), ("client_secret", AuthType::ClientSecret), ("headless", AuthType::DeviceFlow)]
     {
@@ -266,7 +269,7 @@ fn a_way_to_log_in_is_one_of_five() {
 }
 
 #[test]
-fn two_variables_of_one_setting_that_differ_are_told() {
+fn differing_variables_of_one_setting_are_a_warning() {
     let home = Home::new().env("FLYTE_AUTH_TYPE", "Pkce").env("FLYTE_ADMIN_AUTHTYPE", "DeviceFlow");
     let (config, problems) = home.load_with(|_| {}).unwrap();
     assert_eq!(config.auth.kind.value, AuthType::Pkce);
@@ -275,32 +278,33 @@ fn two_variables_of_one_setting_that_differ_are_told() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
-    let (_, problems) = usual("admin: {endpoint: 'ftp://x', insecureSkipVerify: perhaps, authType: [a]}").load_with(|_| {}).unwrap();
+fn all_problems_of_a_config_are_reported() {
+    let (_, problems) =
+        home_with_config("admin: {endpoint: 'ftp://x', insecureSkipVerify: perhaps, authType: [a]}").load_with(|_| {}).unwrap();
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 
 #[test]
-fn anchors_and_merged_maps_are_followed_and_the_last_of_two_keys_counts() {
+fn yaml_anchors_merges_and_duplicate_keys_are_resolved() {
     let merged =
         "base: &base {endpoint: a.example.test, clientId: base}\nadmin:\n  <<: *base\n  clientId: own\ntask: {project: a, project: b}\n";
-    let config = usual(merged).config();
+    let config = home_with_config(merged).config();
     assert_eq!(config.endpoint.as_ref().unwrap().value.host(), "a.example.test");
     assert_eq!((text(&config.auth.client_id), text(&config.project)), (Some("own"), Some("b")));
 }
 
 #[test]
-fn hostile_yaml_is_refused_and_takes_no_time() {
+fn hostile_yaml_is_refused_quickly() {
     let mut bomb = String::from("a0: &a0 [x, x]\n");
     for level in 1..60 {
         bomb.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1));
     }
-    assert_eq!(text(&usual(&format!("{bomb}task: {{project: p}}")).config().project), Some("p"));
-    let (code, ..) = usual(&format!("admin: {}{}", "[".repeat(5000), "]".repeat(5000))).problem();
+    assert_eq!(text(&home_with_config(&format!("{bomb}task: {{project: p}}")).config().project), Some("p"));
+    let (code, ..) = home_with_config(&format!("admin: {}{}", "[".repeat(5000), "]".repeat(5000))).problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
-    let (code, ..) = usual("task: &a {project: *a}").problem();
+    let (code, ..) = home_with_config("task: &a {project: *a}").problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
-    let (code, ..) = usual("task: {}\n---\ntask: {}\n").problem();
+    let (code, ..) = home_with_config("task: {}\n---\ntask: {}\n").problem();
     assert_eq!(code, Code::FlyteConfigSyntax);
 }
 
@@ -309,7 +313,7 @@ const FILE: &str = "# é\nadmin:\n  endpoint: dns:///acme.example.test\n  insecu
 
 proptest! {
     #[test]
-    fn any_config_is_read_or_refused(file in prop_oneof![4 => union_tests::arbitrary::spoiled(FILE), 1 => union_tests::arbitrary::text()]) {
+    fn arbitrary_configs_are_read_or_refused(file in prop_oneof![4 => union_tests::arbitrary::spoiled(FILE), 1 => union_tests::arbitrary::text()]) {
         let home = Home::new().file("home/.flyte/config.yaml", &file);
         let (config, problems) = home.load_with(|_| {}).unwrap();
         config.settings();
@@ -321,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn any_variables_are_read_or_refused(values in proptest::collection::vec((proptest::sample::select(VARIABLES), union_tests::arbitrary::text()), 0..4)) {
+    fn arbitrary_variables_are_read_or_refused(values in proptest::collection::vec((proptest::sample::select(VARIABLES), union_tests::arbitrary::text()), 0..4)) {
         let mut home = Home::new();
         for (name, value) in values.into_iter().filter(|(_, value)| !value.contains('\0')) {
             home = home.env(name, value);
@@ -329,7 +333,7 @@ proptest! {
         let (config, _) = home.load_with(|_| {}).unwrap();
         config.settings();
         if let Some(endpoint) = &config.endpoint {
-            // The client relies on this.
+            // `Client::new` relies on a valid URL.
             prop_assert!(crate::http::Url::parse(&endpoint.value.to_string()).is_ok(), "{}", endpoint.value);
         }
     }
@@ -351,7 +355,7 @@ const VARIABLES: &[&str] = &[
 ];
 
 #[test]
-fn a_config_that_is_deep_in_itself_is_refused() {
+fn deeply_nested_yaml_is_refused() {
     for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")] {
         let file = format!("admin: \n  {}{}\n", open.repeat(20_000), close.repeat(20_000));
         let home = Home::new().file("home/.flyte/config.yaml", &file);

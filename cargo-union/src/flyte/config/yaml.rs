@@ -1,5 +1,5 @@
-//! YAML as a tree whose scalars are text with a place. What a text means is for who asks for it:
-//! Python reads YAML 1.1, where `yes` is true, and a client id of digits is still a text.
+//! YAML as a tree whose scalars are strings with a place. The reader of a key interprets the string: Python
+//! reads YAML 1.1, where `yes` is true, and a client id of digits must remain a string.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,17 +7,17 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-/// How deep a config may go: nothing that is asked for is below three levels.
+/// The maximum nesting depth: the keys of a config are at most three levels deep.
 const DEEPEST: usize = 64;
 
-/// A node and where it stands.
+/// A node with its byte range.
 #[derive(Clone, Debug)]
 pub(super) struct YamlNode {
     pub(super) span: Range<usize>,
     pub(super) value: YamlValue,
 }
 
-/// What a node is. An anchor's node is shared by those who name it.
+/// The value of a node. The node of an anchor is shared by its aliases.
 #[derive(Clone, Debug)]
 pub(super) enum YamlValue {
     Null,
@@ -27,89 +27,89 @@ pub(super) enum YamlValue {
 }
 
 impl YamlNode {
-    /// What stands under a key; the last one counts, as in Python, and merged maps come after.
+    /// The value of a key; the last of several counts, as in Python, and merged maps come after.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         let YamlValue::Map(entries) = &self.value else { return None };
-        let named = |name: &str| {
-            let found = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
-            found.map(|(_, node)| &**node)
+        let entry = |name: &str| {
+            let last = entries.iter().rfind(|(key, _)| matches!(&key.value, YamlValue::Text(text) if text == name));
+            last.map(|(_, node)| &**node)
         };
-        named(key).or_else(|| match &named("<<")?.value {
+        entry(key).or_else(|| match &entry("<<")?.value {
             YamlValue::List(maps) => maps.iter().find_map(|map| map.get(key)),
-            _ => named("<<")?.get(key),
+            _ => entry("<<")?.get(key),
         })
     }
 }
 
-/// Why a text is no config, and where.
+/// Why and where a text is not a valid config.
 #[derive(Debug)]
 pub(super) struct YamlError {
     pub(super) span: Range<usize>,
     pub(super) why: String,
 }
 
-/// Reads the one document of a text; `None` when it is empty.
+/// Parses a single document; `None` when it is empty.
 pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, YamlError> {
     let mut tree = YamlTree { offsets: offsets(text), open: Vec::new(), anchors: HashMap::new(), done: None };
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| tree.wrong(&Span::empty(*error.marker()), error.info()))?;
-        tree.take(event, &span)?;
+        let (event, span) = event.map_err(|error| tree.error_at(&Span::empty(*error.marker()), error.info()))?;
+        tree.handle_event(event, &span)?;
     }
     Ok(tree.done.map(|node| Rc::try_unwrap(node).unwrap_or_else(|shared| (*shared).clone())))
 }
 
-/// A tree that grows with each event.
+/// Builds the tree from parser events.
 struct YamlTree {
-    /// Byte offset of each character and of the end: the parser counts characters.
+    /// Byte offset of each character and of the end, because the parser counts characters.
     offsets: Vec<usize>,
-    /// Lists and maps that have not ended, with their anchors.
+    /// Lists and maps that are not closed, with the ids of their anchors and, for maps, the pending key.
     open: Vec<(usize, YamlNode, Option<Rc<YamlNode>>)>,
     anchors: HashMap<usize, Rc<YamlNode>>,
     done: Option<Rc<YamlNode>>,
 }
 
 impl YamlTree {
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
-        let node = |value| YamlNode { span: self.bytes(span), value };
+    fn handle_event(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
+        let node = |value| YamlNode { span: self.byte_range(span), value };
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let node = node(if null { YamlValue::Null } else { YamlValue::Text(text.into_owned()) });
-                self.close(anchor, node);
+                self.finish_node(anchor, node);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() == DEEPEST => {
-                return Err(self.wrong(span, "no config is as deep as this"));
+                return Err(self.error_at(span, "the document is nested too deeply"));
             }
             Event::SequenceStart(anchor, _) => self.open.push((anchor, node(YamlValue::List(Vec::new())), None)),
             Event::MappingStart(anchor, _) => self.open.push((anchor, node(YamlValue::Map(Vec::new())), None)),
             Event::SequenceEnd | Event::MappingEnd => {
                 let (anchor, node, _) = self.open.pop().expect("the parser closes only what it opened");
-                self.close(anchor, node);
+                self.finish_node(anchor, node);
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let unknown = || self.wrong(span, "an alias stands before the end of what it names");
-                self.put(node.ok_or_else(unknown)?);
+                let unknown = || self.error_at(span, "an alias refers to a node that is not complete");
+                self.add_node(node.ok_or_else(unknown)?);
             }
             Event::DocumentStart(_) if self.done.is_some() => {
-                return Err(self.wrong(span, "a config is one document, and here a second begins"));
+                return Err(self.error_at(span, "a config is a single document, but a second one starts here"));
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn close(&mut self, anchor: usize, node: YamlNode) {
+    fn finish_node(&mut self, anchor: usize, node: YamlNode) {
         let node = Rc::new(node);
         // Anchors are numbered from one.
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        self.put(node);
+        self.add_node(node);
     }
 
-    /// Puts a finished node into the list or map that it belongs to.
-    fn put(&mut self, node: Rc<YamlNode>) {
+    /// Adds a finished node to the innermost open list or map.
+    fn add_node(&mut self, node: Rc<YamlNode>) {
         let Some((_, parent, key)) = self.open.last_mut() else {
             self.done = Some(node);
             return;
@@ -124,13 +124,13 @@ impl YamlTree {
         }
     }
 
-    fn bytes(&self, span: &Span) -> Range<usize> {
+    fn byte_range(&self, span: &Span) -> Range<usize> {
         let end = self.offsets.len() - 1;
         self.offsets[span.start.index().min(end)]..self.offsets[span.end.index().min(end)]
     }
 
-    fn wrong(&self, span: &Span, why: &str) -> YamlError {
-        YamlError { span: self.bytes(span), why: why.to_owned() }
+    fn error_at(&self, span: &Span, why: &str) -> YamlError {
+        YamlError { span: self.byte_range(span), why: why.to_owned() }
     }
 }
 

@@ -1,6 +1,6 @@
-//! From a declared task to the backend's messages: pure, and the same every time.
+//! Converts declared tasks into the backend's messages, deterministically and without I/O.
 //!
-//! The messages are those of the official SDK for the same task, with the differences that the golden
+//! The messages equal those of the official SDK for the same task, except for the differences that the golden
 //! test lists.
 
 mod literal;
@@ -26,59 +26,71 @@ pub use super::idl::core::Literal;
 use super::idl::{common, core, task};
 use super::interface::Interface;
 
-/// Everything that one task is registered from.
-#[derive(Clone, Copy, Debug)]
+/// The source of a task's registration.
+#[derive(Clone, Debug)]
 pub struct TaskSource<'a> {
-    /// What its manifest declares.
+    /// The declaration in the manifest.
     pub task: &'a spec::Task,
-    /// Its name at the backend.
-    pub name: &'a str,
-    /// Its inputs and outputs.
-    pub interface: &'a Interface,
-    /// The image, as a node pulls it.
-    pub image: &'a str,
-    /// The full key of the image: equal code has an equal one.
-    pub image_key: &'a str,
-    /// The entrypoint of the image's spec.
-    pub entrypoint: &'a [String],
-    /// Where its binary is in the image.
-    pub program: &'a str,
-    /// Whether the image may have an entrypoint of its base's: the program then has to stand in its place.
+    /// Name of the task at the backend.
+    pub name: String,
+    /// Inputs and outputs with their types.
+    pub interface: Interface,
+    /// Pinned reference of the image, as a node pulls it.
+    pub image: String,
+    /// Full content key of the image; equal for equal code.
+    pub image_key: String,
+    /// `entrypoint` of the image's spec.
+    pub entrypoint: Vec<String>,
+    /// Path of the task's binary in the image.
+    pub program: String,
+    /// Whether the image holds the launcher.
+    pub launcher: bool,
+    /// Whether the base image may have an entrypoint, which the program then has to override.
     pub over_entrypoint: bool,
 }
 
 #[cfg(test)]
 impl<'a> TaskSource<'a> {
     /// A task of which a test says nothing more.
-    pub(super) fn plain(task: &'a spec::Task, interface: &'a Interface) -> Self {
-        let (name, image, image_key, program) = ("app", "i", "k", "p");
-        Self { task, name, interface, image, image_key, entrypoint: &[], program, over_entrypoint: false }
+    pub(super) fn plain(task: &'a spec::Task, interface: &Interface) -> Self {
+        Self {
+            task,
+            name: "app".to_owned(),
+            interface: interface.clone(),
+            image: "i".to_owned(),
+            image_key: "k".to_owned(),
+            entrypoint: Vec::new(),
+            program: "p".to_owned(),
+            launcher: false,
+            over_entrypoint: false,
+        }
     }
 }
 
-/// Whose task it is.
+/// The project and domain of a task, with the organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProjectDomain {
-    /// The tenant of a hosted backend.
+    /// Organization (tenant); empty for the open-source backend.
     pub org: String,
-    /// The project.
+    /// Name of the project.
     pub project: String,
-    /// The domain.
+    /// Name of the domain, such as `development`.
     pub domain: String,
 }
 
 impl ProjectDomain {
-    /// The project and its domain, as messages name them.
+    /// As the protocol's `ProjectIdentifier`.
     pub(super) fn id(&self) -> common::ProjectIdentifier {
         let Self { org, project, domain } = self.clone();
         common::ProjectIdentifier { organization: org, name: project, domain }
     }
 }
 
-/// The request that registers a task.
+/// The request that registers a task as `version`.
 pub fn deploy_task(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &str) -> task::DeployTaskRequest {
     let ProjectDomain { org, project, domain } = scope.clone();
-    let (name, version) = (subject.name.to_owned(), version.to_owned());
+    let name = subject.name.to_owned();
+    let version = version.to_owned();
     task::DeployTaskRequest {
         task_id: Some(task::TaskIdentifier { org, project, domain, name, version: version.clone() }),
         spec: Some(task_spec(subject, scope, version)),
@@ -99,7 +111,7 @@ fn task_spec(subject: &TaskSource<'_>, scope: &ProjectDomain, version: String) -
     };
     task::TaskSpec {
         task_template: Some(template::template(subject, id)),
-        // As long as the protocol allows; the whole name is in the identifier.
+        // The protocol limits it to 63 characters; the identifier has the full name.
         short_name: subject.name.chars().take(63).collect(),
         environment: Some(task::Environment { name: declared.environment.value.clone(), description: String::new() }),
         documentation: Some(task::DocumentationEntity {

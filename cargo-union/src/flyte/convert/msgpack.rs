@@ -1,17 +1,17 @@
-//! Tables as MessagePack, each value in its shortest form, as the Python SDK writes them.
+//! MessagePack encoding and decoding of structs; values have their shortest form, as in the Python SDK.
 
 use serde_json::{Map, Value, json};
 use union_build::spec::value::InputValue;
 
-/// The bytes of a value.
-pub(in crate::flyte) fn encode(given: &InputValue) -> Vec<u8> {
+/// Encodes a value.
+pub(in crate::flyte) fn encode(value: &InputValue) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(given, &mut bytes);
+    write(value, &mut bytes);
     bytes
 }
 
-fn write(given: &InputValue, to: &mut Vec<u8>) {
-    match given {
+fn write(value: &InputValue, to: &mut Vec<u8>) {
+    match value {
         InputValue::Nothing => to.push(0xc0),
         InputValue::Bool(value) => to.push(0xc2 + u8::from(*value)),
         InputValue::Integer(number) => integer(*number, to),
@@ -57,7 +57,7 @@ fn string(text: &str, to: &mut Vec<u8>) {
     to.extend(text.as_bytes());
 }
 
-/// A number of elements: in the tag itself, in two bytes, in four.
+/// Writes the number of elements: in the tag itself, in two bytes or in four bytes.
 fn length(count: usize, (short, two, four): (u8, u8, u8), to: &mut Vec<u8>) {
     match (u8::try_from(count), u16::try_from(count)) {
         (Ok(count), _) if count < 16 && short != 0 => to.push(short | count),
@@ -71,7 +71,7 @@ fn sized(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
     to.extend(bytes);
 }
 
-/// The JSON of a value; `None` when it is none, or one that JSON has no words for.
+/// Decodes a value as JSON; `None` when the bytes are malformed or JSON cannot represent the value.
 pub(super) fn decode(mut bytes: &[u8]) -> Option<Value> {
     let value = read(&mut bytes, 0)?;
     bytes.is_empty().then_some(value)
@@ -131,7 +131,7 @@ fn text(bytes: &mut &[u8], length: usize) -> Option<Value> {
     Some(json!(text))
 }
 
-/// A number of so many bytes.
+/// A big-endian unsigned integer of `count` bytes.
 fn unsigned(bytes: &mut &[u8], count: usize) -> Option<u64> {
     let bytes = bytes.split_off(..count)?;
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -141,10 +141,10 @@ fn array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     bytes.split_off(..N)?.try_into().ok()
 }
 
-/// The largest number up to which every whole number is one in floating point.
+/// The upper bound up to which floating point represents every integer exactly.
 pub(super) const EXACT: i64 = 1 << 53;
 
-/// A number as a local run shows it: `1` and not `1.0`; JSON has only words for what is no number.
+/// A number as in a local run: `1` instead of `1.0`, and strings for NaN and infinity.
 pub(super) fn float(number: f64) -> Value {
     match number {
         _ if number.is_nan() => json!("NaN"),
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_its_shortest_form() {
+    fn integers_have_their_shortest_form() {
         for (number, bytes) in [
             (0_i64, &[0x00][..]),
             (127, &[0x7f]),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_lists_and_tables_say_how_long_they_are() {
+    fn strings_lists_and_maps_have_their_length_prefix() {
         let text = |count: usize| InputValue::Text("a".repeat(count));
         for (given, start) in [
             (text(31), &[0xbf][..]),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn encoded_values_are_decoded() {
         let numbers = [0, 127, 128, 65_536, 4_294_967_296, -1, -33, -129, -32_769, i64::MIN, i64::MAX];
         for number in numbers {
             assert_eq!(decode(&encode(&InputValue::Integer(number))), Some(json!(number)));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_not_read_and_does_no_harm() {
+    fn malformed_bytes_are_refused() {
         for bytes in [&b""[..], b"\xc1", b"\xa5abc", b"\xdd\xff\xff\xff\xff", b"\x01\x01", b"\x81\x01\x01", b"\xa1\xff", &[0x91; 1000]] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
         }
@@ -221,12 +221,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_a_value_or_none(bytes in union_tests::arbitrary::bytes(128)) {
+        fn arbitrary_bytes_are_decoded_or_refused(bytes in union_tests::arbitrary::bytes(128)) {
             decode(&bytes);
         }
 
         #[test]
-        fn any_value_that_was_written_is_read(value in union_tests::arbitrary::value()) {
+        fn arbitrary_encoded_values_are_decoded(value in union_tests::arbitrary::value()) {
             let given = super::super::tests::given(value);
             proptest::prop_assert!(decode(&encode(&given)).is_some(), "{given:?}");
         }

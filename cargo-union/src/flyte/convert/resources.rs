@@ -1,4 +1,4 @@
-//! What a node must have.
+//! Converts the resources of a task.
 
 use union_build::spec::task::{Amount, Gpu, Resources, SharedMemory};
 
@@ -6,7 +6,7 @@ use crate::flyte::idl::core::gpu_accelerator::{DeviceClass, PartitionSizeValue};
 use crate::flyte::idl::core::resources::{ResourceEntry, ResourceName};
 use crate::flyte::idl::core::{self, ExtendedResources, GpuAccelerator};
 
-/// Names of accelerators as people know them, and as the nodes of the usual clouds are labelled.
+/// Names of accelerators, with the node labels that the usual clouds use for them.
 const DEVICES: [(&str, &str); 18] = [
     ("A100", "nvidia-tesla-a100"),
     ("A100 80G", "nvidia-a100-80gb"),
@@ -28,7 +28,7 @@ const DEVICES: [(&str, &str); 18] = [
     ("V6E", "tpu-v6e-slice"),
 ];
 
-/// Accelerators that are not NVIDIA's, by the beginning of their names.
+/// Accelerators of other vendors than NVIDIA, by the prefix of their names.
 const CLASSES: [(&str, DeviceClass); 8] = [
     ("V5E", DeviceClass::GoogleTpu),
     ("V5P", DeviceClass::GoogleTpu),
@@ -40,18 +40,19 @@ const CLASSES: [(&str, DeviceClass); 8] = [
     ("Gaudi", DeviceClass::HabanaGaudi),
 ];
 
-/// Requests and limits; `None` when nothing is asked for.
-pub(super) fn resources(asked: &Resources) -> Option<core::Resources> {
+/// Requests and limits; `None` when none are declared.
+pub(super) fn resources(declared: &Resources) -> Option<core::Resources> {
     let entry = |name: ResourceName, value: String| ResourceEntry { name: name.into(), value };
     let request = |amount: &Amount| amount.request.value.clone();
     let limit = |amount: &Amount| Some(amount.limit.as_ref()?.value.clone());
     let requests = [
-        (ResourceName::Cpu, asked.cpu.as_ref().map(request)),
-        (ResourceName::Memory, asked.memory.as_ref().map(request)),
-        (ResourceName::Gpu, asked.gpu.as_ref().map(|gpu| gpu.count.to_string())),
-        (ResourceName::EphemeralStorage, asked.disk.as_ref().map(|disk| disk.value.clone())),
+        (ResourceName::Cpu, declared.cpu.as_ref().map(request)),
+        (ResourceName::Memory, declared.memory.as_ref().map(request)),
+        (ResourceName::Gpu, declared.gpu.as_ref().map(|gpu| gpu.count.to_string())),
+        (ResourceName::EphemeralStorage, declared.disk.as_ref().map(|disk| disk.value.clone())),
     ];
-    let limits = [(ResourceName::Cpu, asked.cpu.as_ref().and_then(limit)), (ResourceName::Memory, asked.memory.as_ref().and_then(limit))];
+    let limits =
+        [(ResourceName::Cpu, declared.cpu.as_ref().and_then(limit)), (ResourceName::Memory, declared.memory.as_ref().and_then(limit))];
     let resources = core::Resources {
         requests: requests.into_iter().filter_map(|(name, value)| Some(entry(name, value?))).collect(),
         limits: limits.into_iter().filter_map(|(name, value)| Some(entry(name, value?))).collect(),
@@ -59,9 +60,9 @@ pub(super) fn resources(asked: &Resources) -> Option<core::Resources> {
     (resources != core::Resources::default()).then_some(resources)
 }
 
-/// Accelerators of a type, and shared memory; `None` when neither is asked for.
-pub(super) fn extended(asked: &Resources) -> Option<ExtendedResources> {
-    let shared_memory = asked.shm.as_ref().map(|shm| core::SharedMemory {
+/// Accelerators of a type, and shared memory; `None` when neither is declared.
+pub(super) fn extended(declared: &Resources) -> Option<ExtendedResources> {
+    let shared_memory = declared.shm.as_ref().map(|shm| core::SharedMemory {
         mount_path: "/dev/shm".to_owned(),
         mount_name: "flyte-shm".to_owned(),
         size_limit: match shm {
@@ -69,11 +70,11 @@ pub(super) fn extended(asked: &Resources) -> Option<ExtendedResources> {
             SharedMemory::Size(size) => size.clone(),
         },
     });
-    let extended = ExtendedResources { gpu_accelerator: asked.gpu.as_ref().and_then(accelerator), shared_memory };
+    let extended = ExtendedResources { gpu_accelerator: declared.gpu.as_ref().and_then(accelerator), shared_memory };
     (extended != ExtendedResources::default()).then_some(extended)
 }
 
-/// `None` for accelerators of any type.
+/// The type of an accelerator; `None` when any type suffices.
 fn accelerator(gpu: &Gpu) -> Option<GpuAccelerator> {
     let typed = gpu.device.as_deref()?;
     let device = DEVICES.iter().find(|(name, _)| *name == typed).map_or(typed, |(_, label)| label);

@@ -1,28 +1,45 @@
-//! The template of a task: what runs, how often it is tried, and whether its results are kept.
+//! The template of a task: container, metadata, retries, timeouts and caching.
 
 use union_build::spec::TaskKind;
+use union_build::spec::launcher;
 use union_build::spec::task::{Backoff, CacheVersion, DataFormat, FileLayout, Mount, Task};
 
 use super::literal::span;
 use super::{TaskSource, resources, trigger, types};
-use crate::flyte::idl::core;
+use crate::flyte::idl::core::{self, LiteralType, SimpleType};
 
-/// The template under an identifier.
+/// Whether this backend reads the outputs of every container task, also of one that declares none.
+const EMPTY_OUTPUT: bool = true;
+
+/// The template with an identifier.
 pub(super) fn template(subject: &TaskSource<'_>, id: core::Identifier) -> core::TaskTemplate {
     core::TaskTemplate {
         id: Some(id),
         r#type: match subject.task.kind.value {
-            // The backend has no plugin of this name, and so runs the container as it is.
+            // The backend has no plugin of this name, so it runs the container unchanged.
             TaskKind::Rust => "rust-task",
             TaskKind::Container => "raw-container",
         }
         .to_owned(),
         metadata: Some(metadata(subject)),
-        interface: Some(types::interface(subject.interface)),
+        interface: Some(interface(subject)),
         target: Some(core::task_template::Target::Container(container(subject))),
         security_context: security_context(subject.task),
         extended_resources: resources::extended(&subject.task.resources),
     }
+}
+
+/// The declared interface, and the output that the backend needs of a container task without outputs.
+fn interface(subject: &TaskSource<'_>) -> core::TypedInterface {
+    let mut interface = types::interface(&subject.interface);
+    let has_none = interface.outputs.as_ref().is_none_or(|outputs| outputs.variables.is_empty());
+    if EMPTY_OUTPUT && subject.launcher && subject.task.kind.value == TaskKind::Container && has_none {
+        let none = LiteralType { r#type: Some(core::literal_type::Type::Simple(SimpleType::None.into())), ..LiteralType::default() };
+        let value = Some(core::Variable { r#type: Some(none) });
+        interface.outputs =
+            Some(core::VariableMap { variables: vec![core::VariableEntry { key: launcher::EMPTY_OUTPUT.to_owned(), value }] });
+    }
+    interface
 }
 
 fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
@@ -30,8 +47,8 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
     let cache = task.cache.as_ref();
     let version = match cache.map(|cache| &cache.version) {
         Some(CacheVersion::Named(version)) => version.clone(),
-        // The SDK always sets one, and the backend tells changed code by it. Its own is a constant where it
-        // has nothing to hash, so that old results would be taken for those of new code.
+        // The SDK always sets a version, by which the backend detects changed code. Where it has nothing to hash, its
+        // version is a constant, so results of old code would be used for new code.
         Some(CacheVersion::Auto) | None => subject.image_key.to_owned(),
     };
     core::TaskMetadata {
@@ -57,7 +74,8 @@ fn metadata(subject: &TaskSource<'_>) -> core::TaskMetadata {
 }
 
 fn timeouts(task: &Task) -> Option<core::TimeoutStrategy> {
-    let (queued_timeout, deadline) = (task.timeout.queued.map(span), task.timeout.deadline.map(span));
+    let queued_timeout = task.timeout.queued.map(span);
+    let deadline = task.timeout.deadline.map(span);
     (queued_timeout.is_some() || deadline.is_some()).then_some(core::TimeoutStrategy { queued_timeout, deadline })
 }
 
@@ -67,8 +85,11 @@ fn backoff(backoff: &Backoff) -> core::Backoff {
 
 fn container(subject: &TaskSource<'_>) -> core::Container {
     let task = subject.task;
-    let (mut command, mut args) = (subject.entrypoint.to_vec(), arguments(subject));
-    if subject.over_entrypoint && command.is_empty() {
+    let mut command = subject.entrypoint.clone();
+    let mut args = arguments(subject);
+    if subject.launcher {
+        command.splice(..0, launcher::command(task, EMPTY_OUTPUT));
+    } else if subject.over_entrypoint && command.is_empty() {
         command.extend(args.drain(..args.len().min(1)));
     }
     core::Container {
@@ -83,13 +104,13 @@ fn container(subject: &TaskSource<'_>) -> core::Container {
 
 fn arguments(subject: &TaskSource<'_>) -> Vec<String> {
     match subject.task.kind.value {
-        TaskKind::Rust => worker(subject.program),
-        TaskKind::Container => subject.task.command_line(subject.program),
+        TaskKind::Rust => worker(&subject.program),
+        TaskKind::Container => subject.task.command_line(&subject.program),
     }
 }
 
-/// What a worker of the `flyte` crate is started with. The backend leaves the names of run and action as
-/// they stand here, and the worker takes those from its environment.
+/// The command line of a worker of the `flyte` crate. The backend does not replace the names of run and action,
+/// which the worker reads from its environment.
 pub(in crate::flyte) fn worker(program: &str) -> Vec<String> {
     const ARGUMENTS: [&str; 9] =
         ["a0", "--inputs", "{{.input}}", "--outputs-path", "{{.outputPrefix}}", "--run-name", "{{.runName}}", "--name", "{{.actionName}}"];

@@ -1,4 +1,4 @@
-//! The official SDK's messages for the same tasks, and where ours differ.
+//! Golden tests against the official SDK's messages for the same tasks.
 #![allow(clippy::unwrap_used)]
 
 use union_build::diag::SourceFile;
@@ -16,7 +16,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(union_tests::project::repository().join("tests/fixtures/flyte").join(name)).unwrap()
 }
 
-/// A message of the official SDK. That its bytes come back whole shows that `proto/` has all of its fields.
+/// A message of the official SDK. Its bytes must round-trip, which shows that `proto/` has all of its fields.
 fn golden<M: Message + Default>(name: &str) -> M {
     let bytes = fixture(name);
     let message = M::decode(&bytes[..]).unwrap();
@@ -40,28 +40,34 @@ fn declared(flyte: bool, lines: &str) -> Task {
     spec.unwrap().tasks["app"].clone()
 }
 
-/// Our message for it, as version `v1` of `acme`'s.
-fn ours(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
+/// The message of this crate for a task, as version `v1` of the organization `acme`.
+fn task_spec_of(task: &Task, name: &str, interface: &Interface, image: &str) -> task::TaskSpec {
     let program = "/union/bin/hello-trace";
-    let subject = TaskSource { name, image, image_key: IMAGE_KEY, program, ..TaskSource::plain(task, interface) };
+    let subject = TaskSource {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        image_key: IMAGE_KEY.to_owned(),
+        program: program.to_owned(),
+        ..TaskSource::plain(task, interface)
+    };
     let scope = ProjectDomain { org: "acme".to_owned(), project: "flytesnacks".to_owned(), domain: "development".to_owned() };
     deploy_task(&subject, &scope, "v1").spec.unwrap()
 }
 
-/// What the worker of the upstream example says of itself.
+/// The description of the upstream example.
 fn worker() -> Description {
     let line = r#"{"flyte_interface_version":1,"task":"my_task","inputs":[{"name":"x","type":"integer","required":true},{"name":"label","type":"string","required":true}],"outputs":[{"name":"o0","type":"string"}]}"#;
     Description::read("hello-trace", line).unwrap()
 }
 
-/// A difference that is meant: it is put into the official message, which then must be ours.
+/// An intended difference: applied to the official message, which must then equal this crate's.
 struct Difference {
     because: &'static str,
     apply: fn(&mut task::TaskSpec),
 }
 
 const ALWAYS: &[Difference] = &[Difference {
-    because: "the task is no Python, and the backend would read the version as that of a Python SDK",
+    because: "the task is not a Python task, and the backend would read the version as that of a Python SDK",
     apply: |spec| {
         let metadata = spec.task_template.as_mut().unwrap().metadata.as_mut().unwrap();
         metadata.runtime = Some(core::RuntimeMetadata {
@@ -78,7 +84,7 @@ const WITHOUT_A_VERSION: &[Difference] = &[Difference {
 }];
 
 const OF_A_WORKER: &[Difference] = &[Difference {
-    because: "binaries are in a folder of their own in our images",
+    because: "binaries have their own directory in images of this tool",
     apply: |spec| {
         let Some(core::task_template::Target::Container(container)) = &mut spec.task_template.as_mut().unwrap().target else { panic!() };
         container.args[0] = "/union/bin/hello-trace".to_owned();
@@ -86,7 +92,7 @@ const OF_A_WORKER: &[Difference] = &[Difference {
 }];
 
 #[track_caller]
-fn equals(ours: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {
+fn assert_golden(actual: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]]) {
     let official: task::TaskSpec = golden(golden_file);
     let mut expected = official.clone();
     for difference in differences.iter().copied().flatten() {
@@ -94,48 +100,51 @@ fn equals(ours: &task::TaskSpec, golden_file: &str, differences: &[&[Difference]
         (difference.apply)(&mut expected);
         assert!(expected != before, "{golden_file} does not differ in this any more: {}", difference.because);
     }
-    let (left, right) = (to_json(ours), to_json(&expected));
+    let left = to_json(actual);
+    let right = to_json(&expected);
     assert_eq!(format!("{left:#}"), format!("{right:#}"), "{golden_file}");
-    assert_eq!(ours.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
+    assert_eq!(actual.encode_to_vec(), expected.encode_to_vec(), "{golden_file}");
 }
 
 #[test]
-fn a_plain_worker_is_what_the_official_launcher_registers() {
-    let (task, worker) = (declared(true, "bin = \"hello-trace\""), worker());
-    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
-    equals(&ours, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
+fn plain_rust_task_equals_the_official_message() {
+    let task = declared(true, "bin = \"hello-trace\"");
+    let worker = worker();
+    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    assert_golden(&actual, "taskspec_plain.pb", &[ALWAYS, WITHOUT_A_VERSION, OF_A_WORKER]);
 }
 
 #[test]
-fn a_worker_with_all_that_can_be_said_is_what_the_official_launcher_registers() {
+fn rust_task_with_all_keys_equals_the_official_message() {
     let lines = "bin = \"hello-trace\"\nqueue = \"q\"\ninterruptible = true\nservice-account = \"sa-1\"\nenv = { RUST_LOG = \"info\" }\n\
                  resources = { cpu = [1, 2], memory = [\"500Mi\", \"1Gi\"], gpu = \"A100:1\", disk = \"10Gi\", shm = \"auto\" }\n\
                  secrets = [{ key = \"openai\", env = \"OPENAI_API_KEY\" }, { key = \"tok\", group = \"grp\", file = true }]\n\
                  retries = { count = 3, backoff = \"1s\", factor = 2, max-backoff = \"30s\" }\n\
                  timeout = { runtime = \"30m\", queued = \"5m\", deadline = \"1h\" }\n\
                  cache = { version = \"v7\", serialize = true, ignored-inputs = [\"label\"] }";
-    let (task, worker) = (declared(true, lines), worker());
-    let ours = ours(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
-    equals(&ours, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
+    let task = declared(true, lines);
+    let worker = worker();
+    let actual = task_spec_of(&task, &worker.task, &worker.interface, "registry.local/acme/hello-trace-worker:abc123");
+    assert_golden(&actual, "taskspec_full.pb", &[ALWAYS, OF_A_WORKER]);
 }
 
 #[test]
-fn a_container_task_is_what_the_official_sdk_registers() {
+fn container_task_equals_the_official_message() {
     let lines = "environment = \"cp_env\"\ncommand = [\"/bin/sh\", \"-c\", \"echo {{.inputs.label}} > /var/outputs/o0\"]\n\
                  inputs = { d = \"directory\", f = \"file\", label = \"string\", x = \"integer\" }\n\
                  outputs = { n = \"integer\", o0 = \"string\", out_f = \"file\" }\nresources = { cpu = 1, memory = \"256Mi\" }";
     let task = declared(false, lines);
-    let ours = ours(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
-    equals(&ours, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    let actual = task_spec_of(&task, "cp", &Interface::of_manifest(&task), "alpine:3.20");
+    assert_golden(&actual, "taskspec_container.pb", &[ALWAYS, WITHOUT_A_VERSION]);
 }
 
 #[test]
-fn arguments_and_the_format_of_data_are_those_of_the_official_sdk() {
+fn arguments_and_data_config_equal_the_official_message() {
     let lines = "environment = \"cp_env\"\ncommand = [\"/usr/local/bin/job\", \"--x\", \"{{.inputs.x}}\"]\n\
                  inputs = { x = \"integer\" }\noutputs = { o0 = \"string\" }\ndata-format = \"proto\"";
     let task = declared(false, lines);
-    let ours = ours(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
-    equals(&ours, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
+    let actual = task_spec_of(&task, "cp2", &Interface::of_manifest(&task), "alpine:3.20");
+    assert_golden(&actual, "taskspec_containerargs.pb", &[ALWAYS, WITHOUT_A_VERSION]);
 }
 
 /// The types and values of the official SDK, under the same names.
@@ -153,43 +162,43 @@ fn typed() -> Task {
 }
 
 #[test]
-fn every_type_is_that_of_the_official_sdk() {
+fn types_equal_those_of_the_official_sdk() {
     let official: core::TypedInterface = golden("interface_types.pb");
-    let ours = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
-    // Its `j` is a dataclass, which Python alone has.
-    let theirs: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
-    assert_eq!(ours.len(), theirs.len());
-    for (ours, theirs) in ours.iter().zip(&theirs) {
-        assert_eq!(format!("{:#}", to_json(ours)), format!("{:#}", to_json(theirs)));
+    let actual = types::interface(&Interface::of_manifest(&typed())).inputs.unwrap().variables;
+    // The SDK's `j` is a dataclass, which only Python has.
+    let expected: Vec<_> = official.inputs.unwrap().variables.into_iter().filter(|variable| variable.key != "j").collect();
+    assert_eq!(actual.len(), expected.len());
+    for (actual, expected) in actual.iter().zip(&expected) {
+        assert_eq!(format!("{:#}", to_json(actual)), format!("{:#}", to_json(expected)));
     }
 }
 
 #[test]
-fn every_value_is_that_of_the_official_sdk() {
+fn literals_equal_those_of_the_official_sdk() {
     let official: task::Inputs = golden("inputs.pb");
     let task = typed();
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
     let request = deploy_task(&subject, &ProjectDomain::default(), "v1");
-    let task::task_trigger_spec::InputWrapper::Inputs(ours) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
-    let theirs: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
-    assert_eq!(ours.literals.len(), theirs.len());
-    for (ours, theirs) in ours.literals.iter().zip(&theirs) {
-        // The SDK packs structs for its own workers; copilot makes a JSON file only of the other form.
-        let ours = if ours.name == "k" { packed(&task, "k") } else { ours.clone() };
-        assert_eq!(format!("{:#}", to_json(&ours)), format!("{:#}", to_json(theirs)));
+    let task::task_trigger_spec::InputWrapper::Inputs(actual) = request.triggers[0].spec.clone().unwrap().input_wrapper.unwrap();
+    let expected: Vec<_> = official.literals.into_iter().filter(|literal| literal.name != "j").collect();
+    assert_eq!(actual.literals.len(), expected.len());
+    for (actual, expected) in actual.literals.iter().zip(&expected) {
+        // The SDK encodes structs as MessagePack; copilot writes a JSON file only for the other form.
+        let actual = if actual.name == "k" { packed(&task, "k") } else { actual.clone() };
+        assert_eq!(format!("{:#}", to_json(&actual)), format!("{:#}", to_json(expected)));
     }
-    assert_eq!(to_json(&ours.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
+    assert_eq!(to_json(&actual.literals[8])["value"]["scalar"]["generic"]["q"], 1.0);
 }
 
-/// What a worker of the `flyte` crate would be given.
+/// The literal of an input for a worker of the `flyte` crate.
 fn packed(task: &Task, name: &str) -> task::NamedLiteral {
     let value = literal(&task.inputs[name].value, &task.triggers["t"].inputs[name].value, LiteralForm::MessagePack).unwrap();
     task::NamedLiteral { name: name.to_owned(), value: Some(value) }
 }
 
 #[test]
-fn a_trigger_has_its_schedule_and_its_queue() {
+fn trigger_has_schedule_and_queue() {
     let lines = "bin = \"job\"\nqueue = \"gpu\"\ninputs.at = \"datetime\"\n[package.metadata.union.tasks.app.triggers.nightly]\n\
                  cron = \"0 3 * * 1\"\ntimezone = \"Europe/Berlin\"\ntime-input = \"at\"\nactive = false\ndescription = \"Each Monday\"";
     let task = declared(false, lines);
@@ -204,7 +213,7 @@ fn a_trigger_has_its_schedule_and_its_queue() {
 }
 
 #[test]
-fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
+fn triggers_of_a_rust_task_are_validated_against_its_interface() {
     let lines =
         "bin = \"job\"\n[package.metadata.union.tasks.app.triggers.t]\nevery = \"1d\"\ninputs = { x = \"a\", y = 1 }\ntime-input = \"x\"";
     let task = declared(true, lines);
@@ -219,7 +228,7 @@ fn what_a_rust_task_cannot_take_is_found_when_its_interface_is_known() {
 }
 
 #[test]
-fn accelerators_of_others_have_their_own_class() {
+fn accelerators_of_other_vendors_have_their_device_class() {
     for (gpu, device, class) in [
         ("T4:1", "nvidia-tesla-t4", serde_json::Value::Null),
         ("V5E:4", "tpu-v5-lite-podslice", "GOOGLE_TPU".into()),
@@ -228,25 +237,30 @@ fn accelerators_of_others_have_their_own_class() {
         ("my-card:1", "my-card", serde_json::Value::Null),
     ] {
         let task = declared(false, &format!("bin = \"job\"\nresources = {{ gpu = \"{gpu}\", gpu-partition = \"1g.5gb\" }}"));
-        let spec = to_json(&ours(&task, "app", &Interface::default(), "i"));
+        let spec = to_json(&task_spec_of(&task, "app", &Interface::default(), "i"));
         let accelerator = &spec["taskTemplate"]["extendedResources"]["gpuAccelerator"];
         assert_eq!((&accelerator["device"], &accelerator["deviceClass"]), (&device.into(), &class), "{gpu}");
         assert_eq!(accelerator["partitionSize"], "1g.5gb");
     }
     let any = declared(false, "bin = \"job\"\nresources.gpu = 2");
-    let spec = to_json(&ours(&any, "app", &Interface::default(), "i"));
+    let spec = to_json(&task_spec_of(&any, "app", &Interface::default(), "i"));
     assert!(spec["taskTemplate"].get("extendedResources").is_none(), "{spec}");
     assert_eq!(spec["taskTemplate"]["container"]["resources"]["requests"][0]["value"], "2");
 }
 
 #[test]
-fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
+fn descriptions_entrypoint_and_links_are_in_their_fields() {
     let lines = "bin = \"job\"\nname = \"a.b\"\ndescription = \"short\"\nlong-description = \"long\"\nsource-code = \"https://a.b/c\"\n\
                  links = { Metrics = \"https://m.n\" }\npod-template = \"pods\"\ncache = { max-age = \"1d\" }\nresources.shm = \"1Gi\"";
     let task = declared(false, lines);
     let interface = Interface::default();
     let entrypoint = ["/bin/tini".to_owned(), "--".to_owned()];
-    let subject = TaskSource { name: "a.b", entrypoint: &entrypoint, program: "/union/bin/job", ..TaskSource::plain(&task, &interface) };
+    let subject = TaskSource {
+        name: "a.b".to_owned(),
+        entrypoint: entrypoint.to_vec(),
+        program: "/union/bin/job".to_owned(),
+        ..TaskSource::plain(&task, &interface)
+    };
     let spec = to_json(&deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap());
     let expected = serde_json::json!({ "shortDescription": "short", "longDescription": "long", "sourceCode": { "link": "https://a.b/c" } });
     assert_eq!(spec["documentation"], expected);
@@ -260,14 +274,14 @@ fn texts_entrypoints_and_links_are_where_the_backend_looks_for_them() {
 }
 
 #[test]
-fn a_value_that_does_not_fit_says_why() {
+fn literal_of_another_type_is_refused_with_a_reason() {
     let nested = InputValue::List(vec![InputValue::Integer(1), InputValue::Text("a".to_owned())]);
     let list = Type::Optional(Box::new(Type::List(Box::new(Type::Integer))));
     assert_eq!(literal(&list, &nested, LiteralForm::Json).unwrap_err(), "`\"a\"` is not a whole number");
     assert_eq!(literal(&Type::Struct, &nested, LiteralForm::Json).unwrap_err(), "a list is not a table");
 }
 
-/// A value as a file of inputs has it.
+/// JSON as an input value.
 pub(super) fn given(value: serde_json::Value) -> InputValue {
     match value {
         serde_json::Value::Null => InputValue::Nothing,
@@ -284,11 +298,12 @@ pub(super) fn given(value: serde_json::Value) -> InputValue {
 
 proptest::proptest! {
     #[test]
-    fn any_value_of_any_type_is_sent_or_refused(
+    fn arbitrary_values_are_converted_or_refused(
         ty in proptest::sample::select(TYPES),
         value in union_tests::arbitrary::value(),
     ) {
-        let (ty, given) = (Type::parse(ty).unwrap(), given(value));
+        let ty = Type::parse(ty).unwrap();
+        let given = given(value);
         for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             if let Ok(literal) = literal(&ty, &given, form) {
                 value::json(&literal);
@@ -297,7 +312,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_literal_and_any_type_of_the_backend_are_shown(bytes in literal_bytes(), from in 0..64_usize, with in union_tests::arbitrary::bytes(6)) {
+    fn arbitrary_literals_and_types_of_the_backend_are_converted(bytes in literal_bytes(), from in 0..64_usize, with in union_tests::arbitrary::bytes(6)) {
         for bytes in [with.clone(), spliced(&bytes, from, &with)] {
             if let Ok(literal) = core::Literal::decode(&bytes[..]) {
                 value::json(&literal).to_string();
@@ -346,4 +361,36 @@ fn spliced(bytes: &[u8], from: usize, with: &[u8]) -> Vec<u8> {
     let from = from.min(bytes.len());
     let to = (from + with.len()).min(bytes.len());
     [&bytes[..from], with, &bytes[to..]].concat()
+}
+
+#[test]
+fn launcher_stands_before_the_entrypoint_and_knows_outputs_and_timeout() {
+    let container = |flyte: bool, lines: &str| {
+        let task = declared(flyte, lines);
+        let interface = if flyte { Interface::default() } else { Interface::of_manifest(&task) };
+        let entrypoint = vec!["/bin/env".to_owned()];
+        let source =
+            TaskSource { launcher: true, entrypoint, program: "/union/bin/job".to_owned(), ..TaskSource::plain(&task, &interface) };
+        let spec = to_json(&deploy_task(&source, &ProjectDomain::default(), "v1").spec.unwrap());
+        let template = &spec["taskTemplate"];
+        let words = |key: &str| {
+            let words = template["container"][key].as_array().cloned().unwrap_or_default();
+            words.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        (words("command"), words("args"), template["interface"]["outputs"]["variables"].clone())
+    };
+
+    let lines = "bin = \"job\"\noutputs = { n = \"integer\", m = \"file\" }\ntimeout = \"1m30s\"\ncommand = [\"job\", \"a\"]";
+    let (command, args, outputs) = container(false, lines);
+    let expected = "/union/launcher --output-directory /var/outputs --output m=file --output n=integer --timeout 90 -- /bin/env";
+    assert_eq!((command.as_str(), args.as_str()), (expected, "/union/bin/job a"));
+    assert_eq!(outputs.as_array().unwrap().len(), 2);
+
+    let (command, _, outputs) = container(false, "bin = \"job\"");
+    assert_eq!(command, "/union/launcher --output-directory /var/outputs --empty-output union_none -- /bin/env");
+    assert_eq!(outputs, serde_json::json!([{ "key": "union_none", "value": { "type": { "simple": "NONE" } } }]));
+
+    let (command, _, outputs) = container(true, "bin = \"hello-trace\"\nkind = \"rust\"\ntimeout = \"5s\"");
+    assert_eq!(command, "/union/launcher --timeout 5 -- /bin/env");
+    assert!(outputs.is_null(), "{outputs}");
 }

@@ -1,4 +1,4 @@
-//! Schedules on the wire.
+//! Converts the triggers of a task.
 
 use union_build::key::{Inputs, Value};
 use union_build::spec::task::{Schedule, Task, Trigger};
@@ -11,7 +11,7 @@ use crate::flyte::idl::task::trigger_automation_spec::Automation;
 use crate::flyte::idl::task::{self, FixedRateUnit, TriggerAutomationSpecType, schedule, task_trigger_spec};
 use crate::flyte::interface::Interface;
 
-/// A trigger of a task. Its values fit, for [`validate_triggers`] was asked before.
+/// A trigger of a task. Its values must have been checked by [`validate_triggers`].
 pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::TaskTrigger {
     let queue = subject.task.queue.as_ref().map(|queue| queue.value.clone()).unwrap_or_default();
     task::TaskTrigger {
@@ -29,8 +29,8 @@ pub(super) fn trigger(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Task
     }
 }
 
-/// A tag with the triggers' hash, when there are any: the backend gives a task back without its
-/// triggers, and a changed one has to be seen all the same.
+/// A tag with the hash of the triggers; `None` without triggers. The backend returns a task without its triggers, so a
+/// change of a trigger is detected by this tag.
 pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
     const TRIGGERS: &str = "union.triggers";
     let triggers = subject.task.triggers.values().map(|declared| Value::hash_of(trigger(declared, subject).encode_to_vec()));
@@ -43,9 +43,10 @@ pub(super) fn tag(subject: &TaskSource<'_>) -> Option<(String, String)> {
     Some((TRIGGERS.to_owned(), inputs.key("triggers").spec_hash()))
 }
 
-/// In the order of the interface; an optional input that is not given is given as nothing.
+/// The inputs in the order of the interface; an optional input without a value has the literal of no value.
 fn inputs(trigger: &Trigger, subject: &TaskSource<'_>) -> task::Inputs {
-    let (interface, form) = (subject.interface, LiteralForm::of(subject.task.kind.value));
+    let interface = &subject.interface;
+    let form = LiteralForm::of(subject.task.kind.value);
     let is_time = |name: &str| trigger.time_input.as_ref().is_some_and(|time| time.value == name);
     let value = |(name, ty): &(String, Type)| {
         let value = match trigger.inputs.get(name) {
@@ -69,29 +70,30 @@ fn schedule(trigger: &Trigger) -> task::Schedule {
     task::Schedule { expression: Some(expression), kickoff_time_input_arg: time }
 }
 
-/// Why the triggers of a task do not fit its interface: of a `rust` task only its binary knows it.
+/// The reasons why the triggers of a task do not match its interface, which for a `rust` task only its binary knows.
 pub fn validate_triggers(task: &Task, interface: &Interface) -> Vec<String> {
     let form = LiteralForm::of(task.kind.value);
     task.triggers.values().flat_map(|trigger| misfits_of(trigger, interface, form)).collect()
 }
 
 fn misfits_of(trigger: &Trigger, interface: &Interface, form: LiteralForm) -> Vec<String> {
-    let (key, mut why) = (&trigger.key, Vec::new());
+    let key = &trigger.key;
+    let mut problems = Vec::new();
     for (name, given) in &trigger.inputs {
         match interface.input(name) {
-            None => why.push(format!("trigger `{key}` sets `{name}`, but the task has no such input")),
-            Some(ty) => why.extend(literal(ty, given, form).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
+            None => problems.push(format!("trigger `{key}` sets `{name}`, but the task has no such input")),
+            Some(ty) => problems.extend(literal(ty, given, form).err().map(|misfit| format!("trigger `{key}`, input `{name}`: {misfit}"))),
         }
     }
     let time = trigger.time_input.as_ref().map(|time| time.value.as_str());
     if let Some(time) = time.filter(|time| interface.input(time) != Some(&Type::Datetime)) {
-        why.push(format!("trigger `{key}` sets the time of `{time}`, but the task has no such input of the type `datetime`"));
+        problems.push(format!("trigger `{key}` sets the time of `{time}`, but the task has no such input of the type `datetime`"));
     }
     for (name, ty) in &interface.inputs {
-        let given = trigger.inputs.contains_key(name) || time == Some(name.as_str()) || matches!(ty, Type::Optional(_));
-        if !given {
-            why.push(format!("trigger `{key}` does not give `{name}`"));
+        let has_value = trigger.inputs.contains_key(name) || time == Some(name.as_str()) || matches!(ty, Type::Optional(_));
+        if !has_value {
+            problems.push(format!("trigger `{key}` does not give `{name}`"));
         }
     }
-    why
+    problems
 }

@@ -1,4 +1,4 @@
-//! Types on the wire.
+//! Conversion between types of the manifest and the backend's `LiteralType`.
 
 use union_build::diag::Code;
 use union_build::spec::types::Type;
@@ -9,7 +9,7 @@ use crate::flyte::idl::{Struct, Value, value};
 use crate::flyte::interface::Interface;
 use crate::sys::error::{Error, Result};
 
-/// Inputs and outputs, each sorted by name: the backend hashes the order.
+/// The backend's interface; inputs and outputs are sorted by name, because the backend hashes their order.
 pub(super) fn interface(interface: &Interface) -> core::TypedInterface {
     core::TypedInterface { inputs: Some(variables(&interface.inputs)), outputs: Some(variables(&interface.outputs)) }
 }
@@ -24,10 +24,10 @@ fn variables(declared: &[(String, Type)]) -> core::VariableMap {
     core::VariableMap { variables: sorted.into_iter().map(entry).collect() }
 }
 
-/// A type.
+/// The backend's type.
 pub(super) fn literal_type(ty: &Type) -> LiteralType {
-    let of = |of: Of| LiteralType { r#type: Some(of), ..LiteralType::default() };
-    let simple = |simple: SimpleType| of(Of::Simple(simple.into()));
+    let literal = |literal: Of| LiteralType { r#type: Some(literal), ..LiteralType::default() };
+    let simple = |simple: SimpleType| literal(Of::Simple(simple.into()));
     match ty {
         Type::Integer => simple(SimpleType::Integer),
         Type::Float => simple(SimpleType::Float),
@@ -36,36 +36,36 @@ pub(super) fn literal_type(ty: &Type) -> LiteralType {
         Type::Datetime => simple(SimpleType::Datetime),
         Type::Duration => simple(SimpleType::Duration),
         Type::Struct => LiteralType { annotation: Some(msgpack()), ..simple(SimpleType::Struct) },
-        Type::File => of(Of::Blob(core::BlobType::default())),
-        Type::Directory => of(Of::Blob(directory())),
-        Type::List(inner) => of(Of::CollectionType(Box::new(literal_type(inner)))),
-        Type::Map(inner) => of(Of::MapValueType(Box::new(literal_type(inner)))),
-        Type::Optional(inner) => of(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
-        Type::Enum(words) => of(Of::EnumType(core::EnumType { values: words.clone() })),
+        Type::File => literal(Of::Blob(core::BlobType::default())),
+        Type::Directory => literal(Of::Blob(directory())),
+        Type::List(inner) => literal(Of::CollectionType(Box::new(literal_type(inner)))),
+        Type::Map(inner) => literal(Of::MapValueType(Box::new(literal_type(inner)))),
+        Type::Optional(inner) => literal(Of::UnionType(core::UnionType { variants: vec![variant(inner), nothing()] })),
+        Type::Enum(words) => literal(Of::EnumType(core::EnumType { values: words.clone() })),
     }
 }
 
 impl Interface {
-    /// That of a task at the backend.
+    /// The interface of a registered task.
     ///
     /// # Errors
-    /// `InterfaceUnsupported` for an input of a type that is not known here.
+    /// U0706 (`InterfaceUnsupported`) for an input of an unsupported type.
     pub fn of_backend(task: &str, typed: &core::TypedInterface) -> Result<Self> {
         let inputs = typed.inputs.iter().flat_map(|inputs| &inputs.variables);
-        let read = |entry: &core::VariableEntry| {
+        let variable_type = |entry: &core::VariableEntry| {
             let ty = entry.value.as_ref().and_then(|variable| declared(variable.r#type.as_ref()?));
             let unknown = || {
                 let error = Error::new(Code::InterfaceUnsupported, format!("could not parse the inputs of task `{task}`"));
-                error.because(format!("its input `{}` has a type that is not known here", entry.key))
+                error.because(format!("its input `{}` has a type that is not supported", entry.key))
             };
             Ok((entry.key.clone(), ty.ok_or_else(unknown)?))
         };
-        // Outputs tell their types themselves when they come.
-        Ok(Self { inputs: inputs.map(read).collect::<Result<_>>()?, outputs: Vec::new() })
+        // The literals of outputs carry their types themselves, so outputs are not converted.
+        Ok(Self { inputs: inputs.map(variable_type).collect::<Result<_>>()?, outputs: Vec::new() })
     }
 }
 
-/// The type that a task of the backend declares; `None` for one that is not known here.
+/// The manifest's type for a type of the backend; `None` when it is not supported.
 pub fn declared(ty: &LiteralType) -> Option<Type> {
     Some(match ty.r#type.as_ref()? {
         Of::Simple(simple) => match SimpleType::try_from(*simple).ok()? {
@@ -90,12 +90,12 @@ pub fn declared(ty: &LiteralType) -> Option<Type> {
     })
 }
 
-/// Many files.
+/// The blob type of a directory: several files.
 pub(super) fn directory() -> core::BlobType {
     core::BlobType { dimensionality: core::blob_type::BlobDimensionality::Multipart.into(), ..Default::default() }
 }
 
-/// A type as one of a union, with the tag by which the Python SDK knows it.
+/// A variant of a union type, with the tag that the Python SDK gives it.
 pub(super) fn variant(ty: &Type) -> LiteralType {
     let tag = match ty {
         Type::Integer => "int",
@@ -114,7 +114,7 @@ pub(super) fn variant(ty: &Type) -> LiteralType {
     tagged(literal_type(ty), tag)
 }
 
-/// No value, as one of a union.
+/// The variant of a union type without a value.
 pub(super) fn nothing() -> LiteralType {
     tagged(LiteralType { r#type: Some(Of::Simple(SimpleType::None.into())), ..LiteralType::default() }, "none")
 }
@@ -123,7 +123,7 @@ fn tagged(ty: LiteralType, tag: &str) -> LiteralType {
     LiteralType { structure: Some(core::TypeStructure { tag: tag.to_owned() }), ..ty }
 }
 
-/// What the Python SDK says of its tables, so that both give one key to cached results.
+/// The annotation that the Python SDK adds to its structs, so that both have the same keys of cached results.
 fn msgpack() -> core::TypeAnnotation {
     let text = |text: &str| Value { kind: Some(value::Kind::StringValue(text.to_owned())) };
     let table = |name: &str, value: Value| Struct { fields: [(name.to_owned(), value)].into() };
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_comes_back_as_it_was_declared() {
+    fn literal_type_round_trips() {
         for text in ["integer", "list[map[float]]", "optional[directory]", "map[file]", "struct", "datetime", "optional[list[duration]]"] {
             let ty = Type::parse(text).unwrap();
             assert_eq!(declared(&literal_type(&ty)), Some(ty));

@@ -1,4 +1,4 @@
-//! Values as JSON has them, on their way to a struct and out of a run.
+//! Literals as JSON, and JSON-like values as protobuf structs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use union_build::spec::time;
 use union_build::spec::value::InputValue;
 
 use super::msgpack;
-use crate::flyte::idl::core::primitive::Value as Is;
+use crate::flyte::idl::core::primitive::Value as PrimitiveValue;
 use crate::flyte::idl::core::{Literal, Primitive, Scalar, literal, scalar};
 use crate::flyte::idl::{self, Struct, value::Kind};
 
-/// A struct of protobuf, whose numbers are all floating-point ones.
+/// A `google.protobuf.Struct`, whose numbers are all 64-bit floating point.
 ///
 /// # Errors
-/// Which number would become another one.
+/// Names an integer that floating point cannot represent exactly.
 pub(super) fn structure(fields: &BTreeMap<String, InputValue>) -> Result<Struct, String> {
-    Ok(Struct { fields: fields.iter().map(|(name, given)| Ok((name.clone(), any(given)?))).collect::<Result<_, String>>()? })
+    Ok(Struct { fields: fields.iter().map(|(name, value)| Ok((name.clone(), to_value(value)?))).collect::<Result<_, String>>()? })
 }
 
-fn any(given: &InputValue) -> Result<idl::Value, String> {
-    let kind = match given {
+fn to_value(value: &InputValue) -> Result<idl::Value, String> {
+    let kind = match value {
         InputValue::Nothing => Kind::NullValue(0),
         InputValue::Text(text) => Kind::StringValue(text.clone()),
         InputValue::Bool(value) => Kind::BoolValue(*value),
@@ -30,13 +30,13 @@ fn any(given: &InputValue) -> Result<idl::Value, String> {
         }
         InputValue::Integer(number) => Kind::NumberValue(*number as f64),
         InputValue::Float(number) => Kind::NumberValue(*number),
-        InputValue::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(any).collect::<Result<_, _>>()? }),
+        InputValue::List(values) => Kind::ListValue(idl::ListValue { values: values.iter().map(to_value).collect::<Result<_, _>>()? }),
         InputValue::Map(fields) => Kind::StructValue(structure(fields)?),
     };
     Ok(idl::Value { kind: Some(kind) })
 }
 
-/// A value as JSON. Files, folders and what is too large to be told are the addresses of them.
+/// A literal as JSON. Files, directories and offloaded values are represented by their addresses.
 pub fn json(literal: &Literal) -> Value {
     match &literal.value {
         Some(literal::Value::Scalar(value)) => of_scalar(value),
@@ -60,12 +60,12 @@ fn of_scalar(scalar: &Scalar) -> Value {
 
 fn of_primitive(primitive: &Primitive) -> Value {
     match &primitive.value {
-        Some(Is::Integer(number)) => json!(number),
-        Some(Is::FloatValue(number)) => msgpack::float(*number),
-        Some(Is::StringValue(text)) => json!(text),
-        Some(Is::Boolean(value)) => json!(value),
-        Some(Is::Datetime(time)) => json!(time::datetime(time.seconds, u32::try_from(time.nanos).unwrap_or_default())),
-        Some(Is::Duration(span)) => json!(of_span(*span)),
+        Some(PrimitiveValue::Integer(number)) => json!(number),
+        Some(PrimitiveValue::FloatValue(number)) => msgpack::float(*number),
+        Some(PrimitiveValue::StringValue(text)) => json!(text),
+        Some(PrimitiveValue::Boolean(value)) => json!(value),
+        Some(PrimitiveValue::Datetime(time)) => json!(time::datetime(time.seconds, u32::try_from(time.nanos).unwrap_or_default())),
+        Some(PrimitiveValue::Duration(span)) => json!(of_span(*span)),
         None => Value::Null,
     }
 }
@@ -104,9 +104,9 @@ mod tests {
     use super::*;
     use crate::flyte::convert::{LiteralForm, literal};
 
-    /// There and back: what a task is given, and what it would be shown as.
-    fn shown(ty: &str, given: &InputValue, form: LiteralForm) -> String {
-        json(&literal(&Type::parse(ty).unwrap(), given, form).unwrap()).to_string()
+    /// Converts a value to a literal and back to JSON.
+    fn shown(ty: &str, value: &InputValue, form: LiteralForm) -> String {
+        json(&literal(&Type::parse(ty).unwrap(), value, form).unwrap()).to_string()
     }
 
     fn fields() -> InputValue {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_shown_as_a_local_run_shows_it() {
+    fn literal_is_shown_as_in_a_local_run() {
         let text = |text: &str| InputValue::Text(text.to_owned());
         for (ty, given, expected) in [
             ("integer", InputValue::Integer(-7), "-7"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_struct_comes_back_in_both_forms() {
+    fn struct_round_trips_in_both_forms() {
         let expected = format!(r#"{{"a":[null,true,0.5,-70000],"b":{{"é":"{}"}},"c":200}}"#, "x".repeat(40));
         for form in [LiteralForm::Json, LiteralForm::MessagePack] {
             assert_eq!(shown("struct", &fields(), form), expected, "{form:?}");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_would_become_another_one_is_refused() {
+    fn integer_beyond_floating_point_is_refused_in_a_struct() {
         for number in [i64::MIN, i64::MAX] {
             let odd = InputValue::Map([("n".to_owned(), InputValue::Integer(number))].into());
             assert!(literal(&Type::Struct, &odd, LiteralForm::Json).unwrap_err().contains("too large"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_a_word() {
+    fn nan_infinity_and_negative_durations_are_strings() {
         assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(msgpack::float), [json!("NaN"), json!("Infinity"), json!("-Infinity")]);
         let span = idl::Duration { seconds: -90, nanos: 0 };
         assert_eq!(of_span(span), "-1m30s");

@@ -1,4 +1,4 @@
-//! What a file holds, as object stores check it.
+//! Checksums of uploaded files.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use crate::http::body::BodySource;
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// A file's size and its MD5, which is all that every store can check.
+/// Size and MD5 of a file; MD5 is the only checksum that all object stores verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Checksum {
     pub(super) size: u64,
@@ -16,7 +16,7 @@ pub(super) struct Checksum {
 }
 
 impl Checksum {
-    /// Reads everything once.
+    /// Reads the content once.
     pub(super) async fn of(content: BodySource) -> Result<Self> {
         let read = tokio::task::spawn_blocking(move || match &content {
             BodySource::Bytes(bytes) => Ok(Self { size: bytes.len() as u64, md5: Md5::digest(bytes).into() }),
@@ -47,11 +47,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_has_the_checksum_of_its_bytes() {
+    async fn file_and_bytes_have_the_same_checksum() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hello\n").unwrap();
-        let of_file = Checksum::of(BodySource::File(file.path().to_owned())).await.unwrap();
-        assert_eq!(of_file, Checksum::of(BodySource::Bytes("hello\n".into())).await.unwrap());
-        assert_eq!((of_file.size, of_file.md5[..4].to_vec()), (6, vec![0xb1, 0x94, 0x6a, 0xc9]));
+        let checksum = Checksum::of(BodySource::File(file.path().to_owned())).await.unwrap();
+        assert_eq!(checksum, Checksum::of(BodySource::Bytes("hello\n".into())).await.unwrap());
+        assert_eq!((checksum.size, checksum.md5[..4].to_vec()), (6, vec![0xb1, 0x94, 0x6a, 0xc9]));
     }
 }

@@ -1,7 +1,7 @@
-//! Files for the backend: it signs an address in its store, and they go there with a checksum.
+//! Uploads of files to the backend's object store, through addresses that the backend signs.
 //!
-//! The address is a key to the store for as long as it holds: it is shown nowhere, not even in errors. No
-//! login goes along. One that has expired is asked for anew.
+//! A signed address grants write access while it is valid, so it is never shown, not even in errors. Uploads send
+//! no other credentials. An expired address is requested again.
 
 mod checksum;
 mod put;
@@ -19,19 +19,19 @@ use crate::http::body::BodySource;
 use crate::sys::error::Result;
 use checksum::Checksum;
 
-/// How long an address shall hold. The open-source backend refuses more than an hour.
+/// The requested validity of an address, in seconds. The open-source backend refuses more than an hour.
 const SECONDS: i64 = 900;
-/// How often an address that has expired is asked for anew.
+/// How often an expired address is requested again.
 const RENEWALS: u32 = 2;
 
-// The same file has the same place.
+// Idempotent: the same file has the same location.
 const LOCATION: Unary<CreateUploadLocationRequest, CreateUploadLocationResponse> =
     Unary::repeatable("flyteidl2.dataproxy.DataProxyService", "CreateUploadLocation");
 
-/// Sends a file to the store of a project, under a name, and says where tasks find it.
+/// Uploads content as `name` to the store of a project. Returns the address at which tasks find it.
 ///
 /// # Errors
-/// `UploadRefused`, `UploadExpired`, `UploadFailed`; what the backend says.
+/// U0770 (`UploadFailed`), U0771 (`UploadRefused`), U0772 (`UploadExpired`); failures of the call.
 pub(crate) async fn upload(client: &Client, scope: &ProjectDomain, name: &str, content: BodySource) -> Result<String> {
     let checksum = Checksum::of(content.clone()).await?;
     let mut renewed = 0;
@@ -46,10 +46,10 @@ pub(crate) async fn upload(client: &Client, scope: &ProjectDomain, name: &str, c
     }
 }
 
-/// Sends a file of this machine under its own name.
+/// Uploads a local file under its own name.
 ///
 /// # Errors
-/// `FileUnreadable`, and those of [`upload`].
+/// U0004 (`FileUnreadable`), and the errors of [`upload`].
 pub(crate) async fn upload_file(client: &Client, scope: &ProjectDomain, path: &Path) -> Result<String> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     upload(client, scope, &name, BodySource::File(path.to_owned())).await

@@ -1,4 +1,4 @@
-//! One file to one signed address.
+//! Sends a file to a signed address.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,53 +18,56 @@ use crate::http::response::HttpResponse;
 use crate::http::retry::asked;
 use crate::http::{HttpRequest, Method, StatusCode, Url, authority};
 
-/// The longest refusal that is read.
+/// The maximum size of an error response.
 const LONGEST: usize = 1 << 16;
 
-/// What stores write when an address is no longer good: S3 and Google, whatever signs for them, Azure.
+/// Texts in responses of object stores to an expired address: S3 and Google, S3 with temporary credentials, Azure.
 const EXPIRED: [&str; 3] = ["request has expired", "expiredtoken", "signature not valid in the specified time frame"];
 
-/// Sends a file, and again when that may help: the same bytes at the same place are the same.
+/// Uploads content with retries. Repeating an upload is safe, because it writes the same bytes to the same object.
 pub(super) async fn put(
-    line: &ConnectTransport,
+    connection: &ConnectTransport,
     location: &CreateUploadLocationResponse,
     content: BodySource,
     checksum: &Checksum,
 ) -> Result<(), RpcFailure> {
     let signed = Url::parse(&location.signed_url).ok().filter(|url| url.has_host());
-    let signed =
-        signed.ok_or_else(|| RpcFailure::new(Code::BackendInvalid, format!("{} signs an address that is none", authority(&line.base))))?;
-    // Whoever speaks to the backend without encryption has chosen that for its store as well.
-    let url = if line.base.scheme() == "http" { signed } else { line.transport.checked(&line.base, signed)? };
+    let signed = signed.ok_or_else(|| {
+        RpcFailure::new(Code::BackendInvalid, format!("{} signed an address that is not valid", authority(&connection.base)))
+    })?;
+    // A user who allows an unencrypted backend allows an unencrypted store as well.
+    let url = if connection.base.scheme() == "http" { signed } else { connection.transport.checked(&connection.base, signed)? };
     let headers = headers(location, checksum)?;
     let store = authority(&url);
-    line.persist(&format!("an upload to {store}"), Idempotency::Always, || async {
-        let stream = BodyStream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
-        let mut outgoing = HttpRequest::new(Method::PUT, url.clone()).body(RequestBody::Stream(Arc::new(stream)));
-        outgoing.headers = headers.clone();
-        let answer = line.transport.send_once(&outgoing).await.map_err(|fault| {
-            let mut failure = RpcFailure::from(fault);
-            // The store is another server than the backend, whose cures do not fit.
-            if failure.code == Code::BackendUnreachable {
-                failure.code = Code::UploadFailed;
-            }
-            failure
-        })?;
-        judge(answer, &store).await
-    })
-    .await
+    connection
+        .with_retries(&format!("an upload to {store}"), Idempotency::Always, || async {
+            let stream =
+                BodyStream { from: content.clone(), start: 0, end: checksum.size, done: AtomicU64::new(0), tell: Box::new(|_| {}) };
+            let mut outgoing = HttpRequest::new(Method::PUT, url.clone()).body(RequestBody::Stream(Arc::new(stream)));
+            outgoing.headers = headers.clone();
+            let answer = connection.transport.send_once(&outgoing).await.map_err(|fault| {
+                let mut failure = RpcFailure::from(fault);
+                // The advice for an unreachable backend does not apply to the store.
+                if failure.code == Code::BackendUnreachable {
+                    failure.code = Code::UploadFailed;
+                }
+                failure
+            })?;
+            check_response(answer, &store).await
+        })
+        .await
 }
 
-/// All that the backend has signed, as it is, and what the store checks.
+/// The headers that the backend has signed, and the checksum.
 fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Result<HeaderMap, RpcFailure> {
     let mut headers = HeaderMap::new();
     if location.native_url.starts_with("abfs://") {
         headers.insert(HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
     }
     for (name, value) in &location.headers {
-        let invalid = || RpcFailure::new(Code::BackendInvalid, format!("the backend wants a header that is none: `{}`", clean(name)));
+        let invalid = || RpcFailure::new(Code::BackendInvalid, format!("the backend requires an invalid header: `{}`", clean(name)));
         let name = name.parse::<HeaderName>().map_err(|_| invalid())?;
-        // The line itself says how long the file is.
+        // The HTTP client sets the content length itself.
         if name != CONTENT_LENGTH {
             headers.insert(name, HeaderValue::from_str(value).map_err(|_| invalid())?);
         }
@@ -74,26 +77,28 @@ fn headers(location: &CreateUploadLocationResponse, checksum: &Checksum) -> Resu
     Ok(headers)
 }
 
-async fn judge(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> {
-    let (status, pause) = (answer.status(), asked(answer.headers(), SystemTime::now()));
+async fn check_response(mut answer: HttpResponse, store: &str) -> Result<(), RpcFailure> {
+    let status = answer.status();
+    let pause = asked(answer.headers(), SystemTime::now());
     if matches!(status.as_u16(), 200 | 201 | 204) {
         return Ok(());
     }
     let body = answer.bytes(LONGEST).await.unwrap_or_default();
     let body = String::from_utf8_lossy(&body);
-    let said = store_error_text(&body);
-    let cause = format!("{store} answered {status}{}", if said.is_empty() { String::new() } else { format!(": {said}") });
+    let message = store_error_text(&body);
+    let cause = format!("{store} answered {status}{}", if message.is_empty() { String::new() } else { format!(": {message}") });
+    let proxy = answer.proxy_hint().filter(|_| message.is_empty());
     let lower = body.to_ascii_lowercase();
     let stalled = status == StatusCode::BAD_REQUEST && lower.contains("<code>requesttimeout</code>");
     if stalled || matches!(status.as_u16(), 408 | 429 | 500 | 502..=504) {
-        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause));
+        return Err(RpcFailure::passing(Code::UploadFailed, cause, pause).through(proxy));
     }
     let refused = matches!(status.as_u16(), 400 | 403);
     let code = if refused && EXPIRED.iter().any(|words| lower.contains(words)) { Code::UploadExpired } else { Code::UploadRefused };
-    Err(RpcFailure::new(code, cause))
+    Err(RpcFailure::new(code, cause).through(proxy))
 }
 
-/// The store's code and message. The rest of what it says may hold parts of the signature.
+/// The code and message of an S3-style error. Other fields may contain parts of the signature.
 fn store_error_text(body: &str) -> String {
     let between = |tag: &str| Some(body.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>"))?.0);
     let parts: Vec<&str> = ["Code", "Message"].into_iter().filter_map(between).collect();
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_refusal_only_code_and_message_are_repeated() {
+    fn store_error_shows_only_code_and_message() {
         let body = "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The signature\n differs.</Message>\
                     <AWSAccessKeyId>AKIA1</AWSAccessKeyId><StringToSign>secret</StringToSign></Error>";
         assert_eq!(store_error_text(body), "SignatureDoesNotMatch: The signature differs.");
@@ -113,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_header_that_was_signed_goes_along_as_it_is() {
+    fn signed_headers_are_sent_unchanged() {
         let checksum = Checksum { size: 1, md5: [0; 16] };
         let location = |native: &str, headers: &[(&str, &str)]| CreateUploadLocationResponse {
             signed_url: String::new(),

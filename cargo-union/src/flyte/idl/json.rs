@@ -1,7 +1,7 @@
-//! A message as JSON, by the rules of protobuf.
+//! The JSON encoding of protobuf messages.
 //!
-//! Written from the message's own bytes and the descriptors of `proto/`: two hundred lines instead of
-//! generated code for each message, or of a library that reflects. Reading JSON is nobody's need.
+//! It converts a message's own encoding by the descriptors of `proto/`, which needs neither generated code for each
+//! message nor a reflection library. Parsing JSON is not needed.
 
 use std::collections::HashMap;
 
@@ -11,25 +11,25 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet, Struct, Value as Wkt, value::Kind};
 use serde_json::{Map, Value, json};
 
-/// A message as JSON. Fields that have their default are left out, as they are on the wire.
+/// A message as JSON. Fields with their default value are omitted, as in the wire encoding.
 pub fn to_json<M: Message + Name>(message: &M) -> Value {
-    Descriptors::of_the_protocol().message(&format!(".{}", M::full_name()), &message.encode_to_vec())
+    Descriptors::of_proto_files().message(&format!(".{}", M::full_name()), &message.encode_to_vec())
 }
 
-/// The messages and enums of `proto/` by their full names, which start with a dot.
+/// The messages and enums of `proto/` by their full names, with a leading dot.
 struct Descriptors {
     messages: HashMap<String, DescriptorProto>,
     enums: HashMap<String, EnumDescriptorProto>,
 }
 
 impl Descriptors {
-    fn of_the_protocol() -> Self {
+    fn of_proto_files() -> Self {
         let bytes: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
         let set = FileDescriptorSet::decode(bytes).expect("the build script wrote it");
         let mut descriptors = Self { messages: HashMap::new(), enums: HashMap::new() };
         for file in set.file {
             let scope = format!(".{}", file.package());
-            descriptors.enums.extend(file.enum_type.into_iter().map(|one| (format!("{scope}.{}", one.name()), one)));
+            descriptors.enums.extend(file.enum_type.into_iter().map(|declared| (format!("{scope}.{}", declared.name()), declared)));
             file.message_type.into_iter().for_each(|message| descriptors.add(&scope, message));
         }
         descriptors
@@ -38,7 +38,7 @@ impl Descriptors {
     fn add(&mut self, scope: &str, mut message: DescriptorProto) {
         let name = format!("{scope}.{}", message.name());
         let inner = std::mem::take(&mut message.enum_type);
-        self.enums.extend(inner.into_iter().map(|one| (format!("{name}.{}", one.name()), one)));
+        self.enums.extend(inner.into_iter().map(|declared| (format!("{name}.{}", declared.name()), declared)));
         std::mem::take(&mut message.nested_type).into_iter().for_each(|inner| self.add(&name, inner));
         self.messages.insert(name, message);
     }
@@ -50,14 +50,14 @@ impl Descriptors {
         let descriptor = &self.messages[name];
         let mut object = Map::new();
         for (number, wire) in fields(bytes) {
-            // The bytes are ours, so every field is one of the descriptor's.
+            // The encoded message contains only fields of its descriptor.
             let Some(field) = descriptor.field.iter().find(|field| field.number() == number) else { continue };
             let key = field.json_name().to_owned();
             if self.is_map(field) {
                 let entries = object.entry(key).or_insert_with(|| json!({}));
                 let entry = self.message(field.type_name(), wire.bytes());
                 let name = entry["key"].as_str().unwrap_or_default().to_owned();
-                entries[name] = entry.get("value").cloned().unwrap_or_else(|| self.absent(field));
+                entries[name] = entry.get("value").cloned().unwrap_or_else(|| self.map_default(field));
             } else if field.label() == Label::Repeated {
                 let list = object.entry(key).or_insert_with(|| json!([]));
                 list.as_array_mut().expect("a repeated field is a list").extend(self.values(field, wire));
@@ -73,8 +73,8 @@ impl Descriptors {
         entry.and_then(|entry| entry.options.as_ref()).is_some_and(|options| options.map_entry())
     }
 
-    /// The value of a map's entry that has its default.
-    fn absent(&self, field: &FieldDescriptorProto) -> Value {
+    /// The JSON of a map entry's default value.
+    fn map_default(&self, field: &FieldDescriptorProto) -> Value {
         let value = self.messages[field.type_name()].field.iter().find(|field| field.number() == 2);
         match value.map(FieldDescriptorProto::r#type) {
             Some(Type::Message) => json!({}),
@@ -82,7 +82,7 @@ impl Descriptors {
         }
     }
 
-    /// The value of a field; several when numbers are packed.
+    /// The values of a field; several when numbers are packed.
     fn values(&self, field: &FieldDescriptorProto, wire: WireValue<'_>) -> Vec<Value> {
         match (field.r#type(), wire) {
             (Type::Message, WireValue::Bytes(bytes)) => vec![self.message(field.type_name(), bytes)],
@@ -97,21 +97,21 @@ impl Descriptors {
             }
             (Type::Double, WireValue::Number(bits)) => vec![double(f64::from_bits(bits))],
             (Type::Bool, WireValue::Number(number)) => vec![json!(number != 0)],
-            // JSON's readers hold numbers of 64 bits as floating-point ones, and lose digits.
+            // Strings by protobuf's JSON mapping: JSON readers lose digits of 64-bit integers.
             (Type::Int64, WireValue::Number(number)) => vec![json!(number.cast_signed().to_string())],
-            (Type::Enum, WireValue::Number(number)) => vec![self.word(field.type_name(), number)],
+            (Type::Enum, WireValue::Number(number)) => vec![self.enum_name(field.type_name(), number)],
             (_, WireValue::Number(number)) => vec![json!(number)],
         }
     }
 
-    fn word(&self, name: &str, number: u64) -> Value {
+    fn enum_name(&self, name: &str, number: u64) -> Value {
         let values = &self.enums[name].value;
         let word = values.iter().find(|value| u64::try_from(value.number()) == Ok(number));
         word.map_or_else(|| json!(number), |word| json!(word.name()))
     }
 }
 
-/// What a field is on the wire.
+/// An encoded field.
 #[derive(Clone, Copy)]
 enum WireValue<'a> {
     Number(u64),
@@ -127,7 +127,7 @@ impl<'a> WireValue<'a> {
     }
 }
 
-/// The fields of a message that was written by us: the bytes are whole.
+/// The fields of an encoded message, which was encoded here and so is well-formed.
 fn fields(mut bytes: &[u8]) -> Vec<(i32, WireValue<'_>)> {
     let mut fields = Vec::new();
     while let Some(key) = varint(&mut bytes) {
@@ -153,20 +153,20 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Types that have a form of their own; `None` for all others.
+/// Well-known types with a JSON form of their own; `None` for other types.
 fn well_known(name: &str, bytes: &[u8]) -> Option<Value> {
-    const OURS: &str = "the bytes are ours";
+    const VALID: &str = "the message was encoded here";
     Some(match name {
-        ".google.protobuf.Duration" => json!(prost_types::Duration::decode(bytes).expect(OURS).to_string()),
-        ".google.protobuf.Timestamp" => json!(prost_types::Timestamp::decode(bytes).expect(OURS).to_string()),
-        ".google.protobuf.BoolValue" => json!(bool::decode(bytes).expect(OURS)),
-        ".google.protobuf.Struct" => structure(Struct::decode(bytes).expect(OURS)),
+        ".google.protobuf.Duration" => json!(prost_types::Duration::decode(bytes).expect(VALID).to_string()),
+        ".google.protobuf.Timestamp" => json!(prost_types::Timestamp::decode(bytes).expect(VALID).to_string()),
+        ".google.protobuf.BoolValue" => json!(bool::decode(bytes).expect(VALID)),
+        ".google.protobuf.Struct" => structure(Struct::decode(bytes).expect(VALID)),
         _ => return None,
     })
 }
 
-fn structure(of: Struct) -> Value {
-    Value::Object(of.fields.into_iter().map(|(name, value)| (name, any(value))).collect())
+fn structure(fields: Struct) -> Value {
+    Value::Object(fields.fields.into_iter().map(|(name, value)| (name, any(value))).collect())
 }
 
 fn any(value: Wkt) -> Value {
@@ -180,7 +180,7 @@ fn any(value: Wkt) -> Value {
     }
 }
 
-/// JSON has no words for what is not a number: protobuf writes strings.
+/// Strings for values that JSON numbers cannot represent.
 fn double(number: f64) -> Value {
     match number {
         _ if number.is_nan() => json!("NaN"),
@@ -196,10 +196,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_the_messages_can_be_written() {
+    fn json_supports_all_field_types_of_the_messages() {
         const KNOWN: [Type; 8] =
             [Type::Message, Type::String, Type::Bytes, Type::Double, Type::Bool, Type::Int64, Type::Enum, Type::Uint32];
-        for (name, message) in Descriptors::of_the_protocol().messages.iter().filter(|(name, _)| name.starts_with(".flyteidl2.")) {
+        for (name, message) in Descriptors::of_proto_files().messages.iter().filter(|(name, _)| name.starts_with(".flyteidl2.")) {
             for field in &message.field {
                 assert!(KNOWN.contains(&field.r#type()), "{name}.{}", field.name());
                 let packed_double = field.r#type() == Type::Double && field.label() == Label::Repeated;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_written_by_the_rules() {
+    fn json_follows_the_protobuf_mapping() {
         let primitive = |value| core::Literal {
             value: Some(core::literal::Value::Scalar(Box::new(core::Scalar {
                 value: Some(core::scalar::Value::Primitive(core::Primitive { value: Some(value) })),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn enums_are_words_and_absent_fields_are_left_out() {
+    fn json_has_enum_names_and_omits_absent_fields() {
         let metadata = core::TaskMetadata {
             runtime: Some(core::RuntimeMetadata { r#type: 1, ..Default::default() }),
             generates_deck: Some(false),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_and_bytes() {
+    fn json_has_maps_and_base64_bytes() {
         let binary =
             core::Scalar { value: Some(core::scalar::Value::Binary(core::Binary { value: vec![0xfb, 0xff], tag: String::new() })) };
         let literal = core::Literal { value: Some(core::literal::Value::Scalar(Box::new(binary))) };

@@ -1,7 +1,7 @@
-//! The backend's messages, made from `proto/`: what of Flyte's protocol is used here, and no more.
+//! The backend's protobuf messages, generated from `proto/`, which contains the parts of Flyte's protocol in use.
 //!
-//! Names and numbers are the protocol's. Fields that nobody reads are left out; the wire skips them, so
-//! that nothing may be sent back that was read.
+//! Names and numbers are those of the protocol. Unused fields are omitted and skipped when decoding, so a decoded
+//! message must never be sent back.
 
 #![allow(missing_docs, reason = "the protocol's own documentation says what they mean")]
 

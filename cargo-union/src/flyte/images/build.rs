@@ -1,4 +1,4 @@
-//! One image: its order is sent, the builder runs, and says where the image is.
+//! Builds an image: sends the spec, runs the builder task, and reads the reference of the image from its outputs.
 
 use std::path::PathBuf;
 
@@ -24,85 +24,86 @@ use crate::sys::fs;
 use union_build::spec::types::Type;
 use union_build::spec::value::InputValue;
 
-/// An image that shall be.
+/// A build to request.
 pub struct RemoteBuild<'a> {
-    /// The backend.
+    /// Client of the backend that builds it.
     pub client: &'a Client,
-    /// Whose image it is: the run is there.
+    /// The project in which the builder runs.
     pub scope: &'a ProjectDomain,
-    /// The task that makes it.
+    /// The builder task.
     pub task: &'a BuildTask,
-    /// What to make.
+    /// The image to build.
     pub order: &'a RemoteImageSpec,
-    /// The archive that goes along.
+    /// The archive with the build context.
     pub context: Option<PathBuf>,
-    /// `name:tag`, or `registry/name:tag` to have it elsewhere than in the backend's own registry.
+    /// `name:tag`, or `registry/name:tag` for another registry than the backend's own.
     pub target: &'a str,
-    /// Whether it is made although it was made before.
+    /// Whether cached results of the builder task are ignored.
     pub anew: bool,
 }
 
-/// What has become of it.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct RemoteBuildResult {
-    /// The run that made it.
+    /// The run of the builder task.
     pub run: RunIdent,
-    /// Bytes that were sent.
+    /// Number of bytes uploaded.
     pub sent: u64,
-    /// Where the image is; else how the run ended.
+    /// The reference of the image, or how the run ended.
     pub image: std::result::Result<String, RunOutcome>,
 }
 
-/// Hears how a build goes on.
+/// Receives progress events of a build.
 pub trait RemoteBuildListener: runs::RunListener {
-    /// The builder has been started.
+    /// The builder task was started.
     fn started(&self, run: &RunIdent);
 
-    /// It is stopped, for nobody waits for it any longer.
+    /// The builder task is being aborted, because the build was cancelled.
     fn stops(&self, run: &RunIdent);
 }
 
-/// Makes an image. Whoever drops this before it is ready stops the run.
+/// Builds an image. Dropping the future before it completes aborts the run.
 ///
 /// # Errors
-/// What sending, starting and watching end with.
+/// Failures of uploading, of starting and of following the run; U0757 (`BackendInvalid`) when the builder returns
+/// no reference.
 pub async fn build(build: &RemoteBuild<'_>, listener: &dyn RemoteBuildListener) -> Result<RemoteBuildResult> {
     let (literals, sent) = build.literals().await?;
     let run = RunIdent::new(build.scope.clone())?;
-    let mut guard = AbortGuard { client: build.client, run: &run, listener, over: false };
+    let mut guard = AbortGuard { client: build.client, run: &run, listener, finished: false };
     build.start(&run, literals).await?;
     listener.started(&run);
-    let end = runs::follow(build.client, &run, ReconnectPolicy::default(), listener).await;
-    guard.over = true;
+    let outcome = runs::follow(build.client, &run, ReconnectPolicy::default(), listener).await;
+    guard.finished = true;
     drop(guard);
-    let goes_on = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
-    let image = match end.map_err(|error| error.help(goes_on()))? {
-        RunOutcome::Succeeded => Ok(image(build.client, &run).await?),
-        end => Err(end),
+    let may_continue = || format!("The run `{}` may go on: run the command again when it has ended, and its image is found.", run.name);
+    let image = match outcome.map_err(|error| error.help(may_continue()))? {
+        RunOutcome::Succeeded => Ok(image_reference(build.client, &run).await?),
+        outcome => Err(outcome),
     };
     Ok(RemoteBuildResult { run, sent, image })
 }
 
 impl RemoteBuild<'_> {
-    /// What the task is given, of which the files are sent. Nothing is sent to a task that takes something else.
+    /// Uploads the files and returns the inputs of the task. The task's interface is checked before anything is uploaded.
     async fn literals(&self) -> Result<(Vec<NamedLiteral>, u64)> {
         let takes = [self.task.takes("spec")?, self.task.takes("context")?, self.task.takes("target_image")?];
         let spec = spec::spec(self.order).encode_to_vec();
-        let mut sent = spec.len() as u64;
+        let mut bytes_sent = spec.len() as u64;
         let spec = upload(self.client, self.scope, "spec.pb", BodySource::Bytes(spec.into())).await?;
         let context = match &self.context {
             Some(path) => {
-                sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
+                bytes_sent += std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?.len();
                 upload(self.client, self.scope, "context.tar.gz", BodySource::File(path.clone())).await?
             }
             None => String::new(),
         };
         let values = [("spec", spec), ("context", context), ("target_image", self.target.to_owned())];
-        let named = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
+        let to_literal = |((name, value), takes): ((&str, String), BuildTaskInput)| NamedLiteral {
             name: name.to_owned(),
-            value: Some(address(takes, value)),
+            value: Some(address_literal(takes, value)),
         };
-        Ok((values.into_iter().zip(takes).map(named).collect(), sent))
+        Ok((values.into_iter().zip(takes).map(to_literal).collect(), bytes_sent))
     }
 
     async fn start(&self, run: &RunIdent, literals: Vec<NamedLiteral>) -> Result<()> {
@@ -124,23 +125,23 @@ impl RemoteBuild<'_> {
         created.map_err(|failure| failure.into_error(tried()))
     }
 
-    /// The task's spec with the secrets of the order. A message that follows another one is merged with it,
-    /// and so nothing that is not known here is lost.
+    /// The task's spec with the secrets of the build. The secrets are appended as a second message, which protobuf
+    /// merges with the first, so that unknown fields are preserved.
     fn task_spec(&self) -> Vec<u8> {
         let mut spec = self.task.spec.clone();
         let secrets = spec::secrets(self.order);
         if !secrets.is_empty() {
             let security_context = Some(SecurityContext { secrets, ..SecurityContext::default() });
-            let more =
+            let addition =
                 TaskSpec { task_template: Some(TaskTemplate { security_context, ..TaskTemplate::default() }), ..TaskSpec::default() };
-            spec.extend(more.encode_to_vec());
+            spec.extend(addition.encode_to_vec());
         }
         spec
     }
 }
 
-/// An address in the form that an input takes.
-fn address(takes: BuildTaskInput, value: String) -> Literal {
+/// An address in the type that an input requires.
+fn address_literal(takes: BuildTaskInput, value: String) -> Literal {
     let ty = match takes {
         BuildTaskInput::Text => Type::String,
         BuildTaskInput::Blob => Type::File,
@@ -148,15 +149,17 @@ fn address(takes: BuildTaskInput, value: String) -> Literal {
     literal(&ty, &InputValue::Text(value), LiteralForm::MessagePack).expect("a text is both a string and the address of a file")
 }
 
-/// Where the image is that a run has made: the first text that it gave.
-async fn image(client: &Client, run: &RunIdent) -> Result<String> {
+/// Reads the reference of the image that a run has built: its first string output.
+async fn image_reference(client: &Client, run: &RunIdent) -> Result<String> {
     let outputs = runs::outputs(client, run).await?;
     let first = outputs.into_iter().find_map(|(_, value)| match value {
         Value::String(image) if !image.is_empty() => Some(image),
         _ => None,
     });
     first.ok_or_else(|| {
-        let error = Error::new(Code::BackendInvalid, format!("could not read what the run `{}` gave", run.name));
-        error.because("the builder does not say where its image is").help("Use a release of cargo union that knows this backend.")
+        let error = Error::new(Code::BackendInvalid, format!("could not read the outputs of the run `{}`", run.name));
+        error
+            .because("the builder does not return the reference of its image")
+            .help("Use a release of cargo union that supports this backend.")
     })
 }

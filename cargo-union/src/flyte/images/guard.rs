@@ -1,4 +1,4 @@
-//! Whoever does not wait for a build any longer has it stopped.
+//! Aborts a build that is no longer awaited.
 
 use std::time::Duration;
 
@@ -6,31 +6,32 @@ use super::RemoteBuildListener;
 use crate::flyte::client::Client;
 use crate::flyte::runs::{RunIdent, RunService as _};
 
-/// How long the backend may take to hear of it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit of the abort call.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Stops a run when it is dropped before the run's end is known, such as by Ctrl-C.
+/// Aborts a run when it is dropped before the run has ended, such as by Ctrl-C.
 pub(super) struct AbortGuard<'a> {
     pub(super) client: &'a Client,
     pub(super) run: &'a RunIdent,
     pub(super) listener: &'a dyn RemoteBuildListener,
-    /// Whether there is nothing to stop any more.
-    pub(super) over: bool,
+    /// Whether the run has ended, so that there is nothing to abort.
+    pub(super) finished: bool,
 }
 
 impl Drop for AbortGuard<'_> {
     fn drop(&mut self) {
-        if self.over {
+        if self.finished {
             return;
         }
         self.listener.stops(self.run);
-        let (client, run) = (self.client.clone(), self.run.clone());
-        // The runtime that we are in may be about to end: this brings its own, and is waited for.
-        let stopping = std::thread::Builder::new().spawn(move || {
+        let client = self.client.clone();
+        let run = self.run.clone();
+        // The current runtime may be shutting down, so the call has a thread with its own runtime, which is joined.
+        let aborting = std::thread::Builder::new().spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            // Nobody is left to tell when it fails.
-            let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, client.abort(&run, "interrupted")).await });
+            // The process is being interrupted: a failure of the abort is not reported.
+            let _ = runtime.block_on(async { tokio::time::timeout(TIME_LIMIT, client.abort(&run, "interrupted")).await });
         });
-        let _ = stopping.map(std::thread::JoinHandle::join);
+        let _ = aborting.map(std::thread::JoinHandle::join);
     }
 }

@@ -1,7 +1,7 @@
-//! Images that a hosted backend makes: whether it makes any, which are there, and how one is ordered.
+//! Images built by a hosted backend: checking for the image builder, looking up images, and building them.
 //!
-//! Its builder is a task like any other, `build-image`, which the backend itself registers; its images are
-//! known by `name:tag`. What is to be made comes as an [`RemoteImageSpec`](crate::image::remote_spec::RemoteImageSpec).
+//! The builder is a task, `build-image`, which the backend itself registers; images are identified by
+//! `name:tag`. The input is a [`RemoteImageSpec`](crate::image::remote_spec::RemoteImageSpec).
 
 mod build;
 mod guard;
@@ -21,21 +21,21 @@ pub use task::{BuildTask, task};
 
 const GET: Unary<GetImageRequest, GetImageResponse> = Unary::repeatable("flyteidl2.imagebuilder.ImageService", "GetImage");
 
-/// Where an image of the backend is, as a node pulls it; `None` when it has none of that name, `name:tag`.
+/// The reference of an image of the backend, as a node pulls it; `None` when there is no image `name`, a `name:tag`.
 ///
 /// # Errors
-/// `BuilderMissing` when it knows nothing of images; why it cannot say.
+/// U0769 (`BuilderMissing`) when the backend has no image service; failures of the call.
 pub async fn find(client: &Client, scope: &ProjectDomain, name: &str) -> Result<Option<String>> {
     let request = GetImageRequest {
         id: Some(ImageIdentifier { name: name.to_owned() }),
         organization: scope.org.clone(),
         project_id: Some(scope.id()),
     };
-    let asked = async {
+    let call = async {
         let client = client.at(Operation::GetImage, Resource::ProjectId(scope.id())).await?;
         client.unary(GET, &request).await
     };
-    let mut failure = match asked.await {
+    let mut failure = match call.await {
         Ok(response) => return Ok(response.image.map(|image| image.fqin).filter(|fqin| !fqin.is_empty())),
         Err(failure) if failure.is(RpcStatus::NotFound) => return Ok(None),
         Err(failure) => failure,

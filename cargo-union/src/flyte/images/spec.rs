@@ -1,4 +1,4 @@
-//! From an order to the builder's message: pure.
+//! Converts a remote image spec into the builder's message.
 
 use crate::flyte::idl::core;
 use crate::flyte::idl::core::secret::MountType;
@@ -8,7 +8,7 @@ use crate::flyte::idl::imagebuilder::{
 };
 use crate::image::remote_spec::{self, RemoteImageSpec, RemoteStep};
 
-/// What the builder reads.
+/// The builder's input `spec`.
 pub(super) fn spec(order: &RemoteImageSpec) -> ImageSpec {
     ImageSpec {
         base_image: order.base.clone(),
@@ -47,7 +47,7 @@ fn as_variable(secret: remote_spec::BuildSecret) -> core::Secret {
     core::Secret { key: secret.key, mount_requirement: MountType::EnvVar.into(), env_var: secret.variable, ..core::Secret::default() }
 }
 
-/// The secrets of all steps, each once, as the builder itself has to have them: as files.
+/// The secrets of all steps, each once, as the builder task itself mounts them: as files.
 pub(super) fn secrets(order: &RemoteImageSpec) -> Vec<core::Secret> {
     let of_steps = order.steps.iter().flat_map(|step| match step {
         RemoteStep::Command { secrets, .. } => secrets.as_slice(),
@@ -67,7 +67,7 @@ mod tests {
     use crate::image::remote_spec::BuildSecret;
 
     #[test]
-    fn every_step_is_a_layer_and_secrets_go_by_name_only() {
+    fn each_step_is_a_layer_and_secrets_are_passed_by_name() {
         let secret = |position| BuildSecret { key: "hub".to_owned(), variable: format!("UNION_SECRET_{position}") };
         let pip = remote_spec::PipOptions { index: Some("https://i/simple".to_owned()), extra_indexes: vec![], arguments: None };
         let order = RemoteImageSpec {

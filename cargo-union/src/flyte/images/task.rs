@@ -1,4 +1,4 @@
-//! The task that makes images, as the backend has registered it.
+//! The builder task, as registered at the backend.
 
 use union_build::diag::Code;
 
@@ -18,15 +18,15 @@ const DOMAIN: &str = "production";
 
 const DETAILS: Unary<GetTaskDetailsRequest, GetTaskDetailsResponse> = Unary::repeatable("flyteidl2.task.TaskService", "GetTaskDetails");
 
-/// The task, and what it takes.
+/// The builder task and the types of its inputs.
 #[derive(Clone, Debug)]
 pub struct BuildTask {
-    /// Its spec as it came: there may be more in it than is known here.
+    /// The encoded spec, with any fields that are not known here.
     pub(super) spec: Vec<u8>,
     inputs: Vec<(String, BuildTaskInput)>,
 }
 
-/// How an input takes the address of a file.
+/// The type of an input that takes the address of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BuildTaskInput {
     Text,
@@ -34,24 +34,24 @@ pub(super) enum BuildTaskInput {
 }
 
 impl BuildTask {
-    /// How an input takes what it is given.
+    /// The type of an input.
     ///
     /// # Errors
-    /// `BackendInvalid` when it is not there, or takes something else.
+    /// U0757 (`BackendInvalid`) when the task has no such input, or one of another type.
     pub(super) fn takes(&self, input: &str) -> Result<BuildTaskInput> {
         self.inputs.iter().find(|(name, _)| name == input).map(|(_, takes)| *takes).ok_or_else(|| {
             let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
             Error::new(Code::BackendInvalid, format!("could not give the task `{NAME}` its input `{input}`"))
                 .because(format!("unexpected inputs: {}", names.join(", ")))
-                .help("Use a release of cargo union that knows this backend.")
+                .help("Use a release of cargo union that supports this backend.")
         })
     }
 }
 
-/// Looks the task up: its newest version.
+/// Looks up the latest version of the builder task.
 ///
 /// # Errors
-/// `BuilderMissing` when there is none; why the backend cannot say.
+/// U0769 (`BuilderMissing`) when there is none; failures of the calls.
 pub async fn task(client: &Client, org: &str) -> Result<BuildTask> {
     let tried = || "could not look for the image builder of the backend".to_owned();
     let scope = ProjectDomain { org: org.to_owned(), project: PROJECT.to_owned(), domain: DOMAIN.to_owned() };
@@ -70,7 +70,7 @@ pub async fn task(client: &Client, org: &str) -> Result<BuildTask> {
     Ok(BuildTask { inputs: inputs(spec), spec: details.spec })
 }
 
-/// The inputs that take an address, in one form or the other.
+/// The inputs that take an address, as a string or as a blob.
 fn inputs(spec: TaskSpec) -> Vec<(String, BuildTaskInput)> {
     let interface = spec.task_template.and_then(|template| template.interface).and_then(|interface| interface.inputs);
     let variables = interface.into_iter().flat_map(|map| map.variables);

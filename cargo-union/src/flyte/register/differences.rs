@@ -1,4 +1,4 @@
-//! In what two tasks differ, by the names of the protocol.
+//! Compares two task specs, by the field names of the protocol.
 
 use std::fmt;
 
@@ -7,36 +7,35 @@ use serde_json::Value;
 use crate::flyte::idl::task::TaskSpec;
 use crate::flyte::idl::to_json;
 
-/// A place in which two tasks differ.
+/// A field in which two specs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
     path: String,
-    ours: Option<Value>,
-    theirs: Option<Value>,
+    declared: Option<Value>,
+    registered: Option<Value>,
 }
 
 impl fmt::Display for Difference {
-    /// `container.args is […] there and […] here`; what is long is only named.
+    /// `container.args is […] there and […] here`; long values are omitted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<Value>| match value {
+        let format_value = |value: &Option<Value>| match value {
             None => "nothing".to_owned(),
             Some(value) => Some(value.to_string()).filter(|text| text.len() <= 100).unwrap_or_else(|| "something else".to_owned()),
         };
-        write!(f, "`{}` is {} there and {} here", self.path, shown(&self.theirs), shown(&self.ours))
+        write!(f, "`{}` is {} there and {} here", self.path, format_value(&self.registered), format_value(&self.declared))
     }
 }
 
-/// The differences between a task of ours and the backend's. With `lenient`, fields that only the
-/// backend's has are none: a hosted backend may have filled them in, and the version says already that
-/// we wrote it.
-pub(super) fn between(ours: &TaskSpec, theirs: &TaskSpec, lenient: bool) -> Vec<Difference> {
+/// The differences between a declared spec and the backend's. With `lenient`, fields that only the backend has are
+/// ignored: a hosted backend may fill them in, and a derived version already identifies the content.
+pub(super) fn between(declared: &TaskSpec, registered: &TaskSpec, lenient: bool) -> Vec<Difference> {
     let mut differences = Vec::new();
-    collect("", &plain(ours), &plain(theirs), lenient, &mut differences);
+    collect("", &comparable_json(declared), &comparable_json(registered), lenient, &mut differences);
     differences
 }
 
-/// Without the tenant, which the open-source backend does not keep.
-fn plain(spec: &TaskSpec) -> Value {
+/// Without the organization, which the open-source backend does not store.
+fn comparable_json(spec: &TaskSpec) -> Value {
     let mut spec = spec.clone();
     if let Some(id) = spec.task_template.as_mut().and_then(|template| template.id.as_mut()) {
         id.org.clear();
@@ -44,24 +43,24 @@ fn plain(spec: &TaskSpec) -> Value {
     to_json(&spec)
 }
 
-fn collect(path: &str, ours: &Value, theirs: &Value, lenient: bool, differences: &mut Vec<Difference>) {
-    let (Value::Object(our_fields), Value::Object(their_fields)) = (ours, theirs) else {
-        if ours != theirs {
-            differences.push(Difference { path: path.to_owned(), ours: Some(ours.clone()), theirs: Some(theirs.clone()) });
+fn collect(path: &str, declared: &Value, registered: &Value, lenient: bool, differences: &mut Vec<Difference>) {
+    let (Value::Object(our_fields), Value::Object(their_fields)) = (declared, registered) else {
+        if declared != registered {
+            differences.push(Difference { path: path.to_owned(), declared: Some(declared.clone()), registered: Some(registered.clone()) });
         }
         return;
     };
-    let only_there = their_fields.keys().filter(|name| !our_fields.contains_key(*name) && !lenient);
-    for name in our_fields.keys().chain(only_there) {
+    let only_registered = their_fields.keys().filter(|name| !our_fields.contains_key(*name) && !lenient);
+    for name in our_fields.keys().chain(only_registered) {
         let path = match path {
             "" | "taskTemplate" => name.clone(),
             path => format!("{path}.{name}"),
         };
         match (our_fields.get(name), their_fields.get(name)) {
-            (Some(ours), Some(theirs)) => collect(&path, ours, theirs, lenient, differences),
-            // An empty message is as good as none.
+            (Some(declared), Some(registered)) => collect(&path, declared, registered, lenient, differences),
+            // An empty message equals an absent one.
             (Some(Value::Object(fields)), None) | (None, Some(Value::Object(fields))) if fields.is_empty() => {}
-            (ours, theirs) => differences.push(Difference { path, ours: ours.cloned(), theirs: theirs.cloned() }),
+            (declared, registered) => differences.push(Difference { path, declared: declared.cloned(), registered: registered.cloned() }),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Registering: look first, then write only what is not there.
+//! Registration of tasks: compares with the backend first, then writes only changes.
 //!
-//! The open-source backend overwrites without a word, so that everything is asked for before it is
+//! The open-source backend overwrites existing versions silently, so every version is looked up before it is
 //! written, and other content under the same version is refused.
 
 mod differences;
@@ -20,46 +20,46 @@ use super::version::{LONGEST, TaskVersionHash};
 use crate::sys::error::{Error, Result};
 use differences::Difference;
 
-/// What a request does to the backend.
+/// The effect of a registration on the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationAction {
-    /// The backend has no task of that name.
+    /// The backend has no task of this name.
     New,
-    /// It has other versions.
+    /// The backend has other versions.
     Updated,
-    /// It has this version, but not as the latest, and gets the same content once more.
+    /// The backend has this content under an older version; it is registered again, to become the latest.
     Again,
-    /// It has other content under this version, which is overwritten.
+    /// The backend has other content under this version, which is overwritten.
     Replaced,
-    /// It has this very version: there is nothing to send.
+    /// The backend has this version with this content: nothing is sent.
     Unchanged,
 }
 
-/// A task that is to be registered, and what that means for the backend.
+/// A task to register, and the effect on the backend.
 #[derive(Clone, Debug)]
 pub struct RegistrationPlan {
-    /// What is going to happen.
+    /// The effect of the registration.
     pub state: RegistrationAction,
-    /// The version, with the number of its repetition if it has one.
+    /// The version; a repeated one has the number of its repetition as a suffix.
     pub version: String,
-    /// The latest version that the backend had; `None` for a new task.
+    /// The latest version at the backend; `None` for a new task.
     pub latest: Option<String>,
-    /// Whether triggers of an earlier version stay active although none is declared.
+    /// Whether triggers of an earlier version stay active, because this one declares none.
     pub leaves_triggers: bool,
     request: DeployTaskRequest,
 }
 
 impl RegistrationPlan {
-    /// The request as it is sent, and as JSON.
+    /// The request in its wire encoding, and as JSON.
     pub fn files(&self) -> (Vec<u8>, String) {
         (self.request.encode_to_vec(), format!("{:#}\n", to_json(&self.request)))
     }
 }
 
-/// Looks at what the backend has of a task.
+/// Decides how to register a task, by what the backend has.
 ///
 /// # Errors
-/// `EnvironmentTaken`, `VersionTaken`, `VersionInvalid`; what the backend says.
+/// U0707 (`EnvironmentTaken`), U0708 (`VersionTaken`), U0709 (`VersionInvalid`); failures of the calls.
 pub async fn plan_registration(
     backend: &dyn Backend,
     subject: &TaskSource<'_>,
@@ -67,32 +67,33 @@ pub async fn plan_registration(
     version: &TaskVersionHash,
     replace: bool,
 ) -> Result<RegistrationPlan> {
-    let look = RegistrationContext { backend, subject, scope, version, replace };
-    let both = futures_util::future::try_join(backend.latest(scope, subject.name), look.details(&version.text));
-    let (latest, exact) = both.await.map_err(|failure| look.lookup_error(failure))?;
-    look.check_environment(latest.as_ref())?;
-    look.decide(latest.as_ref(), exact).await
+    let context = RegistrationContext { backend, subject, scope, version, replace };
+    let lookups = futures_util::future::try_join(backend.latest(scope, &subject.name), context.details(&version.text));
+    let (latest, exact) = lookups.await.map_err(|failure| context.lookup_error(failure))?;
+    context.check_environment(latest.as_ref())?;
+    context.decide(latest.as_ref(), exact).await
 }
 
-/// What is sent to a backend that has nothing of a task, when none can be asked.
+/// The plan for a backend without the task, when no backend can be asked.
 pub fn unseen(subject: &TaskSource<'_>, scope: &ProjectDomain, version: &TaskVersionHash) -> RegistrationPlan {
-    let (version, request) = (version.text.clone(), deploy_task(subject, scope, &version.text));
+    let request = deploy_task(subject, scope, &version.text);
+    let version = version.text.clone();
     RegistrationPlan { state: RegistrationAction::New, version, latest: None, leaves_triggers: false, request }
 }
 
-/// Sends what was decided.
+/// Registers a task as planned.
 ///
 /// # Errors
-/// What the backend says.
-pub async fn apply_registration(backend: &dyn Backend, decision: &RegistrationPlan) -> Result<()> {
-    if decision.state == RegistrationAction::Unchanged {
+/// Failures of the call.
+pub async fn apply_registration(backend: &dyn Backend, plan: &RegistrationPlan) -> Result<()> {
+    if plan.state == RegistrationAction::Unchanged {
         return Ok(());
     }
-    let name = decision.request.task_id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
-    backend.deploy(&decision.request).await.map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
+    let name = plan.request.task_id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
+    backend.deploy(&plan.request).await.map_err(|failure| failure.into_error(format!("could not register the task `{name}`")))
 }
 
-/// A version that was left and came back so often is no version: whoever says so is not asked for ever.
+/// The maximum number of repetitions of a version, which bounds the search for a free one.
 const MOST_REPETITIONS: u64 = 100;
 
 struct RegistrationContext<'a> {
@@ -111,56 +112,65 @@ impl RegistrationContext<'_> {
     }
 
     fn lookup_error(&self, failure: RpcFailure) -> Error {
-        // The open-source backend has no tenants, and hosted ones say only that something is too short.
-        let nameless = self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
+        // The open-source backend has no organizations; hosted ones only report that a field is too short.
+        let misses_organization = self.scope.org.is_empty() && failure.is(RpcStatus::InvalidArgument);
         let error = failure.into_error(format!("could not look up the task `{}`", self.subject.name));
-        if nameless { error.help("If the backend has organizations, name yours with `--org` or in the Flyte config.") } else { error }
+        if misses_organization {
+            error.help("If the backend has organizations, name yours with `--org` or in the Flyte config.")
+        } else {
+            error
+        }
     }
 
     fn check_environment(&self, latest: Option<&Task>) -> Result<()> {
-        let ours = &self.subject.task.environment.value;
-        let theirs = latest.and_then(|task| task.metadata.as_ref()).map(|metadata| metadata.environment_name.as_str());
-        match theirs.filter(|theirs| !theirs.is_empty() && theirs != ours) {
+        let declared = &self.subject.task.environment.value;
+        let registered = latest.and_then(|task| task.metadata.as_ref()).map(|metadata| metadata.environment_name.as_str());
+        match registered.filter(|registered| !registered.is_empty() && registered != declared) {
             None => Ok(()),
-            Some(theirs) => {
+            Some(registered) => {
                 let error = Error::new(Code::EnvironmentTaken, format!("could not register the task `{}`", self.subject.name));
-                Err(error.because(format!("a task of that name is in the environment `{theirs}`, and this one is of `{ours}`")))
+                Err(error.because(format!("a task of that name is in the environment `{registered}`, and this one is of `{declared}`")))
             }
         }
     }
 
-    /// The version itself, or its first repetition that is free or the latest.
+    /// Plans the version itself, or its first repetition that is free or the latest.
     async fn decide(&self, latest: Option<&Task>, exact: Option<TaskSpec>) -> Result<RegistrationPlan> {
         let latest_version = latest.and_then(|task| task.task_id.as_ref()).map(|id| id.version.clone());
         let mut candidate = self.version.text.clone();
-        let mut there = exact;
+        let mut existing = exact;
         for repetition in 2..=MOST_REPETITIONS + 1 {
             let request = self.request(&candidate);
-            let decided = |state| RegistrationPlan {
+            let plan = |state| RegistrationPlan {
                 state,
                 version: candidate.clone(),
                 latest: latest_version.clone(),
                 leaves_triggers: request.triggers.is_empty() && has_triggers(latest),
                 request: request.clone(),
             };
-            let Some(theirs) = &there else {
+            let Some(existing_spec) = &existing else {
                 let state = match (&latest_version, repetition) {
                     (None, _) => RegistrationAction::New,
                     (Some(_), 2) => RegistrationAction::Updated,
                     (Some(_), _) => RegistrationAction::Again,
                 };
-                return Ok(decided(state));
+                return Ok(plan(state));
             };
-            let differences = differences::between(request.spec.as_ref().expect("every request has one"), theirs, self.version.derived);
+            let differences =
+                differences::between(request.spec.as_ref().expect("every request has one"), existing_spec, self.version.derived);
             if !differences.is_empty() {
-                return if self.replace { Ok(decided(RegistrationAction::Replaced)) } else { Err(self.taken(&candidate, &differences)) };
+                return if self.replace {
+                    Ok(plan(RegistrationAction::Replaced))
+                } else {
+                    Err(self.version_taken(&candidate, &differences))
+                };
             }
-            // A user who names a version means that one, whether or not it is the latest.
+            // A version that the user chose is never repeated, whether or not it is the latest.
             if !self.version.derived || latest_version.as_ref().is_none_or(|latest| *latest == candidate) {
-                return Ok(decided(RegistrationAction::Unchanged));
+                return Ok(plan(RegistrationAction::Unchanged));
             }
-            candidate = self.repeated(repetition)?;
-            there = self.details(&candidate).await.map_err(|failure| self.lookup_error(failure))?;
+            candidate = self.repeat_version(repetition)?;
+            existing = self.details(&candidate).await.map_err(|failure| self.lookup_error(failure))?;
         }
         let error = Error::new(Code::VersionTaken, format!("could not find a free version for the task `{}`", self.subject.name));
         Err(error.because(format!("the backend has `{0}` and each repetition up to `{0}-{MOST_REPETITIONS}`", self.version.text)))
@@ -170,12 +180,12 @@ impl RegistrationContext<'_> {
         deploy_task(self.subject, self.scope, version)
     }
 
-    fn repeated(&self, repetition: u64) -> Result<String> {
+    fn repeat_version(&self, repetition: u64) -> Result<String> {
         let repeated = format!("{}-{repetition}", self.version.text);
         if repeated.len() <= LONGEST { Ok(repeated) } else { TaskVersionHash::chosen(&repeated).map(|version| version.text) }
     }
 
-    fn taken(&self, version: &str, differences: &[Difference]) -> Error {
+    fn version_taken(&self, version: &str, differences: &[Difference]) -> Error {
         const SHOWN: usize = 6;
         let mut list: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
         if differences.len() > SHOWN {
@@ -186,7 +196,6 @@ impl RegistrationContext<'_> {
     }
 }
 
-/// Whether a version at the backend has triggers.
 fn has_triggers(latest: Option<&Task>) -> bool {
     let summary = latest.and_then(|task| task.metadata.as_ref()?.triggers_summary.as_ref()?.summary.as_ref());
     match summary {

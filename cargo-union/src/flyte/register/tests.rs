@@ -15,7 +15,7 @@ fn declared(lines: &str) -> Task {
     spec.unwrap().tasks["app"].clone()
 }
 
-/// One user and what is at the backend.
+/// A registration against a backend.
 #[derive(Default)]
 struct Scene {
     backend: FakeBackend,
@@ -32,16 +32,16 @@ impl Scene {
     async fn decide(&self, lines: &str) -> Result<RegistrationPlan> {
         let task = declared(lines);
         let interface = Interface::of_manifest(&task);
-        let subject = TaskSource { image: self.image, ..TaskSource::plain(&task, &interface) };
+        let subject = TaskSource { image: self.image.to_owned(), ..TaskSource::plain(&task, &interface) };
         let scope = ProjectDomain { org: "acme".to_owned(), project: "p".to_owned(), domain: "d".to_owned() };
         let version = match self.version {
             Some(text) => TaskVersionHash::chosen(text)?,
-            None => TaskVersionHash::of([TaskSource { image: "r/app:tag", ..subject }]),
+            None => TaskVersionHash::of([&TaskSource { image: "r/app:tag".to_owned(), ..subject.clone() }]),
         };
         plan_registration(&self.backend, &subject, &scope, &version, self.replace).await
     }
 
-    /// Registers, and says what that was.
+    /// Registers the task; returns the action and the version.
     async fn register(&self, lines: &str) -> (RegistrationAction, String) {
         let decision = self.decide(lines).await.unwrap();
         apply_registration(&self.backend, &decision).await.unwrap();
@@ -50,7 +50,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn the_same_content_is_written_once() {
+async fn same_content_is_registered_once() {
     let scene = Scene::new();
     let (state, version) = scene.register("retries = 1").await;
     assert_eq!((state, version.len(), scene.backend.writes()), (RegistrationAction::New, 26, 1));
@@ -62,7 +62,7 @@ async fn the_same_content_is_written_once() {
 }
 
 #[tokio::test]
-async fn what_is_reverted_becomes_the_latest_under_a_version_of_its_own() {
+async fn reverted_content_is_registered_as_a_repetition() {
     let scene = Scene::new();
     let (_, first) = scene.register("retries = 1").await;
     let (_, second) = scene.register("retries = 2").await;
@@ -74,15 +74,16 @@ async fn what_is_reverted_becomes_the_latest_under_a_version_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_free_repetition_is_not_looked_for_for_ever() {
+async fn search_for_a_free_repetition_is_bounded() {
     let scene = Scene::new();
     let (_, first) = scene.register("retries = 1").await;
     let request = scene.backend.tasks.lock().unwrap()[0].clone();
     for repetition in 2..=MOST_REPETITIONS {
-        let (mut again, version) = (request.clone(), format!("{first}-{repetition}"));
-        again.task_id.as_mut().unwrap().version.clone_from(&version);
-        again.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
-        scene.backend.tasks.lock().unwrap().push(again);
+        let mut repeated = request.clone();
+        let version = format!("{first}-{repetition}");
+        repeated.task_id.as_mut().unwrap().version.clone_from(&version);
+        repeated.spec.as_mut().unwrap().task_template.as_mut().unwrap().id.as_mut().unwrap().version = version;
+        scene.backend.tasks.lock().unwrap().push(repeated);
     }
     assert_eq!(scene.register("retries = 1").await, (RegistrationAction::Unchanged, format!("{first}-{MOST_REPETITIONS}")));
     scene.register("retries = 2").await;
@@ -92,7 +93,7 @@ async fn a_free_repetition_is_not_looked_for_for_ever() {
 }
 
 #[tokio::test]
-async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_replaced() {
+async fn other_content_under_a_version_is_refused_unless_replaced() {
     let mut scene = Scene { version: Some("v1"), ..Scene::new() };
     assert_eq!(scene.register("retries = 1").await.0, RegistrationAction::New);
     let error = scene.decide("retries = 2\nenv = { A = \"b\" }").await.unwrap_err();
@@ -107,7 +108,7 @@ async fn other_content_under_the_same_version_is_refused_unless_it_is_to_be_repl
 }
 
 #[tokio::test]
-async fn another_image_under_the_version_of_the_same_sources_is_refused() {
+async fn other_image_under_a_derived_version_is_refused() {
     let mut scene = Scene::new();
     scene.register("").await;
     scene.image = "r/app@sha256:2";
@@ -117,7 +118,7 @@ async fn another_image_under_the_version_of_the_same_sources_is_refused() {
 }
 
 #[tokio::test]
-async fn a_version_that_a_user_names_stays_though_it_is_not_the_latest() {
+async fn chosen_version_is_not_repeated_when_it_is_not_the_latest() {
     let mut scene = Scene { version: Some("v1"), ..Scene::new() };
     scene.register("").await;
     scene.version = Some("v2");
@@ -128,7 +129,7 @@ async fn a_version_that_a_user_names_stays_though_it_is_not_the_latest() {
 }
 
 #[tokio::test]
-async fn a_changed_trigger_is_a_change() {
+async fn changed_trigger_is_a_difference() {
     let trigger = |minutes: u32| format!("triggers.t.every = \"{minutes}m\"");
     let mut scene = Scene::new();
     scene.register(&trigger(1)).await;
@@ -143,7 +144,7 @@ async fn a_changed_trigger_is_a_change() {
 }
 
 #[tokio::test]
-async fn triggers_that_nobody_declares_any_more_are_told_of() {
+async fn triggers_that_are_no_longer_declared_are_reported() {
     let scene = Scene::new();
     scene.register("triggers.t.every = \"1h\"").await;
     assert!(scene.decide("retries = 1").await.unwrap().leaves_triggers);
@@ -151,7 +152,7 @@ async fn triggers_that_nobody_declares_any_more_are_told_of() {
 }
 
 #[tokio::test]
-async fn a_name_in_another_environment_is_not_taken_over() {
+async fn task_name_of_another_environment_is_refused() {
     let scene = Scene::new();
     scene.register("environment = \"theirs\"").await;
     let error = scene.decide("").await.unwrap_err();
@@ -161,45 +162,45 @@ async fn a_name_in_another_environment_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_repetition_has_to_fit_the_protocol() {
-    // Only a chosen version can be that long, and it is not repeated; so the limit itself is asked.
+async fn repeated_version_is_limited_in_length() {
+    // Only a chosen version can be this long, but it is never repeated, so the limit is tested directly.
     let task = declared("");
     let interface = Interface::default();
     let subject = TaskSource::plain(&task, &interface);
     let version = TaskVersionHash { text: "a".repeat(62), derived: true };
     let backend = FakeBackend::default();
-    let look =
+    let context =
         RegistrationContext { backend: &backend, subject: &subject, scope: &ProjectDomain::default(), version: &version, replace: false };
-    assert_eq!(look.repeated(2).unwrap_err().code(), Code::VersionInvalid);
+    assert_eq!(context.repeat_version(2).unwrap_err().code(), Code::VersionInvalid);
 }
 
 #[tokio::test]
-async fn what_the_backend_refuses_is_told_with_its_reason() {
+async fn registration_failure_names_the_task_and_the_reason() {
     let scene = Scene { backend: FakeBackend { refuses: Some("app"), ..FakeBackend::default() }, ..Scene::new() };
     let decision = scene.decide("").await.unwrap();
     let error = apply_registration(&scene.backend, &decision).await.unwrap_err();
-    assert_eq!(error.chain(), ["could not register the task `app`", "it does not want to"]);
+    assert_eq!(error.chain(), ["could not register the task `app`", "it refuses"]);
 }
 
 #[tokio::test]
-async fn fields_that_a_backend_fills_in_do_not_make_our_own_version_another() {
+async fn fields_added_by_the_backend_are_ignored_for_derived_versions() {
     let task = declared("retries = 1");
     let interface = Interface::of_manifest(&task);
     let subject = TaskSource::plain(&task, &interface);
-    let ours = deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap();
-    let mut theirs = ours.clone();
-    theirs.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
-    assert_eq!(differences::between(&ours, &theirs, true), []);
-    let strict: Vec<String> = differences::between(&ours, &theirs, false).iter().map(ToString::to_string).collect();
+    let declared_spec = deploy_task(&subject, &ProjectDomain::default(), "v1").spec.unwrap();
+    let mut registered = declared_spec.clone();
+    registered.task_template.as_mut().unwrap().metadata.as_mut().unwrap().pod_template_name = "filled-in".to_owned();
+    assert_eq!(differences::between(&declared_spec, &registered, true), []);
+    let strict: Vec<String> = differences::between(&declared_spec, &registered, false).iter().map(ToString::to_string).collect();
     assert_eq!(strict, ["`metadata.podTemplateName` is \"filled-in\" there and nothing here"]);
 }
 
 #[test]
-fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
+fn derived_version_is_stable_and_changes_with_the_declaration() {
     let interface = Interface::default();
     let version = |lines: &str, image: &str, name: &str| {
         let task = declared(lines);
-        TaskVersionHash::of([TaskSource { name, image, ..TaskSource::plain(&task, &interface) }]).text
+        TaskVersionHash::of([&TaskSource { name: name.to_owned(), image: image.to_owned(), ..TaskSource::plain(&task, &interface) }]).text
     };
     let known = version("retries = 1", "r/app:tag", "app");
     assert_eq!(known, version("retries = 1 # the same", "r/app:tag", "app"));
@@ -208,14 +209,14 @@ fn the_version_is_the_same_everywhere_and_changes_with_what_is_declared() {
     {
         assert_ne!(known, version(lines, image, name), "{lines} {image} {name}");
     }
-    // Of a `rust` task nobody knows the types, and its triggers' values count all the same.
+    // The types of a `rust` task are not known, but the values of its triggers are part of the version.
     let given =
         |value: u8| format!("kind = \"container\"\ninputs.x = \"integer\"\ntriggers.t = {{ every = \"1h\", inputs = {{ x = {value} }} }}");
     assert_ne!(version(&given(1), "r/app:tag", "app"), version(&given(2), "r/app:tag", "app"));
 }
 
 #[tokio::test]
-async fn a_project_or_a_domain_that_is_not_there_lists_those_that_are() {
+async fn unknown_project_or_domain_lists_the_known_ones() {
     use crate::flyte::project::check;
     let backend =
         FakeBackend { projects: vec![("flytesnacks", vec!["development", "production"]), ("other", vec![])], ..FakeBackend::default() };
@@ -227,5 +228,5 @@ async fn a_project_or_a_domain_that_is_not_there_lists_those_that_are() {
     let error = check(&backend, &scope("flytesnacks", "staging")).await.unwrap_err();
     assert_eq!((error.code(), error.advice()), (Code::DomainUnknown, "There is `development`, `production`."));
     let error = check(&FakeBackend::default(), &scope("a", "b")).await.unwrap_err();
-    assert_eq!(error.advice(), "There is no project that you may see.");
+    assert_eq!(error.advice(), "No project is visible to you.");
 }

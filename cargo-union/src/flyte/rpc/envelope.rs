@@ -1,42 +1,43 @@
-//! Frames of a stream: one byte of flags, four of length, and a payload, however the line cuts them.
+//! Frames of the Connect streaming protocol: one byte of flags, four bytes of length, and the payload.
 
 use std::io::Read as _;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-/// The largest message that is read, and the largest that one may become when it is unpacked.
+/// The maximum size of a message, compressed and decompressed.
 pub(super) const LARGEST: usize = 64 << 20;
 
 const HEAD: usize = 5;
 const COMPRESSED: u8 = 1;
 const END: u8 = 2;
 
-/// A frame.
+/// A frame of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EnvelopeFrame {
     /// A message.
     Message(Bytes),
-    /// The end of the stream, as JSON.
+    /// The end of the stream, a JSON payload.
     End(Bytes),
 }
 
-/// The bytes of a stream that have not become frames yet.
+/// A buffer for received bytes that do not form a complete frame yet.
 #[derive(Debug, Default)]
 pub(super) struct Frames(BytesMut);
 
 impl Frames {
-    /// Takes what the line has brought.
+    /// Appends received bytes.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The next frame that is whole.
+    /// The next complete frame; `None` when more bytes are needed.
     ///
     /// # Errors
-    /// What the backend did wrong, as a sentence's end.
+    /// The reason, phrased to follow the host's name.
     pub(super) fn next(&mut self) -> Result<Option<EnvelopeFrame>, String> {
         let Some(head) = self.0.get(..HEAD) else { return Ok(None) };
-        let (flags, length) = (head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize);
+        let flags = head[0];
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         if length > LARGEST {
             return Err(format!("sends a message of {length} bytes, where {LARGEST} are the most"));
         }
@@ -49,13 +50,13 @@ impl Frames {
         Ok(Some(if flags & END != 0 { EnvelopeFrame::End(payload) } else { EnvelopeFrame::Message(payload) }))
     }
 
-    /// Whether a frame has begun and not ended.
+    /// Whether the buffer contains an incomplete frame.
     pub(super) fn is_torn(&self) -> bool {
         !self.0.is_empty()
     }
 }
 
-/// One message as a frame.
+/// Encodes a message as a frame.
 pub(super) fn wrap(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(HEAD + message.len());
     frame.put_u8(0);
@@ -64,10 +65,10 @@ pub(super) fn wrap(message: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// Unpacks gzip, the one compression that is asked for.
+/// Decompresses gzip, the only compression that requests accept.
 ///
 /// # Errors
-/// What the backend did wrong, as a sentence's end.
+/// The reason, phrased to follow the host's name.
 pub(super) fn unpack(packed: &[u8]) -> Result<Bytes, String> {
     let mut bytes = Vec::new();
     let most = LARGEST as u64 + 1;
@@ -99,11 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_come_out_whole_however_they_are_cut() {
-        let line = [frame(0, b"one"), frame(1, &gzip(b"two")), frame(0, b""), frame(2, b"{}")].concat();
-        for size in 1..line.len() {
-            let (mut frames, mut seen) = (Frames::default(), Vec::new());
-            for chunk in line.chunks(size) {
+    fn frames_are_read_from_chunks_of_any_size() {
+        let stream = [frame(0, b"one"), frame(1, &gzip(b"two")), frame(0, b""), frame(2, b"{}")].concat();
+        for size in 1..stream.len() {
+            let mut frames = Frames::default();
+            let mut seen = Vec::new();
+            for chunk in stream.chunks(size) {
                 frames.feed(chunk);
                 while let Some(frame) = frames.next().unwrap() {
                     seen.push(frame);
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_or_not_gzip_is_an_error_before_it_is_read() {
+    fn oversized_and_invalid_frames_are_refused_before_decompression() {
         let mut frames = Frames::default();
         frames.feed(&[0, 0xff, 0xff, 0xff, 0xff]);
         assert!(frames.next().unwrap_err().contains("4294967295 bytes"));
@@ -128,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_one_frame() {
+    fn request_is_one_frame() {
         assert_eq!(&wrap(b"abc")[..], frame(0, b"abc"));
     }
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_frames_or_refused(
+        fn arbitrary_bytes_are_frames_or_refused(
             bytes in union_tests::arbitrary::bytes(64),
             framed in proptest::collection::vec((proptest::prelude::any::<u8>(), union_tests::arbitrary::bytes(16)), 0..4),
             size in 1..9_usize,
         ) {
             let framed: Vec<u8> = framed.iter().flat_map(|(flags, payload)| frame(*flags, payload)).collect();
-            for line in [bytes, framed] {
+            for stream in [bytes, framed] {
                 let mut frames = Frames::default();
-                for chunk in line.chunks(size) {
+                for chunk in stream.chunks(size) {
                     frames.feed(chunk);
                     while let Ok(Some(EnvelopeFrame::Message(payload) | EnvelopeFrame::End(payload))) = frames.next() {
                         drop((super::super::status::end(&payload), super::super::status::error(&payload)));

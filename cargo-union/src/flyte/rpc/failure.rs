@@ -1,62 +1,64 @@
-//! Why a call did not give what was asked for, before it is known what that was for.
+//! The failure of a call, before the operation that it belongs to is known.
 
 use std::time::Duration;
 
 use union_build::diag::Code;
 
 use super::status::{ErrorText, RpcStatus};
+use crate::http::ProxyHint;
 use crate::http::error::{TransportError, TransportErrorKind};
 use crate::sys::error::Error;
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Clone, Debug)]
 pub struct RpcFailure {
-    /// The backend's code; `None` when it has not answered in the protocol's words.
+    /// The status of the backend's response; `None` when there was no response in the protocol.
     pub status: Option<RpcStatus>,
-    /// The code that a user sees.
+    /// The error code that the user sees.
     pub(crate) code: Code,
-    /// The cause, which names who has answered.
+    /// The cause; names the host.
     pub(crate) cause: String,
-    /// What to do next, when there is more to say than the code's own cure.
+    /// Advice, when there is more to say than the code's own.
     pub(crate) help: Option<String>,
-    /// Whether it may pass by itself.
-    pub(super) again: Retryable,
-    /// The pause that the backend asked for.
+    /// Whether a retry may succeed.
+    pub(super) retryable: Retryable,
+    /// The pause that the backend requested (`Retry-After`).
     pub(super) pause: Option<Duration>,
 }
 
-/// Whether a failure may pass by itself.
+/// Whether a retry may succeed, and whether the failed call may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Retryable {
-    /// It will be the same.
+    /// A retry would fail again.
     Never,
-    /// It may pass; what was asked for may have been done all the same.
-    Perhaps,
-    /// It may pass; nobody has acted on it.
-    Unheard,
+    /// A retry may succeed; the call may have been executed.
+    MaybeExecuted,
+    /// A retry may succeed; the call was not executed.
+    NotExecuted,
 }
 
 impl RpcFailure {
     pub(crate) fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { status: None, code, cause: cause.into(), help: None, again: Retryable::Never, pause: None }
+        Self { status: None, code, cause: cause.into(), help: None, retryable: Retryable::Never, pause: None }
     }
 
-    /// The failure that the backend itself tells.
-    pub(super) fn from_status(host: &str, status: RpcStatus, said: &ErrorText) -> Self {
-        let words = if said.message.is_empty() { String::new() } else { format!(": {}", said.message) };
-        let again = if matches!(status, RpcStatus::Unavailable | RpcStatus::Internal) { Retryable::Perhaps } else { Retryable::Never };
-        let cause = format!("{host} answered `{}`{words}", status.word());
-        Self { status: Some(status), again, ..Self::new(code_of(status), cause) }
+    /// The failure of an error response.
+    pub(super) fn from_status(host: &str, status: RpcStatus, error: &ErrorText) -> Self {
+        let message = if error.message.is_empty() { String::new() } else { format!(": {}", error.message) };
+        let retryable =
+            if matches!(status, RpcStatus::Unavailable | RpcStatus::Internal) { Retryable::MaybeExecuted } else { Retryable::Never };
+        let cause = format!("{host} answered `{}`{message}", status.word());
+        Self { status: Some(status), retryable, ..Self::new(code_of(status), cause) }
     }
 
-    /// A failure that may pass by itself.
+    /// A transient failure.
     pub(crate) fn passing(code: Code, cause: impl Into<String>, pause: Option<Duration>) -> Self {
-        Self { again: Retryable::Perhaps, pause, ..Self::new(code, cause) }
+        Self { retryable: Retryable::MaybeExecuted, pause, ..Self::new(code, cause) }
     }
 
-    /// The stream ended where it should not have.
+    /// A stream that ended prematurely.
     pub(super) fn cut(cause: impl Into<String>) -> Self {
-        Self { again: Retryable::Perhaps, ..Self::new(Code::BackendUnreachable, cause) }
+        Self { retryable: Retryable::MaybeExecuted, ..Self::new(Code::BackendUnreachable, cause) }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -64,17 +66,25 @@ impl RpcFailure {
         self
     }
 
-    /// Whether the backend gave this code.
+    /// Adds the proxy that may have answered in place of the server.
+    pub(crate) fn through(mut self, proxy: Option<&ProxyHint>) -> Self {
+        if let Some(proxy) = proxy {
+            proxy.add_to(&mut self.cause, &mut self.help);
+        }
+        self
+    }
+
+    /// Whether the backend responded with this status.
     pub fn is(&self, status: RpcStatus) -> bool {
         self.status == Some(status)
     }
 
-    /// Whether the same may go well in a moment: the line was cut, or the backend is not there.
+    /// Whether the failure is transient: the connection was interrupted, or the backend is not available.
     pub fn may_pass(&self) -> bool {
-        self.again > Retryable::Never
+        self.retryable > Retryable::Never
     }
 
-    /// The error of what was to be done with the backend.
+    /// Converts it into an error of the operation `tried`.
     pub fn into_error(self, tried: impl Into<String>) -> Error {
         let error = Error::new(self.code, tried).because(self.cause);
         match self.help {
@@ -84,12 +94,12 @@ impl RpcFailure {
     }
 }
 
-/// A fault of the line, in the words of backends.
+/// A transport error with the error codes of backends.
 impl From<TransportError> for RpcFailure {
     fn from(fault: TransportError) -> Self {
-        let (code, again, help) = match fault.kind {
-            TransportErrorKind::NoConnection => (Code::BackendUnreachable, Retryable::Unheard, None),
-            TransportErrorKind::Unreachable => (Code::BackendUnreachable, Retryable::Perhaps, None),
+        let (code, retryable, help) = match fault.kind {
+            TransportErrorKind::NoConnection => (Code::BackendUnreachable, Retryable::NotExecuted, None),
+            TransportErrorKind::Unreachable => (Code::BackendUnreachable, Retryable::MaybeExecuted, None),
             TransportErrorKind::Refused => (Code::BackendUnreachable, Retryable::Never, None),
             TransportErrorKind::Plain(host) => {
                 let help = format!("If it is meant to go without encryption, write `http://{host}`, or set `admin.insecure`.");
@@ -99,11 +109,11 @@ impl From<TransportError> for RpcFailure {
             TransportErrorKind::Misleading => (Code::BackendInvalid, Retryable::Never, None),
             TransportErrorKind::Machine(code) => (code, Retryable::Never, None),
         };
-        Self { again, help: fault.help.or(help), ..Self::new(code, fault.cause) }
+        Self { retryable, help: fault.help.or(help), ..Self::new(code, fault.cause) }
     }
 }
 
-/// An error of the machine at hand keeps its code.
+/// A local error keeps its code.
 impl From<Error> for RpcFailure {
     fn from(error: Error) -> Self {
         Self::new(error.code(), error.chain().join(": ")).help(error.advice())

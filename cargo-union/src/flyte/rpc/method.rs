@@ -1,49 +1,49 @@
-//! Methods of the backend: where they are, what goes in and out, and whether they may be called again.
+//! Methods of the backend: path, message types and idempotency.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A method with one answer.
+/// A unary method.
 pub struct Unary<Request, Response> {
     pub(super) place: MethodPath,
     pub(super) repeat: Idempotency,
     types: PhantomData<fn(Request) -> Response>,
 }
 
-/// A method that answers with a stream. It reads only, so it may always be called again.
+/// A server-streaming method. All of them only read, so they can always be retried.
 pub struct Streaming<Request, Response> {
     pub(super) place: MethodPath,
     types: PhantomData<fn(Request) -> Response>,
 }
 
-/// Where a method is: `flyteidl2.task.TaskService` and `DeployTask`.
+/// The path of a method: `flyteidl2.task.TaskService` and `DeployTask`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MethodPath {
     pub(super) service: &'static str,
     pub(super) name: &'static str,
 }
 
-/// When a call that failed may be made again.
+/// When a failed call may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Always: it reads, or writes the same once more.
+    /// Always: the method only reads, or repeating it has no further effect.
     Always,
-    /// Only when nobody can have acted on it: no connection came about, or it was turned away at the door.
-    Unheard,
+    /// Only when the call cannot have been executed: there was no connection, or the server refused it with 429.
+    IfNotExecuted,
 }
 
 impl<Request, Response> Unary<Request, Response> {
-    /// A method that reads, or that leaves things as they are when it is called a second time.
+    /// An idempotent method.
     pub const fn repeatable(service: &'static str, name: &'static str) -> Self {
         Self { place: MethodPath { service, name }, repeat: Idempotency::Always, types: PhantomData }
     }
 
-    /// A method that must not be carried out twice.
+    /// A method that must not be executed twice.
     pub const fn non_idempotent(service: &'static str, name: &'static str) -> Self {
-        Self { place: MethodPath { service, name }, repeat: Idempotency::Unheard, types: PhantomData }
+        Self { place: MethodPath { service, name }, repeat: Idempotency::IfNotExecuted, types: PhantomData }
     }
 
-    /// The same method with a request that makes it repeatable, such as a run with a name of its own.
+    /// The same method for a request that makes it idempotent, such as a run with a name that the client chose.
     #[must_use]
     pub const fn idempotent(self) -> Self {
         Self { repeat: Idempotency::Always, ..self }
@@ -51,14 +51,14 @@ impl<Request, Response> Unary<Request, Response> {
 }
 
 impl<Request, Response> Streaming<Request, Response> {
-    /// A method that streams.
+    /// A streaming method.
     pub const fn new(service: &'static str, name: &'static str) -> Self {
         Self { place: MethodPath { service, name }, types: PhantomData }
     }
 }
 
 impl fmt::Display for MethodPath {
-    /// `TaskService/DeployTask`: without the package, which says nothing to a user.
+    /// `TaskService/DeployTask`, without the package, which is of no use to users.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.service.rsplit('.').next().unwrap_or(self.service), self.name)
     }

@@ -1,11 +1,11 @@
-//! The codes of the protocol, and how they are found in an answer.
+//! Status codes of the Connect protocol, and parsing of error responses.
 
 use serde::Deserialize;
 
 use crate::http::StatusCode;
 use crate::http::error::clean;
 
-/// A code of the protocol; those of gRPC.
+/// A status code of the Connect protocol; the same as in gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the protocol's documentation says what they mean")]
 pub enum RpcStatus {
@@ -47,18 +47,18 @@ impl RpcStatus {
         (Self::Unauthenticated, "unauthenticated"),
     ];
 
-    /// The word of the protocol.
+    /// The code in the protocol: `not_found`.
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(status, _)| *status == self).map(|(_, word)| *word).expect("every code is listed")
     }
 
-    /// The code that a word stands for, also when it is written as gRPC's own names are.
+    /// The status of a code; gRPC's upper-case spelling is accepted too.
     fn of_word(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         Self::WORDS.iter().find(|(_, known)| *known == word).map(|(status, _)| *status)
     }
 
-    /// What an answer means that does not say it in the protocol's way.
+    /// The status of a response without one of the protocol, by Connect's mapping of HTTP codes.
     pub(super) fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::Internal,
@@ -71,10 +71,10 @@ impl RpcStatus {
     }
 }
 
-/// What the backend says of an error.
+/// The error of a response.
 #[derive(Debug)]
 pub(super) struct ErrorText {
-    /// `None` when it is none of the protocol's codes.
+    /// `None` when the code is not one of the protocol.
     pub(super) status: Option<RpcStatus>,
     pub(super) message: String,
 }
@@ -88,20 +88,21 @@ struct WireError {
 
 impl From<WireError> for ErrorText {
     fn from(wire: WireError) -> Self {
-        let (word, message) = (wire.code.unwrap_or_default(), wire.message.unwrap_or_default());
+        let word = wire.code.unwrap_or_default();
+        let message = wire.message.unwrap_or_default();
         let status = RpcStatus::of_word(&word);
-        let told = if message.is_empty() && status.is_none() { word } else { message };
-        Self { status, message: clean(&told) }
+        let text = if message.is_empty() && status.is_none() { word } else { message };
+        Self { status, message: clean(&text) }
     }
 }
 
-/// Reads the body of an error; `None` when it is not one.
+/// Parses the body of an error response; `None` when it is not one.
 pub(super) fn error(body: &[u8]) -> Option<ErrorText> {
     let wire: WireError = serde_json::from_slice(body).ok()?;
     (wire.code.is_some() || wire.message.is_some()).then(|| wire.into())
 }
 
-/// Reads the end of a stream: `Ok(None)` when all is well.
+/// Parses an end-of-stream frame; `Ok(None)` when the stream succeeded.
 pub(super) fn end(frame: &[u8]) -> Result<Option<ErrorText>, serde_json::Error> {
     #[derive(Deserialize)]
     struct EndOfStream {
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_word() {
+    fn rpc_status_and_word_round_trip() {
         for (status, word) in RpcStatus::WORDS {
             assert_eq!((status.word(), RpcStatus::of_word(word)), (word, Some(status)));
         }
@@ -126,18 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_read_from_json_and_nothing_else() {
-        let said = error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#).unwrap();
-        assert_eq!((said.status, said.message.as_str()), (Some(RpcStatus::NotFound), r#"project "x" not found"#));
-        let said = error(br#"{"code":"teapot"}"#).unwrap();
-        assert_eq!((said.status, said.message.as_str()), (None, "teapot"));
+    fn error_response_is_parsed_from_json_only() {
+        let error_text = error(br#"{"code":"not_found","message":"project \"x\"\n not found","details":[]}"#).unwrap();
+        assert_eq!((error_text.status, error_text.message.as_str()), (Some(RpcStatus::NotFound), r#"project "x" not found"#));
+        let error_text = error(br#"{"code":"teapot"}"#).unwrap();
+        assert_eq!((error_text.status, error_text.message.as_str()), (None, "teapot"));
         for body in ["", "<html>", "{}", "[]", r#"{"error":"x"}"#] {
             assert!(error(body.as_bytes()).is_none(), "{body}");
         }
     }
 
     #[test]
-    fn a_stream_ends_well_or_says_why_not() {
+    fn end_of_stream_is_success_or_an_error() {
         assert!(end(b"{}").unwrap().is_none());
         assert!(end(br#"{"metadata":{"a":["b"]}}"#).unwrap().is_none());
         assert_eq!(end(br#"{"error":{"code":"aborted"}}"#).unwrap().unwrap().status, Some(RpcStatus::Aborted));
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_in_the_protocols_words_is_judged_by_its_number() {
+    fn rpc_status_is_derived_from_the_http_code() {
         for (number, status) in [
             (400, RpcStatus::Internal),
             (401, RpcStatus::Unauthenticated),

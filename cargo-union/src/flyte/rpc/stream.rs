@@ -1,4 +1,4 @@
-//! A stream of messages: as they come, to the end that the backend itself declares.
+//! Server streams: messages until the end-of-stream frame.
 
 use std::marker::PhantomData;
 
@@ -13,37 +13,37 @@ use super::status::{self, RpcStatus};
 use crate::http::authority;
 use crate::http::response::HttpResponse;
 
-/// An answer that is read frame by frame.
+/// A response that is read frame by frame.
 struct MessageStream<Res> {
     answer: HttpResponse,
     frames: Frames,
     types: PhantomData<fn() -> Res>,
 }
 
-/// Waits for the first frame: a refusal comes as one, and then there is no stream.
+/// Waits for the first frame, because an error response of a streaming method is a frame too.
 ///
 /// # Errors
-/// What the backend says, or what it did wrong.
+/// The backend's error, or U0757 (`BackendInvalid`) for a malformed frame.
 pub(super) async fn open<Res: Message + Default + 'static>(
     answer: HttpResponse,
 ) -> Result<BoxStream<'static, Result<Res, RpcFailure>>, RpcFailure> {
     let mut reader = MessageStream { answer, frames: Frames::default(), types: PhantomData };
     let first = reader.message().await?;
-    let rest = move |reader: Option<MessageStream<Res>>| async move {
+    let next_message = move |reader: Option<MessageStream<Res>>| async move {
         let mut reader = reader?;
         match reader.message().await {
             Ok(None) => None,
             Ok(Some(message)) => Some((Ok(message), Some(reader))),
-            // After an error there is nothing more.
+            // An error ends the stream.
             Err(failure) => Some((Err(failure), None)),
         }
     };
-    let more = first.is_some().then_some(reader);
-    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(more, rest)).boxed())
+    let open_reader = first.is_some().then_some(reader);
+    Ok(stream::iter(first.map(Ok)).chain(stream::unfold(open_reader, next_message)).boxed())
 }
 
 impl<Res: Message + Default> MessageStream<Res> {
-    /// The next message; `None` at the end that the backend declares.
+    /// The next message; `None` at the end-of-stream frame.
     async fn message(&mut self) -> Result<Option<Res>, RpcFailure> {
         let host = authority(self.answer.url());
         let invalid = |why: String| RpcFailure::new(Code::BackendInvalid, format!("{host} {why}"));
@@ -54,9 +54,9 @@ impl<Res: Message + Default> MessageStream<Res> {
                     return message.map(Some).map_err(|cause| invalid(format!("streams another message than expected: {cause}")));
                 }
                 Some(EnvelopeFrame::End(bytes)) => {
-                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with something that is no end".to_owned()))?;
+                    let end = status::end(&bytes).map_err(|_| invalid("ends a stream with an invalid end-of-stream frame".to_owned()))?;
                     return match end {
-                        Some(said) => Err(RpcFailure::from_status(&host, said.status.unwrap_or(RpcStatus::Unknown), &said)),
+                        Some(error) => Err(RpcFailure::from_status(&host, error.status.unwrap_or(RpcStatus::Unknown), &error)),
                         None => Ok(None),
                     };
                 }

@@ -1,4 +1,4 @@
-//! Creating a run: inputs first, then the run, under a name that makes it the same one however often it is tried.
+//! Creates runs: uploads the inputs, then creates the run under a name that makes retries idempotent.
 
 use super::{RunIdent, RunService, TaskVersion};
 use crate::flyte::idl::core::Literal;
@@ -7,57 +7,57 @@ use crate::flyte::idl::workflow::create_run_request::{Id, InputWrapper, Task};
 use crate::flyte::idl::workflow::{CreateRunRequest, RunSource};
 use crate::sys::error::Result;
 
-/// A run that shall be.
+/// A run to create.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// The run, with a name that nobody else has: [`RunIdent::new`].
+    /// The run, with a new name from [`RunIdent::new`].
     pub run: RunIdent,
-    /// What runs.
+    /// The task to run.
     pub task: TaskVersion,
-    /// Values by the names of inputs.
+    /// Literals by input name.
     pub inputs: Vec<(String, Literal)>,
-    /// Where it waits for its turn; empty for the backend's choice.
+    /// The queue; empty for the backend's default.
     pub queue: String,
-    /// How cached results are used.
+    /// Use of cached results.
     pub cache: CacheOptions,
 }
 
-/// How cached results are used.
+/// Use of cached results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// The task runs although its result is there, which is then replaced.
+    /// Whether the task runs even when a cached result exists, and replaces it.
     pub overwrite: bool,
-    /// Only results of the same project and domain count.
+    /// Whether only results of the same project and domain are used.
     pub of_project: bool,
 }
 
-/// Creates a run. However often it is called with one order, there is one run.
+/// Creates a run. Repeated calls with the same request create one run.
 ///
 /// # Errors
-/// What the backend says. A run may be there all the same, for an answer can be lost.
-pub async fn create(service: &dyn RunService, order: &RunRequest) -> Result<()> {
-    let literals = order.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
+/// Failures of the upload and of the call. The run may exist nevertheless, because a response can be lost.
+pub async fn create(service: &dyn RunService, run_request: &RunRequest) -> Result<()> {
+    let literals = run_request.inputs.iter().map(|(name, value)| NamedLiteral { name: name.clone(), value: Some(value.clone()) });
     let inputs = Inputs { literals: literals.collect(), context: Vec::new() };
-    let tried = || format!("could not bring the inputs of task `{}` to the backend", order.task.name);
-    let uploaded = service.upload(&order.task, &order.run, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
+    let tried = || format!("could not send the inputs of task `{}` to the backend", run_request.task.name);
+    let uploaded = service.upload(&run_request.task, &run_request.run, &inputs).await.map_err(|failure| failure.into_error(tried()))?;
     let wrapper = match uploaded {
         Some(uploaded) => InputWrapper::OffloadedInputData(uploaded),
         None => InputWrapper::Inputs(inputs),
     };
     let request = CreateRunRequest {
-        id: Some(Id::RunId(order.run.id())),
-        task: Some(Task::TaskId(order.task.id())),
+        id: Some(Id::RunId(run_request.run.id())),
+        task: Some(Task::TaskId(run_request.task.id())),
         input_wrapper: Some(wrapper),
-        run_spec: Some(spec(order)),
+        run_spec: Some(spec(run_request)),
         source: RunSource::Cli.into(),
     };
-    let tried = || format!("could not create a run of task `{}`", order.task.name);
+    let tried = || format!("could not create a run of task `{}`", run_request.task.name);
     service.create(&request).await.map_err(|failure| failure.into_error(tried()))
 }
 
-fn spec(order: &RunRequest) -> RunSpec {
-    let CacheOptions { overwrite, of_project } = order.cache;
+fn spec(run_request: &RunRequest) -> RunSpec {
+    let CacheOptions { overwrite, of_project } = run_request.cache;
     let scope = if of_project { CacheLookupScope::ProjectDomain } else { CacheLookupScope::Unspecified };
     let config = CacheConfig { overwrite_cache: overwrite, cache_lookup_scope: scope.into() };
-    RunSpec { overwrite_cache: overwrite, queue: order.queue.clone(), cache_config: (overwrite || of_project).then_some(config) }
+    RunSpec { overwrite_cache: overwrite, queue: run_request.queue.clone(), cache_config: (overwrite || of_project).then_some(config) }
 }

@@ -1,4 +1,4 @@
-//! A backend in memory that says what it was told to say, one stream after the other.
+//! A backend in memory with scripted streams.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,24 +17,24 @@ use crate::flyte::idl::task::{Inputs, Outputs};
 use crate::flyte::idl::workflow::{ActionDetails, CreateRunRequest, ListRunsResponse};
 use crate::flyte::rpc::{RpcFailure, RpcStatus};
 
-/// What one stream says, and how it ends.
-pub(super) enum Says<T> {
-    /// Nothing: there is no stream.
+/// A scripted stream: its messages, and how it ends.
+pub(super) enum Script<T> {
+    /// The call fails.
     Refuses(RpcFailure),
-    /// These, and a good end.
+    /// The stream ends after these messages.
     Ends(Vec<T>),
-    /// These, and then the line is cut.
+    /// The connection is lost after these messages.
     IsCut(Vec<T>),
-    /// These, and then nothing for ever.
-    FallsSilent(Vec<T>),
+    /// The stream stays open after these messages.
+    StaysOpen(Vec<T>),
 }
 
 #[derive(Default)]
 pub(super) struct FakeRuns {
-    pub(super) watched: Mutex<VecDeque<Says<ActionDetails>>>,
-    pub(super) tailed: Mutex<VecDeque<Says<Vec<LogLine>>>>,
+    pub(super) watched: Mutex<VecDeque<Script<ActionDetails>>>,
+    pub(super) tailed: Mutex<VecDeque<Script<Vec<LogLine>>>>,
     pub(super) created: Mutex<Vec<CreateRunRequest>>,
-    /// Whether it takes inputs with the run only.
+    /// Whether inputs are accepted only with the run.
     pub(super) takes_no_uploads: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub(super) fn cut() -> RpcFailure {
-    RpcFailure::passing(Code::BackendUnreachable, "the line was cut", None)
+    RpcFailure::passing(Code::BackendUnreachable, "the connection was lost", None)
 }
 
 pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
@@ -52,14 +52,14 @@ pub(super) fn refusal(status: RpcStatus) -> RpcFailure {
     failure
 }
 
-/// The next stream; when there is none left, one that never says anything.
-fn next<T: Send + 'static>(from: &Mutex<VecDeque<Says<T>>>) -> Result<Messages<T>, RpcFailure> {
+/// The next scripted stream; one that stays open when there are no more.
+fn next<T: Send + 'static>(from: &Mutex<VecDeque<Script<T>>>) -> Result<Messages<T>, RpcFailure> {
     let all = |messages: Vec<T>| stream::iter(messages.into_iter().map(Ok));
     Ok(match lock(from).pop_front() {
-        Some(Says::Refuses(failure)) => return Err(failure),
-        Some(Says::Ends(messages)) => all(messages).boxed(),
-        Some(Says::IsCut(messages)) => all(messages).chain(stream::iter([Err(cut())])).boxed(),
-        Some(Says::FallsSilent(messages)) => all(messages).chain(stream::pending()).boxed(),
+        Some(Script::Refuses(failure)) => return Err(failure),
+        Some(Script::Ends(messages)) => all(messages).boxed(),
+        Some(Script::IsCut(messages)) => all(messages).chain(stream::iter([Err(cut())])).boxed(),
+        Some(Script::StaysOpen(messages)) => all(messages).chain(stream::pending()).boxed(),
         None => stream::pending().boxed(),
     })
 }

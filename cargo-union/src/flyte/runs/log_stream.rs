@@ -1,16 +1,16 @@
-//! What is known of a run's logs while it is watched.
+//! The availability of a run's logs.
 
 use super::{RunPhase, RunState};
 use crate::flyte::idl::workflow::ActionDetails;
 
-/// What is known of a run's logs.
+/// The availability of a run's logs, updated while the run is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogStream {
-    /// The last attempt that has begun.
+    /// The latest attempt that has started.
     pub(super) attempt: u32,
-    /// Whether its program runs.
+    /// Whether the program of the latest attempt is running.
     pub(super) running: bool,
-    /// The last attempt of which the backend says that there are logs.
+    /// The latest attempt for which the backend reports logs.
     pub(super) logged: u32,
     /// Whether the run has ended.
     pub(super) ended: bool,
@@ -19,18 +19,19 @@ pub(super) struct LogStream {
 impl LogStream {
     pub(super) fn of(details: &ActionDetails, state: RunState) -> Self {
         let logged = details.attempts.iter().filter(|attempt| attempt.logs_available).map(|attempt| attempt.attempt).max();
-        let (running, ended) = (state.phase == RunPhase::Running, state.phase.is_last());
-        // Not every backend counts attempts.
+        let running = state.phase == RunPhase::Running;
+        let ended = state.phase.is_last();
+        // Not all backends count attempts.
         let least = u32::from(running || ended && !state.cached);
         Self { attempt: state.attempt.max(least), running, logged: logged.unwrap_or_default(), ended }
     }
 
-    /// Whether an attempt may have written something.
-    pub(super) fn may_speak(self, attempt: u32) -> bool {
+    /// Whether an attempt may have written logs.
+    pub(super) fn may_have_logs(self, attempt: u32) -> bool {
         self.logged >= attempt || self.running && self.attempt >= attempt
     }
 
-    /// Whether an attempt writes nothing any more.
+    /// Whether an attempt has ended.
     pub(super) fn is_over(self, attempt: u32) -> bool {
         self.ended || self.attempt > attempt
     }

@@ -1,7 +1,7 @@
-//! What a run's program writes, attempt after attempt, each line once.
+//! The logs of a run, attempt by attempt; each line is reported once.
 //!
-//! The stream of a hosted backend does not end with the program, so that silence after the end of an
-//! attempt ends it. One that is cut starts over, and what was told already is left out.
+//! The log stream of a hosted backend does not end with the program, so it is closed when no line arrives for a
+//! while after the end of an attempt. An interrupted stream starts over, and lines already reported are skipped.
 
 use std::time::Duration;
 
@@ -18,29 +18,29 @@ use crate::flyte::rpc::{RpcFailure, RpcStatus};
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskLogLine {
-    /// Without its end.
+    /// Text without its line ending.
     pub text: String,
-    /// Whether it comes from what runs the program.
+    /// Whether the system that runs the program wrote it.
     pub system: bool,
 }
 
-/// Tells the logs of all attempts. It ends with the run, or with whoever watches it.
-pub(super) async fn tell(
+/// Reports the logs of all attempts. It ends with the run, or when the run is no longer watched.
+pub(super) async fn report_logs(
     service: &dyn RunService,
     run: &RunIdent,
-    patience: ReconnectPolicy,
+    policy: ReconnectPolicy,
     listener: &dyn RunListener,
-    mut heard: Receiver<LogStream>,
+    mut logs: Receiver<LogStream>,
 ) {
     for attempt in 1.. {
-        let Ok(spoken) = heard.wait_for(|spoken| spoken.may_speak(attempt) || spoken.is_over(attempt)).await.map(|spoken| *spoken) else {
+        let Ok(state) = logs.wait_for(|state| state.may_have_logs(attempt) || state.is_over(attempt)).await.map(|state| *state) else {
             return;
         };
-        if spoken.attempt.max(spoken.logged) < attempt {
+        if state.attempt.max(state.logged) < attempt {
             return;
         }
-        let log = AttemptLog { service, run, attempt, patience, listener };
-        if let Err(failure) = log.tell(&mut heard.clone()).await {
+        let log = AttemptLog { service, run, attempt, policy, listener };
+        if let Err(failure) = log.report(&mut logs.clone()).await {
             return listener.no_logs(&failure.cause);
         }
     }
@@ -51,75 +51,77 @@ struct AttemptLog<'a> {
     service: &'a dyn RunService,
     run: &'a RunIdent,
     attempt: u32,
-    patience: ReconnectPolicy,
+    policy: ReconnectPolicy,
     listener: &'a dyn RunListener,
 }
 
 impl AttemptLog<'_> {
     /// # Errors
-    /// Why there is nothing more to be had, although there should be.
-    async fn tell(&self, heard: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
-        // Until the attempt is over any failure may pass; after that they are counted.
-        let (mut told, mut early, mut late) = (LogCursor::default(), 0, 0);
+    /// The last failure, when the attempt should have more logs.
+    async fn report(&self, logs: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
+        // While the attempt is running, transient failures are retried without limit; afterwards they are counted.
+        let mut cursor = LogCursor::default();
+        let mut early = 0;
+        let mut late = 0;
         loop {
-            let over = self.is_over(heard);
-            let failure = self.read(&mut told, &mut early, heard).await.err();
+            let over = self.is_over(logs);
+            let failure = self.read(&mut cursor, &mut early, logs).await.err();
             let missing = failure.as_ref().is_some_and(|failure| failure.is(RpcStatus::NotFound));
-            let promised = heard.borrow().logged >= self.attempt;
+            let promised = logs.borrow().logged >= self.attempt;
             if over && (failure.is_none() || missing && !promised) {
                 return Ok(());
             }
             let count = if over { &mut late } else { &mut early };
             *count += 1;
-            let pause = self.patience.pause(if over { late } else { early.min(self.patience.failures) });
+            let pause = self.policy.pause(if over { late } else { early.min(self.policy.failures) });
             match (failure, pause) {
                 (Some(failure), None) => return Err(failure),
                 (Some(failure), _) if !missing && !passes(&failure) => return Err(failure),
-                (_, pause) => self.rest(pause.unwrap_or_default(), heard).await,
+                (_, pause) => self.sleep_until_over(pause.unwrap_or_default(), logs).await,
             }
         }
     }
 
-    /// Whether the attempt is, or nobody watches the run any more.
-    fn is_over(&self, heard: &Receiver<LogStream>) -> bool {
-        heard.has_changed().is_err() || heard.borrow().is_over(self.attempt)
+    /// Whether the attempt has ended, or the run is no longer watched.
+    fn is_over(&self, logs: &Receiver<LogStream>) -> bool {
+        logs.has_changed().is_err() || logs.borrow().is_over(self.attempt)
     }
 
-    /// Waits, but not beyond the end of the attempt.
-    async fn rest(&self, pause: Duration, heard: &mut Receiver<LogStream>) {
-        if self.is_over(heard) {
+    /// Sleeps, but not beyond the end of the attempt.
+    async fn sleep_until_over(&self, pause: Duration, logs: &mut Receiver<LogStream>) {
+        if self.is_over(logs) {
             return tokio::time::sleep(pause).await;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = heard.wait_for(|spoken| spoken.is_over(self.attempt)) => {}
+            _ = logs.wait_for(|state| state.is_over(self.attempt)) => {}
         }
     }
 
-    /// One stream, to its end or to the silence after that of its attempt.
-    async fn read(&self, told: &mut LogCursor, early: &mut u32, heard: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
-        let Some(opened) = self.in_time(self.service.tail(self.run, self.attempt), heard).await else { return Ok(()) };
+    /// Reads one stream, until it ends or stays silent after the end of the attempt.
+    async fn read(&self, cursor: &mut LogCursor, early: &mut u32, logs: &mut Receiver<LogStream>) -> Result<(), RpcFailure> {
+        let Some(opened) = self.until_silent(self.service.tail(self.run, self.attempt), logs).await else { return Ok(()) };
         let mut messages: Messages<Vec<LogLine>> = opened?;
-        told.start_over();
-        while let Some(Some(message)) = self.in_time(messages.next(), heard).await {
+        cursor.start_over();
+        while let Some(Some(message)) = self.until_silent(messages.next(), logs).await {
             *early = 0;
-            for line in message?.into_iter().filter(|line| told.is_new(line)) {
+            for line in message?.into_iter().filter(|line| cursor.is_new(line)) {
                 self.listener.wrote(&TaskLogLine::of(line));
             }
         }
         Ok(())
     }
 
-    /// Waits for something as long as the attempt lasts, and then until it has been silent for long enough.
-    async fn in_time<T>(&self, something: impl Future<Output = T>, heard: &mut Receiver<LogStream>) -> Option<T> {
+    /// Awaits a future; `None` when it does not complete within the silence limit after the end of the attempt.
+    async fn until_silent<T>(&self, future: impl Future<Output = T>, logs: &mut Receiver<LogStream>) -> Option<T> {
         let silence = async {
-            // Nobody watches any more: that is an end as well.
-            let _ = heard.wait_for(|spoken| spoken.is_over(self.attempt)).await;
-            tokio::time::sleep(self.patience.silence).await;
+            // An error means that the run is no longer watched, which ends the attempt too.
+            let _ = logs.wait_for(|state| state.is_over(self.attempt)).await;
+            tokio::time::sleep(self.policy.silence).await;
         };
         tokio::select! {
             biased;
-            done = something => Some(done),
+            result = future => Some(result),
             () = silence => None,
         }
     }
@@ -131,16 +133,16 @@ impl TaskLogLine {
     }
 }
 
-/// Which lines were told, so that a stream that starts over tells none twice.
+/// The position in a log, so that a stream that starts over reports no line twice.
 #[derive(Debug, Default)]
 struct LogCursor {
-    /// The time of the last line, and how many there were of it.
+    /// The time of the last line, and the number of lines with this time.
     last: Option<(Time, usize)>,
-    /// How many lines of that time are skipped yet; `None` when the stream has come to what is new.
+    /// How many lines of this time are still to be skipped; `None` when the stream has reached new lines.
     skip: Option<usize>,
 }
 
-/// Seconds and nanoseconds.
+/// Seconds and nanoseconds since 1970.
 type Time = (i64, i32);
 
 impl LogCursor {

@@ -1,7 +1,7 @@
-//! Runs of registered tasks: created once, and watched to their end whatever happens to the line.
+//! Runs of registered tasks: creating, following and reading their outputs.
 //!
-//! [`create`] may be tried again, because we choose a run's name; [`follow`] tells phases and logs until
-//! the run ends; [`outputs`] fetches what it gave. Everything is asked of the run's root action, `a0`.
+//! [`create`] can be retried, because the client chooses the run's name; [`follow`] reports phases and logs until
+//! the run ends, and reconnects; [`outputs`] reads the outputs. All calls use the run's root action, `a0`.
 
 mod create;
 mod follow;
@@ -38,28 +38,28 @@ pub use summary::{RunSummary, get_run, list};
 /// A run at the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunIdent {
-    /// Where it is.
+    /// The project and domain that it runs in.
     pub scope: ProjectDomain,
-    /// Its name.
+    /// Name of the run.
     pub name: String,
 }
 
-/// One version of a task.
+/// A version of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskVersion {
-    /// Where it is registered, which may be elsewhere than where it runs.
+    /// The project and domain that it is registered in, which may differ from those of a run.
     pub scope: ProjectDomain,
-    /// Its name.
+    /// Name of the task.
     pub name: String,
-    /// Its version.
+    /// Version as registered.
     pub version: String,
 }
 
 impl RunIdent {
-    /// A run in a place, under a name that nobody else has.
+    /// A run with a new random name.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// When the operating system's random number generator fails.
     pub fn new(scope: ProjectDomain) -> Result<Self> {
         Ok(Self { scope, name: new_name()? })
     }
@@ -69,7 +69,7 @@ impl RunIdent {
         RunIdentifier { org, project, domain, name: self.name.clone() }
     }
 
-    /// The root action, which is the task itself.
+    /// The root action of the run: the execution of the task itself.
     fn action(&self) -> ActionIdentifier {
         ActionIdentifier { run: Some(self.id()), name: "a0".to_owned() }
     }
@@ -82,7 +82,7 @@ impl TaskVersion {
     }
 }
 
-/// As long as the backend's own names, and a label of DNS as it wants them.
+/// A name of 20 characters, as long as the backend's own, which is a valid DNS label.
 fn new_name() -> Result<String> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random = random::bytes::<19>()?;

@@ -1,4 +1,4 @@
-//! What a run is doing.
+//! Phases of a run.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use crate::flyte::idl::common::ActionPhase;
 use crate::flyte::idl::core::CatalogCacheStatus;
 use crate::flyte::idl::workflow::{ActionDetails, ActionStatus};
 
-/// A phase of a run.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunPhase {
-    /// The backend has not said, or says something that is not known here.
+    /// Not reported, or not known to this version.
     #[default]
     Unknown,
-    /// It waits for its turn.
+    /// Queued for scheduling.
     Queued,
-    /// It waits for a place in the cluster.
+    /// Waiting for resources of the cluster.
     Waiting,
-    /// Its container is made ready.
+    /// The container is being started.
     Starting,
-    /// Its program runs.
+    /// The program is running.
     Running,
-    /// Somebody has to let it go on.
+    /// Waiting for a user to resume it.
     Paused,
-    /// It ended well.
+    /// Ended successfully.
     Succeeded,
-    /// Its result was taken from an earlier run.
+    /// The result was taken from an earlier run.
     Recovered,
-    /// It failed.
+    /// Ended with an error.
     Failed,
-    /// Somebody stopped it.
+    /// Stopped by a user.
     Aborted,
-    /// It took too long.
+    /// Stopped because it exceeded a timeout.
     TimedOut,
 }
 
 impl RunPhase {
-    /// Of the protocol's number.
+    /// The phase of the protocol's number.
     pub(super) fn of(number: i32) -> Self {
         match ActionPhase::try_from(number).unwrap_or_default() {
             ActionPhase::Unspecified => Self::Unknown,
@@ -52,12 +52,12 @@ impl RunPhase {
         }
     }
 
-    /// Whether nothing comes after it.
+    /// Whether the phase is final.
     pub fn is_last(self) -> bool {
         matches!(self, Self::Succeeded | Self::Recovered | Self::Failed | Self::Aborted | Self::TimedOut)
     }
 
-    /// The word for it, as JSON documents have it.
+    /// The name in JSON documents.
     pub fn word(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -81,26 +81,26 @@ impl fmt::Display for RunPhase {
     }
 }
 
-/// A phase, and in which attempt.
+/// The phase of a run with its attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunState {
-    /// The phase.
+    /// Current phase.
     pub phase: RunPhase,
-    /// Which attempt, from 1; 0 before the first.
+    /// Number of the attempt, from 1; 0 before the first attempt.
     pub attempt: u32,
-    /// Whether an earlier run's result was taken.
+    /// Whether the result was taken from the cache.
     pub cached: bool,
 }
 
 impl RunState {
-    /// Of what the backend tells.
+    /// The state in a response with all details.
     pub(super) fn of(details: &ActionDetails) -> Self {
         let status = details.status.unwrap_or_default();
         let last = details.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or_default();
         Self { attempt: status.attempts.max(last), ..Self::of_status(&status) }
     }
 
-    /// Of a status alone.
+    /// The state in a status without details.
     pub(super) fn of_status(status: &ActionStatus) -> Self {
         let cached = status.cache_status == i32::from(CatalogCacheStatus::CacheHit);
         Self { phase: RunPhase::of(status.phase), attempt: status.attempts, cached }

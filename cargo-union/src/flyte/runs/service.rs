@@ -1,4 +1,4 @@
-//! What runs ask of a backend: a few methods, so that a test can stand in for one.
+//! The methods of a backend that runs use, as a trait, so that tests can replace the backend.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -23,34 +23,34 @@ use crate::flyte::idl::workflow::{
 };
 use crate::flyte::rpc::{RpcFailure, RpcStatus, Streaming, Unary};
 
-/// Messages as they come.
+/// A stream of messages.
 pub type Messages<T> = BoxStream<'static, Result<T, RpcFailure>>;
 
-/// A backend that has runs.
+/// A service for runs.
 #[async_trait]
 pub trait RunService: Send + Sync {
-    /// Puts inputs where the backend keeps data; `None` when it wants them with the run itself.
+    /// Uploads inputs to the backend's store; `None` when the backend takes inputs with the run itself.
     async fn upload(&self, task: &TaskVersion, run: &RunIdent, inputs: &Inputs) -> Result<Option<OffloadedInputData>, RpcFailure>;
 
-    /// Creates a run. One that has its name already is left as it is.
+    /// Creates a run. An existing run of the same name is left unchanged.
     async fn create(&self, request: &CreateRunRequest) -> Result<(), RpcFailure>;
 
-    /// Tells everything of a run once.
+    /// The current state of a run.
     async fn details(&self, run: &RunIdent) -> Result<ActionDetails, RpcFailure>;
 
-    /// Tells everything of a run whenever something changes.
+    /// A stream of the states of a run, from the current one.
     async fn watch(&self, run: &RunIdent) -> Result<Messages<ActionDetails>, RpcFailure>;
 
-    /// Tells what an attempt writes, from its first line.
+    /// A stream of the logs of an attempt, from the first line.
     async fn tail(&self, run: &RunIdent, attempt: u32) -> Result<Messages<Vec<LogLine>>, RpcFailure>;
 
-    /// What a run that ended well gave.
+    /// The outputs of a successful run.
     async fn outputs(&self, run: &RunIdent) -> Result<Outputs, RpcFailure>;
 
-    /// Stops a run. One that is not there is stopped.
+    /// Aborts a run. A run that does not exist counts as aborted.
     async fn abort(&self, run: &RunIdent, reason: &str) -> Result<(), RpcFailure>;
 
-    /// The newest runs.
+    /// The latest runs.
     async fn list(&self, scope: &ProjectDomain, limit: u32) -> Result<ListRunsResponse, RpcFailure>;
 }
 
@@ -64,7 +64,7 @@ const LIST: Unary<ListRunsRequest, ListRunsResponse> = Unary::repeatable(RUNS, "
 const TAIL: Streaming<TailLogsRequest, TailLogsResponse> = Streaming::new(DATA, "TailLogs");
 const ACTION_DATA: Unary<GetActionDataRequest, GetActionDataResponse> = Unary::repeatable(DATA, "GetActionData");
 
-/// Puts inputs where the backend keeps data, in whichever form they come; `None` when it wants them with the run.
+/// Uploads inputs to the backend's store, in either message type; `None` when the backend takes inputs with the run.
 pub(in crate::flyte) async fn offload<M: Message>(
     client: &Client,
     scope: &ProjectDomain,
@@ -75,16 +75,16 @@ pub(in crate::flyte) async fn offload<M: Message>(
         client.unary(Unary::<M, UploadInputsResponse>::repeatable(DATA, "UploadInputs"), inputs).await
     };
     match uploaded.await {
-        // Hosted backends have it, and older ones of the open source take inputs with the run only.
+        // Hosted backends have the method; older open-source backends take inputs only with the run.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => Ok(None),
         uploaded => Ok(uploaded?.offloaded_input_data),
     }
 }
 
-/// Creates a run that has a name of our own: where there is one of that name, it is that one, however often it is tried.
+/// Creates a run with a name that the client chose: an existing run of this name is the one of an earlier attempt.
 pub(in crate::flyte) async fn create_under_own_name<M: Message>(client: &Client, run: &M) -> Result<(), RpcFailure> {
     match client.unary(Unary::<M, CreateRunResponse>::non_idempotent(RUNS, "CreateRun").idempotent(), run).await {
-        // Nobody else knows the name: it was us, and the answer was lost.
+        // No other client knows the name, so an earlier attempt has created the run and its response was lost.
         Err(failure) if failure.is(RpcStatus::AlreadyExists) => Ok(()),
         created => created.map(drop),
     }

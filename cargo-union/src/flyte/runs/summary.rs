@@ -1,4 +1,4 @@
-//! Runs that are there: those of a project, and one by its name.
+//! Existing runs: the list of a project, and lookup by name.
 
 use super::{RunIdent, RunPhase, RunService, RunState};
 use crate::flyte::convert::ProjectDomain;
@@ -9,37 +9,37 @@ use crate::flyte::idl::workflow::{self, Action};
 use crate::flyte::rpc::RpcStatus;
 use crate::sys::error::Result;
 
-/// A run as a list shows it.
+/// A run in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSummary {
-    /// Its name.
+    /// Name of the run.
     pub name: String,
-    /// The task; `None` when the backend does not say.
+    /// Name of the task; `None` when the backend does not return it.
     pub task: Option<String>,
-    /// The version of the task.
+    /// Version of the task.
     pub version: Option<String>,
-    /// What it is doing.
+    /// Current or final phase.
     pub phase: RunPhase,
-    /// When it began: seconds since 1970.
+    /// Start time in seconds since 1970.
     pub started: Option<i64>,
-    /// When it ended.
+    /// End time in seconds since 1970; `None` while it is running.
     pub ended: Option<i64>,
 }
 
-/// The newest runs of a project and domain, newest first.
+/// The latest runs of a project and domain, newest first.
 ///
 /// # Errors
-/// What the backend says.
+/// Failures of the call.
 pub async fn list(service: &dyn RunService, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunSummary>> {
     let tried = || format!("could not list the runs of {}/{}", scope.project, scope.domain);
     let response = service.list(scope, limit).await.map_err(|failure| failure.into_error(tried()))?;
-    Ok(response.runs.into_iter().filter_map(|run: workflow::Run| Some(listed(run.action?))).collect())
+    Ok(response.runs.into_iter().filter_map(|run: workflow::Run| Some(run_summary(run.action?))).collect())
 }
 
-/// One run.
+/// Looks up a run.
 ///
 /// # Errors
-/// What the backend says, also when there is none of that name.
+/// U0761 (`BackendNotFound`) when there is no such run; other failures of the call.
 pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSummary> {
     let tried = || format!("could not look up the run `{}` in {}/{}", run.name, run.scope.project, run.scope.domain);
     let details = service.details(run).await.map_err(|failure| {
@@ -47,21 +47,21 @@ pub async fn get_run(service: &dyn RunService, run: &RunIdent) -> Result<RunSumm
         let error = failure.into_error(tried());
         if missing { error.help("`cargo union get runs` lists those that there are.") } else { error }
     })?;
-    Ok(listed(Action { id: Some(run.action()), metadata: details.metadata, status: details.status }))
+    Ok(run_summary(Action { id: Some(run.action()), metadata: details.metadata, status: details.status }))
 }
 
-fn listed(action: Action) -> RunSummary {
+fn run_summary(action: Action) -> RunSummary {
     let status = action.status.unwrap_or_default();
     let id = match action.metadata.and_then(|metadata| metadata.spec) {
         Some(Spec::Task(task)) => task.id.unwrap_or_default(),
         None => TaskIdentifier::default(),
     };
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let nonempty = |text: String| Some(text).filter(|text| !text.is_empty());
     let seconds = |time: Option<Timestamp>| time.map(|time| time.seconds).filter(|seconds| *seconds > 0);
     RunSummary {
         name: action.id.and_then(|id| id.run).unwrap_or_default().name,
-        task: given(id.name),
-        version: given(id.version),
+        task: nonempty(id.name),
+        version: nonempty(id.version),
         phase: RunState::of_status(&status).phase,
         started: seconds(status.start_time),
         ended: seconds(status.end_time),

@@ -1,4 +1,4 @@
-//! Watching a run to its end. A line that is cut is taken up again: the run does not notice.
+//! Watches the state of a run until it ends, reconnecting when the stream is interrupted.
 
 use futures_util::StreamExt as _;
 use tokio::sync::watch::Sender;
@@ -8,41 +8,42 @@ use super::log_stream::LogStream;
 use super::{RunIdent, RunOutcome, RunService, RunState};
 use crate::flyte::rpc::RpcFailure;
 
-/// Watches until the run has ended.
+/// Watches a run until it has ended.
 ///
 /// # Errors
-/// What the backend says, when it has said it too often in a row or will not say anything else.
+/// The last failure, when it is not transient or exceeds the maximum number of consecutive failures.
 pub(super) async fn watch(
     service: &dyn RunService,
     run: &RunIdent,
-    patience: ReconnectPolicy,
+    policy: ReconnectPolicy,
     listener: &dyn RunListener,
-    spoken: Sender<LogStream>,
+    logs: Sender<LogStream>,
 ) -> Result<RunOutcome, RpcFailure> {
-    let (mut failed, mut last) = (0, RunState::default());
+    let mut failed = 0;
+    let mut last = RunState::default();
     loop {
-        let failure = match subscribe(service, run, listener, &spoken, (&mut failed, &mut last)).await {
-            Ok(Some(end)) => return Ok(end),
-            // Proxies end streams that have lasted long enough.
+        let failure = match subscribe(service, run, listener, &logs, (&mut failed, &mut last)).await {
+            Ok(Some(outcome)) => return Ok(outcome),
+            // Proxies close streams after some time.
             Ok(None) => {
-                tokio::time::sleep(patience.first).await;
+                tokio::time::sleep(policy.first).await;
                 continue;
             }
             Err(failure) => failure,
         };
         failed += 1;
-        let Some(pause) = patience.pause(failed).filter(|_| passes(&failure)) else { return Err(failure) };
+        let Some(pause) = policy.pause(failed).filter(|_| passes(&failure)) else { return Err(failure) };
         listener.lost(&failure.cause, pause);
         tokio::time::sleep(pause).await;
     }
 }
 
-/// One stream, to the run's end or to its own.
+/// Reads one stream, until the end of the run or of the stream.
 async fn subscribe(
     service: &dyn RunService,
     run: &RunIdent,
     listener: &dyn RunListener,
-    spoken: &Sender<LogStream>,
+    logs: &Sender<LogStream>,
     (failed, last): (&mut u32, &mut RunState),
 ) -> Result<Option<RunOutcome>, RpcFailure> {
     let mut messages = service.watch(run).await?;
@@ -54,9 +55,9 @@ async fn subscribe(
             listener.is(state);
             *last = state;
         }
-        spoken.send_replace(LogStream::of(&details, state));
-        if let Some(end) = RunOutcome::of(&details) {
-            return Ok(Some(end));
+        logs.send_replace(LogStream::of(&details, state));
+        if let Some(outcome) = RunOutcome::of(&details) {
+            return Ok(Some(outcome));
         }
     }
     Ok(None)

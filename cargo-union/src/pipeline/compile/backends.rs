@@ -9,7 +9,8 @@ use union_build::diag::Code;
 use super::container::ContainerRunner;
 use super::selector::CompileSelector;
 use super::{Jobs, jobs};
-use crate::pipeline::resolve::{CodeSpec, ResolvedImage, unasked};
+use crate::image::platform::Platform;
+use crate::pipeline::resolve::{PlatformCompile, ResolvedImage, unasked};
 use crate::sys::error::Error;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host};
 
@@ -39,8 +40,8 @@ impl CompileSelector<'_> {
         let mut methods = CompilePlan::default();
         let wanted: Jobs<'_> = jobs(images, missing);
         for (settings, target) in wanted.into_keys() {
-            let group: Vec<(&ResolvedImage, &CodeSpec, usize)> = group(images, settings, target);
-            let compilers = || group.iter().filter_map(|(_, code, position)| code.compilers.get(*position));
+            let group = SharedCompile::members(images, settings, target);
+            let compilers = || group.iter().map(|member| member.build.compiler);
             let chosen = match compilers().map(|compiler| compiler.place).max() {
                 Some(CompileMode::Container) => self.container(settings, target, &group).await?,
                 Some(CompileMode::Zig) => {
@@ -57,19 +58,10 @@ impl CompileSelector<'_> {
         Ok(methods)
     }
 
-    async fn container(
-        &self,
-        settings: &CompileSettings,
-        target: &str,
-        group: &[(&ResolvedImage, &CodeSpec, usize)],
-    ) -> Result<CompileChoice> {
-        let found = group.iter().find_map(|(resolved, code, position)| {
-            let (platform, _) = resolved.bases.get(*position)?;
-            let (_, toolchain) = code.toolchains.iter().find(|(own, _)| own == platform)?;
-            Some((resolved, platform, toolchain))
-        });
+    async fn container(&self, settings: &CompileSettings, target: &str, group: &[SharedCompile<'_>]) -> Result<CompileChoice> {
+        let first = group.iter().find_map(|member| Some((member, member.build.toolchain.as_ref()?)));
         let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
-        let (resolved, platform, toolchain) = found.ok_or_else(unknown)?;
+        let (SharedCompile { resolved, platform, .. }, toolchain) = first.ok_or_else(unknown)?;
         if settings.place == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
             engine.map_err(|error| unasked(error.into(), settings, platform, self.package.snapshot))?;
@@ -80,12 +72,20 @@ impl CompileSelector<'_> {
     }
 }
 
-/// The images that share a compile, each with the position of the platform that it is for.
-fn group<'a>(images: &'a [ResolvedImage], settings: &CompileSettings, target: &str) -> Vec<(&'a ResolvedImage, &'a CodeSpec, usize)> {
-    let of = |resolved: &'a ResolvedImage| {
-        let code = resolved.code.as_ref().filter(|code| code.compile == *settings)?;
-        let position = code.targets.iter().position(|own| own == target)?;
-        Some((resolved, code, position))
-    };
-    images.iter().filter_map(of).collect()
+/// An image that shares a compile with others, and the platform of it that the compile is for.
+struct SharedCompile<'a> {
+    resolved: &'a ResolvedImage,
+    platform: &'a Platform,
+    build: &'a PlatformCompile,
+}
+
+impl<'a> SharedCompile<'a> {
+    fn members(images: &'a [ResolvedImage], settings: &CompileSettings, target: &str) -> Vec<Self> {
+        let member = |resolved: &'a ResolvedImage| {
+            let code = resolved.code.as_ref().filter(|code| code.compile == *settings)?;
+            let (platform, build) = code.builds.iter().find(|(_, build)| build.target == target)?;
+            Some(Self { resolved, platform, build })
+        };
+        images.iter().filter_map(member).collect()
+    }
 }

@@ -37,7 +37,7 @@ case $(rustc --help -v 2>/dev/null) in
 *--remap-path-scope*) export CARGO_ENCODED_RUSTFLAGS="$CARGO_ENCODED_RUSTFLAGS$UNION_SCOPE" ;;
 esac
 unset UNION_SCOPE UNION_MARKER
-exec cargo "$@"
+exec "$0" "$@"
 "#;
 
 /// The exit code by which the script says that it does not see the marker.
@@ -118,7 +118,8 @@ impl ContainerRunner {
             .help("Compile with `compile = \"host\"` or `\"zig\"`, or use an engine on this machine.")
     }
 
-    fn run(&self, call: &CargoInvocation, image: String, marker: &Path, user: Option<String>) -> ContainerOptions {
+    /// `tool` is `cargo` or `rustc`.
+    fn run(&self, tool: &str, call: &CargoInvocation, image: String, marker: &Path, user: Option<String>) -> ContainerOptions {
         let text = |text: &OsStr| text.to_string_lossy().into_owned();
         let mut env: std::collections::BTreeMap<String, Secret<String>> = call
             .environment
@@ -147,7 +148,7 @@ impl ContainerRunner {
                 .iter()
                 .for_each(|name| set(name, AUTHORITY.to_owned()));
         }
-        let words = ["/bin/sh", "-c", SCRIPT, "cargo"].map(str::to_owned);
+        let words = ["/bin/sh", "-c", SCRIPT, tool].map(str::to_owned);
         ContainerOptions {
             name: "union-compile".to_owned(),
             image,
@@ -168,24 +169,35 @@ impl ContainerRunner {
     }
 }
 
-#[async_trait]
-impl CargoRunner for ContainerRunner {
-    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
+impl ContainerRunner {
+    /// Runs cargo or rustc, and gives its exit code.
+    async fn run_tool(&self, tool: &str, call: &CargoInvocation, output: impl FnMut(OutputStream, &[u8]) + Send) -> Result<i64> {
         let (engine, image) = self.ready().await?;
         let folder = self.writes[0].join("union/container");
         self.writes.iter().chain([&folder]).try_for_each(|folder| fs::create_folder(folder))?;
         let marker = fs::AtomicFile::beside(&folder.join("marker"))?;
-        let made = engine.container(&self.run(call, image, marker.path(), owner(engine).await?)).await;
+        let made = engine.container(&self.run(tool, call, image, marker.path(), owner(engine).await?)).await;
         // Engines look for the folders before they start anything, and some make them.
         let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
         let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(engine) } else { error })?;
-        self.reporter.status("Compiling", &format!("in {}", self.toolchain.repository));
-        let lines = Mutex::new((Vec::new(), line));
-        let code = container
-            .run(|stream, bytes| match stream {
+        if tool == "cargo" {
+            self.reporter.status("Compiling", &format!("in {}", self.toolchain.repository));
+        }
+        let output = Mutex::new(output);
+        let code = container.run(|stream, bytes| (output.lock().unwrap_or_else(PoisonError::into_inner))(stream, bytes)).await?;
+        container.remove().await?;
+        if code == UNSEEN { Err(self.unseen(engine)) } else { Ok(code) }
+    }
+}
+
+#[async_trait]
+impl CargoRunner for ContainerRunner {
+    async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>> {
+        let mut buffer = Vec::new();
+        let code = self
+            .run_tool("cargo", call, |stream, bytes| match stream {
                 OutputStream::Stderr => self.reporter.write_raw(bytes),
                 OutputStream::Stdout => {
-                    let (buffer, line) = &mut *lines.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend_from_slice(bytes);
                     while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                         let taken: Vec<u8> = buffer.drain(..=end).collect();
@@ -194,12 +206,18 @@ impl CargoRunner for ContainerRunner {
                 }
             })
             .await?;
-        container.remove().await?;
-        match code {
-            0 => Ok(Ok(())),
-            UNSEEN => Err(self.unseen(engine)),
-            code => Ok(Err(ProcessFailure::ended("cargo", code))),
+        Ok(if code == 0 { Ok(()) } else { Err(ProcessFailure::ended("cargo", code)) })
+    }
+
+    async fn rustc(&self, call: &CargoInvocation) -> Result<Result<(), ProcessFailure>> {
+        let mut printed = Vec::new();
+        let code = self.run_tool("rustc", call, |_, bytes| printed.extend_from_slice(bytes)).await?;
+        if code == 0 {
+            return Ok(Ok(()));
         }
+        let mut failure = ProcessFailure::ended("rustc", code);
+        failure.stderr = String::from_utf8_lossy(&printed).into_owned();
+        Ok(Err(failure))
     }
 
     async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<ProbeOutput> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::build::Executable;
+use crate::image::platform::Platform;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::workspace::{CargoRunner, CompileSettings};
 
@@ -19,20 +20,20 @@ pub(super) struct CompileOutput {
 }
 
 impl Executables {
-    fn made(&self, code: &CodeSpec, platform: usize) -> Option<&CompileOutput> {
-        self.0.get(&(code.compile.clone(), code.targets.get(platform)?.clone()))
+    fn output(&self, code: &CodeSpec, platform: &Platform) -> Option<&CompileOutput> {
+        self.0.get(&(code.compile.clone(), code.builds.get(platform)?.target.clone()))
     }
 
-    /// Where those of an image for its platform of that position were compiled.
-    pub(crate) fn workshop(&self, resolved: &ResolvedImage, platform: usize) -> Option<Arc<dyn CargoRunner>> {
-        Some(self.made(resolved.code.as_ref()?, platform)?.workshop.clone())
+    /// Where the binaries of an image for a platform were compiled.
+    pub(crate) fn workshop(&self, resolved: &ResolvedImage, platform: &Platform) -> Option<Arc<dyn CargoRunner>> {
+        Some(self.output(resolved.code.as_ref()?, platform)?.workshop.clone())
     }
 
-    /// Those of an image for its platform of that position.
-    pub(crate) fn of(&self, resolved: &ResolvedImage, platform: usize) -> Vec<Executable> {
+    /// The binaries of an image for a platform.
+    pub(crate) fn of(&self, resolved: &ResolvedImage, platform: &Platform) -> Vec<Executable> {
         let Some(code) = &resolved.code else { return Vec::new() };
-        let Some(made) = self.made(code, platform) else { return Vec::new() };
-        let of = |name: &String| Some(Executable { name: name.clone(), path: made.executables.get(name)?.clone() });
-        code.binaries.iter().filter_map(of).collect()
+        let Some(output) = self.output(code, platform) else { return Vec::new() };
+        let executable = |name: &String| Some(Executable { name: name.clone(), path: output.executables.get(name)?.clone() });
+        code.binaries.iter().filter_map(executable).collect()
     }
 }

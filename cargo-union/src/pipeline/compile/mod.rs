@@ -143,13 +143,13 @@ type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
 fn jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
     let mut jobs: Jobs<'a> = BTreeMap::new();
     for code in images.iter().filter_map(|resolved| resolved.code.as_ref()) {
-        for target in &code.targets {
+        for target in code.targets() {
             jobs.entry((&code.compile, target)).or_default().extend(code.binaries.iter().cloned());
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
         let needs = |resolved: &&ResolvedImage| {
-            resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets.iter().any(|own| own == target))
+            resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets().any(|own| own == target))
         };
         missing.iter().any(needs)
     };

@@ -6,6 +6,7 @@ use union_build::diag::Code;
 
 use crate::build::{LockedBase, Lookup};
 use crate::image::BaseSource;
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::image::reference::{BaseRef, Repository};
 use crate::pipeline::options::BuildOptions;
@@ -34,14 +35,14 @@ impl LockMode {
 /// The digest of a base for each platform, out of the lock or asked for and put into it.
 ///
 /// # Errors
-/// `UnionLockStale` with [`Policy::Locked`]; what the registry says otherwise.
+/// `UnionLockStale` with [`LockMode::Locked`]; what the registry says otherwise.
 pub(crate) async fn locked(
     base: &str,
     platforms: &[Platform],
     lock: &mut UnionLock,
     source: &dyn BaseSource,
     policy: LockMode,
-) -> Result<Vec<(Platform, Option<LockedBase>)>> {
+) -> Result<PerPlatform<Option<LockedBase>>> {
     let reference: BaseRef = base
         .parse()
         .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
@@ -60,7 +61,7 @@ pub(crate) async fn locked(
     Ok(bases)
 }
 
-fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> Vec<(Platform, Option<LockedBase>)> {
+fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &LockedReference) -> PerPlatform<Option<LockedBase>> {
     let base = |platform: &Platform| {
         let digest = *locked.platforms.get(&platform.to_string())?;
         Some(LockedBase { repository: repository.clone(), digest })

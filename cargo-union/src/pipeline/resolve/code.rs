@@ -9,13 +9,25 @@ use union_build::spec::{self, Base, Compile, Link, Pattern, SecretSource, Spec};
 
 use super::ResolveContext;
 use super::{bases, rust_image};
-use crate::build::LockedBase;
+use crate::build::{ImageChain, LockedBase};
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::pipeline::context::UnionPackage;
 use crate::pipeline::resolve::compilers::{self, Compiler};
 use crate::sys::error::Error;
 use crate::workspace::targets::target_for;
 use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
+
+/// The compile for one platform of an image.
+#[derive(Clone, Debug)]
+pub(crate) struct PlatformCompile {
+    /// The target triple.
+    pub(crate) target: String,
+    /// With what it is compiled.
+    pub(crate) compiler: Compiler,
+    /// The image whose toolchain compiles it, in a container.
+    pub(crate) toolchain: Option<LockedBase>,
+}
 
 /// The part of the crate that an image carries.
 #[derive(Clone, Debug)]
@@ -24,12 +36,8 @@ pub(crate) struct CodeSpec {
     pub(crate) binaries: BTreeSet<String>,
     /// How they are compiled.
     pub(crate) compile: CompileSettings,
-    /// The target for each platform, in the order of the platforms.
-    pub(crate) targets: Vec<String>,
-    /// With what it is compiled for each target.
-    pub(crate) compilers: Vec<Compiler>,
-    /// The image whose toolchain compiles them, for each platform that is compiled for in a container.
-    pub(crate) toolchains: Vec<(Platform, LockedBase)>,
+    /// What each platform is compiled for, and with what.
+    pub(crate) builds: PerPlatform<PlatformCompile>,
     /// What else has a part in the compile, by the name of its input.
     pub(crate) tools: BTreeMap<String, String>,
     /// The files of the package's secrets: never inputs.
@@ -41,17 +49,24 @@ pub(crate) struct CodeSpec {
 impl CodeSpec {
     /// What decides its inputs, for whoever looks at them again.
     pub(super) fn settings(&self, spec: &spec::Image) -> CodeInputOptions {
-        let Self { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: _ } = self;
+        let Self { binaries, compile, builds, tools, secrets, inputs: _ } = self;
+        let toolchain =
+            |(platform, build): (&Platform, &PlatformCompile)| Some((platform.to_string(), build.toolchain.as_ref()?.digest.to_string()));
         CodeInputOptions {
             compile: compile.clone(),
-            targets: targets.clone(),
+            targets: builds.values().map(|build| build.target.clone()).collect(),
             binaries: binaries.clone(),
             inputs: spec.inputs.clone(),
             exclude: spec.exclude.iter().chain(secrets).cloned().collect(),
-            toolchains: toolchains.iter().map(|(platform, image)| (platform.to_string(), image.digest.to_string())).collect(),
-            places: compilers.iter().map(|compiler| compiler.place).collect(),
+            toolchains: builds.iter().filter_map(toolchain).collect(),
+            places: builds.values().map(|build| build.compiler.place).collect(),
             tools: tools.clone(),
         }
+    }
+
+    /// The target triples, in the order of the platforms.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &String> {
+        self.builds.values().map(|build| &build.target)
     }
 
     /// Whether it is compiled for the processor of this machine.
@@ -66,48 +81,50 @@ const PROCESSOR: &str = "processor";
 /// The code of an image; `None` for an environment. `bases` is its base for each platform.
 pub(super) async fn code(
     declared: &UnionPackage,
-    chain: &[spec::Image],
-    bases: &[(Platform, Option<LockedBase>)],
+    chain: &ImageChain,
+    bases: &PerPlatform<Option<LockedBase>>,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &ResolveContext<'_>,
 ) -> Result<Option<CodeSpec>> {
-    let spec = chain.last().expect("a chain ends with the image's own spec");
+    let spec = chain.own();
     let binaries: BTreeSet<String> = declared.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
     if binaries.is_empty() {
         return Ok(None);
     }
-    let mut compile = compile_settings(spec, linkage(spec, &chain[0].base));
-    let target = |(platform, _): &(Platform, _)| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place);
-    let targets = bases.iter().map(target).collect::<Result<Vec<String>, Error>>()?;
-    let mut compilers = Vec::new();
-    for (target, base) in targets.iter().zip(bases) {
-        compilers.push(compilers::choose(&compile, target, base, snapshot, ask).await?);
+    let mut compile = compile_settings(spec, linkage(spec, chain.base()));
+    let targets = bases.try_map(|platform, _| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place))?;
+    let mut builds = Vec::new();
+    for ((platform, target), base) in targets.into_iter().zip(bases.values()) {
+        let compiler = compilers::choose(&compile, &target, &platform, base.as_ref(), snapshot, ask).await?;
+        builds.push((platform, PlatformCompile { target, compiler, toolchain: None }));
     }
-    let in_containers: Vec<&(Platform, Option<LockedBase>)> =
-        bases.iter().zip(&compilers).filter(|(_, compiler)| compiler.place == CompileMode::Container).map(|(base, _)| base).collect();
-    let mut toolchains = Vec::new();
-    if let Some((platform, base)) = in_containers.first() {
-        let platforms: Vec<Platform> = in_containers.iter().map(|(platform, _)| platform.clone()).collect();
+    let mut builds: PerPlatform<PlatformCompile> = builds.into_iter().collect();
+    let is_in_container = |build: &PlatformCompile| build.compiler.place == CompileMode::Container;
+    let platforms: Vec<Platform> =
+        builds.iter().filter(|(_, build)| is_in_container(build)).map(|(platform, _)| platform.clone()).collect();
+    if let Some(platform) = platforms.first() {
+        let base = bases.get(platform).and_then(Option::as_ref);
         let found = async {
-            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base.as_ref(), platform, snapshot, ask).await?;
+            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base, platform, snapshot, ask).await?;
             let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
             Ok((reference, locked))
         };
         let found: Result<_> = found.await;
         let (reference, locked) = found.map_err(|error| unasked(error, &compile, platform, snapshot))?;
-        toolchains.extend(locked.into_iter().filter_map(|(platform, image)| Some((platform, image?))));
+        builds = builds.map(|platform, build| PlatformCompile { toolchain: locked.get(platform).cloned().flatten(), ..build.clone() });
         compile.rust_image = Some(reference);
     }
     let mut tools = BTreeMap::new();
-    if compilers.iter().any(|compiler| compiler.place == CompileMode::Zig) {
+    if builds.values().any(|build| build.compiler.place == CompileMode::Zig) {
         tools.insert("zig".to_owned(), snapshot.zig().await?);
     }
+    let targets: Vec<String> = builds.values().map(|build| build.target.clone()).collect();
     if let Some(processor) = snapshot.processor(&compile, &targets).await? {
         tools.insert(PROCESSOR.to_owned(), processor);
     }
     let secrets = secret_files(&declared.spec);
-    let mut code = CodeSpec { binaries, compile, targets, compilers, toolchains, tools, secrets, inputs: CodeInputs::default() };
+    let mut code = CodeSpec { binaries, compile, builds, tools, secrets, inputs: CodeInputs::default() };
     code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
     Ok(Some(code))
 }

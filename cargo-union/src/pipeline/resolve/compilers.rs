@@ -28,7 +28,8 @@ pub(crate) struct Compiler {
 pub(crate) async fn choose(
     compile: &CompileSettings,
     target: &str,
-    (platform, base): &(Platform, Option<LockedBase>),
+    platform: &Platform,
+    base: Option<&LockedBase>,
     snapshot: &Snapshot<'_>,
     ask: &ResolveContext<'_>,
 ) -> Result<Compiler> {
@@ -47,7 +48,7 @@ pub(crate) async fn choose(
         return Ok(Compiler { place, glibc: None });
     }
     let decides = compile.linkage == Linkage::Dynamic && target.contains("-gnu");
-    let glibc = match base.as_ref().filter(|_| decides) {
+    let glibc = match base.filter(|_| decides) {
         Some(base) => base_facts(ask.cache, ask.source, base, platform).await?.glibc,
         None => None,
     };

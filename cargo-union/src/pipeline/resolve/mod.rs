@@ -6,18 +6,19 @@ use std::sync::Arc;
 use anyhow::Result;
 use union_build::diag::Code;
 use union_build::key::{Inputs, Key, Value, tag_key};
-use union_build::spec::{self, Base, Spec};
+use union_build::spec::{self, Base};
 
 use crate::build::environment;
 use crate::build::inputs::config_inputs;
-use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
+use crate::build::{ImageChain, LockedBase, MeasuredFiles, SourceRoots};
 use crate::image::BaseSource;
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::image::reference::{ImageRef, PinnedRef, Repository};
 use crate::pipeline::context::UnionPackage;
 use crate::sys::cache::Cache;
 use crate::sys::error::Error;
-use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged};
+use crate::workspace::{AllLearned, Snapshot, UnionLock, Workspace, WorkspacePackage, check_unchanged, launcher};
 use bases::LockMode;
 
 pub(crate) mod bases;
@@ -28,7 +29,7 @@ pub(crate) mod rust_image;
 mod stage;
 pub(crate) mod variables;
 
-pub(crate) use code::{CodeSpec, compile_settings, linkage, secret_files, unasked};
+pub(crate) use code::{CodeSpec, PlatformCompile, compile_settings, linkage, secret_files, unasked};
 use stage::EnvironmentInputs;
 pub(crate) use stage::EnvironmentPlan;
 
@@ -50,10 +51,10 @@ pub(crate) struct ResolveContext<'a> {
 pub(crate) struct ResolvedImage {
     /// Name of its table.
     pub(crate) name: String,
-    /// The specs that it extends, outermost base first, and its own spec last.
-    pub(crate) chain: Vec<spec::Image>,
-    /// The base for each platform, in the order declared; `None` is scratch.
-    pub(crate) bases: Vec<(Platform, Option<LockedBase>)>,
+    /// Its own spec and those that it extends.
+    pub(crate) chain: ImageChain,
+    /// The base for each platform; `None` is scratch.
+    pub(crate) bases: PerPlatform<Option<LockedBase>>,
     /// The base for all platforms at once; `None` is scratch, or a Dockerfile's.
     pub(crate) base: Option<PinnedRef>,
     /// What of its environment an engine has to make.
@@ -62,6 +63,8 @@ pub(crate) struct ResolvedImage {
     pub(crate) left: Vec<spec::Image>,
     /// Its binaries and how they are compiled; `None` for an environment.
     pub(crate) code: Option<CodeSpec>,
+    /// Whether it holds the launcher.
+    pub(crate) launcher: bool,
     /// What its environment is made upon, besides what the chain says.
     ground: EnvironmentInputs,
     /// The key of its environment.
@@ -79,7 +82,7 @@ pub(crate) struct ResolvedImage {
 impl ResolvedImage {
     /// Its own spec.
     pub(crate) fn spec(&self) -> &spec::Image {
-        self.chain.last().expect("a chain ends with the image's own spec")
+        self.chain.own()
     }
 
     /// Where its files come from.
@@ -139,7 +142,7 @@ impl ResolvedImage {
         files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), files)?;
+        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), self.launcher, files)?;
         let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
         check_unchanged(&self.inputs, &own.into_inputs(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
@@ -199,19 +202,20 @@ async fn image(
     ask: &ResolveContext<'_>,
     files: &Arc<MeasuredFiles>,
 ) -> Result<ResolvedImage> {
-    let chain = chain(&declared.spec, spec);
+    let chain = ImageChain::resolve(&declared.spec.images, spec);
     let platforms = platforms(spec)?;
-    let bases = match &chain[0].base {
+    let bases = match chain.base() {
         Base::Reference(base) => bases::locked(base, &platforms, lock, &**ask.source, ask.policy).await?,
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
-    let base = multi_platform_base(&chain[0].base, &bases, lock);
+    let base = multi_platform_base(chain.base(), &bases, lock);
     let ground = stage::ground((declared, workspace), &chain, &bases, snapshot, lock, ask, files.clone()).await?;
     let (made, left) = environment::EnvironmentStage::of(&chain);
     let made = made.map(|made| ground.made(made)).transpose()?;
     let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let own = own_inputs(&chain, &ground, &binaries, files)?;
+    let launcher = declared.spec.has_launcher(&spec.key);
+    let own = own_inputs(&chain, &ground, &binaries, launcher, files)?;
     let environment = own.environment.key("environment");
     let mut all = own.config.clone();
     all.insert("environment", environment);
@@ -222,6 +226,7 @@ async fn image(
         name: spec.key.clone(),
         base,
         bases,
+        launcher,
         made,
         left,
         ground,
@@ -236,38 +241,37 @@ async fn image(
 }
 
 /// The base that stands for all platforms: an index, or the only one's own image.
-fn multi_platform_base(base: &Base, bases: &[(Platform, Option<LockedBase>)], lock: &UnionLock) -> Option<PinnedRef> {
+fn multi_platform_base(base: &Base, bases: &PerPlatform<Option<LockedBase>>, lock: &UnionLock) -> Option<PinnedRef> {
     let Base::Reference(typed) = base else { return None };
-    let (_, first) = bases.first()?;
-    let first = first.as_ref()?;
-    let digest = if bases.len() == 1 { first.digest } else { lock.entry(typed)?.digest };
+    let mut locked = bases.values();
+    let first = locked.next()?.as_ref()?;
+    let digest = if locked.next().is_none() { first.digest } else { lock.entry(typed)?.digest };
     Some(first.repository.pinned(digest))
 }
 
 /// The inputs of the environment and of the config. The name and the tag's format belong to the
 /// latter, for every binary of the package embeds them; the registry does not, so that an image can
 /// be promoted.
-fn own_inputs(chain: &[spec::Image], ground: &EnvironmentInputs, binaries: &[String], files: &MeasuredFiles) -> Result<DeclaredInputs> {
-    let platforms: Vec<Platform> = ground.bases.iter().map(|(platform, _)| platform.clone()).collect();
+fn own_inputs(
+    chain: &ImageChain,
+    ground: &EnvironmentInputs,
+    binaries: &[String],
+    launcher: bool,
+    files: &MeasuredFiles,
+) -> Result<DeclaredInputs> {
+    let platforms: Vec<Platform> = ground.bases.platforms().cloned().collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries, files)?;
-    let spec = chain.last().expect("a chain ends with the image's own spec");
+    let spec = chain.own();
     config.insert("name", spec.name.as_str());
     config.insert("tag-format", spec.tag_format.as_str());
+    if launcher {
+        config.insert("launcher", launcher::version());
+    }
     if !ground.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }
     Ok(DeclaredInputs { environment: ground.inputs(chain, files)?, config })
-}
-
-/// The specs that a spec extends, outermost base first, and itself last.
-pub(crate) fn chain(spec: &Spec, image: &spec::Image) -> Vec<spec::Image> {
-    let mut chain = vec![image.clone()];
-    while let Base::Extends(parent) = &chain[0].base {
-        let parent = spec.images[&parent.value].clone();
-        chain.insert(0, parent);
-    }
-    chain
 }
 
 /// The platforms of a spec, in the order declared.

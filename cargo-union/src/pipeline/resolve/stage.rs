@@ -10,7 +10,8 @@ use union_build::spec;
 use super::ResolveContext;
 use crate::build::environment::{self, tools};
 use crate::build::inputs::{EnvironmentSettings, environment_inputs};
-use crate::build::{LockedBase, MeasuredFiles, SourceRoots};
+use crate::build::{ImageChain, LockedBase, MeasuredFiles, SourceRoots};
+use crate::image::per_platform::PerPlatform;
 use crate::image::platform::Platform;
 use crate::pipeline::context::UnionPackage;
 use crate::pipeline::resolve::bases;
@@ -22,12 +23,12 @@ use crate::workspace::{Snapshot, UnionLock, Workspace};
 pub(crate) struct EnvironmentPlan {
     /// The environment that it starts from; `None` is the base.
     pub(crate) start: Option<Box<EnvironmentPlan>>,
-    /// What is made upon it.
-    pub(crate) steps: Vec<spec::Image>,
+    /// What is added to it; the last one is the spec that it belongs to.
+    pub(crate) steps: ImageChain,
     /// Its key.
     pub(crate) key: Key,
-    /// Images with tools that its steps need, for each platform.
-    pub(crate) tools: Vec<BTreeMap<String, LockedBase>>,
+    /// Images with tools that its steps need.
+    pub(crate) tools: PerPlatform<BTreeMap<String, LockedBase>>,
 }
 
 impl EnvironmentPlan {
@@ -38,7 +39,7 @@ impl EnvironmentPlan {
 
     /// The spec that it belongs to.
     pub(crate) fn spec(&self) -> &spec::Image {
-        self.steps.last().expect("an environment has the step that asked for it")
+        self.steps.own()
     }
 }
 
@@ -48,9 +49,9 @@ pub(super) struct EnvironmentInputs {
     /// Where the files of the package's images come from.
     pub(crate) roots: SourceRoots,
     /// The base's digest for each platform.
-    pub(super) bases: Vec<(Platform, Option<Digest>)>,
-    /// Images with tools for each platform.
-    tools: Vec<(Platform, BTreeMap<String, LockedBase>)>,
+    pub(super) bases: PerPlatform<Option<Digest>>,
+    /// Images with tools.
+    tools: PerPlatform<BTreeMap<String, LockedBase>>,
     /// Generations in Union.lock by spec.
     generations: BTreeMap<String, u32>,
     /// Whether the binaries upon it are checked.
@@ -63,17 +64,21 @@ pub(super) struct EnvironmentInputs {
 
 impl EnvironmentInputs {
     /// The inputs of what some specs make of files.
-    pub(super) fn inputs(&self, steps: &[spec::Image], files: &MeasuredFiles) -> Result<Inputs> {
-        let needed = tools(steps);
-        let tools = self.tools.iter().map(|(platform, tools)| {
+    pub(super) fn inputs(&self, steps: &ImageChain, files: &MeasuredFiles) -> Result<Inputs> {
+        let needed = tools(steps.iter());
+        let tools = self.tools.map(|_, tools| {
             let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
-            (platform.clone(), digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect())
+            digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect()
         });
-        let tools: Vec<_> = tools.collect();
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
-        let (bases, roots) = (&self.bases, &self.roots);
-        let environment = EnvironmentSettings { chain: steps, bases, tools: &tools, generations: &generations, roots, files };
-        let mut inputs = environment_inputs(&environment)?;
+        let mut inputs = environment_inputs(&EnvironmentSettings {
+            chain: steps,
+            bases: &self.bases,
+            tools: &tools,
+            generations: &generations,
+            roots: &self.roots,
+            files,
+        })?;
         if let Some(epoch) = &self.epoch {
             inputs.insert("SOURCE_DATE_EPOCH", epoch.as_str());
         }
@@ -83,14 +88,10 @@ impl EnvironmentInputs {
     pub(super) fn made(&self, environment: environment::EnvironmentStage) -> Result<EnvironmentPlan> {
         let key = self.inputs(&environment.all_steps(), &self.files)?.key("environment");
         let needed = environment.tools();
-        let of = |(_, tools): &(Platform, BTreeMap<String, LockedBase>)| {
-            tools
-                .iter()
-                .filter(|(reference, _)| needed.contains(reference.as_str()))
-                .map(|(name, tool)| (name.clone(), tool.clone()))
-                .collect()
-        };
-        let tools = self.tools.iter().map(of).collect();
+        let tools = self.tools.map(|_, tools| {
+            let needed = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
+            needed.map(|(reference, tool)| (reference.clone(), tool.clone())).collect()
+        });
         let start = environment.start.map(|start| self.made(*start)).transpose()?.map(Box::new);
         Ok(EnvironmentPlan { start, steps: environment.steps, key, tools })
     }
@@ -99,27 +100,27 @@ impl EnvironmentInputs {
 /// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
 pub(super) async fn ground(
     (declared, workspace): (&UnionPackage, &Workspace),
-    chain: &[spec::Image],
-    bases: &[(Platform, Option<LockedBase>)],
+    chain: &ImageChain,
+    bases: &PerPlatform<Option<LockedBase>>,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     ask: &ResolveContext<'_>,
     files: Arc<MeasuredFiles>,
 ) -> Result<EnvironmentInputs> {
-    let platforms: Vec<Platform> = bases.iter().map(|(platform, _)| platform.clone()).collect();
-    let mut by_platform: Vec<(Platform, BTreeMap<String, LockedBase>)> =
-        platforms.iter().map(|platform| (platform.clone(), BTreeMap::new())).collect();
-    for reference in tools(chain) {
-        let locked = bases::locked(reference, &platforms, lock, &**ask.source, ask.policy).await?;
-        for ((_, tools), (_, tool)) in by_platform.iter_mut().zip(locked) {
-            tools.extend(tool.map(|tool| (reference.to_owned(), tool)));
-        }
+    let platforms: Vec<Platform> = bases.platforms().cloned().collect();
+    let mut locked_tools = BTreeMap::new();
+    for reference in tools(chain.iter()) {
+        locked_tools.insert(reference, bases::locked(reference, &platforms, lock, &**ask.source, ask.policy).await?);
     }
+    let tools_for = |platform: &Platform| {
+        let tools = locked_tools.iter();
+        tools.filter_map(|(reference, tool)| Some(((*reference).to_owned(), tool.get(platform)?.clone()?))).collect()
+    };
     let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
     Ok(EnvironmentInputs {
         roots: declared.roots(workspace),
-        bases: bases.iter().map(|(platform, base)| (platform.clone(), base.as_ref().map(|base| base.digest))).collect(),
-        tools: by_platform,
+        bases: bases.map(|_, base| base.as_ref().map(|base| base.digest)),
+        tools: bases.map(|platform, _| tools_for(platform)),
         generations: chain.iter().map(generation).collect(),
         checks: ask.checks,
         files,

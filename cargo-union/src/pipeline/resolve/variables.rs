@@ -20,7 +20,7 @@ pub(crate) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> 
         return Ok(());
     }
     let mut problems: Vec<Diagnostic> = Vec::new();
-    for (platform, base) in &resolved.bases {
+    for (platform, base) in resolved.bases.iter() {
         let Some(base) = base else { continue };
         let known = base_variables(source, base, platform).await?;
         for (name, value) in undefined_variables(spec, &known) {

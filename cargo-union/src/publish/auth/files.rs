@@ -100,7 +100,7 @@ impl CredentialFile {
         let text = match self {
             Self::Variable { text, .. } => Some(text.reveal().clone()),
             Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) | Self::Named { path, .. } => {
-                read_lossy(path).map_err(|cause| error(unreadable(path, cause).into(), self.is_named()))?
+                read_text(path).map_err(|cause| error(unreadable(path, cause).into(), self.is_named()))?
             }
         };
         match (text, self) {
@@ -180,7 +180,7 @@ impl DockerConfig {
 }
 
 /// Reads a file and replaces invalid UTF-8; `None` if it does not exist.
-fn read_lossy(path: &Path) -> io::Result<Option<String>> {
+pub(super) fn read_text(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     match read {

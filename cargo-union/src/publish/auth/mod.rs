@@ -5,6 +5,8 @@
 //! suffices; it becomes part of the error if the registry denies access.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::header::{HeaderMap, HeaderValue};
@@ -20,20 +22,27 @@ use crate::image::RegistryLogin;
 mod challenge;
 mod files;
 mod helper;
+mod registries_conf;
 mod token;
 
 pub use files::CredentialFile;
 pub use helper::CredentialHelpers;
+pub use registries_conf::RegistriesConf;
 
 use challenge::Challenge;
 use files::{CredentialEntry, DockerConfig};
+use registries_conf::ListedHelper;
 use token::BearerToken;
 
 /// The sources of credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Keychain {
-    /// Credential files in the order in which they are searched.
-    pub list: Vec<CredentialFile>,
+    /// Credential files of explicit settings, in the order in which they are searched, before anything else.
+    pub explicit: Vec<CredentialFile>,
+    /// The configuration with credential helpers to run before and after the files.
+    pub registries_conf: RegistriesConf,
+    /// The user's credential files, in the order in which they are searched.
+    pub files: Vec<CredentialFile>,
     /// How to run the credential helpers that the files refer to.
     pub helpers: CredentialHelpers,
 }
@@ -91,11 +100,42 @@ type CredentialAnswer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
 /// A token; locked while it is fetched.
 type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
 
-/// The readable credential files, and the problems of the others.
+/// The readable sources, and the problems of the others.
 #[derive(Default)]
 struct Configs {
-    readable: Vec<(CredentialFile, DockerConfig)>,
+    readable: Vec<LoginSource>,
     problems: Vec<String>,
+}
+
+/// A readable source of credentials.
+enum LoginSource {
+    File(CredentialFile, DockerConfig),
+    /// A helper for all registries, and the file that lists it.
+    Helper(String, PathBuf),
+}
+
+impl LoginSource {
+    /// The entries for a repository in the order to try.
+    fn entries(&self, registry: &str, path: &str) -> Vec<CredentialEntry> {
+        match self {
+            Self::File(_, config) => config.entries(registry, path),
+            // Like podman, uses the name `docker.io` for Docker Hub here, too.
+            Self::Helper(program, _) => vec![CredentialEntry::Helper { program: program.clone(), server: registry.to_owned() }],
+        }
+    }
+
+    fn is_named(&self) -> bool {
+        matches!(self, Self::File(file, _) if file.is_named())
+    }
+}
+
+impl fmt::Display for LoginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file, _) => file.fmt(f),
+            Self::Helper(_, listed_in) => write!(f, "`{}`", listed_in.display()),
+        }
+    }
 }
 
 /// The result of a lookup.
@@ -236,12 +276,12 @@ impl Authenticator {
     async fn find(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let configs = self.configs.get_or_try_init(|| async { self.read_configs() }).await?;
         let mut problems = configs.problems.clone();
-        for (file, config) in &configs.readable {
-            for entry in config.entries(registry, path) {
+        for login_source in &configs.readable {
+            for entry in login_source.entries(registry, path) {
                 let (login, source) = match entry {
-                    CredentialEntry::Login(login) => (Some(login), file.to_string()),
+                    CredentialEntry::Login(login) => (Some(login), login_source.to_string()),
                     CredentialEntry::Helper { program, server } => {
-                        let source = format!("`{}`, which {file} names", clean(&helper::program(&program)));
+                        let source = format!("`{}`, which {login_source} names", clean(&helper::program(&program)));
                         let login = self.ask_helper(&program, &server).await.unwrap_or_else(|why| {
                             // Warned of only once, because a missing helper affects all registries.
                             let warning = format!("the credential helper {source}, {why}");
@@ -252,8 +292,8 @@ impl Authenticator {
                         (login, source)
                     }
                     CredentialEntry::Unusable(why) => {
-                        let problem = format!("{why}, in {file}");
-                        if file.is_named() {
+                        let problem = format!("{why}, in {login_source}");
+                        if login_source.is_named() {
                             return Err(RegistryFailure::new(Code::CredentialsInvalid, problem));
                         }
                         self.record_problem(&mut problems, &problem.clone(), problem);
@@ -277,16 +317,31 @@ impl Authenticator {
 
     fn read_configs(&self) -> Result<Configs, RegistryFailure> {
         let mut configs = Configs::default();
-        for source in &self.sources.list {
-            match source.read() {
-                Ok(config) => configs.readable.extend(config.map(|config| (source.clone(), config))),
+        self.read_files(&self.sources.explicit, &mut configs)?;
+        let (helpers, problems) = self.sources.registries_conf.credential_helpers();
+        for problem in problems {
+            self.record_problem(&mut configs.problems, &problem.clone(), problem);
+        }
+        for helper in helpers {
+            match helper {
+                ListedHelper::AuthFiles => self.read_files(&self.sources.files, &mut configs)?,
+                ListedHelper::Program { program, listed_in } => configs.readable.push(LoginSource::Helper(program, listed_in)),
+            }
+        }
+        Ok(configs)
+    }
+
+    fn read_files(&self, files: &[CredentialFile], configs: &mut Configs) -> Result<(), RegistryFailure> {
+        for file in files {
+            match file.read() {
+                Ok(config) => configs.readable.extend(config.map(|config| LoginSource::File(file.clone(), config))),
                 Err(unreadable) if unreadable.is_error => return Err(unreadable.failure),
                 Err(unreadable) => {
                     self.record_problem(&mut configs.problems, &unreadable.failure.cause.clone(), unreadable.failure.cause);
                 }
             }
         }
-        Ok(configs)
+        Ok(())
     }
 
     /// Records a problem for a later error, and warns of it unless `warning` was recorded before.

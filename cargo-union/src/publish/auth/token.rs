@@ -82,10 +82,11 @@ impl TokenRequest<'_> {
         let pause = retry::asked(answer.headers(), std::time::SystemTime::now());
         if retry::is_transient(status) {
             let failure = RegistryFailure::passing(Code::RegistryFailed, format!("the token server {server} answered {status}"));
-            return Err(RegistryFailure { pause, ..failure });
+            return Err(RegistryFailure { pause, ..failure }.through(answer.proxy_hint()));
         }
         if matches!(status.as_u16(), 400 | 401 | 403) {
-            return Err(RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}")));
+            let failure = RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}"));
+            return Err(failure.through(answer.proxy_hint()));
         }
         let invalid =
             || RegistryFailure::new(Code::RegistryInvalid, format!("the token server {server} answered {status} without a valid token"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::http::retry::Retry;
 use crate::http::{Authorities, Proxies};
-use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain};
+use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain, RegistriesConf};
 use crate::sys::process::{Environment, user_id};
 use crate::sys::secret::Secret;
 
@@ -54,6 +54,8 @@ pub struct RegistryOptions {
     pub registry_auth_file: Option<PathBuf>,
     /// Podman's auth.json of the session: below `XDG_RUNTIME_DIR`, else in a directory of the user ID.
     pub podman_session: Option<PathBuf>,
+    /// The `registries.conf` of podman and skopeo, for its list of credential helpers.
+    pub registries_conf: RegistriesConf,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config: Option<PathBuf>,
     /// `SSL_CERT_FILE`.
@@ -79,6 +81,12 @@ impl RegistryOptions {
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
             podman_session: path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(without_session),
+            registries_conf: RegistriesConf {
+                named: path("CONTAINERS_REGISTRIES_CONF"),
+                // Podman ignores XDG_CONFIG_HOME for this file.
+                user: home.as_ref().map(|home| home.join(".config/containers")),
+                machine: Some(PathBuf::from("/etc/containers")),
+            },
             xdg_config: path("XDG_CONFIG_HOME"),
             ssl_cert_file: path("SSL_CERT_FILE"),
             ssl_cert_folders: env::var_os("SSL_CERT_DIR").map(|folders| env::split_paths(&folders).collect()).unwrap_or_default(),
@@ -110,7 +118,8 @@ impl RegistryOptions {
         }
     }
 
-    /// The sources of credentials: explicit settings first, then podman's files in podman's order, with Docker's last.
+    /// The sources of credentials: explicit settings first, then podman's files in podman's order, with Docker's last, and
+    /// before and after these files the helpers of registries.conf.
     pub(super) fn sources(&self, named: Option<&Path>) -> Keychain {
         let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
         let named = named.map(|path| CredentialFile::Named { path: path.to_owned(), setting: "registry-config", required: true });
@@ -119,16 +128,19 @@ impl RegistryOptions {
         let podmans = |path: &PathBuf| CredentialFile::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
         let user = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
         let docker = below(&self.docker_config, "config.json").or_else(|| below(&self.home, ".docker/config.json"));
-        let list = [
-            named,
-            variable,
+        let files = [
             self.registry_auth_file.as_ref().map(podmans),
             self.podman_session.clone().map(CredentialFile::Podman),
             user.map(CredentialFile::Podman),
             docker.map(CredentialFile::Docker),
             below(&self.home, ".dockercfg").map(CredentialFile::Legacy),
         ];
-        Keychain { list: list.into_iter().flatten().collect(), helpers: self.helpers.clone() }
+        Keychain {
+            explicit: [named, variable].into_iter().flatten().collect(),
+            registries_conf: self.registries_conf.clone(),
+            files: files.into_iter().flatten().collect(),
+            helpers: self.helpers.clone(),
+        }
     }
 }
 
@@ -149,7 +161,8 @@ mod tests {
     use super::*;
 
     fn shown(surroundings: &RegistryOptions, named: Option<&Path>) -> Vec<String> {
-        surroundings.sources(named).list.iter().map(|source| source.to_string().replace('`', "")).collect()
+        let Keychain { explicit, files, .. } = surroundings.sources(named);
+        explicit.iter().chain(&files).map(|source| source.to_string().replace('`', "")).collect()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::http::body::RequestBody;
 use crate::http::error::clean;
 use crate::http::header::{AUTHORIZATION, AsHeaderName, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use crate::http::retry::{self, Retry};
-use crate::http::{self, HttpRequest, Method, StatusCode, Transport, Url, authority, same_origin};
+use crate::http::{self, HttpRequest, Method, ProxyHint, StatusCode, Transport, Url, authority, same_origin};
 use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes};
 use crate::publish::failure::RegistryFailure;
@@ -173,9 +173,9 @@ impl RegistryTransport {
     }
 
     /// Reads an error response to its end.
-    pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, answer: RegistryResponse) -> ErrorResponse {
+    pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, mut answer: RegistryResponse) -> ErrorResponse {
         let (status, web_page, said) = (answer.status(), answer.is_web_page(), answer.passing().pause);
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = answer.inner.bytes(LONGEST).await.unwrap_or_default();
         let errors = RegistryError::all(&body);
         let told: Vec<String> = errors.iter().map(RegistryError::text).filter(|text| !text.is_empty()).collect();
         let page = if web_page { ", and a web page instead of a registry's answer" } else { "" };
@@ -192,6 +192,9 @@ impl RegistryTransport {
         let mut failure = RegistryFailure { again: retry::is_transient(status), pause: said, ..RegistryFailure::new(code, cause) };
         if matches!(status.as_u16(), 401 | 403) {
             failure = self.auth.explained(failure, &place.registry, &place.path);
+        }
+        if told.is_empty() {
+            failure = failure.through(answer.proxy_hint());
         }
         ErrorResponse { status: Some(status), codes: errors.into_iter().map(|error| error.code).collect(), failure }
     }
@@ -235,7 +238,12 @@ impl RegistryResponse {
         let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
         let failure =
             RegistryFailure::passing(Code::RegistryFailed, format!("{} answered {}{page}", authority(self.inner.url()), self.status()));
-        RegistryFailure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }
+        RegistryFailure { pause: retry::asked(self.inner.headers(), SystemTime::now()), ..failure }.through(self.proxy_hint())
+    }
+
+    /// The proxy that may have created this response. Registries identify themselves with a header.
+    fn proxy_hint(&self) -> Option<&ProxyHint> {
+        self.inner.proxy_hint().filter(|_| self.header("docker-distribution-api-version").is_none())
     }
 }
 

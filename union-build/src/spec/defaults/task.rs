@@ -1,11 +1,11 @@
-//! What nobody said of a task.
+//! Default values of a task.
 
-use super::{default_text, fill, fill_keys};
+use super::{default_text, fill_defaults, fill_keys};
 use crate::spec::PackageInfo;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
 use crate::spec::schema::{SchemaLevel, keys};
 
-/// Fills in everything that a task does not say; `image` is the one that it runs in by default.
+/// Fills in the defaults of a task; `image` is the default image.
 pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts: &PackageInfo) {
     let default_kind = if facts.depends_on_flyte { "rust" } else { "container" };
     let kind = text(task.get("kind")).unwrap_or(default_kind).to_owned();
@@ -17,7 +17,7 @@ pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts:
     if let Some(bin) = binary(task, name, facts) {
         task.entry("bin".to_owned()).or_insert_with(|| default_text(bin));
     }
-    // As long as the protocol allows, as the Python SDK cuts it.
+    // The protocol allows 63 characters; the Python SDK truncates as well.
     let environment = format!("{}_env", text(task.get("bin")).unwrap_or(name).replace('-', "_")).chars().take(63).collect::<String>();
     task.entry("environment".to_owned()).or_insert_with(|| default_text(environment));
     for (key, level) in [("retries", &keys::RETRIES), ("cache", &keys::CACHE)] {
@@ -33,12 +33,12 @@ pub(super) fn complete(task: &mut Table, name: &str, image: Option<&str>, facts:
 
 fn fill_node(node: &mut TomlNode, level: &'static SchemaLevel) {
     if let TomlValue::Table(table) = &mut node.value {
-        fill(table, level);
+        fill_defaults(table, level);
     }
 }
 
-/// The binary that a task runs when it does not name one. A command line that begins with another
-/// program needs none of ours.
+/// The binary of a task that does not name one; `None` when its command line begins with another
+/// program.
 fn binary<'a>(task: &Table, name: &str, facts: &'a PackageInfo) -> Option<&'a str> {
     let find = |matches: &dyn Fn(&str) -> bool| facts.binaries.iter().map(String::as_str).find(|bin| matches(bin));
     match task.get("command").map(|node| &node.value) {

@@ -1,4 +1,4 @@
-//! Manifests in, specs and problems out: what a user types and what the tool makes of it.
+//! Loading manifests: valid specs and reported problems.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -19,7 +19,7 @@ mod tasks;
 
 /// A package in a workspace of its own, on disk.
 struct Project {
-    /// The folder goes when the project does.
+    /// Deleted when the project is dropped.
     _root: TempDir,
     workspace: Option<String>,
     union: String,
@@ -30,7 +30,7 @@ struct Project {
 }
 
 impl Project {
-    /// A package `app` in the folder `app` of a workspace, with a table that starts on the first line.
+    /// A package `app` in the directory `app` of a workspace; its manifest is `union`.
     fn new(union: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().canonicalize().unwrap();
@@ -42,8 +42,15 @@ impl Project {
             binaries: vec!["app".to_owned()],
             ..PackageInfo::default()
         };
-        let (last_resorts, union) = (Vec::new(), union.to_owned());
-        Self { _root: root, workspace: None, union, last_resorts, overrides: Vec::new(), env: Vec::new(), facts }
+        Self {
+            _root: root,
+            workspace: None,
+            union: union.to_owned(),
+            last_resorts: Vec::new(),
+            overrides: Vec::new(),
+            env: Vec::new(),
+            facts,
+        }
     }
 
     fn workspace(mut self, union: &str) -> Self {
@@ -81,14 +88,14 @@ impl Project {
         self
     }
 
-    /// The package stands beside the workspace's root, `ws`.
+    /// Moves the workspace's root to `ws`, beside the package.
     fn beside(mut self) -> Self {
         self.facts.workspace_root.push("ws");
         fs::create_dir(&self.facts.workspace_root).unwrap();
         self
     }
 
-    /// A file below the workspace's root.
+    /// Creates a file below the workspace's root.
     fn file(self, path: &str) -> Self {
         let path = self.facts.workspace_root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -118,14 +125,14 @@ impl Project {
         load(workspace.as_ref(), &package, &overrides, &self.facts)
     }
 
-    /// The spec of a manifest without a problem.
+    /// The spec of a manifest without problems.
     fn spec(&self) -> Spec {
         let (spec, problems, _) = self.load();
         assert_eq!(problems, [], "{}", self.union);
         spec.unwrap()
     }
 
-    /// The problems of a manifest that has some.
+    /// The problems of a manifest with at least one.
     fn problems(&self) -> Vec<Diagnostic> {
         let (spec, problems, _) = self.load();
         assert!(!problems.is_empty(), "no problem in {}", self.union);
@@ -133,7 +140,7 @@ impl Project {
         problems
     }
 
-    /// The value and the origin of one line of `cargo union config`; the origin without the folder.
+    /// The value and the origin of one line of `cargo union config`; the origin relative to the workspace.
     fn setting(&self, key: &str) -> (String, String) {
         let (_, _, settings) = self.load();
         let setting = settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key} in {settings:#?}"));
@@ -142,13 +149,13 @@ impl Project {
     }
 }
 
-/// The one problem that a table must have: its code, where it is and what it says.
-fn one(project: &Project, code: Code, place: &str, message: &str, help: &str) {
+/// Asserts that a project has exactly one problem, with this code and place, containing this message and help.
+fn assert_problem(project: &Project, code: Code, place: &str, message: &str, help: &str) {
     let problems = project.problems();
     let [problem] = &problems[..] else { panic!("{} problems for {}: {problems:#?}", problems.len(), project.union) };
     let root = format!("{}/", project.root().display());
-    let found = problem.labels[0].origin.to_string().replace(&root, "");
-    assert_eq!((problem.code, found.as_str()), (code, place), "{}: {}", project.union, problem.message);
+    let origin = problem.labels[0].origin.to_string().replace(&root, "");
+    assert_eq!((problem.code, origin.as_str()), (code, place), "{}: {}", project.union, problem.message);
     assert!(problem.message.contains(message), "`{}` lacks `{message}`", problem.message);
     let advice = problem.help.as_deref().unwrap_or_default();
     assert!(advice.contains(help), "`{advice}` lacks `{help}`");
@@ -160,7 +167,7 @@ fn table(lines: &str) -> Project {
 }
 
 #[test]
-fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
+fn empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
     let spec = table("").spec();
     assert_eq!(spec.images.keys().collect::<Vec<_>>(), ["default"]);
     let image = &spec.images["default"];
@@ -184,7 +191,7 @@ fn an_empty_table_gives_one_image_and_the_sole_binary_as_its_task() {
 }
 
 #[test]
-fn an_environment_in_which_something_runs_has_a_base_with_a_shell() {
+fn default_base_has_a_shell_when_something_runs() {
     for line in [
         "apt-packages = [\"curl\"]",
         "commands = [\"true\"]",
@@ -200,11 +207,11 @@ fn an_environment_in_which_something_runs_has_a_base_with_a_shell() {
     }
 }
 
-/// The schema says which keys the native builder leaves to others; the type must say the same.
+/// The schema marks the keys that the native builder does not support; `needs_to_run` must report the same keys.
 #[test]
-fn what_the_schema_says_needs_a_container_is_what_the_image_says() {
+fn schema_and_image_agree_on_keys_that_need_a_container() {
     use crate::spec::schema::keys;
-    // What each key needs so that it is of use, besides a value of its own.
+    // Each key has an effect only together with these others.
     let needs_packages = "pip-packages = [\"a\"]";
     for key in keys::IMAGE.keys.iter().filter(|key| key.runs) {
         let (value, beside) = match key.name {
@@ -243,7 +250,7 @@ fn of_image(lines: &str) -> (String, String) {
 }
 
 #[test]
-fn what_would_change_nothing_is_a_mistake() {
+fn keys_without_effect_are_errors() {
     for (lines, message) in [
         ("pip-index = \"https://host/simple\"", "`pip-index` has no effect without `pip-packages` or Python's `requirements`"),
         ("conda-channels = [\"a\"]", "`conda-channels` has no effect without `conda-packages` or a `python-version`"),
@@ -263,7 +270,7 @@ fn what_would_change_nothing_is_a_mistake() {
 }
 
 #[test]
-fn what_ends_up_in_an_option_or_in_the_history_is_checked() {
+fn secret_ids_index_urls_and_python_versions_are_validated() {
     for (lines, label) in [
         ("commands = [\"x\"]\nsecrets = [{ id = \"a,b\", env = \"A\" }]", "not an id"),
         ("commands = [\"x\"]\nsecrets = [{ id = \"union-a\", env = \"A\" }]", "`union-` is the tool's own"),
@@ -276,7 +283,7 @@ fn what_ends_up_in_an_option_or_in_the_history_is_checked() {
 }
 
 #[test]
-fn names_come_from_the_package_and_the_image() {
+fn image_name_defaults_to_package_and_image_key() {
     let mut project = table(
         "[package.metadata.union.images.default]\n[package.metadata.union.images.my-gpu]\n[package.metadata.union.images.other]\nname = \"team/x\"",
     );
@@ -287,7 +294,7 @@ fn names_come_from_the_package_and_the_image() {
 }
 
 #[test]
-fn tasks_that_name_one_image_share_it() {
+fn image_carries_the_binaries_of_all_its_tasks() {
     let spec =
         table("[package.metadata.union.images.gpu]\n[package.metadata.union.tasks.a]\nbin = \"one\"\n[package.metadata.union.tasks.two]\n")
             .bins(&["one", "two", "three"])
@@ -296,32 +303,32 @@ fn tasks_that_name_one_image_share_it() {
 }
 
 #[test]
-fn the_default_run_is_the_task_when_none_is_declared() {
+fn default_run_is_the_task_when_none_is_declared() {
     let spec = table("").bins(&["a", "b"]).default_run("b").spec();
     assert_eq!(spec.tasks.keys().collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]
-fn a_package_without_a_binary_may_declare_environments() {
+fn package_without_a_binary_may_declare_environments() {
     let spec = table("images.base.base-image = \"scratch\"").bins(&[]).spec();
     assert!(spec.tasks.is_empty() && matches!(spec.images["base"].base, Base::Scratch(_)));
     assert!(spec.binaries_of("base").is_empty());
 }
 
 #[test]
-fn a_package_that_depends_on_flyte_has_rust_tasks() {
+fn task_kind_defaults_to_rust_when_the_package_depends_on_flyte() {
     assert_eq!(table("").flyte().spec().tasks["app"].kind.value, TaskKind::Rust);
     assert_eq!(table("tasks.app.kind = \"container\"").flyte().spec().tasks["app"].kind.value, TaskKind::Container);
 }
 
 #[test]
-fn a_container_task_may_run_what_its_image_brings() {
+fn container_task_may_run_the_entrypoint_of_its_image() {
     let spec = table("images.default.entrypoint = [\"/bin/sh\"]\n[package.metadata.union.tasks.shell]").bins(&["a", "b"]).spec();
     assert_eq!(spec.tasks["shell"].bin, None);
 }
 
 #[test]
-fn the_starter_manifest_is_valid_for_any_package_also_with_its_comments() {
+fn starter_manifest_is_valid_also_when_uncommented() {
     for bins in [&["app"][..], &["train", "serve-it"], &["a"]] {
         let text = crate::spec::schema::template("my_app", &bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>());
         assert!(text.starts_with(&format!("[package.metadata.union.tasks.{0}]\nbin = \"{0}\"\n", bins[0])), "{text}");
@@ -331,15 +338,15 @@ fn the_starter_manifest_is_valid_for_any_package_also_with_its_comments() {
             Some(comment) if !comment.ends_with(':') => comment.to_owned(),
             _ => line.to_owned(),
         };
-        let whole: Vec<String> = text.lines().map(uncommented).collect();
-        let spec = Project::new(&whole.join("\n")).bins(bins).file("app/conf/x").spec();
+        let uncommented_lines: Vec<String> = text.lines().map(uncommented).collect();
+        let spec = Project::new(&uncommented_lines.join("\n")).bins(bins).file("app/conf/x").spec();
         assert_eq!((spec.images["default"].name.as_str(), spec.images["default"].copy.len()), ("my_app", 1));
     }
 }
 
-/// `build.rs` reads names out of JSON without this schema; both must find the same ones.
+/// `build.rs` reads names from the JSON of `cargo metadata`, without the schema.
 #[test]
-fn the_build_script_finds_the_same_images_and_tasks() {
+fn build_script_finds_the_same_images_and_tasks() {
     use crate::emit::declared::DeclaredImages;
     for (workspace, package, bins) in [
         ("", "", &["app"][..]),

@@ -1,4 +1,4 @@
-//! A TOML value against what the schema says of its key.
+//! Checks TOML values against the schema.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use crate::diag::{Code, Diagnostic, SourceFile};
 use crate::spec::schema::{KeyKind, SchemaLevel};
 use crate::spec::toml_text;
 
-/// What one entry of a [`Kind::Types`] may be.
+/// The kinds of an entry of a [`KeyKind::Types`].
 const TYPE: KeyKind = KeyKind::Either(&[KeyKind::Text, KeyKind::Texts], "a type or a list of words");
 
 /// Checks the values of one manifest.
 pub(super) struct Checker<'a> {
-    /// The manifest.
+    /// The manifest that is checked.
     pub(super) file: &'a Arc<SourceFile>,
-    /// Where problems go.
+    /// Collects the problems.
     pub(super) problems: &'a mut Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
-    /// The value, or [`Value::Broken`] when it does not fit.
+    /// The converted value, or [`TomlValue::Broken`] when it does not match the kind.
     pub(super) fn value(&mut self, path: &str, kind: KeyKind, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
         match (kind, value) {
             (KeyKind::Either(kinds, words), _) => match kinds.iter().find(|kind| takes(**kind, value)) {
@@ -54,7 +54,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A value as it is.
+    /// Converts a value of any type.
     fn any(&mut self, path: &str, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
         let mut refuse = |message: String, label: &str| {
             let origin = place(self.file, span.clone());
@@ -101,7 +101,7 @@ impl Checker<'_> {
         TomlValue::List(entries.iter().map(node).collect())
     }
 
-    /// A table whose keys the user chooses.
+    /// A table with keys that the user chooses.
     fn named(&mut self, path: &str, kind: KeyKind, table: &DeTable<'_>) -> TomlValue {
         let mut nodes = Table::new();
         for (key, value) in table.iter() {
@@ -112,7 +112,7 @@ impl Checker<'_> {
         TomlValue::Table(nodes)
     }
 
-    /// A table whose keys the schema declares.
+    /// A table with keys that the schema declares.
     fn table(&mut self, path: &str, level: &'static SchemaLevel, table: &DeTable<'_>) -> TomlValue {
         let mut nodes = Table::new();
         for (key, value) in table.iter() {
@@ -138,13 +138,13 @@ impl Checker<'_> {
     }
 
     fn wrong_type(&mut self, path: &str, expected: &str, span: Range<usize>, value: &DeValue<'_>) -> TomlValue {
-        let found = match value {
+        let actual = match value {
             DeValue::Integer(_) => "an integer".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
             other => format!("a {}", other.type_str()),
         };
         let origin = place(self.file, span.clone());
-        let message = format!("`{path}` has the wrong type: expected {expected}, found {found}");
+        let message = format!("`{path}` has the wrong type: expected {expected}, found {actual}");
         let mut problem = Diagnostic::error(Code::WrongType, message, &origin, format!("expected {expected}"));
         let typed = self.file.text.get(span).unwrap_or_default();
         let better = match value {
@@ -169,7 +169,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether a kind is written as a value of this type.
+/// Whether a value of this TOML type may match the kind.
 fn takes(kind: KeyKind, value: &DeValue<'_>) -> bool {
     match value {
         _ if matches!(kind, KeyKind::Any) => true,

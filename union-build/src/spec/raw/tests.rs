@@ -9,7 +9,7 @@ fn read_text(text: &str) -> (Option<TomlNode>, Vec<Diagnostic>) {
     (node, problems)
 }
 
-/// The text that an origin marks.
+/// The text at an origin.
 fn marked(origin: &Origin) -> &str {
     match origin {
         Origin::File(file, span) => &file.text[span.clone()],
@@ -18,7 +18,7 @@ fn marked(origin: &Origin) -> &str {
 }
 
 #[test]
-fn every_value_knows_where_it_and_its_key_stand() {
+fn values_and_keys_have_their_places() {
     let text = "[package.metadata.union]\nregistry = \"ghcr.io/a\"\n\n[package.metadata.union.images.gpu]\nenv = { A = \"b\" }\ncopy = [\"x\", { from = \"y\", mode = \"0644\" }]\n";
     let (node, problems) = read_text(text);
     assert_eq!(problems, []);
@@ -37,7 +37,7 @@ fn every_value_knows_where_it_and_its_key_stand() {
 }
 
 #[test]
-fn dotted_and_inline_tables_are_the_same_as_headers() {
+fn dotted_keys_and_inline_tables_equal_table_headers() {
     let mut keys = Vec::new();
     for text in [
         "[package.metadata.union.images.a]\nuser = \"1\"",
@@ -53,16 +53,16 @@ fn dotted_and_inline_tables_are_the_same_as_headers() {
 }
 
 #[test]
-fn the_workspace_table_is_only_read_from_the_workspace() {
+fn workspace_table_is_read_only_from_the_workspace_section() {
     let text = "[workspace.metadata.union]\nregistry = \"a.b\"\n";
     assert_eq!(read_text(text).0, None);
     let mut problems = Vec::new();
-    let read = read(&SourceFile::new("/ws/Cargo.toml", text), Section::Workspace, &mut problems);
-    assert!(read.is_ok_and(|node| node.is_some()));
+    let result = read(&SourceFile::new("/ws/Cargo.toml", text), Section::Workspace, &mut problems);
+    assert!(result.is_ok_and(|node| node.is_some()));
 }
 
 #[test]
-fn only_a_table_of_its_own_makes_a_package_take_part() {
+fn declares_union_requires_the_package_table() {
     assert!(declares_union("[package.metadata.union]"));
     assert!(declares_union("package.metadata.union.images.default = {}"));
     assert!(!declares_union("[workspace.metadata.union]"));
@@ -71,7 +71,7 @@ fn only_a_table_of_its_own_makes_a_package_take_part() {
 }
 
 #[test]
-fn everything_wrong_is_found_at_once() {
+fn all_problems_are_found_at_once() {
     let text = "[package.metadata.union]\nregistri = 1\nbuilder = \"dokcer\"\nproject = 3\n[package.metadata.union.images.a]\nenv = [1]\napt_packages = []\n";
     let codes: Vec<Code> = read_text(text).1.iter().map(|problem| problem.code).collect();
     for (code, times) in [(Code::UnknownKey, 2), (Code::InvalidValue, 1), (Code::WrongType, 2)] {
@@ -80,13 +80,13 @@ fn everything_wrong_is_found_at_once() {
 }
 
 #[test]
-fn several_syntax_errors_are_several_problems() {
+fn syntax_errors_are_reported_separately() {
     let (_, problems) = read_text("[package.metadata.union]\na = \nb = 1\nc = ]\n");
     assert!(problems.len() >= 2 && problems.iter().all(|problem| problem.code == Code::ManifestSyntax), "{problems:?}");
 }
 
 #[test]
-fn an_edit_that_is_proposed_puts_things_right() {
+fn suggested_edits_fix_their_problems() {
     for (line, better) in [
         ("registri = \"a.b\"", "registry = \"a.b\""),
         ("project = 3", "project = \"3\""),
@@ -109,7 +109,7 @@ fn an_edit_that_is_proposed_puts_things_right() {
     }
 }
 
-/// TOML that is often nearly right: pieces of the schema put together at random.
+/// TOML that is often almost valid: random combinations of keys of the schema with values.
 fn nearly_toml() -> impl Strategy<Value = String> {
     let names: Vec<&str> = crate::spec::schema::levels().into_iter().flat_map(|level| level.keys).map(|key| key.name).collect();
     let key = prop_oneof![
@@ -153,13 +153,13 @@ fn nearly_toml() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), "[\\[\\]a-z.=\"'{}\n#\u{e9}0-9_-]{0,80}".prop_map(|text| format!("[package.metadata.union]\n{text}")), nearly_toml()]) {
+    fn reader_never_panics(text in prop_oneof![any::<String>(), "[\\[\\]a-z.=\"'{}\n#\u{e9}0-9_-]{0,80}".prop_map(|text| format!("[package.metadata.union]\n{text}")), nearly_toml()]) {
         let file = SourceFile::new("/ws/Cargo.toml", text.clone());
         let facts = crate::spec::PackageInfo { package: "app".into(), workspace_root: "/ws".into(), folder: "/ws".into(), ..Default::default() };
         let overrides = crate::spec::Overrides::new("/ws");
         let (spec, problems, _) = crate::spec::load(Some(&file), &file, &overrides, &facts);
         prop_assert_eq!(spec.is_none(), problems.iter().any(|problem| problem.severity == crate::diag::Severity::Error));
-        // Every place can be shown.
+        // All places can be displayed.
         for origin in problems.iter().flat_map(|problem| &problem.labels).map(|label| &label.origin) {
             prop_assert!(!origin.to_string().is_empty());
         }

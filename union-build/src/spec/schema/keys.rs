@@ -1,4 +1,4 @@
-//! The tables of the manifest.
+//! The tables of the manifest: package, build and images.
 
 use super::{KeyKind, SchemaKey, SchemaLevel};
 
@@ -37,7 +37,7 @@ pub static UNION: SchemaLevel = SchemaLevel {
         SchemaKey::new(
             "insecure-registries",
             KeyKind::Texts,
-            "Hosts, `host[:port]`, that may be spoken to over plain HTTP; loopback always may.",
+            "Hosts, `host[:port]`, that may be contacted over plain HTTP; loopback always may.",
         )
         .default("[]"),
         SchemaKey::new("mirrors", KeyKind::TextMap, "Registry host → `host[:port][/path]` that base images are read from instead.")
@@ -50,7 +50,7 @@ pub static UNION: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `build`, of the package and of an image.
+/// `build`, and `images.NAME.build`.
 pub static BUILD: SchemaLevel = SchemaLevel {
     path: "build",
     doc: "How the crate is compiled; `[images.NAME.build]` has the same keys and wins for its image.",
@@ -119,7 +119,7 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
         SchemaKey::new("conda-channels", KeyKind::Texts, "Channels that Conda packages come from.").runs().default("[]"),
         SchemaKey::new("cuda", KeyKind::Text, "CUDA version that the base must have; without a `base-image`, fitting ones of `nvidia/cuda` are proposed."),
         SchemaKey::new("cudnn", KeyKind::Text, "Version of cuDNN that the base must have, beside `cuda`."),
-        SchemaKey::new("dockerfile", KeyKind::Path, "A Dockerfile that makes the environment, upon which the other steps go. Its folder is its build context.")
+        SchemaKey::new("dockerfile", KeyKind::Path, "A Dockerfile that builds the environment; the other steps follow it. Its directory is the build context.")
             .runs(),
         SchemaKey::new("secrets", KeyKind::Entries(&SECRET), "Secrets that `commands` find in `/run/secrets/ID` while the environment is built; never kept.")
             .runs()
@@ -138,6 +138,12 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
         SchemaKey::new("ca-certificates", KeyKind::Path, "PEM bundle that the image trusts, instead of the compiled-in one on `scratch`."),
         SchemaKey::new("runtime-libs", KeyKind::Texts, "Shared libraries, by soname, that the node or the program itself brings.").default("[]"),
         SchemaKey::new("compression", KeyKind::Word(&["gzip", "zstd"]), "How layers are compressed.").default("\"gzip\""),
+        SchemaKey::new(
+            "launcher",
+            KeyKind::Bool,
+            "Whether the program of a task is started by the launcher, which forwards signals, checks outputs and enforces timeouts.",
+        )
+        .default("true"),
         SchemaKey::new("inputs", KeyKind::Texts, "Further files that feed the key, as globs relative to the manifest.").default("[]"),
         SchemaKey::new("exclude", KeyKind::Texts, "Files that do not feed the key, as globs relative to the manifest.").default("[]"),
     ],
@@ -158,23 +164,23 @@ pub static IMAGE: SchemaLevel = SchemaLevel {
     ],
 };
 
-/// One entry of `copy` that is a table.
+/// An entry of `copy` in its table form.
 pub static COPY: SchemaLevel = SchemaLevel {
     path: "images.NAME.copy",
-    doc: "One file or folder to copy.",
+    doc: "One file or directory to copy.",
     keys: &[
         SchemaKey::new(
             "from",
             KeyKind::Path,
-            "The file or folder, in the workspace or in the package. Of a folder, what `.dockerignore` names is left out; of the package's or the workspace's own also what `.gitignore` names. `.git`, Union.lock and what cargo makes are never copied.",
+            "The file or directory, in the workspace or in the package. Files of a directory that `.dockerignore` names are left out; in the directory of the package or the workspace also those that `.gitignore` names. `.git`, Union.lock and what cargo makes are never copied.",
         ),
         SchemaKey::new("to", KeyKind::Text, "Destination, absolute or relative to the working directory; `/` at its end means into this directory.")
             .computed("its place below the working directory"),
         SchemaKey::new("mode", KeyKind::Text, "Permission bits of the files, in octal, such as `\"0644\"`.")
             .computed("0755 for executables, else 0644"),
-        SchemaKey::new("owner", KeyKind::Text, "Who owns what is copied and the folders that are made for it, and so may write there: `user[:group]`, names of the base or numbers.")
+        SchemaKey::new("owner", KeyKind::Text, "Owner of the copied files and of the directories that are created for them, who may write there: `user[:group]`, names of the base or numbers.")
             .computed("root"),
-        SchemaKey::new("exclude", KeyKind::Texts, "What of a folder is left out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
+        SchemaKey::new("exclude", KeyKind::Texts, "Files of a directory to leave out, by the rules of `.dockerignore`, relative to it: `\"**/*.log\"`.")
             .default("[]"),
     ],
     aliases: &[
@@ -198,7 +204,7 @@ pub static SECRET: SchemaLevel = SchemaLevel {
         SchemaKey::new(
             "env",
             KeyKind::Text,
-            "The environment variable that holds it. The remote builder takes the backend's secret of that id instead, and wants neither `env` nor `file`.",
+            "The environment variable that holds it. The remote builder takes the backend's secret of that id instead; it allows neither `env` nor `file`.",
         ),
         SchemaKey::new("file", KeyKind::Path, "The file that holds it; instead of `env`."),
         SchemaKey::new("required", KeyKind::Bool, "Whether the build stops without it.").default("true"),
@@ -215,7 +221,7 @@ pub static BUILDER_OPTIONS: SchemaLevel = SchemaLevel {
         SchemaKey::new("network", KeyKind::Word(&["default", "host", "none"]), "Network of what runs while the environment is built.")
             .computed("the engine's usual one"),
         SchemaKey::new("context", KeyKind::Path, "Build context of `dockerfile`, inside of the workspace.")
-            .computed("the Dockerfile's folder"),
+            .computed("the Dockerfile's directory"),
         SchemaKey::new("target", KeyKind::Text, "Stage of `dockerfile` to build.").computed("the last"),
     ],
     aliases: &[],

@@ -1,4 +1,4 @@
-//! What is made from the schema: the reference page, the JSON Schema, the starter manifest.
+//! Documents generated from the schema: the reference page, the JSON Schema, the starter manifest.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::spec::defaults::component;
 use crate::spec::validate::remote::UNCARRIED;
 use crate::spec::{toml_text, types};
 
-/// The reference page of the manifest, in Markdown.
+/// The reference page of the manifest (`docs/manifest.md`), in Markdown.
 pub fn reference_markdown() -> String {
     let mut page = String::from(
         "# Manifest reference\n\n\
@@ -42,7 +42,7 @@ pub fn reference_markdown() -> String {
     page
 }
 
-/// The JSON Schema of the `union` table, for editors.
+/// The JSON Schema (draft 7) of the `union` table, for editors.
 pub fn json_schema() -> Value {
     let mut definitions = Map::new();
     for level in levels().into_iter().skip(1) {
@@ -55,8 +55,8 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// A starter manifest for a package and its binaries: the lines that matter first, then what else
-/// there is, in comments.
+/// A starter manifest for a package and its binaries: the important keys, and examples of others in
+/// comments.
 pub fn template(package: &str, bins: &[String]) -> String {
     let mut text = String::new();
     for bin in bins {
@@ -144,7 +144,8 @@ fn key_schema(key: &SchemaKey) -> Value {
 }
 
 fn kind_schema(kind: KeyKind) -> Value {
-    let (text, quantity) = (json!({ "type": "string" }), json!({ "type": ["string", "integer"] }));
+    let text = json!({ "type": "string" });
+    let quantity = json!({ "type": ["string", "integer"] });
     let table = |level: &SchemaLevel| json!({ "$ref": format!("#/definitions/{}", definition_name(level)) });
     match kind {
         KeyKind::Text | KeyKind::Path | KeyKind::Duration => text,
@@ -156,7 +157,7 @@ fn kind_schema(kind: KeyKind) -> Value {
         KeyKind::Amount => json!({ "anyOf": [quantity, { "type": "array", "items": quantity, "minItems": 2, "maxItems": 2 }] }),
         KeyKind::Texts | KeyKind::Paths => json!({ "type": "array", "items": text }),
         KeyKind::TextMap => json!({ "type": "object", "additionalProperties": text }),
-        // Beside a reference, draft 7 ignores everything else.
+        // Draft 7 ignores all keywords beside a `$ref`.
         KeyKind::Table(level) => json!({ "allOf": [table(level)] }),
         KeyKind::Tables(level) => json!({ "type": "object", "additionalProperties": table(level) }),
         KeyKind::Entries(level) => json!({ "type": "array", "items": table(level) }),
@@ -173,7 +174,7 @@ fn kind_schema(kind: KeyKind) -> Value {
 fn default_value(key: &SchemaKey) -> Option<Value> {
     match key.default {
         DefaultValue::Toml("{}") => Some(json!({})),
-        // A TOML string, number, boolean or list of strings is written like the JSON one.
+        // TOML strings, numbers, booleans and lists of strings have the same syntax in JSON.
         DefaultValue::Toml(text) => serde_json::from_str(text).ok(),
         DefaultValue::None | DefaultValue::Words(_) => None,
     }
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_shows_every_key_of_every_table() {
+    fn reference_page_shows_every_key_of_every_table() {
         let page = reference_markdown();
         for level in levels() {
             let section = page.split("\n## ").find(|section| section.starts_with(&heading(level))).unwrap();
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_schema_has_no_dangling_reference_and_keeps_defaults() {
+    fn json_schema_has_no_dangling_reference_and_keeps_defaults() {
         let schema = json_schema();
         let text = schema.to_string();
         for reference in text.split("#/definitions/").skip(1) {
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_reaches_the_json_schema() {
+    fn json_schema_has_every_default() {
         for key in levels().into_iter().flat_map(|level| level.keys) {
             assert_eq!(matches!(key.default, DefaultValue::Toml(_)), default_value(key).is_some(), "{}", key.name);
         }

@@ -1,7 +1,7 @@
-//! `copy`: where files come from and where they go.
+//! `copy`: sources and destinations of copied files.
 //!
-//! A source must be in the workspace or in the package, and must stay there whichever symbolic link leads to
-//! it. What is in a directory is looked at by whoever copies it, for there ignore rules count.
+//! A source must be in the workspace or in the package, also after following symbolic links. The content of a
+//! directory is checked only when it is copied, because ignore rules apply to it.
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -19,12 +19,14 @@ pub(super) fn read(reader: &mut TableReader<'_>, workdir: Option<&Sourced<String
 }
 
 fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced<String>>) -> Option<Copy> {
-    let (mut mode, mut owner, mut exclude) = (None, None, Vec::new());
+    let mut mode = None;
+    let mut owner = None;
+    let mut exclude = Vec::new();
     let (from, to) = match &node.value {
         TomlValue::Text(_) => (Some(node), None),
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
-            let to = reader.text("to", &grammar::DESTINATION).map(|to| Sourced { value: below(workdir, &to.value), ..to });
+            let to = reader.text("to", &grammar::DESTINATION).map(|to| Sourced { value: below_workdir(workdir, &to.value), ..to });
             mode = reader.text("mode", &grammar::MODE);
             owner = reader.text("owner", &grammar::USER);
             exclude = reader.texts("exclude", &grammar::TEXT);
@@ -37,8 +39,8 @@ fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced
         _ => return None,
     };
     let TomlNode { origin, value: TomlValue::Text(typed), .. } = from? else { return None };
-    let path = normal(&reader.folder(origin).join(typed));
-    let facts = reader.ground.facts;
+    let path = normalize_path(&reader.folder(origin).join(typed));
+    let facts = reader.context.facts;
     let source = CopySource { typed, origin, roots: [&facts.workspace_root, &facts.folder] };
     reader.problems.extend(source.check(&path));
     let has_to = matches!(&node.value, TomlValue::Table(table) if table.contains_key("to"));
@@ -53,14 +55,14 @@ fn entry(reader: &mut TableReader<'_>, node: &TomlNode, workdir: Option<&Sourced
     };
     if let Some(part) = to.value.split('/').find(|part| is_whiteout(part)) {
         let message = format!("the destination `{}` of a copy would remove another file", to.value);
-        let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is no name for a file in a layer"));
+        let problem = Diagnostic::error(Code::PathInvalid, message, &to.origin, format!("`{part}` is not a file name in a layer"));
         reader.problems.push(problem.help("in a layer, a name that begins with `.wh.` removes the file of the rest of the name"));
     }
     let mode = mode.and_then(|mode| Some(Sourced { value: grammar::mode(&mode.value)?, origin: mode.origin }));
     Some(Copy { from: Sourced { value: path, origin: origin.clone() }, typed: typed.clone(), to, mode, owner, exclude })
 }
 
-/// A path that stays below its manifest keeps its place, below the working directory.
+/// The default destination: the path of the source, below the working directory.
 fn default_destination(typed: &str, workdir: Option<&Sourced<String>>, origin: &Origin) -> Option<Sourced<String>> {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(typed).components() {
@@ -71,11 +73,11 @@ fn default_destination(typed: &str, workdir: Option<&Sourced<String>>, origin: &
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    Some(Sourced { value: below(workdir, &parts.join("/")), origin: origin.clone() })
+    Some(Sourced { value: below_workdir(workdir, &parts.join("/")), origin: origin.clone() })
 }
 
-/// A destination as it is when this is the working directory; without one a relative destination stays relative.
-pub(super) fn below(workdir: Option<&Sourced<String>>, to: &str) -> String {
+/// A destination below the working directory; without one, a relative destination stays relative.
+pub(super) fn below_workdir(workdir: Option<&Sourced<String>>, to: &str) -> String {
     if to.starts_with('/') {
         return to.to_owned();
     }
@@ -88,8 +90,8 @@ pub(super) fn below(workdir: Option<&Sourced<String>>, to: &str) -> String {
     }
 }
 
-/// A path without `.` and `..`, by its text alone.
-pub(super) fn normal(path: &Path) -> PathBuf {
+/// Normalizes a path lexically: no `.` and no `..`.
+pub(super) fn normalize_path(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
         match component {
@@ -101,42 +103,42 @@ pub(super) fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// A source on its way into an image.
+/// The source of a copy entry.
 struct CopySource<'a> {
     typed: &'a str,
     origin: &'a Origin,
-    /// The workspace's root and the package's directory, which may stand beside it.
+    /// The root of the workspace and the directory of the package, which need not be inside of it.
     roots: [&'a PathBuf; 2],
 }
 
 impl CopySource<'_> {
-    /// What is wrong with it, if anything.
+    /// The problem of the source; `None` when it is valid.
     fn check(&self, path: &Path) -> Option<Diagnostic> {
-        let above = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normal(root)).ok()?)));
-        let Some((root, below)) = above else {
+        let located = self.roots.into_iter().find_map(|root| Some((root, path.strip_prefix(normalize_path(root)).ok()?)));
+        let Some((root, below)) = located else {
             return Some(self.problem(Code::CopyOutside, "is outside of the workspace", format!("leaves {}", self.roots[0].display())));
         };
         let Ok(mut walked) = root.canonicalize() else { return Some(self.missing()) };
         for component in below.components() {
             walked.push(component);
             match walked.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() && self.leaves(&walked) => return Some(self.through(&walked)),
+                Ok(metadata) if metadata.is_symlink() && self.points_outside(&walked) => return Some(self.through(&walked)),
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Some(self.missing()),
                 Err(error) => return Some(self.unreadable(&walked, &error)),
             }
         }
-        // Even without leaving, a link may lead nowhere.
+        // A link inside of the workspace may still be broken.
         if walked.canonicalize().is_ok() { None } else { Some(self.missing()) }
     }
 
-    /// Whether a symbolic link leads out of the workspace and the package, be it to something or to nothing.
-    fn leaves(&self, link: &Path) -> bool {
+    /// Whether a symbolic link, broken or not, points out of the workspace and the package.
+    fn points_outside(&self, link: &Path) -> bool {
         let is_inside = |path: &Path| self.roots.iter().any(|root| root.canonicalize().is_ok_and(|root| path.starts_with(root)));
         match link.canonicalize() {
             Ok(real) => !is_inside(&real),
             Err(_) => match (link.read_link(), link.parent()) {
-                (Ok(target), Some(folder)) => !is_inside(&normal(&folder.join(target))),
+                (Ok(target), Some(directory)) => !is_inside(&normalize_path(&directory.join(target))),
                 _ => true,
             },
         }
@@ -145,7 +147,7 @@ impl CopySource<'_> {
     fn missing(&self) -> Diagnostic {
         let problem = self.problem(Code::CopyMissing, "does not exist", "nothing is here");
         if self.typed.contains(['*', '?']) {
-            problem.help("patterns are not expanded: name the folder, and use `exclude`")
+            problem.help("patterns are not expanded: name the directory, and use `exclude`")
         } else {
             problem
         }

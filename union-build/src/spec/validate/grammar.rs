@@ -1,4 +1,4 @@
-//! What a text may look like: registries, names, tags, references, quantities and the rest.
+//! Grammar rules of strings: registries, names, tags, references, quantities and others.
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::toml_text;
@@ -10,15 +10,15 @@ use tasks::{address, cron, duration, environment, long, object, secret_env, shor
 mod places;
 mod tasks;
 
-/// A rule for a text.
+/// A grammar rule of a string.
 pub(super) struct GrammarRule {
     code: Code,
-    /// What the text should be: "a registry".
+    /// The expected thing with its article: "a registry".
     what: &'static str,
     check: fn(&str) -> Result<(), GrammarError>,
 }
 
-/// Why a text breaks a rule.
+/// The reason why a string breaks a rule.
 pub(super) struct GrammarError {
     why: String,
     instead: Option<String>,
@@ -26,12 +26,12 @@ pub(super) struct GrammarError {
 }
 
 impl GrammarRule {
-    /// Whether a text follows the rule.
+    /// Whether a string follows the rule.
     pub(super) fn fits(&self, text: &str) -> bool {
         (self.check)(text).is_ok()
     }
 
-    /// The problem of a text that breaks the rule.
+    /// The problem of a string; `None` when it follows the rule.
     pub(super) fn problem(&self, text: &str, origin: &Origin) -> Option<Diagnostic> {
         let wrong = (self.check)(text).err()?;
         let problem = Diagnostic::error(self.code, format!("`{}` is not {}", shown(text), self.what), origin, wrong.why);
@@ -49,7 +49,7 @@ impl GrammarRule {
     }
 }
 
-/// The beginning of a text, on one line: the whole stands at its place.
+/// The start of a string, escaped; the manifest shows it in full.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     let escaped: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
@@ -134,7 +134,7 @@ fn text(text: &str) -> Result<(), GrammarError> {
     ensure(!text.contains('\0'), "has a zero byte").map_err(|wrong| wrong.help("remove the zero byte"))
 }
 
-/// Something that ends up as an argument: it must not be taken for an option, nor hide a line.
+/// A command-line argument: it must not look like an option or contain a control character.
 fn word(text: &str) -> Result<(), GrammarError> {
     let fitting = !text.trim().is_empty() && !text.starts_with('-') && !text.contains(char::is_control);
     ensure(fitting, "is empty, starts with a dash or has a control character").map_err(|wrong| wrong.help("write a plain word"))
@@ -164,8 +164,8 @@ fn image_env_name(text: &str) -> Result<(), GrammarError> {
 
 fn image_env(value: &str) -> Result<(), GrammarError> {
     text(value)?;
-    let refused = |rest: &str| wrong(format!("`{}` is no reference to a variable", shown(rest)));
-    parts(value).map(drop).map_err(|rest| refused(rest).help("write `$NAME` or `${NAME}` for the value of a variable, `$$` for a dollar"))
+    let invalid = |rest: &str| wrong(format!("`{}` is not a reference to a variable", shown(rest)));
+    parts(value).map(drop).map_err(|rest| invalid(rest).help("write `$NAME` or `${NAME}` for the value of a variable, `$$` for a dollar"))
 }
 
 fn label_name(text: &str) -> Result<(), GrammarError> {
@@ -174,7 +174,7 @@ fn label_name(text: &str) -> Result<(), GrammarError> {
     ensure(!text.starts_with("union."), "`union.` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union.`"))
 }
 
-/// What `apt-get install` takes: a name, and then a version, which may be a pattern, or a release.
+/// The argument syntax of `apt-get install`: a name with a version, which may be a pattern, or with a release.
 fn apt_package(text: &str) -> Result<(), GrammarError> {
     let (name, version, release) = match (text.split_once('='), text.split_once('/')) {
         (Some((name, version)), _) => (name, Some(version), None),
@@ -184,7 +184,7 @@ fn apt_package(text: &str) -> Result<(), GrammarError> {
     let (name, architecture) = name.split_once(':').map_or((name, None), |(name, architecture)| (name, Some(architecture)));
     let lower = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     let letters = |text: &str, more: &str| !text.is_empty() && text.chars().all(|letter| lower(letter) || more.contains(letter));
-    // At the end of a name apt reads `+` and `-` as orders to install and to remove.
+    // apt reads `+` and `-` at the end of a name as "install" and "remove".
     let fitting = name.starts_with(lower)
         && letters(name, "+.-")
         && !name.ends_with('-')
@@ -231,14 +231,14 @@ fn absolute(path: &str) -> Result<(), GrammarError> {
     destination(path)
 }
 
-/// Relative ones start at the working directory.
+/// A relative destination starts at the working directory.
 fn destination(path: &str) -> Result<(), GrammarError> {
     ensure(!path.is_empty(), "is empty")?;
     ensure(!path.split('/').any(|part| part == ".."), "has `..` in it")?;
     ensure(!path.contains(char::is_control), "has a control character")
 }
 
-/// An id stands in a list of options, where a comma would begin the next.
+/// An id is used in a comma-separated list of mount options.
 fn secret_id(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
     let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(letters);
@@ -246,14 +246,14 @@ fn secret_id(text: &str) -> Result<(), GrammarError> {
     ensure(!text.starts_with("union-"), "`union-` is the tool's own").map_err(|wrong| wrong.help("choose another prefix than `union-`"))
 }
 
-/// So does the path at which it is mounted.
+/// A path is used in the same mount options as the id of its secret.
 fn mount(path: &str) -> Result<(), GrammarError> {
     absolute(path)?;
     let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-' | '/');
     ensure(path.chars().all(letters), "has other characters than letters, digits, `.`, `_`, `-`, `/`")
 }
 
-/// An index's address is part of the image's history: a password in it would be as well.
+/// The address of an index is stored in the history of the image, and so would be a password in it.
 fn index(text: &str) -> Result<(), GrammarError> {
     word(text)?;
     let Some((_, rest)) = text.split_once("://") else {
@@ -272,7 +272,7 @@ fn python_version(text: &str) -> Result<(), GrammarError> {
         .map_err(|wrong| wrong.help("write a version such as `\"3.12\"`"))
 }
 
-/// Permission bits from octal digits.
+/// Parses octal permission bits.
 pub(super) fn mode(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let octal = !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));

@@ -1,11 +1,11 @@
-//! One `images.NAME` table.
+//! Reads an `images.NAME` table.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::grammar;
 use super::reader::TableReader;
-use super::{copy, is_cargo_lock, or_any, python};
+use super::{copy, is_cargo_lock, or_default, python};
 use crate::diag::{Code, Diagnostic};
 use crate::spec::raw::{TomlNode, TomlValue};
 use crate::spec::{
@@ -37,10 +37,10 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
     Image {
         key: key.to_owned(),
         origin: node.key.clone(),
-        name: or_any(reader.text("name", &grammar::IMAGE_NAME)),
+        name: or_default(reader.text("name", &grammar::IMAGE_NAME)),
         registry: reader.text("registry", &grammar::REGISTRY),
-        tag_format: or_any(reader.text("tag-format", &grammar::TAG_FORMAT)),
-        builder: or_any(reader.word("builder", BUILDERS)),
+        tag_format: or_default(reader.text("tag-format", &grammar::TAG_FORMAT)),
+        builder: or_default(reader.word("builder", BUILDERS)),
         base: base(reader),
         platforms: platforms(reader),
         build: build(reader),
@@ -64,7 +64,8 @@ pub(super) fn read(key: &str, node: &TomlNode, mut reader: TableReader<'_>) -> I
         annotations: reader.text_map("annotations", &grammar::LABEL_NAME, &grammar::TEXT),
         ca_certificates: reader.file("ca-certificates"),
         runtime_libs: reader.texts("runtime-libs", &grammar::SONAME),
-        compression: or_any(reader.word("compression", COMPRESSIONS)),
+        compression: or_default(reader.word("compression", COMPRESSIONS)),
+        launcher: or_default(reader.bool("launcher")),
         inputs: patterns(reader, "inputs"),
         exclude: patterns(reader, "exclude"),
     }
@@ -79,7 +80,7 @@ fn base(reader: &mut TableReader<'_>) -> Base {
     }
     match reader.table.get("base-image") {
         Some(TomlNode { origin, value: TomlValue::Text(text), .. }) if text == "scratch" => Base::Scratch(origin.clone()),
-        _ => Base::Reference(or_any(reader.text("base-image", &grammar::REFERENCE))),
+        _ => Base::Reference(or_default(reader.text("base-image", &grammar::REFERENCE))),
     }
 }
 
@@ -91,10 +92,10 @@ fn platforms(reader: &mut TableReader<'_>) -> Vec<Sourced<String>> {
             reader.problems.push(problem.help("write a platform such as `linux/amd64`, or remove the line"));
         }
     }
-    // The variant v8 is the only one that arm64 has.
-    let usual = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
+    // arm64 has no other variant than v8.
+    let normalized = |platform: &str| platform.strip_suffix("arm64/v8").map_or(platform.to_owned(), |os| format!("{os}arm64"));
     for (index, platform) in platforms.iter().enumerate() {
-        if let Some(first) = platforms[..index].iter().find(|other| usual(other) == usual(platform)) {
+        if let Some(first) = platforms[..index].iter().find(|other| normalized(other) == normalized(platform)) {
             let message = format!("the platform `{}` is declared twice", platform.value);
             let problem = Diagnostic::error(Code::InvalidValue, message, &platform.origin, "again");
             reader.problems.push(problem.also(&first.origin, "first declared here").help("remove one of them"));
@@ -107,11 +108,11 @@ fn build(reader: &mut TableReader<'_>) -> Build {
     let table = reader.table("build").expect("completing a tree makes `build` a table");
     let reader = &mut reader.inner(table);
     let build = Build {
-        profile: or_any(reader.text("profile", &grammar::NAME)),
+        profile: or_default(reader.text("profile", &grammar::NAME)),
         features: reader.texts("features", &grammar::FEATURE),
-        default_features: or_any(reader.bool("default-features")),
-        link: or_any(reader.word("link", LINKS)),
-        compile: or_any(reader.word("compile", COMPILES)),
+        default_features: or_default(reader.bool("default-features")),
+        link: or_default(reader.word("link", LINKS)),
+        compile: or_default(reader.word("compile", COMPILES)),
         rust_image: reader.text("rust-image", &grammar::REFERENCE),
         apt_packages: reader.texts("apt-packages", &grammar::APT_PACKAGE),
         env: reader.text_map("env", &grammar::ENV_NAME, &grammar::TEXT),
@@ -128,16 +129,17 @@ fn build(reader: &mut TableReader<'_>) -> Build {
     build
 }
 
-/// The lock files, and again those that are Python's.
+/// All lock files, and those of them that are Python's.
 fn requirements(reader: &mut TableReader<'_>) -> (Vec<Sourced<PathBuf>>, Vec<Sourced<PathBuf>>) {
-    let (mut files, mut python) = (Vec::new(), Vec::new());
+    let mut files = Vec::new();
+    let mut python = Vec::new();
     for node in reader.entries("requirements") {
         let TomlValue::Text(typed) = &node.value else { continue };
         let name = typed.rsplit('/').next().unwrap_or(typed);
         let mut path = Sourced { value: reader.absolute(typed, &node.origin), origin: node.origin.clone() };
         if is_cargo_lock(typed) {
-            // Cargo has one lock file per workspace, wherever the package stands.
-            let lock = reader.ground.facts.workspace_root.join("Cargo.lock");
+            // cargo has one lock file per workspace, in its root.
+            let lock = reader.context.facts.workspace_root.join("Cargo.lock");
             if typed != "Cargo.lock" && path.value != lock {
                 let message = format!("`{typed}` is not the lock file that cargo uses");
                 let problem = Diagnostic::error(Code::InvalidValue, message, &node.origin, "another Cargo.lock");
@@ -195,19 +197,19 @@ fn secrets(reader: &mut TableReader<'_>) -> Vec<SecretSpec> {
         let id = reader.text("id", &grammar::SECRET_ID);
         let env = reader.text("env", &grammar::ENV_NAME);
         let file = reader.path("file");
-        let whole = |reader: &mut TableReader<'_>, message: &str, help: &str| {
+        let report = |reader: &mut TableReader<'_>, message: &str, help: &str| {
             reader.problems.push(Diagnostic::error(Code::InvalidValue, message, &node.origin, "").help(help));
         };
         if !table.contains_key("id") {
-            whole(reader, "a secret has no `id`", "write `id = \"…\"`, its name in the build");
+            report(reader, "a secret has no `id`", "write `id = \"…\"`, its name in the build");
         }
         let places = usize::from(table.contains_key("env")) + usize::from(table.contains_key("file"));
-        // The remote builder has secrets of its own.
+        // The remote builder reads secrets from the backend.
         if places > 1 || (places == 0 && !remote) {
-            whole(reader, "a secret comes from one place", "write either `env = \"VARIABLE\"` or `file = \"PATH\"`");
+            report(reader, "a secret comes from one place", "write either `env = \"VARIABLE\"` or `file = \"PATH\"`");
         }
         if id.as_ref().is_some_and(|id| !ids.insert(id.value.clone())) {
-            whole(reader, "two secrets have one `id`", "give one of them another `id`");
+            report(reader, "two secrets have one `id`", "give one of them another `id`");
         }
         let source = env.map(|env| SecretSource::Env(env.value)).or(file.map(|file| SecretSource::File(file.value)));
         let source = source.or((places == 0 && remote).then_some(SecretSource::Backend));

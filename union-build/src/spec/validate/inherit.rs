@@ -1,20 +1,20 @@
-//! What an image has from those that it extends: their variables, their working directory, and what both mean for
-//! its own references to variables and its relative destinations.
+//! Inheritance between images: environment variables and the working directory of extended images, which
+//! also resolve an image's references to variables and its relative destinations.
 
 use std::collections::BTreeMap;
 
-use super::copy::below;
+use super::copy::below_workdir;
 use super::relations::ancestors;
 use crate::diag::{Code, Diagnostic};
 use crate::spec::variables::{self, PATH};
 use crate::spec::{Base, Image, Sourced};
 
-/// Fills in what images inherit. References that extended images do not answer are left to the base image.
+/// Fills in inherited values. References to variables that no extended image sets are left to the base image.
 pub(super) fn fill_in(images: &mut [Image], problems: &mut Vec<Diagnostic>) {
-    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited(image, images, problems)).collect();
+    let inherited: Vec<InheritedValue> = images.iter().map(|image| inherited_values(image, images, problems)).collect();
     for (image, inherited) in images.iter_mut().zip(inherited) {
         for copy in &mut image.copy {
-            copy.to.value = below(inherited.workdir.as_ref(), &copy.to.value);
+            copy.to.value = below_workdir(inherited.workdir.as_ref(), &copy.to.value);
         }
         image.env = inherited.env;
         image.workdir = inherited.workdir;
@@ -26,8 +26,8 @@ struct InheritedValue {
     workdir: Option<Sourced<String>>,
 }
 
-fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
-    // From the image that has the base to this one.
+fn inherited_values(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) -> InheritedValue {
+    // From the lowest image of the chain to this one.
     let mut chain = ancestors(image, images);
     chain.reverse();
     chain.push(image);
@@ -37,21 +37,23 @@ fn inherited(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) ->
             let value_of = |name: &str| env.get(name).map(|value| value.value.clone());
             Sourced { value: variables::expand_extended(&value.value, value_of), origin: value.origin.clone() }
         };
-        // All of one table at once: its values never refer to one another.
+        // All values are expanded before any is inserted: values of one table never refer to one another.
         let values: Vec<_> = own.env.iter().map(|(name, value)| (name.clone(), expanded(value))).collect();
         env.extend(values);
     }
     if chain.first().is_some_and(|first| matches!(first.base, Base::Scratch(_))) {
         for value in image.env.keys().filter_map(|name| env.get(name)) {
-            problems.extend(variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unknown(name, image, value)));
+            problems.extend(
+                variables::names(&value.value).into_iter().find(|name| *name != PATH).map(|name| unset_variable(name, image, value)),
+            );
         }
     }
     let workdir = chain.iter().rev().find_map(|image| image.workdir.clone());
     InheritedValue { env, workdir }
 }
 
-/// A value that starts from nothing and refers to a variable.
-fn unknown(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
+/// The problem of a reference to a variable that no image of a chain without a base sets.
+fn unset_variable(name: &str, image: &Image, value: &Sourced<String>) -> Diagnostic {
     let message = format!("no image below `{}` sets the variable `{name}`", image.key);
     let problem = Diagnostic::error(Code::InvalidValue, message, &value.origin, "refers to a variable that is not set");
     problem.help(format!(

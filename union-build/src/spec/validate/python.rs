@@ -1,4 +1,4 @@
-//! Everything of an image spec that concerns Python packages.
+//! Reads and validates the Python keys of an image.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ const KEYS: [&str; 9] = [
     "conda-channels",
 ];
 
-/// Reads the keys; `requirements` are the lock files that are Python's.
+/// Reads the keys; `requirements` are the Python lock files.
 pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathBuf>>) -> Python {
     let used = |key: &'static str| {
         let node = reader.table.get(key)?;
@@ -28,9 +28,9 @@ pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathB
             || matches!(&node.value, TomlValue::Table(entries) if entries.is_empty());
         (!empty).then(|| (key, node.origin.clone()))
     };
-    let of_files = requirements.first().map(|file| ("requirements", file.origin.clone()));
+    let from_files = requirements.first().map(|file| ("requirements", file.origin.clone()));
     let python = Python {
-        used: of_files.into_iter().chain(KEYS.into_iter().filter_map(used)).collect(),
+        used: from_files.into_iter().chain(KEYS.into_iter().filter_map(used)).collect(),
         packages: reader.texts("pip-packages", &grammar::WORD),
         requirements,
         index: reader.text("pip-index", &grammar::INDEX),
@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut TableReader<'_>, requirements: Vec<Sourced<PathB
     python
 }
 
-/// Every secret that the installer shall find must be declared, and every declared one must be of use.
+/// Checks that every secret for the installer is declared, and that every declared secret is used.
 pub(super) fn check_secrets(python: &Python, secrets: &[SecretSpec], reader: &mut TableReader<'_>) {
     for (id, path) in &python.secret_mounts {
         if !secrets.iter().any(|secret| secret.id.value == *id) {
@@ -69,7 +69,7 @@ pub(super) fn check_secrets(python: &Python, secrets: &[SecretSpec], reader: &mu
     }
 }
 
-/// A key that would change nothing is a mistake.
+/// Reports keys that would have no effect.
 fn check_effect(python: &Python, reader: &mut TableReader<'_>) {
     let place = |key: &str| python.used.iter().find(|(used, _)| *used == key).map(|(_, origin)| origin.clone());
     let mut unused = |key: &str, needs: &str| {

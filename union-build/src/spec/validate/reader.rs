@@ -1,4 +1,4 @@
-//! Typed values out of one table; what breaks a rule is reported at its place.
+//! Reads typed values from a table; violations are reported at their place.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::spec::raw::{Table, TomlNode, TomlValue};
 
 /// Reads the values of one table.
 pub(super) struct TableReader<'a> {
-    /// The table.
+    /// The table that is read.
     pub table: &'a Table,
-    /// Where paths start and what cargo knows.
-    pub ground: &'a ValidationContext<'a>,
-    /// Where problems go.
+    /// Directories and facts from cargo.
+    pub context: &'a ValidationContext<'a>,
+    /// Collects the problems.
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> TableReader<'a> {
-    pub(super) fn new(table: &'a Table, ground: &'a ValidationContext<'a>, problems: &'a mut Vec<Diagnostic>) -> Self {
-        Self { table, ground, problems }
+    pub(super) fn new(table: &'a Table, context: &'a ValidationContext<'a>, problems: &'a mut Vec<Diagnostic>) -> Self {
+        Self { table, context, problems }
     }
 
-    /// A reader of a table inside of this one.
+    /// A reader for a table inside of this one.
     pub(super) fn inner<'b>(&'b mut self, table: &'b Table) -> TableReader<'b> {
-        TableReader { table, ground: self.ground, problems: self.problems }
+        TableReader { table, context: self.context, problems: self.problems }
     }
 
     /// The table under a key.
@@ -37,19 +37,19 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// A text by its rule.
+    /// A string that follows a rule.
     pub(super) fn text(&mut self, key: &str, rule: &GrammarRule) -> Option<Sourced<String>> {
         self.node_text(self.table.get(key)?, rule)
     }
 
-    /// One of an enum's words. A word that is none was reported when it was read.
+    /// One of an enum's words. An unknown word was reported when the manifest was read.
     pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Sourced<T>> {
         let TomlNode { origin, value: TomlValue::Text(text), .. } = self.table.get(key)? else { return None };
         let (_, value) = words.iter().find(|(word, _)| word == text)?;
         Some(Sourced { value: *value, origin: origin.clone() })
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(super) fn bool(&self, key: &str) -> Option<Sourced<bool>> {
         let TomlNode { origin, value: TomlValue::Bool(value), .. } = self.table.get(key)? else { return None };
         Some(Sourced { value: *value, origin: origin.clone() })
@@ -63,19 +63,19 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// A list of texts, each by the rule.
+    /// A list of strings, each of which follows a rule.
     pub(super) fn texts(&mut self, key: &str, rule: &GrammarRule) -> Vec<Sourced<String>> {
         self.entries(key).iter().filter_map(|node| self.node_text(node, rule)).collect()
     }
 
-    /// A list that may be absent, as one value.
+    /// An optional list of strings, as one value.
     pub(super) fn list(&mut self, key: &str, rule: &GrammarRule) -> Option<Sourced<Vec<String>>> {
         let origin = self.table.get(key)?.origin.clone();
         let value = self.texts(key, rule).into_iter().map(|text| text.value).collect();
         Some(Sourced { value, origin })
     }
 
-    /// A table of texts: names and values by their rules.
+    /// A table of strings; names and values follow a rule each.
     pub(super) fn text_map(&mut self, key: &str, names: &GrammarRule, values: &GrammarRule) -> BTreeMap<String, Sourced<String>> {
         let mut map = BTreeMap::new();
         for (name, node) in self.table(key).into_iter().flatten() {
@@ -85,20 +85,20 @@ impl<'a> TableReader<'a> {
         map
     }
 
-    /// A path, absolute. Whether there is something is for whoever reads it.
+    /// An absolute path. Whether it exists is not checked.
     pub(super) fn path(&mut self, key: &str) -> Option<Sourced<PathBuf>> {
         let TomlNode { origin, value: TomlValue::Text(text), .. } = self.table.get(key)? else { return None };
         Some(Sourced { value: self.absolute(text, origin), origin: origin.clone() })
     }
 
-    /// A path to a file that must be there.
+    /// An absolute path of an existing file.
     pub(super) fn file(&mut self, key: &str) -> Option<Sourced<PathBuf>> {
         let path = self.path(key)?;
         self.must_be_a_file(key, &path);
         Some(path)
     }
 
-    /// Reports a path that is not a file.
+    /// Reports a path that is not a readable file.
     pub(super) fn must_be_a_file(&mut self, key: &str, path: &Sourced<PathBuf>) {
         let why = match path.value.metadata() {
             Ok(metadata) if metadata.is_file() => return,
@@ -110,16 +110,16 @@ impl<'a> TableReader<'a> {
         self.problems.push(Diagnostic::error(Code::FileUnreadable, message, &path.origin, "no file here").help(help));
     }
 
-    /// A path relative to where it was declared, absolute and without `.` and `..`.
+    /// The absolute form of a path, without `.` and `..`, relative to where it was declared.
     pub(super) fn absolute(&self, typed: &str, origin: &Origin) -> PathBuf {
-        super::copy::normal(&self.folder(origin).join(typed))
+        super::copy::normalize_path(&self.folder(origin).join(typed))
     }
 
-    /// What relative paths of a place start from.
+    /// The directory that relative paths declared at `origin` start from.
     pub(super) fn folder(&self, origin: &Origin) -> PathBuf {
         match origin {
             Origin::File(file, _) => file.folder().to_owned(),
-            Origin::Env(_) | Origin::Flag(_) | Origin::Default => self.ground.folder.to_owned(),
+            Origin::Env(_) | Origin::Flag(_) | Origin::Default => self.context.folder.to_owned(),
         }
     }
 

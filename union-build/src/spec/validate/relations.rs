@@ -1,8 +1,8 @@
-//! What holds between images, tasks and the package, rather than in one value.
+//! Validates relations between images, tasks and the package.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{collisions, declared, named, tables, unknown};
+use super::{collisions, image_names, string_at, tables, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::handover::constant;
 use crate::spec::raw::{Table, TomlNode, TomlValue};
@@ -10,20 +10,20 @@ use crate::spec::{Base, BuilderChoice, Image, PackageInfo, Task, TaskKind};
 
 /// Checks a completed tree.
 pub(super) fn check(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
-    bases(table, problems);
-    circles(table, problems);
-    constants(table, problems);
-    duplicate_tasks(table, problems);
-    nothing_or_too_much(tree, table, facts, problems);
+    check_bases(table, problems);
+    check_extends_cycles(table, problems);
+    check_constants(table, problems);
+    check_duplicate_tasks(table, problems);
+    check_default_task(tree, table, facts, problems);
 }
 
-/// Checks that the chosen builders can do what the images, and those that they extend, ask for.
-pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
-    nothing_runs_on_scratch(images, problems);
+/// Checks that the chosen builders support the keys of the images and of those that they extend.
+pub(super) fn check_builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
+    check_scratch(images, problems);
     for image in images.iter().filter(|image| image.builder.value == BuilderChoice::Native) {
         let chosen = |problem: Diagnostic| problem.also(&image.builder.origin, "the builder is chosen here");
         for (key, origin) in image.needs_to_run() {
-            let message = format!("the native builder runs nothing, so it cannot honour `{key}` of image `{}`", image.key);
+            let message = format!("the native builder cannot run programs, so it does not support `{key}` of image `{}`", image.key);
             let problem = Diagnostic::error(Code::UnsupportedByBuilder, message, &origin, "needs the docker or the remote builder");
             problems.push(chosen(problem).help("use `builder = \"docker\"` or `\"remote\"`"));
         }
@@ -38,9 +38,9 @@ pub(super) fn builders(images: &[Image], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Checks that what tasks run can be there: an image without packages and copies has the package's
-/// binaries, and nothing else that could run.
-pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+/// Checks that the programs of tasks exist: an image without packages and copies contains only the
+/// package's binaries.
+pub(super) fn check_programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
     for task in tasks.iter().filter(|task| task.kind.value == TaskKind::Container && task.bin.is_none()) {
         let Some(image) = images.iter().find(|image| image.key == task.image.value && is_bare(image, images)) else { continue };
@@ -52,12 +52,13 @@ pub(super) fn programs(images: &[Image], tasks: &[Task], facts: &PackageInfo, pr
     }
 }
 
-/// Whether an image starts from nothing, or from the default, which has no programs, and adds none.
+/// Whether an image contains only the package's binaries: it starts from `scratch` or from the default
+/// base, which has no programs, and adds none.
 fn is_bare(image: &Image, images: &[Image]) -> bool {
     ancestors(image, images).into_iter().chain([image]).all(|image| {
         let is_empty = match &image.base {
             Base::Scratch(_) | Base::Extends(_) => true,
-            // The default of the remote builder has a shell, and more.
+            // The default base of the remote builder has a shell and other programs.
             Base::Reference(base) => base.origin == Origin::Default && image.builder.value != BuilderChoice::Remote,
             Base::Dockerfile => false,
         };
@@ -65,7 +66,7 @@ fn is_bare(image: &Image, images: &[Image]) -> bool {
     })
 }
 
-fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
+fn check_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
     for image in images.iter().filter(|image| image.dockerfile.is_none()) {
         let chain = || ancestors(image, images).into_iter().chain([image]);
         let scratch = chain().find_map(|image| match &image.base {
@@ -73,27 +74,30 @@ fn nothing_runs_on_scratch(images: &[Image], problems: &mut Vec<Diagnostic>) {
             _ => None,
         });
         let (Some(scratch), Some((key, origin))) = (scratch, image.needs_to_run().into_iter().next()) else { continue };
-        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` cannot be honoured", image.key);
+        let message = format!("nothing can run on `scratch`, so `{key}` of image `{}` is not supported", image.key);
         let problem = Diagnostic::error(Code::InvalidValue, message, &origin, "has to run");
         problems.push(problem.also(scratch, "an empty file system").help("use a base with a shell, such as `debian:trixie-slim`"));
     }
 }
 
+/// The images that `image` extends, directly or not, nearest first.
 pub(super) fn ancestors<'a>(image: &'a Image, images: &'a [Image]) -> Vec<&'a Image> {
-    let mut found: Vec<&Image> = Vec::new();
+    let mut ancestors: Vec<&Image> = Vec::new();
     let mut current = image;
     while let Base::Extends(name) = &current.base {
-        let Some(next) = images.iter().find(|image| image.key == name.value && !found.contains(image)) else { break };
-        found.push(next);
+        let Some(next) = images.iter().find(|image| image.key == name.value && !ancestors.contains(image)) else { break };
+        ancestors.push(next);
         current = next;
     }
-    found
+    ancestors
 }
 
-fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
-    let Some(images) = declared(table) else { return };
+fn check_bases(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let Some(images) = image_names(table) else { return };
     for (name, _, image) in tables(table, "images") {
-        let (base, extends, dockerfile) = (image.get("base-image"), image.get("extends"), image.get("dockerfile"));
+        let base = image.get("base-image");
+        let extends = image.get("extends");
+        let dockerfile = image.get("dockerfile");
         if let (Some(base), Some(extends)) = (base, extends) {
             let message = format!("image `{name}` has both `base-image` and `extends`");
             let problem = Diagnostic::error(Code::BaseAndExtends, message, &extends.key, "starts from another image spec");
@@ -101,28 +105,28 @@ fn bases(table: &Table, problems: &mut Vec<Diagnostic>) {
         }
         let start = base.filter(|base| base.origin != Origin::Default).or(extends);
         if let (Some(start), Some(dockerfile)) = (start, dockerfile) {
-            let message = format!("the Dockerfile of image `{name}` says itself what it starts from");
+            let message = format!("the Dockerfile of image `{name}` already declares its base");
             let problem = Diagnostic::error(Code::InvalidValue, message, &start.key, "would be ignored");
             problems.push(problem.also(&dockerfile.key, "the Dockerfile").help("remove one of them"));
         }
-        if let Some((wanted, origin)) = named(image, "extends").filter(|(wanted, _)| !images.contains(wanted)) {
-            problems.push(unknown(Code::UnknownImage, "image", wanted, origin, &images));
+        if let Some((name, origin)) = string_at(image, "extends").filter(|(name, _)| !images.contains(name)) {
+            problems.push(unknown(Code::UnknownImage, "image", name, origin, &images));
         }
     }
 }
 
-/// Every circle of `extends` once, at the edge of its first image by name.
-fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
+/// Reports each cycle of `extends` once, at the edge of its first image by name.
+fn check_extends_cycles(table: &Table, problems: &mut Vec<Diagnostic>) {
     let edge = |name: &str| {
         let image = tables(table, "images").find(|(other, _, _)| *other == name)?.2;
-        named(image, "extends")
+        string_at(image, "extends")
     };
     let mut reported = BTreeSet::new();
     for (name, _, _) in tables(table, "images") {
         let mut path = vec![name];
         while let Some((next, _)) = path.last().and_then(|last| edge(last)) {
             if let Some(start) = path.iter().position(|seen| *seen == next) {
-                report_circle(&path[start..], edge, &mut reported, problems);
+                report_cycle(&path[start..], edge, &mut reported, problems);
                 break;
             }
             path.push(next);
@@ -130,7 +134,7 @@ fn circles(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn report_circle<'a>(
+fn report_cycle<'a>(
     circle: &[&'a str],
     edge: impl Fn(&str) -> Option<(&'a str, &'a Origin)>,
     reported: &mut BTreeSet<&'a str>,
@@ -139,16 +143,16 @@ fn report_circle<'a>(
     if circle.iter().any(|name| !reported.insert(name)) {
         return;
     }
-    let way: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
-    let message = format!("images extend one another in a circle: {}", way.join(" → "));
+    let path: Vec<String> = circle.iter().chain(circle.first()).map(|name| format!("`{name}`")).collect();
+    let message = format!("images extend one another in a cycle: {}", path.join(" → "));
     let mut places = circle.iter().filter_map(|name| Some((name, edge(name)?.1)));
     let (_, first) = places.next().expect("a circle is made of edges");
-    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the circle is closed here");
+    let problem = Diagnostic::error(Code::ExtendsCircle, message, first, "the cycle is closed here");
     let problem = places.fold(problem, |problem, (name, origin)| problem.also(origin, format!("`{name}` goes on here")));
     problems.push(problem.help(Code::ExtendsCircle.cure()));
 }
 
-fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
+fn check_constants(table: &Table, problems: &mut Vec<Diagnostic>) {
     let nodes: Vec<(&str, &TomlNode)> = tables(table, "images").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), constant) {
@@ -164,7 +168,7 @@ fn constants(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
+fn check_duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
     let nodes: Vec<(&str, &TomlNode)> = tables(table, "tasks").map(|(name, node, _)| (name, node)).collect();
     let place = |name: &str| nodes.iter().find(|(other, _)| *other == name).map_or(&Origin::Default, |(_, node)| &node.key);
     for group in collisions(nodes.iter().map(|(name, _)| *name), |name| name.replace('_', "-")) {
@@ -176,17 +180,17 @@ fn duplicate_tasks(table: &Table, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Two tasks of one name would overwrite one another at the backend. What a `rust` task without a `name`
-/// is called is known only when its binary was asked.
-pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
-    let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
+/// Two tasks with the same name would overwrite one another at the backend. The name of a `rust` task
+/// without a `name` is known only from its binary.
+pub(super) fn check_backend_names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+    let mut first_by_name: BTreeMap<&str, &Origin> = BTreeMap::new();
     for task in tasks {
         let (name, origin) = match (&task.name, task.kind.value) {
             (Some(name), _) => (name.value.as_str(), &name.origin),
             (None, TaskKind::Container) => (task.key.as_str(), &task.origin),
             (None, TaskKind::Rust) => continue,
         };
-        if let Some(first) = known.insert(name, origin) {
+        if let Some(first) = first_by_name.insert(name, origin) {
             let message = format!("two tasks have the name `{name}` at the backend");
             let problem = Diagnostic::error(Code::DuplicateTask, message, origin, "the same name").also(first, "as this one");
             problems.push(problem.help(Code::DuplicateTask.cure()));
@@ -194,8 +198,8 @@ pub(super) fn names(tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A package without a task is fine when it declares environments; several binaries are a question.
-fn nothing_or_too_much(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
+/// A package without a task is valid when it declares images; several binaries are ambiguous.
+fn check_default_task(tree: &TomlNode, table: &Table, facts: &PackageInfo, problems: &mut Vec<Diagnostic>) {
     let no_task = matches!(table.get("tasks"), Some(TomlNode { value: TomlValue::Table(tasks), .. }) if tasks.is_empty());
     if !no_task {
         return;

@@ -1,6 +1,6 @@
-//! What the backend's builder cannot carry: each named at its place, with what to do instead.
+//! Manifest keys that the remote builder of the backend does not support: each is reported at its place, with advice.
 //!
-//! Its layers install packages, run commands, copy files and set variables. There is none for a user, an
+//! Its layers install packages, run commands, copy files and set variables. It has no layer for a user, an
 //! entrypoint, labels or secrets of this machine.
 
 use crate::diag::{Code, Diagnostic, Origin};
@@ -9,10 +9,10 @@ use crate::spec::{Base, BuilderChoice, Image, SecretSource, Task};
 
 const DOCKER: &str = "use `builder = \"docker\"` for this image";
 
-/// The keys of an image that it cannot carry, and what to do instead.
+/// The image keys that the remote builder does not support, with advice.
 pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("dockerfile", "use `builder = \"docker\"`, or a `base-image` that was made of it"),
-    ("entrypoint", "remove it, and give the tasks a `command`, which runs whatever the image says"),
+    ("entrypoint", "remove it, and give the tasks a `command`, which runs regardless of the image's entrypoint"),
     ("user", "remove it: the program runs as the base's user; or use `builder = \"docker\"`"),
     ("labels", DOCKER),
     ("annotations", DOCKER),
@@ -27,15 +27,15 @@ pub(in crate::spec) const UNCARRIED: &[(&str, &str)] = &[
     ("copy.owner", "remove it, and give it away with `chown` in `commands`; or use `builder = \"docker\"`"),
 ];
 
-/// Checks the images that the backend makes.
+/// Checks the images with the remote builder.
 pub(super) fn check(images: &[Image], tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     for image in images {
         if is_remote(image) {
-            keys(image, problems);
-            values(image, problems);
-            platforms(image, tasks, problems);
+            check_keys(image, problems);
+            check_values(image, problems);
+            check_platforms(image, tasks, problems);
         }
-        builders(image, images, problems);
+        check_extended_builder(image, images, problems);
     }
 }
 
@@ -43,17 +43,58 @@ fn is_remote(image: &Image) -> bool {
     image.builder.value == BuilderChoice::Remote
 }
 
-fn keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_keys(image: &Image, problems: &mut Vec<Diagnostic>) {
+    // Complete, so that a new key does not compile before it is decided whether the remote builder honours it.
+    let Image {
+        // Refused: `UNCARRIED`.
+        dockerfile: _,
+        entrypoint: _,
+        user: _,
+        labels: _,
+        annotations: _,
+        compression: _,
+        build_ca: _,
+        builder_options: _,
+        builder_config: _,
+        // Honoured, refused in part by `UNCARRIED`.
+        python: _,
+        copy: _,
+        // Honoured, refused in part by `values` and `platforms`.
+        base: _,
+        env: _,
+        secrets: _,
+        platforms: _,
+        // Honoured.
+        apt_packages: _,
+        commands: _,
+        requirements: _,
+        workdir: _,
+        ca_certificates: _,
+        launcher: _,
+        cuda: _,
+        cudnn: _,
+        // Decided before any builder.
+        key: _,
+        origin: _,
+        name: _,
+        registry: _,
+        tag_format: _,
+        builder: _,
+        build: _,
+        runtime_libs: _,
+        inputs: _,
+        exclude: _,
+    } = image;
     for (key, help) in UNCARRIED {
-        if let Some(origin) = place(image, key) {
-            let message = format!("the remote builder cannot carry `{key}` of image `{}`", image.key);
+        if let Some(origin) = key_origin(image, key) {
+            let message = format!("the remote builder does not support `{key}` of image `{}`", image.key);
             problems.push(refused(image, message, &origin).help(*help));
         }
     }
 }
 
-/// Where a key of [`UNCARRIED`] was written; `None` when it was not.
-fn place(image: &Image, key: &str) -> Option<Origin> {
+/// The place of a key of [`UNCARRIED`]; `None` when it is not set.
+fn key_origin(image: &Image, key: &str) -> Option<Origin> {
     let written = |origin: &Origin| Some(origin.clone()).filter(|origin| *origin != Origin::Default);
     match key {
         "dockerfile" => image.dockerfile.as_ref().map(|file| file.origin.clone()),
@@ -70,12 +111,13 @@ fn place(image: &Image, key: &str) -> Option<Origin> {
     }
 }
 
-fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
+fn check_values(image: &Image, problems: &mut Vec<Diagnostic>) {
     if let Base::Scratch(origin) = &image.base {
         let message = format!("the remote builder runs a shell in every image, and `scratch`, the base of image `{}`, has none", image.key);
         problems.push(refused(image, message, origin).help("use a base with a shell, such as `debian:trixie-slim`"));
     }
-    for (name, value) in image.env.iter().filter(|(_, value)| parts(&value.value).is_ok_and(|parts| parts.into_iter().any(is_odd))) {
+    for (name, value) in image.env.iter().filter(|(_, value)| parts(&value.value).is_ok_and(|parts| parts.into_iter().any(may_be_changed)))
+    {
         let message = format!("the remote builder may change the value of `{name}`: it has a blank, a quote, `\\` or a dollar in it");
         problems.push(refused(image, message, &value.origin).help("set it in the `env` of the tasks, which arrives as it is"));
     }
@@ -83,7 +125,7 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
         let id = &secret.id.value;
         let (message, help) = match &secret.source {
             SecretSource::Env(_) | SecretSource::File(_) => (
-                format!("the remote builder takes the secret `{id}` from the backend, and would not look where this says"),
+                format!("the remote builder takes the secret `{id}` from the backend, and would ignore this source"),
                 format!("write `{{ id = \"{id}\" }}`, and store its value with `flyte create secret {id}`"),
             ),
             SecretSource::Backend if !secret.required => {
@@ -95,9 +137,9 @@ fn values(image: &Image, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Whether the backend's builder quotes a value, and expands what is in it, is nowhere said. References are replaced
-/// before it gets the value.
-fn is_odd(part: VariablePart<'_>) -> bool {
+/// Whether a part of a value may be changed by the remote builder: it is not documented whether it quotes
+/// values or expands variables in them. References are replaced before it gets the value.
+fn may_be_changed(part: VariablePart<'_>) -> bool {
     match part {
         VariablePart::Text(text) => !is_plain(text),
         VariablePart::Dollar => true,
@@ -105,16 +147,16 @@ fn is_odd(part: VariablePart<'_>) -> bool {
     }
 }
 
-/// Its copies are the same for every platform, and a binary is not.
-fn platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
+/// The remote builder copies the same files for all platforms, but a binary is built for one of them.
+fn check_platforms(image: &Image, tasks: &[Task], problems: &mut Vec<Diagnostic>) {
     let has_binaries = tasks.iter().any(|task| task.image.value == image.key && task.bin.is_some());
     let Some(second) = image.platforms.get(1).filter(|_| has_binaries) else { return };
     let message = format!("the remote builder copies the same binaries for every platform of image `{}`", image.key);
     problems.push(refused(image, message, &second.origin).help("keep one platform, or use `builder = \"docker\"`"));
 }
 
-/// What it makes stays with the backend, so that nobody else can build upon it, nor it upon theirs.
-fn builders(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
+/// The backend's images stay in its registry, so other builders cannot start from them, nor it from theirs.
+fn check_extended_builder(image: &Image, images: &[Image], problems: &mut Vec<Diagnostic>) {
     let Base::Extends(extends) = &image.base else { return };
     let Some(other) = images.iter().find(|other| other.key == extends.value) else { return };
     if is_remote(image) != is_remote(other) {

@@ -1,9 +1,9 @@
-//! One `tasks.NAME` table: who it is and what runs.
+//! Reads a `tasks.NAME` table.
 
 use std::collections::BTreeSet;
 
 use super::reader::TableReader;
-use super::{ValidationContext, grammar, named, or_any, unknown};
+use super::{ValidationContext, grammar, or_default, string_at, unknown};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::spec::raw::{Table, TomlNode};
 use crate::spec::schema::keys;
@@ -21,7 +21,7 @@ const KINDS: &[(&str, TaskKind)] = &[("rust", TaskKind::Rust), ("container", Tas
 const FORMATS: &[(&str, DataFormat)] = &[("json", DataFormat::Json), ("yaml", DataFormat::Yaml), ("proto", DataFormat::Proto)];
 const LAYOUTS: &[(&str, FileLayout)] = &[("direct", FileLayout::Direct), ("named-dir", FileLayout::NamedDir)];
 
-/// Reads a task; `images` are the names of the declared ones, `package` is the whole table.
+/// Reads a task; `images` are the names of all declared images, `package` is the `union` table.
 pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, package: &Table, mut reader: TableReader<'_>) -> Task {
     let reader = &mut reader;
     let problem = grammar::NAME.problem(key, &node.key);
@@ -30,27 +30,28 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
     let kind = kind(key, reader);
     let inputs = DeclaredTaskInputs::read(kind.value, reader);
     let command = reader.list("command", &grammar::TEXT);
-    interface::check_command(&inputs, reader);
+    let data = data(reader);
+    interface::check_command(&inputs, &data, reader);
     let bin = bin(key, node, kind.value == TaskKind::Rust, package, reader);
     let environment = reader.text("environment", &grammar::ENVIRONMENT);
     Task {
         origin: node.key.clone(),
-        image: or_any(image),
+        image: or_default(image),
         name: reader.text("name", &grammar::TASK_NAME),
-        environment: or_any(environment),
+        environment: or_default(environment),
         description: reader.text("description", &grammar::SHORT),
         long_description: reader.text("long-description", &grammar::LONG),
         source_code: reader.text("source-code", &grammar::ADDRESS),
         links: reader.text_map("links", &grammar::SHORT, &grammar::ADDRESS),
-        outputs: interface::variables("outputs", reader),
-        data: data(reader),
+        outputs: interface::outputs(reader),
+        data,
         resources: node::resources(reader),
         env: reader.text_map("env", &grammar::IMAGE_ENV_NAME, &grammar::TEXT),
         secrets: node::secrets(reader),
         retries: policy::retries(reader),
         timeout: policy::timeout(reader),
         cache: policy::cache(&inputs, reader),
-        interruptible: or_any(reader.bool("interruptible")),
+        interruptible: or_default(reader.bool("interruptible")),
         service_account: reader.text("service-account", &grammar::OBJECT),
         pod_template: reader.text("pod-template", &grammar::OBJECT),
         queue: reader.text("queue", &grammar::WORD),
@@ -63,10 +64,10 @@ pub(super) fn read(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, 
     }
 }
 
-/// The kind, and what is wrong with it: the package, or a key that is only for the other one.
+/// The kind; reports a kind that the package does not support and keys that only the other kind has.
 fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
     let kind = reader.word("kind", KINDS);
-    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.ground.facts.depends_on_flyte) {
+    if let (Some(Sourced { value: TaskKind::Rust, origin }), false) = (&kind, reader.context.facts.depends_on_flyte) {
         let message = format!("task `{key}` has the kind `rust`, but the package does not depend on the `flyte` crate");
         reader.problems.push(Diagnostic::error(Code::KindUnfit, message, origin, "needs `flyte`").help(Code::KindUnfit.cure()));
     }
@@ -78,7 +79,7 @@ fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
             let message = format!("`{}` is not for tasks of the kind `{word}`, such as `{key}`", other.name);
             let problem = Diagnostic::error(Code::KeyOfOtherKind, message, &node.key, "not for this kind");
             let problem = if kind.origin == Origin::Default { problem } else { problem.also(&kind.origin, "the kind is chosen here") };
-            reader.problems.push(problem.help("remove it: the binary itself says what its inputs, outputs and arguments are"));
+            reader.problems.push(problem.help("remove it: the binary itself declares its inputs, outputs and arguments"));
         }
     }
     kind
@@ -86,7 +87,7 @@ fn kind(key: &str, reader: &mut TableReader<'_>) -> Sourced<TaskKind> {
 
 fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
     let images = images?;
-    let Some((name, origin)) = named(reader.table, "image") else {
+    let Some((name, origin)) = string_at(reader.table, "image") else {
         if !reader.table.contains_key("image") {
             let list = images.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let message = format!("task `{key}` does not say which image it runs in, and none is called `default`");
@@ -102,15 +103,15 @@ fn image(key: &str, node: &TomlNode, images: Option<&BTreeSet<&str>>, reader: &m
 }
 
 fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mut TableReader<'_>) -> Option<Sourced<String>> {
-    let ValidationContext { facts, .. } = reader.ground;
+    let ValidationContext { facts, .. } = reader.context;
     let binaries: BTreeSet<&str> = facts.binaries.iter().map(String::as_str).collect();
-    if let Some((name, origin)) = named(reader.table, "bin") {
+    if let Some((name, origin)) = string_at(reader.table, "bin") {
         if !binaries.contains(name) {
             reader.problems.push(unknown(Code::UnknownBinary, "binary", name, origin, &binaries));
         }
         return Some(Sourced { value: name.to_owned(), origin: origin.clone() });
     }
-    let image = named(reader.table, "image").map_or("default", |(name, _)| name);
+    let image = string_at(reader.table, "image").map_or("default", |(name, _)| name);
     let brings_its_own = !runs_rust && (reader.table.contains_key("command") || has_entrypoint(package, image));
     if !reader.table.contains_key("bin") && !brings_its_own {
         let problem = match (binaries.is_empty(), runs_rust) {
@@ -119,7 +120,7 @@ fn bin(key: &str, node: &TomlNode, runs_rust: bool, package: &Table, reader: &mu
                 Diagnostic::error(Code::KindUnfit, message, &node.key, "needs a binary").help("add a binary to the package")
             }
             (true, false) => {
-                let message = format!("nothing says what task `{key}` runs, and the package has no binary");
+                let message = format!("task `{key}` has no program to run, and the package has no binary");
                 Diagnostic::error(Code::NothingRuns, message, &node.key, "runs nothing").help(Code::NothingRuns.cure())
             }
             (false, _) => {
@@ -139,13 +140,13 @@ fn has_entrypoint(package: &Table, image: &str) -> bool {
 }
 
 fn data(reader: &mut TableReader<'_>) -> Data {
-    let input_path = or_any(reader.text("input-path", &grammar::ABSOLUTE));
-    let output_path = or_any(reader.text("output-path", &grammar::ABSOLUTE));
-    let plain = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
-    if !input_path.value.is_empty() && plain(&input_path) == plain(&output_path) {
+    let input_path = or_default(reader.text("input-path", &grammar::ABSOLUTE));
+    let output_path = or_default(reader.text("output-path", &grammar::ABSOLUTE));
+    let trimmed = |path: &Sourced<String>| path.value.trim_end_matches('/').to_owned();
+    if !input_path.value.is_empty() && trimmed(&input_path) == trimmed(&output_path) {
         let origin = if output_path.origin == Origin::Default { &input_path.origin } else { &output_path.origin };
-        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have one folder", origin, "the same folder");
-        reader.problems.push(problem.help("choose two folders"));
+        let problem = Diagnostic::error(Code::InvalidValue, "inputs and outputs have the same directory", origin, "the same directory");
+        reader.problems.push(problem.help("choose two directories"));
     }
     Data {
         format: reader.word("data-format", FORMATS).map_or_else(DataFormat::default, |format| format.value),

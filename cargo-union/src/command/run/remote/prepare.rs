@@ -90,11 +90,11 @@ async fn latest(
     let task: &TaskRegistration<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
         Some(inputs) => inputs,
-        None => read(&task.parts.interface)?,
+        None => read(&task.source.interface)?,
     };
     let decision = register::one(register, Some(client), task, ui).await?;
-    let version = TaskVersion { scope: task.scope.clone(), name: task.parts.name.clone(), version: decision.version };
-    Ok((version, inputs, task.parts.image.clone()))
+    let version = TaskVersion { scope: task.scope.clone(), name: task.source.name.clone(), version: decision.version };
+    Ok((version, inputs, task.source.image.clone()))
 }
 
 /// The version that was named, which nobody builds.

@@ -1,48 +1,49 @@
-//! The keychain of macOS, through Apple's `security`, as the Python SDK does: the keychain knows programs
-//! by their signature, and this one is the same for both.
+//! The keychain of macOS, through Apple's `security`, as in the Python SDK: access to an entry is bound to the
+//! signature of a program, and this program is the same for both.
 
 use super::{KeyringTool, KeyringUnavailable, USER};
 
-/// By its whole path: another program of this name shall not see tokens.
+/// An absolute path: another program of this name must not see tokens.
 pub(super) const PROGRAM: &str = "/usr/bin/security";
-/// How it ends when there is nothing.
+/// The exit code when there is no such entry.
 const NOT_FOUND: Option<i32> = Some(44);
-/// The longest line that it reads.
+/// The maximum length of a line that it reads, with the line break.
 const LONGEST: usize = 4095;
 
 pub(super) async fn read(tool: &KeyringTool, service: &str) -> Result<Option<String>, KeyringUnavailable> {
-    let ended = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
-    match ended.failed {
-        None => Ok(Some(ended.stdout.trim_end_matches('\n').to_owned())),
+    let output = tool.run(["find-generic-password", "-a", USER, "-s", service, "-w"], "").await?;
+    match output.failed {
+        None => Ok(Some(output.stdout.trim_end_matches('\n').to_owned())),
         Some(failed) if failed.code == NOT_FOUND => Ok(None),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
 }
 
 pub(super) async fn write(tool: &KeyringTool, service: &str, secret: &str) -> Result<(), KeyringUnavailable> {
-    let line = line(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
-    // An entry that was changed would still belong to who made it; a new one belongs to Apple's program.
+    let line =
+        add_command(service, secret).ok_or_else(|| KeyringUnavailable("the tokens are too long for the keychain's program".to_owned()))?;
+    // A changed entry would still belong to the program that created it; a new one belongs to `security`.
     forget(tool, service).await?;
-    let ended = tool.run(["-i"], &line).await?;
-    match ended.failed {
+    let output = tool.run(["-i"], &line).await?;
+    match output.failed {
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
-        // It ends well even when one of its lines did not.
+        // `security -i` exits with 0 even when a command failed.
         None if read(tool, service).await?.as_deref() == Some(secret) => Ok(()),
         None => Err(KeyringUnavailable("the keychain did not take the tokens".to_owned())),
     }
 }
 
 pub(super) async fn forget(tool: &KeyringTool, service: &str) -> Result<bool, KeyringUnavailable> {
-    let ended = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
-    match ended.failed {
+    let output = tool.run(["delete-generic-password", "-a", USER, "-s", service], "").await?;
+    match output.failed {
         None => Ok(true),
         Some(failed) if failed.code == NOT_FOUND => Ok(false),
         Some(failed) => Err(KeyringUnavailable(failed.to_string())),
     }
 }
 
-/// A line that it reads instead of arguments, which everybody can see. `None` when it would not read it whole.
-fn line(service: &str, secret: &str) -> Option<String> {
+/// A command for its standard input, because arguments are visible to all users. `None` when it would be truncated.
+fn add_command(service: &str, secret: &str) -> Option<String> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let line = format!("add-generic-password -a {USER} -s {} -w {}\n", quoted(service), quoted(secret));
     (line.len() <= LONGEST && !secret.contains(['\n', '\r'])).then_some(line)
@@ -53,10 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_quoted_and_not_longer_than_is_read() {
+    fn keychain_command_is_quoted_and_limited_in_length() {
         let expected = "add-generic-password -a tokens -s \"host:1\" -w \"{\\\"a\\\":\\\"b\\\\\\\\c\\\"}\"\n";
-        assert_eq!(line("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
-        assert_eq!(line("host", &"x".repeat(LONGEST)), None);
-        assert_eq!(line("host", "a\nb"), None);
+        assert_eq!(add_command("host:1", r#"{"a":"b\\c"}"#).as_deref(), Some(expected));
+        assert_eq!(add_command("host", &"x".repeat(LONGEST)), None);
+        assert_eq!(add_command("host", "a\nb"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Where tokens are kept between runs: in the system's keyring, where the Python SDK keeps them too, else
-//! in a file that only the user may read.
+//! Storage of tokens between runs: in the system's keyring, where the Python SDK stores them too, else in a
+//! file that only the user can read.
 //!
-//! A keyring that is not there, or does not answer, never stops anybody: the file stands in.
+//! When the keyring is missing or does not respond, the file is used instead.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,59 +14,59 @@ use crate::sys::process::{Environment, ProcessCommand};
 mod keychain;
 mod secret_service;
 
-/// The name under which Flyte's tools keep tokens in a keyring.
+/// The user name under which Flyte's tools store tokens in a keyring.
 const USER: &str = "tokens";
-/// A desktop may ask the user whether a keyring may be opened.
+/// The time limit of keyring programs: a desktop may ask the user to unlock the keyring.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Where the tokens of one backend are kept.
+/// The token store of one backend.
 #[derive(Debug)]
 pub(crate) struct TokenStore {
-    /// `host[:port]`, as in the config.
+    /// `host[:port]`, as in the config; the service name in a keyring.
     service: String,
     keyring: Option<Keyring>,
-    /// `None` when nothing shall be kept.
+    /// `None` when tokens are not stored.
     file: Option<PathBuf>,
 }
 
-/// Where tokens went.
+/// The place where tokens were stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoredIn {
     Keyring,
-    /// In a file; and why not in the keyring, when there seems to be one.
+    /// In a file; with the reason when a keyring exists but could not be used.
     File(PathBuf, Option<String>),
     Nowhere,
 }
 
-/// A program that opens the keyring.
+/// A keyring with the program that accesses it.
 #[derive(Debug)]
 enum Keyring {
     SecretService(KeyringTool),
     Keychain(KeyringTool),
 }
 
-/// How a program is started.
+/// A program that accesses a keyring.
 #[derive(Clone, Debug)]
 pub(super) struct KeyringTool {
     program: PathBuf,
     environment: Environment,
 }
 
-/// What a keyring says when it cannot be used.
+/// The reason why a keyring cannot be used.
 pub(super) struct KeyringUnavailable(pub(super) String);
 
 impl TokenStore {
-    /// Nothing is kept, and nothing is looked for.
+    /// A store that keeps nothing.
     pub(crate) fn nothing(service: &str) -> Self {
         Self { service: service.to_owned(), keyring: None, file: None }
     }
 
-    /// The keyring of this machine, if it seems to have one, and a file.
+    /// The keyring of this machine, if there seems to be one, and a file.
     pub(crate) fn of_machine(service: &str, environment: &Environment) -> Self {
-        Self { service: service.to_owned(), keyring: Keyring::find(environment), file: file(service, environment) }
+        Self { service: service.to_owned(), keyring: Keyring::find(environment), file: token_file(service, environment) }
     }
 
-    /// The tokens that were kept.
+    /// Reads the stored tokens, from the keyring or else the file.
     pub(crate) async fn read(&self) -> Result<Option<Tokens>> {
         if let Some(keyring) = &self.keyring
             && let Ok(Some(text)) = keyring.read(&self.service).await
@@ -78,22 +78,22 @@ impl TokenStore {
         Ok(fs::read_if_exists(file)?.as_deref().and_then(Tokens::of_json))
     }
 
-    /// Waits until no other process renews what is kept. Where no lock can be had, and after a minute, nobody is
-    /// waited for: whoever renews looks at what is kept again.
+    /// Waits until no other process refreshes the tokens. `None` when the lock cannot be taken, or not within a
+    /// minute: the caller reads the stored tokens again in any case.
     pub(super) async fn lock(&self) -> Option<FileLock> {
         let path = self.file.as_ref()?.with_extension("lock");
         let deadline = Instant::now() + LIMIT;
         while Instant::now() < deadline {
             match FileLock::available(&path) {
                 Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Ok(held) => return held,
+                Ok(lock) => return lock,
                 Err(_) => return None,
             }
         }
         None
     }
 
-    /// Keeps tokens, in one place only.
+    /// Stores tokens in the keyring and removes the file; or else stores them in the file.
     pub(crate) async fn write(&self, tokens: &Tokens) -> Result<StoredIn> {
         let json = tokens.to_json();
         let mut why = None;
@@ -111,17 +111,17 @@ impl TokenStore {
         Ok(StoredIn::File(file.clone(), why))
     }
 
-    /// Forgets the tokens. Says whether there were any.
+    /// Deletes the tokens from both places. Returns whether there were any.
     pub(crate) async fn forget(&self) -> Result<bool> {
-        let known = match &self.keyring {
+        let in_keyring = match &self.keyring {
             Some(keyring) => keyring.forget(&self.service).await.unwrap_or(false),
             None => false,
         };
-        let kept = match &self.file {
+        let in_file = match &self.file {
             Some(file) => fs::remove(file)?,
             None => false,
         };
-        Ok(known || kept)
+        Ok(in_keyring || in_file)
     }
 }
 
@@ -131,7 +131,7 @@ impl Keyring {
         if cfg!(target_os = "macos") {
             return Some(Self::Keychain(tool(PathBuf::from(keychain::PROGRAM))));
         }
-        // Without a session there is nobody to ask, and the program would wait for one.
+        // Without a session bus, `secret-tool` would wait for one.
         environment.get("DBUS_SESSION_BUS_ADDRESS")?;
         environment.find_program(Path::new(secret_service::PROGRAM)).map(tool).map(Self::SecretService)
     }
@@ -158,15 +158,15 @@ impl Keyring {
     }
 }
 
-/// How a program of a keyring has ended.
+/// The result of a keyring program.
 pub(super) struct ToolOutput {
     stdout: String,
-    /// `None` when all went well.
+    /// `None` when it succeeded.
     failed: Option<crate::sys::process::ProcessFailure>,
 }
 
 impl KeyringTool {
-    /// Runs the program with a secret, or nothing, to read.
+    /// Runs the program with `input` as standard input.
     async fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -183,10 +183,10 @@ impl KeyringTool {
     }
 }
 
-/// The file of one backend. Its name is the backend's, so that two logins at once do not meet.
-fn file(service: &str, environment: &Environment) -> Option<PathBuf> {
-    let set = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
+/// The file of a backend; its name contains the host, so that stores of several backends do not collide.
+fn token_file(service: &str, environment: &Environment) -> Option<PathBuf> {
+    let directory_from = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = directory_from("XDG_STATE_HOME").or_else(|| directory_from("HOME").map(|home| home.join(".local/state")))?;
     let name: String =
         service.chars().map(|letter| if letter.is_ascii_alphanumeric() || ".-".contains(letter) { letter } else { '_' }).collect();
     Some(state.join("cargo-union/logins").join(format!("{name}.json")))

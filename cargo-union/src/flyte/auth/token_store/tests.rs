@@ -11,7 +11,7 @@ fn tokens(access: &str) -> Tokens {
     Tokens { access: Secret::new(access.to_owned()), refresh: None }
 }
 
-/// A user without a desktop.
+/// A user without a desktop session.
 fn user() -> (TempDir, Environment) {
     let home = tempfile::tempdir().unwrap();
     let mut environment = Environment::default();
@@ -20,10 +20,10 @@ fn user() -> (TempDir, Environment) {
     (home, environment)
 }
 
-/// A `secret-tool` that keeps one secret per service in a folder, and writes its words down.
+/// Installs a `secret-tool` in `home`.
 async fn with_secret_tool(home: &Path, environment: &mut Environment, script: &str) {
     let path = home.join("secret-tool");
-    // Written by another process: a file that this one has open for writing cannot be started.
+    // Written by another process: a file that this process has open for writing cannot be executed (ETXTBSY).
     let mut command = ProcessCommand::new("/bin/sh", home, &Environment::of_process());
     command.args(["-c", r#"printf '%s' "$1" > "$2" && chmod +x "$2""#, "sh", script]).arg(&path);
     command.output().await.unwrap().success().unwrap();
@@ -41,54 +41,54 @@ esac
 "#;
 
 #[tokio::test]
-async fn without_a_keyring_a_file_is_used_that_only_the_user_may_read() {
+async fn token_store_without_a_keyring_uses_a_private_file() {
     let (home, environment) = user();
-    let keep = TokenStore::of_machine("host:1", &environment);
-    assert_eq!(keep.read().await.unwrap(), None);
+    let store = TokenStore::of_machine("host:1", &environment);
+    assert_eq!(store.read().await.unwrap(), None);
     let file = home.path().join(".local/state/cargo-union/logins/host_1.json");
-    assert_eq!(keep.write(&tokens("a")).await.unwrap(), StoredIn::File(file.clone(), None));
+    assert_eq!(store.write(&tokens("a")).await.unwrap(), StoredIn::File(file.clone(), None));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
+    assert_eq!(store.read().await.unwrap(), Some(tokens("a")));
     assert_eq!(TokenStore::of_machine("host:2", &environment).read().await.unwrap(), None);
-    assert!(keep.forget().await.unwrap() && !file.exists());
-    assert!(!keep.forget().await.unwrap());
+    assert!(store.forget().await.unwrap() && !file.exists());
+    assert!(!store.forget().await.unwrap());
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_keyring_is_used_as_python_does_and_the_secret_is_no_argument() {
+async fn token_store_uses_the_keyring_entries_of_python_and_passes_no_secret_in_arguments() {
     let (home, mut environment) = user();
     let file = TokenStore::of_machine("host:1", &environment);
     file.write(&tokens("old")).await.unwrap();
     with_secret_tool(home.path(), &mut environment, SECRET_TOOL).await;
-    let keep = TokenStore::of_machine("host:1", &environment);
-    assert_eq!(keep.read().await.unwrap(), Some(tokens("old")), "the file stands in");
-    assert_eq!(keep.write(&tokens("s3cret")).await.unwrap(), StoredIn::Keyring);
+    let store = TokenStore::of_machine("host:1", &environment);
+    assert_eq!(store.read().await.unwrap(), Some(tokens("old")), "the file is read");
+    assert_eq!(store.write(&tokens("s3cret")).await.unwrap(), StoredIn::Keyring);
     assert_eq!(file.read().await.unwrap(), None, "there is one place only");
-    assert_eq!(keep.read().await.unwrap(), Some(tokens("s3cret")));
+    assert_eq!(store.read().await.unwrap(), Some(tokens("s3cret")));
     assert_eq!(std::fs::read_to_string(home.path().join("secret")).unwrap(), r#"{"access_token":"s3cret","refresh_token":null}"#);
-    assert!(keep.forget().await.unwrap());
-    assert_eq!(keep.read().await.unwrap(), None);
-    assert!(!keep.forget().await.unwrap());
+    assert!(store.forget().await.unwrap());
+    assert_eq!(store.read().await.unwrap(), None);
+    assert!(!store.forget().await.unwrap());
     let words = std::fs::read_to_string(home.path().join("words")).unwrap();
     assert!(words.contains("application Python keyring library") && !words.contains("s3cret"), "{words}");
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_keyring_that_fails_stops_nobody() {
+async fn token_store_falls_back_to_the_file_when_the_keyring_fails() {
     let (home, mut environment) = user();
     with_secret_tool(home.path(), &mut environment, "#!/bin/sh\necho no such service >&2; exit 1\n").await;
-    let keep = TokenStore::of_machine("host:1", &environment);
-    let kept = keep.write(&tokens("a")).await.unwrap();
-    assert!(matches!(&kept, StoredIn::File(_, Some(why)) if why.contains("no such service")), "{kept:?}");
-    assert_eq!(keep.read().await.unwrap(), Some(tokens("a")));
-    assert!(keep.forget().await.unwrap());
+    let store = TokenStore::of_machine("host:1", &environment);
+    let stored = store.write(&tokens("a")).await.unwrap();
+    assert!(matches!(&stored, StoredIn::File(_, Some(why)) if why.contains("no such service")), "{stored:?}");
+    assert_eq!(store.read().await.unwrap(), Some(tokens("a")));
+    assert!(store.forget().await.unwrap());
 }
 
 #[tokio::test]
-async fn who_wants_nothing_kept_gets_that() {
-    let keep = TokenStore::nothing("host:1");
-    assert_eq!(keep.write(&tokens("a")).await.unwrap(), StoredIn::Nowhere);
-    assert_eq!((keep.read().await.unwrap(), keep.forget().await.unwrap()), (None, false));
+async fn token_store_of_nothing_stores_nothing() {
+    let store = TokenStore::nothing("host:1");
+    assert_eq!(store.write(&tokens("a")).await.unwrap(), StoredIn::Nowhere);
+    assert_eq!((store.read().await.unwrap(), store.forget().await.unwrap()), (None, false));
 }

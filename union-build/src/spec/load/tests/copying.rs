@@ -1,9 +1,9 @@
-//! `copy`: what may be copied, and where it goes.
+//! `copy`: sources and destinations.
 
 use super::*;
 
 #[test]
-fn a_copied_path_keeps_its_place_below_the_working_directory() {
+fn copy_destination_defaults_to_the_path_below_the_workdir() {
     let copy = |lines: &str| {
         let project = table(lines).file("app/conf/a.txt").file("shared/b.txt");
         let copy = &project.spec().images["default"].copy[0];
@@ -16,7 +16,7 @@ fn a_copied_path_keeps_its_place_below_the_working_directory() {
 }
 
 #[test]
-fn a_relative_destination_starts_at_the_working_directory() {
+fn copy_relative_destination_starts_at_the_workdir() {
     let to = |lines: &str| table(lines).file("app/conf/a.txt").spec().images["default"].copy[0].to.value.clone();
     for (typed, with_workdir, without) in [
         ("etc/a", "/srv/etc/a", "etc/a"),
@@ -32,7 +32,7 @@ fn a_relative_destination_starts_at_the_working_directory() {
     assert_eq!(to("images.default.copy = [\".\"]"), "./");
     let refused = |to: &str, message: &str| {
         let project = table(&format!("images.default.copy = [{{ from = \"conf/a.txt\", to = {to:?} }}]")).file("app/conf/a.txt");
-        one(&project, Code::PathInvalid, "app/Cargo.toml:2:52", message, "without `..`");
+        assert_problem(&project, Code::PathInvalid, "app/Cargo.toml:2:52", message, "without `..`");
     };
     refused("", "`` is not a path inside");
     refused("a/../../b", "`a/../../b` is not a path inside");
@@ -40,13 +40,13 @@ fn a_relative_destination_starts_at_the_working_directory() {
 
 #[test]
 #[cfg(unix)]
-fn a_source_may_be_behind_links_that_stay_inside_of_the_workspace() {
+fn copy_source_may_be_behind_links_inside_of_the_workspace() {
     let project = table("images.default.copy = [\"conf\", \"link\", \"to/b.txt\"]").file("app/conf/a.txt").file("shared/b.txt");
     project.link("app/to", "../shared").link("app/link", "../shared/b.txt").spec();
 }
 
 #[test]
-fn a_package_beside_the_workspace_copies_from_itself_and_from_the_workspace() {
+fn copy_from_package_outside_of_the_workspace_root() {
     let entries = "images.default.copy = [\"conf\", { from = \"../ws/shared\", to = \"/s\" }, { from = \"../else\", to = \"/e\" }]";
     let project = table(entries).beside().file("../app/conf/a.txt").file("shared/b.txt").file("../else/c.txt");
     let problems = project.problems();
@@ -56,32 +56,33 @@ fn a_package_beside_the_workspace_copies_from_itself_and_from_the_workspace() {
 }
 
 #[test]
-fn owner_and_exclude_belong_to_a_copy() {
+fn copy_has_owner_and_exclude() {
     let table = |entry: &str| table(&format!("images.default.copy = [{{ from = \"conf\", {entry} }}]")).file("app/conf/a.txt");
     let project = table("owner = \"nonroot:1000\", exclude = [\"**/*.log\"]");
     let copy = &project.spec().images["default"].copy[0];
     let exclude: Vec<&str> = copy.exclude.iter().map(|pattern| pattern.value.as_str()).collect();
     assert_eq!((copy.owner.as_ref().map(|owner| owner.value.as_str()), exclude), (Some("nonroot:1000"), vec!["**/*.log"]));
-    one(&table("owner = \"a b\""), Code::InvalidValue, "app/Cargo.toml:2:49", "is not a user", "write names or numbers");
+    assert_problem(&table("owner = \"a b\""), Code::InvalidValue, "app/Cargo.toml:2:49", "is not a user", "write names or numbers");
 }
 
 #[test]
-fn a_destination_that_would_remove_a_file_of_the_base_is_refused() {
+fn copy_destination_with_a_whiteout_name_is_refused() {
     for to in ["/etc/.wh.passwd", "/etc/.wh.d/x", "/.wh..wh..opq"] {
         let project = table(&format!("images.default.copy = [{{ from = \"a\", to = \"{to}\" }}]")).file("app/a");
-        one(&project, Code::PathInvalid, "app/Cargo.toml:2:43", "would remove another file", "`.wh.`");
+        assert_problem(&project, Code::PathInvalid, "app/Cargo.toml:2:43", "would remove another file", "`.wh.`");
     }
 }
 
 #[test]
 #[cfg(unix)]
-fn a_source_that_leaves_the_workspace_is_refused() {
+fn copy_source_outside_of_the_workspace_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("secret"), "").unwrap();
     let entry = |source: &str| table(&format!("images.default.copy = [\"{source}\"]"));
     let place = "app/Cargo.toml:2:24";
-    let (code, message) = (Code::CopyThroughSymlink, "leaves the workspace through the symbolic link");
-    one(&entry("link").link("app/link", outside.path().join("secret")), code, place, message, "Copy the file itself");
-    one(&entry("up/secret").link("app/up", outside.path()), code, place, message, "Copy the file itself");
-    one(&entry("a").link("app/a", "b").link("app/b", outside.path()), code, place, message, "Copy the file itself");
+    let code = Code::CopyThroughSymlink;
+    let message = "leaves the workspace through the symbolic link";
+    assert_problem(&entry("link").link("app/link", outside.path().join("secret")), code, place, message, "Copy the file itself");
+    assert_problem(&entry("up/secret").link("app/up", outside.path()), code, place, message, "Copy the file itself");
+    assert_problem(&entry("a").link("app/a", "b").link("app/b", outside.path()), code, place, message, "Copy the file itself");
 }

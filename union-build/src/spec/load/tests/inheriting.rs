@@ -1,4 +1,4 @@
-//! What images have from those that they extend: variables, the working directory, and references to both.
+//! Inheritance between images: variables, the working directory, and references to them.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn env(spec: &Spec, image: &str) -> Vec<String> {
 }
 
 #[test]
-fn references_are_to_extended_images_first_and_else_to_the_base() {
+fn env_references_resolve_to_extended_images_then_the_base() {
     let spec = table(
         "images.a = { env = { PATH = \"/a:$PATH\", A = \"$$5\" } }\n\
          images.b = { extends = \"a\", env = { PATH = \"/b:${PATH}\", B = \"$A $HOME\" } }\n\
@@ -20,32 +20,34 @@ fn references_are_to_extended_images_first_and_else_to_the_base() {
 }
 
 #[test]
-fn values_of_one_table_never_refer_to_one_another() {
+fn env_values_of_one_table_never_refer_to_one_another() {
     let spec = table("images.default.env = { A = \"1\", B = \"$A\" }").spec();
     assert_eq!(env(&spec, "default"), ["A=1", "B=${A}"], "the base's");
     let scratch = table("images.default = { base-image = \"scratch\", env = { A = \"1\", B = \"$A\" } }");
-    let (message, help) = ("no image below `default` sets the variable `A`", "never of the same table");
-    one(&scratch, Code::InvalidValue, "app/Cargo.toml:2:65", message, help);
+    let message = "no image below `default` sets the variable `A`";
+    let help = "never of the same table";
+    assert_problem(&scratch, Code::InvalidValue, "app/Cargo.toml:2:65", message, help);
 }
 
 #[test]
-fn upon_scratch_only_the_path_is_known() {
+fn env_references_on_scratch_are_limited_to_path() {
     table("images.default = { base-image = \"scratch\", env = { PATH = \"/a:$PATH\" } }").spec();
-    let upon = table(
+    let extending = table(
         "images.a = { base-image = \"scratch\", env = { A = \"1\" } }\n\
          images.b = { extends = \"a\", env = { B = \"$A\", C = \"$D\" } }\ntasks.app.image = \"b\"",
     );
-    one(&upon, Code::InvalidValue, "app/Cargo.toml:3:51", "no image below `b` sets the variable `D`", "`$$` for a dollar");
+    assert_problem(&extending, Code::InvalidValue, "app/Cargo.toml:3:51", "no image below `b` sets the variable `D`", "`$$` for a dollar");
 }
 
 #[test]
-fn a_dollar_that_refers_to_nothing_is_refused_at_its_place() {
-    let (message, help) = ("`costs 5$ each` is not a value of an environment variable", "`$$` for a dollar");
-    one(&table("images.default.env.A = \"costs 5$ each\""), Code::InvalidValue, "app/Cargo.toml:2:24", message, help);
+fn env_with_an_invalid_reference_is_refused() {
+    let message = "`costs 5$ each` is not a value of an environment variable";
+    let help = "`$$` for a dollar";
+    assert_problem(&table("images.default.env.A = \"costs 5$ each\""), Code::InvalidValue, "app/Cargo.toml:2:24", message, help);
 }
 
 #[test]
-fn relative_copies_start_at_the_working_directory_of_an_extended_image() {
+fn copy_relative_destination_starts_at_an_inherited_workdir() {
     let spec = table(
         "images.a = { workdir = \"/srv\" }\nimages.b = { extends = \"a\", copy = [\"conf/a.txt\"] }\n\
          images.c = { extends = \"b\", workdir = \"/own\", copy = [\"conf/a.txt\"] }\ntasks.app.image = \"c\"",

@@ -1,4 +1,4 @@
-//! Workspace, package, variables and flags over one another.
+//! Precedence of workspace, package, variables and flags.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn tables_merge_key_by_key_and_lists_replace() {
 }
 
 #[test]
-fn a_root_package_has_both_tables_in_one_file() {
+fn root_package_has_workspace_and_package_tables_in_one_file() {
     let text = "[workspace.metadata.union]\nregistry = \"ghcr.io/a\"\nbuilder = \"oops\"\n[package.metadata.union]\nbuilder = \"native\"\n";
     let file = SourceFile::new("/ws/Cargo.toml", text);
     let facts = PackageInfo {
@@ -40,10 +40,10 @@ fn a_root_package_has_both_tables_in_one_file() {
 }
 
 #[test]
-fn flags_win_over_variables_and_variables_over_manifests() {
-    let both = "registry = \"a.b\"\nbuilder = \"docker\"\n[package.metadata.union.images.default]\n[package.metadata.union.images.own]\nregistry = \"own.b\"";
+fn flags_override_variables_and_variables_override_manifests() {
+    let manifest = "registry = \"a.b\"\nbuilder = \"docker\"\n[package.metadata.union.images.default]\n[package.metadata.union.images.own]\nregistry = \"own.b\"";
     let registry = |project: &Project, image: &str| project.setting(&format!("images.{image}.registry"));
-    let project = table(both);
+    let project = table(manifest);
     assert_eq!(registry(&project, "default"), ("\"a.b\"".to_owned(), "app/Cargo.toml:2:12".to_owned()));
     assert_eq!(registry(&project, "own").0, "\"own.b\"");
     let project = project.env("UNION_REGISTRY", "env.b").env("UNION_BUILDER", "");
@@ -57,7 +57,7 @@ fn flags_win_over_variables_and_variables_over_manifests() {
 }
 
 #[test]
-fn a_last_resort_counts_where_nobody_says_anything() {
+fn last_resort_applies_only_to_unset_keys() {
     let resort = |project: Project, origin: Origin| project.last_resort("registry", "resort.b", origin);
     let (file, variable) =
         (SourceFile::new("/home/u/.flyte/config.yaml", "image: {registry: resort.b}"), Origin::Env("FLYTE_IMAGE_REGISTRY"));
@@ -74,7 +74,7 @@ fn a_last_resort_counts_where_nobody_says_anything() {
 }
 
 #[test]
-fn build_flags_win_over_what_an_image_says() {
+fn build_flags_override_an_images_build_table() {
     let project = table(
         "build.profile = \"a\"\nbuild.env = { A = \"1\", B = \"1\" }\nimages.default.build = { profile = \"b\", env = { B = \"2\" }, features = [\"x\"] }",
     );
@@ -88,7 +88,7 @@ fn build_flags_win_over_what_an_image_says() {
 }
 
 #[test]
-fn paths_belong_to_the_manifest_that_declares_them() {
+fn relative_paths_start_at_the_declaring_manifest() {
     let project = table("images.default.ca-certificates = \"own.pem\"")
         .workspace("[workspace.metadata.union]\nimages.default.build-ca = \"ca.pem\"\nimages.default.inputs = [\"x/*\"]\n")
         .file("app/own.pem")

@@ -1,14 +1,14 @@
-//! What is refused: each with its code, its place and its cure.
+//! Invalid manifests: code, place and advice of each problem.
 
 use super::*;
 
 #[test]
-fn the_reason_for_a_refusal_is_given() {
+fn refused_sdk_key_has_a_reason() {
     let project = table("images.a.runtime_packages = []");
-    one(&project, Code::Refused, "app/Cargo.toml:2:10", "`runtime_packages` of the Python SDK", "nothing to install at start");
+    assert_problem(&project, Code::Refused, "app/Cargo.toml:2:10", "`runtime_packages` of the Python SDK", "nothing to install at start");
 }
 
-/// Every code that a manifest can have: the text, the place, what is said and what helps.
+/// All codes of manifests: code, text, place, message, help.
 #[test]
 fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
     let gpu = "[package.metadata.union.images.gpu]\n";
@@ -67,7 +67,7 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
             Code::InvalidValue,
             format!("{gpu}base-image = \"a\"\ndockerfile = \"Cargo.toml\""),
             "3:1",
-            "says itself what it starts from",
+            "already declares its base",
             "remove one",
         ),
         (Code::InvalidValue, "tasks.app.retries = -1".to_owned(), "2:21", "cannot be -1", "from 0 to 10"),
@@ -145,7 +145,7 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
             Code::UnsupportedByBuilder,
             format!("{gpu}builder = \"native\"\napt-packages = [\"curl\"]"),
             "4:17",
-            "cannot honour `apt-packages` of image `gpu`",
+            "does not support `apt-packages` of image `gpu`",
             "`builder = \"docker\"`",
         ),
         (
@@ -183,26 +183,32 @@ fn each_problem_of_a_manifest_has_its_code_place_and_cure() {
         (Code::FileUnreadable, format!("{gpu}ca-certificates = \"gone.pem\""), "3:19", "cannot be read", "relative to the manifest"),
     ] {
         let project = table(&lines).file("app/Cargo.toml").file("Cargo.toml");
-        one(&project, code, &format!("{app}:{place}"), message, help);
+        assert_problem(&project, code, &format!("{app}:{place}"), message, help);
     }
 }
 
 #[test]
-fn several_binaries_and_no_task_are_a_question() {
+fn several_binaries_without_a_task_are_ambiguous() {
     let project = table("").bins(&["train", "serve"]);
-    one(&project, Code::TaskAmbiguous, "app/Cargo.toml:1:19", "several binaries: `train`, `serve`", "tasks.train]");
+    assert_problem(&project, Code::TaskAmbiguous, "app/Cargo.toml:1:19", "several binaries: `train`, `serve`", "tasks.train]");
     let project = table("tasks.job = {}").bins(&["train", "serve"]);
-    one(&project, Code::TaskAmbiguous, "app/Cargo.toml:2:7", "does not say which binary", "there is `serve`, `train`");
+    assert_problem(&project, Code::TaskAmbiguous, "app/Cargo.toml:2:7", "does not say which binary", "there is `serve`, `train`");
 }
 
 #[test]
-fn a_package_with_nothing_to_build_says_so() {
-    one(&table("").bins(&[]), Code::NothingToBuild, "app/Cargo.toml:1:19", "neither a binary nor an image", "Add a binary");
-    one(&table("tasks.a.kind = \"rust\"").bins(&[]).flyte(), Code::KindUnfit, "app/Cargo.toml:2:7", "has no binary", "add a binary");
+fn package_with_nothing_to_build_is_an_error() {
+    assert_problem(&table("").bins(&[]), Code::NothingToBuild, "app/Cargo.toml:1:19", "neither a binary nor an image", "Add a binary");
+    assert_problem(
+        &table("tasks.a.kind = \"rust\"").bins(&[]).flyte(),
+        Code::KindUnfit,
+        "app/Cargo.toml:2:7",
+        "has no binary",
+        "add a binary",
+    );
 }
 
 #[test]
-fn every_unsupported_parameter_is_named_at_its_place() {
+fn native_builder_refuses_each_unsupported_key_at_its_place() {
     let project = table(
         "builder = \"native\"\nimages.default.apt-packages = [\"curl\"]\nimages.default.commands = [\"ldconfig\"]\nimages.default.cuda = \"12\"",
     );
@@ -216,20 +222,20 @@ fn every_unsupported_parameter_is_named_at_its_place() {
 }
 
 #[test]
-fn a_wrong_variable_or_flag_is_named() {
-    one(
+fn invalid_variable_or_flag_is_named() {
+    assert_problem(
         &table("").env("UNION_BUILDER", "podman"),
         Code::InvalidValue,
         "UNION_BUILDER",
         "`podman` is not a value of `builder`",
         "the words are",
     );
-    one(&table("").flag("--registry", "http://a.b"), Code::InvalidRegistry, "--registry", "is not a registry", "write `a.b`");
-    one(&table("").flag("--no-default-features", "no"), Code::InvalidValue, "--no-default-features", "`no`", "`true`, `false`");
+    assert_problem(&table("").flag("--registry", "http://a.b"), Code::InvalidRegistry, "--registry", "is not a registry", "write `a.b`");
+    assert_problem(&table("").flag("--no-default-features", "no"), Code::InvalidValue, "--no-default-features", "`no`", "`true`, `false`");
 }
 
 #[test]
-fn a_broken_value_is_reported_once_and_nothing_follows_from_it() {
+fn broken_value_is_reported_once() {
     for lines in [
         "tasks.app.image = 1",
         "tasks.app.bin = []",
@@ -244,8 +250,8 @@ fn a_broken_value_is_reported_once_and_nothing_follows_from_it() {
 }
 
 #[test]
-fn a_problem_of_the_workspace_is_shown_once_for_all_images() {
+fn workspace_problem_is_reported_once_for_all_images() {
     let project = table("[package.metadata.union.images.a]\n[package.metadata.union.images.default]")
         .workspace("[workspace.metadata.union]\nregistry = \"A\"\n");
-    one(&project, Code::InvalidRegistry, "Cargo.toml:2:12", "`A` is not a registry", "");
+    assert_problem(&project, Code::InvalidRegistry, "Cargo.toml:2:12", "`A` is not a registry", "");
 }

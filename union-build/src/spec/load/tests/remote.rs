@@ -1,17 +1,17 @@
-//! What the backend's builder carries, and what it does not.
+//! Keys that the remote builder supports, and keys that it does not.
 
 use super::*;
 use crate::spec::SecretSource;
 use crate::spec::validate::remote::UNCARRIED;
 
-/// A package whose images the backend makes.
+/// A package that uses the remote builder.
 fn remote(lines: &str) -> Project {
     table(&format!("builder = \"remote\"\n[package.metadata.union.images.default]\n{lines}")).file("app/Dockerfile").file("app/ca.pem")
 }
 
-/// Requires one problem, on a line, with this message and this advice.
+/// Asserts that a project has exactly one problem, on this line, containing this message and help.
 #[track_caller]
-fn refused(project: &Project, line: usize, message: &str, help: &str) {
+fn assert_refused(project: &Project, line: usize, message: &str, help: &str) {
     let problems = project.problems();
     let [problem] = &problems[..] else { panic!("{} problems for {}: {problems:#?}", problems.len(), project.union) };
     let place = problem.labels[0].origin.to_string();
@@ -22,7 +22,7 @@ fn refused(project: &Project, line: usize, message: &str, help: &str) {
 }
 
 #[test]
-fn every_key_that_it_cannot_carry_is_named_at_its_place() {
+fn remote_builder_refuses_each_uncarried_key_at_its_place() {
     for (key, help) in UNCARRIED {
         let (value, beside) = match *key {
             "dockerfile" => ("\"Dockerfile\"", ""),
@@ -39,13 +39,13 @@ fn every_key_that_it_cannot_carry_is_named_at_its_place() {
             _ => ("[\"a\"]", ""),
         };
         let table = key.split('.').next().unwrap_or(key);
-        let message = format!("the remote builder cannot carry `{key}` of image `default`");
-        refused(&remote(&format!("{table} = {value}\n{beside}")), 4, &message, help);
+        let message = format!("the remote builder does not support `{key}` of image `default`");
+        assert_refused(&remote(&format!("{table} = {value}\n{beside}")), 4, &message, help);
     }
 }
 
 #[test]
-fn what_it_carries_has_a_base_with_a_shell() {
+fn remote_builder_requires_a_base_with_a_shell() {
     let all = "apt-packages = [\"a\"]\npip-packages = [\"b\"]\npython-version = \"3.12\"\ncommands = [\"c\"]\nsecrets = [{ id = \"d\" }]\n\
         copy = [\"Dockerfile\"]\nworkdir = \"/w\"\nenv = { A = \"b=c,d\", B = \"/b:$PATH\" }\nruntime-libs = [\"libx.so\"]\nrequirements = [\"Cargo.lock\"]";
     let spec = remote(all).spec();
@@ -55,7 +55,7 @@ fn what_it_carries_has_a_base_with_a_shell() {
 }
 
 #[test]
-fn values_that_would_not_arrive_are_refused() {
+fn remote_builder_refuses_env_values_secrets_and_platforms() {
     for (lines, message, help) in [
         ("base-image = \"scratch\"", "`scratch`, the base of image `default`, has none", "debian:trixie-slim"),
         ("env = { A = \"b c\" }", "may change the value of `A`", "in the `env` of the tasks"),
@@ -64,27 +64,27 @@ fn values_that_would_not_arrive_are_refused() {
         ("commands = [\"x\"]\nsecrets = [{ id = \"a\", required = false }]", "cannot do without the secret `a`", "required = false"),
         ("platforms = [\"linux/amd64\", \"linux/arm64\"]", "the same binaries for every platform", "keep one platform"),
     ] {
-        refused(&remote(lines), lines.lines().count() + 3, message, help);
+        assert_refused(&remote(lines), lines.lines().count() + 3, message, help);
     }
-    // Without a binary there is nothing that would differ.
+    // Without a binary, all platforms have the same files.
     let environment = "platforms = [\"linux/amd64\", \"linux/arm64\"]\n[package.metadata.union.images.app]\n[package.metadata.union.tasks.app]\nimage = \"app\"";
     remote(environment).spec();
 }
 
 #[test]
-fn a_secret_of_the_backend_is_for_its_builder_only() {
+fn backend_secret_requires_the_remote_builder() {
     let local = table("images.default.commands = [\"x\"]\nimages.default.secrets = [{ id = \"a\" }]");
-    one(&local, Code::InvalidValue, "app/Cargo.toml:3:27", "a secret comes from one place", "either `env");
+    assert_problem(&local, Code::InvalidValue, "app/Cargo.toml:3:27", "a secret comes from one place", "either `env");
 }
 
 #[test]
-fn an_image_and_what_it_extends_have_one_builder() {
+fn extended_image_must_use_the_remote_builder_too() {
     for (first, second, remote) in [("remote", "docker", "default"), ("auto", "remote", "b")] {
         let project = table(&format!(
             "[package.metadata.union.images.default]\nbuilder = \"{first}\"\n\
              [package.metadata.union.images.b]\nbuilder = \"{second}\"\nextends = \"default\""
         ));
         let message = format!("image `b` extends `default`, and only `{remote}` is made by the backend");
-        refused(&project, 6, &message, "for both of them, or for neither");
+        assert_refused(&project, 6, &message, "for both of them, or for neither");
     }
 }

@@ -1,4 +1,4 @@
-//! What a task declares: how it is read, and what is refused.
+//! Tasks: valid and invalid declarations.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn read(lines: &str) -> crate::spec::Task {
 }
 
 #[test]
-fn a_task_that_says_nothing_has_every_default() {
+fn empty_task_has_all_defaults() {
     let app = read("");
     assert_eq!((app.environment.as_str(), &app.name, &app.cache), ("app_env", &None, &None));
     assert_eq!(app.command_line("/union/bin/app"), ["/union/bin/app"]);
@@ -26,7 +26,7 @@ fn a_task_that_says_nothing_has_every_default() {
 }
 
 #[test]
-fn names_texts_and_links() {
+fn task_names_descriptions_and_links_are_read() {
     let app = read(
         "name = \"team.app\"\nenvironment = \"team\"\ndescription = \"Does it\"\nlong-description = \"Does it well\"\n\
          source-code = \"https://example.com/app\"\nlinks = { Metrics = \"https://example.com/{{.runName}}\" }",
@@ -38,7 +38,7 @@ fn names_texts_and_links() {
 }
 
 #[test]
-fn the_default_environment_is_as_long_as_the_backend_takes() {
+fn default_environment_is_truncated_to_63_characters() {
     let name = "a".repeat(70);
     let project = Project::new(&format!("[package.metadata.union.tasks.{name}]\n")).bins(&[&name]);
     assert_eq!(project.spec().tasks[&name].environment.value.len(), 63);
@@ -56,7 +56,7 @@ fn inputs_and_outputs_have_types() {
 }
 
 #[test]
-fn a_command_line_names_its_binary_and_its_inputs() {
+fn command_line_refers_to_its_binary_and_inputs() {
     let app = read("inputs = { x = \"integer\" }\ncommand = [\"app\", \"--x={{.inputs.x}}\", \"{{ jinja }}\"]");
     assert_eq!(app.command_line("/union/bin/app"), ["/union/bin/app", "--x={{.inputs.x}}", "{{ jinja }}"]);
     assert_eq!(app.inputs_of_command().into_iter().collect::<Vec<_>>(), ["x"]);
@@ -64,7 +64,7 @@ fn a_command_line_names_its_binary_and_its_inputs() {
 }
 
 #[test]
-fn a_command_line_of_another_program_needs_no_binary() {
+fn command_line_of_another_program_needs_no_binary() {
     let app = read("command = [\"/bin/sh\", \"-c\", \"true\"]");
     assert_eq!((app.bin.clone(), app.environment.as_str()), (None, "app_env"));
     assert_eq!(app.command_line("/union/bin/app"), ["/bin/sh", "-c", "true"]);
@@ -74,20 +74,20 @@ fn a_command_line_of_another_program_needs_no_binary() {
 }
 
 #[test]
-fn a_package_without_a_binary_may_run_a_command() {
+fn package_without_a_binary_may_run_a_command() {
     let spec = task("command = [\"/bin/true\"]").bins(&[]).spec();
     assert_eq!(spec.tasks["app"].bin, None);
 }
 
 #[test]
-fn data_goes_where_it_is_declared() {
+fn data_paths_format_and_layout_are_read() {
     let data = read("input-path = \"/in\"\noutput-path = \"/out\"\ndata-format = \"proto\"\nfile-layout = \"named-dir\"").data;
     assert_eq!((data.input_path.as_str(), data.output_path.as_str()), ("/in", "/out"));
     assert_eq!((data.format, data.layout), (DataFormat::Proto, FileLayout::NamedDir));
 }
 
 #[test]
-fn resources_are_requests_and_limits() {
+fn resources_have_requests_and_limits() {
     let resources = read(
         "resources = { cpu = [1, 2], memory = [\"500Mi\", \"1Gi\"], gpu = \"A100:1\", gpu-partition = \"1g.5gb\", disk = \"10Gi\", shm = \"auto\" }",
     )
@@ -115,7 +115,7 @@ fn secrets_are_variables_or_files() {
 }
 
 #[test]
-fn retries_are_a_number_or_have_pauses() {
+fn retries_are_a_number_or_have_a_backoff() {
     assert_eq!((read("retries = 3").retries.count, read("retries = 3").retries.backoff), (3, None));
     let retries = read("retries = { count = 3, backoff = \"1s\", factor = 1.5, max-backoff = \"30s\" }").retries;
     let backoff = retries.backoff.unwrap();
@@ -125,7 +125,7 @@ fn retries_are_a_number_or_have_pauses() {
 }
 
 #[test]
-fn timeouts_are_a_duration_or_three() {
+fn timeout_is_a_duration_or_a_table_of_three() {
     assert_eq!(read("timeout = \"30m\"").timeout.runtime, Some(Duration::from_secs(1800)));
     let timeout = read("timeout = { queued = \"5m\", deadline = \"1h\", runtime = \"0s\" }").timeout;
     assert_eq!(
@@ -135,7 +135,7 @@ fn timeouts_are_a_duration_or_three() {
 }
 
 #[test]
-fn results_are_kept_by_a_version() {
+fn cache_has_a_version() {
     assert_eq!(read("cache = false").cache, None);
     assert_eq!(read("cache = \"auto\"").cache.unwrap().version, CacheVersion::Auto);
     assert_eq!(read("cache = \"v7\"").cache.unwrap().version, CacheVersion::Named("v7".to_owned()));
@@ -152,7 +152,8 @@ fn triggers_have_a_schedule_and_inputs() {
          triggers.nightly = { cron = \"0 3 * * mon-fri\", timezone = \"Europe/Berlin\", inputs = { x = 7 }, time-input = \"at\", active = false }\n\
          triggers.often = { every = \"1h30m\", inputs = { x = 1, at = 2030-01-31T12:00:00Z } }",
     );
-    let (nightly, often) = (&app.triggers["nightly"], &app.triggers["often"]);
+    let nightly = &app.triggers["nightly"];
+    let often = &app.triggers["often"];
     assert_eq!(nightly.schedule, Schedule::Cron { expression: "0 3 * * mon-fri".to_owned(), timezone: "Europe/Berlin".to_owned() });
     assert_eq!((often.schedule.clone(), often.active, nightly.active), (Schedule::Every(90), true, false));
     assert_eq!(nightly.inputs["x"].value, InputValue::Integer(7));
@@ -160,7 +161,7 @@ fn triggers_have_a_schedule_and_inputs() {
 }
 
 #[test]
-fn the_inputs_of_a_rust_task_are_not_known_yet() {
+fn rust_task_has_unknown_inputs() {
     let project =
         task("cache = { ignored-inputs = [\"label\"] }\ntriggers.daily = { every = \"1d\", inputs = { anything = [1, { a = true }] } }")
             .flyte();
@@ -169,15 +170,15 @@ fn the_inputs_of_a_rust_task_are_not_known_yet() {
 }
 
 #[test]
-fn what_only_one_kind_has_is_an_error_for_the_other() {
+fn key_of_the_other_kind_is_an_error() {
     for line in ["inputs.x = \"integer\"", "outputs = {}", "command = [\"app\"]", "input-path = \"/in\"", "data-format = \"json\""] {
         let key = line.split(['.', ' ']).next().unwrap();
         let message = format!("`{key}` is not for tasks of the kind `rust`");
-        one(&task(line).flyte(), Code::KeyOfOtherKind, "app/Cargo.toml:2:1", &message, "remove it");
+        assert_problem(&task(line).flyte(), Code::KeyOfOtherKind, "app/Cargo.toml:2:1", &message, "remove it");
     }
 }
 
-/// The lines, the place, what is said and what helps.
+/// Code, lines, place, message, help.
 #[test]
 fn each_problem_of_a_task_has_its_code_place_and_cure() {
     let long = format!("description = \"{}\"", "a".repeat(300));
@@ -197,7 +198,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
         (Code::InvalidValue, "inputs.x = \"list[str]\"", "2:12", "`list[str]` is not a type", "did you mean `list[string]`?"),
         (Code::InvalidValue, "outputs.x = \"map[integer\"", "2:13", "a bracket is not closed", "the types are"),
         (Code::InvalidValue, "inputs.x = []", "2:12", "an enum needs at least one word", "\"fast\""),
-        (Code::InvalidValue, "inputs.x = [\"a\", \"a\"]", "2:18", "stands there twice", "remove it"),
+        (Code::InvalidValue, "inputs.x = [\"a\", \"a\"]", "2:18", "is listed twice", "remove it"),
         (Code::InvalidValue, "inputs.a-b = \"file\"", "2:8", "`a-b` is not a name of an input", "write `a_b`"),
         (Code::WrongType, "inputs.x = 3", "2:12", "expected a type or a list of words, found an integer", ""),
         (
@@ -215,7 +216,7 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
             "in place of `{{.outputPrefx}}`",
             "did you mean `{{.outputPrefix}}`?",
         ),
-        (Code::InvalidValue, "output-path = \"/var/inputs/\"", "2:15", "have one folder", "two folders"),
+        (Code::InvalidValue, "output-path = \"/var/inputs/\"", "2:15", "have the same directory", "two directories"),
         (Code::PathInvalid, "input-path = \"in\"", "2:14", "`in` is not a path", "absolute"),
         (Code::InvalidValue, "resources = { cpu = [2, 1] }", "2:22", "the request of `cpu` is above its limit", "no less"),
         (Code::InvalidValue, "resources = { memory = [\"1Gi\", \"1000Mi\"] }", "2:25", "above its limit", "no less"),
@@ -269,19 +270,19 @@ fn each_problem_of_a_task_has_its_code_place_and_cure() {
             "",
         ),
     ] {
-        one(&task(lines), code, &format!("app/Cargo.toml:{place}"), message, help);
+        assert_problem(&task(lines), code, &format!("app/Cargo.toml:{place}"), message, help);
     }
 }
 
 #[test]
-fn nothing_to_run_is_an_error() {
-    one(&task("").bins(&[]), Code::NothingRuns, "app/Cargo.toml:1:31", "nothing says what task `app` runs", "`command`");
+fn task_without_a_program_is_an_error() {
+    assert_problem(&task("").bins(&[]), Code::NothingRuns, "app/Cargo.toml:1:31", "task `app` has no program to run", "`command`");
 }
 
 #[test]
-fn what_a_task_runs_must_be_where_nothing_else_is() {
+fn command_on_a_bare_image_must_be_a_binary_of_the_package() {
     let refused = |lines: &str| {
-        one(&table(lines), Code::UnknownBinary, "app/Cargo.toml:2:21", "no binary `ap`", "did you mean `app`?");
+        assert_problem(&table(lines), Code::UnknownBinary, "app/Cargo.toml:2:21", "no binary `ap`", "did you mean `app`?");
     };
     refused("tasks.app.command = [\"ap\", \"--x\"]");
     refused("tasks.app.command = [\"ap\"]\nimages.default.base-image = \"scratch\"");
@@ -293,13 +294,13 @@ fn what_a_task_runs_must_be_where_nothing_else_is() {
 }
 
 #[test]
-fn two_tasks_cannot_have_one_name_at_the_backend() {
+fn two_tasks_with_the_same_backend_name_are_refused() {
     let project = table("tasks.a.bin = \"app\"\ntasks.b = { bin = \"app\", name = \"a\" }");
-    one(&project, Code::DuplicateTask, "app/Cargo.toml:3:33", "the name `a` at the backend", "another name");
+    assert_problem(&project, Code::DuplicateTask, "app/Cargo.toml:3:33", "the name `a` at the backend", "another name");
 }
 
 #[test]
-fn defaults_of_a_task_come_from_the_workspace() {
+fn workspace_gives_defaults_of_tasks() {
     let project = task("resources.memory = \"1Gi\"").workspace("[workspace.metadata.union.tasks.app]\nretries = 2\nresources.cpu = 2\n");
     let app = project.spec().tasks["app"].clone();
     assert_eq!((app.retries.count, app.resources.cpu.is_some(), app.resources.memory.is_some()), (2, true, true));

@@ -1,4 +1,4 @@
-//! The tables of a task.
+//! The tables of `tasks`.
 
 use super::super::{KeyKind, SchemaKey, SchemaLevel};
 
@@ -13,14 +13,14 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new("bin", KeyKind::Text, "The binary that it runs.").computed(
             "with a `command`, the binary that is its first word; else the binary of the task's name, `default-run`, or the sole one",
         ),
-        SchemaKey::new("name", KeyKind::Text, "Its name at the backend.").computed("what the binary says when the kind is `rust`, else the table's name"),
+        SchemaKey::new("name", KeyKind::Text, "Its name at the backend.").computed("the name in the binary's description when the kind is `rust`, else the table's name"),
         SchemaKey::new("environment", KeyKind::Text, "The environment under which the backend lists it.")
             .computed("the binary's name, or the table's, with `_` for `-` and `_env` at its end"),
         SchemaKey::new("description", KeyKind::Text, "What it does, in at most 255 characters."),
         SchemaKey::new("long-description", KeyKind::Text, "What it does, in at most 2048 characters."),
         SchemaKey::new("source-code", KeyKind::Text, "Address at which its source code can be read."),
         SchemaKey::new("links", KeyKind::TextMap, "Addresses that are shown beside each run, by the names under which they are shown.").default("{}"),
-        SchemaKey::new("inputs", KeyKind::Types, "Its inputs; one that is a file or a folder is found below `input-path`.")
+        SchemaKey::new("inputs", KeyKind::Types, "Its inputs; one that is a file or a directory is found below `input-path`.")
             .only("container")
             .default("{}"),
         SchemaKey::new("outputs", KeyKind::Types, "Its outputs, each of which the program writes to a file of that name below `output-path`.")
@@ -33,8 +33,8 @@ pub static TASK: SchemaLevel = SchemaLevel {
         )
         .only("container")
         .computed("the binary alone"),
-        SchemaKey::new("input-path", KeyKind::Text, "Folder in which the program finds its inputs.").only("container").default("\"/var/inputs\""),
-        SchemaKey::new("output-path", KeyKind::Text, "Folder into which the program writes its outputs.")
+        SchemaKey::new("input-path", KeyKind::Text, "Directory in which the program finds its inputs.").only("container").default("\"/var/inputs\""),
+        SchemaKey::new("output-path", KeyKind::Text, "Directory into which the program writes its outputs.")
             .only("container")
             .default("\"/var/outputs\""),
         SchemaKey::new("data-format", KeyKind::Word(&["json", "yaml", "proto"]), "How the file is written that lists all inputs.")
@@ -43,7 +43,7 @@ pub static TASK: SchemaLevel = SchemaLevel {
         SchemaKey::new(
             "file-layout",
             KeyKind::Word(&["direct", "named-dir"]),
-            "Where an input that is a file is put: at its own name, or in a folder of that name with the name that the file had.",
+            "Where an input that is a file is put: at its own name, or in a directory of that name with the name that the file had.",
         )
         .only("container")
         .default("\"direct\""),
@@ -106,7 +106,7 @@ static RESOURCES: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// One entry of `secrets` that is a table.
+/// An entry of `secrets` in its table form.
 pub static TASK_SECRET: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.secrets",
     doc: "One secret of the backend.",
@@ -121,7 +121,7 @@ pub static TASK_SECRET: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `retries` as a table.
+/// `retries` in its table form.
 pub static RETRIES: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.retries",
     doc: "How often a failed run is tried again, and after which pause: `backoff` × `factor` for each attempt before, at most `max-backoff`.",
@@ -140,7 +140,7 @@ pub static RETRIES: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `timeout` as a table.
+/// `timeout` in its table form.
 static TIMEOUT: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.timeout",
     doc: "How long a task may take; what is not set is not limited.",
@@ -153,7 +153,7 @@ static TIMEOUT: SchemaLevel = SchemaLevel {
     refused: &[],
 };
 
-/// `cache` as a table.
+/// `cache` in its table form.
 pub static CACHE: SchemaLevel = SchemaLevel {
     path: "tasks.NAME.cache",
     doc: "Results that are kept for equal inputs.",

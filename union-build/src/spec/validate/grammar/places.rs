@@ -1,4 +1,4 @@
-//! What names a place in a registry: hosts, repositories, tags, references, platforms.
+//! Grammar of registry hosts, repositories, tags, references and platforms.
 
 use super::{GrammarError, ensure, wrong};
 use crate::diag::nearest;
@@ -34,7 +34,7 @@ pub(super) fn registry(text: &str) -> Result<(), GrammarError> {
     }
 }
 
-/// Whether the first part of a reference names a registry, as Docker decides it.
+/// Whether the first part of a reference is a registry host, by Docker's rule.
 fn is_host_like(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
@@ -46,7 +46,7 @@ pub(super) fn host(text: &str) -> Result<(), GrammarError> {
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) if address.parse::<std::net::Ipv6Addr>().is_err() => return Err(wrong("is not an IPv6 address")),
         Some((_, "")) => return Ok(()),
-        // What stands after the brackets must be a port.
+        // Only a port may follow the brackets.
         Some((_, port)) => ("address", Some(port.strip_prefix(':').unwrap_or_default())),
         None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
     };

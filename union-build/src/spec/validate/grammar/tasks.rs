@@ -1,9 +1,9 @@
-//! What the words of a task may look like: names, spans of time, schedules, amounts.
+//! Grammar of task keys: names, durations, schedules, quantities.
 
 use super::{GrammarError, ensure, wrong};
 use crate::spec::time;
 
-/// A task, or a project or a domain of tasks, at the backend; also a name of a file or a directory.
+/// The name of a task, project or domain at the backend; also used as a name of a file or a directory.
 pub(super) fn task_name(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let fitting = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_') && text.chars().all(letters);
@@ -34,7 +34,7 @@ fn at_most(text: &str, most: usize) -> Result<(), GrammarError> {
     Err(wrong(format!("has {length} characters")).help(format!("the backend takes at most {most} characters")))
 }
 
-/// An input or an output: also the name of a file, and of a variable in other languages.
+/// The name of an input or output: also the name of a file, and of a variable in other languages.
 pub(super) fn variable(text: &str) -> Result<(), GrammarError> {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let fitting = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && text.chars().all(letters);
@@ -54,7 +54,7 @@ pub(super) fn address(text: &str) -> Result<(), GrammarError> {
     ensure(fitting, "not an address").map_err(|wrong| wrong.help("write it with `https://`"))
 }
 
-/// The backend makes a variable of a secret only when its name looks like this.
+/// The backend sets a secret as an environment variable only if its name has this form.
 pub(super) fn secret_env(text: &str) -> Result<(), GrammarError> {
     let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let fitting = text.bytes().all(letters) && text.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
@@ -68,7 +68,7 @@ pub(super) fn secret_env(text: &str) -> Result<(), GrammarError> {
     })
 }
 
-/// An object of Kubernetes.
+/// The name of a Kubernetes object (RFC 1123 subdomain).
 pub(super) fn object(text: &str) -> Result<(), GrammarError> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -89,7 +89,7 @@ pub(super) fn timezone(text: &str) -> Result<(), GrammarError> {
     ensure(fitting, "not a time zone").map_err(|wrong| wrong.help("write a name such as `UTC` or `Europe/Berlin`"))
 }
 
-/// Five fields, each within its bounds; names of months and days in any case.
+/// A cron expression with five fields; names of months and days in any case.
 pub(super) fn cron(text: &str) -> Result<(), GrammarError> {
     const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
         ("minute", 0, 59, &[]),
@@ -113,17 +113,17 @@ pub(super) fn cron(text: &str) -> Result<(), GrammarError> {
             None => matches!(range, "*" | "?") || value(range).is_some(),
         };
         let step = |part: &str| match part.split_once('/') {
-            Some((of, step)) => range(of) && step.parse::<u32>().is_ok_and(|step| step > 0),
+            Some((values, step)) => range(values) && step.parse::<u32>().is_ok_and(|step| step > 0),
             None => range(part),
         };
         if !field.split(',').all(step) {
-            return Err(wrong(format!("`{field}` is no {name}")).help(HELP));
+            return Err(wrong(format!("`{field}` is not a {name}")).help(HELP));
         }
     }
     Ok(())
 }
 
-/// How much a quantity is, so that two can be compared; `None` when it is none.
+/// The numeric value of a Kubernetes quantity, for comparison; `None` when it is malformed.
 pub(in crate::spec::validate) fn amount(text: &str) -> Option<f64> {
     let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let factor = match &text[number.len()..] {

@@ -1,4 +1,4 @@
-//! What a task needs of the node that it runs on: resources, and secrets.
+//! The requirements of a task on its node: resources and secrets.
 
 use std::collections::BTreeMap;
 
@@ -29,30 +29,31 @@ fn amount(key: &str, reader: &mut TableReader<'_>) -> Option<Amount> {
         return Some(Amount { request, limit: None });
     }
     let mut pair = reader.texts(key, &grammar::QUANTITY).into_iter();
-    let (request, limit) = (pair.next()?, pair.next()?);
-    if let (Some(asked), Some(allowed)) = (grammar::amount(&request), grammar::amount(&limit))
-        && asked > allowed
+    let request = pair.next()?;
+    let limit = pair.next()?;
+    if let (Some(requested), Some(allowed)) = (grammar::amount(&request), grammar::amount(&limit))
+        && requested > allowed
     {
         let message = format!("the request of `{key}` is above its limit");
         let problem = Diagnostic::error(Code::InvalidValue, message, &request.origin, "the request").also(&limit.origin, "the limit");
-        reader.problems.push(problem.help("write the request first, and a limit that is no less"));
+        reader.problems.push(problem.help("write the request first, and a limit that is not below it"));
     }
     Some(Amount { request, limit: Some(limit) })
 }
 
 fn gpu(reader: &mut TableReader<'_>) -> Option<Gpu> {
     let partition = reader.text("gpu-partition", &grammar::WORD);
-    let asked = reader.text("gpu", &grammar::GPU);
-    let device = asked.as_ref().and_then(|asked| asked.rsplit_once(':')).map(|(device, _)| device.to_owned());
+    let gpu = reader.text("gpu", &grammar::GPU);
+    let device = gpu.as_ref().and_then(|gpu| gpu.rsplit_once(':')).map(|(device, _)| device.to_owned());
     if let (Some(partition), None) = (&partition, &device) {
         let problem = Diagnostic::error(Code::InvalidValue, "`gpu-partition` is a part of an unknown type", &partition.origin, "of which?");
         reader.problems.push(problem.help("write `gpu = \"TYPE:COUNT\"`, such as `\"A100:1\"`"));
     }
-    let count = asked?.rsplit(':').next()?.parse().ok()?;
+    let count = gpu?.rsplit(':').next()?.parse().ok()?;
     Some(Gpu { count, device, partition })
 }
 
-/// Reads `secrets`, and checks that no two of them, and no variable of the task, meet in one.
+/// Reads `secrets`, and checks that no two of them share a variable with each other or with `env`.
 pub(super) fn secrets(reader: &mut TableReader<'_>) -> Vec<TaskSecret> {
     let mut secrets = Vec::new();
     let mut variables: BTreeMap<String, Origin> = BTreeMap::new();
@@ -83,7 +84,8 @@ fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
         }
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
-            let (key, group) = (reader.text("key", &grammar::WORD), reader.text("group", &grammar::WORD));
+            let key = reader.text("key", &grammar::WORD);
+            let group = reader.text("group", &grammar::WORD);
             let is_file = reader.bool("file").filter(|file| file.value);
             let env = reader.text("env", &grammar::TEXT);
             if !table.contains_key("key") {
@@ -98,11 +100,10 @@ fn secret(node: &TomlNode, reader: &mut TableReader<'_>) -> Option<TaskSecret> {
         }
         _ => return None,
     };
-    let default = || TaskSecret::usual_variable(group.as_ref().map(|group| group.as_str()), &key);
     let mount = match (env, is_file) {
         (_, Some(_)) => Mount::File,
         (Some(env), None) => Mount::Env(env.value),
-        (None, None) => Mount::Env(default()),
+        (None, None) => Mount::Env(TaskSecret::usual_variable(group.as_ref().map(|group| group.as_str()), &key)),
     };
     Some(TaskSecret { key, group, mount })
 }

@@ -1,4 +1,4 @@
-//! How often a task is tried, how long it may take, and whether its results are kept.
+//! Retries, timeouts and caching of a task.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::spec::time::parse_duration;
 use crate::spec::validate::grammar;
 use crate::spec::validate::reader::TableReader;
 
-/// The backend's own limit.
+/// The limit of the backend.
 const MOST_RETRIES: i64 = 10;
 
 /// Reads `retries`.
@@ -45,7 +45,8 @@ fn count(number: i64, origin: &Origin, reader: &mut TableReader<'_>) -> u32 {
 }
 
 fn backoff(reader: &mut TableReader<'_>) -> Option<Backoff> {
-    let (base, cap) = (duration("backoff", reader), duration("max-backoff", reader));
+    let base = duration("backoff", reader);
+    let cap = duration("max-backoff", reader);
     let mut refuse = |message: &str, origin: &Origin, label: &str, help: &str| {
         reader.problems.push(Diagnostic::error(Code::InvalidValue, message, origin, label).help(help));
     };
@@ -84,7 +85,7 @@ pub(super) fn timeout(reader: &mut TableReader<'_>) -> Timeout {
 
 /// Reads `cache`.
 pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) -> Option<TaskCache> {
-    let plain = |version| TaskCache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
+    let with_version = |version| TaskCache { version, serialize: false, ignored_inputs: Default::default(), max_age: None };
     let TomlNode { origin, value, .. } = reader.table.get("cache")?;
     match value {
         TomlValue::Bool(true) => {
@@ -92,7 +93,7 @@ pub(super) fn cache(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_
             reader.problems.push(problem.help("write `\"auto\"`").suggest(origin, "\"auto\""));
             None
         }
-        TomlValue::Text(_) => version("cache", reader).map(plain),
+        TomlValue::Text(_) => version("cache", reader).map(with_version),
         TomlValue::Table(table) => {
             let reader = &mut reader.inner(table);
             let ignored = reader.texts("ignored-inputs", &grammar::VARIABLE);

@@ -37,7 +37,8 @@ pub(super) fn read(inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>
 }
 
 fn schedule(key: &str, node: &TomlNode, reader: &mut TableReader<'_>) -> Option<Schedule> {
-    let (cron, every) = (reader.text("cron", &grammar::CRON), reader.text("every", &grammar::DURATION));
+    let cron = reader.text("cron", &grammar::CRON);
+    let every = reader.text("every", &grammar::DURATION);
     let timezone = reader.text("timezone", &grammar::TIMEZONE);
     let has = |key| reader.table.contains_key(key);
     let problem = match (has("cron"), has("every")) {
@@ -69,38 +70,39 @@ fn schedule(key: &str, node: &TomlNode, reader: &mut TableReader<'_>) -> Option<
     minutes.map(Schedule::Every)
 }
 
-/// The values that a trigger gives, with their places.
+/// The input values of a trigger, with their places.
 fn values(table: &Table) -> BTreeMap<String, Sourced<InputValue>> {
     let Some(TomlNode { value: TomlValue::Table(values), .. }) = table.get("inputs") else { return BTreeMap::new() };
-    let placed =
-        |(name, node): (&String, &TomlNode)| Some((name.clone(), Sourced { value: given(&node.value)?, origin: node.origin.clone() }));
-    values.iter().filter_map(placed).collect()
+    let sourced = |(name, node): (&String, &TomlNode)| {
+        Some((name.clone(), Sourced { value: input_value(&node.value)?, origin: node.origin.clone() }))
+    };
+    values.iter().filter_map(sourced).collect()
 }
 
-/// A value; `None` when a part of it was broken and reported.
-fn given(value: &TomlValue) -> Option<InputValue> {
+/// Converts a value; `None` when a part of it was broken and reported.
+fn input_value(value: &TomlValue) -> Option<InputValue> {
     Some(match value {
         TomlValue::Text(text) => InputValue::Text(text.clone()),
         TomlValue::Bool(value) => InputValue::Bool(*value),
         TomlValue::Integer(number) => InputValue::Integer(*number),
         TomlValue::Number(digits) => InputValue::Float(digits.parse().ok()?),
-        TomlValue::List(nodes) => InputValue::List(nodes.iter().map(|node| given(&node.value)).collect::<Option<_>>()?),
+        TomlValue::List(nodes) => InputValue::List(nodes.iter().map(|node| input_value(&node.value)).collect::<Option<_>>()?),
         TomlValue::Table(nodes) => {
-            InputValue::Map(nodes.iter().map(|(name, node)| Some((name.clone(), given(&node.value)?))).collect::<Option<_>>()?)
+            InputValue::Map(nodes.iter().map(|(name, node)| Some((name.clone(), input_value(&node.value)?))).collect::<Option<_>>()?)
         }
         TomlValue::Broken => return None,
     })
 }
 
-/// Checks the values against the task's inputs: nobody is there to ask when a schedule starts it.
+/// Checks the values against the task's inputs: a run that a schedule starts cannot ask for missing ones.
 fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableReader<'_>) {
     for (name, node) in reader.table("inputs").into_iter().flatten() {
         reader.problems.extend(inputs.unknown(name, &node.key));
     }
-    for (name, given) in &trigger.inputs {
+    for (name, value) in &trigger.inputs {
         let Some(ty) = inputs.types.get(name) else { continue };
-        reader.problems.extend(ty.misfit(given).map(|why| {
-            let problem = Diagnostic::error(Code::InvalidValue, format!("input `{name}`: {why}"), &given.origin, "of another type");
+        reader.problems.extend(ty.misfit(value).map(|why| {
+            let problem = Diagnostic::error(Code::InvalidValue, format!("input `{name}`: {why}"), &value.origin, "of another type");
             problem.also(&ty.origin, "declared here").help("write a value of the declared type")
         }));
     }
@@ -112,11 +114,11 @@ fn check(trigger: &Trigger, inputs: &DeclaredTaskInputs<'_>, reader: &mut TableR
             reader.problems.push(problem.also(&ty.origin, "declared here").help("name an input of the type `datetime`"));
         }
     }
-    let Some(given) = reader.table("inputs").filter(|_| inputs.are_known()) else { return };
+    let Some(values) = reader.table("inputs").filter(|_| inputs.are_known()) else { return };
     let is_time = |name: &String| trigger.time_input.as_ref().is_some_and(|time| time.value == *name);
-    let must_be_given =
-        |(name, ty): &(&String, &Sourced<Type>)| !matches!(ty.value, Type::Optional(_)) && !given.contains_key(*name) && !is_time(name);
-    let missing: Vec<String> = inputs.types.iter().filter(must_be_given).map(|(name, _)| format!("`{name}`")).collect();
+    let is_missing =
+        |(name, ty): &(&String, &Sourced<Type>)| !matches!(ty.value, Type::Optional(_)) && !values.contains_key(*name) && !is_time(name);
+    let missing: Vec<String> = inputs.types.iter().filter(is_missing).map(|(name, _)| format!("`{name}`")).collect();
     if !missing.is_empty() {
         let message = format!("trigger `{}` does not give {}", trigger.key, missing.join(", "));
         let problem = Diagnostic::error(Code::InvalidValue, message, &trigger.origin, "inputs are missing");

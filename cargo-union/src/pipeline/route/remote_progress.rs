@@ -1,0 +1,79 @@
+//! What is shown and kept of an image that the backend makes.
+
+use std::time::Duration;
+
+use union_build::diag::Code;
+
+use crate::flyte::client::Client;
+use crate::flyte::console;
+use crate::flyte::images::RemoteBuildListener;
+use crate::flyte::runs::{RunIdent, RunListener, RunOutcome, RunPhase, RunState, TaskLogLine};
+use crate::pipeline::Reporter;
+use crate::sys::error::Error;
+use crate::sys::log::Log;
+
+/// Reports how a build goes on, and writes its log.
+pub(super) struct RemoteBuildProgress<'a> {
+    pub(super) image: &'a str,
+    pub(super) client: &'a Client,
+    pub(super) reporter: &'a dyn Reporter,
+    pub(super) log: Log,
+}
+
+impl RemoteBuildProgress<'_> {
+    fn page(&self, run: &RunIdent) -> String {
+        console::run(&self.client.endpoint(), &run.scope, &run.name)
+    }
+
+    /// The error for a run that did not make the image.
+    pub(super) fn failure(&self, run: &RunIdent, outcome: RunOutcome) -> Error {
+        let ending = match outcome {
+            RunOutcome::Succeeded => "ended well".to_owned(),
+            RunOutcome::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
+            RunOutcome::TimedOut(_) => "took longer than it may".to_owned(),
+            RunOutcome::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
+            RunOutcome::Aborted(reason) => format!("was aborted: {reason}"),
+        };
+        let last = self.log.last();
+        let lines = if last.is_empty() { String::new() } else { format!("; its last lines:\n{}", last.join("\n")) };
+        Error::new(Code::RemoteBuildFailed, format!("the backend did not make image `{}`", self.image))
+            .because(format!("the run `{}` {ending}{lines}", run.name))
+            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.page(run), self.log.path().display()))
+    }
+}
+
+impl RunListener for RemoteBuildProgress<'_> {
+    fn is(&self, state: RunState) {
+        let phase = match state.phase {
+            RunPhase::Unknown => return,
+            RunPhase::Succeeded if state.cached => "taken from an earlier run".to_owned(),
+            phase => phase.to_string(),
+        };
+        self.reporter.detail("Building", &format!("{}: {phase}", self.image));
+    }
+
+    fn wrote(&self, line: &TaskLogLine) {
+        self.log.line(&line.text);
+        if self.reporter.shows_logs() {
+            self.reporter.status("", &format!("{}: {}", self.image, line.text));
+        }
+    }
+
+    fn lost(&self, why: &str, after: Duration) {
+        self.reporter.status("Retrying", &format!("to watch the build of {} in {:.1} s: {why}", self.image, after.as_secs_f64()));
+    }
+
+    fn no_logs(&self, why: &str) {
+        self.reporter.detail("Skipping", &format!("the log of the build of {}: {why}", self.image));
+    }
+}
+
+impl RemoteBuildListener for RemoteBuildProgress<'_> {
+    fn started(&self, run: &RunIdent) {
+        self.reporter.status("Building", &format!("{}: {}", self.image, self.page(run)));
+    }
+
+    fn stops(&self, run: &RunIdent) {
+        self.reporter.status("Aborting", &format!("{}, which builds {}", run.name, self.image));
+    }
+}

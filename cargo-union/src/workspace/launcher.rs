@@ -1,0 +1,4 @@
+//! stub
+pub fn version() -> &'static str {
+    "0"
+}
