@@ -94,7 +94,9 @@ fn a_directory_of_links_as_model_hubs_have_them_is_copied_with_what_they_lead_to
 
 #[test]
 fn check_and_build_refuse_the_same_links_at_the_line_of_the_copy() {
-    for (target, why) in [("/etc/passwd", "out of the workspace"), ("../gone", "where nothing is"), ("..", "that the link itself is in")] {
+    for (target, why) in
+        [("/etc/passwd", "out of the workspace"), ("../gone", "which does not exist"), ("..", "that the link itself is in")]
+    {
         let project = hello("[{ from = \"conf\", to = \"/etc/app\" }]").file("conf/a", "1");
         symlink(target, project.path("conf/link")).unwrap();
         for command in ["check", "build"] {

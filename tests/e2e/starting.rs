@@ -33,7 +33,7 @@ fn a_library_that_the_base_lacks_is_named_with_its_package_before_anything_is_pu
         .stderr_has("checking that `hello` can start")
         .stderr_has(&format!("`hello` could not start in image `default` on `{base}`, Debian 12 (bookworm)"))
         .stderr_has("`libpq.so.5` is missing, and `hello` needs it")
-        .stderr_has("add `libpq5` to the image: `apt-packages = [\"libpq5\"]`");
+        .stderr_has("Add `libpq5` to the image: `apt-packages = [\"libpq5\"]`");
     is_untouched(&site);
 
     // The base was looked into, and is not fetched again for the next attempt.
@@ -108,6 +108,6 @@ fn a_linker_that_makes_no_program_is_found_out() {
     project.shell("chmod +x linker").succeeds();
     let linker = format!("[target.x86_64-unknown-linux-gnu]\nlinker = {:?}\n", project.path("linker"));
     project.write(".cargo/config.toml", linker);
-    project.run(["build"]).fails_with("U0601").stderr_has("`hello` is no program for Linux: it is not an ELF file");
+    project.run(["build"]).fails_with("U0601").stderr_has("`hello` is not a Linux program: it is not an ELF file");
     is_untouched(&site);
 }

@@ -43,7 +43,7 @@ fn an_engine_that_dies_leaves_nothing_tagged() {
         .fails_with("U0415")
         .exits(1)
         .stderr_has(&engine.address())
-        .stderr_has("could not make the environment of image `default`");
+        .stderr_has("could not build the environment of image `default`");
     assert_eq!(world.tags("team/hello"), [""; 0]);
     assert!(!project.path("target/union/results").exists(), "nothing is remembered of it");
 }

@@ -69,7 +69,7 @@ async fn a_program_for_another_machine_is_refused_though_it_is_static() {
     let arm = scene.write("arm", bytes, 0o755);
     let error = scene.build(&checked(&scene, scratch(), &arm)).await.unwrap_err();
     assert_eq!(error.code(), Code::MachineMismatch);
-    assert_eq!(error.chain()[1], "`program` is made for arm64, and the image for linux/amd64");
+    assert_eq!(error.chain()[1], "`program` is built for arm64, but the image is for linux/amd64");
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ fn without_login(host: &str) -> Vec<(String, Option<&'static str>)> {
     vec![
         (format!(r#"{{"credHelpers": {{"{host}": "absent"}}}}"#), Some("docker-credential-absent")),
         (format!(r#"{{"credHelpers": {{"{host}": "locked"}}}}"#), Some("log in with gcloud first")),
-        (format!(r#"{{"credHelpers": {{"{host}": "../sh"}}}}"#), Some("has a name that no helper has")),
+        (format!(r#"{{"credHelpers": {{"{host}": "../sh"}}}}"#), Some("has an invalid name")),
         (r#"{"credsStore": "desktop.exe"}"#.to_owned(), Some("docker-credential-desktop.exe")),
         (format!(r#"{{"auths": {{"{host}": {{"auth": "?"}}}}}}"#), Some("is not base64")),
         (r#"{"auths": []}"#.to_owned(), Some("`auths` is not an object")),

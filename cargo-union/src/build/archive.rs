@@ -1,5 +1,5 @@
-//! A build context: a tar with files of the host, and nothing of the host but names, contents and whether
-//! something is executable.
+//! Writes a build context: a tar of host files that carries over names, contents and the executable bit, and no
+//! other metadata of the host.
 
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use super::walk::Device;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileDigest};
 
-/// An archive that is being written.
+/// A tar archive that is being written.
 pub(super) struct Archive<W: Write> {
     tar: tar::Builder<W>,
-    /// The file that it becomes, as errors name it.
+    /// The destination, for error messages.
     path: PathBuf,
-    /// Seconds since 1970 of every entry.
+    /// Modification time of every entry, in seconds since the Unix epoch.
     epoch: u64,
 }
 
 impl<W: Write> Archive<W> {
-    pub(super) fn new(to: W, path: PathBuf, epoch: u64) -> Self {
-        Self { tar: tar::Builder::new(to), path, epoch }
+    pub(super) fn new(writer: W, path: PathBuf, epoch: u64) -> Self {
+        Self { tar: tar::Builder::new(writer), path, epoch }
     }
 
-    /// Adds everything that one `copy` brings, below a place.
+    /// Adds all items of one `copy` below `place`.
     pub(super) fn copied(&mut self, place: &str, items: &[Item]) -> Result<()> {
         let top = items.first().map_or("", |item| &item.to);
         for item in items {
@@ -38,8 +38,8 @@ impl<W: Write> Archive<W> {
     }
 
     pub(super) fn item(&mut self, place: &str, item: &Item) -> Result<()> {
-        match &item.what {
-            ItemKind::Folder => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
+        match &item.kind {
+            ItemKind::Directory => self.entry(place, EntryType::Directory, 0o755, 0, io::empty()),
             ItemKind::File { from, mode, measured } => self.file(place, from, *measured, *mode),
             ItemKind::Pipe => self.entry(place, EntryType::Fifo, 0o644, 0, io::empty()),
             ItemKind::Device(device) => self.device(place, *device),
@@ -58,7 +58,7 @@ impl<W: Write> Archive<W> {
         added.map_err(|cause| fs::unwritable(&self.path, cause))
     }
 
-    /// Adds a file, which must hold what it held when it was measured.
+    /// Adds a file, whose content must be unchanged since it was measured.
     pub(super) fn file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
         let mut source = VerifiedFile::open(from, measured)?;
         let added = self.entry(place, EntryType::Regular, mode, measured.size, BufReader::with_capacity(1 << 18, &mut source));
@@ -70,7 +70,7 @@ impl<W: Write> Archive<W> {
         self.entry(place, EntryType::Regular, mode, bytes.len() as u64, bytes)
     }
 
-    /// Ends it, and gives back what it was written to.
+    /// Completes the archive and returns its writer.
     pub(super) fn finish(self) -> Result<W> {
         let path = self.path;
         self.tar.into_inner().map_err(|cause| fs::unwritable(&path, cause))
@@ -102,31 +102,31 @@ mod tests {
     use crate::sys::fs::measure;
 
     #[test]
-    fn a_file_that_is_not_what_it_was_ends_an_archive() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+    fn archive_refuses_a_file_that_changed_after_measuring() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         std::fs::write(&path, "before").unwrap();
         let measured = measure(&path).unwrap();
         let add = || {
             let mut archive = Archive::new(Vec::new(), PathBuf::from("archive"), 0);
             archive.file("file", &path, measured, 0o644).and_then(|()| archive.finish())
         };
-        let whole = add().unwrap();
-        assert_eq!(tar::Archive::new(&whole[..]).entries().unwrap().count(), 1);
-        for then in ["behind", "short", "much longer", ""] {
-            std::fs::write(&path, then).unwrap();
-            let Err(error) = add() else { panic!("{then}") };
-            assert_eq!(error.code(), Code::InputsMoved, "{then}");
+        let archive = add().unwrap();
+        assert_eq!(tar::Archive::new(&archive[..]).entries().unwrap().count(), 1);
+        for content in ["behind", "short", "much longer", ""] {
+            std::fs::write(&path, content).unwrap();
+            let Err(error) = add() else { panic!("{content}") };
+            assert_eq!(error.code(), Code::InputsMoved, "{content}");
         }
         std::fs::write(&path, "before").unwrap();
         add().unwrap();
     }
 
     #[test]
-    fn a_device_is_an_entry_with_its_numbers() {
+    fn archive_has_a_device_as_an_entry_with_its_numbers() {
         let device = Device { is_block: true, major: 7, minor: 300, mode: 0o660 };
         let mut archive = Archive::new(Vec::new(), PathBuf::from("context"), 7);
-        archive.item("disk", &Item { to: "disk".to_owned(), what: ItemKind::Device(device) }).unwrap();
+        archive.item("disk", &Item { to: "disk".to_owned(), kind: ItemKind::Device(device) }).unwrap();
         let bytes = archive.finish().unwrap();
         let mut archive = tar::Archive::new(&bytes[..]);
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
@@ -136,9 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_an_entry_without_content() {
+    fn archive_has_a_pipe_as_an_entry_without_content() {
         let mut archive = Archive::new(Vec::new(), PathBuf::from("context"), 7);
-        archive.item("pipe", &Item { to: "pipe".to_owned(), what: ItemKind::Pipe }).unwrap();
+        archive.item("pipe", &Item { to: "pipe".to_owned(), kind: ItemKind::Pipe }).unwrap();
         let bytes = archive.finish().unwrap();
         let mut archive = tar::Archive::new(&bytes[..]);
         let entry = archive.entries().unwrap().next().unwrap().unwrap();

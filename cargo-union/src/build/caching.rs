@@ -1,4 +1,4 @@
-//! A builder that remembers: what was made for a key is taken from the cache while it is whole there.
+//! A builder that caches images by key, and reuses one only while all its blobs are in the cache and intact.
 
 use serde::{Deserialize, Serialize};
 use union_build::key::Key;
@@ -13,39 +13,39 @@ use crate::sys::digest::{DiffId, Digest};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// Wraps a builder whose images cost much.
+/// Wraps a builder whose images are expensive to build.
 pub struct CachingBuilder<B> {
     inner: B,
     cache: Cache,
 }
 
 impl<B> CachingBuilder<B> {
-    /// A builder that asks another one only for what it does not remember.
+    /// A builder that calls `inner` only for images that are not cached.
     pub fn new(inner: B, cache: Cache) -> Self {
         Self { inner, cache }
     }
 }
 
-/// Whether an image for a key is remembered and whole.
+/// Whether the image of a key is in the cache and intact.
 pub fn is_remembered(cache: &Cache, key: Key) -> bool {
     recall(cache, key).is_some()
 }
 
 #[async_trait::async_trait]
 impl<B: Builder> Builder for CachingBuilder<B> {
-    async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
-        if let Some(image) = recall(&self.cache, recipe.key) {
+    async fn build(&self, request: &BuildRequest) -> Result<Image> {
+        if let Some(image) = recall(&self.cache, request.key) {
             return Ok(image);
         }
-        let image = self.inner.build(recipe).await?;
-        remember(&self.cache, recipe.key, &image)?;
+        let image = self.inner.build(request).await?;
+        remember(&self.cache, request.key, &image)?;
         Ok(image)
     }
 }
 
 const NOTES: &str = "environments";
 
-/// What the cache keeps about an image; manifests and configs stand among its blobs.
+/// The cache entry of an image; its manifests and configs are blobs of the cache.
 #[derive(Serialize, Deserialize)]
 struct Note {
     index: Option<Descriptor>,
@@ -64,7 +64,7 @@ struct PlatformNote {
 struct LayerNote {
     blob: Descriptor,
     diff_id: DiffId,
-    /// Where a layer of the base is, which is not kept here.
+    /// The repository of a layer of the base, which is not copied into the cache.
     remote: Option<Repository>,
 }
 
@@ -81,16 +81,16 @@ fn remember(cache: &Cache, key: Key, image: &Image) -> Result<()> {
         });
         platforms.push(PlatformNote {
             platform: platform.platform.clone(),
-            manifest: keep(cache, &platform.manifest)?,
-            config: keep(cache, &platform.config)?,
+            manifest: store_blob(cache, &platform.manifest)?,
+            config: store_blob(cache, &platform.config)?,
             layers: layers.collect(),
         });
     }
-    let index = image.index.as_ref().map(|index| keep(cache, index)).transpose()?;
+    let index = image.index.as_ref().map(|index| store_blob(cache, index)).transpose()?;
     cache.put_note(NOTES, &key.to_string(), &Note { index, platforms })
 }
 
-fn keep(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
+fn store_blob(cache: &Cache, blob: &Blob) -> Result<Descriptor> {
     if let BlobSource::Bytes(bytes) = &blob.content {
         let mut draft = cache.draft()?;
         std::io::Write::write_all(&mut draft, bytes).map_err(|cause| fs::unwritable(cache.folder(), cause))?;
@@ -111,21 +111,21 @@ fn recall(cache: &Cache, key: Key) -> Option<Image> {
         });
         Some(PlatformImage {
             platform: platform.platform,
-            manifest: small(cache, platform.manifest)?,
-            config: small(cache, platform.config)?,
+            manifest: read_blob(cache, platform.manifest)?,
+            config: read_blob(cache, platform.config)?,
             layers: layers.collect::<Option<_>>()?,
         })
     });
     let platforms = platforms.collect::<Option<_>>()?;
     let index = match note.index {
-        Some(index) => Some(small(cache, index)?),
+        Some(index) => Some(read_blob(cache, index)?),
         None => None,
     };
     Some(Image { platforms, index })
 }
 
-/// A manifest or config, with its bytes in memory and checked.
-fn small(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
+/// Reads a manifest or config into memory and verifies its digest.
+fn read_blob(cache: &Cache, descriptor: Descriptor) -> Option<Blob> {
     let bytes = std::fs::read(cache.verified_blob(&descriptor.digest)?).ok()?;
     (Digest::of(&bytes) == descriptor.digest).then(|| Blob { descriptor, content: BlobSource::Bytes(bytes.into()) })
 }

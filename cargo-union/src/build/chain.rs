@@ -1,4 +1,4 @@
-//! An image with the images that it extends, and the settings that follow from them.
+//! An image with the images that it extends, and its settings merged with theirs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,13 +15,12 @@ pub struct ImageChain {
 }
 
 impl ImageChain {
-    /// `ancestors` begin with the spec that has the base, and end with the one that `own` extends.
+    /// `ancestors` starts with the spec that has the base, and ends with the one that `own` extends.
     pub fn new(ancestors: Vec<spec::Image>, own: spec::Image) -> Self {
         Self { ancestors, own }
     }
 
-    /// Follows `extends` through the images of a package. Validation has refused unknown names
-    /// and cycles.
+    /// Follows `extends` through the images of a package. Validation has refused unknown names and cycles.
     pub fn resolve(images: &BTreeMap<String, spec::Image>, own: &spec::Image) -> Self {
         let parent = |spec: &spec::Image| match &spec.base {
             Base::Extends(name) => images.get(&name.value),
@@ -37,12 +36,12 @@ impl ImageChain {
         &self.own
     }
 
-    /// The specs that it extends, the one with the base first.
+    /// The specs that the image extends, the one with the base first.
     pub fn ancestors(&self) -> &[spec::Image] {
         &self.ancestors
     }
 
-    /// What the first spec starts from.
+    /// The base of the first spec.
     pub fn base(&self) -> &Base {
         &self.ancestors.first().unwrap_or(&self.own).base
     }
@@ -52,43 +51,43 @@ impl ImageChain {
         self.ancestors.iter().chain(std::iter::once(&self.own))
     }
 
-    /// Whether it starts from an empty file system.
+    /// Whether the first spec starts from an empty file system.
     pub fn is_scratch(&self) -> bool {
         matches!(self.base(), Base::Scratch(_))
     }
 
-    /// Like [`iter`](Self::iter), as a list of its own.
+    /// The specs of [`iter`](Self::iter), cloned into a list.
     pub fn to_vec(&self) -> Vec<spec::Image> {
         self.iter().cloned().collect()
     }
 }
 
-/// The settings of an image's config, with everything inherited filled in.
+/// The settings of an image's config, including inherited ones.
 #[derive(Clone, Debug)]
 pub struct EffectiveConfig<'a> {
     /// Environment variables.
     pub env: BTreeMap<&'a str, &'a str>,
-    /// Labels of the config.
+    /// Labels of the image's config (`config.Labels`).
     pub labels: BTreeMap<&'a str, &'a str>,
-    /// Annotations of the manifest.
+    /// Annotations of the image's manifest.
     pub annotations: BTreeMap<&'a str, &'a str>,
-    /// Entrypoint.
+    /// Entrypoint as a list of words; `None` if no spec of the chain sets it.
     pub entrypoint: Option<&'a [String]>,
-    /// `user[:group]`, names or numbers.
+    /// `user[:group]`, each a name or a number.
     pub user: Option<&'a str>,
-    /// Working folder.
+    /// Working directory.
     pub workdir: Option<&'a str>,
-    /// A PEM bundle instead of the compiled-in one.
+    /// A PEM bundle that replaces the compiled-in one.
     pub ca_certificates: Option<&'a Path>,
-    /// How layers are compressed.
+    /// Compression of the layers.
     pub compression: Compression,
 }
 
 impl<'a> EffectiveConfig<'a> {
-    /// The settings of the image's own spec win over those of its ancestors, name by name.
+    /// Merges the settings of a chain; those of the image's own spec take precedence over its ancestors', name by name.
     pub fn of(chain: &'a ImageChain) -> Self {
         let last = |value: fn(&'a spec::Image) -> Option<&'a str>| chain.iter().rev().find_map(value);
-        // A default is no wish: it does not hide what an extended spec asks for.
+        // A default must not override what an extended spec sets explicitly.
         let compression = chain.iter().rev().map(|spec| &spec.compression).find(|compression| compression.origin != Origin::Default);
         Self {
             env: merged(chain, |spec| &spec.env),

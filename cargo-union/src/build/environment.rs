@@ -1,8 +1,8 @@
-//! Environments in which something has to run: what of a chain of specs an engine has to make.
+//! Environments: the part of a chain of specs that an engine has to build.
 //!
-//! An environment belongs to the spec that asks for it, and is shared by everything that extends it:
-//! `gpu`'s packages are installed once, whoever starts from `gpu`. Copies that nothing runs after are
-//! left to the native builder, so that a changed model file installs nothing again.
+//! An environment belongs to the spec that needs it, and all images that extend this spec share it: the packages
+//! of `gpu` are installed once for every image that extends `gpu`. Copies that no command runs after are left to
+//! the native builder, so that a changed model file does not install anything again.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use union_build::spec::{self, BuilderChoice, Python};
 
 use super::chain::ImageChain;
 
-/// What an engine has to make for one spec.
+/// What an engine has to build for one spec.
 #[derive(Clone, Debug)]
 pub struct EnvironmentStage {
     /// The environment that this one starts from; `None` is the base.
@@ -20,41 +20,42 @@ pub struct EnvironmentStage {
 }
 
 impl EnvironmentStage {
-    /// The environment that a chain of specs needs, and what of the chain is left for the native
-    /// builder. Without anything to run there is none, and the whole chain is left.
+    /// Splits a chain of specs into the environment that it needs, if it needs one, and the specs that remain for
+    /// the native builder.
     pub fn of(chain: &ImageChain) -> (Option<Self>, Vec<spec::Image>) {
-        let (mut stage, mut pending) = (None, Vec::new());
+        let mut stage = None;
+        let mut pending = Vec::new();
         for spec in chain.iter() {
             if !needs_an_engine(spec) {
                 pending.push(spec.clone());
                 continue;
             }
-            let (own, later) = split(spec);
+            let (own, trailing_copies) = split_trailing_copies(spec);
             let steps = ImageChain::new(std::mem::take(&mut pending), own);
             stage = Some(Self { start: stage.map(Box::new), steps });
-            pending.extend(later);
+            pending.extend(trailing_copies);
         }
         (stage, pending)
     }
 
-    /// The images with tools that its own steps need, as typed.
+    /// References of the tool images that its own steps need, as written in the manifest.
     pub fn tools(&self) -> BTreeSet<&str> {
         tools(self.steps.iter())
     }
 
-    /// The spec that it belongs to.
+    /// The spec that the environment belongs to.
     pub fn spec(&self) -> &spec::Image {
         self.steps.own()
     }
 
-    /// Everything that it holds above the base, in order.
+    /// All steps between the base and the complete environment, in order.
     pub fn all_steps(&self) -> ImageChain {
         let below = self.start.as_ref().map_or_else(Vec::new, |start| start.all_steps().to_vec());
         ImageChain::new(below.into_iter().chain(self.steps.ancestors().iter().cloned()).collect(), self.steps.own().clone())
     }
 }
 
-/// The images with tools that specs need, as typed.
+/// References of the tool images (micromamba, uv) that specs need, as written in the manifest.
 pub fn tools<'a>(specs: impl IntoIterator<Item = &'a spec::Image>) -> BTreeSet<&'a str> {
     let mut tools = BTreeSet::new();
     for spec in specs.into_iter().filter(|spec| !is_remote(spec)) {
@@ -68,13 +69,13 @@ fn needs_an_engine(spec: &spec::Image) -> bool {
     !is_remote(spec) && (spec.builder.value == BuilderChoice::Docker || !spec.needs_to_run().is_empty())
 }
 
-/// Whether the backend makes it, and no engine of ours.
+/// Whether the backend builds the image, not a local engine.
 pub fn is_remote(spec: &spec::Image) -> bool {
     spec.builder.value == BuilderChoice::Remote
 }
 
-/// A spec as the engine makes it, and its copies when they can come after that.
-fn split(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
+/// Splits a spec into what the engine builds, and its copies if they can follow afterwards.
+fn split_trailing_copies(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
     if spec.copy.is_empty() || !spec.commands.is_empty() || spec.needs_to_run().is_empty() {
         return (spec.clone(), None);
     }
@@ -82,7 +83,7 @@ fn split(spec: &spec::Image) -> (spec::Image, Option<spec::Image>) {
     (own, Some(spec::Image { copy: spec.copy.clone(), ..without_steps(spec) }))
 }
 
-/// A spec that makes nothing.
+/// The spec without anything to build.
 pub(super) fn without_steps(spec: &spec::Image) -> spec::Image {
     let settings = spec.clone();
     spec::Image {
@@ -132,21 +133,21 @@ mod tests {
 
     /// The chain of the image `last`, of a package with these images and a file `f` to copy.
     fn chain(images: &str) -> ImageChain {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("f"), "").unwrap();
-        let file = SourceFile::new(folder.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("f"), "").unwrap();
+        let file = SourceFile::new(directory.path().join("Cargo.toml"), format!("[package]\nname = 'a'\n{images}"));
         let facts = PackageInfo {
             package: "a".to_owned(),
-            folder: folder.path().to_owned(),
-            workspace_root: folder.path().to_owned(),
+            folder: directory.path().to_owned(),
+            workspace_root: directory.path().to_owned(),
             ..PackageInfo::default()
         };
-        let (spec, problems, _) = load(None, &file, &Overrides::new(folder.path()), &facts);
+        let (spec, problems, _) = load(None, &file, &Overrides::new(directory.path()), &facts);
         let images = spec.unwrap_or_else(|| panic!("{problems:?}")).images;
         ImageChain::resolve(&images, &images["last"])
     }
 
-    /// What is made, from the base up: each environment as its steps, each step as what it does.
+    /// The environments of a chain, the base's first, each as its steps; and the remaining specs.
     fn shown(chain: &ImageChain) -> (Vec<Vec<String>>, Vec<String>) {
         fn step(spec: &spec::Image) -> String {
             let mut does = vec![spec.key.clone()];
@@ -155,23 +156,23 @@ mod tests {
             does.extend((!spec.commands.is_empty()).then(|| "run".to_owned()));
             does.join(" ")
         }
-        let (environment, left) = EnvironmentStage::of(chain);
-        let (mut made, mut next) = (Vec::new(), environment);
+        let (mut next, remaining) = EnvironmentStage::of(chain);
+        let mut environments = Vec::new();
         while let Some(environment) = next {
-            made.insert(0, environment.steps.iter().map(step).collect());
+            environments.insert(0, environment.steps.iter().map(step).collect());
             next = environment.start.map(|start| *start);
         }
-        (made, left.iter().map(step).collect())
+        (environments, remaining.iter().map(step).collect())
     }
 
     #[test]
-    fn without_anything_to_run_no_engine_makes_anything() {
+    fn copies_alone_need_no_environment() {
         let chain = chain("[package.metadata.union.images.last]\ncopy = ['f']\nworkdir = '/w'\n");
         assert_eq!(shown(&chain), (Vec::new(), vec!["last copy".to_owned()]));
     }
 
     #[test]
-    fn copies_that_nothing_runs_after_are_left() {
+    fn copies_without_later_commands_are_left_to_the_native_builder() {
         let with = |more: &str| {
             chain(&format!("[package.metadata.union.images.last]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n{more}"))
         };
@@ -180,26 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_extended_is_made_once_and_built_upon() {
+    fn an_extended_environment_is_a_stage_of_its_own() {
         let chain = chain(
             "[package.metadata.union.images.gpu]\napt-packages = ['a']\ncopy = ['f']\nworkdir = '/w'\n\
              [package.metadata.union.images.middle]\nextends = 'gpu'\nenv = { A = 'b' }\n\
              [package.metadata.union.images.last]\nextends = 'middle'\ncommands = ['x']\n",
         );
-        let (made, left) = shown(&chain);
-        assert_eq!(made, [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]);
-        assert_eq!(left, [""; 0]);
+        let (environments, remaining) = shown(&chain);
+        assert_eq!(environments, [vec!["gpu apt"], vec!["gpu copy", "middle", "last run"]]);
+        assert_eq!(remaining, [""; 0]);
     }
 
     #[test]
-    fn what_the_backend_makes_is_left_whole() {
+    fn a_remote_image_has_no_environment() {
         let chain = chain("[package.metadata.union.images.last]\nbuilder = 'remote'\npip-packages = ['a']\ncommands = ['x']\n");
         assert_eq!(shown(&chain), (Vec::new(), vec!["last run".to_owned()]));
         assert!(tools(chain.iter()).is_empty());
     }
 
     #[test]
-    fn whoever_asks_for_docker_gets_everything_from_it() {
+    fn builder_docker_builds_copies_in_the_environment() {
         let chain = chain("[package.metadata.union.images.last]\nbuilder = 'docker'\ncopy = ['f']\nworkdir = '/w'\n");
         assert_eq!(shown(&chain), (vec![vec!["last copy".to_owned()]], Vec::new()));
     }

@@ -1,8 +1,7 @@
-//! What of an image feeds its key, apart from its code.
+//! The inputs of an image's key, apart from its code.
 //!
-//! The names are what a user would call the inputs, for a plan shows them when they change. Values
-//! of environment variables appear only as hashes. Nothing here depends on where the workspace is,
-//! on the time, or on who builds.
+//! Inputs have user-facing names, because a plan shows those that changed. Values of environment variables
+//! appear only as hashes. No input depends on the location of the workspace, the time, or the user.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,27 +22,27 @@ use crate::image::platform::Platform;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
-/// What an environment's key is made from.
+/// What an environment's key is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvironmentSettings<'a> {
-    /// The specs that it is made from.
+    /// The specs of the environment.
     pub chain: &'a ImageChain,
     /// The base's digest per platform, as Union.lock pins it; `None` is scratch.
     pub bases: &'a PerPlatform<Option<Digest>>,
-    /// The digest of each image with tools per platform, as Union.lock pins it.
+    /// The digest of each tool image per platform, as Union.lock pins it.
     pub tools: &'a PerPlatform<BTreeMap<String, Digest>>,
     /// The generation of each spec of the chain in Union.lock.
     pub generations: &'a [u32],
-    /// Where its files come from.
+    /// The directories that its files may come from.
     pub roots: &'a SourceRoots,
-    /// What the files hold.
+    /// Sizes and hashes of its files.
     pub files: &'a MeasuredFiles,
 }
 
-/// The inputs of an environment: everything of an image but its code and its config.
+/// The inputs of an environment: everything of an image except its code and its config.
 ///
 /// # Errors
-/// When a copied file cannot be read or is outside of the workspace.
+/// When a copied file cannot be read or is outside the workspace.
 pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Inputs> {
     let mut inputs = Inputs::new();
     for (platform, digest) in environment.bases.iter() {
@@ -54,13 +53,14 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
             inputs.insert(format!("tools {reference} {platform}"), digest.to_string());
         }
     }
-    let (own, extended) = (environment.chain.own(), environment.chain.ancestors());
+    let own = environment.chain.own();
+    let extended = environment.chain.ancestors();
     for (spec, generation) in environment.chain.iter().zip(environment.generations) {
         let prefix = if spec.key == own.key { String::new() } else { format!("{}: ", spec.key) };
         inputs.insert(format!("{prefix}generation"), generation.to_string());
     }
     if !extended.is_empty() {
-        // In this order they lie upon one another.
+        // The order matters: layers are stacked in it.
         inputs.insert("extends", Value::texts(extended.iter().map(|spec| spec.key.as_str())));
     }
     for spec in extended {
@@ -70,11 +70,10 @@ pub fn environment_inputs(environment: &EnvironmentSettings<'_>) -> Result<Input
     Ok(inputs)
 }
 
-/// The inputs of an image's config, with everything inherited; `binaries` are the names of those
-/// that it carries.
+/// The inputs of an image's config, including inherited settings; `binaries` are the names of its executables.
 ///
 /// # Errors
-/// When the file of `ca-certificates` cannot be read.
+/// When the `ca-certificates` file cannot be read.
 pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&str], files: &MeasuredFiles) -> Result<Inputs> {
     let settings = EffectiveConfig::of(chain);
     let mut inputs = Inputs::new();
@@ -107,12 +106,12 @@ pub fn config_inputs(chain: &ImageChain, platforms: &[Platform], binaries: &[&st
         Compression::Zstd => "zstd",
     };
     add("compression", Some(compression.into()));
-    // What the backend makes of the same words is another image; how it compresses is its own affair.
+    // The backend builds a different image from the same settings, and chooses the compression itself.
     add("builder", is_remote(chain.own()).then(|| "remote".into()));
     Ok(inputs)
 }
 
-/// Adds what one spec of a chain says.
+/// Adds the inputs of one spec of a chain.
 struct SpecInputs<'a> {
     inputs: &'a mut Inputs,
     prefix: String,
@@ -162,13 +161,13 @@ impl SpecInputs<'_> {
             runtime_libs: _,
             build_ca: _,
         } = spec;
-        // The context is part of the key by its files.
+        // The files of the context are part of the key, not its path.
         let spec::BuilderOptions { network, target, context: _ } = builder_options;
         self.texts("apt-packages", apt_packages);
         self.texts("commands", commands);
         self.text("builder-options.network", network.as_ref());
         self.text("builder-options.target", target.as_ref());
-        // What commands see; else both belong to the config alone.
+        // Commands see these two; without commands they only affect the config.
         if !commands.is_empty() {
             for (name, value) in env {
                 self.insert(&format!("env {name}"), Value::hash_of(&value.value));
@@ -178,24 +177,24 @@ impl SpecInputs<'_> {
         self.python(python);
         if let Some(dockerfile) = dockerfile {
             self.insert("dockerfile", Value::Hash(self.files.measure(dockerfile)?.hash));
-            let folder = context_of(spec, dockerfile);
-            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &folder, roots, measure);
-            let context = self.files.context(dockerfile, &folder, list)?;
-            let mut list = LongList::default();
-            context.iter().for_each(|found| list.push(&item(found)));
-            self.insert("dockerfile context", list.finish());
+            let directory = context_of(spec, dockerfile);
+            let list = |measure: &Measure<'_>| dockerfile_items(dockerfile, &directory, roots, measure);
+            let context = self.files.context(dockerfile, &directory, list)?;
+            let mut values = LongList::default();
+            context.iter().for_each(|item| values.push(&item_value(item)));
+            self.insert("dockerfile context", values.finish());
         }
         if !secrets.is_empty() {
-            // Which ones a command may see, never what they hold.
+            // Which secrets a command may see, never their values.
             let secrets = secrets.iter().map(|secret| Value::List(vec![secret.id.as_str().into(), Value::Bool(secret.required)]));
             self.insert("secrets", Value::List(secrets.collect()));
         }
-        // Cargo.lock feeds the key through the packages of the code that it pins.
+        // Cargo.lock is part of the key already, through the packages that it pins.
         for path in requirements.iter().filter(|path| path.file_name().is_none_or(|name| name != "Cargo.lock")) {
             let name = |path: &Path| format!("requirements {}", path.strip_prefix(&roots.workspace).unwrap_or(path).display());
             self.insert(&name(path), Value::Hash(self.files.measure(path)?.hash));
-            for named in requirements::named_by(path, roots, self.files)? {
-                self.insert(&name(&named), Value::Hash(self.files.measure(&named)?.hash));
+            for included in requirements::included_files(path, roots, self.files)? {
+                self.insert(&name(&included), Value::Hash(self.files.measure(&included)?.hash));
             }
             if path.file_name().is_some_and(|name| name == "uv.lock") {
                 let project = path.with_file_name("pyproject.toml");
@@ -215,13 +214,13 @@ impl SpecInputs<'_> {
                 name = format!("{name} ({times})");
             }
             let items = self.files.copied(copy, roots)?;
-            self.insert(&name, Value::List(items.iter().map(item).collect()));
+            self.insert(&name, Value::List(items.iter().map(item_value).collect()));
             if let Some(owner) = &copy.owner {
                 self.insert(&format!("{name} owner"), owner.value.as_str().into());
             }
             names.push(name);
         }
-        // Two may write to one place, and whether they do is known only with the base's links.
+        // Two copies may write to the same path; whether they do depends on links of the base.
         if names.len() > 1 {
             self.insert("copy order", Value::texts(names));
         }
@@ -277,10 +276,10 @@ impl SpecInputs<'_> {
     }
 }
 
-/// One thing that is copied.
-fn item(item: &Item) -> Value {
-    let what = match &item.what {
-        ItemKind::Folder => vec!["folder".into()],
+/// The value of one copied file, directory or link.
+fn item_value(item: &Item) -> Value {
+    let kind = match &item.kind {
+        ItemKind::Directory => vec!["folder".into()],
         ItemKind::Link(target) => vec!["link".into(), target.as_str().into()],
         ItemKind::Pipe => vec!["pipe".into()],
         ItemKind::Device(device) => {
@@ -290,5 +289,5 @@ fn item(item: &Item) -> Value {
         }
         ItemKind::File { mode, measured, .. } => vec!["file".into(), Value::Number((*mode).into()), Value::Hash(measured.hash)],
     };
-    Value::List([vec![item.to.as_str().into()], what].concat())
+    Value::List([vec![item.to.as_str().into()], kind].concat())
 }

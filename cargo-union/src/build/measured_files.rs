@@ -1,5 +1,5 @@
-//! What the files of the workspace held when the keys were made. Builders take their files from here, so that what they
-//! build has the key that it is remembered and published under.
+//! Sizes and hashes of the workspace's files at the time the keys were computed. Builders use the same measurements, so
+//! that an image matches the key that it is cached and published under.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::FileDigest;
 
-/// Lists and hashes of everything that is copied. The first answer stays.
+/// Listings and hashes of all copied files. The first measurement of a file is kept.
 #[derive(Debug)]
 pub struct MeasuredFiles {
     cache: Cache,
@@ -24,7 +24,7 @@ pub struct MeasuredFiles {
 }
 
 impl MeasuredFiles {
-    /// Nothing is measured yet; the cache knows large files of earlier runs.
+    /// Starts without measurements; the cache has the hashes of large files from earlier runs.
     pub fn new(cache: &Cache) -> Self {
         Self { cache: cache.clone(), files: Mutex::default(), copies: Mutex::default(), contexts: Mutex::default() }
     }
@@ -38,27 +38,27 @@ impl MeasuredFiles {
         Ok(*self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_insert(measured))
     }
 
-    /// The same, of a file whose list keeps the answer: there may be a million of them.
+    /// Like [`measure`](Self::measure), for a file whose listing keeps the result: there may be a million of them.
     fn measure_listed(&self, path: &Path) -> Result<FileDigest> {
         let known = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
         known.map_or_else(|| self.cache.measure(path), Ok)
     }
 
-    /// Compares what was read of a file with what it held.
+    /// Checks that the bytes that were read of a file are those that were measured.
     ///
     /// # Errors
-    /// `InputsMoved`, `FileUnreadable`.
+    /// `InputsMoved` when they differ, `FileUnreadable`.
     pub(super) fn check(&self, path: &Path, read: FileDigest) -> Result<()> {
         if read == self.measure(path)? {
             return Ok(());
         }
-        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was looked at"))
+        Err(Error::new(Code::InputsMoved, format!("could not use `{}`", path.display())).because("it changed after it was read"))
     }
 
-    /// What one `copy` brings, folders before what is in them.
+    /// The items of one `copy`, directories before their contents.
     ///
     /// # Errors
-    /// What [`sources::items`] fails with.
+    /// Those of [`sources::items`].
     pub(super) fn copied(&self, copy: &spec::Copy, roots: &SourceRoots) -> Result<Arc<Vec<Item>>> {
         let known =
             |copies: &[(spec::Copy, Arc<Vec<Item>>)]| copies.iter().find(|(known, _)| known == copy).map(|(_, items)| items.clone());
@@ -75,24 +75,24 @@ impl MeasuredFiles {
         }))
     }
 
-    /// What the build context of a Dockerfile holds; `list` goes through it.
+    /// The items of the build context of a Dockerfile; `list` walks it when it was not listed before.
     ///
     /// # Errors
-    /// What `list` fails with.
+    /// Those of `list`.
     pub(super) fn context(
         &self,
         dockerfile: &Path,
-        folder: &Path,
+        directory: &Path,
         list: impl FnOnce(&Measure<'_>) -> Result<Vec<Item>>,
     ) -> Result<Arc<Vec<Item>>> {
-        let name = [dockerfile.to_owned(), folder.to_owned()];
-        if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        let key = [dockerfile.to_owned(), directory.to_owned()];
+        if let Some(items) = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(items.clone());
         }
         let mut items = list(&|path| self.measure_listed(path))?;
         items.shrink_to_fit();
         let items = Arc::new(items);
-        Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(items).clone())
+        Ok(self.contexts.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(items).clone())
     }
 }
 
@@ -103,27 +103,27 @@ mod tests {
     use crate::build::sources::ItemKind;
 
     #[test]
-    fn what_is_kept_of_a_file_of_a_context_is_small() {
+    fn files_of_a_context_use_little_memory() {
         let directory = tempfile::tempdir().unwrap();
         let files = MeasuredFiles::new(&Cache::new(directory.path().join("cache")));
         let paths: Vec<PathBuf> = (0..100).map(|number| directory.path().join(format!("file-{number}"))).collect();
         paths.iter().for_each(|path| std::fs::write(path, "x").unwrap());
         let list = |measure: &Measure<'_>| {
             let item = |path: &PathBuf| {
-                let what = ItemKind::File { from: path.clone(), mode: 0o644, measured: measure(path)? };
-                Ok(Item { to: String::new(), what })
+                let kind = ItemKind::File { from: path.clone(), mode: 0o644, measured: measure(path)? };
+                Ok(Item { to: String::new(), kind })
             };
             paths.iter().map(item).collect()
         };
         let items = files.context(Path::new("Dockerfile"), directory.path(), list).unwrap();
-        // Beside the two paths; a context may have a million files.
+        // In addition to the two paths; a context may have a million files.
         assert!(size_of::<Item>() <= 96, "{}", size_of::<Item>());
         assert_eq!(items.capacity(), 100);
         assert_eq!(files.files.lock().unwrap().len(), 0, "each is in the list");
-        // What was measured before stays what it was.
+        // An earlier measurement is kept.
         files.measure(&paths[0]).unwrap();
         std::fs::write(&paths[0], "other").unwrap();
         let items = files.context(Path::new("Other"), directory.path(), list).unwrap();
-        assert!(matches!(&items[0].what, ItemKind::File { measured, .. } if *measured == files.measure(&paths[0]).unwrap()));
+        assert!(matches!(&items[0].kind, ItemKind::File { measured, .. } if *measured == files.measure(&paths[0]).unwrap()));
     }
 }

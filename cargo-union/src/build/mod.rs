@@ -1,7 +1,7 @@
-//! Builders: from a base, files and executables to an image.
+//! Image builders: combine a base image, files and executables into an image.
 //!
-//! A builder knows nothing of cargo, registries or results. Bases come through
-//! [`BaseSource`], executables as paths, and the image goes back as a value.
+//! Builders are independent of cargo and registries. They read bases through [`BaseSource`] and executables from
+//! paths, and return the image as a value.
 
 mod archive;
 mod base;
@@ -48,87 +48,86 @@ use crate::sys::cache::Cache;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
-/// Where binaries are in every image.
+/// The directory of the executables in every image.
 ///
-/// A folder of our own: no base has a link or a file there, so that the code layer, which is made
-/// without a look at the base, cannot replace anything of it.
+/// Base images do not use this directory, so the code layer cannot replace a file or link of the base, although it
+/// is built without reading the base.
 pub const BINARIES: &str = "/union/bin";
 
-/// Everything that one image is made from.
+/// Everything that a builder needs to build one image.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// What the image's settings come from.
+    /// The specs of the image's settings.
     pub chain: ImageChain,
-    /// What is to be made upon the base, in order: the chain itself, or what is left of it when the
-    /// base is an environment that was made before.
+    /// What is built on top of the base, in order: the whole chain, or the rest of it when the base is an environment
+    /// that was built before.
     pub steps: Vec<spec::Image>,
-    /// Where its files come from.
+    /// The directories that copied files may come from.
     pub roots: SourceRoots,
-    /// What the copied files held when the key was made.
+    /// Sizes and hashes of the copied files at the time the key was computed.
     pub files: Arc<MeasuredFiles>,
-    /// The full key: `union.key` and `UNION_IMAGE_ID`.
+    /// The content key, for the label `union.key` and the variable `UNION_IMAGE_ID`.
     pub key: Key,
-    /// One per platform, in the order declared.
+    /// One per platform, in declaration order.
     pub platforms: Vec<PlatformBuildRequest>,
-    /// Labels besides those of the spec: what the binaries say of themselves.
+    /// Labels in addition to those of the spec: the task interfaces that the binaries describe.
     pub told: BTreeMap<String, String>,
-    /// Seconds since 1970 of every timestamp.
+    /// Every timestamp, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
-    /// Whether a binary that could not start is refused; when it is not, the image says so.
+    /// Whether a binary that could not start is an error; if not, the image is labeled as unchecked.
     pub check: bool,
 }
 
-/// What differs from platform to platform.
+/// The part of a [`BuildRequest`] that depends on the platform.
 #[derive(Clone, Debug)]
 pub struct PlatformBuildRequest {
-    /// Which platform.
+    /// Operating system, architecture and variant.
     pub platform: Platform,
-    /// What it starts from; `None` is scratch.
+    /// The base image; `None` is scratch.
     pub base: Option<BaseImage>,
-    /// Images with tools that the steps need, by their references as typed.
+    /// Tool images that the steps need, by their references as written in the manifest.
     pub tools: BTreeMap<String, LockedBase>,
     /// The compiled binaries, sorted by name; empty for an environment.
     pub executables: Vec<Executable>,
-    /// The program that starts the programs of tasks; `None` for an image of no task.
+    /// The program that starts the programs of tasks; `None` for an image without tasks.
     pub launcher: Option<Bytes>,
 }
 
 impl PlatformBuildRequest {
-    /// An image that only has its steps.
+    /// A request for an image with only its steps.
     pub fn without_binaries(platform: Platform, base: Option<BaseImage>) -> Self {
         Self { platform, base, tools: BTreeMap::new(), executables: Vec::new(), launcher: None }
     }
 }
 
 impl BuildRequest {
-    /// The name of the image's own spec.
     fn image(&self) -> &str {
         &self.chain.own().key
     }
 }
 
-/// What an image starts from.
+/// The image that another image is built on.
 #[derive(Clone, Debug)]
 pub enum BaseImage {
-    /// An image of a registry.
+    /// An image in a registry, pinned by digest.
     Locked(LockedBase),
-    /// An environment that a builder has just made.
+    /// An environment that a builder has built before.
     Made(Box<PlatformImage>),
 }
 
-/// What of a base decides how code for it is compiled.
+/// The properties of a base that decide how code for it is compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseFacts {
-    /// Its distribution; `None` where no file says.
+    /// The distribution, from `os-release`; `None` if the base has no such file.
     pub release: Option<Release>,
-    /// Its C library; `None` when that is not GNU's.
+    /// The version of glibc; `None` if the base does not have glibc.
     pub glibc: Option<Glibc>,
 }
 
-/// Looks into a base, of which each layer is fetched and read once in its life.
+/// Reads the distribution and C library of a base. Each layer is downloaded and indexed only once, then cached.
 ///
 /// # Errors
-/// When the base cannot be had or read.
+/// When the base cannot be fetched or parsed.
 pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &LockedBase, platform: &Platform) -> Result<BaseFacts> {
     let base = base::ResolvedBase::open(&**source, &BaseImage::Locked(at.clone()), platform).await?;
     let files = base::LayerIndexCache::new(cache.clone(), source.clone()).libraries(&base.name, &base.layers).await?;
@@ -138,34 +137,34 @@ pub async fn base_facts(cache: &Cache, source: &Arc<dyn BaseSource>, at: &Locked
 /// A base image as Union.lock pins it, for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedBase {
-    /// Where it is.
+    /// Registry and repository of the image.
     pub repository: Repository,
-    /// Digest of the platform's manifest.
+    /// Digest of the platform's manifest, not of the index.
     pub digest: Digest,
 }
 
-/// A compiled binary.
+/// A compiled binary that becomes part of an image.
 #[derive(Clone, Debug)]
 pub struct Executable {
-    /// Its name in the image, below [`BINARIES`].
+    /// File name in the image, in the directory [`BINARIES`].
     pub name: String,
-    /// Where cargo put it.
+    /// Path on the host, as cargo reports it.
     pub path: PathBuf,
 }
 
-/// Makes images.
+/// Builds images from requests.
 #[async_trait::async_trait]
 pub trait Builder: Send + Sync {
-    /// Makes an image.
+    /// Builds an image for all platforms of the request.
     ///
     /// # Errors
-    /// When the base cannot be had or built upon, or a file cannot be read or packed.
-    async fn build(&self, recipe: &BuildRequest) -> Result<Image>;
+    /// When the base cannot be fetched or is not supported, a build step fails, or a file cannot be read or packed.
+    async fn build(&self, request: &BuildRequest) -> Result<Image>;
 }
 
-/// What a builder tells while it works; the user interface listens.
+/// Receives the progress of a builder; every method has an empty default.
 pub trait Reporter: Send + Sync {
-    /// A step of an image begins: `packing 2 binaries`.
+    /// A step of an image begins, for example `packing 2 binaries`.
     fn step(&self, image: &str, step: &str) {
         let _ = (image, step);
     }
@@ -175,18 +174,18 @@ pub trait Reporter: Send + Sync {
         let _ = image;
     }
 
-    /// Something begins to run in an environment, which may take long: `[2/4] RUN apt-get …`.
+    /// A step of an environment begins, for example `[2/4] RUN apt-get …`.
     fn runs(&self, image: &str, step: &str) {
         let _ = (image, step);
     }
 
-    /// What runs in an environment has written a line.
+    /// A step of an environment has written a line of output.
     fn line(&self, image: &str, line: &str) {
         let _ = (image, line);
     }
 }
 
-/// The steps of an image, which end with this value however they end.
+/// Reports the end of an image's steps on drop, also after an error.
 struct Steps<'a>(&'a dyn Reporter, &'a str);
 
 impl Drop for Steps<'_> {
@@ -195,7 +194,7 @@ impl Drop for Steps<'_> {
     }
 }
 
-/// Tells nobody.
+/// A [`Reporter`] that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

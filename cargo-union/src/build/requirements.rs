@@ -1,7 +1,7 @@
-//! Lists of Python packages that name other files: further lists, constraints and packages on this disk.
+//! Python requirements files that include other files: further lists, constraints and packages on this disk.
 //!
-//! What they name goes along and is part of the key. What cannot go along is refused at its line, before an
-//! engine would fail on it.
+//! Included files become part of the build context and of the key. A line that includes something that cannot be
+//! part of the build context is refused before an engine fails on it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,39 +17,38 @@ use super::roots::{RealRoots, SourceRoots};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
-/// A file that goes along.
+/// A file that becomes part of the build context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequirementFiles {
-    /// Where it is.
     pub(super) path: PathBuf,
-    /// What it is called beside the others.
+    /// The name in the build context, relative to the directory of the requirements files.
     pub(super) name: String,
-    /// What it says, when it is a list.
+    /// The content of a list; `None` for a package.
     pub(super) list: Option<RequirementList>,
 }
 
-/// What a list says.
+/// The content of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequirementList {
-    /// Its text, in which the others are named by where they will be.
+    /// The text, with paths rewritten to those in the build.
     pub(super) text: String,
-    /// Size and hash of the bytes of which that was made: whoever uses the text compares them with those of the key.
+    /// Size and hash of the original bytes, which users of the text must compare with those of the key.
     pub(super) read: FileDigest,
 }
 
-/// A list and all that it names, itself first. `folder` is where they will be.
+/// A list and all files that it includes, itself first. `directory` is where they are during the build.
 ///
 /// # Errors
-/// When something cannot be read, or cannot go along.
-pub(super) fn follow(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>> {
-    follow_all(list, folder, roots).map_err(|refused| refused.into_error())
+/// `FileUnreadable`, `CopyOutside`, and `InvalidValue` for a directory.
+pub(super) fn follow(list: &Path, directory: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>> {
+    follow_all(list, directory, roots).map_err(|refused| refused.into_error())
 }
 
-/// The files that a list names, and those that these name.
+/// The files that a list includes, directly or through other lists.
 ///
 /// # Errors
-/// Those of [`follow`]; `InputsMoved` when a list is not what was measured.
-pub(super) fn named_by(list: &Path, roots: &SourceRoots, files: &MeasuredFiles) -> Result<Vec<PathBuf>> {
+/// Those of [`follow`]; `InputsMoved` when a list changed since it was measured.
+pub(super) fn included_files(list: &Path, roots: &SourceRoots, files: &MeasuredFiles) -> Result<Vec<PathBuf>> {
     if is_uv_lock(list) {
         return Ok(Vec::new());
     }
@@ -64,31 +63,31 @@ fn is_uv_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "uv.lock")
 }
 
-/// The lines of the lists and lock files of specs that name what cannot go along.
+/// Diagnostics of the lines of requirements and lock files that include something that cannot be part of the build.
 pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &SourceRoots) -> Vec<Diagnostic> {
     let files = specs.into_iter().flat_map(|spec| spec.python.requirements.iter().map(move |file| (spec, file)));
     let by_path: BTreeMap<(&Path, bool), &spec::Sourced<PathBuf>> =
         files.map(|(spec, file)| ((&*file.value, is_remote(spec)), file)).collect();
     let problem = |((path, remote), file): ((&Path, bool), &spec::Sourced<PathBuf>)| {
         let refused = match is_uv_lock(path) {
-            true => lock(path).err(),
-            false => follow_all(path, "", roots).map(|found| if remote { alone(path, &found) } else { None }).unwrap_or_else(Some),
+            true => check_uv_lock(path).err(),
+            false => follow_all(path, "", roots).map(|files| if remote { check_single(path, &files) } else { None }).unwrap_or_else(Some),
         };
         Some(refused?.into_diagnostic(&file.origin))
     };
     by_path.into_iter().filter_map(problem).collect()
 }
 
-/// The backend's builder is sent one file.
-fn alone(path: &Path, found: &[RequirementFiles]) -> Option<Box<RequirementError>> {
-    let text = std::fs::read_to_string(path).ok().filter(|_| found.len() > 1)?;
-    let (span, _) = named(&text).into_iter().next()?;
-    let why = "the remote builder takes a list of packages alone, without what it names".to_owned();
-    let help = "Write what it names into it, or use `builder = \"docker\"`.";
+/// Refuses included files for the remote builder, which receives a single file.
+fn check_single(path: &Path, files: &[RequirementFiles]) -> Option<Box<RequirementError>> {
+    let text = std::fs::read_to_string(path).ok().filter(|_| files.len() > 1)?;
+    let (span, _) = included(&text).into_iter().next()?;
+    let why = "the remote builder supports a single requirements file, without included files".to_owned();
+    let help = "Copy the contents of the included files into it, or use `builder = \"docker\"`.";
     Some(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::UnsupportedByBuilder, why, help }))
 }
 
-/// A line that names what cannot go along.
+/// A line that includes something that cannot be part of the build.
 struct RequirementError {
     file: PathBuf,
     text: String,
@@ -101,7 +100,7 @@ struct RequirementError {
 impl RequirementError {
     fn into_error(self) -> Error {
         let place = Origin::File(SourceFile::new(self.file, self.text), self.span);
-        Error::new(self.code, format!("could not take along what {place} names")).because(self.why).help(self.help)
+        Error::new(self.code, format!("could not include what {place} refers to")).because(self.why).help(self.help)
     }
 
     fn into_diagnostic(self, named: &Origin) -> Diagnostic {
@@ -110,24 +109,24 @@ impl RequirementError {
     }
 }
 
-fn follow_all(list: &Path, folder: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>, Box<RequirementError>> {
-    let mut following = RequirementWalk { top: list, folder, roots: &roots.real(), shown: roots.shown(), found: Vec::new() };
-    following.list(list)?;
-    Ok(following.found)
+fn follow_all(list: &Path, directory: &str, roots: &SourceRoots) -> Result<Vec<RequirementFiles>, Box<RequirementError>> {
+    let mut walk = RequirementWalk { top: list, directory, roots: &roots.real(), shown: roots.shown(), files: Vec::new() };
+    walk.list(list)?;
+    Ok(walk.files)
 }
 
 struct RequirementWalk<'a> {
-    /// The list that was named in the manifest: installers look for packages from its directory.
+    /// The list in the manifest: installers resolve paths of packages relative to its directory.
     top: &'a Path,
-    folder: &'a str,
+    directory: &'a str,
     roots: &'a RealRoots,
     shown: String,
-    found: Vec<RequirementFiles>,
+    files: Vec<RequirementFiles>,
 }
 
 impl RequirementWalk<'_> {
     fn list(&mut self, path: &Path) -> Result<String, Box<RequirementError>> {
-        if let Some(known) = self.found.iter().find(|found| found.path == path && found.list.is_some()) {
+        if let Some(known) = self.files.iter().find(|file| file.path == path && file.list.is_some()) {
             return Ok(known.name.clone());
         }
         let refused = |code, why: String| {
@@ -136,46 +135,46 @@ impl RequirementWalk<'_> {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|cause| refused(Code::FileUnreadable, format!("`{}` cannot be read: {cause}", path.display())))?;
-        let name = match self.found.iter().filter(|found| found.list.is_some()).count() {
+        let name = match self.files.iter().filter(|file| file.list.is_some()).count() {
             0 => "requirements.txt".to_owned(),
             before => format!("requirements-{before}.txt"),
         };
-        let position = self.found.len();
+        let position = self.files.len();
         let read = FileDigest { size: text.len() as u64, hash: Sha256::digest(&text).into() };
         let list = RequirementList { text: String::new(), read };
-        self.found.push(RequirementFiles { path: path.to_owned(), name: name.clone(), list: Some(list) });
+        self.files.push(RequirementFiles { path: path.to_owned(), name: name.clone(), list: Some(list) });
         let mut rewritten = text.clone();
-        // From the last to the first, so that places stay what they are.
-        for (span, named) in named(&text).into_iter().rev() {
+        // From the last to the first, so that earlier spans stay valid.
+        for (span, included) in included(&text).into_iter().rev() {
             let error = |code, why: String, help| {
-                let (file, text) = (path.to_owned(), text.clone());
-                Box::new(RequirementError { file, text, span: span.clone(), code, why, help })
+                Box::new(RequirementError { file: path.to_owned(), text: text.clone(), span: span.clone(), code, why, help })
             };
-            let place = self.named(path, &named, &error)?;
-            rewritten.replace_range(span.clone(), &place);
+            let path_in_build = self.include(path, &included, &error)?;
+            rewritten.replace_range(span.clone(), &path_in_build);
         }
-        self.found[position].list = Some(RequirementList { text: rewritten, read });
+        self.files[position].list = Some(RequirementList { text: rewritten, read });
         Ok(name)
     }
 
-    fn named(
+    /// Adds an included file and returns its path in the build.
+    fn include(
         &mut self,
         list: &Path,
-        named: &IncludedFile,
+        included: &IncludedFile,
         error: &dyn Fn(Code, String, &'static str) -> Box<RequirementError>,
     ) -> Result<String, Box<RequirementError>> {
         const RELATIVE: &str = "Correct the path; lists are relative to the file that names them, packages to the first list.";
         const BUILT: &str = "Build a wheel of it, and name that; or install it in `commands`, from what `copy` brings.";
-        let from = match named {
+        let relative_to = match included {
             IncludedFile::List(_) => list,
             _ => self.top,
         };
-        let (IncludedFile::List(typed) | IncludedFile::Package(typed) | IncludedFile::Directory(typed)) = named;
-        let path = fs::absolute(from.parent().unwrap_or(Path::new("/")), Path::new(typed));
-        if let IncludedFile::Directory(_) = named {
+        let (IncludedFile::List(typed) | IncludedFile::Package(typed) | IncludedFile::Directory(typed)) = included;
+        let path = fs::absolute(relative_to.parent().unwrap_or(Path::new("/")), Path::new(typed));
+        if let IncludedFile::Directory(_) = included {
             return Err(error(
                 Code::InvalidValue,
-                format!("`{typed}` is a directory on this disk, which is not there when packages are installed"),
+                format!("`{typed}` is a directory on this disk, which is not available when packages are installed"),
                 BUILT,
             ));
         }
@@ -188,55 +187,55 @@ impl RequirementWalk<'_> {
         if real.is_dir() {
             return Err(error(
                 Code::InvalidValue,
-                format!("`{typed}` is a directory on this disk, which is not there when packages are installed"),
+                format!("`{typed}` is a directory on this disk, which is not available when packages are installed"),
                 BUILT,
             ));
         }
-        if let IncludedFile::List(_) = named {
+        if let IncludedFile::List(_) = included {
             let name = self.list(&path)?;
-            return Ok(format!("{}/{name}", self.folder));
+            return Ok(format!("{}/{name}", self.directory));
         }
         let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let known = self.found.iter().find(|found| found.path == path).map(|found| found.name.clone());
+        let known = self.files.iter().find(|file| file.path == path).map(|file| file.name.clone());
         let name = known.unwrap_or_else(|| {
-            // The name of a wheel says what it is; two may have the same.
-            let name = format!("packages-{}/{file}", self.found.len());
-            self.found.push(RequirementFiles { path: path.clone(), name: name.clone(), list: None });
+            // Installers parse the file name of a wheel, so it must stay; two wheels may have the same name.
+            let name = format!("packages-{}/{file}", self.files.len());
+            self.files.push(RequirementFiles { path: path.clone(), name: name.clone(), list: None });
             name
         });
-        Ok(format!("{}/{name}", self.folder))
+        Ok(format!("{}/{name}", self.directory))
     }
 }
 
-/// What a line names on this disk.
+/// What a line includes from this disk, with the path as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum IncludedFile {
-    /// Another list, or constraints.
+    /// Another requirements file, or constraints.
     List(String),
-    /// A package in a file.
+    /// A package in a file, for example a wheel.
     Package(String),
-    /// What is no file: an editable package, or a directory to look for packages in.
+    /// A directory: an editable package, or a place to find packages in.
     Directory(String),
 }
 
-/// What the lines of a list name on this disk, with the place of each path.
-fn named(text: &str) -> Vec<(Range<usize>, IncludedFile)> {
+/// The files of this disk that a list includes, with the span of each path.
+fn included(text: &str) -> Vec<(Range<usize>, IncludedFile)> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let comment = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
         let content = line[..comment].trim_end_matches(['\n', '\r', '\\', ' ', '\t']);
         let begin = start + (content.len() - content.trim_start().len());
-        found.extend(named_in(content.trim_start()).map(|(span, named)| (begin + span.start..begin + span.end, named)));
+        found.extend(included_in(content.trim_start()).map(|(span, file)| (begin + span.start..begin + span.end, file)));
         start += line.len();
     }
     found
 }
 
-/// What a path becomes by the option before it.
+/// The constructor that an option selects for the path after it.
 type IncludeKind = fn(String) -> IncludedFile;
 
-fn named_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
+fn included_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
     const OPTIONS: [(&str, IncludeKind); 8] = [
         ("--requirement", IncludedFile::List),
         ("-r", IncludedFile::List),
@@ -252,11 +251,11 @@ fn named_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
     }
     let option = OPTIONS.iter().find_map(|(option, kind)| {
         let rest = line.strip_prefix(option)?;
-        // `-rfile` is one word as well; `--requirements` is another option.
+        // `-rfile` is valid without a space; `--requirements` is a different option.
         (!option.starts_with("--") || rest.starts_with([' ', '\t', '='])).then_some((option.len(), *kind))
     });
     let (before, kind) = match option {
-        Some(found) => found,
+        Some(option) => option,
         None if line.starts_with('-') => return None,
         None => (line.find(" @ ").map_or(0, |at| at + " @ ".len()), IncludedFile::Package as IncludeKind),
     };
@@ -267,12 +266,12 @@ fn named_in(line: &str) -> Option<(Range<usize>, IncludedFile)> {
     let path = word[scheme..].split(['[', '#']).next().unwrap_or_default();
     let is_package =
         scheme > 0 || path.starts_with(['.', '/']) || [".whl", ".tar.gz", ".tar.bz2", ".zip"].iter().any(|end| path.ends_with(end));
-    let is_here = !path.is_empty() && !path.contains("://") && !path.contains("${");
-    (is_here && (option.is_some() || is_package)).then(|| (begin..begin + scheme + path.len(), kind(path.to_owned())))
+    let is_local = !path.is_empty() && !path.contains("://") && !path.contains("${");
+    (is_local && (option.is_some() || is_package)).then(|| (begin..begin + scheme + path.len(), kind(path.to_owned())))
 }
 
-/// Refuses a lock file of uv's that takes packages from this disk, save the project itself.
-fn lock(path: &Path) -> Result<(), Box<RequirementError>> {
+/// Refuses a `uv.lock` that takes packages from this disk, except the project itself.
+fn check_uv_lock(path: &Path) -> Result<(), Box<RequirementError>> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -281,7 +280,7 @@ fn lock(path: &Path) -> Result<(), Box<RequirementError>> {
             let value = source.and_then(|source| source.strip_prefix(key)).map(|value| value.trim_start_matches([' ', '=']));
             if let Some(value) = value.filter(|value| !value.starts_with("\".\"")) {
                 let value = value.split('"').nth(1).unwrap_or_default();
-                let why = format!("`{value}` is a package on this disk, which is not there when packages are installed");
+                let why = format!("`{value}` is a package on this disk, which is not available when packages are installed");
                 let help = "Depend on it by a version or an address; or install it in `commands`, from what `copy` brings.";
                 let span = start..start + line.trim_end().len();
                 return Err(Box::new(RequirementError { file: path.to_owned(), text, span, code: Code::InvalidValue, why, help }));
@@ -299,16 +298,16 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Vec<(String, IncludedFile)> {
-        named(text).into_iter().map(|(span, named)| (text[span].to_owned(), named)).collect()
+    fn included_paths(text: &str) -> Vec<(String, IncludedFile)> {
+        included(text).into_iter().map(|(span, file)| (text[span].to_owned(), file)).collect()
     }
 
     #[test]
-    fn what_lines_name_on_this_disk_is_found() {
+    fn included_local_files_are_found() {
         let list = |path: &str| IncludedFile::List(path.to_owned());
         let package = |path: &str| IncludedFile::Package(path.to_owned());
         let directory = |path: &str| IncludedFile::Directory(path.to_owned());
-        for (line, place, meant) in [
+        for (line, path, expected) in [
             ("-r base.txt", "base.txt", list("base.txt")),
             ("-rbase.txt # why", "base.txt", list("base.txt")),
             ("  --requirement=sub/base.txt", "sub/base.txt", list("sub/base.txt")),
@@ -319,7 +318,7 @@ mod tests {
             ("-e .", ".", directory(".")),
             ("--find-links ./wheels", "./wheels", directory("./wheels")),
         ] {
-            assert_eq!(of(&format!("numpy\n{line}\n")), [(place.to_owned(), meant)], "{line}");
+            assert_eq!(included_paths(&format!("numpy\n{line}\n")), [(path.to_owned(), expected)], "{line}");
         }
         for line in [
             "numpy>=2",
@@ -331,28 +330,28 @@ mod tests {
             "-r ${X}/a.txt",
             "--requirements x",
         ] {
-            assert_eq!(of(line), [], "{line}");
+            assert_eq!(included_paths(line), [], "{line}");
         }
     }
 
     fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, SourceRoots) {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::replace(&folder.path().join(name), text.as_bytes()).unwrap();
+            fs::replace(&directory.path().join(name), text.as_bytes()).unwrap();
         }
-        let roots = SourceRoots { workspace: folder.path().to_owned(), ..SourceRoots::default() };
-        (folder, roots)
+        let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
+        (directory, roots)
     }
 
     #[test]
-    fn what_is_named_goes_along_and_is_named_by_where_it_will_be() {
-        let (folder, roots) = tree(&[
+    fn included_paths_are_rewritten_to_those_in_the_build() {
+        let (directory, roots) = tree(&[
             ("py/requirements.txt", "-r sub/base.txt\n-c ../constraints.txt\nnumpy\n"),
             ("py/sub/base.txt", "-r ../requirements.txt\n./wheels/x.whl\n"),
             ("py/wheels/x.whl", "wheel"),
             ("constraints.txt", "numpy<3\n"),
         ]);
-        let followed = follow(&folder.path().join("py/requirements.txt"), "/in", &roots).unwrap();
+        let followed = follow(&directory.path().join("py/requirements.txt"), "/in", &roots).unwrap();
         let shown: Vec<(&str, Option<&str>)> =
             followed.iter().map(|file| (file.name.as_str(), file.list.as_ref().map(|list| list.text.as_str()))).collect();
         assert_eq!(
@@ -367,37 +366,37 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_go_along_is_refused_at_its_line() {
+    fn directories_and_outside_paths_are_refused_at_their_line() {
         for (line, code, why) in [
             ("-e ./lib", Code::InvalidValue, "`./lib` is a directory"),
             ("./lib", Code::InvalidValue, "`./lib` is a directory"),
             ("-r absent.txt", Code::FileUnreadable, "`absent.txt` cannot be read"),
             ("-r /etc/hosts", Code::CopyOutside, "outside of the workspace"),
         ] {
-            let (folder, roots) = tree(&[("requirements.txt", &format!("numpy\n{line}\n")), ("lib/setup.py", "")]);
-            let error = follow(&folder.path().join("requirements.txt"), "/in", &roots).unwrap_err();
+            let (directory, roots) = tree(&[("requirements.txt", &format!("numpy\n{line}\n")), ("lib/setup.py", "")]);
+            let error = follow(&directory.path().join("requirements.txt"), "/in", &roots).unwrap_err();
             assert_eq!(error.code(), code, "{line}");
-            let said = error.chain().join(": ");
-            assert!(said.contains("requirements.txt:2:") && said.contains(why), "{said}");
+            let message = error.chain().join(": ");
+            assert!(message.contains("requirements.txt:2:") && message.contains(why), "{message}");
         }
     }
 
     #[test]
-    fn a_lock_file_of_uv_may_name_its_own_project_only() {
+    fn uv_lock_may_refer_only_to_its_own_project_on_disk() {
         let own = "[[package]]\nname = \"a\"\nsource = { virtual = \".\" }\n";
-        let (folder, _) = tree(&[("uv.lock", own)]);
-        assert!(lock(&folder.path().join("uv.lock")).is_ok());
+        let (directory, _) = tree(&[("uv.lock", own)]);
+        assert!(check_uv_lock(&directory.path().join("uv.lock")).is_ok());
         for source in ["path = \"wheels/x.whl\"", "directory = \"../lib\"", "editable = \"lib\""] {
-            let (folder, _) = tree(&[("uv.lock", &format!("{own}\n[[package]]\nname = \"b\"\nsource = {{ {source} }}\n"))]);
-            let refused = lock(&folder.path().join("uv.lock")).err().unwrap().into_error();
+            let (directory, _) = tree(&[("uv.lock", &format!("{own}\n[[package]]\nname = \"b\"\nsource = {{ {source} }}\n"))]);
+            let refused = check_uv_lock(&directory.path().join("uv.lock")).err().unwrap().into_error();
             assert!(refused.to_string().contains("uv.lock:7:1"), "{refused}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_list_stops_the_program(text in "(-r|-c|-e|--find-links=|file:|file://|\\./|@ | #|\\\\|\n|;|\\[|[ a-zé./$\\{]){0,20}") {
-            for (span, _) in named(&text) {
+        fn parsing_requirements_never_panics(text in "(-r|-c|-e|--find-links=|file:|file://|\\./|@ | #|\\\\|\n|;|\\[|[ a-zé./$\\{]){0,20}") {
+            for (span, _) in included(&text) {
                 prop_assert!(text.get(span).is_some());
             }
         }

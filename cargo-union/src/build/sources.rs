@@ -1,7 +1,7 @@
-//! What `copy` brings: every file, directory and link of a source, with its content measured.
+//! Lists the files, directories and links of a `copy`, with sizes and hashes.
 //!
-//! Used by the check of a manifest, by the key and by every builder, so that all of them see the same thing.
-//! Nothing outside of the workspace and the package is ever read, not even through a symbolic link.
+//! The check of a manifest, the key and every builder use this list, so that they agree. Nothing outside the
+//! workspace and the package is ever read, not even through a symbolic link.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,109 +12,110 @@ use union_build::spec;
 
 use super::patterns::Patterns;
 use super::roots::{CACHE_TAG, RealRoots, SourceRoots, is_tagged_by_cargo};
-use super::walk::{Device, Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, neither, refuse_whiteout, walk};
+use super::walk::{Device, Purpose, WalkEntry, WalkEntryKind, WalkFilter, join, refuse_whiteout, unsupported_kind, walk};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
-/// One thing to be placed into the image.
+/// A file, directory, link or pipe to be placed into an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Where, without a leading slash; empty is the root.
+    /// The destination, without a leading slash; empty is the root.
     pub(super) to: String,
-    pub(super) what: ItemKind,
+    pub(super) kind: ItemKind,
 }
 
-/// What a thing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ItemKind {
-    Folder,
+    Directory,
     File {
         from: PathBuf,
         mode: u32,
         measured: FileDigest,
     },
-    /// A symbolic link with its target as it stands.
+    /// A symbolic link with its unresolved target.
     Link(String),
-    /// A named pipe, of a build context only.
+    /// A named pipe; only in build contexts.
     Pipe,
-    /// A device file, of a build context only.
+    /// A device file; only in build contexts.
     Device(Device),
 }
 
-/// Tells size and hash of a file.
+/// Returns size and hash of a file.
 pub(super) type Measure<'a> = dyn Fn(&Path) -> Result<FileDigest> + 'a;
 
 impl Item {
-    /// Measures what was found.
+    /// Measures an entry of a walk.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub(super) fn of(found: WalkEntry, mode: Option<u32>, measure: &Measure<'_>) -> Result<Self> {
-        let what = match found.kind {
-            WalkEntryKind::Folder => ItemKind::Folder,
-            WalkEntryKind::File(from) => file(&from, mode, measure)?,
+    /// `FileUnreadable` when a file cannot be read.
+    pub(super) fn of(entry: WalkEntry, mode: Option<u32>, measure: &Measure<'_>) -> Result<Self> {
+        let kind = match entry.kind {
+            WalkEntryKind::Directory => ItemKind::Directory,
+            WalkEntryKind::File(from) => measure_file(&from, mode, measure)?,
             WalkEntryKind::Link(target) => ItemKind::Link(target),
             WalkEntryKind::Pipe => ItemKind::Pipe,
             WalkEntryKind::Device(device) => ItemKind::Device(device),
         };
-        Ok(Self { to: found.path, what })
+        Ok(Self { to: entry.path, kind })
     }
 }
 
-/// Lists what one `copy` brings, directories before what is in them.
+/// Lists the items of one `copy`, directories before their contents.
 ///
 /// # Errors
-/// What [`check`] finds, and when a file cannot be read.
+/// Those of [`check`], and `FileUnreadable` when a file cannot be read.
 pub(super) fn items(copy: &spec::Copy, roots: &SourceRoots, measure: &Measure<'_>) -> Result<Vec<Item>> {
     let mode = copy.mode.as_ref().map(|mode| mode.value);
     let mut items = Vec::new();
-    each(copy, roots, &mut |found| {
-        items.push(Item::of(found, mode, measure)?);
+    visit_entries(copy, roots, &mut |entry| {
+        items.push(Item::of(entry, mode, measure)?);
         Ok(())
     })?;
     Ok(items)
 }
 
-/// An owner as every builder reads it alike: a user's number without a group is that of the group too.
+/// An owner in a form that all builders interpret alike: a user ID without a group is the group ID too.
 pub(super) fn owner_words(owner: &str) -> String {
     let is_number = owner.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { format!("{owner}:{owner}") } else { owner.to_owned() }
 }
 
-/// The copies of specs that cannot be made, each at its place in the manifest. No content is read.
+/// Diagnostics of the copies that are not possible, at their places in the manifest. Reads no file contents.
 pub fn problems<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, roots: &SourceRoots) -> Vec<Diagnostic> {
     let copies = specs.into_iter().flat_map(|spec| &spec.copy);
-    // Images share what one extends, and a workspace's defaults: each directory is looked at once.
+    // Images share extended copies and those of a workspace's defaults: each one is walked once.
     let by_place: BTreeMap<String, &spec::Copy> =
         copies.map(|copy| (format!("{} {} {}", copy.from.origin, copy.typed, copy.to.value), copy)).collect();
     let problem = |copy: &spec::Copy| {
         let error = check(copy, roots).err()?;
-        let (mut chain, advice) = (error.chain(), error.advice().to_owned());
+        let mut chain = error.chain();
+        let advice = error.advice().to_owned();
         let why = chain.split_off(1).join(": ");
         Some(Diagnostic::error(error.code(), format!("{}: {why}", chain.concat()), &copy.from.origin, "copied here").help(advice))
     };
     by_place.into_values().filter_map(problem).collect()
 }
 
-/// Looks whether a `copy` can be made, as far as that can be known without reading a file.
+/// Checks that a `copy` is possible, without reading any file.
 fn check(copy: &spec::Copy, roots: &SourceRoots) -> Result<()> {
-    each(copy, roots, &mut |_| Ok(()))
+    visit_entries(copy, roots, &mut |_| Ok(()))
 }
 
-/// Goes through what a `copy` brings, each thing at its destination.
-fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(WalkEntry) -> Result<()>) -> Result<()> {
+/// Visits all entries of a `copy`, each with the path of its destination.
+fn visit_entries(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(WalkEntry) -> Result<()>) -> Result<()> {
     let refused = |code| Error::new(code, format!("could not copy `{}`", copy.typed));
-    let real = inside(copy, roots)?;
+    let real = real_source(copy, roots)?;
     let roots = roots.real();
     let to = copy.to.value.trim_start_matches("./").trim_matches('/');
     let metadata = std::fs::metadata(&real).map_err(|cause| fs::unreadable(&real, cause))?;
     let in_git = real.components().rev().any(|part| part.as_os_str() == ".git");
-    let tagged =
-        || (metadata.is_dir() && real.join(CACHE_TAG).exists() && is_tagged_by_cargo(&real)).then_some("cargo puts there what it makes");
-    if let Some(why) = roots.never(&real).or(in_git.then_some("it belongs to version control")).or_else(tagged) {
+    let tagged = || {
+        (metadata.is_dir() && real.join(CACHE_TAG).exists() && is_tagged_by_cargo(&real)).then_some("it is an output directory of cargo")
+    };
+    if let Some(why) = roots.exclusion_reason(&real).or(in_git.then_some("it belongs to version control")).or_else(tagged) {
         return Err(refused(Code::CopyMissing)
-            .because(format!("{why}, so that it is never copied"))
-            .help("Copy what is in it by its own path."));
+            .because(format!("{why}; it is never copied"))
+            .help("Copy what it contains by its own path."));
     }
     let exclude = copy.exclude.iter().map(|pattern| pattern.value.as_str());
     let exclude = Patterns::of_list(exclude).map_err(|(pattern, why)| {
@@ -128,26 +129,26 @@ fn each(copy: &spec::Copy, roots: &SourceRoots, visit: &mut dyn FnMut(WalkEntry)
             return Err(error.help("Remove `exclude`."));
         }
         if !metadata.is_file() {
-            return Err(neither(&real));
+            return Err(unsupported_kind(&real));
         }
         return visit(WalkEntry { path: to, kind: WalkEntryKind::File(real) });
     }
     let mut filter = WalkFilter { patterns: vec![(exclude, String::new())], git: roots.is_root(&real) };
     filter.patterns.extend(docker_ignore(&real, &roots)?);
     let mut found_any = false;
-    let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |found| {
-        found_any |= !found.path.is_empty();
-        visit(WalkEntry { path: join(to, &found.path), kind: found.kind })
+    let left_out = walk(&real, &roots, Purpose::Copy, &filter, &mut |entry| {
+        found_any |= !entry.path.is_empty();
+        visit(WalkEntry { path: join(to, &entry.path), kind: entry.kind })
     })?;
     if left_out && !found_any {
         let error = refused(Code::CopyMissing).because("everything in it is left out");
-        return Err(error.help("Look into .dockerignore, .gitignore and the `exclude` of this copy."));
+        return Err(error.help("Check .dockerignore, .gitignore and the `exclude` of this copy."));
     }
     Ok(())
 }
 
-/// The nearest `.dockerignore`: of a copied directory, or of those above it up to the workspace or the
-/// package. Patterns that leave out the directory itself do not count, for it is named.
+/// The nearest `.dockerignore`: in the copied directory, or in a directory above it up to the workspace or the
+/// package. Patterns that exclude the directory itself are dropped, because the manifest names it explicitly.
 fn docker_ignore(directory: &Path, roots: &RealRoots) -> Result<Option<(Patterns, String)>> {
     for above in directory.ancestors().take_while(|above| roots.contain(above)) {
         let file = above.join(".dockerignore");
@@ -155,14 +156,14 @@ fn docker_ignore(directory: &Path, roots: &RealRoots) -> Result<Option<(Patterns
             let below = directory.strip_prefix(above).unwrap_or(Path::new(""));
             let below = below.to_str().ok_or_else(|| not_utf8(directory))?.to_owned();
             let patterns = Patterns::of_file(&text, &file)?;
-            return Ok(Some((if below.is_empty() { patterns } else { patterns.without_those_of(&below) }, below)));
+            return Ok(Some((if below.is_empty() { patterns } else { patterns.without_matches_of(&below) }, below)));
         }
     }
     Ok(None)
 }
 
-/// The source's real path, which must be below a root.
-fn inside(copy: &spec::Copy, roots: &SourceRoots) -> Result<PathBuf> {
+/// The real path of the source, which must be below a root.
+fn real_source(copy: &spec::Copy, roots: &SourceRoots) -> Result<PathBuf> {
     let refused = |code| Error::new(code, format!("could not copy `{}`", copy.typed));
     let from = &copy.from.value;
     let real = from.canonicalize().map_err(|cause| match cause.kind() {
@@ -180,11 +181,11 @@ fn inside(copy: &spec::Copy, roots: &SourceRoots) -> Result<PathBuf> {
     Err(refused(code).because(format!("it is `{}`, and {}", real.display(), roots.shown())))
 }
 
-fn file(path: &Path, mode: Option<u32>, measure: &Measure<'_>) -> Result<ItemKind> {
+fn measure_file(path: &Path, mode: Option<u32>, measure: &Measure<'_>) -> Result<ItemKind> {
     let metadata = std::fs::metadata(path).map_err(|cause| fs::unreadable(path, cause))?;
     if !metadata.is_file() {
-        // It was one when it was listed. Opening a pipe would wait for ever.
-        return Err(neither(path));
+        // It was a file when it was listed. Opening a pipe would block forever.
+        return Err(unsupported_kind(path));
     }
     let mode = mode.unwrap_or(if is_executable(&metadata) { 0o755 } else { 0o644 });
     Ok(ItemKind::File { from: path.to_owned(), mode, measured: measure(path)? })

@@ -1,4 +1,4 @@
-//! The variables of an image, whose values may refer to those of its base.
+//! Environment variables of an image; their values may refer to variables of its base.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ use crate::image::config::BaseConfig;
 use crate::image::platform::Platform;
 use crate::sys::error::{Error, Result};
 
-/// The variables of a base, by name.
+/// Environment variables by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// The variables that a base sets, and `PATH`, which container runtimes set when it does not. None is scratch.
+/// The variables that a base sets, and `PATH`, which container runtimes set when the image does not. `None` is scratch.
 pub(super) fn of_base(base: Option<&BaseConfig>) -> Variables {
-    let set = base.into_iter().flat_map(BaseConfig::variables);
-    with_path(set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let variables = base.into_iter().flat_map(BaseConfig::variables);
+    with_path(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The same variables with a `PATH` in any case.
+/// Adds the default `PATH` if there is none.
 pub(super) fn with_path(mut variables: Variables) -> Variables {
     variables.entry(PATH.to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
     variables
 }
 
-/// The variables of some specs, the later ones winning, with all references replaced.
+/// The variables of specs, of which later ones take precedence, with references to the base's variables expanded.
 ///
 /// # Errors
 /// `InvalidValue` when a value refers to a variable that the base does not set.
@@ -36,7 +36,7 @@ pub(super) fn expanded<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, bas
     let mut variables = Variables::new();
     for spec in specs {
         for (name, value) in &spec.env {
-            let expanded = expand(value, |wanted| base.get(wanted).cloned()).map_err(|unknown| {
+            let expanded = expand(value, |name| base.get(name).cloned()).map_err(|unknown| {
                 Error::new(Code::InvalidValue, format!("could not set the variable `{name}` of image `{}`", spec.key))
                     .because(format!("its value ({}) refers to `{unknown}`, which the base image does not set", value.origin))
                     .help(format!("Write `$$` for a dollar, or set `{unknown}` in an image that this one extends."))
@@ -47,21 +47,21 @@ pub(super) fn expanded<'a>(specs: impl IntoIterator<Item = &'a spec::Image>, bas
     Ok(variables)
 }
 
-/// Whether the variables of an image refer to any of its base.
+/// Whether any variable of an image refers to a variable of its base.
 pub fn refers_to_base(spec: &spec::Image) -> bool {
     spec.env.values().any(|value| !names(value).is_empty())
 }
 
-/// The references of an image's variables that a base does not answer: the name, and the value that refers to it.
+/// References to variables that the base does not set: the name, and the value that refers to it.
 pub fn undefined_variables<'a>(spec: &'a spec::Image, base: &Variables) -> Vec<(&'a str, &'a Sourced<String>)> {
-    let of = |value: &'a Sourced<String>| names(value).into_iter().map(move |name| (name, value));
-    spec.env.values().flat_map(of).filter(|(name, _)| !base.contains_key(*name)).collect()
+    let references = spec.env.values().flat_map(|value| names(value).into_iter().map(move |name| (name, value)));
+    references.filter(|(name, _)| !base.contains_key(*name)).collect()
 }
 
-/// The variables that a base sets, of which only manifest and config are fetched.
+/// The variables that a base sets. Fetches only its manifest and config.
 ///
 /// # Errors
-/// When the base cannot be had or read.
+/// When the base cannot be fetched or parsed.
 pub async fn base_variables(source: &dyn BaseSource, at: &LockedBase, platform: &Platform) -> Result<Variables> {
     let base = ResolvedBase::open(source, &BaseImage::Locked(at.clone()), platform).await?;
     Ok(of_base(Some(&base.config)))

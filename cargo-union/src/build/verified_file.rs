@@ -1,4 +1,4 @@
-//! Files that are read into an image, an archive or a build context, and compared with what they held before.
+//! Reads files into an image, an archive or a build context, and verifies that they match an earlier measurement.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,12 +10,12 @@ use union_build::diag::Code;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, FileDigest};
 
-/// A file that must hold exactly what it held when it was measured: a key was made of its hash, and the header of an
-/// archive promises its size before the content is read.
+/// A file that must be unchanged since it was measured: a key contains its hash, and the header of an archive
+/// contains its size before the content is read.
 pub(super) struct VerifiedFile<'a> {
     path: &'a Path,
     file: File,
-    left: u64,
+    remaining: u64,
     measured: FileDigest,
     hash: Sha256,
     fault: Option<io::Error>,
@@ -25,43 +25,43 @@ impl<'a> VerifiedFile<'a> {
     /// Opens a file that was measured before.
     ///
     /// # Errors
-    /// `InputsMoved` when there is no such file any more, `FileUnreadable`.
+    /// `InputsMoved` when the file no longer exists, `FileUnreadable`.
     pub(super) fn open(path: &'a Path, measured: FileDigest) -> Result<Self> {
         let opened = std::fs::metadata(path).and_then(|data| match data.is_file() {
             true => File::open(path),
-            // Opening a pipe would wait for ever.
-            false => Err(io::Error::new(io::ErrorKind::NotFound, "it is no file any more")),
+            // Opening a pipe would block forever.
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "it is no longer a file")),
         });
         let file = opened.map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => moved(path, cause),
             _ => fs::unreadable(path, cause),
         })?;
-        Ok(Self { path, file, left: measured.size, measured, hash: Sha256::new(), fault: None })
+        Ok(Self { path, file, remaining: measured.size, measured, hash: Sha256::new(), fault: None })
     }
 
-    /// Says what went wrong with the file, if it was the file.
+    /// Verifies the content, and reports an earlier read error of this file.
     ///
     /// # Errors
-    /// `InputsMoved` when it does not hold what it held, `FileUnreadable`.
+    /// `InputsMoved` when the content differs from the measurement, `FileUnreadable`.
     pub(super) fn finish(self) -> Result<()> {
         match self.fault {
             Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Err(moved(self.path, cause)),
             Some(cause) => return Err(fs::unreadable(self.path, cause)),
             None => {}
         }
-        let unread = self.left > 0;
-        // What was not read yet, because writing failed, cannot be compared.
-        if unread || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(moved(self.path, "its content is another")) }
+        // If writing failed, the file was not read to its end and cannot be compared.
+        let is_partial = self.remaining > 0;
+        if is_partial || self.hash.finalize()[..] == self.measured.hash { Ok(()) } else { Err(moved(self.path, "its content changed")) }
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read(&mut buffer[..wanted])?;
-        if count == 0 && wanted > 0 {
+        let limit = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let count = self.file.read(&mut buffer[..limit])?;
+        if count == 0 && limit > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
         }
         self.hash.update(&buffer[..count]);
-        self.left -= count as u64;
+        self.remaining -= count as u64;
         Ok(count)
     }
 }

@@ -1,5 +1,5 @@
-//! Going through a directory that is copied or is a build context: what is in it, in a fixed order,
-//! without what ignore rules leave out. Nothing is read but directories, links and ignore rules.
+//! Walks a directory that is copied or is a build context, in a fixed order, and applies ignore rules. Reads only
+//! directories, links and ignore files.
 
 use std::collections::VecDeque;
 use std::fs::FileType;
@@ -14,20 +14,19 @@ use super::roots::{CACHE_TAG, RealRoots, is_tagged_by_cargo};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// Something that was found, by its path below the directory; that of the directory itself is empty.
+/// An entry with its path relative to the walked directory; the path of the directory itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WalkEntry {
     pub(super) path: String,
     pub(super) kind: WalkEntryKind,
 }
 
-/// What it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WalkEntryKind {
-    Folder,
-    /// A file, and where its content is.
+    Directory,
+    /// A file, with the path to read it from.
     File(PathBuf),
-    /// A symbolic link, with its target as it stands.
+    /// A symbolic link with its unresolved target.
     Link(String),
     /// A named pipe.
     Pipe,
@@ -37,52 +36,52 @@ pub(super) enum WalkEntryKind {
 /// A device file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Device {
-    /// Whether it is read in blocks, and not in characters.
+    /// Whether it is a block device, not a character device.
     pub(super) is_block: bool,
     pub(super) major: u32,
     pub(super) minor: u32,
-    /// Who may do what with it, which cannot be told from the kind.
+    /// Permission bits, for which devices have no common default.
     pub(super) mode: u32,
 }
 
-/// What happens to links and special files.
+/// What the walk is for, which decides the treatment of links and special files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Links that leave the directory are followed, and special files refused.
+    /// Links that leave the directory are followed, special files are refused.
     Copy,
-    /// As `docker build` takes them: links as they stand, pipes and devices as what they are, sockets not at all.
+    /// As in `docker build`: links are not followed, pipes and devices are kept, sockets are skipped.
     Context,
 }
 
-/// What is left out.
+/// Which entries are left out.
 #[derive(Debug, Default)]
 pub(super) struct WalkFilter {
-    /// Patterns, and the path of the directory below the one that they are relative to.
+    /// Patterns, and the path of the walked directory relative to the one of the patterns.
     pub(super) patterns: Vec<(Patterns, String)>,
-    /// Whether `.gitignore` files count.
+    /// Whether `.gitignore` files apply.
     pub(super) git: bool,
 }
 
 impl WalkFilter {
     fn leaves_out(&self, path: &str) -> bool {
-        self.patterns.iter().any(|(patterns, below)| patterns.leave_out(&join(below, path)))
+        self.patterns.iter().any(|(patterns, below)| patterns.excludes(&join(below, path)))
     }
 
-    /// Whether a directory that is left out has to be looked into.
+    /// Whether a directory has to be read although it is excluded.
     fn enters(&self, path: &str) -> bool {
-        let left_out_whole = |(patterns, below): &(Patterns, String)| {
+        let is_fully_excluded = |(patterns, below): &(Patterns, String)| {
             let path = join(below, path);
-            patterns.leave_out(&path) && !patterns.may_take_in_below(&path)
+            patterns.excludes(&path) && !patterns.may_include_below(&path)
         };
-        !self.patterns.iter().any(left_out_whole)
+        !self.patterns.iter().any(is_fully_excluded)
     }
 }
 
-/// Goes through a directory, by its real path, directories before what is in them. Says whether anything
-/// was left out.
+/// Walks a directory, given by its real path, and visits directories before their contents. Returns whether
+/// anything was left out.
 ///
 /// # Errors
-/// What the visitor fails with; when a directory cannot be read, or a link cannot be copied.
+/// Those of the visitor; `FileUnreadable`, `CopyThroughSymlink` and `PathInvalid` for entries that cannot be copied.
 pub(super) fn walk(
     directory: &Path,
     roots: &RealRoots,
@@ -102,23 +101,23 @@ pub(super) fn walk(
         visit,
     };
     if filter.git {
-        walk.git = rules_above(directory, &roots.workspace);
+        walk.git = git_rules_above(directory, &roots.workspace);
     }
     walk.directory(directory, "", false)?;
     Ok(walk.left_out)
 }
 
 struct TreeWalk<'a> {
-    /// The directory that links must not leave: the one that is copied, or one that a link led to.
+    /// The directory that links must not leave: the copied one, or the target of a followed link.
     top: PathBuf,
     roots: &'a RealRoots,
     purpose: Purpose,
     filter: &'a WalkFilter,
     /// The `.gitignore` files of this directory and those above it, outermost first.
     git: Vec<Gitignore>,
-    /// The real directories that this one is in.
+    /// Real paths of the directories that are being walked, outermost first.
     inside: Vec<PathBuf>,
-    /// How many directories have been entered through links.
+    /// The number of directories that were entered through links.
     followed: usize,
     left_out: bool,
     visit: &'a mut dyn FnMut(WalkEntry) -> Result<()>,
@@ -128,7 +127,7 @@ impl TreeWalk<'_> {
     fn directory(&mut self, directory: &Path, path: &str, ignored: bool) -> Result<()> {
         let entries = match entries(directory) {
             Ok(entries) => entries,
-            // Nobody needs what is in it.
+            // Its contents are not needed.
             Err(_) if ignored => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
         };
@@ -138,11 +137,11 @@ impl TreeWalk<'_> {
             return Ok(());
         }
         if !ignored {
-            (self.visit)(WalkEntry { path: path.to_owned(), kind: WalkEntryKind::Folder })?;
+            (self.visit)(WalkEntry { path: path.to_owned(), kind: WalkEntryKind::Directory })?;
         }
         let rules = self.git.len();
         if self.filter.git && has(".gitignore") {
-            // What git cannot read of it, git passes over as well.
+            // git ignores lines that it cannot parse, too.
             self.git.push(Gitignore::new(directory.join(".gitignore")).0);
         }
         self.inside.push(directory.to_owned());
@@ -158,8 +157,8 @@ impl TreeWalk<'_> {
         let name = entry.file_name().unwrap_or_default();
         let path = join(above, &name.to_string_lossy());
         let ignored = self.filter.leaves_out(&path);
-        let is_out = self.roots.never(entry).is_some() || self.is_git_ignored(entry, kind.is_dir());
-        if is_out || ignored && !(kind.is_dir() && self.filter.enters(&path)) {
+        let is_excluded = self.roots.exclusion_reason(entry).is_some() || self.is_git_ignored(entry, kind.is_dir());
+        if is_excluded || ignored && !(kind.is_dir() && self.filter.enters(&path)) {
             self.left_out = true;
             return Ok(());
         }
@@ -186,15 +185,15 @@ impl TreeWalk<'_> {
             (Purpose::Context, Some(Special::Socket)) => return Ok(()),
             (Purpose::Context, Some(Special::Pipe)) => WalkEntryKind::Pipe,
             (Purpose::Context, Some(Special::Device)) => WalkEntryKind::Device(device(entry)?),
-            // Opening a pipe would wait for ever.
-            _ => return Err(neither(entry)),
+            // Opening a pipe would block forever.
+            _ => return Err(unsupported_kind(entry)),
         };
         (self.visit)(WalkEntry { path, kind })
     }
 
     fn link(&mut self, entry: &Path, path: String) -> Result<()> {
         let target = entry.read_link().map_err(|cause| fs::unreadable(entry, cause))?;
-        if self.purpose == Purpose::Context || self.stays(entry, &target) {
+        if self.purpose == Purpose::Context || self.stays_inside(entry, &target) {
             let Some(target) = target.to_str() else {
                 let error = Error::new(Code::PathInvalid, format!("could not copy `{}`", entry.display()));
                 return Err(error.because("the path that the link leads to is not UTF-8").help("Rename what it leads to."));
@@ -204,8 +203,8 @@ impl TreeWalk<'_> {
         self.follow(entry, &target, path)
     }
 
-    /// Whether a link stays in the copied directory, by its text.
-    fn stays(&self, link: &Path, target: &Path) -> bool {
+    /// Whether the target of a link is lexically inside the copied directory.
+    fn stays_inside(&self, link: &Path, target: &Path) -> bool {
         let above = link.parent().and_then(|above| above.strip_prefix(&self.top).ok());
         let mut depth = above.map_or(0, |above| above.components().count());
         target.components().all(|part| match part {
@@ -219,20 +218,20 @@ impl TreeWalk<'_> {
         })
     }
 
-    /// Takes what a link leads to in its place.
+    /// Visits the target of a link in place of the link.
     fn follow(&mut self, link: &Path, target: &Path, path: String) -> Result<()> {
-        /// Directories that a tree of links may add; one of them could be met by as many ways as there are.
+        /// Links to directories that are followed; directories that link to each other multiply the paths.
         const MOST: usize = 10_000;
         let leads = format!("the link leads to `{}`", target.display());
         let real = link.canonicalize().map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => through(link, format!("{leads}, where nothing is, out of the copied directory")),
+            io::ErrorKind::NotFound => link_refused(link, format!("{leads}, which does not exist, out of the copied directory")),
             io::ErrorKind::PermissionDenied => fs::unreadable(link, cause),
-            _ => through(link, format!("{leads}, which cannot be followed: {cause}")),
+            _ => link_refused(link, format!("{leads}, which cannot be followed: {cause}")),
         })?;
         if !self.roots.contain(&real) {
-            return Err(through(link, format!("{leads}, out of the workspace")));
+            return Err(link_refused(link, format!("{leads}, out of the workspace")));
         }
-        if self.roots.never(&real).is_some() {
+        if self.roots.exclusion_reason(&real).is_some() {
             self.left_out = true;
             return Ok(());
         }
@@ -241,11 +240,11 @@ impl TreeWalk<'_> {
             return self.special_or_file(&real, kind, path);
         }
         if self.inside.iter().any(|above| above.starts_with(&real)) {
-            return Err(through(link, format!("{leads}, a directory that the link itself is in")));
+            return Err(link_refused(link, format!("{leads}, a directory that the link itself is in")));
         }
         self.followed += 1;
         if self.followed > MOST {
-            return Err(through(link, format!("it is one of more than {MOST} links to directories that would all be copied")));
+            return Err(link_refused(link, format!("it is one of more than {MOST} links to directories that would all be copied")));
         }
         let top = std::mem::replace(&mut self.top, real.clone());
         let git = std::mem::take(&mut self.git);
@@ -255,12 +254,12 @@ impl TreeWalk<'_> {
     }
 
     fn is_git_ignored(&self, path: &Path, is_directory: bool) -> bool {
-        let decided = self.git.iter().rev().map(|rules| rules.matched(path, is_directory)).find(|matched| !matched.is_none());
-        decided.is_some_and(|matched| matched.is_ignore())
+        let decisive = self.git.iter().rev().map(|rules| rules.matched(path, is_directory)).find(|matched| !matched.is_none());
+        decisive.is_some_and(|matched| matched.is_ignore())
     }
 }
 
-/// Refuses a name by which a layer says that a file is gone.
+/// Refuses the name of a whiteout, which removes a file in a layer (OCI image spec, layer.md).
 ///
 /// # Errors
 /// `PathInvalid`.
@@ -272,7 +271,7 @@ pub(super) fn refuse_whiteout(name: &str, path: &Path) -> Result<()> {
     Err(error.because("in a layer, a name that begins with `.wh.` removes the file of the rest of the name").help("Rename it."))
 }
 
-/// What is neither a file, nor a directory, nor a link.
+/// A file system entry that is not a file, directory or link.
 enum Special {
     Pipe,
     Socket,
@@ -312,15 +311,15 @@ fn device(path: &Path) -> Result<Device> {
 
 #[cfg(not(unix))]
 fn device(path: &Path) -> Result<Device> {
-    Err(neither(path))
+    Err(unsupported_kind(path))
 }
 
-/// Refuses what has no content that could be copied.
-pub(super) fn neither(path: &Path) -> Error {
+/// The error for an entry that is not a file, directory or link.
+pub(super) fn unsupported_kind(path: &Path) -> Error {
     fs::unreadable(path, io::Error::other("it is neither a file, nor a directory, nor a symbolic link"))
 }
 
-fn through(link: &Path, why: String) -> Error {
+fn link_refused(link: &Path, why: String) -> Error {
     Error::new(Code::CopyThroughSymlink, format!("could not copy `{}`", link.display())).because(why)
 }
 
@@ -334,9 +333,9 @@ fn entries(directory: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
     Ok(entries)
 }
 
-/// The `.gitignore` files above a directory, up to its repository's root, or to the workspace's where there
-/// is no repository; outermost first.
-fn rules_above(directory: &Path, workspace: &Path) -> Vec<Gitignore> {
+/// The `.gitignore` files above a directory, up to the root of its repository, or of the workspace if there is no
+/// repository; outermost first.
+fn git_rules_above(directory: &Path, workspace: &Path) -> Vec<Gitignore> {
     let is_root = |path: &&Path| path.join(".git").symlink_metadata().is_ok();
     let root = directory.ancestors().find(is_root).unwrap_or(if directory.starts_with(workspace) { workspace } else { directory });
     let mut rules = VecDeque::new();

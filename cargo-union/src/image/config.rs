@@ -1,8 +1,7 @@
-//! An image's config: what of the base's stays, what the spec says, and what is ours.
+//! The config of an image, merged from the base's config and the settings of the spec.
 //!
-//! The base's Entrypoint and Cmd never stay: Kubernetes runs ENTRYPOINT with the arguments of the
-//! task, so a base's entrypoint would swallow them. Fields beyond those that OCI knows (OnBuild,
-//! Healthcheck, Shell) belong to Docker's build of the base and stay behind as well.
+//! Entrypoint and Cmd of the base are dropped: Kubernetes passes the arguments of a task to the entrypoint, and the
+//! base's would consume them. Fields that are not in the OCI image spec (OnBuild, Healthcheck, Shell) are dropped, too.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +16,14 @@ use super::platform::Platform;
 use crate::sys::digest::DiffId;
 use crate::sys::error::{Error, Result};
 
-/// The environment variable by which a running container knows its image's key.
+/// The environment variable with the image's key, for running containers.
 pub const IMAGE_ID: &str = "UNION_IMAGE_ID";
 
-/// The variable that holds labels of an image whose builder has none: JSON in URL-safe base64.
+/// The environment variable with the labels of an image whose builder does not support labels: a JSON object in
+/// URL-safe base64 without padding.
 pub const TASK_INTERFACES: &str = "UNION_TASK_INTERFACES";
 
-/// A base's config.
+/// The config of a base image.
 #[derive(Clone, Debug)]
 pub struct BaseConfig {
     value: Value,
@@ -31,10 +31,10 @@ pub struct BaseConfig {
 }
 
 impl BaseConfig {
-    /// Reads the config of a base with so many layers; `name` is what the user knows it by.
+    /// Parses the config of a base; `layers` is the number of layers in its manifest, `name` is for error messages.
     ///
     /// # Errors
-    /// `BaseCorrupt`.
+    /// `BaseCorrupt` when it is not valid, or has a different number of layers.
     pub fn read(name: &str, bytes: &[u8], layers: usize) -> Result<Self> {
         let corrupt = || Error::new(Code::BaseCorrupt, format!("could not read the config of base image `{name}`"));
         let value: Value = serde_json::from_slice(bytes).map_err(|cause| corrupt().because(cause))?;
@@ -46,18 +46,18 @@ impl BaseConfig {
         Ok(Self { value, diff_ids })
     }
 
-    /// The uncompressed digests of its layers, lowest first.
+    /// Digests of the uncompressed layers, lowest first.
     pub fn diff_ids(&self) -> &[DiffId] {
         &self.diff_ids
     }
 
-    /// The platform it was made for; without a name where it says none.
+    /// The platform; operating system and architecture are empty if the config does not have them.
     pub fn platform(&self) -> Platform {
         let text = |field: &str| self.value[field].as_str().unwrap_or_default();
         Platform::new(text("os"), text("architecture"), self.value["variant"].as_str())
     }
 
-    /// The same config for a platform, as a blob: whoever runs it asks the config, and not the index.
+    /// The config with another platform, as a blob: container runtimes check the platform of the config.
     pub fn with_platform(&self, platform: &Platform) -> Blob {
         let mut value = self.value.clone();
         value["os"] = json!(platform.os);
@@ -69,23 +69,23 @@ impl BaseConfig {
         Blob::of_bytes(media_type::OCI_CONFIG, sorted(value).to_string())
     }
 
-    /// Its user, when it names one.
+    /// `config.User`; `None` if it is missing or empty.
     pub fn user(&self) -> Option<&str> {
         self.value["config"]["User"].as_str().filter(|user| !user.is_empty())
     }
 
-    /// Its environment variables.
+    /// `config.Env` as names and values.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let variables = self.value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
         variables.filter_map(|variable| variable.split_once('='))
     }
 
-    /// The value of one of its environment variables.
+    /// The value of a variable of `config.Env`.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables().find(|(own, _)| *own == name).map(|(_, value)| value)
+        self.variables().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Its working directory, without a leading slash; empty is the root.
+    /// `config.WorkingDir`, normalized, without a leading slash; empty is the root.
     pub fn workdir(&self) -> String {
         let mut parts: Vec<&str> = Vec::new();
         for part in self.value["config"]["WorkingDir"].as_str().unwrap_or_default().split('/') {
@@ -98,7 +98,7 @@ impl BaseConfig {
         parts.join("/")
     }
 
-    /// Its history, when that agrees with its layers: a builder may leave it out.
+    /// The history, if it is consistent with the layers; builders may omit it.
     fn history(&self) -> Option<Vec<Value>> {
         let history = self.value["history"].as_array()?;
         let layers = history.iter().filter(|entry| entry["empty_layer"] != json!(true)).count();
@@ -106,65 +106,63 @@ impl BaseConfig {
     }
 }
 
-/// The labels of a config, with those that stand in a variable because its builder has no labels; none
-/// when it is not a config.
+/// The labels of a config, including those in [`TASK_INTERFACES`]; empty if the bytes are not a config.
 pub fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
     let value: Value = serde_json::from_slice(config).unwrap_or_default();
     let labels = value["config"]["Labels"].as_object().into_iter().flatten();
     let mut labels: BTreeMap<_, _> = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let variables = value["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let told = variables.filter_map(|variable| variable.strip_prefix(TASK_INTERFACES)?.strip_prefix('=')).next_back();
-    labels.extend(
-        told.and_then(|told| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(told).ok()?).ok()).unwrap_or_default(),
-    );
+    let encoded = variables.filter_map(|variable| variable.strip_prefix(TASK_INTERFACES)?.strip_prefix('=')).next_back();
+    let decoded = encoded.and_then(|encoded| serde_json::from_slice::<BTreeMap<_, _>>(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok());
+    labels.extend(decoded.unwrap_or_default());
     labels
 }
 
-/// What the image's own config says.
+/// The settings of an image's config that are merged with the base's config.
 #[derive(Clone, Debug)]
 pub struct ConfigOptions<'a> {
-    /// The platform.
+    /// Replaces the platform of the base.
     pub platform: &'a Platform,
-    /// The full key.
+    /// The content key, for [`KEY`] and [`IMAGE_ID`].
     pub key: String,
-    /// Environment variables.
+    /// Environment variables, added to those of the base.
     pub env: BTreeMap<&'a str, &'a str>,
-    /// Labels.
+    /// Labels, added to those of the base.
     pub labels: BTreeMap<&'a str, &'a str>,
-    /// Entrypoint.
+    /// Entrypoint; the base's is never inherited.
     pub entrypoint: Option<&'a [String]>,
-    /// Path of the one binary, what a plain `docker run` starts.
+    /// `Cmd`: the path of the only binary.
     pub command: Option<String>,
-    /// `user[:group]` in numbers; `None` is the engine's default, root.
+    /// `user[:group]` as IDs; `None` is root.
     pub user: Option<String>,
-    /// Working folder; `None` keeps the base's.
+    /// Working directory; `None` inherits the base's.
     pub workdir: Option<&'a str>,
-    /// Our layers above the base's: uncompressed digest, and what made it.
+    /// The layers on top of the base: diff ID, and `created_by` of the history entry.
     pub layers: Vec<(DiffId, &'static str)>,
-    /// Seconds since 1970 of every timestamp.
+    /// Every timestamp, in seconds since the Unix epoch.
     pub epoch: u64,
 }
 
-/// Writes the config of an image upon a base, or upon nothing.
-pub fn config(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Blob {
-    let created = rfc3339(wanted.epoch);
-    let diff_ids = base.map_or(&[][..], BaseConfig::diff_ids).iter().chain(wanted.layers.iter().map(|(diff_id, _)| diff_id));
+/// The config of an image on a base, or from scratch.
+pub fn config(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Blob {
+    let created = rfc3339(options.epoch);
+    let diff_ids = base.map_or(&[][..], BaseConfig::diff_ids).iter().chain(options.layers.iter().map(|(diff_id, _)| diff_id));
     let mut config = json!({
-        "architecture": wanted.platform.architecture,
-        "config": run_config(base, wanted),
+        "architecture": options.platform.architecture,
+        "config": run_config(base, options),
         "created": created,
-        "history": history(base, wanted, &created),
-        "os": wanted.platform.os,
+        "history": history(base, options, &created),
+        "os": options.platform.os,
         "rootfs": { "type": "layers", "diff_ids": diff_ids.collect::<Vec<_>>() },
     });
-    if let Some(variant) = &wanted.platform.variant {
+    if let Some(variant) = &options.platform.variant {
         config["variant"] = json!(variant);
     }
     Blob::of_bytes(media_type::OCI_CONFIG, sorted(config).to_string())
 }
 
-/// Sorts every object by its names: serde_json keeps the order of insertion as soon as any crate of
-/// the build asks it to, and the digest must not depend on that.
+/// Sorts the keys of every object: serde_json preserves the insertion order if any crate of the build enables that
+/// feature, and the digest must not depend on it.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -176,68 +174,69 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-fn run_config(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Value {
-    const KEPT: [&str; 4] = ["ExposedPorts", "StopSignal", "Volumes", "WorkingDir"];
+fn run_config(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Value {
+    const INHERITED: [&str; 4] = ["ExposedPorts", "StopSignal", "Volumes", "WorkingDir"];
     let nothing = Value::Null;
     let from_base = base.map_or(&nothing, |base| &base.value["config"]);
     let mut config = Map::new();
-    for field in KEPT {
+    for field in INHERITED {
         if let Some(value) = from_base.get(field).filter(|value| !value.is_null() && **value != json!("")) {
             config.insert(field.to_owned(), value.clone());
         }
     }
-    config.insert("Env".to_owned(), json!(env(from_base, wanted)));
-    config.insert("Labels".to_owned(), labels(from_base, wanted));
+    config.insert("Env".to_owned(), json!(env(from_base, options)));
+    config.insert("Labels".to_owned(), labels(from_base, options));
     let mut set = |field: &str, value: Option<Value>| drop(value.map(|value| config.insert(field.to_owned(), value)));
-    set("WorkingDir", wanted.workdir.map(|workdir| json!(workdir)));
-    set("User", wanted.user.as_ref().map(|user| json!(user)));
-    set("Entrypoint", wanted.entrypoint.map(|entrypoint| json!(entrypoint)));
-    set("Cmd", wanted.command.as_ref().map(|command| json!([command])));
+    set("WorkingDir", options.workdir.map(|workdir| json!(workdir)));
+    set("User", options.user.as_ref().map(|user| json!(user)));
+    set("Entrypoint", options.entrypoint.map(|entrypoint| json!(entrypoint)));
+    set("Cmd", options.command.as_ref().map(|command| json!([command])));
     Value::Object(config)
 }
 
-/// The base's variables in their order, with ours in place of those of the same name and the rest
-/// after them.
-fn env(base: &Value, wanted: &ConfigOptions<'_>) -> Vec<String> {
-    let mut ours: BTreeMap<&str, &str> = wanted.env.clone();
-    ours.remove(IMAGE_ID);
+/// The variables of the base in their order, with replaced values, followed by new variables.
+fn env(base: &Value, options: &ConfigOptions<'_>) -> Vec<String> {
+    let mut added: BTreeMap<&str, &str> = options.env.clone();
+    added.remove(IMAGE_ID);
     let mut env = Vec::new();
     for variable in base["Env"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let name = variable.split_once('=').map_or(variable, |(name, _)| name);
-        match ours.remove(name) {
+        match added.remove(name) {
             Some(value) => env.push(format!("{name}={value}")),
             None if name == IMAGE_ID => {}
             None => env.push(variable.to_owned()),
         }
     }
-    env.extend(ours.into_iter().map(|(name, value)| format!("{name}={value}")));
-    env.push(format!("{IMAGE_ID}={}", wanted.key));
+    env.extend(added.into_iter().map(|(name, value)| format!("{name}={value}")));
+    env.push(format!("{IMAGE_ID}={}", options.key));
     env
 }
 
-fn labels(base: &Value, wanted: &ConfigOptions<'_>) -> Value {
+fn labels(base: &Value, options: &ConfigOptions<'_>) -> Value {
     let mut labels = base["Labels"].as_object().cloned().unwrap_or_default();
-    // What was not checked of the base says nothing of this image.
+    // The label of the base does not apply to this image.
     labels.remove(START_CHECK);
-    labels.extend(wanted.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-    labels.insert(KEY.to_owned(), json!(wanted.key));
+    labels.extend(options.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    labels.insert(KEY.to_owned(), json!(options.key));
     Value::Object(labels)
 }
 
-/// One entry per layer, as engines check. Ours name no path of the host.
-fn history(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>, created: &str) -> Vec<Value> {
+/// One entry per layer, which engines verify. The added entries have no paths of the host.
+fn history(base: Option<&BaseConfig>, options: &ConfigOptions<'_>, created: &str) -> Vec<Value> {
     let unknown = |base: &BaseConfig| base.diff_ids.iter().map(|_| json!({ "created": created, "created_by": "base image" })).collect();
     let mut history = base.map_or_else(Vec::new, |base| base.history().unwrap_or_else(|| unknown(base)));
-    history.extend(wanted.layers.iter().map(|(_, made_by)| json!({ "created": created, "created_by": made_by })));
+    history.extend(options.layers.iter().map(|(_, created_by)| json!({ "created": created, "created_by": created_by })));
     history
 }
 
-/// Seconds since 1970 as `2001-09-09T01:46:40Z`.
+/// Formats seconds since the Unix epoch as `2001-09-09T01:46:40Z`.
 fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March here, so that the leap day is the last of its year.
+    let days = seconds / 86_400;
+    let second = seconds % 86_400;
+    // Years start in March here, so that the leap day is the last day of a year.
     let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
@@ -263,7 +262,7 @@ mod tests {
         BaseConfig::read("debian", value.to_string().as_bytes(), 1).unwrap()
     }
 
-    fn wanted(platform: &Platform) -> ConfigOptions<'_> {
+    fn default_options(platform: &Platform) -> ConfigOptions<'_> {
         ConfigOptions {
             platform,
             key: "k".to_owned(),
@@ -278,42 +277,43 @@ mod tests {
         }
     }
 
-    fn written(base: Option<&BaseConfig>, wanted: &ConfigOptions<'_>) -> Value {
-        let BlobSource::Bytes(bytes) = config(base, wanted).content else { panic!() };
+    fn written(base: Option<&BaseConfig>, options: &ConfigOptions<'_>) -> Value {
+        let BlobSource::Bytes(bytes) = config(base, options).content else { panic!() };
         serde_json::from_slice(&bytes).unwrap()
     }
 
     #[test]
-    fn the_entrypoint_and_command_of_the_base_are_cleared() {
+    fn entrypoint_and_command_of_the_base_are_not_inherited() {
         let platform = "linux/amd64".parse().unwrap();
         let base = base(json!({ "Entrypoint": ["/opt/nvidia/entrypoint.sh"], "Cmd": ["bash"], "OnBuild": ["RUN x"] }));
-        let config = written(Some(&base), &wanted(&platform));
+        let config = written(Some(&base), &default_options(&platform));
         for field in ["Entrypoint", "Cmd", "OnBuild"] {
             assert_eq!(config["config"].get(field), None, "{field}");
         }
     }
 
     #[test]
-    fn the_one_binary_is_the_command_and_the_entrypoint_is_the_specs() {
+    fn the_only_binary_is_the_command_and_the_spec_sets_the_entrypoint() {
         let platform = "linux/amd64".parse().unwrap();
         let entrypoint = ["/usr/bin/tini".to_owned(), "--".to_owned()];
-        let wanted = ConfigOptions { command: Some("/union/bin/train".to_owned()), entrypoint: Some(&entrypoint), ..wanted(&platform) };
-        let config = written(None, &wanted);
+        let options =
+            ConfigOptions { command: Some("/union/bin/train".to_owned()), entrypoint: Some(&entrypoint), ..default_options(&platform) };
+        let config = written(None, &options);
         assert_eq!(config["config"]["Cmd"], json!(["/union/bin/train"]));
         assert_eq!(config["config"]["Entrypoint"], json!(["/usr/bin/tini", "--"]));
     }
 
     #[test]
-    fn variables_of_the_base_stay_unless_the_spec_has_them() {
+    fn variables_of_the_base_are_inherited_unless_the_spec_sets_them() {
         let platform = "linux/amd64".parse().unwrap();
         let base = base(json!({ "Env": ["PATH=/usr/bin", "LANG=C", "UNION_IMAGE_ID=old"] }));
-        let wanted = ConfigOptions { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..wanted(&platform) };
-        let env = written(Some(&base), &wanted)["config"]["Env"].clone();
+        let options = ConfigOptions { env: BTreeMap::from([("LANG", "C.UTF-8"), ("A", "=b=")]), ..default_options(&platform) };
+        let env = written(Some(&base), &options)["config"]["Env"].clone();
         assert_eq!(env, json!(["PATH=/usr/bin", "LANG=C.UTF-8", "A==b=", "UNION_IMAGE_ID=k"]));
     }
 
     #[test]
-    fn the_working_directory_of_the_base_is_a_path_from_the_root() {
+    fn working_directory_of_the_base_is_normalized() {
         for (written, read) in [("", ""), ("/", ""), ("/app", "app"), ("app/./x/", "app/x"), ("/a/../../b", "b")] {
             assert_eq!(base(json!({ "WorkingDir": written })).workdir(), read, "{written}");
         }
@@ -321,42 +321,42 @@ mod tests {
     }
 
     #[test]
-    fn ports_volumes_folder_signal_and_labels_of_the_base_stay_save_what_we_said_of_it() {
+    fn ports_volumes_workdir_signal_and_labels_of_the_base_are_inherited_except_start_check() {
         let platform = "linux/amd64".parse().unwrap();
-        let kept = json!({
+        let inherited = json!({
             "ExposedPorts": { "80/tcp": {} }, "Volumes": { "/data": {} }, "StopSignal": "SIGINT",
             "WorkingDir": "/srv", "Labels": { "a": "1", "b": "1", "union.start-check": "skipped" },
         });
-        let wanted = ConfigOptions { labels: BTreeMap::from([("b", "2")]), ..wanted(&platform) };
-        let config = written(Some(&base(kept.clone())), &wanted)["config"].clone();
+        let options = ConfigOptions { labels: BTreeMap::from([("b", "2")]), ..default_options(&platform) };
+        let config = written(Some(&base(inherited.clone())), &options)["config"].clone();
         for field in ["ExposedPorts", "Volumes", "StopSignal", "WorkingDir"] {
-            assert_eq!(config[field], kept[field]);
+            assert_eq!(config[field], inherited[field]);
         }
         assert_eq!(config["Labels"], json!({ "a": "1", "b": "2", "union.key": "k" }));
     }
 
     #[test]
-    fn history_and_layers_agree_even_where_the_base_has_no_history() {
+    fn history_has_an_entry_per_layer_even_if_the_base_has_no_history() {
         let platform = "linux/amd64".parse().unwrap();
         let mut bare = base(json!({}));
         let own = json!({ "created": "1970-01-01T00:00:00Z", "created_by": "cargo union: binaries" });
-        let config = written(Some(&bare), &wanted(&platform));
+        let config = written(Some(&bare), &default_options(&platform));
         assert_eq!(config["history"], json!([{ "created_by": "ADD rootfs" }, { "created_by": "CMD", "empty_layer": true }, own]));
         assert_eq!(config["rootfs"]["diff_ids"], json!([DiffId::of("layer"), DiffId::of("ours")]));
         bare.value["history"] = json!([]);
-        let config = written(Some(&bare), &wanted(&platform));
+        let config = written(Some(&bare), &default_options(&platform));
         assert_eq!(config["history"].as_array().map(Vec::len), Some(2));
     }
 
     #[test]
-    fn a_config_that_lists_other_layers_than_the_manifest_is_refused() {
+    fn a_config_with_a_different_number_of_layers_is_refused() {
         let config = json!({ "rootfs": { "diff_ids": [DiffId::of("a")] } }).to_string();
         let error = BaseConfig::read("debian", config.as_bytes(), 2).unwrap_err();
         assert_eq!(error.code(), Code::BaseCorrupt);
     }
 
     #[test]
-    fn timestamps_are_those_of_the_calendar() {
+    fn timestamps_are_formatted_as_rfc3339() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),
@@ -370,15 +370,15 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_config_is_a_panic(text in "\\PC{0,60}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+        fn parsing_a_config_never_panics(text in "\\PC{0,60}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
             let pieces: String = parts.into_iter().map(|part| PIECES[part]).collect();
-            let whole = format!(r#"{{"rootfs":{{"diff_ids":[]}},{pieces}}}"#);
-            for text in [text, pieces, whole] {
+            let complete = format!(r#"{{"rootfs":{{"diff_ids":[]}},{pieces}}}"#);
+            for text in [text, pieces, complete] {
                 labels_of(text.as_bytes());
                 if let Ok(base) = BaseConfig::read("any", text.as_bytes(), 0) {
                     let platform = base.platform();
                     base.with_platform(&platform);
-                    written(Some(&base), &wanted(&platform));
+                    written(Some(&base), &default_options(&platform));
                 }
             }
         }
@@ -404,14 +404,14 @@ mod tests {
     ];
 
     #[test]
-    fn a_config_is_rewritten_for_the_platform_of_its_index() {
+    fn with_platform_replaces_the_platform_of_a_config() {
         let mut base = base(json!({ "Env": ["A=b"] }));
         base.value["variant"] = json!("v8");
         let written = base.with_platform(&"linux/s390x".parse().unwrap());
         let BlobSource::Bytes(bytes) = &written.content else { panic!() };
-        let again = BaseConfig::read("base", bytes, 1).unwrap();
+        let parsed = BaseConfig::read("base", bytes, 1).unwrap();
         assert_eq!(
-            (again.platform().to_string(), again.variable("A"), again.diff_ids()),
+            (parsed.platform().to_string(), parsed.variable("A"), parsed.diff_ids()),
             ("linux/s390x".to_owned(), Some("b"), base.diff_ids())
         );
     }

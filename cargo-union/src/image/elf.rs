@@ -1,8 +1,7 @@
-//! What an ELF file says about itself, as far as it decides whether a program can start.
+//! Parses the ELF headers that decide whether a program can start.
 //!
-//! Read by way of the program headers, as the loader does it: section headers are absent from some
-//! files. Whatever the bytes are, nothing here panics, and neither memory nor time grows beyond what
-//! a real library needs.
+//! Uses the program headers, like the loader, because some files have no section headers. Malformed files cause neither
+//! panics nor more use of memory and time than a large library.
 
 use std::collections::BTreeMap;
 
@@ -13,70 +12,70 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::MachineType;
 
-/// The facts of an executable or a shared library. An image has those of hundreds, so their names are
-/// short where they are kept.
+/// The relevant headers of an executable or a shared library. Serialized names are short, because a file index has
+/// hundreds of libraries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
-    /// What it is made for.
+    /// `e_machine`, class and byte order.
     #[serde(rename = "m")]
     pub machine: MachineType,
-    /// The loader that starts it.
+    /// `PT_INTERP`: the path of the dynamic loader.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
-    /// The name by which others need it.
+    /// `DT_SONAME`: the name by which other files need it.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub soname: Option<String>,
-    /// The libraries that it needs, in order.
+    /// `DT_NEEDED`: the libraries that it needs, in order.
     #[serde(rename = "n", default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
-    /// Folders in which its libraries, and theirs, are searched first; not when it has a `runpath`.
+    /// `DT_RPATH`: directories to search first for its libraries and their dependencies; `None` if it has a `runpath`.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub rpath: Option<String>,
-    /// Folders in which its own libraries are searched.
+    /// `DT_RUNPATH`: directories to search for its own libraries.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub runpath: Option<String>,
-    /// The symbol versions that it cannot do without, by library.
+    /// `DT_VERNEED`: the symbol versions that it needs, by library, without weak ones.
     #[serde(rename = "v", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions_needed: BTreeMap<String, Vec<String>>,
-    /// The symbol versions that it has.
+    /// `DT_VERDEF`: the symbol versions that it defines.
     #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<String>,
 }
 
-/// Why there are no facts.
+/// Why a file cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
-    /// The first bytes are others.
+    /// The magic number is missing.
     #[error("it is not an ELF file")]
     NotElf,
     /// An object file or a core dump.
     #[error("it is an ELF file, but neither an executable nor a shared library")]
     NotLinked,
-    /// It contradicts itself, or it is cut off.
+    /// It is inconsistent or truncated.
     #[error("it is a damaged ELF file")]
     Damaged,
 }
 
-/// How many names a file may have of all kinds together; the largest libraries have some hundreds.
+/// The maximum number of strings of a file; the largest libraries have a few hundred.
 const NAMES: usize = 4096;
-/// How long a name, or a row of folders, may be.
+/// The maximum length of a string.
 const LENGTH: u64 = 4096;
-/// How large the table may be that the loader reads first.
+/// The maximum size of the dynamic section.
 const DYNAMIC: u64 = 1 << 20;
-/// How many segments there may be; a real file has about a dozen.
+/// The maximum number of segments; files usually have about a dozen.
 const SEGMENTS: u16 = 1024;
 
 impl Elf {
-    /// Reads the facts of a file, of which only small pieces are looked at.
+    /// Parses a file, of which only small parts are read.
     ///
     /// # Errors
-    /// When it is not what a loader would take.
+    /// When a loader would not accept the file.
     pub fn read<'data>(data: impl ReadRef<'data>) -> Result<Self, ElfError> {
         let ident = data.read_bytes_at(0, 5).map_err(|()| ElfError::NotElf)?;
         let class = ident.strip_prefix(&raw::ELFMAG).ok_or(ElfError::NotElf)?;
         match raw::FileClass(class[0]) {
-            raw::ELFCLASS32 => ElfReader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.facts(),
-            raw::ELFCLASS64 => ElfReader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.facts(),
+            raw::ELFCLASS32 => ElfReader::<raw::FileHeader32<object::Endianness>, _>::new(data)?.parse(),
+            raw::ELFCLASS64 => ElfReader::<raw::FileHeader64<object::Endianness>, _>::new(data)?.parse(),
             _ => Err(ElfError::Damaged),
         }
     }
@@ -87,7 +86,7 @@ impl Elf {
         kind.is_some_and(|kind| kind == raw::ET_DYN.0.to_le_bytes() || kind == raw::ET_DYN.0.to_be_bytes())
     }
 
-    /// Whether it needs neither a loader nor a library.
+    /// Whether it needs neither a loader nor libraries.
     pub fn is_static(&self) -> bool {
         self.interpreter.is_none() && self.needed.is_empty()
     }
@@ -98,13 +97,13 @@ struct ElfReader<'data, H: FileHeader, R> {
     header: &'data H,
     endian: H::Endian,
     segments: &'data [H::ProgramHeader],
-    /// Where its names begin and end in the file.
+    /// Start and end of the string table in the file.
     names: (u64, u64),
-    /// How many more names it may have.
-    left: usize,
+    /// The remaining number of strings that may be read.
+    remaining: usize,
 }
 
-/// What stands in the table that the loader reads first.
+/// The relevant entries of the dynamic section.
 #[derive(Default)]
 struct Dynamic {
     needed: Vec<u64>,
@@ -129,10 +128,10 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
             return Err(ElfError::Damaged);
         }
         let segments = header.program_headers(endian, data).map_err(|_| ElfError::Damaged)?;
-        Ok(Self { data, header, endian, segments, names: (0, 0), left: NAMES })
+        Ok(Self { data, header, endian, segments, names: (0, 0), remaining: NAMES })
     }
 
-    fn facts(mut self) -> Result<Elf, ElfError> {
+    fn parse(mut self) -> Result<Elf, ElfError> {
         let interpreter = self.interpreter()?;
         let dynamic = self.dynamic()?;
         if dynamic.names > 0 {
@@ -157,9 +156,9 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         })
     }
 
-    fn segment(&self, kind: raw::ProgramType, most: u64) -> Result<Option<&'data H::ProgramHeader>, ElfError> {
+    fn segment(&self, kind: raw::ProgramType, max_size: u64) -> Result<Option<&'data H::ProgramHeader>, ElfError> {
         match self.segments.iter().find(|segment| segment.p_type(self.endian) == kind) {
-            Some(segment) if segment.p_filesz(self.endian).into() > most => Err(ElfError::Damaged),
+            Some(segment) if segment.p_filesz(self.endian).into() > max_size => Err(ElfError::Damaged),
             segment => Ok(segment),
         }
     }
@@ -203,7 +202,7 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
             let mut below = step(at, library.vn_aux.get(self.endian))?;
             for _ in 0..library.vn_cnt.get(self.endian) {
                 let version: &raw::Vernaux<H::Endian> = self.at(below)?;
-                // Read in any case: what a file may name is what bounds these loops.
+                // Read even if it is weak, because the limit of strings bounds these loops.
                 let name = self.name(version.vna_name.get(self.endian).into())?;
                 if !version.vna_flags.get(self.endian).contains(raw::VER_FLG_WEAK) {
                     names.push(name);
@@ -224,10 +223,10 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         let mut at = if count > 0 { self.offset(address)? } else { 0 };
         for _ in 0..count {
             let version: &raw::Verdef<H::Endian> = self.at(at)?;
-            // The first name is the version's own, the others are those that it follows.
+            // The first name is that of the version, the others are its predecessors.
             let name: &raw::Verdaux<H::Endian> = self.at(step(at, version.vd_aux.get(self.endian))?)?;
             let name = self.name(name.vda_name.get(self.endian).into())?;
-            // One of them is not a version, but the library itself.
+            // One entry is not a version, but the name of the library.
             if !version.vd_flags.get(self.endian).contains(raw::VER_FLG_BASE) {
                 versions.push(name);
             }
@@ -241,7 +240,7 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
     }
 
     fn name(&mut self, index: u64) -> Result<String, ElfError> {
-        self.left = self.left.checked_sub(1).ok_or(ElfError::Damaged)?;
+        self.remaining = self.remaining.checked_sub(1).ok_or(ElfError::Damaged)?;
         let start = self.names.0.saturating_add(index);
         let end = self.names.1.min(start.saturating_add(LENGTH));
         let end = end.min(self.data.len().map_err(|()| ElfError::Damaged)?);
@@ -253,19 +252,20 @@ impl<'data, H: FileHeader<Endian = object::Endianness>, R: ReadRef<'data>> ElfRe
         self.data.read_at(offset).map_err(|()| ElfError::Damaged)
     }
 
-    /// Where in the file something is that the loader finds by its address.
+    /// The offset in the file of a virtual address.
     fn offset(&self, address: u64) -> Result<u64, ElfError> {
         let loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == raw::PT_LOAD);
-        let mut found = loaded.filter_map(|segment| {
-            let (start, size): (u64, u64) = (segment.p_vaddr(self.endian).into(), segment.p_filesz(self.endian).into());
-            let inside = address.checked_sub(start).filter(|inside| *inside < size)?;
-            segment.p_offset(self.endian).into().checked_add(inside)
+        let mut offsets = loaded.filter_map(|segment| {
+            let start: u64 = segment.p_vaddr(self.endian).into();
+            let size: u64 = segment.p_filesz(self.endian).into();
+            let relative = address.checked_sub(start).filter(|relative| *relative < size)?;
+            segment.p_offset(self.endian).into().checked_add(relative)
         });
-        found.next().ok_or(ElfError::Damaged)
+        offsets.next().ok_or(ElfError::Damaged)
     }
 }
 
-/// The next entry of a list; its last one says 0, and the count then lets nobody look further.
+/// The offset of the next entry of a list. The last entry has 0, and the count ends the loop there.
 fn step(at: u64, by: u32) -> Result<u64, ElfError> {
     at.checked_add(by.into()).ok_or(ElfError::Damaged)
 }

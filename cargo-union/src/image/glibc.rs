@@ -1,19 +1,19 @@
-//! Versions of GNU's C library: a binary asks for one, an image has one.
+//! Versions of the GNU C library: of an image, and as required by a binary.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::index::{FileIndex, FsEntry, IndexedFile};
 
-/// A version such as `2.36`.
+/// A glibc version such as `2.36`: major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Glibc(u32, u32);
 
 impl Glibc {
-    /// The version that an image has; `None` when it has another C library, or none.
+    /// The version in an image; `None` if it has a different C library or none.
     pub fn of(files: &FileIndex) -> Option<Self> {
-        let is_it = |path: &&str| path.rsplit('/').next() == Some("libc.so.6");
-        let mut libraries = files.paths().filter(is_it).filter_map(|path| match files.find(path)?.1 {
+        let is_glibc = |path: &&str| path.rsplit('/').next() == Some("libc.so.6");
+        let mut libraries = files.paths().filter(is_glibc).filter_map(|path| match files.find(path)?.1 {
             FsEntry::File(Some(IndexedFile::Library(facts))) => facts.read(),
             _ => None,
         });
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_numbers_and_not_texts() {
+    fn versions_are_compared_numerically() {
         let version = |text: &str| text.parse::<Glibc>();
         assert!(version("2.9") < version("2.31") && version("2.31") < version("2.36"));
         assert_eq!(version("2.2.5").map(|version| version.to_string()), Ok("2.2".to_owned()));

@@ -1,4 +1,4 @@
-//! Blobs and layers: what a manifest lists, and where its bytes are.
+//! Blobs, layers and their descriptors.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::reference::Repository;
 use crate::sys::digest::{DiffId, Digest};
 
-/// Media types, as written on the wire.
+/// Media types of OCI and Docker.
 pub mod media_type {
     /// OCI image index.
     pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -20,7 +20,7 @@ pub mod media_type {
     pub const OCI_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// OCI layer, zstd.
     pub const OCI_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-    /// OCI layer, not compressed.
+    /// OCI layer, uncompressed.
     pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
     /// Docker manifest list.
     pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -30,44 +30,44 @@ pub mod media_type {
     pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     /// Docker layer, zstd.
     pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
-    /// The four manifests that a registry may hold under a tag.
+    /// The manifests and indexes that a tag may refer to.
     pub const MANIFESTS: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST];
 }
 
-/// What identifies a blob in a manifest.
+/// An OCI content descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// Media type, as written on the wire.
+    /// One of [`media_type`], or that of an unsupported artifact.
     pub media_type: String,
-    /// Digest of the bytes.
+    /// Digest of the content.
     pub digest: Digest,
-    /// Number of bytes.
+    /// Size of the content in bytes.
     pub size: u64,
 }
 
-/// A blob and where its bytes are.
+/// A blob, whose content may be remote.
 #[derive(Clone, Debug)]
 pub struct Blob {
-    /// What it is.
+    /// Media type, digest and size.
     pub descriptor: Descriptor,
-    /// Where its bytes are.
+    /// The location of the content.
     pub content: BlobSource,
 }
 
-/// Where a blob's bytes are.
+/// The location of a blob's content.
 #[derive(Clone, Debug)]
 pub enum BlobSource {
     /// In memory: manifests and configs.
     Bytes(Bytes),
     /// In a file of the cache.
     File(PathBuf),
-    /// Still in the registry that a base comes from; fetched only when it has to move.
+    /// In the registry of a base; downloaded only when it has to be transferred.
     Remote(Repository),
 }
 
 impl Blob {
-    /// A blob of bytes in memory.
+    /// A blob with its content in memory; computes the digest.
     pub fn of_bytes(media_type: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Descriptor { media_type: media_type.to_owned(), digest: Digest::of(&bytes), size: bytes.len() as u64 };
@@ -75,29 +75,29 @@ impl Blob {
     }
 }
 
-/// A blob whose bytes are on this machine.
+/// A blob whose content is on this machine.
 #[derive(Clone, Debug)]
 pub struct LocalBlob {
-    /// What it is.
+    /// Media type, digest and size.
     pub descriptor: Descriptor,
-    /// Where its bytes are.
+    /// The location of the content.
     pub bytes: BlobLocation,
 }
 
-/// Where the bytes of a local blob are.
+/// The location of a local blob's content.
 #[derive(Clone, Debug)]
 pub enum BlobLocation {
-    /// In memory.
+    /// In memory: manifests and configs.
     Memory(Bytes),
-    /// In a file.
+    /// In a file of the cache.
     File(PathBuf),
 }
 
-/// A layer: a blob, and the digest of its uncompressed tar.
+/// A layer of an image.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// The compressed bytes.
+    /// The blob, usually compressed.
     pub blob: Blob,
-    /// Digest of the uncompressed tar.
+    /// Digest of the uncompressed tar (`rootfs.diff_ids` of the config).
     pub diff_id: DiffId,
 }

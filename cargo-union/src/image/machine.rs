@@ -1,4 +1,4 @@
-//! Machines: what an ELF file is made for, in the words of platforms and of Debian.
+//! Machine types of ELF files, and their names in OCI platforms and in Debian.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::platform::Platform;
 
-/// Instruction set, word size and byte order. A program and its libraries agree in all three.
+/// Instruction set, word size and byte order. A program and its libraries must agree in all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u16, bool, bool)", into = "(u16, bool, bool)")]
 pub struct MachineType {
-    /// The number of the instruction set, `e_machine`.
+    /// The instruction set, `e_machine` of the ELF header.
     pub number: u16,
-    /// Whether addresses have 64 bits.
+    /// Whether the ELF class is 64-bit.
     pub is_64: bool,
-    /// Whether the least significant byte comes first.
+    /// Whether the byte order is little-endian.
     pub is_little: bool,
 }
 
-/// Architecture of a platform, its machine, and the folder of its libraries on Debian.
+/// OCI architecture, machine type, and Debian multiarch tuple.
 const KNOWN: [(&str, MachineType, &str); 9] = [
     ("amd64", machine(elf::EM_X86_64, true, true), "x86_64-linux-gnu"),
     ("arm64", machine(elf::EM_AARCH64, true, true), "aarch64-linux-gnu"),
@@ -37,19 +37,19 @@ const fn machine(number: elf::Machine, is_64: bool, is_little: bool) -> MachineT
 }
 
 impl MachineType {
-    /// The machine of a platform; `None` for an architecture that this release does not know.
+    /// The machine type of a platform; `None` for an unknown architecture.
     pub fn of(platform: &Platform) -> Option<Self> {
         KNOWN.iter().find(|(architecture, ..)| *architecture == platform.architecture).map(|(_, machine, _)| *machine)
     }
 
-    /// The name of Debian's folders for its libraries, below `/lib` and `/usr/lib`.
+    /// Debian's directory name for libraries of this machine below `/lib` and `/usr/lib`, `x86_64-linux-gnu`.
     pub fn multiarch(self) -> Option<&'static str> {
-        KNOWN.iter().find(|(_, machine, _)| *machine == self).map(|(.., folder)| *folder)
+        KNOWN.iter().find(|(_, machine, _)| *machine == self).map(|(.., directory)| *directory)
     }
 }
 
 impl fmt::Display for MachineType {
-    /// `arm64`, as platforms have it, else the number.
+    /// The OCI architecture, such as `arm64`, if it is known, else the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match KNOWN.iter().find(|(_, machine, _)| machine == self) {
             Some((architecture, ..)) => f.write_str(architecture),
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_platform_has_its_machine_and_the_machine_its_name() {
+    fn platforms_have_machine_types_with_names() {
         let machine = MachineType::of(&"linux/arm64/v8".parse().unwrap()).unwrap();
         assert_eq!((machine.to_string().as_str(), machine.multiarch()), ("arm64", Some("aarch64-linux-gnu")));
         assert_eq!(MachineType::of(&"linux/vax".parse().unwrap()), None);

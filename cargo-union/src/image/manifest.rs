@@ -1,7 +1,7 @@
-//! Manifests and indexes: those of bases are read, ours are written, always with OCI media types.
+//! Parses manifests and indexes of bases, and creates those of images, always with OCI media types.
 //!
-//! A base made by Docker keeps its blobs, whose digests stay; only their media types are relabelled,
-//! because a manifest that mixes both families is refused by other tools.
+//! The blobs of a base with Docker media types are not changed, so that their digests remain; only the media types are
+//! converted, because other tools refuse manifests that mix OCI and Docker media types.
 
 use std::collections::BTreeMap;
 
@@ -13,55 +13,55 @@ use super::platform::Platform;
 use super::{PlatformImage, RawManifest};
 use crate::sys::error::{Error, Result};
 
-/// The annotation and label that hold an image's full key.
+/// The annotation and label with an image's content key.
 pub const KEY: &str = "union.key";
 
-/// The beginning of the labels that hold what a binary says of its task; the binary's name follows.
+/// The prefix of the labels with task interfaces; the name of a binary follows.
 pub const INTERFACE: &str = "union.interface.";
 
-/// The annotation and label of an image of which nobody has checked that its binaries can start.
+/// The annotation and label of an image without a start check of its binaries; the value is `skipped`.
 pub const START_CHECK: &str = "union.start-check";
 
-/// What a base's name leads to.
+/// The manifest that the reference of a base refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaseManifest {
-    /// What an index lists.
+    /// The entries of an image index or manifest list, without attestations.
     Index(Vec<Variant>),
-    /// One platform, which only its config names.
+    /// The manifest of one image, whose platform is only in its config.
     Image(BaseImageManifest),
 }
 
 /// One entry of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// Which platform, where the index says it.
+    /// The platform; `None` if the index does not have it.
     pub platform: Option<Platform>,
-    /// Its manifest, or another index.
+    /// A manifest, or a nested index.
     pub descriptor: Descriptor,
 }
 
 /// A base's manifest for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseImageManifest {
-    /// Its config.
+    /// The config, with its original media type.
     pub config: Descriptor,
-    /// Its layers, lowest first, with OCI media types.
+    /// The layers, lowest first, with OCI media types.
     pub layers: Vec<Descriptor>,
 }
 
-/// Reads a base's manifest or index; `name` is what the user knows it by.
+/// Parses the manifest or index of a base; `name` is for error messages.
 ///
 /// # Errors
-/// `BaseUnsupported` for what no image can be built upon, `BaseCorrupt` for what is no manifest.
+/// `BaseUnsupported` for schema version 1, artifacts and unsupported layers, `BaseCorrupt` for invalid JSON.
 pub fn read(name: &str, raw: &RawManifest) -> Result<BaseManifest> {
     let wire: WireManifest = serde_json::from_slice(&raw.bytes)
         .map_err(|cause| Error::new(Code::BaseCorrupt, format!("could not read the manifest of base image `{name}`")).because(cause))?;
     if wire.schema_version != 2 {
-        return Err(unsupported(name, &format!("its manifest has schema version {}, and only 2 is understood", wire.schema_version)));
+        return Err(unsupported(name, &format!("its manifest has schema version {}, only 2 is supported", wire.schema_version)));
     }
     match (wire.manifests, wire.config, wire.layers) {
         (Some(manifests), None, None) => Ok(BaseManifest::Index(manifests.into_iter().filter_map(WireVariant::into_variant).collect())),
-        // Tools in Go write `null` for no layers.
+        // Tools in Go write `null` for an empty list.
         (None, Some(config), layers) => read_image(name, config, layers.unwrap_or_default()).map(BaseManifest::Image),
         _ => Err(unsupported(name, "its manifest is neither an image nor an index")),
     }
@@ -72,9 +72,9 @@ fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result
         return Err(unsupported(name, &format!("it is an artifact (`{}`), not a container image", config.media_type)));
     }
     let layers = layers.into_iter().map(|layer| {
-        let media_type = relabelled(&layer.media_type).ok_or_else(|| {
+        let media_type = to_oci_layer(&layer.media_type).ok_or_else(|| {
             let foreign = layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable");
-            let why = if foreign { "may not be copied to another registry" } else { "is of an unknown kind" };
+            let why = if foreign { "may not be copied to another registry" } else { "has an unsupported media type" };
             unsupported(name, &format!("its layer {} {why} (`{}`)", layer.digest, layer.media_type))
         })?;
         Ok(Descriptor { media_type: media_type.to_owned(), ..layer })
@@ -82,8 +82,8 @@ fn read_image(name: &str, config: Descriptor, layers: Vec<Descriptor>) -> Result
     Ok(BaseImageManifest { layers: layers.collect::<Result<_>>()?, config })
 }
 
-/// The entries of an index that may be for a platform, best first: the platform itself, lesser variants of it, and those
-/// of which the index says no platform.
+/// The entries of an index that may match a platform, best first: the same platform, older variants, and entries
+/// without a platform.
 pub fn candidates<'a>(variants: &'a [Variant], platform: &Platform) -> Vec<&'a Variant> {
     let rank = |variant: &Variant| variant.platform.as_ref().map_or(Some(u32::MAX), |other| platform.distance(other));
     let mut candidates: Vec<_> = variants.iter().filter_map(|variant| Some((rank(variant)?, variant))).collect();
@@ -91,22 +91,22 @@ pub fn candidates<'a>(variants: &'a [Variant], platform: &Platform) -> Vec<&'a V
     candidates.into_iter().map(|(_, variant)| variant).collect()
 }
 
-/// The error of a base that is not made for a platform, but for others.
-pub fn without_platform(name: &str, wanted: &Platform, there: &[&Platform]) -> Error {
-    let there: Vec<_> = there.iter().map(|platform| format!("`{platform}`")).collect();
-    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-    Error::new(Code::BaseWithoutPlatform, format!("base image `{name}` has no variant for `{wanted}`"))
-        .because(format!("its platforms: {there}"))
+/// The error for a base that is not available for `platform`, but for the `available` ones.
+pub fn without_platform(name: &str, platform: &Platform, available: &[&Platform]) -> Error {
+    let available: Vec<_> = available.iter().map(|platform| format!("`{platform}`")).collect();
+    let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
+    Error::new(Code::BaseWithoutPlatform, format!("base image `{name}` has no variant for `{platform}`"))
+        .because(format!("its platforms: {available}"))
 }
 
-/// Writes the manifest of one platform.
+/// Creates the manifest of one platform.
 pub fn manifest(config: &Descriptor, layers: &[Layer], annotations: &BTreeMap<String, String>) -> Blob {
     let layers = layers.iter().map(|layer| &layer.blob.descriptor).collect();
     let manifest = Manifest { schema_version: 2, media_type: media_type::OCI_MANIFEST, config, layers, annotations };
     Blob::of_bytes(media_type::OCI_MANIFEST, json(&manifest))
 }
 
-/// Writes the index over the manifests of several platforms.
+/// Creates the index of the manifests of several platforms.
 pub fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>) -> Blob {
     let manifests = platforms
         .iter()
@@ -115,18 +115,18 @@ pub fn index(platforms: &[PlatformImage], annotations: &BTreeMap<String, String>
     Blob::of_bytes(media_type::OCI_INDEX, json(&Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests, annotations }))
 }
 
-/// What an index or a manifest that is already somewhere says about itself.
+/// The relevant content of an existing manifest or index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The full key, when it is one of ours.
+    /// The annotation [`KEY`]; `None` if another tool created the image.
     pub key: Option<String>,
-    /// The manifests of an index, with their platforms.
+    /// The manifests of an index that have a platform.
     pub manifests: Vec<(Descriptor, Platform)>,
     /// The config and the layers of a manifest.
     pub blobs: Vec<Descriptor>,
 }
 
-/// Reads an index or a manifest as one of ours; `None` when it is not even JSON of that shape.
+/// Parses an existing manifest or index; `None` if it is neither.
 pub fn summary(bytes: &[u8]) -> Option<Summary> {
     let wire: WireManifest = serde_json::from_slice(bytes).ok()?;
     let key = wire.annotations.and_then(|annotations| annotations.get(KEY)?.as_str().map(str::to_owned));
@@ -140,7 +140,8 @@ pub fn summary(bytes: &[u8]) -> Option<Summary> {
 
 const CONFIGS: [&str; 2] = [media_type::OCI_CONFIG, "application/vnd.docker.container.image.v1+json"];
 
-fn relabelled(layer: &str) -> Option<&'static str> {
+/// The OCI media type of a layer, if it is supported.
+fn to_oci_layer(layer: &str) -> Option<&'static str> {
     match layer {
         media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Some(media_type::OCI_LAYER_GZIP),
         media_type::OCI_LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD => Some(media_type::OCI_LAYER_ZSTD),
@@ -150,7 +151,7 @@ fn relabelled(layer: &str) -> Option<&'static str> {
 }
 
 fn unsupported(name: &str, why: &str) -> Error {
-    Error::new(Code::BaseUnsupported, format!("cannot build upon base image `{name}`")).because(why)
+    Error::new(Code::BaseUnsupported, format!("cannot build on base image `{name}`")).because(why)
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -183,8 +184,8 @@ struct IndexEntry {
     platform: Platform,
 }
 
-/// Manifest, manifest list and index in one: bodies are told apart by what they have, because
-/// registries are not reliable about the type that they announce.
+/// Manifest, manifest list or index. They are distinguished by their fields, because the media types that registries
+/// announce are not reliable.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireManifest {
@@ -202,7 +203,7 @@ struct WireVariant {
     platform: Option<WirePlatform>,
 }
 
-/// A platform as others write it: any part may be absent or null.
+/// A platform as other tools write it: any field may be missing or null.
 #[derive(Deserialize)]
 struct WirePlatform {
     os: Option<String>,
@@ -211,7 +212,7 @@ struct WirePlatform {
 }
 
 impl WireVariant {
-    /// Attestations stand in an index under `unknown/unknown`: they are no images.
+    /// Skips attestations, which have the platform `unknown/unknown`.
     fn into_variant(self) -> Option<Variant> {
         let platform = self.platform.map(|platform| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -220,7 +221,7 @@ impl WireVariant {
         if platform.as_ref().is_some_and(|platform| platform.os == "unknown" || platform.architecture == "unknown") {
             return None;
         }
-        Some(Variant { platform: platform.filter(Platform::is_whole), descriptor: self.descriptor })
+        Some(Variant { platform: platform.filter(Platform::is_complete), descriptor: self.descriptor })
     }
 }
 
@@ -244,18 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn docker_layers_are_relabelled_and_keep_their_digest() {
+    fn docker_layers_get_oci_media_types_and_keep_their_digest() {
         let BaseManifest::Image(image) = read("debian", &image_with_layer(media_type::DOCKER_LAYER_GZIP)).unwrap() else { panic!() };
         assert_eq!(image.layers[0].media_type, media_type::OCI_LAYER_GZIP);
         assert_eq!(image.layers[0].digest, crate::sys::digest::Digest::of("hello"));
     }
 
     #[test]
-    fn foreign_and_unknown_layers_are_refused_by_name() {
+    fn foreign_and_unknown_layers_are_refused() {
         for (layer, why) in [
             ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "may not be copied"),
             ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "may not be copied"),
-            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "unknown kind"),
+            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "unsupported media type"),
         ] {
             let error = read("windows", &image_with_layer(layer)).unwrap_err();
             assert_eq!(error.code(), Code::BaseUnsupported);
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_offers_its_platforms_without_attestations() {
+    fn attestations_of_an_index_are_skipped() {
         let entry = |platform: &str| {
             let descriptor = descriptor(media_type::OCI_MANIFEST);
             format!(r#"{},"platform":{platform}}}"#, descriptor.trim_end_matches('}'))
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_entries_of_an_index_come_first() {
+    fn candidates_of_an_index_are_sorted_by_distance() {
         let entry = |platform: &str| {
             let descriptor = descriptor(media_type::OCI_MANIFEST);
             let Some(open) = descriptor.strip_suffix('}') else { panic!() };
@@ -311,17 +312,17 @@ mod tests {
             entry(r#"{"os":null,"architecture":""}"#)
         );
         let BaseManifest::Index(variants) = read("debian", &raw(&index)).unwrap() else { panic!() };
-        let chosen = |platform: &str| {
-            let found = candidates(&variants, &platform.parse().unwrap());
-            found.iter().map(|variant| variants.iter().position(|other| std::ptr::eq(other, *variant)).unwrap()).collect::<Vec<_>>()
+        let positions = |platform: &str| {
+            let candidates = candidates(&variants, &platform.parse().unwrap());
+            candidates.iter().map(|variant| variants.iter().position(|other| std::ptr::eq(other, *variant)).unwrap()).collect::<Vec<_>>()
         };
-        assert_eq!(chosen("linux/arm/v7"), [3, 2, 1, 0, 4]);
-        assert_eq!(chosen("linux/arm/v6"), [2, 1, 0, 4]);
-        assert_eq!(chosen("linux/amd64"), [0, 4]);
+        assert_eq!(positions("linux/arm/v7"), [3, 2, 1, 0, 4]);
+        assert_eq!(positions("linux/arm/v6"), [2, 1, 0, 4]);
+        assert_eq!(positions("linux/amd64"), [0, 4]);
     }
 
     #[test]
-    fn an_image_without_layers_may_say_null() {
+    fn layers_of_a_manifest_may_be_null() {
         let config = descriptor(media_type::OCI_CONFIG);
         for layers in ["null", "[]"] {
             let json = format!(r#"{{"schemaVersion":2,"config":{config},"layers":{layers},"annotations":{{"a":null}}}}"#);
@@ -331,7 +332,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_manifest_is_a_panic(text in "\\PC{0,200}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
+        fn parsing_a_manifest_never_panics(text in "\\PC{0,200}", parts in proptest::collection::vec(0..PIECES.len(), 0..12)) {
             let pieces: String = parts.into_iter().map(|part| PIECES[part]).collect();
             for text in [text, format!("{{{pieces}}}"), format!(r#"{{"schemaVersion":2,{pieces}}}"#)] {
                 let _ = summary(text.as_bytes());
@@ -365,7 +366,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_written_says_its_key_and_blobs_when_it_is_read_again() {
+    fn summary_of_a_manifest_has_its_key_and_blobs() {
         let config = Blob::of_bytes(media_type::OCI_CONFIG, "{}");
         let annotations = BTreeMap::from([(KEY.to_owned(), "abc".to_owned())]);
         let manifest = manifest(&config.descriptor, &[], &annotations);

@@ -1,7 +1,6 @@
-//! Images as pure values: nothing here reads a file, runs a process or opens a connection.
+//! OCI images as pure values: this module reads no files, starts no processes and opens no connections.
 //!
-//! This is where the rooms meet: `build` makes an [`Image`], `publish` sends it, `command` carries
-//! it from one to the other.
+//! `build` returns an [`Image`], `publish` publishes it, and `pipeline` connects the two.
 
 pub mod config;
 pub mod elf;
@@ -31,16 +30,16 @@ use reference::Repository;
 /// An image that is ready to be published.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// One per platform, in the order declared.
+    /// One per platform, in declaration order; never empty.
     pub platforms: Vec<PlatformImage>,
-    /// The index over them; `None` for a single platform.
+    /// The index of their manifests; `None` for a single platform.
     pub index: Option<Blob>,
 }
 
 /// An image for one platform.
 #[derive(Clone, Debug)]
 pub struct PlatformImage {
-    /// Which platform.
+    /// Operating system, architecture and variant.
     pub platform: Platform,
     /// The manifest, always with its bytes in memory.
     pub manifest: Blob,
@@ -51,77 +50,77 @@ pub struct PlatformImage {
 }
 
 impl Image {
-    /// What the tag points at: the index, or the only manifest.
+    /// The target of the tag: the index, or the only manifest.
     pub fn top(&self) -> &Blob {
         self.index.as_ref().unwrap_or(&self.platforms[0].manifest)
     }
 
-    /// Every blob of it once, the small ones first: index, manifests and configs, then layers.
+    /// Every distinct blob, the small ones first: index, manifests and configs, then layers.
     pub fn blobs(&self) -> Vec<&Blob> {
-        let tops = self.index.iter().chain(self.platforms.iter().flat_map(|platform| [&platform.manifest, &platform.config]));
+        let metadata = self.index.iter().chain(self.platforms.iter().flat_map(|platform| [&platform.manifest, &platform.config]));
         let layers = self.platforms.iter().flat_map(|platform| platform.layers.iter().map(|layer| &layer.blob));
         let mut seen = std::collections::BTreeSet::new();
-        tops.chain(layers).filter(|blob| seen.insert(blob.descriptor.digest)).collect()
+        metadata.chain(layers).filter(|blob| seen.insert(blob.descriptor.digest)).collect()
     }
 }
 
 /// A manifest or index as a registry served it.
 #[derive(Clone, Debug)]
 pub struct RawManifest {
-    /// What it is; the digest is that of the bytes, checked.
+    /// Media type, size, and the verified digest of the bytes.
     pub descriptor: Descriptor,
-    /// Its exact bytes.
+    /// The unchanged bytes, which the digest depends on.
     pub bytes: Bytes,
 }
 
-/// The user's login at a registry.
+/// The user's credentials for a registry.
 #[derive(Clone, Debug)]
 pub enum RegistryLogin {
-    /// User and password.
+    /// User name and password, for basic authentication or a token server.
     Password {
-        /// The user.
+        /// The user name.
         user: String,
-        /// The password.
+        /// The password, or a personal access token.
         password: Secret<String>,
     },
-    /// A refresh token.
+    /// An OAuth2 refresh token (`identitytoken` of Docker's config.json).
     Identity(Secret<String>),
-    /// A token for the registry itself, which no token server has to give.
+    /// A bearer token for the registry itself (`registrytoken` of Docker's config.json).
     Bearer(Secret<String>),
 }
 
-/// Where the user's logins are. Implemented by the registry client, handed to builders by `command`: an engine
-/// pulls the images of a user's own Dockerfile by itself.
+/// Looks up credentials. Implemented by the registry client, for engines, which pull the images of a user's own
+/// Dockerfile by themselves.
 #[async_trait::async_trait]
 pub trait Logins: Send + Sync {
-    /// The login for a repository; with an empty path, for its registry. `None` is nobody.
+    /// The credentials for a repository or, with an empty path, for its registry; `None` for anonymous access.
     ///
     /// # Errors
-    /// `CredentialsInvalid`, when where logins are kept cannot be read.
+    /// `CredentialsInvalid` when a credential store cannot be read.
     async fn login(&self, repository: &Repository) -> Result<Option<RegistryLogin>>;
 }
 
-/// Where bases come from. Implemented by the registry client, handed to builders by `command`.
+/// Fetches base images. Implemented by the registry client.
 #[async_trait::async_trait]
 pub trait BaseSource: Send + Sync {
-    /// Fetches the manifest or index under a tag or a digest (`sha256:…`) of a repository, verified.
+    /// Fetches and verifies the manifest or index with a tag or digest (`sha256:…`).
     ///
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`, `BaseCorrupt`.
     async fn manifest(&self, repository: &Repository, tag_or_digest: &str) -> Result<RawManifest>;
 
-    /// Fetches a blob into the cache, verified while it streams, and returns its path there.
+    /// Downloads a blob into the cache, verifies it, and returns its path.
     ///
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`, `BaseCorrupt`, `DiskFull`.
     async fn blob(&self, repository: &Repository, descriptor: &Descriptor) -> Result<std::path::PathBuf>;
 
-    /// Tells the user what is odd about a base that is used all the same.
+    /// Warns the user about an irregularity of a base that is used nevertheless.
     fn warn(&self, warning: &str) {
         let _ = warning;
     }
 
-    /// Brings a blob here if it is still in a base's registry.
+    /// Downloads a blob if it is only in a base's registry.
     ///
     /// # Errors
     /// Those of [`blob`](Self::blob).

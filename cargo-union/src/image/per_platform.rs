@@ -1,4 +1,4 @@
-//! Values that differ from platform to platform of one image.
+//! Values per platform of an image.
 
 use super::platform::Platform;
 
@@ -9,30 +9,30 @@ pub struct PerPlatform<T>(Vec<(Platform, T)>);
 impl<T> PerPlatform<T> {
     /// The value for a platform.
     pub fn get(&self, platform: &Platform) -> Option<&T> {
-        self.iter().find(|(own, _)| *own == platform).map(|(_, value)| value)
+        self.iter().find(|(other, _)| *other == platform).map(|(_, value)| value)
     }
 
-    /// Platforms and values.
+    /// Platforms and values, in declaration order.
     pub fn iter(&self) -> impl Iterator<Item = (&Platform, &T)> {
         self.0.iter().map(|(platform, value)| (platform, value))
     }
 
-    /// The platforms.
+    /// The platforms, in declaration order.
     pub fn platforms(&self) -> impl Iterator<Item = &Platform> {
         self.0.iter().map(|(platform, _)| platform)
     }
 
-    /// The values.
+    /// The values, in declaration order of their platforms.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// Another value for each platform.
+    /// Converts the value of each platform.
     pub fn map<U>(&self, mut convert: impl FnMut(&Platform, &T) -> U) -> PerPlatform<U> {
         self.iter().map(|(platform, value)| (platform.clone(), convert(platform, value))).collect()
     }
 
-    /// Another value for each platform, or the first error.
+    /// Converts the value of each platform, and stops at the first error.
     ///
     /// # Errors
     /// Those of `convert`.

@@ -1,6 +1,6 @@
-//! What a command is going to do, image by image, and because of which changed input.
+//! The plan of a command: the action for each image, and the changed inputs that cause it.
 //!
-//! Every acting command computes this value first; `cargo union plan` only shows it.
+//! Every command that builds computes the plan first; `cargo union plan` only shows it.
 
 use std::collections::BTreeMap;
 
@@ -9,64 +9,64 @@ use serde::Serialize;
 use super::platform::Platform;
 use crate::sys::digest::Digest;
 
-/// What is going to happen to one image.
+/// The plan for one image.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedImage {
     /// The package that declares it.
     pub package: String,
-    /// The name of its table.
+    /// The name of its table in the manifest.
     pub image: String,
-    /// Where it goes, as a user would type it.
+    /// Repository, layout, archive or engine, as written on the command line.
     pub destination: String,
-    /// Its tag.
+    /// The tag, which contains a part of the key.
     pub tag: String,
-    /// The full key.
+    /// The full content key.
     pub key: String,
-    /// Its platforms.
+    /// The platforms that it is built for.
     pub platforms: Vec<Platform>,
-    /// The binaries that it carries.
+    /// Names of the binaries that it contains.
     pub binaries: Vec<String>,
-    /// What happens.
+    /// What will be done.
     pub action: ImageAction,
-    /// The digest of what is there already.
+    /// The digest of the image, if it exists at the destination.
     pub digest: Option<Digest>,
-    /// What is new since the last results; empty when nothing is known of an earlier image.
+    /// The inputs that changed since the last build; empty if there is no record of one.
     pub changes: Vec<InputChange>,
-    /// Bytes that will move.
+    /// The estimated number of bytes to transfer.
     pub moves: TransferEstimate,
 }
 
-/// What happens to an image.
+/// What will be done with an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageAction {
-    /// It is there: nothing is compiled, built or sent.
+    /// It exists at the destination: nothing is compiled, built or sent.
     Reuse,
-    /// Nothing has changed, but it is not there: it is sent.
+    /// No input changed, but it does not exist at the destination: it is sent.
     Push,
-    /// A code layer goes on top of an environment that stays as it is.
+    /// A code layer is added to an unchanged environment.
     Append,
-    /// The environment is new.
+    /// The environment changed and is built.
     BuildEnvironment,
 }
 
-/// One input that is not what it was.
+/// A changed input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InputChange {
-    /// What a user calls it: `src/main.rs`, `apt-packages`.
+    /// The name of the input: `src/main.rs`, `apt-packages`.
     pub input: String,
-    /// What it was; `None` when it was not there.
+    /// The previous value; `None` if the input is new.
     pub old: Option<String>,
-    /// What it is; `None` when it is gone.
+    /// The current value; `None` if the input was removed.
     pub new: Option<String>,
 }
 
-/// Bytes that a publication moves, as far as they are known before the compile.
+/// The number of bytes that publishing transfers, estimated before the compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TransferEstimate {
-    /// At most this much of base layers; a registry that has them already takes none.
+    /// The size of the base layers; those that the registry already has are not transferred.
     pub base_at_most: Option<u64>,
-    /// About this much of code, going by the last image.
+    /// The size of the code layer of the last image.
     pub code_about: Option<u64>,
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_what_came_went_and_differs() {
+    fn changes_are_added_removed_and_changed_inputs() {
         let inputs = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let old = inputs(&[("same", "1"), ("differs", "1"), ("gone", "1")]);
         let new = inputs(&[("same", "1"), ("differs", "2"), ("came", "3")]);

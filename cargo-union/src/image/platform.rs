@@ -1,33 +1,34 @@
-//! The platform an image is for.
+//! The platform of an image.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Operating system, architecture and variant, in the words of the OCI specification.
+/// Operating system, architecture and variant, with the names of the OCI image index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// `linux`.
     pub os: String,
     /// `amd64`, `arm64`, …
     pub architecture: String,
-    /// `v7`, …; `None` when there is none, and for the one that is meant without a word: `amd64/v1`, `arm64/v8`.
+    /// `v7`, …; `None` if there is none, and for the default variants `amd64/v1` and `arm64/v8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
-/// The text is not `os/architecture[/variant]`.
+/// A text is not `os/architecture[/variant]`.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a platform such as `linux/amd64`")]
 pub struct InvalidPlatform(String);
 
 impl Platform {
-    /// Puts a platform into its usual form, as containerd does: names of uname and of Debian become OCI's, `arm` is `arm/v7`,
-    /// and a variant that is the default is left out.
+    /// Normalizes a platform like containerd: architecture names of uname and Debian become OCI's, `arm` becomes `arm/v7`,
+    /// and default variants are omitted.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let lower = |text: &str| text.trim().to_ascii_lowercase();
-        let (architecture, variant) = (lower(architecture), lower(variant.unwrap_or_default()));
+        let architecture = lower(architecture);
+        let variant = lower(variant.unwrap_or_default());
         let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
             ("i386", _) => ("386", ""),
             ("amd64" | "x86_64" | "x86-64", "v1") => ("amd64", ""),
@@ -44,18 +45,18 @@ impl Platform {
         Self { os: lower(os), architecture: architecture.to_owned(), variant }
     }
 
-    /// Whether operating system and architecture are both known.
-    pub fn is_whole(&self) -> bool {
+    /// Whether operating system and architecture are not empty.
+    pub fn is_complete(&self) -> bool {
         !self.os.is_empty() && !self.architecture.is_empty()
     }
 
-    /// How well an image for another platform serves this one: 0 is this platform itself, larger is older, and `None` not at
-    /// all. A processor runs what was made for the lesser variants of its own architecture.
+    /// How well an image for another platform matches this one: 0 is the same platform, larger is an older variant, `None`
+    /// is incompatible. Processors run code for older variants of their architecture.
     pub fn distance(&self, other: &Self) -> Option<u32> {
         if (&self.os, &self.architecture) != (&other.os, &other.architecture) {
             return None;
         }
-        // The version of an architecture without a variant: of amd64 it is the first.
+        // amd64 without a variant is v1.
         let version = |platform: &Self| match (&*platform.architecture, platform.variant.as_deref()) {
             ("amd64", None) => Some(1),
             ("amd64" | "arm", Some(variant)) => variant.strip_prefix('v')?.parse::<u32>().ok(),
@@ -63,7 +64,7 @@ impl Platform {
         };
         match (version(self), version(other)) {
             _ if self == other => Some(0),
-            (Some(own), Some(others)) => own.checked_sub(others).filter(|distance| *distance > 0),
+            (Some(own), Some(other)) => own.checked_sub(other).filter(|distance| *distance > 0),
             _ => None,
         }
     }
@@ -95,8 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn platforms_are_normalised_as_in_containerd() {
-        for (typed, usual) in [
+    fn platforms_are_normalized_as_in_containerd() {
+        for (text, normalized) in [
             ("linux/amd64", "linux/amd64"),
             ("linux/amd64/v1", "linux/amd64"),
             ("linux/amd64/v3", "linux/amd64/v3"),
@@ -113,12 +114,12 @@ mod tests {
             ("linux/i386", "linux/386"),
             ("linux/riscv64", "linux/riscv64"),
         ] {
-            assert_eq!(typed.parse::<Platform>().unwrap().to_string(), usual, "{typed}");
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), normalized, "{text}");
         }
     }
 
     #[test]
-    fn a_lesser_variant_serves_and_a_greater_one_does_not() {
+    fn older_variants_are_compatible_and_newer_ones_are_not() {
         for (own, other, distance) in [
             ("linux/arm/v7", "linux/arm/v7", Some(0)),
             ("linux/arm/v7", "linux/arm/v6", Some(1)),

@@ -1,4 +1,4 @@
-//! Where an image is: a repository of a registry, with a tag or pinned by digest.
+//! Image references: a repository of a registry, with a tag or pinned by digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,40 +12,40 @@ use crate::sys::digest::Digest;
 pub struct Repository {
     /// `host[:port]`; Docker Hub is `docker.io`.
     pub registry: String,
-    /// Path without a leading slash; on Docker Hub official images have `library/`.
+    /// Path without a leading slash; official images of Docker Hub start with `library/`.
     pub path: String,
 }
 
 /// A tagged image, `registry/name:tag`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
-    /// Where.
+    /// Registry and path.
     pub repository: Repository,
-    /// Which.
+    /// The tag, without `:`.
     pub tag: String,
 }
 
 /// An image pinned by its manifest's digest, `registry/name@sha256:…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PinnedRef {
-    /// Where.
+    /// Registry and path.
     pub repository: Repository,
-    /// Exactly which.
+    /// Digest of the manifest or index.
     pub digest: Digest,
 }
 
-/// What a user typed as a base: a tag, a digest, or both, where the digest counts.
+/// A base image as written by a user, with a tag, a digest, or both; the digest takes precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseRef {
-    /// Where.
+    /// Registry and path.
     pub repository: Repository,
-    /// Tag; `latest` when neither tag nor digest was typed.
+    /// `latest` if neither a tag nor a digest was written.
     pub tag: Option<String>,
-    /// Digest, when typed.
+    /// The digest, if one was written.
     pub digest: Option<Digest>,
 }
 
-/// The text is not an image reference.
+/// A text is not a valid image reference.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not an image reference: {why}")]
 pub struct InvalidReference {
@@ -54,7 +54,7 @@ pub struct InvalidReference {
 }
 
 impl Repository {
-    /// A repository from `host[:port][/path]` and the name below it.
+    /// Joins `host[:port][/path]` and a name.
     pub fn below(registry: &str, name: &str) -> Self {
         match registry.split_once('/') {
             Some((host, path)) => Self { registry: host.to_owned(), path: format!("{path}/{name}") },
@@ -62,30 +62,30 @@ impl Repository {
         }
     }
 
-    /// The same repository with a tag.
+    /// A reference to an image of this repository by tag.
     pub fn tagged(&self, tag: impl Into<String>) -> ImageRef {
         ImageRef { repository: self.clone(), tag: tag.into() }
     }
 
-    /// The same repository at a digest.
+    /// A reference to an image of this repository by digest.
     pub fn pinned(&self, digest: Digest) -> PinnedRef {
         PinnedRef { repository: self.clone(), digest }
     }
 }
 
-/// Whether a text is `host[:port]`, where an IPv6 address stands in brackets.
+/// Whether a text is `host[:port]`, with an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let (is_valid_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             (address.parse::<std::net::Ipv6Addr>().is_ok(), port.strip_prefix(':').or((!port.is_empty()).then_some("x")))
         }
         None => {
             let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
-            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-            (!name.is_empty() && name.bytes().all(known), port)
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            (!name.is_empty() && name.bytes().all(is_allowed), port)
         }
     };
-    host && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    is_valid_host && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl fmt::Display for Repository {
@@ -119,7 +119,7 @@ impl fmt::Display for BaseRef {
 impl FromStr for BaseRef {
     type Err = InvalidReference;
 
-    /// Reads a reference as Docker does: no registry means Docker Hub, no path there means `library/`.
+    /// Parses a reference like Docker: the default registry is Docker Hub, whose default path is `library/`.
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
         let invalid = |why| InvalidReference { text: text.to_owned(), why };
         let (rest, digest) = match text.split_once('@') {
@@ -155,8 +155,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_names_are_docker_hub_names() {
-        for (typed, meant) in [
+    fn short_references_are_expanded_to_docker_hub() {
+        for (text, expected) in [
             ("debian", "docker.io/library/debian:latest"),
             ("nvidia/cuda:12.6.1-runtime", "docker.io/nvidia/cuda:12.6.1-runtime"),
             ("gcr.io/distroless/cc-debian13", "gcr.io/distroless/cc-debian13:latest"),
@@ -165,12 +165,12 @@ mod tests {
             ("[2001:db8::1]:5000/base", "[2001:db8::1]:5000/base:latest"),
             ("[::1]/team/base:v1", "[::1]/team/base:v1"),
         ] {
-            assert_eq!(typed.parse::<BaseRef>().map(|reference| reference.to_string()).ok().as_deref(), Some(meant));
+            assert_eq!(text.parse::<BaseRef>().map(|reference| reference.to_string()).ok().as_deref(), Some(expected));
         }
     }
 
     #[test]
-    fn what_is_no_reference_is_refused() {
+    fn invalid_references_are_refused() {
         for text in [
             "",
             "Debian",
@@ -199,11 +199,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_reference_that_is_read_is_written_in_one_form(text in "[a-z0-9.:/@_\\[\\]-]{0,40}|\\PC{0,20}") {
+        fn a_formatted_reference_is_parsed_to_itself(text in "[a-z0-9.:/@_\\[\\]-]{0,40}|\\PC{0,20}") {
             if let Ok(reference) = text.parse::<BaseRef>() {
                 let written = reference.to_string();
-                let again = written.parse::<BaseRef>().expect("what was written can be read");
-                proptest::prop_assert_eq!(again.to_string(), written);
+                let parsed = written.parse::<BaseRef>().expect("a formatted reference is valid");
+                proptest::prop_assert_eq!(parsed.to_string(), written);
                 let url = format!("https://{}/v2/", reference.repository.registry);
                 proptest::prop_assert!(url::Url::parse(&url).is_ok(), "{}", url);
             }

@@ -1,4 +1,4 @@
-//! The distribution an image is made of, as its `os-release` says.
+//! The distribution of an image, from its `os-release` file.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use super::index::FileIndex;
 /// A release of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// `debian`, `ubuntu`, `alpine`, …; lower case.
+    /// `ID`: `debian`, `ubuntu`, `alpine`, …; lower case.
     pub id: String,
-    /// The distributions that it is made from, nearest first.
+    /// `ID_LIKE`: the distributions that it is derived from, closest first.
     pub id_like: Vec<String>,
-    /// `12`, `24.04`; none for what is not released yet.
+    /// `VERSION_ID`: `12`, `24.04`; `None` for an unreleased version.
     pub version: Option<String>,
-    /// `bookworm`, `noble`.
+    /// `VERSION_CODENAME`: `bookworm`, `noble`.
     pub codename: Option<String>,
-    /// What people call it: `Debian 12 (bookworm)`.
+    /// The name for display: `Debian 12 (bookworm)`.
     name: String,
 }
 
 impl Release {
-    /// The release that an image's files name; `None` when they name none, as on scratch.
+    /// The release of an image with these files; `None` without `os-release`, as on scratch.
     pub fn of(files: &FileIndex) -> Option<Self> {
         files.text("etc/os-release").or_else(|| files.text("usr/lib/os-release")).and_then(Self::read)
     }
@@ -31,19 +31,19 @@ impl Release {
             let value = lines.find(|(name, _)| *name == key)?.1.trim_matches(['"', '\'']);
             (!value.is_empty()).then(|| value.to_owned())
         };
-        // A distroless image calls itself by what it lacks, and its version by what it is made from.
+        // The PRETTY_NAME of distroless images is "Distroless"; their VERSION has the name of the distribution.
         let name = value("PRETTY_NAME").filter(|name| name != "Distroless").or_else(|| value("VERSION")).or_else(|| value("NAME"))?;
-        let in_brackets = || Some(name.split_once('(')?.1.split_once(')')?.0.to_lowercase());
+        let in_parentheses = || Some(name.split_once('(')?.1.split_once(')')?.0.to_lowercase());
         Some(Self {
             id: value("ID").unwrap_or_else(|| "linux".to_owned()).to_lowercase(),
             id_like: value("ID_LIKE").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect(),
             version: value("VERSION_ID"),
-            codename: value("VERSION_CODENAME").or_else(in_brackets),
+            codename: value("VERSION_CODENAME").or_else(in_parentheses),
             name: name.replace(" GNU/Linux", ""),
         })
     }
 
-    /// Whether its packages are Debian's, or named as Debian names them.
+    /// Whether it is Debian or derived from it, so that Debian's package names apply.
     pub fn is_like_debian(&self) -> bool {
         self.id == "debian" || self.id_like.iter().any(|id| id == "debian")
     }
@@ -62,7 +62,7 @@ mod tests {
     use crate::image::index::{FsEntry, IndexedFile};
 
     #[test]
-    fn releases_are_called_as_people_call_them() {
+    fn releases_have_display_names_and_codenames() {
         for (text, shown, codename, like_debian) in [
             (
                 "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_found_through_its_link() {
+    fn os_release_is_found_through_a_link() {
         let mut files = FileIndex::default();
         assert_eq!(Release::of(&files), None);
         files.put("usr/lib/os-release", FsEntry::File(Some(IndexedFile::Text("NAME=Arch\nID=arch".to_owned()))));

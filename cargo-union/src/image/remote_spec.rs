@@ -1,88 +1,88 @@
-//! An image that somebody else makes: what they are told, as plain values.
+//! The specification of an image that the backend builds, as plain values.
 //!
-//! Paths of files are those in the order's context, an archive that goes along with it.
+//! Paths of files are relative to the build context, an archive that is sent along.
 
 use std::collections::BTreeMap;
 
 use super::platform::Platform;
 
-/// What somebody else is to make.
+/// The build order of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteImageSpec {
-    /// The base, pinned by digest.
+    /// Reference of the base, pinned by digest.
     pub base: String,
     /// Version of the Python that packages are installed for, `3.12`.
     pub python: String,
-    /// What is made upon the base, in order.
+    /// The steps on top of the base, in order.
     pub steps: Vec<RemoteStep>,
-    /// For which platforms.
+    /// The platforms to build for.
     pub platforms: Vec<Platform>,
 }
 
-/// One step.
+/// One build step, which becomes a layer of the backend's `ImageSpec`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteStep {
-    /// Debian packages are installed.
+    /// Installs Debian packages.
     Apt(Vec<String>),
-    /// Python packages are installed.
+    /// Installs Python packages.
     Pip {
-        /// The packages.
+        /// PEP 508 requirements.
         packages: Vec<String>,
-        /// Where they come from, and how.
+        /// Indexes and further arguments.
         options: PipOptions,
     },
-    /// What a `requirements.txt` lists is installed.
+    /// Installs the packages of a `requirements.txt`.
     Requirements {
-        /// The file.
+        /// Path of the file in the context.
         file: String,
-        /// Where packages come from, and how.
+        /// Indexes and further arguments.
         options: PipOptions,
     },
-    /// What a `uv.lock` pins is installed.
+    /// Installs the packages of a `uv.lock`.
     UvProject {
-        /// The folder of the `pyproject.toml`.
+        /// Path of the directory with `pyproject.toml` in the context.
         folder: String,
-        /// The lock file.
+        /// Path of the lock file in the context.
         lock: String,
-        /// Where packages come from, and how.
+        /// Indexes and further arguments.
         options: PipOptions,
     },
-    /// A file, or what is in a folder, is copied.
+    /// Copies a file, or the contents of a directory.
     Copy {
-        /// In the context.
+        /// Path in the context.
         from: String,
-        /// In the image, absolute.
+        /// Absolute path in the image.
         to: String,
     },
-    /// A shell command is run as root.
+    /// Runs a shell command as root.
     Command {
-        /// One line.
+        /// The command, a single line.
         line: String,
-        /// What it finds in variables.
+        /// Secrets that the command reads from variables.
         secrets: Vec<BuildSecret>,
     },
-    /// The environment of the image.
+    /// Sets environment variables of the image.
     Env(BTreeMap<String, String>),
-    /// The working folder of the image.
+    /// Sets the working directory of the image.
     Workdir(String),
 }
 
 /// How Python packages are installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PipOptions {
-    /// The index, when it is not the usual one.
+    /// URL of the package index; `None` is PyPI.
     pub index: Option<String>,
-    /// Further indexes.
+    /// URLs of additional indexes.
     pub extra_indexes: Vec<String>,
-    /// Further arguments.
+    /// Additional command line arguments of pip, unparsed.
     pub arguments: Option<String>,
 }
 
-/// A secret that whoever makes the image has already.
+/// A secret that is stored in the backend.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BuildSecret {
-    /// Its name there.
+    /// The name of the secret in the backend.
     pub key: String,
-    /// The variable that a command finds it in.
+    /// The environment variable with its value.
     pub variable: String,
 }

@@ -1,6 +1,6 @@
-//! Users as numbers: Kubernetes' `runAsNonRoot` refuses an image whose user is a name.
+//! Resolves users to numeric IDs: Kubernetes' `runAsNonRoot` refuses images whose user is a name.
 
-/// A name that neither is a number nor stands in the image's files.
+/// A name that is neither numeric nor in the image's files.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownName {
     /// Not in `/etc/passwd`.
@@ -11,16 +11,16 @@ pub enum UnknownName {
     Group(String),
 }
 
-/// Whether `user[:group]` needs the image's files to become numbers.
+/// Whether `user[:group]` can only be resolved with the image's files.
 pub fn has_names(user: &str) -> bool {
     user.split(':').any(|part| !is_number(part))
 }
 
-/// Turns `user[:group]` into numbers. A named user without a group gets the group of its entry; a
-/// number without a group stays as it is, and the engine looks its group up.
+/// Resolves `user[:group]` to IDs. A named user without a group gets the primary group of its entry; a numeric user
+/// without a group is not changed, and the container runtime looks up its group.
 ///
 /// # Errors
-/// When a name is in none of the files. `root` is 0 even where there are no files.
+/// When a name is not in the files. `root` is 0 even without files.
 pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<String, UnknownName> {
     let (user, group_name) = match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
@@ -35,8 +35,8 @@ pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<
     };
     let gid = match group_name {
         Some(name) if !is_number(name) => {
-            let found = group.and_then(|group| entry(group, name)).map(|(gid, _)| gid).or((name == "root").then(|| "0".to_owned()));
-            Some(found.ok_or_else(|| UnknownName::Group(name.to_owned()))?)
+            let gid = group.and_then(|group| entry(group, name)).map(|(gid, _)| gid).or((name == "root").then(|| "0".to_owned()));
+            Some(gid.ok_or_else(|| UnknownName::Group(name.to_owned()))?)
         }
         Some(number) => Some(number.to_owned()),
         None => primary,
@@ -44,7 +44,7 @@ pub fn numeric(user: &str, passwd: Option<&str>, group: Option<&str>) -> Result<
     Ok(gid.map_or(uid.clone(), |gid| format!("{uid}:{gid}")))
 }
 
-/// The third and fourth field of a name's line in passwd or group.
+/// The third and fourth field of the line of a name in passwd or group.
 fn entry(file: &str, name: &str) -> Option<(String, String)> {
     file.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
@@ -66,8 +66,8 @@ mod tests {
     const GROUP: &str = "root:x:0:\nstaff:x:50:www-data\n";
 
     #[test]
-    fn names_become_the_numbers_of_the_image() {
-        for (typed, meant) in [
+    fn user_and_group_names_are_resolved_to_ids() {
+        for (user, expected) in [
             ("www-data", "33:34"),
             ("www-data:staff", "33:50"),
             ("www-data:7", "33:7"),
@@ -75,12 +75,12 @@ mod tests {
             ("1000:staff", "1000:50"),
             ("0:0", "0:0"),
         ] {
-            assert_eq!(numeric(typed, Some(PASSWD), Some(GROUP)).unwrap(), meant, "{typed}");
+            assert_eq!(numeric(user, Some(PASSWD), Some(GROUP)).unwrap(), expected, "{user}");
         }
     }
 
     #[test]
-    fn unknown_names_are_named() {
+    fn unknown_users_and_groups_are_errors() {
         assert_eq!(numeric("nobody", Some(PASSWD), Some(GROUP)), Err(UnknownName::User("nobody".to_owned())));
         assert_eq!(numeric("33:wheel", Some(PASSWD), Some(GROUP)), Err(UnknownName::Group("wheel".to_owned())));
         assert_eq!(numeric("www", Some(PASSWD), None), Err(UnknownName::User("www".to_owned())));

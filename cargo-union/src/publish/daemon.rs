@@ -1,8 +1,8 @@
-//! Container engines: an image goes straight into Docker or podman.
+//! Publishes images to a container engine, Docker or podman.
 //!
-//! Only the engine's platform is sent, and of its layers only those that the engine does not have,
-//! where the engine allows leaving them out. An engine knows an image by the digest of its config
-//! (or manifest, by its kind of store): that is the digest reported here.
+//! Only the image of the engine's platform is sent, and only layers that the engine does not have, if it supports
+//! omitting layers. The reported digest is the engine's image ID: the digest of the config or, with the containerd
+//! store, of the manifest.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::image::platform::Platform;
 use crate::image::{BaseSource, Image};
 use crate::sys::error::{Error, Result};
 
-/// Publishes into a container engine.
+/// Publishes to a container engine.
 pub struct Daemon {
     engines: Arc<EngineLocator>,
     source: Arc<dyn BaseSource>,
@@ -22,12 +22,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A publisher into the engine that answers first.
+    /// Publishes to the first engine that responds.
     pub fn new(engines: Arc<EngineLocator>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         Self { engines, source, reporter }
     }
 
-    /// The engine, if it runs one of these platforms.
+    /// The engine, if it supports one of these platforms.
     async fn engine_for(&self, platforms: &[Platform]) -> Result<&Engine> {
         let engine = self.engines.engine().await?;
         if platforms.contains(engine.platform()) {
@@ -45,9 +45,9 @@ impl Publisher for Daemon {
         let engine = self.engine_for(&target.platforms).await?;
         let name = target.full_name();
         match engine.inspect(&name).await? {
-            Some(held) if held.key == Some(target.key.to_string()) => Ok(Existence::Found(held.digest)),
+            Some(image) if image.key == Some(target.key.to_string()) => Ok(Existence::Found(image.digest)),
             Some(_) => Err(Error::new(Code::TagTaken, format!("`{name}` is taken in the engine at {}", engine.address()))
-                .because(format!("it holds another image than the one with the key {}", target.key))),
+                .because(format!("its image does not have the key {}", target.key))),
             None => Ok(Existence::Missing),
         }
     }
@@ -59,16 +59,17 @@ impl Publisher for Daemon {
     async fn publish(&self, target: &ImageTarget, image: &Image, _: bool) -> Result<Published> {
         let platforms: Vec<_> = image.platforms.iter().map(|image| image.platform.clone()).collect();
         let engine = self.engine_for(&platforms).await?;
-        let platform = image.platforms.iter().find(|image| image.platform == *engine.platform()).expect("the platform fits");
+        let platform =
+            image.platforms.iter().find(|image| image.platform == *engine.platform()).expect("the engine supports a platform of the image");
         let name = target.full_name();
         let loaded = engine.load(platform, &name, &*self.source).await?;
         loaded.had.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Present));
         loaded.sent.iter().for_each(|blob| report(&*self.reporter, blob, engine.address(), TransferKind::Upload));
-        let held = engine.inspect(&name).await?.ok_or_else(|| {
+        let published = engine.inspect(&name).await?.ok_or_else(|| {
             Error::new(Code::EngineFailed, format!("could not load `{name}` in the engine at {}", engine.address()))
                 .because("the engine reported success, but the image is not present")
         })?;
         let sent = loaded.sent.iter().map(|blob| blob.size).sum();
-        Ok(Published { digest: held.digest, location: format!("docker:{name}"), sent, adopted: false })
+        Ok(Published { digest: published.digest, location: format!("docker:{name}"), sent, adopted: false })
     }
 }

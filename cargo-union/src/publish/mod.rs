@@ -1,7 +1,7 @@
-//! Publishers: where finished images go. A registry, an OCI layout, a tar file, a container engine.
+//! Publishers send images to a registry, an OCI layout, a tar file or a container engine.
 //!
-//! A publisher knows nothing of manifests, keys' inputs or builders: it is asked whether an image is
-//! there, and it sends one. It must never leave half an image under a name.
+//! A publisher checks whether an image exists, and sends images. It is independent of the package's manifest, the inputs
+//! of keys, and builders. It must never leave an incomplete image under a name.
 
 pub mod auth;
 pub mod daemon;
@@ -21,137 +21,137 @@ use crate::image::reference::ImageRef;
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
-/// Under which name an image is published, and what is expected to be there.
+/// The name under which an image is published, and its expected content.
 #[derive(Clone, Debug)]
 pub struct ImageTarget {
-    /// The image's bare name, for a layout or an engine without a registry.
+    /// The name without a registry, for an archive or an engine.
     pub name: String,
-    /// The tag.
+    /// The tag, which contains a part of the key.
     pub tag: String,
-    /// The full reference, when a registry is set.
+    /// The full reference; `None` if no registry is set.
     pub reference: Option<ImageRef>,
-    /// The full key, as the `union.key` annotation holds it.
+    /// The content key, which the image must have as annotation `union.key`.
     pub key: Key,
-    /// The platforms that must be there.
+    /// The platforms that the image must have.
     pub platforms: Vec<Platform>,
-    /// The digest that the last results hold for this very key.
+    /// The digest that was recorded for the same key by an earlier run.
     pub known: Option<Digest>,
 }
 
 impl ImageTarget {
-    /// Its name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
+    /// The name in an archive or an engine: `ghcr.io/acme/app:tag`, or `app:tag` without a registry.
     pub fn full_name(&self) -> String {
         self.reference.as_ref().map_or_else(|| self.local_name(), ToString::to_string)
     }
 
-    /// Its name without a registry: `app:tag`.
+    /// The name without a registry: `app:tag`.
     pub fn local_name(&self) -> String {
         format!("{}:{}", self.name, self.tag)
     }
 }
 
-/// Whether an image is there. Everything else, denied or unreachable, is an error.
+/// Whether an image exists. If that cannot be determined (access denied, unreachable), it is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existence {
-    /// There, with the expected key and platforms.
+    /// It exists with the expected key and platforms; the digest of its manifest or index.
     Found(Digest),
-    /// Not there.
+    /// The tag does not exist.
     Missing,
 }
 
-/// What a publisher has done.
+/// The result of publishing.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// Digest of the top manifest, as the place now holds it.
+    /// Digest of the manifest or index at the destination.
     pub digest: Digest,
-    /// Where it is, as a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app:tag`.
+    /// The location as written on the command line: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app:tag`.
     pub location: String,
-    /// Bytes that were sent.
+    /// The number of bytes that were sent.
     pub sent: u64,
-    /// Whether another process had published the same key in the meantime, and its image was taken.
+    /// Whether another process published the same key in the meantime, so that its image is used.
     pub adopted: bool,
 }
 
-/// A place for images.
+/// A destination for images.
 #[async_trait::async_trait]
 pub trait Publisher: Send + Sync {
-    /// Whether the image is there.
+    /// Checks whether the image exists.
     ///
     /// # Errors
-    /// When the place cannot say: denied, unreachable, not understood; and `TagTaken` when the tag
-    /// holds something else.
+    /// When access is denied, the destination is unreachable or its response is invalid; `TagTaken` when the tag
+    /// refers to a different image.
     async fn existence(&self, target: &ImageTarget) -> Result<Existence>;
 
-    /// Finds out, before anything is compiled, whether publishing would be refused.
+    /// Checks, before anything is compiled, whether publishing would be refused.
     ///
     /// # Errors
-    /// What [`publish`](Self::publish) would end with.
+    /// Those that [`publish`](Self::publish) would return.
     async fn prepare(&self, target: &ImageTarget) -> Result<()>;
 
-    /// Sends an image: blobs, manifests, then the name. With `replace`, a name that is taken moves.
+    /// Sends an image: blobs, manifests, and finally the name. With `replace`, an existing name is changed.
     ///
     /// # Errors
-    /// When the place refuses or fails; the name is then as it was.
+    /// When the destination refuses the image or fails; the name is not changed then.
     async fn publish(&self, target: &ImageTarget, image: &Image, replace: bool) -> Result<Published>;
 }
 
-/// What a publisher tells while it works; the user interface listens.
+/// Receives the progress of a publisher; every method has an empty default.
 pub trait Reporter: Send + Sync {
-    /// Credentials for a host came from `source`, which names a file or a helper, never a secret.
+    /// Credentials for a host were found in `source`, the name of a file or a helper.
     fn credentials(&self, host: &str, source: &str) {
         let _ = (host, source);
     }
 
-    /// Something cannot be used, and the work goes on without it.
+    /// Something cannot be used, for example a credential helper; publishing continues without it.
     fn warning(&self, text: &str) {
         let _ = text;
     }
 
-    /// Something failed and is tried again.
-    fn retrying(&self, what: &str, why: &str, after: Duration) {
-        let _ = (what, why, after);
+    /// A request to `place` failed and is retried after a pause.
+    fn retrying(&self, place: &str, cause: &str, after: Duration) {
+        let _ = (place, cause, after);
     }
 
-    /// A blob moves: called at the start (`done` = 0), as bytes go, and at the end (`done` = `total`).
+    /// Progress of a blob: called at the start (`done` = 0), repeatedly, and at the end (`done` = `total`).
     fn transfer(&self, transfer: &Transfer<'_>) {
         let _ = transfer;
     }
 }
 
-/// A moving blob.
+/// The progress of a blob.
 #[derive(Clone, Debug)]
 pub struct Transfer<'a> {
-    /// The blob.
+    /// The digest of the blob.
     pub digest: Digest,
-    /// Where it goes or comes from.
+    /// The repository, layout, file or engine that it is transferred to or from.
     pub place: &'a str,
-    /// In which way.
+    /// The kind of transfer.
     pub way: TransferKind,
-    /// Bytes so far.
+    /// Transferred bytes.
     pub done: u64,
-    /// Bytes in all.
+    /// The size of the blob in bytes.
     pub total: u64,
 }
 
-/// In which way a blob gets there.
+/// How a blob is transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransferKind {
-    /// It is read from a registry.
+    /// Downloaded from a registry.
     Download,
-    /// It is sent.
+    /// Uploaded, or written to a file.
     Upload,
-    /// The registry takes it from another repository of its own.
+    /// Mounted from another repository of the same registry (OCI distribution spec).
     Mount,
-    /// It is there.
+    /// Not transferred, because it exists already.
     Present,
 }
 
-/// Tells that a blob is at its place, and how it got there.
+/// Reports a completed transfer.
 fn report(reporter: &dyn Reporter, blob: &Descriptor, place: &str, way: TransferKind) {
     reporter.transfer(&Transfer { digest: blob.digest, place, way, done: blob.size, total: blob.size });
 }
 
-/// Tells nobody.
+/// A [`Reporter`] that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

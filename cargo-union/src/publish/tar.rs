@@ -1,4 +1,4 @@
-//! Tar files: one image, as an OCI archive that `docker load` and `podman load` read as well.
+//! Publishes an image to a tar file, an OCI archive that `docker load` and `podman load` can read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write};
@@ -17,7 +17,7 @@ use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, AtomicFile};
 
-/// Publishes into a file, which is replaced in one step once it is whole.
+/// Publishes to a file, which is replaced atomically.
 pub struct TarFile {
     path: PathBuf,
     source: Arc<dyn BaseSource>,
@@ -25,7 +25,7 @@ pub struct TarFile {
 }
 
 impl TarFile {
-    /// A publisher into a file.
+    /// Publishes to the file at `path`.
     pub fn new(path: impl Into<PathBuf>, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         Self { path: path.into(), source, reporter }
     }
@@ -33,9 +33,9 @@ impl TarFile {
 
 #[async_trait::async_trait]
 impl Publisher for TarFile {
-    /// A file that holds something else is simply not the image: it will be replaced.
+    /// A file with different content counts as missing, because it will be replaced.
     async fn existence(&self, target: &ImageTarget) -> Result<Existence> {
-        Ok(held(&self.path, target).map_or(Existence::Missing, Existence::Found))
+        Ok(find_image(&self.path, target).map_or(Existence::Missing, Existence::Found))
     }
 
     async fn prepare(&self, _: &ImageTarget) -> Result<()> {
@@ -47,38 +47,41 @@ impl Publisher for TarFile {
         for blob in image.blobs() {
             local_blobs.push(self.source.local(blob).await?);
         }
-        let (path, target, image_, sources) = (self.path.clone(), target.clone(), image.clone(), local_blobs.clone());
-        let write = move || -> Result<u64> {
-            let mut to = BufWriter::with_capacity(1 << 18, AtomicFile::beside(&path)?);
-            let written = write(&mut to, &image_, &target, &sources).and_then(|()| to.flush());
+        let path = self.path.clone();
+        let target = target.clone();
+        let shared_image = image.clone();
+        let blobs = local_blobs.clone();
+        let writing = tokio::task::spawn_blocking(move || -> Result<u64> {
+            let mut writer = BufWriter::with_capacity(1 << 18, AtomicFile::beside(&path)?);
+            let written = write(&mut writer, &shared_image, &target, &blobs).and_then(|()| writer.flush());
             written.map_err(|cause| fs::unwritable(&path, cause))?;
-            let draft = to.into_inner().map_err(|failed| fs::unwritable(&path, failed.into_error()))?;
+            let draft = writer.into_inner().map_err(|error| fs::unwritable(&path, error.into_error()))?;
             let size = draft.as_file().metadata().map_err(|cause| fs::unwritable(&path, cause))?.len();
             draft.keep(&path)?;
             Ok(size)
-        };
-        let sent = tokio::task::spawn_blocking(write).await.expect("writing a tar does not panic")?;
+        });
+        let sent = writing.await.expect("writing a tar does not panic")?;
         let location = format!("tar:{}", self.path.display());
         local_blobs.iter().for_each(|blob| report(&*self.reporter, &blob.descriptor, &location, TransferKind::Upload));
         Ok(Published { digest: image.top().descriptor.digest, location, sent, adopted: false })
     }
 }
 
-/// Writes the files of an OCI layout, with Docker's list of images beside them.
-fn write(to: impl Write, image: &Image, target: &ImageTarget, blobs: &[LocalBlob]) -> io::Result<()> {
+/// Writes the files of an OCI layout, and Docker's `manifest.json`.
+fn write(writer: impl Write, image: &Image, target: &ImageTarget, blobs: &[LocalBlob]) -> io::Result<()> {
     let name = target.full_name();
-    let mut archive = ImageArchive::new(to);
+    let mut archive = ImageArchive::new(writer);
     archive.bytes("oci-layout", VERSION.as_bytes())?;
-    // Containerd and podman take the whole name from this annotation; the tag alone is OCI's.
+    // Containerd and podman read the full name from this annotation; OCI's annotation has only the tag.
     let annotations = [("io.containerd.image.name", &*engine_name(&name)), (TAG, &target.tag)];
     archive.bytes("index.json", index(vec![entry(&image.top().descriptor, &annotations)]).as_bytes())?;
-    // Docker's own format knows one platform: the first, as declared.
+    // Docker's format supports a single platform: the first one.
     archive.bytes("manifest.json", &list(&image.platforms[0], &name))?;
     blobs.iter().try_for_each(|blob| archive.blob(blob))?;
     archive.finish()
 }
 
-/// A name without a host is Docker Hub's in the words of containerd.
+/// The name with a host, as containerd requires it; the default host is Docker Hub.
 fn engine_name(name: &str) -> String {
     match name.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),
@@ -87,9 +90,9 @@ fn engine_name(name: &str) -> String {
     }
 }
 
-/// The digest of the image in a file, if it is the expected one. The file was put in place whole, so
-/// its beginning speaks for the rest.
-fn held(path: &Path, target: &ImageTarget) -> Option<Digest> {
+/// The digest of the image in a file, if it is the expected one. Files are written atomically, so reading the beginning
+/// suffices.
+fn find_image(path: &Path, target: &ImageTarget) -> Option<Digest> {
     let mut archive = tar::Archive::new(io::BufReader::new(File::open(path).ok()?));
     let mut top: Option<Descriptor> = None;
     for entry in archive.entries().ok()? {

@@ -1,7 +1,7 @@
-//! What is in layers: each is streamed once in its life, and what was learned is kept.
+//! Caches the file lists of layers; each layer is streamed only once.
 //!
-//! Of a layer the cache keeps a note of everything in it, by its diff id. Of a stack of layers it keeps
-//! a second, far smaller one, of what a loader may look at, so that a check of every edit reads one file.
+//! The cache has an entry with all files of a layer, by its diff ID. For a stack of layers it has a second, much
+//! smaller entry with the files that a dynamic loader may read, so that the start check reads a single cache file.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use union_build::diag::Code;
 
-use super::{file, layer};
+use super::{layer, local_file};
 use crate::image::BaseSource;
 use crate::image::index::{FileIndex, LayerChange};
 use crate::image::layer::Layer;
@@ -18,25 +18,24 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// Knows what is in layers, wherever they are.
+/// Lists the files of layers, and downloads layers if necessary.
 pub(in crate::build) struct LayerIndexCache {
     cache: Cache,
     source: Arc<dyn BaseSource>,
-    /// One layer at a time: images that are built at once have the same base more often than not.
-    turn: tokio::sync::Mutex<()>,
+    /// One layer at a time, because images that are built concurrently usually share their base.
+    lock: tokio::sync::Mutex<()>,
 }
 
-/// What is in each layer, and what a loader may look at in each stack of layers. Raise the numbers when
-/// what is kept of a file changes.
+/// The cache directories of layers and of stacks. Raise the number when the format of an entry changes.
 const LAYERS: &str = "contents-1";
 const STACKS: &str = "loader-1";
 
 impl LayerIndexCache {
     pub(in crate::build) fn new(cache: Cache, source: Arc<dyn BaseSource>) -> Self {
-        Self { cache, source, turn: tokio::sync::Mutex::default() }
+        Self { cache, source, lock: tokio::sync::Mutex::default() }
     }
 
-    /// What stands where when layers lie upon one another, lowest first; errors call them `name`.
+    /// The merged file tree of layers, lowest first; `name` is for error messages.
     pub(in crate::build) async fn files(&self, name: &str, layers: &[Layer]) -> Result<FileIndex> {
         let mut index = FileIndex::default();
         for layer in layers {
@@ -45,12 +44,12 @@ impl LayerIndexCache {
         Ok(index)
     }
 
-    /// The part of it that a loader may look at.
+    /// The part of the file tree that a dynamic loader may read.
     pub(in crate::build) async fn libraries(&self, name: &str, layers: &[Layer]) -> Result<FileIndex> {
         let stack = layers.iter().fold(Sha256::new(), |stack, layer| stack.chain_update(layer.diff_id.to_string()));
         let stack = Digest::from_hasher(stack).hex();
-        if let Some(known) = self.cache.note(STACKS, &stack) {
-            return Ok(known);
+        if let Some(cached) = self.cache.note(STACKS, &stack) {
+            return Ok(cached);
         }
         let reduced = self.files(name, layers).await?.reduced();
         self.cache.put_note(STACKS, &stack, &reduced)?;
@@ -58,21 +57,22 @@ impl LayerIndexCache {
     }
 
     async fn changes(&self, name: &str, layer: &Layer) -> Result<Vec<LayerChange>> {
-        let known = || self.cache.note(LAYERS, &layer.diff_id.hex());
-        if let Some(known) = known() {
-            return Ok(known);
+        let find_cached = || self.cache.note(LAYERS, &layer.diff_id.hex());
+        if let Some(changes) = find_cached() {
+            return Ok(changes);
         }
-        let _turn = self.turn.lock().await;
-        if let Some(known) = known() {
-            return Ok(known);
+        let _guard = self.lock.lock().await;
+        if let Some(changes) = find_cached() {
+            return Ok(changes);
         }
-        let path = file(&self.cache, &*self.source, &layer.blob).await?;
+        let path = local_file(&self.cache, &*self.source, &layer.blob).await?;
         let bytes = std::fs::File::open(&path).map_err(|cause| fs::unreadable(&path, cause))?;
-        let (diff_id, folder) = (layer.diff_id, self.cache.folder().to_owned());
-        fs::create_folder(&folder)?;
-        let read = tokio::task::spawn_blocking(move || layer::read(bytes, diff_id, &folder));
+        let diff_id = layer.diff_id;
+        let directory = self.cache.folder().to_owned();
+        fs::create_folder(&directory)?;
+        let read = tokio::task::spawn_blocking(move || layer::read(bytes, diff_id, &directory));
         let changes = read.await.expect("reading a layer does not panic").map_err(|cause| match cause.kind() {
-            // A large library is set down in the cache's folder while it is looked at.
+            // A large library is written to a temporary file in the cache's directory while it is parsed.
             io::ErrorKind::StorageFull => fs::unwritable(self.cache.folder(), cause),
             _ => {
                 let digest = layer.blob.descriptor.digest;

@@ -1,4 +1,4 @@
-//! Looking into single files, of the host or of a layer, for what an index keeps of them.
+//! Extracts from single files, of the host or of a layer, what a file index stores.
 
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -9,25 +9,25 @@ use crate::image::index::IndexedFile;
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// What is to be kept of a file of the host that stands at a path of an image.
-pub(in crate::build) fn of_file(path: &str, from: &Path) -> Result<Option<IndexedFile>> {
-    let looked = || -> io::Result<Option<IndexedFile>> {
+/// Indexes a file of the host that has the path `path` in an image.
+pub(in crate::build) fn index_file(path: &str, from: &Path) -> Result<Option<IndexedFile>> {
+    let index = || -> io::Result<Option<IndexedFile>> {
         let mut file = std::fs::File::open(from)?;
         let start = start(&mut file)?;
         file.rewind()?;
         Ok(IndexedFile::is_possible(path, &start).then(|| IndexedFile::of(path, &ReadCache::new(file))).flatten())
     };
-    looked().map_err(|cause| fs::unreadable(from, cause))
+    index().map_err(|cause| fs::unreadable(from, cause))
 }
 
-/// What is to be kept of a file that is only streamed past; a large one is set down in a folder meanwhile.
-pub(super) fn of_stream(path: &str, mut stream: impl Read, folder: &Path) -> io::Result<Option<IndexedFile>> {
+/// Indexes a file of a stream; a large one is written to a temporary file in `directory` meanwhile.
+pub(super) fn index_stream(path: &str, mut stream: impl Read, directory: &Path) -> io::Result<Option<IndexedFile>> {
     let start = start(&mut stream)?;
     if !IndexedFile::is_possible(path, &start) {
         return Ok(None);
     }
-    let whole = fs::spool_to_tempfile((&start[..]).chain(stream), folder)?;
-    Ok(IndexedFile::of(path, &ReadCache::new(whole)))
+    let file = fs::spool_to_tempfile((&start[..]).chain(stream), directory)?;
+    Ok(IndexedFile::of(path, &ReadCache::new(file)))
 }
 
 fn start(stream: &mut impl Read) -> io::Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! One pass over a layer: what it puts where, and what is kept of its files.
+//! Reads a layer in one pass: its changes to the file tree, and the indexed contents of its files.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -7,34 +7,34 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::file::of_stream;
+use super::file::index_stream;
 use crate::image::index::{FsEntry, IndexedFile, LayerChange};
 use crate::sys::digest::DiffId;
 
-/// Streams a layer to its end: the list is kept by its diff id, so that must be the true one. Large
-/// files are set down in a folder for as long as they are looked at.
-pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Result<Vec<LayerChange>> {
-    let mut plain = Hashing { plain: plain(bytes)?, hash: Sha256::new() };
+/// Streams a layer to its end and verifies its diff ID, under which the list is cached. Large files are written to
+/// temporary files in `directory` while they are indexed.
+pub(super) fn read(bytes: impl Read, diff_id: DiffId, directory: &Path) -> io::Result<Vec<LayerChange>> {
+    let mut plain = Hashing { plain: decompress(bytes)?, hash: Sha256::new() };
     let mut changes = Vec::new();
-    let mut seen = LayerReader { kept: HashMap::new(), folder };
-    // Some tools leave out the end of an archive, and with it the padding of its last file; what Go reads is a layer. The
-    // diff id tells whether anything else is missing.
+    let mut reader = LayerReader { indexed: HashMap::new(), directory };
+    // Some tools omit the end of an archive and the padding of its last file, which Go's reader accepts. The diff ID
+    // detects whether anything else is missing.
     let padded = (&mut plain).chain(io::repeat(0).take(PADDING));
-    let left = Cell::new(HEADERS);
-    for entry in tar::Archive::new(Limited { inner: padded, left: &left }).entries()? {
-        left.set(u64::MAX);
+    let remaining = Cell::new(HEADERS);
+    for entry in tar::Archive::new(Limited { inner: padded, remaining: &remaining }).entries()? {
+        remaining.set(u64::MAX);
         let mut entry = entry?;
-        changes.extend(seen.change(&mut entry)?);
-        // The holes of a sparse file have no bytes in the archive, and no end.
+        changes.extend(reader.change(&mut entry)?);
+        // The holes of a sparse file are not in the archive, and their size is not limited.
         if !entry.header().entry_type().is_gnu_sparse() {
             io::copy(&mut entry, &mut io::sink())?;
-            left.set(HEADERS);
+            remaining.set(HEADERS);
         }
     }
     io::copy(&mut plain, &mut io::sink())?;
-    let found = DiffId::from_hasher(plain.hash);
-    if found != diff_id {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its config promises {diff_id} and it holds {found}")));
+    let actual = DiffId::from_hasher(plain.hash);
+    if actual != diff_id {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its config has diff ID {diff_id}, its content {actual}")));
     }
     Ok(changes)
 }
@@ -42,35 +42,36 @@ pub(super) fn read(bytes: impl Read, diff_id: DiffId, folder: &Path) -> io::Resu
 /// A block of padding, and the two blocks that end an archive.
 const PADDING: u64 = 3 * 512;
 
-/// What may stand between the contents of two files: names and attributes, which are held in memory. Go takes as much.
+/// The maximum size of the headers of an entry: names and extended attributes, which are held in memory. Go has the same
+/// limit.
 const HEADERS: u64 = 1 << 20;
 
-/// Reads no more than is left.
+/// Fails after a number of bytes that can be reset from outside.
 struct Limited<'a, R> {
     inner: R,
-    left: &'a Cell<u64>,
+    remaining: &'a Cell<u64>,
 }
 
 impl<R: Read> Read for Limited<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 && !buffer.is_empty() {
+        let limit = usize::try_from(self.remaining.get()).unwrap_or(usize::MAX).min(buffer.len());
+        if limit == 0 && !buffer.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a file's name and attributes take more than {HEADERS} bytes")));
         }
-        let count = self.inner.read(&mut buffer[..most])?;
-        self.left.set(self.left.get() - count as u64);
+        let count = self.inner.read(&mut buffer[..limit])?;
+        self.remaining.set(self.remaining.get() - count as u64);
         Ok(count)
     }
 }
 
-/// What was kept of the layer's files so far: one may come again under another name.
 struct LayerReader<'a> {
-    kept: HashMap<String, IndexedFile>,
-    folder: &'a Path,
+    /// Indexed files by path, for hard links to them.
+    indexed: HashMap<String, IndexedFile>,
+    directory: &'a Path,
 }
 
 impl LayerReader<'_> {
-    /// What an entry says; the root itself says nothing.
+    /// The change of an entry; `None` for the root itself.
     fn change(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<LayerChange>> {
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let path = trimmed(&path);
@@ -84,15 +85,15 @@ impl LayerReader<'_> {
         } else if kind.is_symlink() {
             FsEntry::Link(target(entry))
         } else {
-            let kept = match kind {
-                tar::EntryType::Link => self.kept.get(trimmed(&target(entry))).cloned(),
-                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => of_stream(path, entry, self.folder)?,
+            let indexed = match kind {
+                tar::EntryType::Link => self.indexed.get(trimmed(&target(entry))).cloned(),
+                _ if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() => index_stream(path, entry, self.directory)?,
                 _ => None,
             };
-            if let Some(kept) = &kept {
-                self.kept.insert(path.to_owned(), kept.clone());
+            if let Some(file) = &indexed {
+                self.indexed.insert(path.to_owned(), file.clone());
             }
-            FsEntry::File(kept)
+            FsEntry::File(indexed)
         };
         Ok(Some(LayerChange::of(path, node)))
     }
@@ -102,8 +103,8 @@ fn trimmed(path: &str) -> &str {
     path.trim_start_matches("./").trim_matches('/')
 }
 
-/// Decompresses by what the bytes are: the media types of old images are not always true.
-pub(in crate::build) fn plain<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+/// Decompresses gzip and zstd by magic number, because the media types of old images are not always correct.
+pub(in crate::build) fn decompress<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut file = BufReader::with_capacity(1 << 18, file);
     let start = io::BufRead::fill_buf(&mut file)?;
     if start.starts_with(&[0x1f, 0x8b]) {
@@ -152,12 +153,12 @@ mod tests {
     }
 
     fn read_tar(bytes: Vec<u8>, diff_id: DiffId) -> io::Result<Vec<LayerChange>> {
-        let folder = tempfile::tempdir().unwrap();
-        read(&bytes[..], diff_id, folder.path())
+        let directory = tempfile::tempdir().unwrap();
+        read(&bytes[..], diff_id, directory.path())
     }
 
     #[test]
-    fn layers_are_read_plain_in_several_gzip_members_and_in_zstd() {
+    fn uncompressed_multi_member_gzip_and_zstd_layers_are_read() {
         let tar = layer();
         let members = [gzip(&tar[..700]), gzip(&tar[700..])].concat();
         for bytes in [tar.clone(), members, zstd::bulk::compress(&tar, 1).unwrap()] {
@@ -170,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_without_padding_and_end_is_read_and_a_shorter_one_is_refused() {
-        let whole = layer();
+    fn a_layer_without_trailing_padding_is_read_and_a_truncated_one_is_refused() {
+        let complete = layer();
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(4);
@@ -179,18 +180,18 @@ mod tests {
         let tar = &tar.get_ref()[..512 + 4];
         let text = FsEntry::File(Some(IndexedFile::Text("text".to_owned())));
         assert_eq!(read_tar(tar.to_vec(), DiffId::of(tar)).unwrap(), [LayerChange::Put("etc/passwd".to_owned(), text)]);
-        for end in [0, 100, 512, 514, 516, whole.len() - 1] {
-            assert!(read_tar(whole[..end].to_vec(), DiffId::of(&whole)).is_err(), "{end}");
+        for end in [0, 100, 512, 514, 516, complete.len() - 1] {
+            assert!(read_tar(complete[..end].to_vec(), DiffId::of(&complete)).is_err(), "{end}");
         }
     }
 
     #[test]
-    fn a_layer_that_is_not_what_the_config_promises_is_refused() {
-        assert!(read_tar(layer(), DiffId::of("another")).unwrap_err().to_string().contains("promises"));
+    fn a_layer_with_another_diff_id_is_refused() {
+        assert!(read_tar(layer(), DiffId::of("another")).unwrap_err().to_string().contains("diff ID"));
     }
 
     #[test]
-    fn a_library_under_a_second_name_is_a_library_and_large_ones_are_looked_into_as_well() {
+    fn large_libraries_and_hard_links_to_them_are_indexed() {
         let words = ["-shared", "-nostdlib", "-Wl,-soname,liblarge.so.1"];
         let workshop = union_tests::c::Workshop::default();
         let library = std::fs::read(workshop.cc("large.so", "const char large[5000000] = { 1 };\n", &words)).unwrap();
@@ -214,7 +215,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_layer_is_a_panic(changes in proptest::collection::vec((0..2048_usize, proptest::prelude::any::<u8>()), 0..20), end in 0..4096_usize) {
+        fn reading_a_layer_never_panics(changes in proptest::collection::vec((0..2048_usize, proptest::prelude::any::<u8>()), 0..20), end in 0..4096_usize) {
             let mut tar = layer();
             for (at, byte) in changes {
                 let at = at % tar.len();
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_would_fill_the_memory_are_refused() {
+    fn too_large_extended_attributes_are_refused() {
         let layer = |length: u64| {
             let mut header = tar::Header::new_ustar();
             header.set_entry_type(tar::EntryType::XHeader);
@@ -240,14 +241,14 @@ mod tests {
             let attributes = io::Cursor::new([header.as_bytes(), value.as_bytes()].concat()).chain(padding).chain(&b"\n"[..]);
             attributes.chain(io::repeat(0).take(length.next_multiple_of(512) - length)).chain(io::Cursor::new(self::layer()))
         };
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let diff_id = |length| {
-            let mut whole = Vec::new();
-            layer(length).read_to_end(&mut whole).unwrap();
-            DiffId::of(&whole)
+            let mut bytes = Vec::new();
+            layer(length).read_to_end(&mut bytes).unwrap();
+            DiffId::of(&bytes)
         };
-        assert!(read(layer(100_000), diff_id(100_000), folder.path()).is_ok());
-        let error = read(layer(64 << 30), diff_id(1000), folder.path()).unwrap_err();
+        assert!(read(layer(100_000), diff_id(100_000), directory.path()).is_ok());
+        let error = read(layer(64 << 30), diff_id(1000), directory.path()).unwrap_err();
         assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
-//! A base image: its manifest, its config, and its layers where they are.
+//! Base images: manifest, config, and descriptors of the layers.
 //!
-//! Layers are never unpacked to disk and stay in their registry until a publisher has to move them.
-//! What is in them is known to [`LayerIndexCache`].
+//! Layers are never unpacked to disk, and stay in their registry until a publisher has to transfer them. Their contents
+//! are indexed by [`LayerIndexCache`].
 
 mod contents;
 mod file;
@@ -20,13 +20,13 @@ use crate::image::{BaseSource, PlatformImage};
 use crate::sys::cache::Cache;
 use crate::sys::error::Result;
 pub(super) use contents::LayerIndexCache;
-pub(super) use file::of_file;
-pub(super) use layer::plain;
+pub(super) use file::index_file;
+pub(super) use layer::decompress;
 pub use resolve::{Lookup, Resolved};
 
-/// A base for one platform.
+/// A base image for one platform.
 pub(super) struct ResolvedBase {
-    /// The name that errors call it by.
+    /// The name for error messages.
     pub(super) name: String,
     pub(super) config_blob: Blob,
     pub(super) config: BaseConfig,
@@ -35,9 +35,9 @@ pub(super) struct ResolvedBase {
 }
 
 impl ResolvedBase {
-    /// Gets at manifest and config, both small.
-    pub(super) async fn open(source: &dyn BaseSource, start: &BaseImage, platform: &Platform) -> Result<Self> {
-        match start {
+    /// Fetches only manifest and config.
+    pub(super) async fn open(source: &dyn BaseSource, base: &BaseImage, platform: &Platform) -> Result<Self> {
+        match base {
             BaseImage::Locked(at) => Self::fetch(source, at, platform).await,
             BaseImage::Made(image) => {
                 let name = "the environment".to_owned();
@@ -56,7 +56,7 @@ impl ResolvedBase {
         let mut config_blob = Blob { descriptor: image.config, content: BlobSource::Remote(at.repository.clone()) };
         let own = config.platform();
         if platform.distance(&own).is_none() {
-            let says = if own.is_whole() { format!("says that it is for `{own}`") } else { "names no platform".to_owned() };
+            let says = if own.is_complete() { format!("says that it is for `{own}`") } else { "names no platform".to_owned() };
             source.warn(&format!("the config of base image `{name}` {says}; it is taken for `{platform}`, as its index has it"));
             config_blob = config.with_platform(platform);
         }
@@ -67,15 +67,14 @@ impl ResolvedBase {
         Ok(Self { layers: layers.collect(), name, config_blob, config })
     }
 
-    /// It as an image, for whoever takes images.
     pub(super) fn into_image(self, platform: &Platform) -> PlatformImage {
         let manifest = manifest::manifest(&self.config_blob.descriptor, &self.layers, &BTreeMap::new());
         PlatformImage { platform: platform.clone(), manifest, config: self.config_blob, layers: self.layers }
     }
 }
 
-/// The file that a blob is in on this machine.
-async fn file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
+/// The local file of a blob, which is downloaded if necessary.
+async fn local_file(cache: &Cache, source: &dyn BaseSource, blob: &Blob) -> Result<PathBuf> {
     if let BlobSource::File(path) = &blob.content {
         return Ok(path.clone());
     }

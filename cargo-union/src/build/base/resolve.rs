@@ -1,7 +1,6 @@
-//! From what a base's name leads to, a manifest or an index, to the image for one platform.
+//! Resolves a base image reference, to a manifest or an index, to the image for one platform.
 //!
-//! As in containerd the index decides: what a config says of its platform counts only where no index has said it. An index
-//! may lead to another one.
+//! As in containerd, the platform in an index takes precedence over the one in a config. Indexes may be nested.
 
 use std::pin::Pin;
 
@@ -17,95 +16,95 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// How many indexes may lead to one another.
+/// The maximum depth of nested indexes.
 const DEEPEST: usize = 4;
 
-/// A base whose image is looked for.
+/// The lookup of a base image for one platform.
 pub struct Lookup<'a> {
-    /// Where manifests and configs come from.
+    /// The source of manifests and configs.
     pub source: &'a dyn BaseSource,
-    /// What the user knows the base by.
+    /// The base as written by the user, for error messages.
     pub name: &'a str,
-    /// Where it is.
+    /// Registry and repository of the base.
     pub repository: &'a Repository,
-    /// For which platform.
+    /// The platform to select from an index.
     pub platform: &'a Platform,
 }
 
-/// The image of one platform.
+/// The image manifest of one platform.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// Digest of its manifest.
+    /// Digest of the manifest.
     pub digest: Digest,
-    /// Its manifest.
+    /// Descriptors of the config and layers.
     pub image: BaseImageManifest,
 }
 
-type Finding<'a> = Pin<Box<dyn Future<Output = Result<Resolved>> + Send + 'a>>;
+type ResolveFuture<'a> = Pin<Box<dyn Future<Output = Result<Resolved>> + Send + 'a>>;
 
 impl Lookup<'_> {
-    /// The image that a reference leads to.
+    /// Selects the image of the platform from a manifest or index.
     ///
     /// # Errors
-    /// `BaseWithoutPlatform`, `BaseUnsupported`, `BaseCorrupt`; what the source says.
+    /// `BaseWithoutPlatform`, `BaseUnsupported`, `BaseCorrupt`, and those of the source.
     pub async fn resolve(&self, raw: &RawManifest) -> Result<Resolved> {
         self.find(raw.clone(), false, 0).await
     }
 
-    /// The image at a digest that was resolved before, and so is for the platform.
+    /// The image with a locked digest, which was checked for the platform when it was locked.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve).
+    /// Those of [`resolve`](Self::resolve).
     pub async fn locked(&self, digest: Digest) -> Result<Resolved> {
         self.find(self.manifest(digest).await?, true, 0).await
     }
 
-    /// The config of an image. One that contradicts the index is told.
+    /// Fetches and parses the config of an image.
     ///
     /// # Errors
-    /// `BaseCorrupt`; what the source says.
+    /// `BaseCorrupt`, and those of the source.
     pub async fn config(&self, image: &BaseImageManifest) -> Result<BaseConfig> {
         let path = self.source.blob(self.repository, &image.config).await?;
         BaseConfig::read(self.name, &fs::read(&path)?, image.layers.len())
     }
 
-    /// Looks below a manifest; `named` when an index has said that it is for the platform.
-    fn find(&self, raw: RawManifest, named: bool, depth: usize) -> Finding<'_> {
+    /// Selects the image from a manifest or index; `platform_is_known` if an index has the platform of the manifest.
+    fn find(&self, raw: RawManifest, platform_is_known: bool, depth: usize) -> ResolveFuture<'_> {
         Box::pin(async move {
             match manifest::read(self.name, &raw)? {
                 BaseManifest::Image(image) => {
-                    if !named {
-                        self.check(&image, depth > 0).await?;
+                    if !platform_is_known {
+                        self.check_platform(&image, depth > 0).await?;
                     }
                     Ok(Resolved { digest: raw.descriptor.digest, image })
                 }
                 BaseManifest::Index(_) if depth == DEEPEST => {
-                    let error = Error::new(Code::BaseUnsupported, format!("cannot build upon base image `{}`", self.name));
-                    Err(error.because(format!("more than {DEEPEST} indexes lead to one another")))
+                    let error = Error::new(Code::BaseUnsupported, format!("cannot build on base image `{}`", self.name));
+                    Err(error.because(format!("more than {DEEPEST} indexes are nested")))
                 }
-                BaseManifest::Index(variants) => self.among(&variants, depth).await,
+                BaseManifest::Index(variants) => self.find_in_index(&variants, depth).await,
             }
         })
     }
 
-    async fn among(&self, variants: &[Variant], depth: usize) -> Result<Resolved> {
+    async fn find_in_index(&self, variants: &[Variant], depth: usize) -> Result<Resolved> {
         for variant in manifest::candidates(variants, self.platform) {
             let raw = self.manifest(variant.descriptor.digest).await?;
             match self.find(raw, variant.platform.is_some(), depth + 1).await {
-                // An index without a platform, an artifact beside the images.
+                // A nested index without the platform, or an artifact beside the images.
                 Err(error) if error.code() == Code::BaseWithoutPlatform => {}
                 Err(error) if error.code() == Code::BaseUnsupported && variant.platform.is_none() && !is_index(variant) => {}
-                found => return found,
+                result => return result,
             }
         }
         let platforms: Vec<_> = variants.iter().filter_map(|variant| variant.platform.as_ref()).collect();
         Err(manifest::without_platform(self.name, self.platform, &platforms))
     }
 
-    /// Requires that a config fits of which no index has said the platform. In an index it has to name its platform.
-    async fn check(&self, image: &BaseImageManifest, in_index: bool) -> Result<()> {
+    /// Checks the platform in the config, if no index has it. The config of an image in an index must have a platform.
+    async fn check_platform(&self, image: &BaseImageManifest, in_index: bool) -> Result<()> {
         let own = self.config(image).await?.platform();
-        if (own.is_whole() || in_index) && self.platform.distance(&own).is_none() {
+        if (own.is_complete() || in_index) && self.platform.distance(&own).is_none() {
             return Err(manifest::without_platform(self.name, self.platform, &[&own]));
         }
         Ok(())

@@ -1,5 +1,4 @@
-//! The build context: one tar file with the Dockerfile and everything that it copies, and nothing of
-//! the host but names, contents and whether something is executable.
+//! The build context: a tar file with the Dockerfile and everything that it copies.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -20,80 +19,82 @@ use crate::sys::cache::Cache;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, AtomicFile};
 
-/// The name of a Dockerfile of ours in its context.
+/// The path of a generated Dockerfile in its context.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
-/// What the context of a Dockerfile of ours is made from.
+/// The files of the context of a generated Dockerfile.
 pub(super) struct ContextFiles<'a> {
-    /// The Dockerfile's text.
+    /// The text of the Dockerfile.
     pub(super) text: &'a str,
     pub(super) files: &'a MeasuredFiles,
     pub(super) roots: &'a SourceRoots,
 }
 
-/// Writes the context of a Dockerfile of ours.
-pub(super) fn of_steps(cache: &Cache, ground: &DockerfileContext<'_>, contents: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
-    let ContextFiles { text, files, roots } = *contents;
-    let mut context = archive(cache, epoch)?;
-    context.bytes(DOCKERFILE, text.as_bytes(), 0o644)?;
-    context.bytes(APT_CONF, dockerfile::apt_conf(ground.authority).as_bytes(), 0o644)?;
-    let (mut copied, mut lock_files) = (0, 0);
-    for step in ground.steps {
+/// Writes the context of a generated Dockerfile.
+pub(super) fn for_steps(cache: &Cache, context: &DockerfileContext<'_>, files: &ContextFiles<'_>, epoch: u64) -> Result<AtomicFile> {
+    let ContextFiles { text, files, roots } = *files;
+    let mut archive = new_archive(cache, epoch)?;
+    archive.bytes(DOCKERFILE, text.as_bytes(), 0o644)?;
+    archive.bytes(APT_CONF, dockerfile::apt_conf(context.authority).as_bytes(), 0o644)?;
+    let mut copies = 0;
+    let mut lock_files = 0;
+    for step in context.steps {
         for (file, project) in python::files(step.spec, lock_files) {
             if project.is_none() {
-                python_list(&mut context, &file, files, roots)?;
+                add_requirements(&mut archive, &file, files, roots)?;
                 continue;
             }
-            context.file(&file.place, file.from, files.measure(file.from)?, 0o644)?;
+            archive.file(&file.path_in_context, file.from, files.measure(file.from)?, 0o644)?;
             if let Some(project) = project {
-                context.file(&file.place.replace("uv.lock", "pyproject.toml"), &project, files.measure(&project)?, 0o644)?;
+                let path = file.path_in_context.replace("uv.lock", "pyproject.toml");
+                archive.file(&path, &project, files.measure(&project)?, 0o644)?;
             }
         }
         lock_files += step.spec.python.requirements.len();
         for copy in &step.copies {
-            context.copied(&format!("copy/{copied}"), &copy.items)?;
-            copied += 1;
+            archive.copied(&format!("copy/{copies}"), &copy.items)?;
+            copies += 1;
         }
     }
-    finish(context)
+    finish(archive)
 }
 
-/// Adds a list of Python packages, and what it names.
-fn python_list(context: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
-    let place = list.place.rsplit_once('/').map_or("", |(place, _)| place);
-    for file in requirements::follow(list.from, &list.folder, roots)? {
-        let place = format!("{place}/{}", file.name);
+/// Adds a requirements file and the files that it includes.
+fn add_requirements(archive: &mut Archive<AtomicFile>, list: &LockFile<'_>, files: &MeasuredFiles, roots: &SourceRoots) -> Result<()> {
+    let directory = list.path_in_context.rsplit_once('/').map_or("", |(directory, _)| directory);
+    for file in requirements::follow(list.from, &list.mount_point, roots)? {
+        let path = format!("{directory}/{}", file.name);
         match file.list {
             Some(list) => {
                 files.check(&file.path, list.read)?;
-                context.bytes(&place, list.text.as_bytes(), 0o644)?;
+                archive.bytes(&path, list.text.as_bytes(), 0o644)?;
             }
-            None => context.file(&place, &file.path, files.measure(&file.path)?, 0o644)?,
+            None => archive.file(&path, &file.path, files.measure(&file.path)?, 0o644)?,
         }
     }
     Ok(())
 }
 
-/// A user's Dockerfile and what its context holds.
+/// A user's Dockerfile and the items of its context.
 pub(super) struct UserContext<'a> {
     pub(super) dockerfile: &'a Path,
-    pub(super) folder: &'a Path,
+    pub(super) directory: &'a Path,
     pub(super) items: &'a [Item],
     pub(super) files: &'a MeasuredFiles,
 }
 
-/// Writes the context of a user's Dockerfile, and says where in it the Dockerfile is. One that is no file of the
-/// context, since it is elsewhere or ignored, is added where no instruction sees it.
-pub(super) fn of_dockerfile(
+/// Writes the context of a user's Dockerfile, and returns the location of the Dockerfile in it. A Dockerfile that is not
+/// a file of the context, because it is outside or ignored, is added where instructions do not see it.
+pub(super) fn for_dockerfile(
     cache: &Cache,
     user: &UserContext<'_>,
     has_buildkit: bool,
     epoch: u64,
 ) -> Result<(AtomicFile, DockerfileLocation)> {
     const CONTEXT: &str = ".union.context";
-    let UserContext { dockerfile, folder, items, files } = *user;
-    let is_at = |name: &str, item: &Item| item.to == name && matches!(item.what, ItemKind::File { .. });
-    let in_context = name_in(dockerfile, folder).filter(|name| items.iter().any(|item| is_at(name, item)));
+    let UserContext { dockerfile, directory, items, files } = *user;
+    let is_file_at = |name: &str, item: &Item| item.to == name && matches!(item.kind, ItemKind::File { .. });
+    let in_context = name_in(dockerfile, directory).filter(|name| items.iter().any(|item| is_file_at(name, item)));
     let location = match in_context {
         Some(name) => DockerfileLocation::InContext(name),
         None if has_buildkit => {
@@ -108,35 +109,36 @@ pub(super) fn of_dockerfile(
             DockerfileLocation::Hidden(name)
         }
     };
-    let mut context = archive(cache, epoch)?;
+    let mut archive = new_archive(cache, epoch)?;
     match &location {
         DockerfileLocation::InContext(_) => {}
         DockerfileLocation::Beside { file, .. } | DockerfileLocation::Hidden(file) => {
-            context.file(file, dockerfile, files.measure(dockerfile)?, 0o644)?;
+            archive.file(file, dockerfile, files.measure(dockerfile)?, 0o644)?;
         }
     }
     match &location {
-        DockerfileLocation::Beside { context: place, .. } => context.copied(place, items)?,
-        _ => items.iter().filter(|item| !item.to.is_empty()).try_for_each(|item| context.item(&item.to, item))?,
+        DockerfileLocation::Beside { context, .. } => archive.copied(context, items)?,
+        _ => items.iter().filter(|item| !item.to.is_empty()).try_for_each(|item| archive.item(&item.to, item))?,
     }
-    Ok((finish(context)?, location))
+    Ok((finish(archive)?, location))
 }
 
-/// What is in the context of a user's Dockerfile, directories before what is in them, as `docker build` takes it:
-/// without what `.dockerignore` leaves out, and with links as they stand.
+/// The items of the context of a user's Dockerfile, directories before their contents, as in `docker build`: without
+/// what `.dockerignore` excludes, and with unresolved links.
 ///
 /// # Errors
-/// When the directory or the Dockerfile is outside of the workspace, or something in it cannot be read.
+/// `CopyOutside`, `CopyThroughSymlink` when the directory or the Dockerfile is outside the workspace, and when something
+/// in the directory cannot be read.
 pub(in crate::build) fn dockerfile_items(
     dockerfile: &Path,
-    folder: &Path,
+    directory: &Path,
     roots: &SourceRoots,
     measure: &Measure<'_>,
 ) -> Result<Vec<Item>> {
     let real_roots = roots.real();
-    let real = folder.canonicalize().map_err(|cause| fs::unreadable(folder, cause))?;
+    let real = directory.canonicalize().map_err(|cause| fs::unreadable(directory, cause))?;
     if !real_roots.contain(&real) {
-        let error = Error::new(Code::CopyOutside, format!("the build context `{}` leaves the workspace", folder.display()));
+        let error = Error::new(Code::CopyOutside, format!("the build context `{}` leaves the workspace", directory.display()));
         return Err(error.help("A Dockerfile sees only files of the workspace: move them there, or set `builder-options.context`."));
     }
     let real_file = dockerfile.canonicalize().map_err(|cause| fs::unreadable(dockerfile, cause))?;
@@ -146,17 +148,17 @@ pub(in crate::build) fn dockerfile_items(
         let error = Error::new(code, format!("could not use the Dockerfile `{}`", dockerfile.display())).because(why);
         return Err(error.help("Move it into the workspace."));
     }
-    let filter = WalkFilter { patterns: vec![(ignored(&real, dockerfile)?, String::new())], git: false };
+    let filter = WalkFilter { patterns: vec![(ignore_patterns(&real, dockerfile)?, String::new())], git: false };
     let mut items = Vec::new();
-    walk(&real, &real_roots, Purpose::Context, &filter, &mut |found| {
-        items.push(Item::of(found, None, measure)?);
+    walk(&real, &real_roots, Purpose::Context, &filter, &mut |entry| {
+        items.push(Item::of(entry, None, measure)?);
         Ok(())
     })?;
     Ok(items)
 }
 
-/// The patterns for a Dockerfile: a file of its own name beside it, else the context's.
-fn ignored(context: &Path, dockerfile: &Path) -> Result<Patterns> {
+/// The ignore patterns of a Dockerfile: `<Dockerfile>.dockerignore` beside it, else `.dockerignore` of the context.
+fn ignore_patterns(context: &Path, dockerfile: &Path) -> Result<Patterns> {
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
     for path in [Path::new(&own), &context.join(".dockerignore")] {
@@ -167,12 +169,12 @@ fn ignored(context: &Path, dockerfile: &Path) -> Result<Patterns> {
     Ok(Patterns::default())
 }
 
-/// The path of a Dockerfile in its context.
-fn name_in(dockerfile: &Path, folder: &Path) -> Option<String> {
-    Some(dockerfile.strip_prefix(folder).ok()?.to_str()?.to_owned())
+/// The path of a Dockerfile relative to its context.
+fn name_in(dockerfile: &Path, directory: &Path) -> Option<String> {
+    Some(dockerfile.strip_prefix(directory).ok()?.to_str()?.to_owned())
 }
 
-fn archive(cache: &Cache, epoch: u64) -> Result<Archive<AtomicFile>> {
+fn new_archive(cache: &Cache, epoch: u64) -> Result<Archive<AtomicFile>> {
     let draft = cache.draft()?;
     let path = draft.path().to_owned();
     Ok(Archive::new(draft, path, epoch))
@@ -192,19 +194,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_packages_goes_along_only_with_the_bytes_of_its_key() {
+    fn requirements_are_packed_only_with_the_bytes_of_their_key() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, cache) = (directory.path().join("requirements.txt"), Cache::new(directory.path().join("cache")));
+        let path = directory.path().join("requirements.txt");
+        let cache = Cache::new(directory.path().join("cache"));
         std::fs::write(&path, "first\n").unwrap();
         let roots = SourceRoots { workspace: directory.path().to_owned(), ..SourceRoots::default() };
         let files = MeasuredFiles::new(&cache);
         files.measure(&path).unwrap();
         let stopped = AtomicBool::new(false);
         let pack = || {
-            let mut context = archive(&cache, 0)?;
-            let list = LockFile { from: &path, place: "python/0/requirements.txt".to_owned(), folder: "/python".to_owned() };
-            python_list(&mut context, &list, &files, &roots)?;
-            let draft = finish(context)?;
+            let mut archive = new_archive(&cache, 0)?;
+            let path_in_context = "python/0/requirements.txt".to_owned();
+            let list = LockFile { from: &path, path_in_context, mount_point: "/python".to_owned() };
+            add_requirements(&mut archive, &list, &files, &roots)?;
+            let draft = finish(archive)?;
             let bytes = std::fs::read(draft.path()).unwrap();
             Ok::<bool, Error>(bytes.windows(6).any(|window| window == b"first\n"))
         };

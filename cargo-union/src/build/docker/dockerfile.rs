@@ -1,7 +1,7 @@
-//! The Dockerfile of an environment: pure text, the same for the same specs.
+//! Generates the Dockerfile of an environment; the text depends only on the specs.
 //!
-//! What a user has written reaches it in two forms only, and in neither can it become an instruction:
-//! as a JSON string of an argument list, or as a word of which every unusual letter is escaped.
+//! User input appears in two forms only, neither of which can become an instruction: as a JSON string of an argument
+//! list, or as a word in which every special character is escaped.
 
 use std::collections::BTreeMap;
 
@@ -17,26 +17,25 @@ use crate::sys::error::Result;
 
 pub(super) use super::writer::CacheMounts;
 
-/// Where the configuration of apt is in the build context.
+/// The path of apt's configuration in the build context.
 pub(super) const APT_CONF: &str = ".union.apt.conf";
 
-/// What an environment is made from, as far as its text is concerned.
+/// The input of a generated Dockerfile.
 pub(super) struct DockerfileContext<'a> {
-    /// What is to be made, in order, with what each `copy` brings.
     pub(super) steps: &'a [Step<'a>],
-    /// What it starts from.
+    /// The base image's name in the engine.
     pub(super) from: &'a str,
-    /// The user of the base, who is restored at the end.
+    /// The user of the base, which is restored at the end.
     pub(super) user: Option<&'a str>,
-    /// The names of the images with tools, by what their references are typed as.
+    /// The names of the tool images in the engine, by their references as written in the manifest.
     pub(super) tools: &'a BTreeMap<String, String>,
-    /// Whether an authority is to be trusted while something runs.
+    /// Whether build steps trust an additional CA certificate.
     pub(super) authority: bool,
-    /// How the engine keeps what only one step at a time may use.
+    /// Whether the engine supports locked cache mounts.
     pub(super) caches: CacheMounts,
 }
 
-/// One spec, and what its copies bring.
+/// One spec with the items of its copies.
 pub(super) struct Step<'a> {
     pub(super) spec: &'a spec::Image,
     pub(super) copies: Vec<CopyInstruction>,
@@ -44,23 +43,23 @@ pub(super) struct Step<'a> {
     pub(super) variables: Variables,
 }
 
-/// What one `copy` brings.
+/// The items of one `copy`.
 pub(super) struct CopyInstruction {
     pub(super) items: Vec<Item>,
-    /// Who owns it, as the manifest says.
+    /// The owner as written in the manifest.
     pub(super) owner: Option<String>,
 }
 
-/// The steps of specs; `list` says what each copy brings.
+/// The steps of specs; `list` returns the items of a copy.
 ///
 /// # Errors
-/// What `list` fails with.
+/// Those of `list`.
 pub(super) fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Copy) -> Result<Vec<Item>>) -> Result<Vec<Step<'a>>> {
     let step = |spec: &'a spec::Image| {
-        let copied =
+        let instruction =
             |copy: &spec::Copy| Ok(CopyInstruction { items: list(copy)?, owner: copy.owner.as_ref().map(|owner| owner.value.clone()) });
-        let copies = spec.copy.iter().map(copied).collect::<Result<Vec<_>>>()?;
-        // As they are typed: whoever knows the base expands them.
+        let copies = spec.copy.iter().map(instruction).collect::<Result<Vec<_>>>()?;
+        // Not expanded yet, because the variables of the base are not known here.
         let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
         Ok(Step { spec, copies, variables })
     };
@@ -68,11 +67,17 @@ pub(super) fn with_copies<'a>(steps: &'a [spec::Image], list: impl Fn(&spec::Cop
 }
 
 impl Step<'_> {
-    /// Replaces the references to variables of the base, and lets later steps find what this one installs.
+    /// Whether it builds nothing in addition to its own Dockerfile.
+    pub(super) fn has_only_dockerfile(&self) -> bool {
+        let installs_python = self.spec.python.needs_uv() || self.spec.python.needs_micromamba();
+        self.spec.apt_packages.is_empty() && !installs_python && self.copies.is_empty() && self.spec.commands.is_empty()
+    }
+
+    /// Expands references to variables of the base, and extends the `PATH` of later steps with what this one installs.
     ///
     /// # Errors
-    /// `InvalidValue` when the base does not set one.
-    pub(super) fn expand_upon(&mut self, base: &mut Variables) -> Result<()> {
+    /// `InvalidValue` when the base does not set a variable.
+    pub(super) fn expand_variables(&mut self, base: &mut Variables) -> Result<()> {
         if self.spec.python.needs_micromamba() {
             base.entry(PATH.to_owned()).and_modify(|path| *path = format!("{}:{path}", python::BINARIES));
         }
@@ -83,48 +88,47 @@ impl Step<'_> {
     }
 }
 
-/// A Dockerfile of ours, and what its instructions are to whoever wrote the manifest.
+/// A generated Dockerfile, with its instructions as they are shown to users.
 pub(super) struct Dockerfile {
     pub(super) text: String,
-    /// Those of the last stage, in order.
+    /// The instructions of the last stage, in order.
     pub(super) instructions: Vec<Instruction>,
 }
 
-/// Writes a Dockerfile.
-pub(super) fn write(ground: &DockerfileContext<'_>) -> Dockerfile {
+pub(super) fn write(context: &DockerfileContext<'_>) -> Dockerfile {
     let mut writer =
-        Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: ground.authority, caches: ground.caches };
-    for (position, name) in ground.tools.values().enumerate() {
+        Writer { text: String::new(), instructions: Vec::new(), copied: 0, files: 0, authority: context.authority, caches: context.caches };
+    for (position, name) in context.tools.values().enumerate() {
         writer.line(&format!("FROM {} AS union-tool-{position}", word(name)));
     }
     writer.instructions.clear();
-    writer.line(&format!("FROM {}", word(ground.from)));
-    if ground.user.is_some() {
+    writer.line(&format!("FROM {}", word(context.from)));
+    if context.user.is_some() {
         writer.line("USER 0:0");
     }
-    for step in ground.steps {
+    for step in context.steps {
         writer.apt(&step.spec.apt_packages);
-        let tool = |reference: &str| ground.tools.keys().position(|known| known == reference).expect("every tool has a stage");
+        let tool = |reference: &str| context.tools.keys().position(|known| known == reference).expect("every tool has a stage");
         writer.files = python::write(&mut writer, step.spec, tool);
         for (copy, copied) in step.spec.copy.iter().zip(&step.copies) {
             writer.copy(copy, copied);
         }
         writer.commands(step);
     }
-    if let Some(user) = ground.user {
+    if let Some(user) = context.user {
         writer.line(&format!("USER {}", word(user)));
     }
     Dockerfile { text: writer.text, instructions: writer.instructions }
 }
 
-/// The configuration of apt while it runs: its caches stay out of the image.
+/// The configuration of apt during a build, which keeps apt's caches out of the image.
 pub(super) fn apt_conf(authority: bool) -> String {
     let trust = if authority { format!("Acquire::https::CAInfo \"{AUTHORITY}\";\n") } else { String::new() };
     format!("Dir::Cache \"/run/union/apt\";\nDir::State::lists \"/run/union/lists\";\nAPT::Get::List-Cleanup \"0\";\n{trust}")
 }
 
 /// The mounts of the secrets that `commands` may use.
-fn secrets(spec: &spec::Image) -> Vec<String> {
+fn secret_mounts(spec: &spec::Image) -> Vec<String> {
     spec.secrets.iter().map(|secret| format!("type=secret,id={},required={}", secret.id.value, secret.required)).collect()
 }
 
@@ -133,37 +137,37 @@ impl Writer {
         if packages.is_empty() {
             return;
         }
-        // In quotes, for a shell would look for files that a pattern fits.
+        // Quoted, because the shell would expand patterns.
         let packages: Vec<String> = packages.iter().map(|package| quoted(&package.value)).collect();
-        // Lists and packages stay with the engine, for the next environment, and out of the image.
-        let kept = |folder: &str| match self.caches {
-            CacheMounts::Locked => format!("type=cache,target={folder},sharing=locked"),
-            CacheMounts::None => format!("type=tmpfs,target={folder}"),
+        // Lists and packages are cached by the engine for the next environment, and are not part of the image.
+        let cache_mount = |directory: &str| match self.caches {
+            CacheMounts::Locked => format!("type=cache,target={directory},sharing=locked"),
+            CacheMounts::None => format!("type=tmpfs,target={directory}"),
         };
         let configuration = format!("type=bind,source={APT_CONF},target=/run/union/apt.conf");
-        let mounts = [configuration, kept("/run/union/apt"), kept("/run/union/lists")];
+        let mounts = [configuration, cache_mount("/run/union/apt"), cache_mount("/run/union/lists")];
         let variables = [("APT_CONFIG", "/run/union/apt.conf"), ("DEBIAN_FRONTEND", "noninteractive")];
         let command = format!("apt-get update && apt-get install --yes --no-install-recommends {}", packages.join(" "));
         self.run(&mounts, &variables, &command);
     }
 
-    /// Adds a copy; its place starts at the root, or at the working directory of the base.
+    /// Adds a copy; its destination is absolute, or relative to the working directory of the base.
     fn copy(&mut self, copy: &spec::Copy, copied: &CopyInstruction) {
         let Some(first) = copied.items.first() else { return };
         let start = if copy.to.value.starts_with('/') { "/" } else { "./" };
         let source = format!("copy/{}", self.copied);
         self.copied += 1;
         let to = word(&format!("{start}{}", first.to));
-        let pair = match first.what {
-            ItemKind::Folder => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
+        let pair = match first.kind {
+            ItemKind::Directory => [format!("{source}/"), format!("{}/", to.trim_end_matches('/'))],
             ItemKind::File { .. } | ItemKind::Link(_) | ItemKind::Pipe | ItemKind::Device(_) => [source, to],
         };
         let owner = copied.owner.as_ref().map(|owner| format!("--chown={} ", word(&owner_words(owner)))).unwrap_or_default();
         self.instruction(&format!("COPY {owner}{}", json(&pair)), "COPY", &format!("{} {}", copy.typed, copy.to.value));
     }
 
-    /// Adds the commands of a spec, in its working directory and with its variables. These end with each command:
-    /// the config of the image gets them in the end, with the same values.
+    /// Adds the commands of a spec, in its working directory. Its variables are set per command, because they become
+    /// part of the image's config later.
     fn commands(&mut self, step: &Step<'_>) {
         if step.spec.commands.is_empty() {
             return;
@@ -173,7 +177,7 @@ impl Writer {
         }
         let variables: Vec<(&str, &str)> = step.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         for command in &step.spec.commands {
-            self.run(&secrets(step.spec), &variables, &command.value);
+            self.run(&secret_mounts(step.spec), &variables, &command.value);
         }
     }
 }

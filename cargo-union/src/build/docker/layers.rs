@@ -1,8 +1,8 @@
-//! Layers out of an engine: what a build has added becomes blobs of ours.
+//! Exports the layers that a build added from an engine.
 //!
-//! An engine hands out an image as an archive of plain tars, in no order that could be relied upon.
-//! Layers of the base are known by their diff ids and stay the base's own blobs; only the others are
-//! compressed. A layer that was taken before is remembered.
+//! An engine exports an image as an archive of uncompressed tars, in no fixed order. Layers of the base are recognized
+//! by their diff IDs and keep the base's blobs; only the others are compressed. Layers that were exported before are
+//! taken from the cache.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,16 +26,15 @@ use crate::sys::digest::DiffId;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::{self, AtomicFile};
 
-/// An image as an engine handed it out.
+/// An image that an engine exported.
 pub(super) struct ExportedImage {
-    /// The engine's config of it.
     pub(super) config: BaseConfig,
-    /// Its layers, lowest first.
+    /// Lowest first.
     pub(super) layers: Vec<Layer>,
 }
 
-/// Reads an archive to its end. `known` are layers that need not be taken.
-pub(super) async fn exported(
+/// Reads an archive to its end. `known` are layers that need not be exported.
+pub(super) async fn read_export(
     archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     name: &str,
     known: Vec<Layer>,
@@ -43,7 +42,8 @@ pub(super) async fn exported(
     compression: Compression,
 ) -> Result<ExportedImage> {
     let reader = StreamReader::new(Box::pin(archive.into_stream()));
-    let (name, cache) = (name.to_owned(), cache.clone());
+    let name = name.to_owned();
+    let cache = cache.clone();
     let bridge = SyncIoBridge::new(reader);
     let read = tokio::task::spawn_blocking(move || ExportReader { name: &name, cache: &cache, compression }.read(bridge, &known));
     read.await.expect("reading an archive does not panic")
@@ -55,7 +55,7 @@ struct ExportReader<'a> {
     compression: Compression,
 }
 
-/// The list of images of an archive.
+/// An entry of `manifest.json`, which lists the images of an archive.
 #[derive(Deserialize)]
 struct ManifestEntry {
     #[serde(rename = "Config")]
@@ -64,46 +64,47 @@ struct ManifestEntry {
     layers: Vec<String>,
 }
 
-/// What stands at a path of an archive.
 enum ArchiveMember {
-    /// Text, or a small layer.
+    /// JSON, or a small layer.
     Bytes(Vec<u8>),
-    /// A plain layer that is set aside.
+    /// An uncompressed layer in a temporary file.
     Layer(DiffId, AtomicFile),
-    /// The same as at another path.
+    /// A link to another path of the archive.
     Link(String),
 }
 
 impl ExportReader<'_> {
     fn read(&self, archive: impl Read, known: &[Layer]) -> Result<ExportedImage> {
-        let mut found = BTreeMap::new();
+        let mut members = BTreeMap::new();
         for entry in tar::Archive::new(archive).entries().map_err(|cause| self.failed(cause))? {
             let mut entry = entry.map_err(|cause| self.failed(cause))?;
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let kind = entry.header().entry_type();
             if kind.is_file() {
                 let content = self.content(&mut entry)?;
-                found.insert(path, content);
+                members.insert(path, content);
             } else if let (true, Some(target)) = (kind.is_symlink() || kind.is_hard_link(), entry.link_name_bytes()) {
-                found.insert(path.clone(), ArchiveMember::Link(target_of(&path, &String::from_utf8_lossy(&target), kind.is_symlink())));
+                members
+                    .insert(path.clone(), ArchiveMember::Link(resolve_target(&path, &String::from_utf8_lossy(&target), kind.is_symlink())));
             }
         }
-        let listed: Vec<ManifestEntry> = self.json(&found, "manifest.json")?;
-        let listed = listed.into_iter().next().ok_or_else(|| self.failed(io::Error::other("it lists no image")))?;
-        let Some(ArchiveMember::Bytes(config)) = follow(&found, &listed.config) else {
+        let entries: Vec<ManifestEntry> = self.json(&members, "manifest.json")?;
+        let entry = entries.into_iter().next().ok_or_else(|| self.failed(io::Error::other("it lists no image")))?;
+        let Some(ArchiveMember::Bytes(config)) = follow(&members, &entry.config) else {
             return Err(self.failed(io::Error::other("it has no config")));
         };
-        let config = BaseConfig::read(self.name, config, listed.layers.len())?;
+        let config = BaseConfig::read(self.name, config, entry.layers.len())?;
         let mut layers = Vec::new();
-        for (position, (path, diff_id)) in listed.layers.iter().zip(config.diff_ids()).enumerate() {
+        for (position, (path, diff_id)) in entry.layers.iter().zip(config.diff_ids()).enumerate() {
             layers.push(match known.get(position).filter(|layer| layer.diff_id == *diff_id) {
                 Some(layer) => layer.clone(),
-                None => self.layer(&mut found, path, *diff_id)?,
+                None => self.layer(&members, path, *diff_id)?,
             });
         }
         Ok(ExportedImage { config, layers })
     }
 
+    /// Reads a small file into memory, and a large one, which must be a layer, into a temporary file.
     fn content(&self, entry: &mut impl Read) -> Result<ArchiveMember> {
         const SMALL: u64 = 1 << 20;
         let mut start = Vec::new();
@@ -111,7 +112,7 @@ impl ExportReader<'_> {
         if (start.len() as u64) < SMALL {
             return Ok(ArchiveMember::Bytes(start));
         }
-        let mut plain = base::plain(start.as_slice().chain(entry)).map_err(|cause| self.failed(cause))?;
+        let mut plain = base::decompress(start.as_slice().chain(entry)).map_err(|cause| self.failed(cause))?;
         let mut draft = self.cache.draft()?;
         let mut hash = Sha256::new();
         copy(&mut plain, &mut draft, |chunk| hash.update(chunk)).map_err(|error| match error {
@@ -121,27 +122,29 @@ impl ExportReader<'_> {
         Ok(ArchiveMember::Layer(DiffId::from_hasher(hash), draft))
     }
 
-    fn layer(&self, found: &mut BTreeMap<String, ArchiveMember>, path: &str, diff_id: DiffId) -> Result<Layer> {
-        if let Some(layer) = pack::remembered(self.cache, diff_id, self.compression) {
+    fn layer(&self, members: &BTreeMap<String, ArchiveMember>, path: &str, diff_id: DiffId) -> Result<Layer> {
+        if let Some(layer) = pack::cached_layer(self.cache, diff_id, self.compression) {
             return Ok(layer);
         }
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("it has no layer {diff_id} at {path}"));
-        match follow(found, path) {
+        match follow(members, path) {
             Some(ArchiveMember::Bytes(bytes)) => {
-                let plain = base::plain(bytes.as_slice()).map_err(|cause| self.failed(cause))?;
+                let plain = base::decompress(bytes.as_slice()).map_err(|cause| self.failed(cause))?;
                 pack::plain_layer(self.cache, plain, diff_id, self.compression)
             }
-            Some(ArchiveMember::Layer(is, draft)) if *is == diff_id => {
+            Some(ArchiveMember::Layer(actual, draft)) if *actual == diff_id => {
                 let mut file: File = draft.as_file().try_clone().map_err(|cause| self.failed(cause))?;
                 file.rewind().map_err(|cause| self.failed(cause))?;
                 pack::plain_layer(self.cache, file, diff_id, self.compression)
             }
-            Some(ArchiveMember::Layer(..) | ArchiveMember::Link(_)) | None => Err(self.failed(wrong())),
+            Some(ArchiveMember::Layer(..) | ArchiveMember::Link(_)) | None => {
+                let cause = io::Error::new(io::ErrorKind::InvalidData, format!("it has no layer {diff_id} at {path}"));
+                Err(self.failed(cause))
+            }
         }
     }
 
-    fn json<T: for<'de> Deserialize<'de>>(&self, found: &BTreeMap<String, ArchiveMember>, path: &str) -> Result<T> {
-        let Some(ArchiveMember::Bytes(bytes)) = follow(found, path) else {
+    fn json<T: for<'de> Deserialize<'de>>(&self, members: &BTreeMap<String, ArchiveMember>, path: &str) -> Result<T> {
+        let Some(ArchiveMember::Bytes(bytes)) = follow(members, path) else {
             return Err(self.failed(io::Error::other(format!("it has no {path}"))));
         };
         serde_json::from_slice(bytes).map_err(|cause| self.failed(cause.into()))
@@ -150,15 +153,15 @@ impl ExportReader<'_> {
     fn failed(&self, cause: io::Error) -> Error {
         let full = matches!(cause.kind(), io::ErrorKind::StorageFull);
         let code = if full { Code::DiskFull } else { Code::EngineFailed };
-        Error::new(code, format!("could not take `{}` out of the engine", self.name)).because(cause)
+        Error::new(code, format!("could not export `{}` from the engine", self.name)).because(cause)
     }
 }
 
-fn follow<'a>(found: &'a BTreeMap<String, ArchiveMember>, path: &str) -> Option<&'a ArchiveMember> {
+fn follow<'a>(members: &'a BTreeMap<String, ArchiveMember>, path: &str) -> Option<&'a ArchiveMember> {
     let mut path = path;
-    // Links lead to what stands there, not to further links; two steps are one more than there are.
+    // Links of these archives lead to files, not to further links, so that two steps suffice.
     for _ in 0..2 {
-        match found.get(path)? {
+        match members.get(path)? {
             ArchiveMember::Link(target) => path = target,
             other => return Some(other),
         }
@@ -166,8 +169,8 @@ fn follow<'a>(found: &'a BTreeMap<String, ArchiveMember>, path: &str) -> Option<
     None
 }
 
-/// Where a link of the archive leads, from the archive's root.
-fn target_of(path: &str, target: &str, relative: bool) -> String {
+/// The target of a link, relative to the archive's root.
+fn resolve_target(path: &str, target: &str, relative: bool) -> String {
     if !relative {
         return target.to_owned();
     }

@@ -1,4 +1,4 @@
-//! The steps that install Python, Conda packages, and Python packages.
+//! Dockerfile steps that install Python, Conda packages and Python packages.
 
 use std::path::Path;
 
@@ -6,43 +6,43 @@ use union_build::spec;
 
 use super::writer::{Writer, quoted};
 
-/// Where Python is, when it is not the base's own.
+/// The prefix of a Python that is installed by micromamba.
 const PREFIX: &str = "/opt/union/python";
 
-/// Where its programs are, and so those of the packages.
+/// The executables of [`PREFIX`], including those of packages.
 pub(super) const BINARIES: &str = "/opt/union/python/bin";
 
-/// A lock file of Python's in the build context: where it comes from, and its place there.
+/// A requirements or lock file of Python in the build context.
 pub(super) struct LockFile<'a> {
     pub(super) from: &'a Path,
-    pub(super) place: String,
-    /// The directory in which the installer finds it.
-    pub(super) folder: String,
+    pub(super) path_in_context: String,
+    /// The directory of the file while packages are installed.
+    pub(super) mount_point: String,
 }
 
-/// The files that the steps of one spec need; `before` are those of earlier specs.
+/// The lock files of one spec, each with the project that it belongs to; `before` is the number of lock files of
+/// earlier specs.
 pub(super) fn files(spec: &spec::Image, before: usize) -> Vec<(LockFile<'_>, Option<std::path::PathBuf>)> {
     spec.python
         .requirements
         .iter()
         .enumerate()
         .map(|(position, file)| {
-            let folder = format!("python/{}", before + position);
+            let directory = format!("python/{}", before + position);
             let name = if is_uv_lock(&file.value) { "uv.lock" } else { "requirements.txt" };
-            // uv reads a lock file together with the project that it locks.
+            // uv requires the project of a lock file, too.
             let project = is_uv_lock(&file.value).then(|| file.value.with_file_name("pyproject.toml"));
-            (LockFile { from: &file.value, place: format!("{folder}/{name}"), folder: mounted(position) }, project)
+            let path_in_context = format!("{directory}/{name}");
+            (LockFile { from: &file.value, path_in_context, mount_point: mount_point(position) }, project)
         })
         .collect()
 }
 
-/// Where a list is while packages are installed.
-fn mounted(position: usize) -> String {
+fn mount_point(position: usize) -> String {
     format!("/run/union/python/{position}")
 }
 
-/// Writes the steps of one spec, and returns how many files have been used by then. `tool` says
-/// which stage has the image of a reference.
+/// Writes the steps of one spec, and returns the number of lock files so far. `tool` returns the stage of a tool image.
 pub(super) fn write(writer: &mut Writer, spec: &spec::Image, tool: impl Fn(&str) -> usize) -> usize {
     let python = &spec.python;
     let before = writer.files;
@@ -93,16 +93,16 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     }
     let mut exports = String::new();
     for (position, file) in python.requirements.iter().enumerate() {
-        let folder = mounted(position);
-        mounts.push(format!("type=bind,source=python/{},target={folder}", before + position));
+        let directory = mount_point(position);
+        mounts.push(format!("type=bind,source=python/{},target={directory}", before + position));
         if is_uv_lock(&file.value) {
             let list = format!("/tmp/union-requirements-{position}.txt");
             exports.push_str(&format!(
-                "/run/union/uv export --quiet --frozen --no-dev --no-emit-project --project {folder} --output-file {list} && "
+                "/run/union/uv export --quiet --frozen --no-dev --no-emit-project --project {directory} --output-file {list} && "
             ));
             install.push_str(&format!(" --requirements {list}"));
         } else {
-            install.push_str(&format!(" --requirements {folder}/requirements.txt"));
+            install.push_str(&format!(" --requirements {directory}/requirements.txt"));
         }
     }
     for package in texts(&python.packages) {
@@ -113,7 +113,7 @@ fn uv(writer: &mut Writer, python: &spec::Python, stage: usize, before: usize) {
     writer.run(&mounts, &variables, &format!("{exports}{install}{clean}"));
 }
 
-/// The Python that packages are for.
+/// The interpreter that packages are installed for.
 fn interpreter(python: &spec::Python) -> String {
     match &python.exec {
         Some(exec) => exec.value.clone(),

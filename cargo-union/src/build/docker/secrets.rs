@@ -1,4 +1,4 @@
-//! The secrets of a build: read when they are needed, and struck out of everything that is kept.
+//! The secrets of a build: read when they are needed, and redacted from logs and messages.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::sys::fs;
 use crate::sys::process::Environment;
 use crate::sys::secret::Secret;
 
-/// What a builder takes at most, of BuildKit's own choice.
+/// BuildKit's limit for a secret, in bytes.
 const LARGEST: usize = 500 * 1024;
 
 /// Secrets by id.
@@ -19,10 +19,10 @@ const LARGEST: usize = 500 * 1024;
 pub(super) struct BuildSecrets(BTreeMap<String, Secret<Vec<u8>>>);
 
 impl BuildSecrets {
-    /// Reads every secret that specs declare. One that is not required may be absent.
+    /// Reads every secret that specs declare. Optional secrets may be absent.
     ///
     /// # Errors
-    /// `SecretMissing`, which names where it was looked for; never what a secret holds.
+    /// `SecretMissing` with the variable or file; never with the value of a secret.
     pub(super) fn read(specs: &[spec::Image], environment: &Environment) -> Result<Self> {
         let mut secrets = BTreeMap::new();
         for spec in specs {
@@ -35,27 +35,27 @@ impl BuildSecrets {
         Ok(Self(secrets))
     }
 
-    /// Adds the authority that is trusted while something runs; it is no secret, but goes the same way.
+    /// Adds the CA certificates that build steps trust. They are not secret, but are mounted like secrets.
     pub(super) fn with_authority(mut self, authority: Option<Vec<u8>>) -> Self {
         self.0.extend(authority.map(|bytes| (AUTHORITY_ID.to_owned(), Secret::new(bytes))));
         self
     }
 
-    /// The values by id, for the engine.
+    /// The values by ID, for the engine.
     pub(super) fn values(&self) -> BTreeMap<String, Secret<Vec<u8>>> {
         self.0.clone()
     }
 
-    /// A line without any of them. A value of several lines is looked for line by line, for that is
-    /// how a program prints it; a line of a few letters is no secret.
+    /// Redacts secrets in a line. A multi-line value is matched line by line, because programs print it that way;
+    /// very short lines are not considered secret.
     pub(super) fn scrub(&self, line: &str) -> String {
         const SHORTEST: usize = 4;
         let mut scrubbed = line.to_owned();
         for (id, secret) in self.0.iter().filter(|(id, _)| *id != AUTHORITY_ID) {
             let value = String::from_utf8_lossy(secret.reveal());
             let mut parts: Vec<&str> = value.lines().map(str::trim).filter(|part| part.len() >= SHORTEST).collect();
-            parts.extend(Some(value.trim()).filter(|whole| !whole.is_empty()));
-            // The longest first: a part must not leave the rest of a whole behind.
+            parts.extend(Some(value.trim()).filter(|value| !value.is_empty()));
+            // The longest first: replacing a shorter part could leave the rest of a longer one.
             parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
             for part in parts {
                 scrubbed = scrubbed.replace(part, &format!("<secret {id}>"));
@@ -66,7 +66,8 @@ impl BuildSecrets {
 }
 
 fn read(spec: &spec::Image, secret: &spec::SecretSpec, environment: &Environment) -> Result<Option<Vec<u8>>> {
-    let (id, required) = (&secret.id.value, secret.required);
+    let id = &secret.id.value;
+    let required = secret.required;
     let missing = || Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` has no value", spec.key));
     let value = match &secret.source {
         SecretSource::Env(name) => match environment.get(name).filter(|value| !value.is_empty()) {
@@ -82,11 +83,11 @@ fn read(spec: &spec::Image, secret: &spec::SecretSpec, environment: &Environment
             Err(cause) if !required && cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(missing().because(fs::unreadable(path, cause))),
         },
-        // Whoever builds here has no way to it; the manifest's check has said so.
+        // Not available to a local build; the check of the manifest reports this earlier.
         SecretSource::Backend => return Err(missing().because("it is a secret of the backend")),
     };
     if value.len() > LARGEST {
-        let why = format!("it has {} bytes, and an engine takes at most {LARGEST}", value.len());
+        let why = format!("it has {} bytes, and engines accept at most {LARGEST}", value.len());
         return Err(Error::new(Code::SecretMissing, format!("the secret `{id}` of image `{}` cannot be used", spec.key)).because(why));
     }
     Ok(Some(value))
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_part_of_a_secret_stays_in_a_line() {
+    fn every_line_of_a_secret_is_redacted() {
         let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
         let secrets =
             BuildSecrets([("token".to_owned(), secret("hunter2\n")), ("key".to_owned(), secret("-----BEGIN\nMIIabc\nx\n"))].into());

@@ -1,11 +1,11 @@
-//! Compression in members of fixed size, on every core, in order, in little memory.
+//! Parallel, deterministic compression of layers in bounded memory.
 //!
-//! A gzip file is a row of members (a zstd file of frames) that can be made independently. Each holds
-//! the same number of uncompressed bytes whatever the machine, so the bytes do not depend on how many
-//! workers there are. What is in flight is bounded: memory does not grow with the file.
+//! A gzip file is a sequence of members (a zstd file of frames) that can be compressed independently. Each has the same
+//! number of uncompressed bytes on every machine, so the output does not depend on the number of workers. The queue is
+//! bounded: memory does not grow with the file.
 //!
-//! A gzip member that would hardly become smaller is stored: weights and archives would take fifteen seconds for each
-//! gigabyte, here and once more wherever the image is pulled. zstd notices by itself what does not compress.
+//! A gzip member that would hardly become smaller is stored: model weights and archives would take fifteen seconds per
+//! gigabyte, here and wherever the image is pulled. zstd detects incompressible data by itself.
 
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -21,11 +21,11 @@ use crate::sys::digest::{DiffId, Digest};
 use crate::sys::error::Result;
 use crate::sys::fs::{self, AtomicFile};
 
-/// Version of the encoders and of what is written with them. Raise it when the same input gives
-/// other bytes: what was packed by an older one is then not taken for what this one would pack.
+/// Version of the encoders and their output. Raise it when the same input gives different bytes, so that layers cached
+/// by an older version are not reused.
 pub(super) const ENCODER: i64 = 3;
 
-/// A compressed stream: takes plain bytes, writes a blob, and knows the digests of both.
+/// A compressing writer that computes the digests of input and output.
 pub(super) struct Compressor {
     member: usize,
     buffer: Vec<u8>,
@@ -36,7 +36,7 @@ pub(super) struct Compressor {
     writer: JoinHandle<CompressedFile>,
 }
 
-/// A finished blob, still without its name.
+/// A finished blob in a temporary file.
 pub(super) struct Compressed {
     pub(super) draft: AtomicFile,
     pub(super) digest: Digest,
@@ -58,7 +58,7 @@ struct CompressedFile {
 
 impl Compressor {
     pub(super) fn new(draft: AtomicFile, compression: Compression) -> Self {
-        // More would hold more memory than a build may take.
+        // Limits the memory of a build.
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(6);
         let (jobs, queue) = sync_channel(count);
         let (order, results) = sync_channel(count);
@@ -72,13 +72,13 @@ impl Compressor {
         let writer = thread::spawn(move || write(draft, &results));
         let member = match compression {
             Compression::Gzip => 1 << 20,
-            // A larger frame compresses better, and zstd is fast enough to wait for it.
+            // Larger frames compress better, and zstd is fast enough for them.
             Compression::Zstd => 2 << 20,
         };
         Self { member, buffer: Vec::with_capacity(member), plain: Sha256::new(), jobs, order, workers, writer }
     }
 
-    /// Writes what is left and waits for the threads. When writing failed, this is what says why.
+    /// Compresses the rest and waits for the threads. Reports the cause of an earlier failed write.
     pub(super) fn finish(mut self) -> Result<Compressed> {
         let last = if self.buffer.is_empty() { Ok(()) } else { self.send() };
         drop((self.jobs, self.order));
@@ -87,30 +87,30 @@ impl Compressor {
         }
         let written = self.writer.join().expect("writing does not panic");
         written.outcome.and(last).map_err(|cause| fs::unwritable(written.draft.path(), cause))?;
-        let (digest, diff_id) = (Digest::from_hasher(written.hash), DiffId::from_hasher(self.plain));
+        let digest = Digest::from_hasher(written.hash);
+        let diff_id = DiffId::from_hasher(self.plain);
         Ok(Compressed { draft: written.draft, digest, diff_id, size: written.size })
     }
 
     fn send(&mut self) -> io::Result<()> {
         let plain = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.member));
         let (reply, result) = sync_channel(1);
-        // The order is taken first: it is what the writer drops when it fails, and then nobody waits.
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the compressed file could not be written");
-        self.order.send(result).map_err(|_| gone(()))?;
-        self.jobs.send(CompressJob { plain, reply }).map_err(|_| gone(()))
+        // The order is sent first: a failed writer drops this channel, so that no send blocks forever.
+        let closed = || io::Error::new(io::ErrorKind::BrokenPipe, "the compressed file could not be written");
+        self.order.send(result).map_err(|_| closed())?;
+        self.jobs.send(CompressJob { plain, reply }).map_err(|_| closed())
     }
 }
 
 impl Write for Compressor {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(self.member - self.buffer.len());
-        let taken = &bytes[..taken];
-        self.plain.update(taken);
-        self.buffer.extend_from_slice(taken);
+        let accepted = &bytes[..bytes.len().min(self.member - self.buffer.len())];
+        self.plain.update(accepted);
+        self.buffer.extend_from_slice(accepted);
         if self.buffer.len() == self.member {
             self.send()?;
         }
-        Ok(taken.len())
+        Ok(accepted.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -122,7 +122,7 @@ fn work(queue: &Mutex<Receiver<CompressJob>>, compression: Compression) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(CompressJob { plain, reply }) = job else { return };
-        // Nobody waits for the answer once the writer has failed.
+        // The receiver is gone once the writer has failed.
         let _ = reply.send(compress(&plain, compression));
     }
 }
@@ -133,7 +133,7 @@ fn compress(plain: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
             if !is_worthwhile(plain)? {
                 return Ok(stored(plain));
             }
-            // Neither the time nor the operating system goes into the header: 255 is "unknown".
+            // The header has neither the time nor the operating system (255 is "unknown", RFC 1952).
             let buffer = Vec::with_capacity(plain.len() / 2);
             let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(buffer, flate2::Compression::new(GZIP));
             encoder.write_all(plain)?;
@@ -143,24 +143,24 @@ fn compress(plain: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     }
 }
 
-/// How hard gzip tries. 6, the usual level, takes half as long again for executables that become 3 % smaller.
+/// The gzip level. The default of 6 takes 50 % longer for executables that become 3 % smaller.
 const GZIP: u32 = 3;
 
-/// Whether a member becomes at least a tenth smaller, judged by pieces of it. Only whole numbers decide, and an encoder
-/// that is pinned: every machine judges alike.
+/// Whether a member becomes at least 10 % smaller, estimated from a sample. Uses only integers and a pinned encoder, so
+/// that all machines decide alike.
 fn is_worthwhile(plain: &[u8]) -> io::Result<bool> {
     let sample = sample(plain);
     if repeats_bytes(&sample) {
         return Ok(true);
     }
-    // Level 2 is the fastest one with codes of its own for each block: what is made of few letters becomes smaller as well.
+    // Level 2 is the fastest one with dynamic Huffman codes, which also compress data with few distinct bytes.
     let buffer = Vec::with_capacity(sample.len() * 2);
     let mut encoder = flate2::write::DeflateEncoder::new(buffer, flate2::Compression::new(2));
     encoder.write_all(&sample)?;
     Ok(encoder.finish()?.len() <= sample.len() - sample.len() / 10)
 }
 
-/// Eight pieces of a member, evenly spread; all of a small one.
+/// Eight evenly spread pieces of a member, or all of a small one.
 fn sample(plain: &[u8]) -> Vec<u8> {
     const PIECES: usize = 8;
     const PIECE: usize = 1 << 13;
@@ -169,15 +169,15 @@ fn sample(plain: &[u8]) -> Vec<u8> {
     begins.flat_map(|begin| &plain[begin..begin + PIECE]).copied().collect()
 }
 
-/// Whether two bytes chosen at random are alike eight times as often as in noise. Programs and texts are far above that,
-/// and need no trial.
+/// Whether two random bytes are equal at least eight times as often as in noise. Programs and texts are far above that
+/// and need no trial compression.
 fn repeats_bytes(sample: &[u8]) -> bool {
     let mut counts = [0_u64; 256];
     for byte in sample {
         counts[usize::from(*byte)] += 1;
     }
-    let alike: u64 = counts.iter().map(|count| count * count).sum();
-    alike * 32 >= (sample.len() as u64).pow(2)
+    let equal_pairs: u64 = counts.iter().map(|count| count * count).sum();
+    equal_pairs * 32 >= (sample.len() as u64).pow(2)
 }
 
 /// A gzip member of stored blocks, with the header that [`compress`] writes.
@@ -206,7 +206,8 @@ fn stored(plain: &[u8]) -> Vec<u8> {
 }
 
 fn write(mut draft: AtomicFile, results: &Receiver<Receiver<io::Result<Vec<u8>>>>) -> CompressedFile {
-    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut hash = Sha256::new();
+    let mut size = 0;
     let mut outcome = Ok(());
     for result in results {
         let written = result.recv().expect("every job is answered").and_then(|bytes| {
@@ -230,8 +231,8 @@ mod tests {
     use super::*;
 
     fn compressed(plain: &[u8], compression: Compression, piece: usize) -> (Compressed, Vec<u8>) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut compressor = Compressor::new(AtomicFile::beside(&folder.path().join("blob")).unwrap(), compression);
+        let directory = tempfile::tempdir().unwrap();
+        let mut compressor = Compressor::new(AtomicFile::beside(&directory.path().join("blob")).unwrap(), compression);
         for piece in plain.chunks(piece) {
             compressor.write_all(piece).unwrap();
         }
@@ -250,19 +251,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_comes_back_in_order_with_its_digests() {
+    fn compressed_bytes_are_decompressed_unchanged_and_have_the_reported_digests() {
         let plain = noise(5_300_000);
         let (blob, bytes) = compressed(&plain, Compression::Gzip, 70_001);
-        let mut back = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut back).unwrap();
-        assert!(back == plain);
+        let mut decompressed = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut decompressed).unwrap();
+        assert!(decompressed == plain);
         assert_eq!((blob.digest, blob.diff_id, blob.size), (Digest::of(&bytes), DiffId::of(&plain), bytes.len() as u64));
         let (_, bytes) = compressed(&plain, Compression::Zstd, 70_001);
         assert!(zstd::stream::decode_all(&bytes[..]).unwrap() == plain);
     }
 
     #[test]
-    fn the_bytes_do_not_depend_on_how_they_arrive() {
+    fn compression_does_not_depend_on_the_size_of_writes() {
         let plain = noise(2_500_000);
         for compression in [Compression::Gzip, Compression::Zstd] {
             let (one, _) = compressed(&plain, compression, 1 << 20);
@@ -271,7 +272,7 @@ mod tests {
         }
     }
 
-    /// Bytes that nothing makes smaller.
+    /// Incompressible bytes.
     fn weights(length: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let mut next = || {
@@ -285,8 +286,9 @@ mod tests {
 
     /// When this fails, the encoder has changed: raise `ENCODER`.
     #[test]
-    fn the_bytes_are_those_of_this_version_of_the_encoder() {
-        let (compressible, weights) = (noise(2_500_000), weights(2_500_000));
+    fn compressed_digests_are_stable_for_this_encoder_version() {
+        let compressible = noise(2_500_000);
+        let weights = weights(2_500_000);
         for (plain, compression, known) in [
             (&compressible, Compression::Gzip, "sha256:09b346eac5fddc6a020cbc4fca72420b534569d4a3232d609482c155e5d7add3"),
             (&compressible, Compression::Zstd, "sha256:28cab222719e7962cdab108af8269ff16ea69413ffe3d5c6b7c79fda780850b5"),
@@ -298,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_compress_is_stored_member_by_member() {
+    fn incompressible_members_are_stored() {
         let plain = [weights(1 << 20), noise(1 << 20), weights((1 << 20) + 70_000)].concat();
         let (blob, bytes) = compressed(&plain, Compression::Gzip, 1 << 16);
-        let mut back = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut back).unwrap();
-        assert!(back == plain);
+        let mut decompressed = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut decompressed).unwrap();
+        assert!(decompressed == plain);
         assert_eq!(blob.diff_id, DiffId::of(&plain));
-        // A block that is stored begins with 0, or with 1 when it is the last.
+        // A stored block starts with 0, or with 1 if it is the last.
         let mut rest = &bytes[..];
         let mut firsts = Vec::new();
         while !rest.is_empty() {
@@ -319,17 +321,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_member_is_read_whatever_its_length() {
+    fn stored_members_of_any_length_are_decompressed() {
         for length in [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071] {
             let plain = weights(length);
-            let mut back = Vec::new();
-            flate2::read::GzDecoder::new(&stored(&plain)[..]).read_to_end(&mut back).unwrap();
-            assert!(back == plain, "{length}");
+            let mut decompressed = Vec::new();
+            flate2::read::GzDecoder::new(&stored(&plain)[..]).read_to_end(&mut decompressed).unwrap();
+            assert!(decompressed == plain, "{length}");
         }
     }
 
     #[test]
-    fn texts_programs_and_what_is_made_of_few_letters_are_compressed() {
+    fn texts_programs_and_base64_are_compressed() {
         use base64::Engine as _;
         let letters = base64::engine::general_purpose::STANDARD.encode(weights(700_000));
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_members_are_one_mebibyte_and_say_neither_time_nor_system() {
+    fn gzip_members_have_one_mebibyte_without_time_and_system() {
         let plain = noise((2 << 20) + 5);
         let (_, bytes) = compressed(&plain, Compression::Gzip, 1 << 16);
         let mut rest = &bytes[..];
@@ -359,18 +361,19 @@ mod tests {
         assert_eq!(members, [1 << 20, 1 << 20, 5]);
     }
 
-    /// `/dev/full` is what a full disk looks like to a program.
+    /// Writing to `/dev/full` fails as on a full disk.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_disk_ends_with_its_own_code_and_nobody_waits_forever() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_full_disk_is_reported_with_its_own_code_without_blocking() {
+        let directory = tempfile::tempdir().unwrap();
         let mut full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let cause = full.write_all(b"x").unwrap_err();
-        let ((order, results), (reply, result)) = (sync_channel(1), sync_channel(1));
+        let (order, results) = sync_channel(1);
+        let (reply, result) = sync_channel(1);
         reply.send(Err(cause)).unwrap();
         order.send(result).unwrap();
         drop(order);
-        let written = write(AtomicFile::beside(&folder.path().join("blob")).unwrap(), &results);
+        let written = write(AtomicFile::beside(&directory.path().join("blob")).unwrap(), &results);
         let error = fs::unwritable(written.draft.path(), written.outcome.unwrap_err());
         assert_eq!(error.code(), union_build::diag::Code::DiskFull);
     }

@@ -1,4 +1,5 @@
-//! Placing copied things into an image: where the links of the base lead, and not upon them.
+//! Plans the entries of copied files. A destination below a link of the base is written to the link's target and does
+//! not replace the link.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,20 +8,20 @@ use union_build::diag::Code;
 use union_build::spec;
 
 use super::pack::{EntryKind, LayerEntry};
-use crate::build::base::of_file;
+use crate::build::base::index_file;
 use crate::build::measured_files::MeasuredFiles;
 use crate::build::roots::SourceRoots;
 use crate::build::sources::{self, Item, ItemKind};
-use crate::build::walk::{join, neither};
+use crate::build::walk::{join, unsupported_kind};
 use crate::image::index::{Conflict, FileIndex, FsEntry};
 use crate::image::user;
 use crate::sys::error::{Error, Result};
 
-/// Turns the copies of one spec into the entries of a layer, and puts them into the index, so that a
-/// later copy sees the earlier ones. Relative destinations start at the working directory of the base.
+/// Converts the copies of one spec to the entries of a layer, and adds them to the index for later copies. Relative
+/// destinations start at `workdir`, the working directory of the base.
 ///
 /// # Errors
-/// When a source cannot be read, a place is taken, or an owner is not known.
+/// `CopyConflict`, `UnknownUser`, and those of reading a source.
 pub(super) fn copies(
     image: &str,
     copies: &[spec::Copy],
@@ -34,8 +35,8 @@ pub(super) fn copies(
         let start = if copy.to.value.starts_with('/') { "" } else { workdir };
         for item in files.copied(copy, roots)?.iter() {
             let to = join(start, &item.to);
-            let item = Item { to: to.clone(), what: item.what.clone() };
-            place(item, owner, index, &mut placed).map_err(|fault| match fault {
+            let item = Item { to: to.clone(), kind: item.kind.clone() };
+            place(item, owner, index, &mut placed).map_err(|error| match error {
                 CopyConflict::Conflict(conflict) => {
                     Error::new(Code::CopyConflict, format!("could not copy `{}` to `/{to}`", copy.typed)).because(conflict)
                 }
@@ -46,31 +47,30 @@ pub(super) fn copies(
     Ok(placed.into_values().collect())
 }
 
-/// User and group.
+/// User ID and group ID.
 type Owner = (u64, u64);
 
 const ROOT: Owner = (0, 0);
 
-/// Who owns what a copy brings, by the users and groups that the image has by then.
+/// The owner of a copy, resolved with the users and groups that the image has at that point.
 fn owner(image: &str, copy: &spec::Copy, index: &FileIndex) -> Result<Owner> {
     let Some(owner) = &copy.owner else { return Ok(ROOT) };
-    let tried = || format!("could not find owner `{}` of the copy `{}` of image `{}`", owner.value, copy.typed, image);
+    let problem = || format!("could not find owner `{}` of the copy `{}` of image `{}`", owner.value, copy.typed, image);
     let numeric = user::numeric(&sources::owner_words(&owner.value), index.text("etc/passwd"), index.text("etc/group"))
-        .map_err(|unknown| Error::new(Code::UnknownUser, tried()).because(unknown))?;
-    // What a base says may be any number.
+        .map_err(|unknown| Error::new(Code::UnknownUser, problem()).because(unknown))?;
+    // The base's files may contain any number.
     let numbers = numeric.split_once(':').and_then(|(user, group)| Some((user.parse::<u32>().ok()?, group.parse::<u32>().ok()?)));
-    let (user, group) = numbers.ok_or_else(|| {
-        Error::new(Code::UnknownUser, tried()).because(format!("`{numeric}` are not a number of a user and one of a group"))
-    })?;
+    let (user, group) = numbers
+        .ok_or_else(|| Error::new(Code::UnknownUser, problem()).because(format!("`{numeric}` is not a valid user ID and group ID")))?;
     Ok((user.into(), group.into()))
 }
 
 /// A file at a path, placed like a copy.
 pub(super) fn file(from: &Path, to: &str, files: &MeasuredFiles, index: &mut FileIndex) -> Result<Vec<LayerEntry>> {
     let measured = files.measure(from)?;
-    let what = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
+    let kind = ItemKind::File { from: from.to_owned(), mode: 0o644, measured };
     let mut placed = BTreeMap::new();
-    place(Item { to: to.to_owned(), what }, ROOT, index, &mut placed).map_err(|fault| match fault {
+    place(Item { to: to.to_owned(), kind }, ROOT, index, &mut placed).map_err(|error| match error {
         CopyConflict::Conflict(conflict) => Error::new(Code::CopyConflict, format!("could not write `/{to}`")).because(conflict),
         CopyConflict::Source(error) => error,
     })?;
@@ -89,39 +89,39 @@ impl From<Conflict> for CopyConflict {
 }
 
 fn place(item: Item, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) -> Result<(), CopyConflict> {
-    let (path, entry, node) = match item.what {
-        ItemKind::Folder => {
-            folders(&index.place_folder(&item.to)?, (owner, group), index, placed);
+    let (path, entry, node) = match item.kind {
+        ItemKind::Directory => {
+            add_directories(&index.place_directory(&item.to)?, (owner, group), index, placed);
             return Ok(());
         }
         ItemKind::File { from, mode, measured } => {
             let path = index.place_file(&item.to)?;
-            let node = FsEntry::File(of_file(&path, &from).map_err(CopyConflict::Source)?);
-            (path.clone(), LayerEntry { path, mode, owner, group, what: EntryKind::File(from, measured) }, node)
+            let node = FsEntry::File(index_file(&path, &from).map_err(CopyConflict::Source)?);
+            (path.clone(), LayerEntry { path, mode, owner, group, kind: EntryKind::File(from, measured) }, node)
         }
         ItemKind::Link(target) => {
             let path = index.place_file(&item.to)?;
-            (path.clone(), LayerEntry { path, mode: 0o777, owner, group, what: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
+            (path.clone(), LayerEntry { path, mode: 0o777, owner, group, kind: EntryKind::Link(target.clone()) }, FsEntry::Link(target))
         }
-        // Copies have none.
-        ItemKind::Pipe | ItemKind::Device(_) => return Err(CopyConflict::Source(neither(Path::new(&item.to)))),
+        // Only build contexts have pipes and devices.
+        ItemKind::Pipe | ItemKind::Device(_) => return Err(CopyConflict::Source(unsupported_kind(Path::new(&item.to)))),
     };
-    if let Some((folder, _)) = path.rsplit_once('/') {
-        folders(folder, (owner, group), index, placed);
+    if let Some((directory, _)) = path.rsplit_once('/') {
+        add_directories(directory, (owner, group), index, placed);
     }
     index.put(&path, node);
     placed.insert(path, entry);
     Ok(())
 }
 
-/// Adds the folders that are absent, and only those: an entry for a folder that is there would give
-/// it another mode and owner. As with BuildKit, all that are made for a copy have its owner.
-fn folders(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) {
+/// Adds only missing directories: an entry for an existing one would change its mode and owner. As in BuildKit,
+/// directories that are created for a copy have its owner.
+fn add_directories(path: &str, (owner, group): Owner, index: &mut FileIndex, placed: &mut BTreeMap<String, LayerEntry>) {
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-    for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
-        if index.get(folder) != Some(&FsEntry::Folder) {
-            index.put(folder, FsEntry::Folder);
-            placed.insert(folder.to_owned(), LayerEntry { owner, group, ..LayerEntry::folder(folder) });
+    for directory in ends.map(|end| &path[..end]).filter(|directory| !directory.is_empty()) {
+        if index.get(directory) != Some(&FsEntry::Folder) {
+            index.put(directory, FsEntry::Folder);
+            placed.insert(directory.to_owned(), LayerEntry { owner, group, ..LayerEntry::directory(directory) });
         }
     }
 }
@@ -136,31 +136,31 @@ mod tests {
     use super::*;
     use crate::image::index::LayerChange;
 
-    /// A workspace with the files `a` and `b` and the folder `tree`, and a merged-usr base.
+    /// A workspace with the files `a` and `b` and the directory `tree`, and a merged-usr base.
     struct CopyContext {
-        folder: tempfile::TempDir,
+        directory: tempfile::TempDir,
         index: FileIndex,
     }
 
     impl CopyContext {
         fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::create_dir_all(folder.path().join("tree/bin/deep")).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(directory.path().join("tree/bin/deep")).unwrap();
             for file in ["a", "b", "tree/bin/tool"] {
-                std::fs::write(folder.path().join(file), file).unwrap();
+                std::fs::write(directory.path().join(file), file).unwrap();
             }
             let mut index = FileIndex::default();
             let file = || FsEntry::File(None);
             let base = [("usr/bin/sh", file()), ("bin", FsEntry::Link("usr/bin".to_owned())), ("etc/motd", file())];
             index.apply(&base.map(|(path, node)| LayerChange::Put(path.to_owned(), node)));
-            Self { folder, index }
+            Self { directory, index }
         }
 
         fn copy(&mut self, pairs: &[(&str, &str)]) -> Result<Vec<String>> {
             fn placed<T>(value: T) -> spec::Sourced<T> {
                 spec::Sourced { value, origin: Origin::Default }
             }
-            let from = |name: &str| -> PathBuf { self.folder.path().join(name) };
+            let from = |name: &str| -> PathBuf { self.directory.path().join(name) };
             let copies = pairs.iter().map(|(name, to)| spec::Copy {
                 from: placed(from(name)),
                 typed: (*name).to_owned(),
@@ -169,12 +169,12 @@ mod tests {
                 owner: None,
                 exclude: Vec::new(),
             });
-            let files = MeasuredFiles::new(&crate::sys::cache::Cache::new(self.folder.path().join("cache")));
-            let roots = SourceRoots { workspace: self.folder.path().to_owned(), ..SourceRoots::default() };
+            let files = MeasuredFiles::new(&crate::sys::cache::Cache::new(self.directory.path().join("cache")));
+            let roots = SourceRoots { workspace: self.directory.path().to_owned(), ..SourceRoots::default() };
             let entries = super::copies("default", &copies.collect::<Vec<_>>(), (&roots, &files), "srv/app", &mut self.index)?;
             Ok(entries
                 .into_iter()
-                .map(|entry| match entry.what {
+                .map(|entry| match entry.kind {
                     EntryKind::File(from, _) => format!("{} = {}", entry.path, from.file_name().unwrap().to_str().unwrap()),
                     _ => format!("{}/", entry.path),
                 })
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_to_bin_goes_to_usr_bin_and_leaves_the_link_alone() {
+    fn copy_to_bin_of_a_merged_usr_base_is_placed_in_usr_bin() {
         assert_eq!(CopyContext::new().copy(&[("a", "/bin/x")]).unwrap(), ["usr/bin/x = a"]);
         assert_eq!(CopyContext::new().copy(&[("tree", "/")]).unwrap(), ["usr/bin/deep/", "usr/bin/tool = tool"]);
     }
 
     #[test]
-    fn a_relative_copy_goes_below_the_working_directory_of_the_base() {
+    fn relative_copy_is_placed_in_the_working_directory_of_the_base() {
         assert_eq!(CopyContext::new().copy(&[("a", "conf/x")]).unwrap(), ["srv/", "srv/app/", "srv/app/conf/", "srv/app/conf/x = a"]);
         assert_eq!(
             CopyContext::new().copy(&[("tree", "./")]).unwrap()[2..],
@@ -198,22 +198,22 @@ mod tests {
     }
 
     #[test]
-    fn only_absent_folders_become_entries() {
+    fn only_missing_directories_become_entries() {
         assert_eq!(CopyContext::new().copy(&[("a", "/etc/app/conf/x")]).unwrap(), ["etc/app/", "etc/app/conf/", "etc/app/conf/x = a"]);
         assert_eq!(CopyContext::new().copy(&[("a", "/etc/x")]).unwrap(), ["etc/x = a"]);
     }
 
     #[test]
-    fn a_later_copy_sees_the_earlier_one_and_wins() {
-        let mut scene = CopyContext::new();
-        assert_eq!(scene.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(), ["srv/", "srv/x = b"]);
-        assert_eq!(scene.copy(&[("a", "/srv/y")]).unwrap(), ["srv/y = a"]);
-        let error = scene.copy(&[("a", "/srv/x/below")]).unwrap_err();
+    fn a_later_copy_replaces_an_earlier_one() {
+        let mut context = CopyContext::new();
+        assert_eq!(context.copy(&[("a", "/srv/x"), ("b", "/srv/x")]).unwrap(), ["srv/", "srv/x = b"]);
+        assert_eq!(context.copy(&[("a", "/srv/y")]).unwrap(), ["srv/y = a"]);
+        let error = context.copy(&[("a", "/srv/x/below")]).unwrap_err();
         assert_eq!(error.code(), Code::CopyConflict);
     }
 
     #[test]
-    fn a_file_over_a_folder_and_a_folder_over_a_file_are_conflicts() {
+    fn replacing_a_directory_by_a_file_or_a_file_by_a_directory_is_a_conflict() {
         for pair in [("a", "/etc"), ("a", "/bin"), ("tree", "/etc/motd"), ("a", "/etc/motd/x")] {
             assert_eq!(CopyContext::new().copy(&[pair]).unwrap_err().code(), Code::CopyConflict, "{pair:?}");
         }

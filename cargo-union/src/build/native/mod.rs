@@ -1,8 +1,8 @@
-//! The native builder: images without a container engine.
+//! The native builder: builds images without a container engine.
 //!
-//! It puts layers upon a base and never runs anything in it. A base's layers are not unpacked; they
-//! are fetched, once in their life, only when what is in them must be known: for the place of a copied
-//! file, the number of a named user, or the libraries of a dynamic binary.
+//! It adds layers to a base and never runs anything in it. Layers of the base are not unpacked. They are downloaded,
+//! once, only if their files matter: for the destination of a copy, the ID of a named user, or the libraries of a
+//! dynamic binary.
 
 mod compress;
 mod copy_plan;
@@ -35,7 +35,7 @@ use pack::{EntryKind, LayerEntry, Packing};
 
 pub(super) use scratch::ca_bundle_hash;
 
-/// Builds images in which nothing has to run.
+/// Builds images that do not need to run commands.
 pub struct NativeBuilder {
     cache: Cache,
     source: Arc<dyn BaseSource>,
@@ -44,108 +44,118 @@ pub struct NativeBuilder {
 }
 
 impl NativeBuilder {
-    /// A builder that keeps layers in a cache and has its bases from a source.
+    /// Layers are stored in `cache`; bases are read from `source`.
     pub fn new(cache: Cache, source: Arc<dyn BaseSource>, reporter: Arc<dyn Reporter>) -> Self {
         let contents = LayerIndexCache::new(cache.clone(), source.clone());
         Self { cache, source, contents, reporter }
     }
 
-    /// Refuses binaries that could not start in an image that somebody else makes. Says whether all were
-    /// checked: while the files of that image are not known, only static ones can be.
-    pub(super) async fn check_start(&self, recipe: &BuildRequest, known: bool) -> Result<bool> {
-        let _steps = Steps(&*self.reporter, recipe.image());
-        let recipe = Arc::new(recipe.clone());
-        let mut checked = recipe.check;
-        for (index, wanted) in recipe.platforms.iter().enumerate() {
-            let base = match &wanted.base {
-                Some(start) => Some(ResolvedBase::open(&*self.source, start, &wanted.platform).await?),
+    /// Refuses binaries that could not start in an image that another builder builds. Returns whether all were checked:
+    /// unless the files of that image are known, only static binaries can be.
+    pub(super) async fn check_start(&self, request: &BuildRequest, files_are_known: bool) -> Result<bool> {
+        let _steps = Steps(&*self.reporter, request.image());
+        let request = Arc::new(request.clone());
+        let mut checked = request.check;
+        for (index, platform_request) in request.platforms.iter().enumerate() {
+            let base = match &platform_request.base {
+                Some(base) => Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?),
                 None => None,
             };
-            let check = StartCheck::of(&recipe, wanted, base.as_ref().map(|base| &base.config))?;
-            if check.needs_files() && !known {
+            let check = StartCheck::of(&request, platform_request, base.as_ref().map(|base| &base.config))?;
+            if check.needs_files() && !files_are_known {
                 checked = false;
             } else if !check.is_empty() {
-                let files = if known { self.files(&recipe, base.as_ref(), None, &check).await? } else { FileIndex::default() };
-                let (shared, reporter, workdir) = (Arc::clone(&recipe), self.reporter.clone(), workdir(base.as_ref()));
-                let refused = tokio::task::spawn_blocking(move || {
-                    let wanted = &shared.platforms[index];
-                    let (_, files) = plan_layers(&shared, wanted, &workdir, files)?;
-                    reporter.step(shared.image(), &check_step(wanted));
-                    check.refuse(&shared, wanted, &files)
+                let files = if files_are_known { self.files(&request, base.as_ref(), None, &check).await? } else { FileIndex::default() };
+                let shared = Arc::clone(&request);
+                let reporter = self.reporter.clone();
+                let workdir = workdir(base.as_ref());
+                let checking = tokio::task::spawn_blocking(move || {
+                    let platform_request = &shared.platforms[index];
+                    let (_, files) = plan_layers(&shared, platform_request, &workdir, files)?;
+                    reporter.step(shared.image(), &check_step(platform_request));
+                    check.refuse(&shared, platform_request, &files)
                 });
-                refused.await.expect("checking does not panic")?;
+                checking.await.expect("checking does not panic")?;
             }
         }
-        Ok(checked || recipe.platforms.iter().all(|platform| platform.executables.is_empty()))
+        Ok(checked || request.platforms.iter().all(|platform| platform.executables.is_empty()))
     }
 
-    async fn platform(&self, recipe: &Arc<BuildRequest>, index: usize) -> Result<PlatformImage> {
-        let wanted = &recipe.platforms[index];
-        let base = match &wanted.base {
-            Some(start) => Some(ResolvedBase::open(&*self.source, start, &wanted.platform).await?),
+    async fn build_platform(&self, request: &Arc<BuildRequest>, index: usize) -> Result<PlatformImage> {
+        let platform_request = &request.platforms[index];
+        let base = match &platform_request.base {
+            Some(base) => Some(ResolvedBase::open(&*self.source, base, &platform_request.platform).await?),
             None => None,
         };
-        let user = wanted_user(&recipe.chain, base.as_ref());
-        let check = StartCheck::of(recipe, wanted, base.as_ref().map(|base| &base.config))?;
-        let files = self.files(recipe, base.as_ref(), user.as_deref(), &check).await?;
-        // Reading and compressing keep a core busy: they stay off the threads that talk to registries.
-        let (cache, reporter, shared) = (self.cache.clone(), self.reporter.clone(), Arc::clone(recipe));
+        let user = effective_user(&request.chain, base.as_ref());
+        let check = StartCheck::of(request, platform_request, base.as_ref().map(|base| &base.config))?;
+        let files = self.files(request, base.as_ref(), user.as_deref(), &check).await?;
+        // Reading and compressing are CPU-bound and must not block the async runtime.
+        let cache = self.cache.clone();
+        let reporter = self.reporter.clone();
+        let shared = Arc::clone(request);
         let workdir = workdir(base.as_ref());
         let packed = tokio::task::spawn_blocking(move || {
-            let wanted = &shared.platforms[index];
+            let platform_request = &shared.platforms[index];
             let step = |step: &str| reporter.step(shared.image(), step);
-            let (planned, files) = plan_layers(&shared, wanted, &workdir, files)?;
+            let (planned, files) = plan_layers(&shared, platform_request, &workdir, files)?;
             if !check.is_empty() {
-                step(&check_step(wanted));
-                check.refuse(&shared, wanted, &files)?;
+                step(&check_step(platform_request));
+                check.refuse(&shared, platform_request, &files)?;
             }
-            step(&packing_step(wanted));
+            step(&packing_step(platform_request));
             Ok((pack_layers(&cache, &shared, planned)?, files))
         });
-        let (own, files) = packed.await.expect("packing does not panic")?;
-        let user = user.map(|user| numeric(&user, &files, recipe, base.as_ref())).transpose()?;
-        assemble(recipe, wanted, base, own, user)
+        let (layers, files) = packed.await.expect("packing does not panic")?;
+        let user = user.map(|user| numeric_user(&user, &files, request, base.as_ref())).transpose()?;
+        assemble(request, platform_request, base, layers, user)
     }
 
-    /// What has to be known of the base's files.
-    async fn files(&self, recipe: &BuildRequest, base: Option<&ResolvedBase>, user: Option<&str>, check: &StartCheck) -> Result<FileIndex> {
+    /// The files of the base, as far as the build or the check needs them.
+    async fn files(
+        &self,
+        request: &BuildRequest,
+        base: Option<&ResolvedBase>,
+        user: Option<&str>,
+        check: &StartCheck,
+    ) -> Result<FileIndex> {
         match base {
-            Some(base) if needs_files(recipe, user) => {
-                self.step(recipe, "looking up the base's files");
+            Some(base) if needs_files(request, user) => {
+                self.step(request, "looking up the base's files");
                 self.contents.files(&base.name, &base.layers).await
             }
             Some(base) if check.needs_files() => {
-                self.step(recipe, "looking up the base's libraries");
+                self.step(request, "looking up the base's libraries");
                 self.contents.libraries(&base.name, &base.layers).await
             }
             _ => Ok(FileIndex::default()),
         }
     }
 
-    fn step(&self, recipe: &BuildRequest, step: &str) {
-        self.reporter.step(recipe.image(), step);
+    fn step(&self, request: &BuildRequest, step: &str) {
+        self.reporter.step(request.image(), step);
     }
 }
 
 #[async_trait::async_trait]
 impl Builder for NativeBuilder {
-    async fn build(&self, recipe: &BuildRequest) -> Result<Image> {
-        refuse_what_must_run(&recipe.steps)?;
-        let _steps = Steps(&*self.reporter, recipe.image());
-        let recipe = Arc::new(recipe.clone());
+    async fn build(&self, request: &BuildRequest) -> Result<Image> {
+        refuse_commands(&request.steps)?;
+        let _steps = Steps(&*self.reporter, request.image());
+        let request = Arc::new(request.clone());
         let mut platforms = Vec::new();
-        for index in 0..recipe.platforms.len() {
-            platforms.push(self.platform(&recipe, index).await?);
+        for index in 0..request.platforms.len() {
+            platforms.push(self.build_platform(&request, index).await?);
         }
-        let index = (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(&recipe)));
+        let index = (platforms.len() > 1).then(|| manifest::index(&platforms, &annotations(&request)));
         Ok(Image { platforms, index })
     }
 }
 
-/// A layer of ours, and what made it, as the image's history says.
+/// An added layer, and the `created_by` of its history entry.
 type OwnLayer = (Layer, &'static str);
 
-fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
+fn refuse_commands(chain: &[spec::Image]) -> Result<()> {
     for spec in chain {
         if let Some((key, origin)) = spec.needs_to_run().first() {
             return Err(Error::new(Code::UnsupportedByBuilder, format!("the native builder cannot build image `{}`", spec.key))
@@ -156,24 +166,24 @@ fn refuse_what_must_run(chain: &[spec::Image]) -> Result<()> {
     Ok(())
 }
 
-fn check_step(wanted: &PlatformBuildRequest) -> String {
-    format!("checking that {} can start on {}", binaries(wanted), wanted.platform)
+fn check_step(platform_request: &PlatformBuildRequest) -> String {
+    format!("checking that {} can start on {}", binaries(platform_request), platform_request.platform)
 }
 
-fn packing_step(wanted: &PlatformBuildRequest) -> String {
-    format!("packing {} for {}", binaries(wanted), wanted.platform)
+fn packing_step(platform_request: &PlatformBuildRequest) -> String {
+    format!("packing {} for {}", binaries(platform_request), platform_request.platform)
 }
 
-fn binaries(wanted: &PlatformBuildRequest) -> String {
-    match &wanted.executables[..] {
+fn binaries(platform_request: &PlatformBuildRequest) -> String {
+    match &platform_request.executables[..] {
         [] => "the environment".to_owned(),
-        [one] => format!("`{}`", one.name),
-        several => format!("{} binaries", several.len()),
+        [executable] => format!("`{}`", executable.name),
+        executables => format!("{} binaries", executables.len()),
     }
 }
 
-/// The user as typed, or the base's, or on scratch one who is not root.
-fn wanted_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<String> {
+/// The user of the specs, else of the base, else an unprivileged one on scratch.
+fn effective_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<String> {
     let inherited = || match base {
         Some(base) => base.config.user().map(str::to_owned),
         None => Some(scratch::USER.to_owned()),
@@ -181,64 +191,65 @@ fn wanted_user(chain: &ImageChain, base: Option<&ResolvedBase>) -> Option<String
     EffectiveConfig::of(chain).user.map(str::to_owned).or_else(inherited)
 }
 
-/// Where relative copies go: the working directory of the base.
+/// The working directory of the base, where relative copies go.
 fn workdir(base: Option<&ResolvedBase>) -> String {
     base.map(|base| base.config.workdir()).unwrap_or_default()
 }
 
-fn needs_files(recipe: &BuildRequest, user: Option<&str>) -> bool {
-    let copies = recipe.steps.iter().any(|spec| !spec.copy.is_empty());
-    let bundle = recipe.chain.iter().any(|spec| spec.ca_certificates.is_some());
+fn needs_files(request: &BuildRequest, user: Option<&str>) -> bool {
+    let copies = request.steps.iter().any(|spec| !spec.copy.is_empty());
+    let bundle = request.chain.iter().any(|spec| spec.ca_certificates.is_some());
     copies || bundle || user.is_some_and(user::has_names)
 }
 
-fn numeric(user: &str, files: &FileIndex, recipe: &BuildRequest, base: Option<&ResolvedBase>) -> Result<String> {
+fn numeric_user(user: &str, files: &FileIndex, request: &BuildRequest, base: Option<&ResolvedBase>) -> Result<String> {
     user::numeric(user, files.text("etc/passwd"), files.text("etc/group")).map_err(|unknown| {
         let base = base.map_or("scratch", |base| &base.name);
-        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", recipe.image()))
+        Error::new(Code::UnknownUser, format!("could not find user `{user}` of image `{}` in base image `{base}`", request.image()))
             .because(unknown)
     })
 }
 
-/// The entries of a layer of ours, and what made it.
+/// The entries of an added layer, and the `created_by` of its history entry.
 type PlannedLayer = (Vec<LayerEntry>, &'static str);
 
-/// Decides what is in our layers, lowest first, and what stands where at their end.
+/// Plans the added layers, lowest first, and returns them with the resulting file tree.
 fn plan_layers(
-    recipe: &BuildRequest,
-    wanted: &PlatformBuildRequest,
+    request: &BuildRequest,
+    platform_request: &PlatformBuildRequest,
     workdir: &str,
     mut files: FileIndex,
 ) -> Result<(Vec<PlannedLayer>, FileIndex)> {
-    let settings = EffectiveConfig::of(&recipe.chain);
+    let settings = EffectiveConfig::of(&request.chain);
     let mut layers = Vec::new();
-    if wanted.base.is_none() {
-        let entries = scratch::entries(settings.ca_certificates, &recipe.files)?;
-        files.apply(&entries.iter().map(change).collect::<Vec<_>>());
+    if platform_request.base.is_none() {
+        let entries = scratch::entries(settings.ca_certificates, &request.files)?;
+        files.apply(&entries.iter().map(layer_change).collect::<Vec<_>>());
         layers.push((entries, "cargo union: scratch"));
     }
     // One layer for each spec, so that an image that extends another one shares its layers.
-    for spec in &recipe.steps {
-        layers.push((copy_plan::copies(&spec.key, &spec.copy, (&recipe.roots, &recipe.files), workdir, &mut files)?, "cargo union: copy"));
+    for spec in &request.steps {
+        layers
+            .push((copy_plan::copies(&spec.key, &spec.copy, (&request.roots, &request.files), workdir, &mut files)?, "cargo union: copy"));
     }
-    if let (Some(bundle), true) = (settings.ca_certificates, wanted.base.is_some()) {
-        layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &recipe.files, &mut files)?, "cargo union: ca-certificates"));
+    if let (Some(bundle), true) = (settings.ca_certificates, platform_request.base.is_some()) {
+        layers.push((copy_plan::file(bundle, scratch::CA_CERTIFICATES, &request.files, &mut files)?, "cargo union: ca-certificates"));
     }
     // Before the binaries, which change more often.
-    layers.push((launcher(wanted.launcher.as_ref()), "cargo union: launcher"));
-    layers.push((code(&wanted.executables)?, "cargo union: binaries"));
+    layers.push((launcher_entries(platform_request.launcher.as_ref()), "cargo union: launcher"));
+    layers.push((code_entries(&platform_request.executables)?, "cargo union: binaries"));
     layers.retain(|(entries, _)| !entries.is_empty());
     Ok((layers, files))
 }
 
-fn pack_layers(cache: &Cache, recipe: &BuildRequest, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
-    let packing = Packing { compression: EffectiveConfig::of(&recipe.chain).compression, epoch: recipe.source_date_epoch };
-    layers.into_iter().map(|(entries, made_by)| Ok((pack::layer(cache, entries, packing)?, made_by))).collect()
+fn pack_layers(cache: &Cache, request: &BuildRequest, layers: Vec<PlannedLayer>) -> Result<Vec<OwnLayer>> {
+    let packing = Packing { compression: EffectiveConfig::of(&request.chain).compression, epoch: request.source_date_epoch };
+    layers.into_iter().map(|(entries, created_by)| Ok((pack::layer(cache, entries, packing)?, created_by))).collect()
 }
 
-fn change(entry: &LayerEntry) -> LayerChange {
-    let node = match &entry.what {
-        EntryKind::Folder => FsEntry::Folder,
+fn layer_change(entry: &LayerEntry) -> LayerChange {
+    let node = match &entry.kind {
+        EntryKind::Directory => FsEntry::Folder,
         EntryKind::Bytes(bytes) => FsEntry::File(IndexedFile::of(&entry.path, &bytes[..])),
         EntryKind::File(..) => FsEntry::File(None),
         EntryKind::Link(target) => FsEntry::Link(target.clone()),
@@ -246,76 +257,77 @@ fn change(entry: &LayerEntry) -> LayerChange {
     LayerChange::Put(entry.path.clone(), node)
 }
 
-/// The entries of the code layer.
-fn launcher(program: Option<&Bytes>) -> Vec<LayerEntry> {
+/// The entries of the launcher's layer.
+fn launcher_entries(program: Option<&Bytes>) -> Vec<LayerEntry> {
     let Some(program) = program else { return Vec::new() };
     let path = LAUNCHER.trim_start_matches('/');
-    let what = EntryKind::Bytes(program.to_vec());
-    vec![LayerEntry::folder("union"), LayerEntry { path: path.to_owned(), mode: 0o755, owner: 0, group: 0, what }]
+    let kind = EntryKind::Bytes(program.to_vec());
+    vec![LayerEntry::directory("union"), LayerEntry { path: path.to_owned(), mode: 0o755, owner: 0, group: 0, kind }]
 }
 
-fn code(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
+/// The entries of the code layer.
+fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
     if executables.is_empty() {
         return Ok(Vec::new());
     }
-    let folder = BINARIES.trim_start_matches('/');
-    let parent = Path::new(folder).parent().and_then(Path::to_str).expect("the folder has a parent");
-    let mut entries = vec![LayerEntry::folder(parent), LayerEntry::folder(folder)];
+    let directory = BINARIES.trim_start_matches('/');
+    let parent = Path::new(directory).parent().and_then(Path::to_str).expect("the directory has a parent");
+    let mut entries = vec![LayerEntry::directory(parent), LayerEntry::directory(directory)];
     for Executable { name, path } in executables {
-        let what = EntryKind::File(path.clone(), measure(path)?);
-        entries.push(LayerEntry { path: format!("{folder}/{name}"), mode: 0o755, owner: 0, group: 0, what });
+        let kind = EntryKind::File(path.clone(), measure(path)?);
+        entries.push(LayerEntry { path: format!("{directory}/{name}"), mode: 0o755, owner: 0, group: 0, kind });
     }
     Ok(entries)
 }
 
-/// What the binaries say of themselves, as labels.
-fn interface_labels(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
-    recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+/// The task interfaces of the binaries, as labels.
+fn interface_labels(request: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
+    request.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn assemble(
-    recipe: &BuildRequest,
-    wanted: &PlatformBuildRequest,
+    request: &BuildRequest,
+    platform_request: &PlatformBuildRequest,
     base: Option<ResolvedBase>,
-    own: Vec<OwnLayer>,
+    own_layers: Vec<OwnLayer>,
     user: Option<String>,
 ) -> Result<PlatformImage> {
-    let settings = EffectiveConfig::of(&recipe.chain);
-    let variables = variables::expanded(recipe.chain.iter(), &variables::of_base(base.as_ref().map(|base| &base.config)))?;
-    // With several binaries none of them is *the* command; whoever runs the image names one.
-    let command = match &wanted.executables[..] {
-        [one] => Some(format!("{BINARIES}/{}", one.name)),
+    let settings = EffectiveConfig::of(&request.chain);
+    let variables = variables::expanded(request.chain.iter(), &variables::of_base(base.as_ref().map(|base| &base.config)))?;
+    // With several binaries there is no default command; users of the image select one.
+    let command = match &platform_request.executables[..] {
+        [executable] => Some(format!("{BINARIES}/{}", executable.name)),
         _ => None,
     };
-    let wanted_config = ConfigOptions {
-        platform: &wanted.platform,
-        key: recipe.key.to_string(),
+    let options = ConfigOptions {
+        platform: &platform_request.platform,
+        key: request.key.to_string(),
         env: variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        labels: settings.labels.into_iter().chain(interface_labels(recipe)).chain(unchecked(recipe)).collect(),
+        labels: settings.labels.into_iter().chain(interface_labels(request)).chain(unchecked(request)).collect(),
         entrypoint: settings.entrypoint,
         command,
         user,
         workdir: settings.workdir,
-        layers: own.iter().map(|(layer, made_by)| (layer.diff_id, *made_by)).collect(),
-        epoch: recipe.source_date_epoch,
+        layers: own_layers.iter().map(|(layer, created_by)| (layer.diff_id, *created_by)).collect(),
+        epoch: request.source_date_epoch,
     };
-    let config = config::config(base.as_ref().map(|base| &base.config), &wanted_config);
+    let config = config::config(base.as_ref().map(|base| &base.config), &options);
     let mut layers = base.map_or_else(Vec::new, |base| base.layers);
-    layers.extend(own.into_iter().map(|(layer, _)| layer));
-    let manifest = manifest::manifest(&config.descriptor, &layers, &annotations(recipe));
-    Ok(PlatformImage { platform: wanted.platform.clone(), manifest, config, layers })
+    layers.extend(own_layers.into_iter().map(|(layer, _)| layer));
+    let manifest = manifest::manifest(&config.descriptor, &layers, &annotations(request));
+    Ok(PlatformImage { platform: platform_request.platform.clone(), manifest, config, layers })
 }
 
-fn annotations(recipe: &BuildRequest) -> BTreeMap<String, String> {
-    let own = EffectiveConfig::of(&recipe.chain).annotations;
-    let mut annotations: BTreeMap<_, _> = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    annotations.insert(KEY.to_owned(), recipe.key.to_string());
-    annotations.extend(unchecked(recipe).map(|(name, value)| (name.to_owned(), value.to_owned())));
+fn annotations(request: &BuildRequest) -> BTreeMap<String, String> {
+    let declared = EffectiveConfig::of(&request.chain).annotations;
+    let mut annotations: BTreeMap<_, _> = declared.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    annotations.insert(KEY.to_owned(), request.key.to_string());
+    annotations.extend(unchecked(request).map(|(name, value)| (name.to_owned(), value.to_owned())));
     annotations
 }
 
-/// What an image says whose binaries nobody has checked.
-fn unchecked(recipe: &BuildRequest) -> Option<(&'static str, &'static str)> {
-    let has_binaries = recipe.platforms.iter().any(|platform| !platform.executables.is_empty());
-    (has_binaries && !recipe.check).then_some((START_CHECK, "skipped"))
+/// The label and annotation of an image whose binaries were not checked.
+fn unchecked(request: &BuildRequest) -> Option<(&'static str, &'static str)> {
+    let has_binaries = request.platforms.iter().any(|platform| !platform.executables.is_empty());
+    (has_binaries && !request.check).then_some((START_CHECK, "skipped"))
 }

@@ -1,7 +1,7 @@
-//! Layers: entries become a tar whose bytes depend on nothing but the entries.
+//! Packs entries into a layer, a tar whose bytes depend only on the entries.
 //!
-//! No time, owner, mode or order of the host gets in. A layer that was packed before from the same
-//! content is taken from the cache instead of being packed again.
+//! Times, owners, modes and the order of the host have no influence. A layer that was packed from the same content
+//! before is taken from the cache.
 
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
@@ -21,41 +21,39 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::fs::FileDigest;
 
-/// One entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LayerEntry {
-    /// Its path without a leading slash.
+    /// Without a leading slash.
     pub(super) path: String,
     /// Permission bits.
     pub(super) mode: u32,
-    /// Number of the user.
+    /// User ID.
     pub(super) owner: u64,
-    /// Number of the group.
+    /// Group ID.
     pub(super) group: u64,
-    pub(super) what: EntryKind,
+    pub(super) kind: EntryKind,
 }
 
-/// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EntryKind {
-    Folder,
-    /// A file of the host, with what it held when it was measured.
+    Directory,
+    /// A file of the host, with its size and hash when it was measured.
     File(PathBuf, FileDigest),
-    /// A file that the tool itself brings.
+    /// A file with compiled-in content.
     Bytes(Vec<u8>),
-    /// A symbolic link, with its target.
+    /// A symbolic link with its target.
     Link(String),
 }
 
 impl LayerEntry {
-    /// A folder as every system has them.
-    pub(super) fn folder(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, what: EntryKind::Folder }
+    /// A directory of root with mode 755.
+    pub(super) fn directory(path: impl Into<String>) -> Self {
+        Self { path: path.into(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::Directory }
     }
 
     fn content(&self) -> Value {
-        match &self.what {
-            EntryKind::Folder => Value::Bool(true),
+        match &self.kind {
+            EntryKind::Directory => Value::Bool(true),
             EntryKind::File(_, measured) => Value::Hash(measured.hash),
             EntryKind::Bytes(bytes) => Value::hash_of(bytes),
             EntryKind::Link(target) => Value::Text(target.clone()),
@@ -63,20 +61,20 @@ impl LayerEntry {
     }
 }
 
-/// How layers are packed.
+/// The settings for packing layers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packing {
     pub(super) compression: Compression,
-    /// Seconds since 1970 of every entry.
+    /// Modification time of every entry, in seconds since the Unix epoch.
     pub(super) epoch: u64,
 }
 
-/// Packs entries into a layer, or finds it in the cache.
+/// Packs entries into a layer, or takes it from the cache.
 pub(super) fn layer(cache: &Cache, mut entries: Vec<LayerEntry>, packing: Packing) -> Result<Layer> {
-    // In order of their paths a folder comes before what is in it.
+    // Sorted by path, a directory comes before its contents.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let name = content_key(&entries, packing);
-    let packed = match known(cache, &name) {
+    let packed = match find_cached(cache, &name) {
         Some(packed) => packed,
         None => {
             let packed = pack(cache, &entries, packing)?;
@@ -87,21 +85,21 @@ pub(super) fn layer(cache: &Cache, mut entries: Vec<LayerEntry>, packing: Packin
     Ok(packed.layer(cache, packing.compression))
 }
 
-/// A layer that was made from such a plain tar before, if its blob is still there.
-pub(in crate::build) fn remembered(cache: &Cache, diff_id: DiffId, compression: Compression) -> Option<Layer> {
-    let packed = known(cache, &plain_name(diff_id, compression))?;
+/// The layer that was compressed from the tar with this diff ID, if its blob is still cached.
+pub(in crate::build) fn cached_layer(cache: &Cache, diff_id: DiffId, compression: Compression) -> Option<Layer> {
+    let packed = find_cached(cache, &plain_name(diff_id, compression))?;
     Some(packed.layer(cache, compression))
 }
 
-/// Makes a layer of a plain tar that somebody else has packed.
+/// Compresses an uncompressed tar into a layer.
 pub(in crate::build) fn plain_layer(cache: &Cache, mut plain: impl Read, diff_id: DiffId, compression: Compression) -> Result<Layer> {
     let mut compressor = Compressor::new(cache.draft()?, compression);
     let copied = io::copy(&mut plain, &mut compressor);
     let blob = compressor.finish()?;
     copied.map_err(|cause| fs::unwritable(cache.folder(), cause))?;
     if blob.diff_id != diff_id {
-        let error = Error::new(Code::EngineFailed, format!("could not take the layer {diff_id} out of the engine"));
-        return Err(error.because(format!("what came is {}", blob.diff_id)));
+        let error = Error::new(Code::EngineFailed, format!("could not export the layer {diff_id} from the engine"));
+        return Err(error.because(format!("its content is {}", blob.diff_id)));
     }
     cache.keep(blob.draft, &blob.digest)?;
     let packed = Packed { digest: blob.digest, diff_id, size: blob.size };
@@ -119,7 +117,7 @@ fn plain_name(diff_id: DiffId, compression: Compression) -> String {
 
 const NOTES: &str = "layers";
 
-/// What the cache keeps about a packed layer.
+/// The cache entry of a packed layer.
 #[derive(Serialize, Deserialize)]
 struct Packed {
     digest: Digest,
@@ -139,8 +137,8 @@ impl Packed {
     }
 }
 
-/// A layer that was packed before, if its blob is still there and whole.
-fn known(cache: &Cache, name: &str) -> Option<Packed> {
+/// The cache entry of a layer, if its blob is still there and intact.
+fn find_cached(cache: &Cache, name: &str) -> Option<Packed> {
     let packed: Packed = cache.note(NOTES, name)?;
     let blob = std::fs::metadata(cache.verified_blob(&packed.digest)?).ok()?;
     (blob.len() == packed.size).then_some(packed)
@@ -152,12 +150,13 @@ fn content_key(entries: &[LayerEntry], packing: Packing) -> String {
     inputs.insert("compression", Value::Bool(packing.compression == Compression::Zstd));
     inputs.insert("epoch", packing.epoch.to_string());
     let entries = entries.iter().map(|entry| {
-        let kind = match entry.what {
-            EntryKind::Folder => "folder",
+        let kind = match entry.kind {
+            EntryKind::Directory => "folder",
             EntryKind::File(..) | EntryKind::Bytes(_) => "file",
             EntryKind::Link(_) => "link",
         };
-        let (mode, owner) = (Value::Number(entry.mode.into()), Value::Number(entry.owner as i64));
+        let mode = Value::Number(entry.mode.into());
+        let owner = Value::Number(entry.owner as i64);
         let group = (entry.group != entry.owner).then(|| Value::Text(entry.group.to_string()));
         Value::List([entry.path.as_str().into(), kind.into(), mode, owner, entry.content()].into_iter().chain(group).collect())
     });
@@ -170,7 +169,7 @@ fn pack(cache: &Cache, entries: &[LayerEntry], packing: Packing) -> Result<Packe
     let written = write(entries, packing.epoch, &mut compressor);
     let finished = compressor.finish();
     match written {
-        // A source that cannot be read is the cause; else it is what the compressor met.
+        // If no source file is the cause, the compressor has the original error.
         Err(PackError::Source(error)) => return Err(error),
         Err(PackError::Output(cause)) => return Err(finished.err().unwrap_or_else(|| fs::unwritable(cache.folder(), cause))),
         Ok(()) => {}
@@ -185,8 +184,8 @@ enum PackError {
     Output(io::Error),
 }
 
-fn write(entries: &[LayerEntry], epoch: u64, to: &mut Compressor) -> Result<(), PackError> {
-    let mut tar = tar::Builder::new(to);
+fn write(entries: &[LayerEntry], epoch: u64, output: &mut Compressor) -> Result<(), PackError> {
+    let mut tar = tar::Builder::new(output);
     for entry in entries {
         let mut header = Header::new_gnu();
         header.set_mode(entry.mode);
@@ -194,8 +193,8 @@ fn write(entries: &[LayerEntry], epoch: u64, to: &mut Compressor) -> Result<(), 
         header.set_gid(entry.group);
         header.set_mtime(epoch);
         header.set_size(0);
-        match &entry.what {
-            EntryKind::Folder => {
+        match &entry.kind {
+            EntryKind::Directory => {
                 header.set_entry_type(EntryType::Directory);
                 tar.append_data(&mut header, format!("{}/", entry.path), io::empty()).map_err(PackError::Output)?;
             }
@@ -232,13 +231,13 @@ mod tests {
     const PACKING: Packing = Packing { compression: Compression::Gzip, epoch: 0 };
 
     fn cache() -> (tempfile::TempDir, Cache) {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path().join("cache"));
-        (folder, cache)
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path().join("cache"));
+        (directory, cache)
     }
 
     fn bytes(path: &str, content: &[u8]) -> LayerEntry {
-        LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what: EntryKind::Bytes(content.to_vec()) }
+        LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, kind: EntryKind::Bytes(content.to_vec()) }
     }
 
     fn unpacked(cache: &Cache, layer: &Layer) -> Vec<u8> {
@@ -249,18 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn a_tiny_layer_has_a_known_digest() {
-        let (_folder, cache) = cache();
-        let layer = layer(&cache, vec![LayerEntry::folder("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
-        // The uncompressed digest is promised for ever, the compressed one until `ENCODER` is raised.
+    fn layer_digests_are_stable() {
+        let (_directory, cache) = cache();
+        let layer = layer(&cache, vec![LayerEntry::directory("union"), bytes("union/hello", b"hello\n")], PACKING).unwrap();
+        // The uncompressed digest must never change, the compressed one only when `ENCODER` is raised.
         assert_eq!(layer.diff_id.to_string(), "sha256:7aafb80c231ad9f9aff7590b6150ae3cf247d260107c16989617dcaf6e073ccb");
         assert_eq!(layer.blob.descriptor.digest.to_string(), "sha256:6e2133195faf2ac8e055561cd088f162d863ef202c41270a4cbadcf16967e89a");
     }
 
     #[test]
-    fn the_order_of_entries_does_not_matter_and_the_epoch_does() {
-        let (_folder, cache) = cache();
-        let (a, b) = (bytes("a", b"1"), bytes("b", b"2"));
+    fn layer_digest_depends_on_the_epoch_but_not_on_the_order_of_entries() {
+        let (_directory, cache) = cache();
+        let a = bytes("a", b"1");
+        let b = bytes("b", b"2");
         let one = layer(&cache, vec![a.clone(), b.clone()], PACKING).unwrap();
         let two = layer(&cache, vec![b.clone(), a.clone()], PACKING).unwrap();
         let three = layer(&cache, vec![a, b], Packing { epoch: 1, ..PACKING }).unwrap();
@@ -269,15 +269,15 @@ mod tests {
     }
 
     #[test]
-    fn known_content_is_not_packed_again_unless_its_blob_is_gone() {
-        let (folder, cache) = cache();
-        let path = folder.path().join("binary");
+    fn cached_layers_are_not_packed_again_unless_their_blob_is_missing() {
+        let (directory, cache) = cache();
+        let path = directory.path().join("binary");
         std::fs::write(&path, "binary").unwrap();
         let measured = measure(&path).unwrap();
         let entries =
-            || vec![LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: EntryKind::File(path.clone(), measured) }];
+            || vec![LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::File(path.clone(), measured) }];
         let first = layer(&cache, entries(), PACKING).unwrap();
-        // Packing would now fail, so what follows comes from the cache.
+        // Packing would fail now, so the next layer is from the cache.
         std::fs::remove_file(&path).unwrap();
         assert_eq!(layer(&cache, entries(), PACKING).unwrap().blob.descriptor, first.blob.descriptor);
         std::fs::remove_file(cache.blob_path(&first.blob.descriptor.digest)).unwrap();
@@ -288,24 +288,24 @@ mod tests {
 
     #[test]
     fn a_file_that_changes_while_it_is_packed_is_an_error() {
-        let (folder, cache) = cache();
-        let path = folder.path().join("binary");
-        for (then, why) in [("shorter", "it became shorter"), ("other content, longer", "its content is another")] {
-            std::fs::write(&path, "what it was before").unwrap();
+        let (directory, cache) = cache();
+        let path = directory.path().join("binary");
+        for (content, why) in [("shorter", "it became shorter"), ("other content, longer", "its content changed")] {
+            std::fs::write(&path, "the content before").unwrap();
             let measured = measure(&path).unwrap();
-            std::fs::write(&path, then).unwrap();
-            let entry = LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, what: EntryKind::File(path.clone(), measured) };
+            std::fs::write(&path, content).unwrap();
+            let entry = LayerEntry { path: "x".to_owned(), mode: 0o755, owner: 0, group: 0, kind: EntryKind::File(path.clone(), measured) };
             let error = layer(&cache, vec![entry], PACKING).unwrap_err();
             assert_eq!((error.code(), &*error.chain()[1]), (Code::InputsMoved, why));
         }
-        assert!(!cache.folder().join("notes/layers").exists(), "nothing is remembered of a layer that failed");
+        assert!(!cache.folder().join("notes/layers").exists(), "a failed layer has no cache entry");
     }
 
     #[test]
-    fn names_and_targets_of_any_length_come_back() {
-        let (_folder, cache) = cache();
+    fn long_names_and_link_targets_are_preserved() {
+        let (_directory, cache) = cache();
         let long = format!("{}/file", "folder-with-a-long-name/".repeat(12).trim_end_matches('/'));
-        let link = LayerEntry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, what: EntryKind::Link(long.clone()) };
+        let link = LayerEntry { path: "link".to_owned(), mode: 0o777, owner: 0, group: 0, kind: EntryKind::Link(long.clone()) };
         let layer = layer(&cache, vec![bytes(&long, b"x"), link], PACKING).unwrap();
         let tar = unpacked(&cache, &layer);
         let mut archive = tar::Archive::new(&tar[..]);
@@ -324,21 +324,21 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn what_is_packed_comes_back(files in proptest::collection::btree_map("[a-z]{1,8}(/[a-zé ]{1,60}){0,4}", proptest::collection::vec(any::<u8>(), 0..2000), 1..8)) {
-            let (_folder, cache) = cache();
+        fn packed_files_are_unpacked_unchanged(files in proptest::collection::btree_map("[a-z]{1,8}(/[a-zé ]{1,60}){0,4}", proptest::collection::vec(any::<u8>(), 0..2000), 1..8)) {
+            let (_directory, cache) = cache();
             let entries = files.iter().map(|(path, content)| bytes(path, content)).collect();
             let layer = layer(&cache, entries, PACKING).unwrap();
             let tar = unpacked(&cache, &layer);
             prop_assert_eq!(DiffId::of(&tar), layer.diff_id);
-            let mut back = std::collections::BTreeMap::new();
+            let mut unpacked = std::collections::BTreeMap::new();
             for entry in tar::Archive::new(&tar[..]).entries().unwrap() {
                 let mut entry = entry.unwrap();
                 let mut content = Vec::new();
                 entry.read_to_end(&mut content).unwrap();
-                back.insert(entry.path().unwrap().to_str().unwrap().to_owned(), content);
+                unpacked.insert(entry.path().unwrap().to_str().unwrap().to_owned(), content);
                 prop_assert_eq!((entry.header().mtime().unwrap(), entry.header().uid().unwrap(), entry.header().mode().unwrap()), (0, 0, 0o644));
             }
-            prop_assert_eq!(back, files);
+            prop_assert_eq!(unpacked, files);
         }
     }
 }

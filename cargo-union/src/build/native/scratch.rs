@@ -1,6 +1,6 @@
-//! What an image from scratch needs beside the binary: authorities for TLS, users, a home and /tmp.
+//! The files that an image from scratch needs besides the binary: CA certificates, users, a home directory and /tmp.
 //!
-//! All of it is compiled in: nothing is taken from the host, so every machine makes the same layer.
+//! They are compiled in and not taken from the host, so that the layer is the same on every machine.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -12,49 +12,49 @@ use super::pack::{EntryKind, LayerEntry};
 use crate::build::measured_files::MeasuredFiles;
 use crate::sys::error::Result;
 
-/// Where TLS clients look for the authorities they trust.
+/// The CA bundle that TLS clients read by default.
 pub(super) const CA_CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// The user of an image from scratch, who is not root: `user:group`.
+/// The default, unprivileged `user:group` of an image from scratch; the IDs are those of distroless images.
 pub(super) const USER: &str = "65532:65532";
 
-/// Users of an image from scratch.
+/// `/etc/passwd`.
 pub(super) const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
 
-/// Groups of an image from scratch.
+/// `/etc/group`.
 pub(super) const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 
-/// The entries of the layer; `bundle` replaces the compiled-in authorities.
+/// The entries of the layer; `bundle` replaces the compiled-in CA certificates.
 pub(super) fn entries(bundle: Option<&Path>, files: &MeasuredFiles) -> Result<Vec<LayerEntry>> {
-    let authorities = match bundle {
+    let certificates = match bundle {
         Some(path) => EntryKind::File(path.to_owned(), files.measure(path)?),
         None => EntryKind::Bytes(ca_bundle().into_bytes()),
     };
-    let file = |path: &str, what| LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, what };
+    let file = |path: &str, kind| LayerEntry { path: path.to_owned(), mode: 0o644, owner: 0, group: 0, kind };
     let text = |path, text: &str| file(path, EntryKind::Bytes(text.as_bytes().to_vec()));
     Ok(vec![
-        LayerEntry::folder("etc"),
+        LayerEntry::directory("etc"),
         text("etc/group", GROUP),
-        // Without it a C library may ask DNS before /etc/hosts.
+        // Without it, a C library may query DNS before /etc/hosts.
         text("etc/nsswitch.conf", "hosts: files dns\n"),
         text("etc/passwd", PASSWD),
-        LayerEntry::folder("etc/ssl"),
-        LayerEntry::folder("etc/ssl/certs"),
-        file(CA_CERTIFICATES, authorities),
-        LayerEntry::folder("home"),
-        LayerEntry { owner: 65532, group: 65532, ..LayerEntry::folder("home/nonroot") },
-        LayerEntry { mode: 0o700, ..LayerEntry::folder("root") },
-        LayerEntry { mode: 0o1777, ..LayerEntry::folder("tmp") },
+        LayerEntry::directory("etc/ssl"),
+        LayerEntry::directory("etc/ssl/certs"),
+        file(CA_CERTIFICATES, certificates),
+        LayerEntry::directory("home"),
+        LayerEntry { owner: 65532, group: 65532, ..LayerEntry::directory("home/nonroot") },
+        LayerEntry { mode: 0o700, ..LayerEntry::directory("root") },
+        LayerEntry { mode: 0o1777, ..LayerEntry::directory("tmp") },
     ])
 }
 
-/// What [`ca_bundle`] holds, for the keys of however many images.
+/// The SHA-256 of the compiled-in CA bundle, computed once.
 pub(in crate::build) fn ca_bundle_hash() -> [u8; 32] {
     static HASH: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest(ca_bundle()).into());
     *HASH
 }
 
-/// Mozilla's authorities as PEM, in the order of their bytes.
+/// Mozilla's CA certificates as PEM, sorted by their DER bytes.
 fn ca_bundle() -> String {
     let mut certificates: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).collect();
     certificates.sort_unstable();
@@ -80,16 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bundle_is_read_back_whole_by_a_tls_library() {
+    fn the_ca_bundle_is_parsed_by_a_tls_library() {
         let pem = ca_bundle();
-        let read: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.unwrap()).collect();
-        assert_eq!(read.len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
-        assert!(read.is_sorted_by_key(|certificate| certificate.to_vec()));
+        let parsed: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.unwrap()).collect();
+        assert_eq!(parsed.len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert!(parsed.is_sorted_by_key(|certificate| certificate.to_vec()));
         assert!(pem.lines().all(|line| line.len() <= 64));
     }
 
     #[test]
-    fn the_users_of_scratch_have_the_number_that_the_config_gets() {
+    fn the_nonroot_user_of_scratch_has_the_ids_of_the_config() {
         assert_eq!(crate::image::user::numeric("nonroot", Some(PASSWD), Some(GROUP)).unwrap(), USER);
     }
 }

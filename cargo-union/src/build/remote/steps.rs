@@ -1,4 +1,4 @@
-//! From specs to the steps of an order, and to the archive that goes along with it.
+//! Converts specs to the steps of a build order and the archive of copied files.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,25 +17,24 @@ use crate::image::remote_spec::{PipOptions, RemoteStep};
 use crate::sys::error::Result;
 use crate::sys::fs::{FileDigest, measure};
 
-/// Where TLS clients look for the authorities that they trust.
+/// The CA bundle of Debian-based images, which TLS clients read by default.
 const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Steps that are being put together.
+/// The steps of an order while they are collected.
 pub(super) struct RemoteSteps<'a, W: Write> {
     pub(super) steps: Vec<RemoteStep>,
-    /// What the steps copy.
+    /// The files that the steps copy.
     pub(super) archive: Archive<W>,
-    /// Whether there is anything in the archive.
     pub(super) has_files: bool,
     pub(super) roots: &'a SourceRoots,
     files: &'a MeasuredFiles,
     base: &'a BaseSettings,
-    /// The working directory of the last step.
+    /// The working directory after the last step.
     workdir: Option<String>,
     copied: usize,
 }
 
-/// What of a base decides what steps upon it mean.
+/// The settings of a base that affect the steps.
 pub(super) struct BaseSettings {
     pub(super) variables: Variables,
     /// Without a leading slash.
@@ -43,53 +42,51 @@ pub(super) struct BaseSettings {
 }
 
 impl<'a, W: Write> RemoteSteps<'a, W> {
-    /// No steps yet.
-    pub(super) fn new(archive: Archive<W>, recipe: &'a BuildRequest, base: &'a BaseSettings) -> Self {
-        let (roots, files) = (&recipe.roots, &*recipe.files);
-        Self { steps: Vec::new(), archive, has_files: false, roots, files, base, workdir: None, copied: 0 }
+    pub(super) fn new(archive: Archive<W>, request: &'a BuildRequest, base: &'a BaseSettings) -> Self {
+        Self { steps: Vec::new(), archive, has_files: false, roots: &request.roots, files: &request.files, base, workdir: None, copied: 0 }
     }
 
-    /// Adds everything of a recipe but its variables, in the order in which an engine would make it: what
-    /// changes rarely comes first.
-    pub(super) fn add(&mut self, recipe: &BuildRequest) -> Result<()> {
-        for spec in &recipe.steps {
-            self.spec(spec)?;
+    /// Adds everything of an image except its variables, in the order of the docker builder: what changes rarely comes
+    /// first, so that it stays cached.
+    pub(super) fn add(&mut self, request: &BuildRequest) -> Result<()> {
+        for spec in &request.steps {
+            self.add_spec(spec)?;
         }
-        let settings = EffectiveConfig::of(&recipe.chain);
+        let settings = EffectiveConfig::of(&request.chain);
         if let Some(bundle) = settings.ca_certificates {
-            self.input("ca-certificates.crt", bundle)?;
+            self.add_input("ca-certificates.crt", bundle)?;
             self.copy("ca-certificates.crt", CA_CERTIFICATES);
         }
-        self.launcher(recipe.platforms[0].launcher.as_ref())?;
-        self.binaries(&recipe.platforms[0].executables)?;
-        self.workdir(settings.workdir);
+        self.add_launcher(request.platforms[0].launcher.as_ref())?;
+        self.add_binaries(&request.platforms[0].executables)?;
+        self.set_workdir(settings.workdir);
         Ok(())
     }
 
-    fn workdir(&mut self, workdir: Option<&str>) {
+    fn set_workdir(&mut self, workdir: Option<&str>) {
         if let Some(workdir) = workdir.filter(|workdir| self.workdir.as_deref() != Some(*workdir)) {
             self.workdir = Some(workdir.to_owned());
             self.steps.push(RemoteStep::Workdir(workdir.to_owned()));
         }
     }
 
-    fn spec(&mut self, spec: &spec::Image) -> Result<()> {
+    fn add_spec(&mut self, spec: &spec::Image) -> Result<()> {
         if !spec.apt_packages.is_empty() {
             self.steps.push(RemoteStep::Apt(texts(&spec.apt_packages)));
         }
-        self.python(&spec.python)?;
+        self.add_python(&spec.python)?;
         for copy in &spec.copy {
-            let place = format!("copy/{}", self.copied);
+            let path = format!("copy/{}", self.copied);
             self.copied += 1;
             let items = self.files.copied(copy, self.roots)?;
             let start = if copy.to.value.starts_with('/') { "" } else { &self.base.workdir };
             let to = join(start, items.first().map_or("", |item| &item.to));
-            self.archive.copied(&place, &items)?;
+            self.archive.copied(&path, &items)?;
             self.has_files = true;
-            self.copy(&place, &format!("/{to}"));
+            self.copy(&path, &format!("/{to}"));
         }
         if !spec.commands.is_empty() {
-            self.workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
+            self.set_workdir(spec.workdir.as_ref().map(|workdir| workdir.value.as_str()));
             let variables = expanded([spec], &self.base.variables)?;
             self.steps.extend((!variables.is_empty()).then_some(RemoteStep::Env(variables)));
         }
@@ -100,28 +97,28 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         Ok(())
     }
 
-    fn python(&mut self, python: &spec::Python) -> Result<()> {
+    fn add_python(&mut self, python: &spec::Python) -> Result<()> {
         let options = PipOptions {
             index: python.index.as_ref().map(|index| index.value.clone()),
             extra_indexes: texts(&python.extra_index_url),
             arguments: python.extra_args.as_ref().map(|arguments| arguments.value.clone()),
         };
         for file in &python.requirements {
-            let folder = format!("python/{}", self.copied);
+            let directory = format!("python/{}", self.copied);
             self.copied += 1;
             if file.file_name().is_some_and(|name| name == "uv.lock") {
-                let lock = format!("{folder}/uv.lock");
-                self.input(&lock, file)?;
-                // uv reads a lock file together with the project that it locks.
-                self.input(&format!("{folder}/pyproject.toml"), &file.with_file_name("pyproject.toml"))?;
+                let lock = format!("{directory}/uv.lock");
+                self.add_input(&lock, file)?;
+                // uv requires the project of a lock file, too.
+                self.add_input(&format!("{directory}/pyproject.toml"), &file.with_file_name("pyproject.toml"))?;
                 let own = options.arguments.iter().map(String::as_str);
                 let arguments: Vec<&str> = ["--frozen", "--no-dev", "--no-install-project"].into_iter().chain(own).collect();
                 let options = PipOptions { arguments: Some(arguments.join(" ")), ..options.clone() };
-                self.steps.push(RemoteStep::UvProject { folder, lock, options });
+                self.steps.push(RemoteStep::UvProject { folder: directory, lock, options });
             } else {
-                let place = format!("{folder}/requirements.txt");
-                self.input(&place, file)?;
-                self.steps.push(RemoteStep::Requirements { file: place, options: options.clone() });
+                let path = format!("{directory}/requirements.txt");
+                self.add_input(&path, file)?;
+                self.steps.push(RemoteStep::Requirements { file: path, options: options.clone() });
             }
         }
         if !python.packages.is_empty() {
@@ -130,7 +127,7 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         Ok(())
     }
 
-    fn launcher(&mut self, program: Option<&Bytes>) -> Result<()> {
+    fn add_launcher(&mut self, program: Option<&Bytes>) -> Result<()> {
         if let Some(program) = program {
             self.has_files = true;
             self.archive.bytes("launcher", program, 0o755)?;
@@ -139,9 +136,9 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
         Ok(())
     }
 
-    fn binaries(&mut self, executables: &[Executable]) -> Result<()> {
+    fn add_binaries(&mut self, executables: &[Executable]) -> Result<()> {
         for executable in executables {
-            self.file(&format!("bin/{}", executable.name), &executable.path, measure(&executable.path)?, 0o755)?;
+            self.add_file(&format!("bin/{}", executable.name), &executable.path, measure(&executable.path)?, 0o755)?;
         }
         if !executables.is_empty() {
             self.copy("bin", BINARIES);
@@ -150,11 +147,11 @@ impl<'a, W: Write> RemoteSteps<'a, W> {
     }
 
     /// Adds a file that is an input of the key.
-    fn input(&mut self, place: &str, from: &Path) -> Result<()> {
-        self.file(place, from, self.files.measure(from)?, 0o644)
+    fn add_input(&mut self, place: &str, from: &Path) -> Result<()> {
+        self.add_file(place, from, self.files.measure(from)?, 0o644)
     }
 
-    fn file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
+    fn add_file(&mut self, place: &str, from: &Path, measured: FileDigest, mode: u32) -> Result<()> {
         self.has_files = true;
         self.archive.file(place, from, measured, mode)
     }

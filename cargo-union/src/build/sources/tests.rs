@@ -52,8 +52,8 @@ impl Tree {
     fn excluding(&self, from: &str, exclude: &[&str]) -> Vec<String> {
         let shown = |item: &Item| {
             let place = item.to.strip_prefix("x/").unwrap_or(&item.to);
-            match &item.what {
-                ItemKind::Folder => format!("{place}/"),
+            match &item.kind {
+                ItemKind::Directory => format!("{place}/"),
                 ItemKind::File { mode: 0o644, .. } => place.to_owned(),
                 ItemKind::File { mode, .. } => format!("{place} {mode:o}"),
                 ItemKind::Link(target) => format!("{place} -> {target}"),
@@ -65,26 +65,27 @@ impl Tree {
         items(&copy, &self.roots(), &measure).unwrap().iter().skip(1).map(shown).collect()
     }
 
-    /// What a directory brings, below its destination.
-    fn brings(&self, from: &str) -> Vec<String> {
+    /// The items of a directory, relative to its destination.
+    fn copied(&self, from: &str) -> Vec<String> {
         self.excluding(from, &[])
     }
 
-    /// Why a copy is refused, by the check and by the build alike.
+    /// The error of a copy, which the check and the build must report alike.
     fn refused(&self, from: &str) -> (Code, String) {
         let copy = self.copy(from, &[]);
-        let (checked, built) = (check(&copy, &self.roots()).unwrap_err(), items(&copy, &self.roots(), &measure).unwrap_err());
+        let checked = check(&copy, &self.roots()).unwrap_err();
+        let built = items(&copy, &self.roots(), &measure).unwrap_err();
         assert_eq!((checked.code(), checked.chain()), (built.code(), built.chain()), "{from}");
         (built.code(), built.chain().join(": "))
     }
 }
 
 #[test]
-fn a_directory_brings_everything_in_it_with_modes_that_no_umask_touches() {
+fn copy_of_a_directory_has_modes_independent_of_the_umask() {
     let tree = Tree::new(&["conf/run.sh", "conf/nested/.hidden"]);
     std::fs::set_permissions(tree.path("conf/run.sh"), std::fs::Permissions::from_mode(0o700)).unwrap();
     tree.link("conf/nested/link", "../run.sh");
-    assert_eq!(tree.brings("conf"), ["nested/", "nested/.hidden", "nested/link -> ../run.sh", "run.sh 755"]);
+    assert_eq!(tree.copied("conf"), ["nested/", "nested/.hidden", "nested/link -> ../run.sh", "run.sh 755"]);
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn a_trailing_slash_copies_a_file_into_the_directory() {
 }
 
 #[test]
-fn nothing_outside_of_the_workspace_is_read() {
+fn copy_outside_of_the_workspace_is_refused() {
     let tree = Tree::new(&["a"]);
     std::fs::write(tree.0.path().join("secret"), "secret").unwrap();
     tree.link("through", "../secret");
@@ -108,7 +109,7 @@ fn nothing_outside_of_the_workspace_is_read() {
 }
 
 #[test]
-fn a_package_beside_the_workspace_brings_its_own_files() {
+fn a_package_outside_of_the_workspace_may_copy_its_own_files() {
     let tree = Tree::new(&["Cargo.toml", "../svc/conf/a", "../other/b"]);
     tree.link("../svc/conf/shared", "../../workspace/Cargo.toml");
     let roots = SourceRoots { package: tree.path("../svc"), ..tree.roots() };
@@ -120,7 +121,7 @@ fn a_package_beside_the_workspace_brings_its_own_files() {
 }
 
 #[test]
-fn the_whole_workspace_comes_without_version_control_outputs_and_the_lock_file_of_ours() {
+fn copy_of_the_workspace_excludes_git_cargo_outputs_and_union_lock() {
     let tree = Tree::new(&[
         "src/main.rs",
         "out/debug/app",
@@ -132,46 +133,46 @@ fn the_whole_workspace_comes_without_version_control_outputs_and_the_lock_file_o
         "sub/Union.lock",
     ]);
     tree.write("old/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by cargo.\n");
-    assert_eq!(tree.brings("."), ["cache/", "cache/CACHEDIR.TAG", "src/", "src/main.rs", "sub/", "sub/Union.lock"]);
+    assert_eq!(tree.copied("."), ["cache/", "cache/CACHEDIR.TAG", "src/", "src/main.rs", "sub/", "sub/Union.lock"]);
 }
 
 #[test]
-fn what_is_never_copied_cannot_be_named_either() {
+fn copy_that_names_git_outputs_or_union_lock_is_refused() {
     let tree = Tree::new(&["out/site/index.html", ".git/HEAD", "Union.lock"]);
     for from in ["out", ".git", ".git/HEAD", "Union.lock"] {
         let (code, why) = tree.refused(from);
         assert_eq!(code, Code::CopyMissing, "{from}");
         assert!(why.contains("never copied"), "{why}");
     }
-    assert_eq!(tree.brings("out/site"), ["index.html"]);
+    assert_eq!(tree.copied("out/site"), ["index.html"]);
 }
 
 #[test]
-fn gitignore_counts_for_the_roots_and_not_for_a_directory_that_is_named() {
+fn gitignore_applies_to_the_roots_but_not_to_named_directories() {
     let tree = Tree::new(&["app/conf/a.log", "app/conf/b", "app/src/main.rs", "app/gen/x", "app/deep/er/c.log", "secret"]);
     tree.write(".gitignore", "*.log\n/secret\n");
     tree.write("app/.gitignore", "gen/\n!keep.log\n");
     tree.write("app/keep.log", "");
-    assert_eq!(tree.brings("app"), [".gitignore", "conf/", "conf/b", "deep/", "deep/er/", "keep.log", "src/", "src/main.rs"]);
-    assert!(!tree.brings(".").contains(&"secret".to_owned()));
-    assert_eq!(tree.brings("app/conf"), ["a.log", "b"]);
-    assert_eq!(tree.brings("app/gen"), ["x"]);
+    assert_eq!(tree.copied("app"), [".gitignore", "conf/", "conf/b", "deep/", "deep/er/", "keep.log", "src/", "src/main.rs"]);
+    assert!(!tree.copied(".").contains(&"secret".to_owned()));
+    assert_eq!(tree.copied("app/conf"), ["a.log", "b"]);
+    assert_eq!(tree.copied("app/gen"), ["x"]);
 }
 
 #[test]
-fn the_nearest_dockerignore_counts_but_not_against_what_is_named() {
+fn the_nearest_dockerignore_applies_except_to_the_named_directory() {
     let tree = Tree::new(&["app/conf/a.log", "app/conf/b", "app/web/node_modules/m", "app/web/page", "app/web/x.log"]);
     tree.write("app/.dockerignore", "conf\n**/*.log\n");
     tree.write("app/web/.dockerignore", "node_modules\n.dockerignore\n");
-    assert_eq!(tree.brings("app"), [".dockerignore", "web/", "web/.dockerignore", "web/node_modules/", "web/node_modules/m", "web/page"]);
-    assert_eq!(tree.brings("app/conf"), ["b"]);
-    assert_eq!(tree.brings("app/web"), ["page", "x.log"]);
+    assert_eq!(tree.copied("app"), [".dockerignore", "web/", "web/.dockerignore", "web/node_modules/", "web/node_modules/m", "web/page"]);
+    assert_eq!(tree.copied("app/conf"), ["b"]);
+    assert_eq!(tree.copied("app/web"), ["page", "x.log"]);
     let copy = tree.copy("app/conf/a.log", &[]);
     assert_eq!(items(&copy, &tree.roots(), &measure).unwrap().len(), 1, "a file that is named is copied");
 }
 
 #[test]
-fn exclude_leaves_out_by_the_rules_of_dockerignore() {
+fn exclude_follows_the_rules_of_dockerignore() {
     let tree = Tree::new(&["conf/a.log", "conf/b", "conf/deep/c.log", "conf/deep/d"]);
     assert_eq!(tree.excluding("conf", &["*.log"]), ["b", "deep/", "deep/c.log", "deep/d"]);
     assert_eq!(tree.excluding("conf", &["**/*.log", "!deep/c.log"]), ["b", "deep/", "deep/c.log", "deep/d"]);
@@ -193,11 +194,11 @@ fn links_are_followed_where_they_leave_the_copied_directory_and_stay_in_the_work
     tree.link("hub/snapshots/r1/absolute", tree.path("hub/refs/main").to_str().unwrap());
     tree.link("hub/snapshots/r1/gone", "nowhere");
     assert_eq!(
-        tree.brings("hub/snapshots/r1"),
+        tree.copied("hub/snapshots/r1"),
         ["absolute", "gone -> nowhere", "own -> x", "tree/", "tree/back", "tree/to-y -> y", "tree/y", "x"]
     );
-    // As a whole, the links of the tree lead nowhere else.
-    assert!(tree.brings("hub").contains(&"snapshots/r1/x -> ../../blobs/ab12".to_owned()));
+    // No link leaves the tree when all of it is copied.
+    assert!(tree.copied("hub").contains(&"snapshots/r1/x -> ../../blobs/ab12".to_owned()));
 }
 
 #[test]
@@ -207,7 +208,7 @@ fn links_that_cannot_be_followed_are_refused_by_check_and_build_alike() {
     for (target, why) in [
         ("../../outside", "out of the workspace"),
         ("/etc/passwd", "out of the workspace"),
-        ("../gone", "where nothing is"),
+        ("../gone", "which does not exist"),
         ("..", "that the link itself is in"),
         ("../conf", "that the link itself is in"),
         ("../circle", "cannot be followed"),
@@ -215,15 +216,15 @@ fn links_that_cannot_be_followed_are_refused_by_check_and_build_alike() {
         let _ = std::fs::remove_file(tree.path("circle"));
         tree.link("circle", "conf/link");
         tree.link("conf/link", target);
-        let (code, said) = tree.refused("conf");
+        let (code, message) = tree.refused("conf");
         assert_eq!(code, Code::CopyThroughSymlink, "{target}");
-        assert!(said.contains(why) && said.contains("conf/link"), "{said}");
+        assert!(message.contains(why) && message.contains("conf/link"), "{message}");
         std::fs::remove_file(tree.path("conf/link")).unwrap();
     }
 }
 
 #[test]
-fn directories_that_lead_to_one_another_again_and_again_end_with_an_error() {
+fn too_many_links_between_directories_are_an_error() {
     let tree = Tree::new(&["conf/", "d20/"]);
     for level in 0..20 {
         tree.write(&format!("d{level}/"), "");
@@ -237,13 +238,13 @@ fn directories_that_lead_to_one_another_again_and_again_end_with_an_error() {
 }
 
 #[test]
-fn names_that_remove_files_of_the_base_are_refused() {
+fn whiteout_names_are_refused() {
     for name in [".wh.passwd", "deep/.wh..wh..opq", "deep/.wh.d/x"] {
         let tree = Tree::new(&["conf/kept", &format!("conf/{name}")]);
         let (code, why) = tree.refused("conf");
         assert_eq!(code, Code::PathInvalid);
         assert!(why.contains("`.wh.`"), "{why}");
-        assert!(tree.excluding("conf", &["**/.wh.*"]).iter().all(|kept| kept == "kept" || kept == "deep/"));
+        assert!(tree.excluding("conf", &["**/.wh.*"]).iter().all(|path| path == "kept" || path == "deep/"));
     }
     let tree = Tree::new(&["conf/a"]);
     tree.write("conf/.wh.a", "");
@@ -254,7 +255,7 @@ fn names_that_remove_files_of_the_base_are_refused() {
 }
 
 #[test]
-fn a_socket_is_refused_and_not_waited_for() {
+fn a_socket_is_refused_without_opening_it() {
     let tree = Tree::new(&["conf/a"]);
     let _listener = std::os::unix::net::UnixListener::bind(tree.path("conf/socket")).unwrap();
     let (code, why) = tree.refused("conf");

@@ -1,4 +1,4 @@
-//! Files made by the C compiler, files made by hand for machines that it cannot compile for, and noise.
+//! Tests with files of the C compiler, handwritten files for other machines, and random bytes.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use union_tests::c::Workshop;
 
 use super::*;
 
-/// A workshop with a library of two versions in it.
+/// A workshop with a library of two symbol versions.
 fn workshop() -> Workshop {
     let workshop = Workshop::default();
     workshop.library("libdeep.so", "libdeep.so.1", &[("DEEP_1", "one"), ("DEEP_2", "two")], &[]);
@@ -20,41 +20,41 @@ fn read(path: &Path) -> Elf {
 }
 
 #[test]
-fn a_program_says_its_loader_its_libraries_and_their_versions() {
+fn a_program_has_interpreter_needed_libraries_and_versions() {
     let workshop = workshop();
     let source = "void one(void); void two(void);\nint main(void) { one(); two(); return 0; }\n";
     let program = workshop.cc("program", source, &["-L.", "-ldeep", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib:/opt/lib"]);
-    let facts = read(&program);
-    assert!(facts.interpreter.as_ref().is_some_and(|loader| loader.contains("/ld-")), "{facts:?}");
-    assert_eq!(facts.needed[0], "libdeep.so.1");
-    assert!(facts.needed.iter().any(|name| name.starts_with("libc.so")), "{facts:?}");
-    assert_eq!((facts.rpath.as_deref(), facts.runpath), (Some("$ORIGIN/../lib:/opt/lib"), None));
-    let mut versions = facts.versions_needed["libdeep.so.1"].clone();
+    let elf = read(&program);
+    assert!(elf.interpreter.as_ref().is_some_and(|loader| loader.contains("/ld-")), "{elf:?}");
+    assert_eq!(elf.needed[0], "libdeep.so.1");
+    assert!(elf.needed.iter().any(|name| name.starts_with("libc.so")), "{elf:?}");
+    assert_eq!((elf.rpath.as_deref(), elf.runpath), (Some("$ORIGIN/../lib:/opt/lib"), None));
+    let mut versions = elf.versions_needed["libdeep.so.1"].clone();
     versions.sort_unstable();
     assert_eq!(versions, ["DEEP_1", "DEEP_2"]);
-    assert!(!facts.versions_needed["libc.so.6"].is_empty());
+    assert!(!elf.versions_needed["libc.so.6"].is_empty());
 }
 
 #[test]
-fn a_library_says_its_name_and_its_versions_without_itself() {
+fn a_library_has_soname_and_versions() {
     let workshop = workshop();
-    let facts = read(&workshop.folder().join("libdeep.so"));
-    assert_eq!((facts.soname.as_deref(), facts.interpreter.as_deref()), (Some("libdeep.so.1"), None));
-    assert_eq!(facts.versions, ["DEEP_1", "DEEP_2"]);
+    let elf = read(&workshop.folder().join("libdeep.so"));
+    assert_eq!((elf.soname.as_deref(), elf.interpreter.as_deref()), (Some("libdeep.so.1"), None));
+    assert_eq!(elf.versions, ["DEEP_1", "DEEP_2"]);
 }
 
 #[test]
-fn a_runpath_hides_the_rpath() {
+fn rpath_is_ignored_if_there_is_a_runpath() {
     let workshop = Workshop::default();
     let library = workshop.cc("librun.so", "", &["-shared", "-nostdlib", "-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/lib"]);
-    let facts = read(&library);
-    assert_eq!((facts.runpath.as_deref(), facts.rpath), (Some("/opt/lib"), None));
+    let elf = read(&library);
+    assert_eq!((elf.runpath.as_deref(), elf.rpath), (Some("/opt/lib"), None));
 }
 
 #[test]
-fn static_programs_need_nothing_whether_they_may_move_or_not() {
+fn static_and_static_pie_programs_are_static() {
     let workshop = Workshop::default();
-    for (flag, name) in [("-static", "fixed"), ("-static-pie", "moving")] {
+    for (flag, name) in [("-static", "static"), ("-static-pie", "static-pie")] {
         let program = workshop.cc(name, "int main(void) { return 0; }\n", &[flag]);
         assert!(read(&program).is_static(), "{flag}");
     }
@@ -62,7 +62,7 @@ fn static_programs_need_nothing_whether_they_may_move_or_not() {
 }
 
 #[test]
-fn a_large_file_is_read_in_small_pieces() {
+fn only_small_parts_of_a_large_file_are_read() {
     struct Counting(std::fs::File, std::rc::Rc<std::cell::Cell<usize>>);
     impl std::io::Read for Counting {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -79,14 +79,14 @@ fn a_large_file_is_read_in_small_pieces() {
     let workshop = Workshop::default();
     let source = "const char big[20000000] = { 1 };\nint main(void) { return big[0]; }\n";
     let program = workshop.cc("program", source, &[]);
-    let seen = std::rc::Rc::default();
-    let cache = ReadCache::new(Counting(std::fs::File::open(&program).unwrap(), std::rc::Rc::clone(&seen)));
+    let count = std::rc::Rc::default();
+    let cache = ReadCache::new(Counting(std::fs::File::open(&program).unwrap(), std::rc::Rc::clone(&count)));
     assert_eq!(Elf::read(&cache).unwrap(), read(&program));
-    assert!(seen.get() < 100_000, "{} bytes", seen.get());
+    assert!(count.get() < 100_000, "{} bytes", count.get());
 }
 
 #[test]
-fn what_no_loader_takes_is_told_apart() {
+fn files_that_loaders_refuse_have_distinct_errors() {
     let workshop = Workshop::default();
     let object = std::fs::read(workshop.cc("x.o", "int x;\n", &["-c"])).unwrap();
     let program = std::fs::read(workshop.cc("program", "int main(void) { return 0; }\n", &[])).unwrap();
@@ -102,8 +102,8 @@ fn what_no_loader_takes_is_told_apart() {
     }
 }
 
-/// A file of another machine: a header, three segments, and the tables in this order.
-fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
+/// A handwritten file for another machine: a header, three segments, and tables.
+fn handwritten(is_64: bool, is_little: bool) -> Vec<u8> {
     let mut file = Writer { bytes: Vec::new(), is_64, is_little };
     let (header, segment, entry) = if is_64 { (64, 56, 16) } else { (52, 32, 8) };
     let names = b"\0libfar.so.7\0libnear.so.1\0FAR_1\0NEAR_2\0\0";
@@ -111,9 +111,10 @@ fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
     let names_at = header + 3 * segment;
     let loader_at = names_at + names.len();
     let needed_at = loader_at + loader.len();
-    let (versions_at, dynamic_at) = (needed_at + 32, needed_at + 32 + 28);
+    let versions_at = needed_at + 32;
+    let dynamic_at = versions_at + 28;
     let end = dynamic_at + 10 * entry;
-    // Addresses are not offsets.
+    // Addresses differ from offsets.
     let address = |offset: usize| offset + 0x1000;
 
     file.bytes.extend([0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 2 - u8::from(is_little), 1]);
@@ -125,12 +126,12 @@ fn by_hand(is_64: bool, is_little: bool) -> Vec<u8> {
     }
     file.bytes.extend(names);
     file.bytes.extend(loader);
-    // Of libfar.so.7: FAR_1.
+    // Verneed: FAR_1 of libfar.so.7.
     file.half(1).half(1).word(1).word(16).word(0);
     file.word(0).half(0).half(2).word(26).word(0);
-    // Its own: NEAR_2.
+    // Verdef: NEAR_2.
     file.half(1).half(0).half(2).half(1).word(0).word(20).word(0).word(32).word(0);
-    // Both kinds of paths, of which the newer counts.
+    // Both RPATH and RUNPATH, of which RUNPATH takes precedence.
     for (tag, value) in [(1, 1), (14, 13), (29, 26), (15, 32), (5, address(names_at)), (10, names.len())] {
         file.long(tag).long(value);
     }
@@ -182,7 +183,7 @@ impl Writer {
 #[test]
 fn both_word_sizes_and_both_byte_orders_are_read() {
     for (is_64, is_little) in [(true, true), (true, false), (false, true), (false, false)] {
-        let facts = Elf::read(&by_hand(is_64, is_little)[..]).unwrap();
+        let elf = Elf::read(&handwritten(is_64, is_little)[..]).unwrap();
         let expected = Elf {
             machine: MachineType { number: 22, is_64, is_little },
             interpreter: Some("/lib/ld-far.so.1".to_owned()),
@@ -193,39 +194,39 @@ fn both_word_sizes_and_both_byte_orders_are_read() {
             versions_needed: BTreeMap::from([("libfar.so.7".to_owned(), vec!["FAR_1".to_owned()])]),
             versions: vec!["NEAR_2".to_owned()],
         };
-        assert_eq!(facts, expected, "{is_64} {is_little}");
+        assert_eq!(elf, expected, "{is_64} {is_little}");
     }
 }
 
-/// Where the list of versions begins that a file made by hand needs.
+/// The offset of the Verneed list of a handwritten file.
 fn needed_in(bytes: &[u8]) -> usize {
     bytes.windows(8).position(|eight| eight == [1, 0, 1, 0, 1, 0, 0, 0]).unwrap()
 }
 
 #[test]
-fn a_version_that_is_only_asked_for_weakly_is_not_needed() {
-    let mut bytes = by_hand(true, true);
+fn weak_versions_are_not_needed() {
+    let mut bytes = handwritten(true, true);
     let flags = needed_in(&bytes) + 16 + 4;
     bytes[flags] = 2;
     assert_eq!(Elf::read(&bytes[..]).unwrap().versions_needed, BTreeMap::new());
 }
 
 #[test]
-fn more_segments_than_a_real_file_has_are_not_read() {
-    let mut bytes = by_hand(true, true);
+fn too_many_segments_are_an_error() {
+    let mut bytes = handwritten(true, true);
     bytes.resize(200_000, 0);
     bytes[56..58].copy_from_slice(&3000_u16.to_le_bytes());
     assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
 }
 
 #[test]
-fn lists_that_never_end_are_left() {
-    // Counts of 65535 and more, over entries that lead to themselves.
-    let mut bytes = by_hand(true, true);
+fn endless_lists_of_versions_are_an_error() {
+    // Counts of 65535 and more, with entries that refer to themselves.
+    let mut bytes = handwritten(true, true);
     let needed = needed_in(&bytes);
     bytes[needed + 2..needed + 4].copy_from_slice(&[0xff, 0xff]);
     assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
-    let mut bytes = by_hand(true, true);
+    let mut bytes = handwritten(true, true);
     let count = bytes.windows(4).rposition(|four| four == [0xff, 0xff, 0xff, 0x6f]).unwrap() + 8;
     bytes[count..count + 8].fill(0xff);
     assert_eq!(Elf::read(&bytes[..]), Err(ElfError::Damaged));
@@ -233,28 +234,28 @@ fn lists_that_never_end_are_left() {
 
 proptest! {
     #[test]
-    fn noise_is_an_error_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn parsing_random_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = Elf::read(&bytes[..]);
         let _ = Elf::read(&[&b"\x7fELF\x02\x01\x01"[..], &bytes].concat()[..]);
         let _ = Elf::read(&ReadCache::new(std::io::Cursor::new([&b"\x7fELF\x01\x02\x01"[..], &bytes].concat())));
     }
 
     #[test]
-    fn a_file_with_any_bytes_changed_is_read_or_refused(
+    fn a_modified_file_is_parsed_or_refused(
         is_64: bool, is_little: bool,
         changes in proptest::collection::vec((0..700_usize, prop_oneof![any::<u8>(), Just(0xff), Just(0)]), 1..12),
         length in 0..900_usize,
     ) {
-        let mut bytes = by_hand(is_64, is_little);
+        let mut bytes = handwritten(is_64, is_little);
         for (at, byte) in changes {
             let at = at % bytes.len();
             bytes[at] = byte;
         }
         bytes.truncate(length);
-        let whole = Elf::read(&bytes[..]);
-        prop_assert_eq!(Elf::read(&ReadCache::new(std::io::Cursor::new(&bytes))), whole.clone());
-        if let Ok(facts) = whole {
-            prop_assert!(facts.needed.len() + facts.versions.len() <= NAMES);
+        let result = Elf::read(&bytes[..]);
+        prop_assert_eq!(Elf::read(&ReadCache::new(std::io::Cursor::new(&bytes))), result.clone());
+        if let Ok(elf) = result {
+            prop_assert!(elf.needed.len() + elf.versions.len() <= NAMES);
         }
     }
 }

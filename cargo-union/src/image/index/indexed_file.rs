@@ -1,4 +1,4 @@
-//! What is kept of a file's content: what decides who a user is, and whether a program can start.
+//! The content that a file index stores: files that are needed to resolve users, and for the start check.
 
 use object::read::ReadRef;
 use serde::{Deserialize, Serialize};
@@ -7,31 +7,31 @@ use serde_json::value::RawValue;
 use crate::image::elf::Elf;
 use crate::image::loader::cache::LoaderCache;
 
-/// What is known of a file's content.
+/// The indexed content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IndexedFile {
-    /// Its whole text.
+    /// The complete text.
     Text(String),
-    /// A shared library.
+    /// The ELF headers of a shared library.
     Library(ElfFacts),
-    /// What `ldconfig` wrote for the loader.
+    /// The parsed `/etc/ld.so.cache`.
     LoaderCache(LoaderCache),
 }
 
-/// The facts of a library, still as they are written: of the hundreds in an image a program needs a few,
-/// and reading all of them would take longer than all the rest of a check.
+/// Serialized [`Elf`] of a library. A program needs few of the hundreds of libraries of an image, and parsing all of
+/// them would dominate the time of a start check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ElfFacts(Box<RawValue>);
 
 impl ElfFacts {
-    /// Writes facts down.
+    /// Serializes the headers.
     pub fn of(elf: &Elf) -> Self {
         Self(serde_json::value::to_raw_value(elf).expect("facts are plain values, which always serialize"))
     }
 
-    /// Reads them; `None` when they were written by another release.
+    /// Deserializes the headers; `None` if another version of this tool wrote them in a different format.
     pub fn read(&self) -> Option<Elf> {
         serde_json::from_str(self.0.get()).ok()
     }
@@ -45,32 +45,32 @@ impl PartialEq for ElfFacts {
 
 impl Eq for ElfFacts {}
 
-/// A million users would fit; what is larger is no list of users.
+/// The size limit of text files; enough for a million users.
 const TEXT: u64 = 64 << 20;
-/// A hundred thousand libraries would fit.
+/// The size limit of the loader cache; enough for a hundred thousand libraries.
 const LOADER_CACHE: u64 = 16 << 20;
 
 impl IndexedFile {
-    /// How many bytes of a file must be seen to know whether it is worth being read.
+    /// The number of bytes at the start of a file that [`is_possible`](Self::is_possible) requires.
     pub const START: usize = 18;
 
-    /// Whether anything of a file may be kept, by its path in the image and its first bytes.
+    /// Whether a file may be indexed, by its path in the image and its first bytes.
     pub fn is_possible(path: &str, start: &[u8]) -> bool {
         is_text(path) || path == LOADER_CACHE_PATH || Elf::may_be_a_library(start)
     }
 
-    /// What is to be kept of a file.
+    /// Indexes a file; `None` if its content is not needed.
     pub fn of<'data>(path: &str, data: impl ReadRef<'data>) -> Option<Self> {
-        let all = |most: u64| data.read_bytes_at(0, data.len().ok()?.min(most)).ok();
+        let content = |limit: u64| data.read_bytes_at(0, data.len().ok()?.min(limit)).ok();
         if is_text(path) {
-            return Some(Self::Text(String::from_utf8_lossy(all(TEXT)?).into_owned()));
+            return Some(Self::Text(String::from_utf8_lossy(content(TEXT)?).into_owned()));
         }
         if path == LOADER_CACHE_PATH {
-            return LoaderCache::read(all(LOADER_CACHE)?).map(Self::LoaderCache);
+            return LoaderCache::read(content(LOADER_CACHE)?).map(Self::LoaderCache);
         }
         let elf = Elf::read(data).ok()?;
-        // Most programs are of the kind of a library, so that they can be loaded anywhere. The C library
-        // in turn can be run, and says so.
+        // Position-independent executables have the ELF type of libraries, but have an interpreter. The C library can
+        // be executed and has one, too.
         let name = path.rsplit('/').next().unwrap_or(path);
         (elf.interpreter.is_none() || name.contains(".so")).then(|| Self::Library(ElfFacts::of(&elf)))
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_kept_by_their_paths_alone() {
+    fn text_files_are_indexed_by_path() {
         for path in ["etc/passwd", "usr/lib/os-release", "etc/ld.so.conf.d/x86_64-linux-gnu.conf", "etc/ld-musl-aarch64.path"] {
             assert!(
                 IndexedFile::is_possible(path, b"") && IndexedFile::of(path, &b"text"[..]) == Some(IndexedFile::Text("text".to_owned())),
@@ -107,11 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_kept_and_a_program_is_not_save_the_c_library() {
+    fn libraries_are_indexed_and_programs_are_not_except_the_c_library() {
         let host = |path: &str| std::fs::read(path).unwrap();
         let program = host("/bin/sh");
-        assert!(IndexedFile::is_possible("bin/sh", &program[..IndexedFile::START]), "it may move, so it could be a library");
+        assert!(IndexedFile::is_possible("bin/sh", &program[..IndexedFile::START]), "a position-independent executable could be a library");
         assert_eq!(IndexedFile::of("bin/sh", &program[..]), None);
-        assert!(matches!(IndexedFile::of("lib/libc.so.6", &program[..]), Some(IndexedFile::Library(_))), "one that can be run");
+        assert!(matches!(IndexedFile::of("lib/libc.so.6", &program[..]), Some(IndexedFile::Library(_))), "an executable library");
     }
 }

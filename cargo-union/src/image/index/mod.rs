@@ -1,8 +1,7 @@
-//! The files of an image, by path: what stands where once all its layers lie upon one another.
+//! The merged file tree of a stack of layers.
 //!
-//! A layer knows nothing of those below it. Whoever adds a layer must know whether `/bin` is a folder
-//! or, as on every merged-usr system, a link to `usr/bin`: an entry `bin/x` would put a new folder in
-//! the link's place, and the shell behind it would be gone.
+//! Adding a layer requires the file tree of those below it. On merged-usr systems `/bin` is a link to `usr/bin`: an
+//! entry `bin/x` would replace the link by a new directory, and the shell would no longer be found.
 
 mod indexed_file;
 mod reduced;
@@ -13,110 +12,110 @@ use serde::{Deserialize, Serialize};
 
 pub use indexed_file::{ElfFacts, IndexedFile};
 
-/// What stands at a path.
+/// A file system entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FsEntry {
-    /// A folder.
+    /// A directory.
     Folder,
-    /// A file or device, and what is known of its content.
+    /// A file or device, with its indexed content, if any.
     File(Option<IndexedFile>),
-    /// A symbolic link, with its target.
+    /// A symbolic link with its target.
     Link(String),
 }
 
-/// One thing that a layer says about a path (without a leading or trailing slash).
+/// A change by a layer; paths have no leading and no trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerChange {
-    /// Something stands there now.
+    /// Adds or replaces an entry.
     Put(String, FsEntry),
-    /// What a lower layer has there is gone.
+    /// Removes an entry of a lower layer (whiteout).
     Remove(String),
-    /// What a lower layer has in this folder is gone.
+    /// Removes the contents of a directory in lower layers (opaque whiteout).
     Clear(String),
 }
 
-/// Why a path cannot be placed.
+/// Why an entry cannot be placed at a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
-    /// A parent is a file.
-    #[error("`/{0}` is a file, and a folder is needed there")]
-    NotAFolder(String),
-    /// A file would replace a folder.
-    #[error("`/{0}` is a folder, and a file cannot take its place; end the destination with `/` to copy into it")]
-    IsAFolder(String),
-    /// Links lead in a circle.
-    #[error("the symbolic links of `/{0}` lead in a circle")]
-    Circle(String),
+    /// A parent, or the path of a directory, is a file.
+    #[error("`/{0}` is a file, but a directory is required")]
+    NotADirectory(String),
+    /// A file would replace a directory.
+    #[error("`/{0}` is a directory, which a file cannot replace; end the destination with `/` to copy into it")]
+    IsADirectory(String),
+    /// Too many links were followed.
+    #[error("the symbolic links of `/{0}` form a loop")]
+    Loop(String),
 }
 
 impl LayerChange {
-    /// What a tar entry means. A whiteout is a file whose name says what is gone.
-    pub fn of(path: &str, node: FsEntry) -> Self {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    /// The change of a tar entry; recognizes whiteouts by name (OCI image spec, layer.md).
+    pub fn of(path: &str, entry: FsEntry) -> Self {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         match name.strip_prefix(".wh.") {
-            Some(".wh..opq") => Self::Clear(folder.to_owned()),
-            Some(gone) => Self::Remove(join(folder, gone)),
-            None => Self::Put(path.to_owned(), node),
+            Some(".wh..opq") => Self::Clear(directory.to_owned()),
+            Some(removed) => Self::Remove(join(directory, removed)),
+            None => Self::Put(path.to_owned(), entry),
         }
     }
 }
 
-/// The files of an image.
+/// The file tree of an image, by path without a leading slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileIndex(BTreeMap<String, FsEntry>);
 
 impl FileIndex {
-    /// Lays a layer over what is there. Whiteouts concern only what is below, wherever they stand in it.
+    /// Applies a layer. Whiteouts only affect lower layers, regardless of their position in the layer.
     pub fn apply(&mut self, layer: &[LayerChange]) {
         for change in layer {
             match change {
                 LayerChange::Remove(path) => self.remove(path),
-                LayerChange::Clear(folder) => self.clear(folder),
+                LayerChange::Clear(directory) => self.clear(directory),
                 LayerChange::Put(..) => {}
             }
         }
         for change in layer {
-            if let LayerChange::Put(path, node) = change {
-                self.put(path, node.clone());
+            if let LayerChange::Put(path, entry) = change {
+                self.put(path, entry.clone());
             }
         }
     }
 
-    /// Puts one thing in its place, exactly there, with the folders above it.
-    pub fn put(&mut self, path: &str, node: FsEntry) {
+    /// Puts an entry at a path, without following links, and creates its parent directories.
+    pub fn put(&mut self, path: &str, entry: FsEntry) {
         for (end, _) in path.match_indices('/') {
             let parent = &path[..end];
             if self.0.get(parent) != Some(&FsEntry::Folder) {
                 self.0.insert(parent.to_owned(), FsEntry::Folder);
             }
         }
-        if node != FsEntry::Folder {
+        if entry != FsEntry::Folder {
             self.clear(path);
         }
-        self.0.insert(path.to_owned(), node);
+        self.0.insert(path.to_owned(), entry);
     }
 
-    /// What stands at a path, without following a link there.
+    /// The entry at a path, without following links.
     pub fn get(&self, path: &str) -> Option<&FsEntry> {
         if path.is_empty() { Some(&FsEntry::Folder) } else { self.0.get(path) }
     }
 
-    /// Every path at which something stands, in order.
+    /// The paths of all entries, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// What stands where a path leads when all its links are followed, and the path of that.
+    /// Follows all links of a path, and returns the resolved path and its entry.
     pub fn find(&self, path: &str) -> Option<(String, &FsEntry)> {
-        let place = self.follow(path).ok()?;
-        let node = self.get(&place)?;
-        Some((place, node))
+        let resolved = self.follow(path).ok()?;
+        let entry = self.get(&resolved)?;
+        Some((resolved, entry))
     }
 
-    /// The text of a file of which it is kept, through links.
+    /// The content of an indexed text file; follows links.
     pub fn text(&self, path: &str) -> Option<&str> {
         match self.find(path)?.1 {
             FsEntry::File(Some(IndexedFile::Text(text))) => Some(text),
@@ -124,66 +123,66 @@ impl FileIndex {
         }
     }
 
-    /// Where a file or link with this path really goes: the links among its parents followed, what
-    /// stands at the path itself not.
+    /// The path at which to write a file or link: follows the links of the parents, but not of the path itself.
     ///
     /// # Errors
-    /// When a parent is a file, or a folder stands there, or links lead in a circle.
+    /// When a parent is a file, the path is a directory, or links form a loop.
     pub fn place_file(&self, path: &str) -> Result<String, Conflict> {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let place = join(&self.place_folder(folder)?, name);
-        // A link to a folder serves as that folder; a link to a file is replaced, not followed.
-        let target = match self.get(&place) {
-            Some(FsEntry::Link(_)) => self.follow(&place).ok().and_then(|target| self.get(&target)),
-            other => other,
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let resolved = join(&self.place_directory(directory)?, name);
+        // A link to a directory is treated as the directory; a link to a file is replaced.
+        let target = match self.get(&resolved) {
+            Some(FsEntry::Link(_)) => self.follow(&resolved).ok().and_then(|target| self.get(&target)),
+            entry => entry,
         };
-        if target == Some(&FsEntry::Folder) { Err(Conflict::IsAFolder(place)) } else { Ok(place) }
+        if target == Some(&FsEntry::Folder) { Err(Conflict::IsADirectory(resolved)) } else { Ok(resolved) }
     }
 
-    /// Where a folder with this path really is or would be made.
+    /// The path at which a directory is or has to be created; follows all links.
     ///
     /// # Errors
-    /// When it or a parent is a file, or links lead in a circle.
-    pub fn place_folder(&self, path: &str) -> Result<String, Conflict> {
-        let place = self.follow(path)?;
-        match self.get(&place) {
-            Some(FsEntry::File(_)) => Err(Conflict::NotAFolder(place)),
-            _ => Ok(place),
+    /// When the path or a parent is a file, or links form a loop.
+    pub fn place_directory(&self, path: &str) -> Result<String, Conflict> {
+        let resolved = self.follow(path)?;
+        match self.get(&resolved) {
+            Some(FsEntry::File(_)) => Err(Conflict::NotADirectory(resolved)),
+            _ => Ok(resolved),
         }
     }
 
-    /// Follows every link of a path as the kernel does. What is absent is taken as it is written.
+    /// Follows all links of a path like the kernel. Missing components are not an error.
     fn follow(&self, path: &str) -> Result<String, Conflict> {
-        // What the kernel allows, for loops of any length.
+        // The limit of Linux (path_resolution(7)).
         const LINKS: usize = 40;
-        let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-        let (mut place, mut links) = (String::new(), 0);
-        while let Some(part) = todo.pop() {
+        let mut remaining: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let mut resolved = String::new();
+        let mut links = 0;
+        while let Some(part) = remaining.pop() {
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
-                    place.truncate(place.rfind('/').unwrap_or(0));
+                    resolved.truncate(resolved.rfind('/').unwrap_or(0));
                     continue;
                 }
                 _ => {}
             }
-            let next = join(&place, &part);
+            let next = join(&resolved, &part);
             match self.get(&next) {
                 Some(FsEntry::Link(target)) => {
                     links += 1;
                     if links > LINKS {
-                        return Err(Conflict::Circle(path.to_owned()));
+                        return Err(Conflict::Loop(path.to_owned()));
                     }
                     if target.starts_with('/') {
-                        place.clear();
+                        resolved.clear();
                     }
-                    todo.extend(target.split('/').rev().map(str::to_owned));
+                    remaining.extend(target.split('/').rev().map(str::to_owned));
                 }
-                Some(FsEntry::File(_)) if !todo.is_empty() => return Err(Conflict::NotAFolder(next)),
-                _ => place = next,
+                Some(FsEntry::File(_)) if !remaining.is_empty() => return Err(Conflict::NotADirectory(next)),
+                _ => resolved = next,
             }
         }
-        Ok(place)
+        Ok(resolved)
     }
 
     fn remove(&mut self, path: &str) {
@@ -191,18 +190,18 @@ impl FileIndex {
         self.clear(path);
     }
 
-    fn clear(&mut self, folder: &str) {
-        if folder.is_empty() {
+    fn clear(&mut self, directory: &str) {
+        if directory.is_empty() {
             return self.0.clear();
         }
-        // `/` is followed by `0`: the range holds exactly what is below the folder.
-        let below: Vec<String> = self.0.range(format!("{folder}/")..format!("{folder}0")).map(|(path, _)| path.clone()).collect();
+        // In ASCII, `0` follows `/`: the range has exactly the paths below the directory.
+        let below: Vec<String> = self.0.range(format!("{directory}/")..format!("{directory}0")).map(|(path, _)| path.clone()).collect();
         below.iter().for_each(|path| drop(self.0.remove(path)));
     }
 }
 
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+fn join(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
 }
 
 #[cfg(test)]

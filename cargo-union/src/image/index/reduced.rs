@@ -1,36 +1,37 @@
-//! The part of an image's files that a loader may look at: small enough to be read for every check.
+//! The part of a file tree that a dynamic loader may read, small enough to be read for every start check.
 
 use std::collections::BTreeSet;
 
 use super::{FileIndex, FsEntry, IndexedFile};
 
-/// Files of which nothing is kept, and which say by being there what an image can do.
-const MARKS: [&str; 2] = ["usr/bin/apt-get", "var/lib/dpkg/status"];
+/// Files without indexed content whose existence matters for suggestions.
+const MARKERS: [&str; 2] = ["usr/bin/apt-get", "var/lib/dpkg/status"];
 
 impl FileIndex {
-    /// What matters to a program that starts: libraries, what tells where they are, and the links that
-    /// lead to any of them. Folders are left out: an absent one is taken as it is written.
+    /// The entries that matter for starting a program: libraries, configuration of their location, and links that lead
+    /// to any of them. Directories are omitted, because missing components of a path are not an error.
     #[must_use]
     pub fn reduced(&self) -> Self {
-        let mut reduced: Self = Self(self.0.iter().filter(|(path, node)| matters(path, node)).map(own).collect());
+        let mut reduced: Self = Self(self.0.iter().filter(|(path, node)| matters(path, node)).map(to_owned).collect());
         let is_link = |(_, node): &(&String, &FsEntry)| matches!(node, FsEntry::Link(_));
         let mut links: Vec<_> =
             self.0.iter().filter(is_link).filter_map(|(path, node)| Some((path, node, self.follow(path).ok()?))).collect();
-        // A link that matters makes a link to its folder matter.
+        // Links to the directory of a relevant link are relevant, too.
         loop {
-            let folders: BTreeSet<&str> = reduced.0.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end])).collect();
-            let (found, left): (Vec<_>, Vec<_>) =
-                links.into_iter().partition(|(.., place)| reduced.0.contains_key(place) || folders.contains(place.as_str()));
-            if found.is_empty() {
+            let parents = reduced.0.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]));
+            let directories: BTreeSet<&str> = parents.collect();
+            let (relevant, others): (Vec<_>, Vec<_>) =
+                links.into_iter().partition(|(.., target)| reduced.0.contains_key(target) || directories.contains(target.as_str()));
+            if relevant.is_empty() {
                 return reduced;
             }
-            reduced.0.extend(found.into_iter().map(|(path, node, _)| own((path, node))));
-            links = left;
+            reduced.0.extend(relevant.into_iter().map(|(path, node, _)| to_owned((path, node))));
+            links = others;
         }
     }
 }
 
-fn own((path, node): (&String, &FsEntry)) -> (String, FsEntry) {
+fn to_owned((path, node): (&String, &FsEntry)) -> (String, FsEntry) {
     (path.clone(), node.clone())
 }
 
@@ -38,7 +39,7 @@ fn matters(path: &str, node: &FsEntry) -> bool {
     match node {
         FsEntry::File(Some(IndexedFile::Text(_))) => !matches!(path, "etc/passwd" | "etc/group"),
         FsEntry::File(Some(_)) => true,
-        FsEntry::File(None) => MARKS.contains(&path),
+        FsEntry::File(None) => MARKERS.contains(&path),
         FsEntry::Folder | FsEntry::Link(_) => false,
     }
 }
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_loader_may_look_at_is_left_and_found_as_before() {
+    fn reduced_index_has_only_files_for_the_loader_and_resolves_links_alike() {
         let text = |text: &str| FsEntry::File(Some(IndexedFile::Text(text.to_owned())));
         let link = |target: &str| FsEntry::Link(target.to_owned());
         let mut index = FileIndex::default();
@@ -72,7 +73,7 @@ mod tests {
             index.put(path, node);
         }
         let reduced = index.reduced();
-        let left: Vec<_> = reduced.0.keys().map(String::as_str).collect();
+        let paths: Vec<_> = reduced.0.keys().map(String::as_str).collect();
         let expected = [
             "etc/alternatives/os",
             "etc/ld.so.conf",
@@ -84,7 +85,7 @@ mod tests {
             "usr/lib/os-release",
             "var/lib/dpkg/status",
         ];
-        assert_eq!(left, expected);
+        assert_eq!(paths, expected);
         for path in ["etc/os-release", "lib64/os-release", "etc/alternatives/os", "srv/os"] {
             assert_eq!((reduced.text(path), reduced.find(path)), (Some("ID=debian"), index.find(path)), "{path}");
         }

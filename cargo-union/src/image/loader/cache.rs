@@ -1,28 +1,28 @@
-//! `/etc/ld.so.cache`: where glibc's loader looks instead of reading `ld.so.conf`.
+//! `/etc/ld.so.cache`, which glibc's loader reads instead of `ld.so.conf`.
 //!
-//! `ldconfig` writes it when packages are installed. A library that came later, by a copied file say,
-//! is not in it, and then the loader does not find it, whatever `ld.so.conf` names.
+//! `ldconfig` writes it when packages are installed. A library that was added later, for example by a copy, is not in
+//! it, and the loader does not find it, even if its directory is in `ld.so.conf`.
 
 use serde::{Deserialize, Serialize};
 
-/// Names of libraries and their paths, in the order of the file, as one text: it is read for every check.
+/// Alternating lines of names and paths of libraries, in the order of the file; a single string is fast to deserialize.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoaderCache(String);
 
 const OLD: &[u8] = b"ld.so-1.7.0";
 const NEW: &[u8] = b"glibc-ld.so.cache1.1";
-/// Sizes of the headers and of the entries of both formats.
+/// Sizes of the headers and entries of both formats.
 const OLD_HEADER: usize = 16;
 const OLD_ENTRY: usize = 12;
 const NEW_HEADER: usize = 48;
 const NEW_ENTRY: usize = 24;
 
 impl LoaderCache {
-    /// Reads the file; `None` when the loader would not take it either.
+    /// Parses the file; `None` if the loader would ignore it, too.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let new = match bytes.strip_prefix(OLD) {
             None => bytes,
-            // Before glibc 2.32 a table for still older loaders came first.
+            // Before glibc 2.32, the file starts with a table in the old format.
             Some(_) => {
                 let header = bytes.get(..OLD_HEADER)?;
                 let end =
@@ -31,11 +31,11 @@ impl LoaderCache {
                 ends.into_iter().flatten().find_map(|end| bytes.get(end..).filter(|rest| rest.starts_with(NEW)))?
             }
         };
-        let order = order(new)?;
+        let order = byte_order(new)?;
         let count = usize::try_from(order(word(new, 20)?)).ok()?;
         let mut text = String::new();
         for entry in new[NEW_HEADER..].chunks_exact(NEW_ENTRY).take(count) {
-            // Variants for newer processors are beside the library that serves every one.
+            // Skips variants for newer processors.
             if entry[16..24] != [0; 8] {
                 continue;
             }
@@ -45,21 +45,20 @@ impl LoaderCache {
         Some(Self(text))
     }
 
-    /// A cache of names and their paths.
     #[cfg(test)]
     pub(crate) fn of(libraries: &[(&str, &str)]) -> Self {
         Self(libraries.iter().map(|(name, path)| format!("{name}\n{path}\n")).collect())
     }
 
-    /// The paths under a name, in the order in which the loader tries them.
+    /// The paths of a name, in the order in which the loader tries them.
     pub fn paths<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let mut lines = self.0.lines();
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?))).filter(move |(key, _)| *key == name).map(|(_, path)| path)
     }
 }
 
-/// The byte order in which the promised entries fit into the file.
-fn order(new: &[u8]) -> Option<fn([u8; 4]) -> u32> {
+/// The byte order with which the declared number of entries fits into the file.
+fn byte_order(new: &[u8]) -> Option<fn([u8; 4]) -> u32> {
     let count = word(new.strip_prefix(NEW).map(|_| new)?, 20)?;
     let fits = |order: &fn([u8; 4]) -> u32| {
         let entries = usize::try_from(order(count)).ok().and_then(|count| count.checked_mul(NEW_ENTRY));
@@ -84,20 +83,20 @@ mod tests {
 
     use super::*;
 
-    /// The new format, with entries of a name, a path and the processors that may have it.
+    /// A file in the new format, with entries of name, path and hwcap.
     fn file(little: bool, entries: &[(&str, &str, u64)]) -> Vec<u8> {
         let word = |value: u32| if little { value.to_le_bytes() } else { value.to_be_bytes() };
         let mut bytes = [NEW, &word(entries.len() as u32), &[0; 24]].concat();
         let mut strings = Vec::new();
         let start = NEW_HEADER + entries.len() * NEW_ENTRY;
-        for (name, path, processors) in entries {
+        for (name, path, hwcap) in entries {
             bytes.extend(word(0x303));
             for text in [name, path] {
                 bytes.extend(word((start + strings.len()) as u32));
                 strings.extend(text.bytes().chain([0]));
             }
             bytes.extend(word(0));
-            bytes.extend(processors.to_le_bytes());
+            bytes.extend(hwcap.to_le_bytes());
         }
         [bytes, strings].concat()
     }
@@ -110,7 +109,7 @@ mod tests {
     ];
 
     #[test]
-    fn libraries_for_every_processor_are_found_in_their_order() {
+    fn baseline_libraries_are_found_in_order() {
         for little in [true, false] {
             let cache = LoaderCache::read(&file(little, &ENTRIES)).unwrap();
             assert!(cache.paths("libz.so.1").eq(["/lib/x86_64-linux-gnu/libz.so.1", "/lib32/libz.so.1"]));
@@ -119,21 +118,21 @@ mod tests {
     }
 
     #[test]
-    fn a_table_for_older_loaders_is_stepped_over() {
+    fn the_table_in_the_old_format_is_skipped() {
         let old = [OLD, &[0], &1_u32.to_le_bytes(), &[0; OLD_ENTRY], &[0; 4]].concat();
         let cache = LoaderCache::read(&[old, file(true, &ENTRIES)].concat()).unwrap();
         assert!(cache.paths("liba.so").eq(["/opt/liba.so"]));
     }
 
     #[test]
-    fn what_ldconfig_writes_is_read_in_both_formats() {
-        let folder = tempfile::tempdir().unwrap();
+    fn caches_of_ldconfig_are_read_in_both_formats() {
+        let directory = tempfile::tempdir().unwrap();
         for format in ["new", "compat"] {
-            let path = folder.path().join(format);
-            // It may be in a folder that users do not search. Without `-X` it would write links as well.
+            let path = directory.path().join(format);
+            // It may not be on the PATH of users. Without `-X` it would also create links.
             let ldconfig = ["/sbin/ldconfig", "/usr/sbin/ldconfig"].into_iter().find(|path| std::fs::exists(path).unwrap()).unwrap();
-            let run = std::process::Command::new(ldconfig).args(["-X", "-c", format, "-C"]).arg(&path).status().unwrap();
-            assert!(run.success());
+            let status = std::process::Command::new(ldconfig).args(["-X", "-c", format, "-C"]).arg(&path).status().unwrap();
+            assert!(status.success());
             let cache = LoaderCache::read(&std::fs::read(&path).unwrap()).unwrap();
             assert!(cache.paths("libc.so.6").next().is_some_and(|path| path.ends_with("/libc.so.6")), "{format}");
         }
@@ -141,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noise_is_no_cache_and_no_panic(
+        fn parsing_random_bytes_never_panics(
             noise in proptest::collection::vec(any::<u8>(), 0..200), at in 0..300_usize, byte: u8, old: bool,
         ) {
             let _ = LoaderCache::read(&[if old { OLD } else { NEW }, &noise].concat());

@@ -1,20 +1,20 @@
-//! `/etc/ld.so.conf`: the folders from which `ldconfig` makes the loader's cache.
+//! `/etc/ld.so.conf`: the directories from which `ldconfig` creates the loader's cache.
 //!
-//! The loader itself never reads it. It tells whether `ldconfig` would make a library known.
+//! The loader itself never reads it. It shows whether running `ldconfig` would add a library to the cache.
 
 use crate::image::index::FileIndex;
 
-/// How deep files may include one another.
+/// The maximum depth of includes.
 const DEPTH: usize = 8;
 
-/// The folders that an image's configuration names, in order.
-pub(crate) fn folders(files: &FileIndex) -> Vec<&str> {
-    let mut folders = Vec::new();
-    read(files, "etc/ld.so.conf", DEPTH, &mut folders);
-    folders
+/// The configured directories of an image, in order.
+pub(crate) fn directories(files: &FileIndex) -> Vec<&str> {
+    let mut directories = Vec::new();
+    read(files, "etc/ld.so.conf", DEPTH, &mut directories);
+    directories
 }
 
-fn read<'a>(files: &'a FileIndex, path: &str, depth: usize, folders: &mut Vec<&'a str>) {
+fn read<'a>(files: &'a FileIndex, path: &str, depth: usize, directories: &mut Vec<&'a str>) {
     let Some(text) = files.text(path).filter(|_| depth > 0) else { return };
     for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
         match line.split_once(char::is_whitespace) {
@@ -22,18 +22,18 @@ fn read<'a>(files: &'a FileIndex, path: &str, depth: usize, folders: &mut Vec<&'
                 for pattern in patterns.split_whitespace() {
                     let relative = if pattern.starts_with('/') { "" } else { "etc/" };
                     for path in matching(files, &format!("{relative}{}", pattern.trim_start_matches('/'))) {
-                        read(files, &path, depth - 1, folders);
+                        read(files, &path, depth - 1, directories);
                     }
                 }
             }
             Some(("hwcap", _)) => {}
-            // A folder may say for which C library it is: `/lib=libc6`.
-            _ => folders.extend(line.split('=').next().filter(|folder| !folder.is_empty())),
+            // A directory may be followed by a C library: `/lib=libc6`.
+            _ => directories.extend(line.split('=').next().filter(|directory| !directory.is_empty())),
         }
     }
 }
 
-/// The files that a pattern with at most one `*`, in its last part, names.
+/// The files that match a pattern with at most one `*`, in its last component.
 fn matching(files: &FileIndex, pattern: &str) -> Vec<String> {
     let Some((start, end)) = pattern.split_once('*') else { return vec![pattern.to_owned()] };
     let is_match = |path: &&str| {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn included_files_come_where_they_are_included_in_the_order_of_their_names() {
+    fn included_files_are_read_in_place_sorted_by_name() {
         let files = image(&[
             ("etc/ld.so.conf", "# first\n/opt/first # why\ninclude /etc/ld.so.conf.d/*.conf\ninclude more.conf\n\n/opt/last=libc6\n"),
             ("etc/ld.so.conf.d/b.conf", "/opt/b\nhwcap 0 nosegneg\n"),
@@ -65,12 +65,12 @@ mod tests {
             ("etc/ld.so.conf.d/old/c.conf", "/opt/c\n"),
             ("etc/more.conf", "/opt/more\n"),
         ]);
-        assert_eq!(folders(&files), ["/opt/first", "/opt/a", "/opt/b", "/opt/more", "/opt/last"]);
+        assert_eq!(directories(&files), ["/opt/first", "/opt/a", "/opt/b", "/opt/more", "/opt/last"]);
     }
 
     #[test]
-    fn files_that_include_themselves_and_files_that_are_absent_are_no_end() {
-        assert_eq!(folders(&image(&[("etc/ld.so.conf", "include /etc/ld.so.conf\ninclude /nowhere")])), [""; 0]);
-        assert_eq!(folders(&image(&[])), [""; 0]);
+    fn recursive_includes_and_missing_files_are_ignored() {
+        assert_eq!(directories(&image(&[("etc/ld.so.conf", "include /etc/ld.so.conf\ninclude /nowhere")])), [""; 0]);
+        assert_eq!(directories(&image(&[])), [""; 0]);
     }
 }

@@ -1,8 +1,8 @@
-//! The loaders of glibc and of musl: where they look for a library that a program needs.
+//! Simulates how the dynamic loaders of glibc and musl search for libraries (ld.so(8)).
 //!
-//! Neither runs here. What they find is told from the files of an image alone, in the order in which
-//! they look. Only `$ORIGIN` is expanded: nothing in the field writes `$LIB` or `$PLATFORM`. Variants
-//! for newer processors are left out, for they stand beside the library that serves every one.
+//! No loader is executed; the search uses only the file index of an image. Only `$ORIGIN` is expanded, because `$LIB`
+//! and `$PLATFORM` are not used in practice. Variants for newer processors (glibc-hwcaps) are ignored, because the
+//! baseline library is always present.
 
 pub mod cache;
 mod conf;
@@ -11,106 +11,106 @@ use super::elf::Elf;
 use super::index::{FileIndex, FsEntry, IndexedFile};
 use super::machine::MachineType;
 
-/// A library or the program itself, as the loader has it.
+/// A loaded library, or the program itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
-    /// The names under which it was asked for.
+    /// The names under which it was needed.
     pub(crate) names: Vec<String>,
-    /// The path by which it was found, which is what `$ORIGIN` goes by.
+    /// The path by which it was found, which `$ORIGIN` refers to.
     pub(crate) path: String,
-    /// Where that leads.
+    /// The path with resolved links, without a leading slash.
     pub(crate) place: String,
-    /// Its facts.
     pub(crate) elf: Elf,
 }
 
 impl Object {
-    /// Whether it is what a name asks for.
-    pub(crate) fn answers_to(&self, name: &str) -> bool {
-        self.elf.soname.as_deref() == Some(name) || self.names.iter().any(|own| own == name)
+    /// Whether it satisfies a `DT_NEEDED` entry.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.elf.soname.as_deref() == Some(name) || self.names.iter().any(|other| other == name)
     }
 }
 
-/// A loader and all that decides where it looks.
+/// A loader with its search configuration.
 #[derive(Debug)]
 pub(crate) struct Loader<'a> {
     files: &'a FileIndex,
     machine: MachineType,
-    /// The path that programs have of it.
+    /// The path of the loader in `PT_INTERP` of programs.
     interpreter: &'a str,
     /// `LD_LIBRARY_PATH`.
     library_path: &'a str,
-    /// The folders that need not be named.
+    /// The default directories.
     system: Vec<String>,
     is_musl: bool,
 }
 
 impl<'a> Loader<'a> {
-    /// The loader that a program asks for, with what the image sets for it; `None` when it is not there.
+    /// The loader of a program, with the settings of the image; `None` if it is missing.
     pub(crate) fn of(program: &'a Elf, files: &'a FileIndex, library_path: &'a str) -> Option<Self> {
         let interpreter = program.interpreter.as_deref()?;
         let mut loader =
             Self { files, machine: program.machine, interpreter, library_path, system: Vec::new(), is_musl: is_musl(interpreter) };
-        let own = loader.open(interpreter.to_owned()).filter(|own| own.elf.machine == program.machine)?;
-        loader.system = if loader.is_musl { loader.musl_folders() } else { glibc_folders(program.machine, &own.place) };
+        let object = loader.open(interpreter.to_owned()).filter(|object| object.elf.machine == program.machine)?;
+        loader.system = if loader.is_musl { loader.musl_directories() } else { glibc_directories(program.machine, &object.place) };
         Some(loader)
     }
 
-    /// The loader as one of the libraries, which it is.
-    pub(crate) fn itself(&self) -> Option<Object> {
+    /// The loader as a library, which it is as well.
+    pub(crate) fn as_object(&self) -> Option<Object> {
         self.open(self.interpreter.to_owned())
     }
 
-    /// Whether symbol versions are looked at.
-    pub(crate) fn knows_versions(&self) -> bool {
+    /// Whether symbol versions are checked.
+    pub(crate) fn checks_versions(&self) -> bool {
         !self.is_musl
     }
 
-    /// Whether a name stands for the loader: musl's is the C library and all its parts as well.
+    /// Whether a name refers to the loader: musl's loader is also the C library with all its parts.
     pub(crate) fn is_itself(&self, name: &str) -> bool {
         const PARTS: [&str; 7] = ["libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."];
         self.is_musl && PARTS.iter().any(|part| name.starts_with(part))
     }
 
-    /// Looks for a library; `needing` is who needs it, who needs that, and so on up to the program.
-    pub(crate) fn find<'o>(&self, name: &str, needing: impl Iterator<Item = &'o Object> + Clone) -> Option<Object> {
-        let own = needing.clone().next()?;
+    /// Searches for a library. `needed_by` are the object that needs it, the object that needs that one, and so on up
+    /// to the program.
+    pub(crate) fn find<'o>(&self, name: &str, needed_by: impl Iterator<Item = &'o Object> + Clone) -> Option<Object> {
+        let direct = needed_by.clone().next()?;
         if name.contains('/') {
-            let path = expanded(name, own);
+            let path = expand_origin(name, direct);
             return if path.starts_with('/') { self.first([path].into_iter()) } else { None };
         }
-        let below = |folder: &str| format!("{}/{name}", folder.trim_end_matches('/'));
-        let library_path = self.library_path.split([':', ';']).filter(|folder| folder.starts_with('/')).map(below);
-        let system = self.system.iter().map(|folder| below(folder));
+        let in_directory = |directory: &str| format!("{}/{name}", directory.trim_end_matches('/'));
+        let library_path = self.library_path.split([':', ';']).filter(|directory| directory.starts_with('/')).map(in_directory);
+        let system = self.system.iter().map(|directory| in_directory(directory));
         if self.is_musl {
-            let own = needing.flat_map(|object| folders(object, object.elf.runpath.as_ref().or(object.elf.rpath.as_ref())));
-            return self.first(library_path.chain(own.map(|folder| below(&folder))).chain(system));
+            let rpaths = needed_by.flat_map(|object| directories(object, object.elf.runpath.as_ref().or(object.elf.rpath.as_ref())));
+            return self.first(library_path.chain(rpaths.map(|directory| in_directory(&directory))).chain(system));
         }
-        // Who has a RUNPATH wants nobody's RPATH.
-        let is_old = own.elf.runpath.is_none();
-        let rpaths = needing.filter(|_| is_old).flat_map(|object| folders(object, object.elf.rpath.as_ref()));
-        let runpath = folders(own, own.elf.runpath.as_ref());
+        // With a RUNPATH, the RPATHs of all objects are ignored.
+        let uses_rpath = direct.elf.runpath.is_none();
+        let rpaths = needed_by.filter(|_| uses_rpath).flat_map(|object| directories(object, object.elf.rpath.as_ref()));
+        let rpaths = rpaths.map(|directory| in_directory(&directory));
+        let runpath = directories(direct, direct.elf.runpath.as_ref()).map(|directory| in_directory(&directory));
         let cached = self.cached(name).into_iter().map(str::to_owned);
-        let named = rpaths.map(|folder| below(&folder)).chain(library_path).chain(runpath.map(|folder| below(&folder)));
-        self.first(named.chain(cached).chain(system))
+        self.first(rpaths.chain(library_path).chain(runpath).chain(cached).chain(system))
     }
 
-    /// A library of that name that is in the image, where the loader does not look.
-    pub(crate) fn elsewhere(&self, name: &str) -> Option<String> {
+    /// The path of a library with this name in a directory that the loader does not search.
+    pub(crate) fn find_elsewhere(&self, name: &str) -> Option<String> {
         let mut paths = self.files.paths().filter(|path| path.rsplit('/').next() == Some(name));
         paths.find_map(|path| self.open(format!("/{path}")).filter(|object| object.elf.machine == self.machine)).map(|object| object.path)
     }
 
-    /// The folders that `ldconfig` would make known.
+    /// The directories that `ldconfig` would add to the loader's cache.
     pub(crate) fn configured(&self) -> Vec<&'a str> {
-        conf::folders(self.files)
+        conf::directories(self.files)
     }
 
-    /// The first path that will do. glibc goes on when a file is for another machine, musl stops.
+    /// The first suitable library. glibc skips a file for another machine, musl stops at it.
     fn first(&self, paths: impl Iterator<Item = String>) -> Option<Object> {
-        let fits = |object: &Object| object.elf.machine == self.machine;
-        let mut there = paths.filter_map(|path| self.open(path));
-        if self.is_musl { there.next().filter(fits) } else { there.find(fits) }
+        let has_machine = |object: &Object| object.elf.machine == self.machine;
+        let mut objects = paths.filter_map(|path| self.open(path));
+        if self.is_musl { objects.next().filter(has_machine) } else { objects.find(has_machine) }
     }
 
     fn open(&self, path: String) -> Option<Object> {
@@ -129,40 +129,40 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// What `/etc/ld-musl-ARCH.path` says, one folder a line or with colons between them.
-    fn musl_folders(&self) -> Vec<String> {
+    /// The directories of `/etc/ld-musl-ARCH.path`, separated by newlines or colons, or musl's default.
+    fn musl_directories(&self) -> Vec<String> {
         let name = self.interpreter.rsplit('/').next().unwrap_or_default().split('.').next().unwrap_or_default();
         let text = self.files.text(&format!("etc/{name}.path")).unwrap_or("/lib:/usr/local/lib:/usr/lib");
-        text.split([':', '\n']).map(str::trim).filter(|folder| !folder.is_empty()).map(str::to_owned).collect()
+        text.split([':', '\n']).map(str::trim).filter(|directory| !directory.is_empty()).map(str::to_owned).collect()
     }
 }
 
-/// Whether a loader is musl's.
+/// Whether the path of a loader is that of musl.
 pub(crate) fn is_musl(interpreter: &str) -> bool {
     interpreter.rsplit('/').next().is_some_and(|name| name.starts_with("ld-musl-"))
 }
 
-/// The folders that were compiled into a loader of glibc: Debian's, and the one that it is in itself,
-/// which is `/usr/lib64` elsewhere. `/usr` may be merged or not.
-fn glibc_folders(machine: MachineType, place: &str) -> Vec<String> {
-    let own = place.rsplit_once('/').map_or("", |(folder, _)| folder);
+/// The directories that are compiled into glibc's loader: Debian's multiarch directory, and the loader's own directory,
+/// `/usr/lib64` on other distributions. `/usr` may be merged or not.
+fn glibc_directories(machine: MachineType, loader: &str) -> Vec<String> {
+    let own = loader.rsplit_once('/').map_or("", |(directory, _)| directory);
     let own = own.strip_prefix("usr/").unwrap_or(own);
-    let debian = machine.multiarch().map(|folder| format!("lib/{folder}"));
-    let mut folders = Vec::new();
-    for folder in debian.into_iter().chain([own.to_owned(), "lib".to_owned()]) {
-        folders.extend([format!("/{folder}"), format!("/usr/{folder}")]);
+    let debian = machine.multiarch().map(|tuple| format!("lib/{tuple}"));
+    let mut directories = Vec::new();
+    for directory in debian.into_iter().chain([own.to_owned(), "lib".to_owned()]) {
+        directories.extend([format!("/{directory}"), format!("/usr/{directory}")]);
     }
-    folders
+    directories
 }
 
-/// A row of folders with `$ORIGIN` expanded, those that are absolute.
-fn folders<'o>(object: &'o Object, row: Option<&'o String>) -> impl Iterator<Item = String> + use<'o> {
-    let folders = row.into_iter().flat_map(|row| row.split(':')).map(|folder| expanded(folder, object));
-    folders.filter(|folder| folder.starts_with('/'))
+/// The absolute directories of a search path, with `$ORIGIN` expanded.
+fn directories<'o>(object: &'o Object, search_path: Option<&'o String>) -> impl Iterator<Item = String> + use<'o> {
+    let directories = search_path.into_iter().flat_map(|path| path.split(':')).map(|directory| expand_origin(directory, object));
+    directories.filter(|directory| directory.starts_with('/'))
 }
 
-fn expanded(path: &str, object: &Object) -> String {
-    let origin = object.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+fn expand_origin(path: &str, object: &Object) -> String {
+    let origin = object.path.rsplit_once('/').map_or("", |(directory, _)| directory);
     path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin)
 }
 

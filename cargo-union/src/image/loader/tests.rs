@@ -1,4 +1,4 @@
-//! Where loaders look, in images that are made of nothing but libraries and links.
+//! Tests of the search of loaders, in file indexes with only libraries and links.
 
 use super::*;
 use crate::image::index::ElfFacts;
@@ -41,38 +41,38 @@ pub(crate) fn image(nodes: impl IntoIterator<Item = (String, FsEntry)>) -> FileI
     files
 }
 
-/// Merged `/usr`, and the loader where Debian has it.
+/// Merged `/usr`, with the loader at its path on Debian.
 pub(crate) fn debian(more: &[(&str, FsEntry)]) -> FileIndex {
-    let own = [
+    let base = [
         ("lib", link("usr/lib")),
         ("lib64", link("usr/lib64")),
         ("usr/lib64/ld-linux-x86-64.so.2", link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")),
         ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", library(elf(None))),
     ];
-    image(own.into_iter().chain(more.iter().cloned()).map(|(path, node)| (path.to_owned(), node)))
+    image(base.into_iter().chain(more.iter().cloned()).map(|(path, node)| (path.to_owned(), node)))
 }
 
-fn there(paths: &[&str]) -> Vec<(String, FsEntry)> {
+fn libraries_at(paths: &[&str]) -> Vec<(String, FsEntry)> {
     paths.iter().map(|path| ((*path).to_owned(), library(elf(None)))).collect()
 }
 
-/// The path by which `libx.so` is found for a program in `/union/bin`.
-fn found(files: &FileIndex, program: &Elf, library_path: &str) -> Option<String> {
+/// The path at which `libx.so` is found for a program in `/union/bin`.
+fn find_libx(files: &FileIndex, program: &Elf, library_path: &str) -> Option<String> {
     let loader = Loader::of(program, files, library_path)?;
     let program = Object { names: Vec::new(), path: "/union/bin/program".to_owned(), place: String::new(), elf: program.clone() };
     loader.find("libx.so", std::iter::once(&program)).map(|object| object.path)
 }
 
 #[test]
-fn glibc_looks_along_the_rpath_then_the_variable_then_the_runpath_then_the_cache_then_its_own_folders() {
+fn glibc_searches_rpath_variable_runpath_cache_and_default_directories_in_order() {
     let cache = |path: &str| FsEntry::File(Some(IndexedFile::LoaderCache(LoaderCache::of(&[("libx.so", path)]))));
-    let mut old = elf(Some(GLIBC));
-    old.rpath = Some("relative:/rpath".to_owned());
-    let mut new = elf(Some(GLIBC));
-    new.runpath = Some("/runpath".to_owned());
-    let own = format!("{DEBIAN}/libx.so");
-    let places = ["rpath/libx.so", "variable/libx.so", "runpath/libx.so", "cached/libx.so", &own];
-    for (gone, old_finds, new_finds) in [
+    let mut with_rpath = elf(Some(GLIBC));
+    with_rpath.rpath = Some("relative:/rpath".to_owned());
+    let mut with_runpath = elf(Some(GLIBC));
+    with_runpath.runpath = Some("/runpath".to_owned());
+    let default = format!("{DEBIAN}/libx.so");
+    let paths = ["rpath/libx.so", "variable/libx.so", "runpath/libx.so", "cached/libx.so", &default];
+    for (missing, rpath_finds, runpath_finds) in [
         (0, Some("/rpath/libx.so"), Some("/variable/libx.so")),
         (1, Some("/variable/libx.so"), Some("/variable/libx.so")),
         (2, Some("/cached/libx.so"), Some("/runpath/libx.so")),
@@ -81,27 +81,27 @@ fn glibc_looks_along_the_rpath_then_the_variable_then_the_runpath_then_the_cache
         (5, None, None),
     ] {
         let mut files = debian(&[("etc/ld.so.cache", cache("/cached/libx.so"))]);
-        for (path, node) in there(&places[gone..]) {
+        for (path, node) in libraries_at(&paths[missing..]) {
             files.put(&path, node);
         }
-        for (program, expected) in [(&old, old_finds), (&new, new_finds)] {
-            assert_eq!(found(&files, program, ":/variable;/else").as_deref(), expected, "without the first {gone}");
+        for (program, expected) in [(&with_rpath, rpath_finds), (&with_runpath, runpath_finds)] {
+            assert_eq!(find_libx(&files, program, ":/variable;/else").as_deref(), expected, "without the first {missing}");
         }
     }
 }
 
 #[test]
-fn a_folder_of_ld_so_conf_is_not_searched_before_ldconfig_has_been() {
+fn directories_of_ld_so_conf_are_not_searched_without_the_cache() {
     let conf = ("etc/ld.so.conf", text("/opt/lib\n"));
     let files = debian(&[conf, ("opt/lib/libx.so", library(elf(None)))]);
-    assert_eq!(found(&files, &elf(Some(GLIBC)), ""), None);
+    assert_eq!(find_libx(&files, &elf(Some(GLIBC)), ""), None);
     let program = elf(Some(GLIBC));
     let loader = Loader::of(&program, &files, "").unwrap();
-    assert_eq!((loader.elsewhere("libx.so").as_deref(), loader.configured()), (Some("/opt/lib/libx.so"), vec!["/opt/lib"]));
+    assert_eq!((loader.find_elsewhere("libx.so").as_deref(), loader.configured()), (Some("/opt/lib/libx.so"), vec!["/opt/lib"]));
 }
 
 #[test]
-fn an_rpath_serves_what_its_libraries_need_and_a_runpath_does_not() {
+fn rpath_applies_to_indirect_dependencies_and_runpath_does_not() {
     let files = debian(&[("opt/libx.so", library(elf(None)))]);
     let middle = elf(None);
     for (is_old, expected) in [(true, Some("/opt/libx.so")), (false, None)] {
@@ -111,79 +111,79 @@ fn an_rpath_serves_what_its_libraries_need_and_a_runpath_does_not() {
         let loader = Loader::of(&program, &files, "").unwrap();
         let chain = [object(&middle), object(&program)];
         assert_eq!(loader.find("libx.so", chain.iter()).map(|object| object.path).as_deref(), expected);
-        // Unless the library in the middle has a path of the new kind.
-        let modern = Elf { runpath: Some("/nowhere".to_owned()), ..elf(None) };
-        assert!(loader.find("libx.so", [object(&modern), object(&program)].iter()).is_none());
+        // Unless the intermediate library has a RUNPATH.
+        let with_runpath = Elf { runpath: Some("/nowhere".to_owned()), ..elf(None) };
+        assert!(loader.find("libx.so", [object(&with_runpath), object(&program)].iter()).is_none());
     }
 }
 
 #[test]
-fn origin_is_the_folder_of_whoever_asks() {
+fn origin_is_the_directory_of_the_object_with_the_runpath() {
     let files = debian(&[("union/lib/libx.so", library(elf(None))), ("union/bin/sub/libx.so", library(elf(None)))]);
     for (path, expected) in [("$ORIGIN/../lib", "/union/bin/../lib/libx.so"), ("${ORIGIN}/sub/", "/union/bin/sub/libx.so")] {
         let program = Elf { runpath: Some(path.to_owned()), ..elf(Some(GLIBC)) };
-        assert_eq!(found(&files, &program, "").as_deref(), Some(expected));
+        assert_eq!(find_libx(&files, &program, "").as_deref(), Some(expected));
     }
 }
 
 #[test]
-fn the_folders_of_each_distribution_are_searched_without_any_file_that_names_them() {
+fn default_directories_of_distributions_are_searched() {
     for (loader, library_at, expected) in [
         // Debian before /usr was merged, as distroless still is.
         ("lib/x86_64-linux-gnu/ld-2.31.so", "usr/lib/x86_64-linux-gnu/libx.so", Some("/usr/lib/x86_64-linux-gnu/libx.so")),
         ("usr/lib64/ld.so", "usr/lib64/libx.so", Some("/lib64/libx.so")),
         ("lib64/ld.so", "usr/lib/libx.so", Some("/usr/lib/libx.so")),
         ("nix/store/glibc/lib/ld.so", "nix/store/glibc/lib/libx.so", Some("/nix/store/glibc/lib/libx.so")),
-        // Debian's loader does not know this one.
+        // Not a default directory of Debian.
         ("usr/lib/x86_64-linux-gnu/ld.so", "usr/lib64/libx.so", None),
         ("usr/lib64/ld.so", "usr/local/lib/libx.so", None),
     ] {
         let merged = if loader.starts_with("usr/lib64") { vec![("lib64".to_owned(), link("usr/lib64"))] } else { Vec::new() };
-        let files = image(merged.into_iter().chain(there(&[loader, library_at])).chain([("ld".to_owned(), link(loader))]));
-        assert_eq!(found(&files, &elf(Some("/ld")), "").as_deref(), expected, "{loader}");
+        let files = image(merged.into_iter().chain(libraries_at(&[loader, library_at])).chain([("ld".to_owned(), link(loader))]));
+        assert_eq!(find_libx(&files, &elf(Some("/ld")), "").as_deref(), expected, "{loader}");
     }
 }
 
 #[test]
-fn a_library_for_another_machine_is_stepped_over_by_glibc_and_stops_musl() {
+fn glibc_skips_a_library_for_another_machine_and_musl_stops() {
     let other = Elf { machine: MachineType::of(&"linux/386".parse().unwrap()).unwrap(), ..elf(None) };
     for (interpreter, expected) in [(GLIBC, Some("/second/libx.so")), (MUSL, None)] {
         let mut files = debian(&[("first/libx.so", library(other.clone())), ("second/libx.so", library(elf(None)))]);
         files.put("usr/lib/ld-musl-x86_64.so.1", library(elf(None)));
-        assert_eq!(found(&files, &elf(Some(interpreter)), "/first:/second").as_deref(), expected, "{interpreter}");
+        assert_eq!(find_libx(&files, &elf(Some(interpreter)), "/first:/second").as_deref(), expected, "{interpreter}");
     }
 }
 
 #[test]
-fn musl_has_folders_of_its_own_or_those_of_its_file() {
-    let loader = || there(&["lib/ld-musl-x86_64.so.1"]);
+fn musl_searches_its_default_directories_or_those_of_its_path_file() {
+    let loader = || libraries_at(&["lib/ld-musl-x86_64.so.1"]);
     let program = elf(Some(MUSL));
-    let usual = image(loader().into_iter().chain(there(&["usr/local/lib/libx.so", "usr/lib/libx.so"])));
-    assert_eq!(found(&usual, &program, "").as_deref(), Some("/usr/local/lib/libx.so"));
+    let default = image(loader().into_iter().chain(libraries_at(&["usr/local/lib/libx.so", "usr/lib/libx.so"])));
+    assert_eq!(find_libx(&default, &program, "").as_deref(), Some("/usr/local/lib/libx.so"));
     let path = [("etc/ld-musl-x86_64.path".to_owned(), text("/opt/a\n/opt/b:/opt/c\n"))];
-    let named = image(loader().into_iter().chain(path).chain(there(&["opt/c/libx.so", "usr/lib/libx.so"])));
-    assert_eq!(found(&named, &program, "").as_deref(), Some("/opt/c/libx.so"));
-    let own = Elf { runpath: Some("/usr/lib".to_owned()), ..program.clone() };
-    assert_eq!(found(&usual, &own, "").as_deref(), Some("/usr/lib/libx.so"), "a runpath comes before them");
-    let loader = Loader::of(&program, &usual, "").unwrap();
+    let configured = image(loader().into_iter().chain(path).chain(libraries_at(&["opt/c/libx.so", "usr/lib/libx.so"])));
+    assert_eq!(find_libx(&configured, &program, "").as_deref(), Some("/opt/c/libx.so"));
+    let with_runpath = Elf { runpath: Some("/usr/lib".to_owned()), ..program.clone() };
+    assert_eq!(find_libx(&default, &with_runpath, "").as_deref(), Some("/usr/lib/libx.so"), "a runpath comes before them");
+    let loader = Loader::of(&program, &default, "").unwrap();
     assert!(loader.is_itself("libc.musl-x86_64.so.1") && loader.is_itself("libpthread.so.0") && !loader.is_itself("libcurl.so.4"));
 }
 
 #[test]
-fn a_name_with_a_slash_is_a_path() {
+fn a_needed_name_with_a_slash_is_a_path() {
     let files = debian(&[("opt/libx.so", library(elf(None)))]);
     let program = elf(Some(GLIBC));
     let object = Object { names: Vec::new(), path: "/opt/bin/program".to_owned(), place: String::new(), elf: program.clone() };
     let loader = Loader::of(&program, &files, "").unwrap();
-    let found = |name| loader.find(name, std::iter::once(&object)).map(|object| object.place);
-    assert_eq!(found("/opt/libx.so").as_deref(), Some("opt/libx.so"));
-    assert_eq!(found("$ORIGIN/../libx.so").as_deref(), Some("opt/libx.so"));
-    // It depends on the folder in which the program is started.
-    assert_eq!(found("opt/libx.so"), None);
+    let find = |name| loader.find(name, std::iter::once(&object)).map(|object| object.place);
+    assert_eq!(find("/opt/libx.so").as_deref(), Some("opt/libx.so"));
+    assert_eq!(find("$ORIGIN/../libx.so").as_deref(), Some("opt/libx.so"));
+    // It would depend on the working directory of the program.
+    assert_eq!(find("opt/libx.so"), None);
 }
 
 #[test]
-fn a_loader_that_is_absent_or_for_another_machine_is_none() {
+fn a_missing_loader_or_one_for_another_machine_is_none() {
     let other = Elf { machine: MachineType::of(&"linux/arm64".parse().unwrap()).unwrap(), ..elf(Some(GLIBC)) };
     let program = elf(Some(GLIBC));
     assert!(Loader::of(&program, &debian(&[]), "").is_some());

@@ -1,6 +1,6 @@
-//! Debian's packages for shared libraries: their names follow from the sonames, with few exceptions.
+//! Debian packages of shared libraries. Their names are derived from the sonames (Debian policy, 8.1), with exceptions.
 
-/// Where that is not what the policy says.
+/// Prefixes of sonames whose packages do not follow the policy.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("libc.so.", "libc6"),
     ("libdl.so.", "libc6"),
@@ -20,14 +20,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("libgthread-2.0.so.0", "libglib2.0-0"),
 ];
 
-/// The base that is proposed where there is no reason for another, and the C library that it has.
+/// The default suggestion for a base, and its version of glibc.
 pub(super) const NEWEST: (&str, &str) = ("debian:trixie-slim", "GLIBC_2.41");
 
-/// Releases of Debian and Ubuntu, and the Python that each has.
+/// Releases of Debian and Ubuntu, and their versions of Python.
 const PYTHONS: [(&str, &str); 6] =
     [("bullseye", "3.9"), ("bookworm", "3.11"), ("trixie", "3.13"), ("focal", "3.8"), ("jammy", "3.10"), ("noble", "3.12")];
 
-/// The package that has a library; `None` when the name is not that of a library with a version.
+/// The package of a library; `None` if the name has no version.
 pub(super) fn package(soname: &str) -> Option<String> {
     if let Some((_, package)) = EXCEPTIONS.iter().find(|(start, _)| soname.starts_with(start)) {
         return Some((*package).to_owned());
@@ -39,9 +39,9 @@ pub(super) fn package(soname: &str) -> Option<String> {
     // `libfoo-2.so` is in libfoo-2.
     let (name, version) = match soname.split_once(".so.") {
         Some((name, version)) => (name, version),
-        None => (soname.strip_suffix(".so").filter(|name| name.ends_with(digit))?, ""),
+        None => (soname.strip_suffix(".so").filter(|name| name.ends_with(is_digit))?, ""),
     };
-    let dash = if name.ends_with(digit) && !version.is_empty() { "-" } else { "" };
+    let dash = if name.ends_with(is_digit) && !version.is_empty() { "-" } else { "" };
     Some(format!("{name}{dash}{version}").to_lowercase().replace('_', "-"))
 }
 
@@ -51,13 +51,13 @@ pub(super) fn python(soname: &str) -> Option<&str> {
     version.starts_with("3.").then_some(version)
 }
 
-/// Whether a release has that Python.
+/// Whether a release has a version of Python.
 pub(super) fn has_python(codename: &str, version: &str) -> bool {
     PYTHONS.contains(&(codename, version))
 }
 
-fn digit(letter: char) -> bool {
-    letter.is_ascii_digit()
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_are_in_the_packages_of_debian() {
+    fn sonames_have_debian_packages() {
         for (soname, name) in [
             ("libpq.so.5", "libpq5"),
             ("libssl.so.3", "libssl3"),

@@ -1,7 +1,7 @@
-//! Whether programs can start in an image: a verdict on its files, before anybody publishes it.
+//! The start check: whether programs can start in an image, decided from its files before it is published.
 //!
-//! What a program opens later, by `dlopen`, nobody can know. Everything here is a function of values;
-//! who has the files of an image and the programs is in `build`.
+//! Libraries that a program opens at run time with `dlopen` are not checked. This module only has pure functions;
+//! `build` provides the files and programs.
 
 mod debian;
 mod report;
@@ -22,128 +22,127 @@ pub use suggestions::StartCheckContext;
 /// A program of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
-    /// The binary's name.
+    /// The name of the binary, for error messages.
     pub name: &'a str,
-    /// Its absolute path in the image.
+    /// The absolute path in the image.
     pub path: &'a str,
-    /// Its facts.
+    /// The parsed ELF headers.
     pub elf: &'a Elf,
 }
 
-/// What an image sets for its programs, apart from its files.
+/// The settings of an image that affect the start of programs, apart from its files.
 #[derive(Clone, Copy, Debug)]
 pub struct RuntimeConfig<'a> {
-    /// The platform that it is for.
+    /// The platform of the image.
     pub platform: &'a Platform,
-    /// `LD_LIBRARY_PATH`; empty when it is not set.
+    /// `LD_LIBRARY_PATH`; empty if it is not set.
     pub library_path: &'a str,
-    /// Libraries that may be absent: sonames of `runtime-libs`.
+    /// Libraries that may be missing: sonames of `runtime-libs`.
     pub runtime_libs: &'a [&'a str],
 }
 
 /// Why a program cannot start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartFailure {
-    /// The program's name.
+    /// The name of the program.
     pub program: String,
-    /// What stands in its way.
-    pub what: StartFailureKind,
+    /// The reason.
+    pub kind: StartFailureKind,
 }
 
-/// What stands in a program's way, from what decides all to what decides one library. Whoever needs a
-/// library is named when that is not the program itself.
+/// The reasons why a program cannot start, the most fundamental first. `needed_by` is the library that needs another
+/// one, or `None` for the program itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartFailureKind {
-    /// It is no program; why.
+    /// It is not a program, for this reason.
     NotExecutable(String),
-    /// It is made for another machine than the image.
+    /// It is built for a different machine than the image.
     OtherMachine(MachineType),
-    /// Its loader is not there, or is one for another machine.
+    /// The loader at this path is missing or for a different machine.
     NoLoader(String),
-    /// A library is not where the loader looks.
+    /// The loader does not find a library.
     NoLibrary {
-        /// Its soname.
+        /// The soname of the library.
         name: String,
-        /// Who needs it.
+        /// The soname of the library that needs it.
         needed_by: Option<String>,
-        /// Where there is one all the same.
+        /// A library of this name in a directory that the loader does not search.
         elsewhere: Option<Elsewhere>,
     },
-    /// A library has not the symbol versions that are needed.
+    /// A library does not have the required symbol versions.
     NoVersion {
-        /// Its soname.
+        /// The soname of the library.
         name: String,
-        /// Who needs them.
+        /// The soname of the library that requires them.
         needed_by: Option<String>,
-        /// Those that it has not.
+        /// The missing versions.
         missing: Vec<String>,
-        /// Those that it has.
+        /// The versions of the library.
         has: Vec<String>,
     },
 }
 
-/// A place where the loader does not look.
+/// A library in a directory that the loader does not search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
-    /// The library's absolute path.
+    /// The absolute path of the library.
     pub path: String,
-    /// Whether `ldconfig` would tell the loader.
+    /// Whether running `ldconfig` would add it to the loader's cache.
     pub is_configured: bool,
 }
 
-/// What stands in the way of a program. No file of the image is looked at for a static one.
-pub fn obstacles(program: Program<'_>, files: &FileIndex, setting: RuntimeConfig<'_>) -> Vec<StartFailure> {
-    let obstacle = |what| StartFailure { program: program.name.to_owned(), what };
+/// The reasons why a program cannot start; empty if it can. Does not read `files` for a static program.
+pub fn start_failures(program: Program<'_>, files: &FileIndex, runtime: RuntimeConfig<'_>) -> Vec<StartFailure> {
+    let failure = |kind| StartFailure { program: program.name.to_owned(), kind };
     let elf = program.elf;
-    if MachineType::of(setting.platform).is_some_and(|machine| machine != elf.machine) {
-        return vec![obstacle(StartFailureKind::OtherMachine(elf.machine))];
+    if MachineType::of(runtime.platform).is_some_and(|machine| machine != elf.machine) {
+        return vec![failure(StartFailureKind::OtherMachine(elf.machine))];
     }
     let Some(interpreter) = &elf.interpreter else {
-        let library = || StartFailureKind::NotExecutable("it is a shared library: it needs others and names no loader".to_owned());
-        return if elf.is_static() { Vec::new() } else { vec![obstacle(library())] };
+        let library = || StartFailureKind::NotExecutable("it is a shared library: it needs other libraries, but has no loader".to_owned());
+        return if elf.is_static() { Vec::new() } else { vec![failure(library())] };
     };
-    let Some(loader) = Loader::of(elf, files, setting.library_path) else {
-        return vec![obstacle(StartFailureKind::NoLoader(interpreter.clone()))];
+    let Some(loader) = Loader::of(elf, files, runtime.library_path) else {
+        return vec![failure(StartFailureKind::NoLoader(interpreter.clone()))];
     };
-    let mut loading = Loading { loader, setting, objects: Vec::new(), obstacles: Vec::new() };
+    let mut loading = Loading { loader, runtime, objects: Vec::new(), failures: Vec::new() };
     loading.load(program);
-    loading.compare_versions();
-    loading.obstacles.into_iter().map(obstacle).collect()
+    loading.check_versions();
+    loading.failures.into_iter().map(failure).collect()
 }
 
-/// Whether a node brings a library: the driver of its graphics cards, whose parts fit only one another.
-fn comes_with_the_node(name: &str) -> bool {
+/// Whether the node provides a library: those of the GPU driver, which must match the kernel module.
+fn is_provided_by_node(name: &str) -> bool {
     const DRIVER: [&str; 5] = ["libcuda.so", "libcudadebugger.so", "libnvidia-", "libnvcuvid.so", "libnvoptix.so"];
     DRIVER.iter().any(|part| name.starts_with(part))
 }
 
-/// A program and what the loader adds to it, as far as it gets.
+/// A program and the libraries that the loader adds to it.
 struct Loading<'a> {
     loader: Loader<'a>,
-    setting: RuntimeConfig<'a>,
-    /// In the order of loading, each with who needed it first; the program is the first.
+    runtime: RuntimeConfig<'a>,
+    /// In the order of loading, each with the position of the object that needed it first; the program is the first.
     objects: Vec<(Object, usize)>,
-    obstacles: Vec<StartFailureKind>,
+    failures: Vec<StartFailureKind>,
 }
 
 impl<'a> Loading<'a> {
-    /// Loads breadth first, as loaders do: a name that is loaded is not looked for again, wherever
-    /// another one would be.
+    /// Loads breadth-first, like loaders: a name that is already loaded is not searched again.
     fn load(&mut self, program: Program<'_>) {
         let place = program.path.trim_start_matches('/').to_owned();
         self.objects.push((Object { names: Vec::new(), path: program.path.to_owned(), place, elf: program.elf.clone() }, 0));
-        self.objects.extend(self.loader.itself().map(|itself| (itself, 0)));
-        let mut todo = VecDeque::from([0]);
+        self.objects.extend(self.loader.as_object().map(|loader| (loader, 0)));
+        let mut queue = VecDeque::from([0]);
         let mut missing = Vec::new();
-        while let Some(needing) = todo.pop_front() {
-            for name in self.objects[needing].0.elf.needed.clone() {
+        while let Some(needed_by) = queue.pop_front() {
+            for name in self.objects[needed_by].0.elf.needed.clone() {
                 if self.loader.is_itself(&name) || self.position(&name).is_some() || missing.contains(&name) {
                     continue;
                 }
-                match self.loader.find(&name, self.upwards(needing)) {
-                    Some(object) => todo.extend(self.add(object, &name, needing)),
+                match self.loader.find(&name, self.ancestors(needed_by)) {
+                    Some(object) => queue.extend(self.add(object, &name, needed_by)),
                     None => {
-                        self.miss(&name, needing);
+                        self.add_missing(&name, needed_by);
                         missing.push(name);
                     }
                 }
@@ -151,60 +150,61 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// Takes a library up, unless it is one that is there under another name.
-    fn add(&mut self, mut object: Object, name: &str, needing: usize) -> Option<usize> {
-        if let Some((there, _)) = self.objects.iter_mut().find(|(there, _)| there.place == object.place) {
-            there.names.push(name.to_owned());
+    /// Adds a library and returns its position, unless it is already loaded under another name.
+    fn add(&mut self, mut object: Object, name: &str, needed_by: usize) -> Option<usize> {
+        if let Some((loaded, _)) = self.objects.iter_mut().find(|(loaded, _)| loaded.place == object.place) {
+            loaded.names.push(name.to_owned());
             return None;
         }
         object.names.push(name.to_owned());
-        self.objects.push((object, needing));
+        self.objects.push((object, needed_by));
         Some(self.objects.len() - 1)
     }
 
-    fn miss(&mut self, name: &str, needing: usize) {
-        if comes_with_the_node(name) || self.setting.runtime_libs.contains(&name) {
+    fn add_missing(&mut self, name: &str, needed_by: usize) {
+        if is_provided_by_node(name) || self.runtime.runtime_libs.contains(&name) {
             return;
         }
-        let elsewhere = self.loader.elsewhere(name).map(|path| {
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let is_configured = self.loader.configured().iter().any(|named| named.trim_end_matches('/') == folder);
+        let elsewhere = self.loader.find_elsewhere(name).map(|path| {
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            let is_configured = self.loader.configured().iter().any(|configured| configured.trim_end_matches('/') == directory);
             Elsewhere { is_configured, path }
         });
-        self.obstacles.push(StartFailureKind::NoLibrary { name: name.to_owned(), needed_by: self.name_of(needing), elsewhere });
+        self.failures.push(StartFailureKind::NoLibrary { name: name.to_owned(), needed_by: self.name_of(needed_by), elsewhere });
     }
 
-    fn compare_versions(&mut self) {
-        if !self.loader.knows_versions() {
+    fn check_versions(&mut self) {
+        if !self.loader.checks_versions() {
             return;
         }
-        for (needing, (object, _)) in self.objects.iter().enumerate() {
-            for (name, wanted) in &object.elf.versions_needed {
+        for (position, (object, _)) in self.objects.iter().enumerate() {
+            for (name, needed) in &object.elf.versions_needed {
                 let Some(library) = self.position(name).map(|at| &self.objects[at].0.elf) else { continue };
-                // A library without any version only makes the loader grumble, which then fails at the first symbol.
-                let missing: Vec<String> = wanted.iter().filter(|version| !library.versions.contains(version)).cloned().collect();
+                // For a library without any versions the loader only warns, but then fails at the first symbol.
+                let missing: Vec<String> = needed.iter().filter(|version| !library.versions.contains(version)).cloned().collect();
                 if !missing.is_empty() {
-                    let (needed_by, has) = (self.name_of(needing), library.versions.clone());
-                    self.obstacles.push(StartFailureKind::NoVersion { name: name.clone(), needed_by, missing, has });
+                    let needed_by = self.name_of(position);
+                    let has = library.versions.clone();
+                    self.failures.push(StartFailureKind::NoVersion { name: name.clone(), needed_by, missing, has });
                 }
             }
         }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.objects.iter().position(|(object, _)| object.answers_to(name))
+        self.objects.iter().position(|(object, _)| object.has_name(name))
     }
 
-    /// An object, who needed it, and so on up to the program.
-    fn upwards(&self, from: usize) -> impl Iterator<Item = &Object> + Clone {
+    /// An object, the object that needed it, and so on up to the program.
+    fn ancestors(&self, from: usize) -> impl Iterator<Item = &Object> + Clone {
         let next = |at: &usize| (*at > 0).then(|| self.objects[*at].1);
         std::iter::successors(Some(from), next).map(|at| &self.objects[at].0)
     }
 
-    /// What a library is called; `None` for the program.
+    /// The name of a library; `None` for the program.
     fn name_of(&self, at: usize) -> Option<String> {
         let object = &self.objects[at].0;
-        let own = || object.elf.soname.clone().unwrap_or_else(|| object.path.clone());
-        (at > 0).then(|| object.names.first().cloned().unwrap_or_else(own))
+        let soname_or_path = || object.elf.soname.clone().unwrap_or_else(|| object.path.clone());
+        (at > 0).then(|| object.names.first().cloned().unwrap_or_else(soname_or_path))
     }
 }

@@ -1,9 +1,9 @@
-//! Where users keep their logins: the files and variables of Docker and of podman.
+//! Parses the credential files of Docker and podman.
 //!
-//! The `docker_credential` crate reads the same files, but knows no logins of a path inside of a
-//! registry, cannot say which file served a host, waits forever for a helper, and repeats a helper's
-//! output in its errors; so they are read here, as leniently as Go reads JSON: names of keys in any
-//! case, `null` for nothing, and only what is asked for has to have the right type.
+//! The `docker_credential` crate parses the same files, but does not support logins for a path of a registry, does not
+//! report which file a login is from, has no timeout for helpers, and includes their output in errors. The parser here
+//! is as lenient as Go's for JSON: keys are case-insensitive, `null` equals a missing value, and only values that are
+//! used must have the right type.
 
 use std::fmt;
 use std::fs::File;
@@ -22,97 +22,95 @@ use crate::publish::failure::RegistryFailure;
 use crate::sys::fs::unreadable;
 use crate::sys::secret::Secret;
 
-/// The longest config that is read.
+/// The size limit of a config, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// A place where logins may be kept.
+/// A file or variable that may have credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialFile {
-    /// A file that a setting names.
+    /// A file that a setting refers to.
     Named {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The setting, as a user would write it.
+        /// The name of the setting, for messages.
         setting: &'static str,
-        /// Whether an absent file is an error, as a broken one always is.
+        /// Whether a missing file is an error; an invalid one always is.
         required: bool,
     },
-    /// Docker's config.json at its usual place.
+    /// Docker's config.json at its default path.
     Docker(PathBuf),
-    /// Podman's auth.json at one of its usual places.
+    /// Podman's auth.json at one of its default paths.
     Podman(PathBuf),
-    /// A file with nothing but the content of `auths`: `~/.dockercfg`.
+    /// A file with only the content of `auths`: `~/.dockercfg`.
     Legacy(PathBuf),
-    /// A variable that holds what such a file would hold.
+    /// A variable with the content of a config.json.
     Variable {
-        /// Its name.
+        /// The name of the variable.
         name: &'static str,
-        /// Its value.
+        /// The value of the variable.
         text: Secret<String>,
     },
 }
 
-/// What a config says about a repository.
+/// An entry of a config for a repository.
 #[derive(Debug)]
 pub(super) enum CredentialEntry {
-    /// A login.
     Login(RegistryLogin),
-    /// Ask this helper, under this name.
+    /// A credential helper.
     Helper {
-        /// `docker-credential-<program>`.
+        /// The suffix of the program's name, `docker-credential-<program>`.
         program: String,
-        /// What the helper knows the registry by.
+        /// The name of the registry for the helper.
         server: String,
     },
-    /// An entry that is no login, and why.
+    /// An invalid entry, with the reason.
     Unusable(String),
 }
 
-/// What a source holds. No `Debug`: these are secrets.
+/// The content of a credential file. No `Debug`, because it has secrets.
 #[derive(Default)]
 pub(super) struct DockerConfig {
     auths: Map<String, Value>,
     helpers: Map<String, Value>,
     store: Option<String>,
-    /// Whether a login for a path of a registry serves all of it, where there is no better one.
+    /// Whether a login for a path of a registry applies to the whole registry, if there is no better one.
     serves_whole_hosts: bool,
 }
 
-/// A source that cannot be used.
+/// A credential file that cannot be used.
 #[derive(Debug)]
 pub(super) struct UnreadableFile {
-    /// What is wrong with it.
     pub(super) failure: RegistryFailure,
-    /// Whether that is an error, and not a warning.
+    /// Whether it is an error rather than a warning.
     pub(super) is_error: bool,
 }
 
 impl CredentialFile {
-    /// Whether the user named it, so that what is wrong with it is an error.
+    /// Whether a setting refers to it explicitly, so that problems are errors.
     pub(super) fn is_named(&self) -> bool {
         matches!(self, Self::Named { .. })
     }
 
-    /// Reads it; `None` when there is nothing.
+    /// Reads and parses the file; `None` if it does not exist.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// `FileUnreadable`; `CredentialsInvalid` when it cannot be parsed, or is required and missing.
     pub(super) fn read(&self) -> Result<Option<DockerConfig>, UnreadableFile> {
-        let unread = |failure, is_error| UnreadableFile { failure, is_error };
+        let error = |failure, is_error| UnreadableFile { failure, is_error };
         let text = match self {
             Self::Variable { text, .. } => Some(text.reveal().clone()),
             Self::Docker(path) | Self::Podman(path) | Self::Legacy(path) | Self::Named { path, .. } => {
-                read_text(path).map_err(|cause| unread(unreadable(path, cause).into(), self.is_named()))?
+                read_text(path).map_err(|cause| error(unreadable(path, cause).into(), self.is_named()))?
             }
         };
         match (text, self) {
             (Some(text), _) => self.parse(&text).map(Some).map_err(|why| {
                 let failure = RegistryFailure::new(Code::CredentialsInvalid, format!("{self} is not a Docker config.json: {why}"));
-                unread(failure.help(format!("Correct or remove {self}.")), self.is_named())
+                error(failure.help(format!("Correct or remove {self}.")), self.is_named())
             }),
             (None, Self::Named { path, setting, required }) => {
                 let cause = format!("`{}`, which `{setting}` names, does not exist", path.display());
-                Err(unread(RegistryFailure::new(Code::CredentialsInvalid, cause), *required))
+                Err(error(RegistryFailure::new(Code::CredentialsInvalid, cause), *required))
             }
             (None, _) => Ok(None),
         }
@@ -122,11 +120,11 @@ impl CredentialFile {
         if text.trim().is_empty() {
             return Ok(DockerConfig::default());
         }
-        // As Docker does: the first value counts, whatever stands behind it.
+        // Like Docker, ignores everything after the first value.
         let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
-        // serde's own message could repeat the value at fault, which may be a secret.
-        let place = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
-        let document = object("the document", first.transpose().map_err(place)?.as_ref())?;
+        // serde's message could contain the invalid value, which may be a secret.
+        let position = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+        let document = object("the document", first.transpose().map_err(position)?.as_ref())?;
         if matches!(self, Self::Legacy(_)) {
             return Ok(DockerConfig { auths: document, ..DockerConfig::default() });
         }
@@ -152,57 +150,58 @@ impl fmt::Display for CredentialFile {
 }
 
 impl DockerConfig {
-    /// What it says about a repository, in the order in which it is to be tried: helpers of the registry
-    /// as Docker and podman do, then logins for the longest path first, and the store of everything.
-    /// In Docker's files, a login for another path of the registry comes last: Docker cuts paths off.
+    /// The entries for a repository in the order to try: `credHelpers` of the registry as in Docker and podman, then
+    /// `auths` with the longest path first, then `credsStore`. In Docker's files, logins for other paths of the registry
+    /// come last, because Docker ignores paths.
     pub(super) fn entries(&self, registry: &str, path: &str) -> Vec<CredentialEntry> {
-        let names = names(registry, path);
+        let names = candidate_names(registry, path);
         let mut entries = Vec::new();
         for name in &names {
-            entries.extend(self.helpers.iter().filter(|(key, _)| normal(key) == *name).filter_map(|(key, program)| helper(key, program)));
+            let matching = self.helpers.iter().filter(|(key, _)| normalize(key) == *name);
+            entries.extend(matching.filter_map(|(key, program)| helper(key, program)));
         }
         for name in &names {
-            entries.extend(self.auths.iter().filter(|(key, _)| normal(key) == *name).filter_map(|(key, auth)| login(key, auth)));
+            entries.extend(self.auths.iter().filter(|(key, _)| normalize(key) == *name).filter_map(|(key, auth)| login(key, auth)));
         }
         entries.extend(
             self.store
                 .as_ref()
                 .map(|program| CredentialEntry::Helper { program: program.clone(), server: store_name(registry).to_owned() }),
         );
-        let host = normal(registry);
-        let elsewhere = |key: &str| {
-            let key = normal(key);
+        let host = normalize(registry);
+        let is_other_path = |key: &str| {
+            let key = normalize(key);
             self.serves_whole_hosts && key.split('/').next() == Some(&*host) && !names.contains(&key)
         };
-        let others = self.auths.iter().filter(|(key, _)| elsewhere(key)).filter_map(|(key, auth)| login(key, auth));
+        let others = self.auths.iter().filter(|(key, _)| is_other_path(key)).filter_map(|(key, auth)| login(key, auth));
         entries.extend(others.filter(|entry| matches!(entry, CredentialEntry::Login(_))));
         entries
     }
 }
 
-/// Reads a file as text, whatever its encoding; `None` when there is none.
+/// Reads a file and replaces invalid UTF-8; `None` if it does not exist.
 pub(super) fn read_text(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) if bytes.len() as u64 > LONGEST => Err(io::Error::other(format!("it has more than {LONGEST} bytes"))),
         Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        // A home that is a file, such as /dev/null, is a home without files.
+        // The home directory may be a file, such as /dev/null.
         Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(cause) => Err(cause),
     }
 }
 
-/// The members of an object; `null` and nothing have none.
-fn object(what: &str, value: Option<&Value>) -> Result<Map<String, Value>, String> {
+/// The members of an object; empty for `null` and a missing value.
+fn object(name: &str, value: Option<&Value>) -> Result<Map<String, Value>, String> {
     match value {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(object)) => Ok(object.clone()),
-        Some(_) => Err(format!("{what} is not an object")),
+        Some(_) => Err(format!("{name} is not an object")),
     }
 }
 
-/// A member that is not `null`, by its name in any case.
+/// A member that is not `null`, by its case-insensitive name.
 pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let any_case = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(any_case).filter(|value| !value.is_null())
@@ -217,7 +216,7 @@ fn helper(key: &str, program: &Value) -> Option<CredentialEntry> {
     }
 }
 
-/// The login of an entry; `None` when it has none, as where a helper keeps it.
+/// The login of an entry of `auths`; `None` if it is empty, as with a credential store.
 fn login(key: &str, auth: &Value) -> Option<CredentialEntry> {
     let unusable = |why: &str| Some(CredentialEntry::Unusable(format!("the login for `{}` {why}", clean(key))));
     let auth = match auth {
@@ -247,9 +246,9 @@ fn login(key: &str, auth: &Value) -> Option<CredentialEntry> {
     }
 }
 
-/// The names under which a repository's login may be, the longest first.
-fn names(registry: &str, path: &str) -> Vec<String> {
-    let mut name = format!("{}/{path}", normal(registry));
+/// The normalized keys that apply to a repository, the longest first.
+fn candidate_names(registry: &str, path: &str) -> Vec<String> {
+    let mut name = format!("{}/{path}", normalize(registry));
     let mut names = vec![name.clone()];
     while let Some(slash) = name.rfind('/') {
         name.truncate(slash);
@@ -258,10 +257,10 @@ fn names(registry: &str, path: &str) -> Vec<String> {
     names
 }
 
-/// A key as podman would write it: `https://index.docker.io/v1/` is `docker.io`, `https://ghcr.io/v2/` is `ghcr.io`.
-fn normal(key: &str) -> String {
+/// A key as podman writes it: `https://index.docker.io/v1/` becomes `docker.io`, `https://ghcr.io/v2/` `ghcr.io`.
+fn normalize(key: &str) -> String {
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
-    // Docker puts a scheme before hosts only, and cuts whatever stands behind them.
+    // Docker writes a scheme only before hosts, and ignores the path after them.
     let name = bare.map_or(key, |bare| bare.split('/').next().unwrap_or(bare)).trim_end_matches('/');
     let name = name.strip_suffix("/v1").or_else(|| name.strip_suffix("/v2")).unwrap_or(name);
     let (host, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
@@ -269,18 +268,18 @@ fn normal(key: &str) -> String {
     format!("{host}{rest}")
 }
 
-/// How Docker names a registry to its store.
+/// Docker's name of a registry in a credential store.
 fn store_name(registry: &str) -> &str {
     if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 
 fn decode(encoded: &str) -> Option<RegistryLogin> {
     let engine = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
-    // `base64` breaks lines, and Go reads over their ends.
+    // `base64` wraps lines, and Go ignores line breaks.
     let encoded: String = encoded.split_ascii_whitespace().collect();
     let text = String::from_utf8(engine.decode(encoded).ok()?).ok()?;
     let (user, password) = text.split_once(':').filter(|(user, _)| !user.is_empty())?;
-    // Docker once padded passwords with zeros.
+    // Old versions of Docker padded passwords with zeros.
     Some(RegistryLogin::Password { user: user.to_owned(), password: Secret::new(password.trim_matches('\0').to_owned()) })
 }
 
@@ -291,12 +290,12 @@ mod tests {
 
     use super::*;
 
-    /// Docker's file with a text, and what is to be kept for as long as it is read.
+    /// Docker's file with a text, and its temporary directory.
     fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, CredentialFile) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
         std::fs::write(&path, text).unwrap();
-        (folder, CredentialFile::Docker(path))
+        (directory, CredentialFile::Docker(path))
     }
 
     fn variable(text: &str) -> CredentialFile {
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path_serves() {
+    fn the_login_with_the_longest_path_is_used() {
         let text = r#"{"auths": {
             "quay.io": {"auth": "aG9zdDox"},
             "quay.io/acme": {"auth": "YWNtZTox"},
@@ -336,23 +335,23 @@ mod tests {
     }
 
     #[test]
-    fn a_login_of_another_path_serves_the_whole_host_in_dockers_file_only() {
+    fn a_login_of_another_path_applies_to_the_host_in_dockers_file_only() {
         let text = r#"{"auths": {"quay.io/acme": {"auth": "YWNtZTox"}}, "credsStore": "desktop"}"#;
         assert_eq!(entries(text, "quay.io", "other"), ["ask desktop for quay.io", "acme:1"]);
-        let (_folder, CredentialFile::Docker(path)) = file(text) else { unreachable!() };
+        let (_directory, CredentialFile::Docker(path)) = file(text) else { unreachable!() };
         let podman = CredentialFile::Podman(path).read().unwrap().unwrap();
         assert_eq!(podman.entries("quay.io", "other").len(), 1);
     }
 
     #[test]
-    fn docker_hub_is_known_by_its_old_address() {
+    fn docker_hub_is_found_by_its_legacy_url() {
         let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "aHViOjE="}, "https://ghcr.io/v2/": {"identitytoken": "abc"}}}"#;
         assert_eq!(first(text, "docker.io", "library/debian"), "hub:1");
         assert_eq!(first(text, "ghcr.io", "acme/app"), "token abc");
     }
 
     #[test]
-    fn a_helper_of_a_host_comes_before_a_login_and_the_store_comes_last() {
+    fn cred_helpers_precede_auths_and_creds_store_is_last() {
         let text = r#"{"auths": {"a.io": {}, "b.io": {"username": "u", "password": "p"}, "c.io": {"auth": "dTpw"}, "c.io/x": {"auth": "dTpw"}},
                        "credHelpers": {"c.io": "c-login"}, "credsStore": "desktop"}"#;
         assert_eq!(first(text, "a.io", "x"), "ask desktop for a.io");
@@ -362,13 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_hold_a_colon_and_base64_may_have_line_ends() {
+    fn a_password_may_contain_a_colon_and_base64_may_have_line_breaks() {
         assert_eq!(first(r#"{"auths": {"a.io": {"auth": "dTpw\nOnE=\n"}}}"#, "a.io", "x"), "u:p:q");
         assert_eq!(first(r#"{"auths": {"a.io": {"registrytoken": "abc"}}}"#, "a.io", "x"), "bearer abc");
     }
 
     #[test]
-    fn null_and_empty_values_are_nothing() {
+    fn null_and_empty_values_have_no_entries() {
         for text in [
             "",
             " \n",
@@ -385,8 +384,8 @@ mod tests {
     }
 
     #[test]
-    fn what_go_reads_is_read() {
-        // Names in any case, one name twice, and anything behind the first value.
+    fn parsing_is_as_lenient_as_in_go() {
+        // Case-insensitive keys, duplicate keys, and anything after the first value.
         for text in [
             r#"{"Auths": {"a.io": {"Auth": "dTpw"}}}"#,
             r#"{"auths": {}, "auths": {"a.io": {"auth": "dTpw"}}}"#,
@@ -395,13 +394,13 @@ mod tests {
         ] {
             assert_eq!(entries(text, "a.io", "x"), ["u:p"], "{text}");
         }
-        let (_folder, source) = file(b"{\"HttpHeaders\": {\"a\": \"\xff\"}, \"auths\": {\"a.io\": {\"auth\": \"dTpw\"}}}");
+        let (_directory, source) = file(b"{\"HttpHeaders\": {\"a\": \"\xff\"}, \"auths\": {\"a.io\": {\"auth\": \"dTpw\"}}}");
         assert_eq!(source.read().unwrap().unwrap().entries("a.io", "x").len(), 1);
     }
 
     #[test]
-    fn a_file_of_before_docker_had_a_folder_is_read() {
-        let (_folder, CredentialFile::Docker(path)) = file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#) else {
+    fn a_legacy_dockercfg_is_read() {
+        let (_directory, CredentialFile::Docker(path)) = file(r#"{"https://a.io/v1/": {"auth": "dTpw", "email": ""}}"#) else {
             unreachable!()
         };
         let config = CredentialFile::Legacy(path).read().unwrap().unwrap();
@@ -409,20 +408,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_no_file_and_one_that_cannot_be_read_is_named() {
-        let (folder, CredentialFile::Docker(path)) = file("{}") else { unreachable!() };
+    fn a_missing_file_is_none_and_an_unreadable_one_is_an_error() {
+        let (directory, CredentialFile::Docker(path)) = file("{}") else { unreachable!() };
         assert!(CredentialFile::Docker(path.join("config.json")).read().unwrap().is_none());
-        assert!(CredentialFile::Docker(folder.path().join("none")).read().unwrap().is_none());
-        let unread = CredentialFile::Docker(folder.path().to_owned()).read().err().unwrap();
-        assert_eq!((unread.failure.code, unread.is_error), (Code::FileUnreadable, false));
-        let named = CredentialFile::Named { path: folder.path().join("none"), setting: "registry-config", required: true };
-        let unread = named.read().err().unwrap();
-        assert_eq!((unread.failure.code, unread.is_error), (Code::CredentialsInvalid, true));
-        assert!(unread.failure.cause.contains("registry-config"), "{unread:?}");
+        assert!(CredentialFile::Docker(directory.path().join("none")).read().unwrap().is_none());
+        let unreadable_file = CredentialFile::Docker(directory.path().to_owned()).read().err().unwrap();
+        assert_eq!((unreadable_file.failure.code, unreadable_file.is_error), (Code::FileUnreadable, false));
+        let named = CredentialFile::Named { path: directory.path().join("none"), setting: "registry-config", required: true };
+        let unreadable_file = named.read().err().unwrap();
+        assert_eq!((unreadable_file.failure.code, unreadable_file.is_error), (Code::CredentialsInvalid, true));
+        assert!(unreadable_file.failure.cause.contains("registry-config"), "{unreadable_file:?}");
     }
 
     #[test]
-    fn a_broken_source_is_named_and_its_secrets_are_not() {
+    fn errors_of_an_invalid_file_name_it_without_its_secrets() {
         for text in
             ["hunter2", r#"["hunter2"]"#, r#"{"auths": "hunter2"}"#, r#"{"credHelpers": ["hunter2"]}"#, r#"{"credsStore": {"hunter2": 1}}"#]
         {
@@ -434,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_login_matters_for_its_own_host_only() {
+    fn an_invalid_entry_affects_only_its_own_host() {
         for entry in [
             r#""hunter2""#,
             r#"{"auth": "hunter2!"}"#,
@@ -450,7 +449,7 @@ mod tests {
         assert!(first(r#"{"credHelpers": {"a.io": 5}}"#, "a.io", "x").contains("the helper for `a.io`"));
     }
 
-    /// Any JSON, with the words of a config at hand.
+    /// Arbitrary JSON that often contains keys of a config.
     fn json() -> impl Strategy<Value = Value> {
         let word = || {
             prop::sample::select(vec![
@@ -483,7 +482,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_and_any_json_is_read_or_refused(text in ".{0,40}", document in json(), path in "[a-z/]{0,12}") {
+        fn parsing_any_text_and_json_never_panics(text in ".{0,40}", document in json(), path in "[a-z/]{0,12}") {
             for text in [text, document.to_string()] {
                 for source in [variable(&text), CredentialFile::Variable { name: "X", text: Secret::new(format!("{{\"auths\":{text}}}")) }] {
                     if let Ok(Some(config)) = source.read() {

@@ -1,4 +1,4 @@
-//! Credential helpers: programs named `docker-credential-…` that keep logins outside of files.
+//! Runs Docker credential helpers, programs named `docker-credential-…`.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -14,17 +14,17 @@ use crate::sys::error::Error;
 use crate::sys::process::{Bounded, Environment, ProcessCommand};
 use crate::sys::secret::Secret;
 
-/// Cloud helpers ask a server, and a desktop may ask the user.
+/// The default timeout: cloud helpers contact a server, and desktop helpers may ask the user.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest answer that is read.
+/// The size limit of an answer, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// Where helpers are looked for, and how long they may take.
+/// The search path and timeout of credential helpers.
 #[derive(Clone, Debug)]
 pub struct CredentialHelpers {
-    /// Where they are looked for instead of the PATH.
+    /// Directories to search instead of the PATH, in its format.
     pub search_path: Option<OsString>,
-    /// How long one may take.
+    /// The timeout of a helper.
     pub patience: Duration,
 }
 
@@ -34,20 +34,19 @@ impl Default for CredentialHelpers {
     }
 }
 
-/// The program of a helper.
 pub(super) fn program(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
 impl CredentialHelpers {
-    /// Asks a helper for the login of a server; `None` when it has none.
+    /// Runs `docker-credential-<name> get` for a server; `None` if the helper has no credentials.
     ///
     /// # Errors
-    /// What is wrong with it, as the end of a sentence about it.
+    /// The problem, as the end of a sentence whose subject is the helper.
     pub(super) async fn ask(&self, name: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
-        // A name is no path: a config.json must not start just any program.
+        // No paths: a config.json must not be able to start any other program.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-            return Err("has a name that no helper has".to_owned());
+            return Err("has an invalid name".to_owned());
         }
         let mut environment = Environment::of_process();
         if let Some(path) = &self.search_path {
@@ -58,49 +57,50 @@ impl CredentialHelpers {
         command.arg("get").input(server);
         let output = match command.bounded(self.patience, LONGEST).await {
             Ok(Bounded::Ended(output)) => output,
-            Ok(Bounded::Late) => return Err(format!("did not answer in {} seconds", self.patience.as_secs_f64())),
-            Ok(Bounded::Long) => return Err(format!("answers with more than {LONGEST} bytes")),
+            Ok(Bounded::Late) => return Err(format!("timed out after {} seconds", self.patience.as_secs_f64())),
+            Ok(Bounded::Long) => return Err(format!("answered with more than {LONGEST} bytes")),
             Err(error) => return Err(not_started(&error, environment.find_program(Path::new(&program)).is_some())),
         };
-        let (stdout, stderr) = (output.stdout.clone(), output.stderr.clone());
+        let stdout = output.stdout.clone();
+        let stderr = output.stderr.clone();
         match output.success() {
-            Ok(answer) => login(&answer).ok_or_else(|| "answered with something that is no login".to_owned()),
-            // By the protocol a helper explains itself on its standard output.
-            Err(failed) => match explanation(&stdout).or_else(|| explanation(&stderr)) {
-                Some(said)
+            Ok(answer) => login(&answer).ok_or_else(|| "answered with something that is not a login".to_owned()),
+            // According to the protocol, helpers write errors to their standard output.
+            Err(failure) => match error_message(&stdout).or_else(|| error_message(&stderr)) {
+                Some(message)
                     if ["credentials not found", "no credentials server URL", "no credentials username"]
                         .iter()
-                        .any(|words| said.contains(words)) =>
+                        .any(|words| message.contains(words)) =>
                 {
                     Ok(None)
                 }
-                Some(said) => Err(format!("failed: {said}")),
-                None => match failed.code {
+                Some(message) => Err(format!("failed: {message}")),
+                None => match failure.code {
                     Some(code) => Err(format!("failed with exit code {code}")),
-                    None => Err("was ended by a signal".to_owned()),
+                    None => Err("was terminated by a signal".to_owned()),
                 },
             },
         }
     }
 }
 
-fn not_started(error: &Error, is_there: bool) -> String {
+fn not_started(error: &Error, exists: bool) -> String {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     match cause {
-        Some(cause) if cause.kind() == ErrorKind::NotFound && !is_there => "is not on the PATH".to_owned(),
+        Some(cause) if cause.kind() == ErrorKind::NotFound && !exists => "is not on the PATH".to_owned(),
         Some(cause) => format!("could not be started: {cause}"),
         None => format!("could not be started: {error}"),
     }
 }
 
-/// What a helper says of a failure, unless it looks like an answer, in which a secret would be.
-fn explanation(text: &[u8]) -> Option<String> {
+/// The error message of a helper, unless it looks like an answer, which could have a secret.
+fn error_message(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let may_be_secret = text.contains('{') || text.to_ascii_lowercase().contains("secret\"");
     Some(clean(&text)).filter(|text| !text.is_empty() && !may_be_secret)
 }
 
-/// The login of an answer, which may be empty; `None` when it is no answer. Notices may stand about it.
+/// Parses an answer, which may have no login; `None` if it is invalid. Other text around the JSON is ignored.
 fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
     let start = answer.iter().position(|byte| *byte == b'{')?;
     let mut values = serde_json::Deserializer::from_slice(answer.get(start..)?).into_iter::<Map<String, Value>>();
@@ -110,7 +110,8 @@ fn login(answer: &[u8]) -> Option<Option<RegistryLogin>> {
         Some(Value::String(text)) => Some(text.clone()),
         Some(_) => None,
     };
-    let (user, secret) = (text("Username")?, Secret::new(text("Secret")?));
+    let user = text("Username")?;
+    let secret = Secret::new(text("Secret")?);
     Some(match user.as_str() {
         _ if secret.reveal().is_empty() => None,
         "<token>" => Some(RegistryLogin::Identity(secret)),
@@ -126,14 +127,14 @@ mod tests {
     use super::*;
 
     async fn ask_script_for(script: &str, patience: Duration) -> Result<Option<RegistryLogin>, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("docker-credential-test");
-        // Written by another process: a file that this one has had open for writing cannot be started
-        // while a test beside this one is just starting something else.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker-credential-test");
+        // Written by another process: if this process had it open for writing, a child that another test starts
+        // concurrently could inherit the descriptor, and executing the file would fail with ETXTBSY.
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#;
-        let written = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().await.unwrap();
-        assert!(written.success());
-        let search_path = Some(format!("{}:/usr/bin:/bin", folder.path().display()).into());
+        let status = tokio::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().await.unwrap();
+        assert!(status.success());
+        let search_path = Some(format!("{}:/usr/bin:/bin", directory.path().display()).into());
         CredentialHelpers { search_path, patience }.ask("test", "ghcr.io").await
     }
 
@@ -142,33 +143,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_is_asked_for_the_server_on_its_input() {
+    async fn a_helper_reads_the_server_from_stdin() {
         let login = ask_script(r#"test "$1" = get && printf '{"Username":"%s","Secret":"s3cret"}' "$(cat)""#).await.unwrap().unwrap();
         assert!(matches!(&login, RegistryLogin::Password { user, password } if user == "ghcr.io" && password.reveal() == "s3cret"));
         assert!(!format!("{login:?}").contains("s3cret"));
     }
 
     #[tokio::test]
-    async fn a_token_is_an_identity() {
+    async fn user_name_token_is_an_identity_token() {
         let login = ask_script(r#"echo '{"Username":"<token>","Secret":"abc"}'"#).await.unwrap().unwrap();
         assert!(matches!(login, RegistryLogin::Identity(token) if token.reveal() == "abc"));
     }
 
     #[tokio::test]
-    async fn notices_about_an_answer_and_names_in_any_case_are_read() {
+    async fn text_around_an_answer_and_case_of_names_are_ignored() {
         let notices = r#"echo "An update is available" >&2; echo "Updating"; echo '{"username":"me","secret":"abc"}'; echo "Bye {""#;
         let login = ask_script(notices).await.unwrap().unwrap();
         assert!(matches!(login, RegistryLogin::Password { user, password } if user == "me" && password.reveal() == "abc"));
     }
 
     #[tokio::test]
-    async fn a_helper_that_knows_nothing_leaves_the_user_anonymous() {
+    async fn a_helper_without_credentials_is_none() {
         assert!(ask_script("echo credentials not found in native keychain; exit 1").await.unwrap().is_none());
         assert!(ask_script(r#"echo '{"Username":null,"Secret":""}'"#).await.unwrap().is_none());
     }
 
     #[tokio::test]
-    async fn a_helper_that_fails_is_quoted() {
+    async fn a_failed_helper_is_reported_with_its_message() {
         let why = ask_script("echo the keychain is locked; exit 3").await.unwrap_err();
         assert_eq!(why, "failed: the keychain is locked");
         assert_eq!(ask_script("echo log in first >&2; exit 1").await.unwrap_err(), "failed: log in first");
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_secret_is_repeated() {
+    async fn errors_of_a_helper_do_not_contain_secrets() {
         for script in [
             r#"echo '{"Username": 5, "Secret": "s3cret"}'"#,
             r#"echo '{"Username": "me", "Secret": "s3cret"}'; exit 1"#,
@@ -189,41 +190,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_that_closes_its_input_may_still_answer() {
+    async fn a_helper_may_close_its_stdin() {
         let login = ask_script(r#"exec <&-; echo '{"Username":"me","Secret":"abc"}'"#).await.unwrap();
         assert!(login.is_some());
     }
 
     #[tokio::test]
-    async fn a_helper_that_hangs_or_writes_without_end_is_ended() {
+    async fn a_helper_is_stopped_after_its_timeout_or_size_limit() {
         let why = ask_script_for("sleep 600", Duration::from_millis(50)).await.unwrap_err();
-        assert_eq!(why, "did not answer in 0.05 seconds");
-        assert_eq!(ask_script("exec yes").await.unwrap_err(), "answers with more than 1048576 bytes");
+        assert_eq!(why, "timed out after 0.05 seconds");
+        assert_eq!(ask_script("exec yes").await.unwrap_err(), "answered with more than 1048576 bytes");
         assert!(ask_script("yes | head -c 3000000 >&2; exit 1").await.unwrap_err().starts_with("failed: y y y"));
     }
 
     #[tokio::test]
-    async fn an_answer_does_not_wait_for_what_a_helper_leaves_behind() {
-        // It holds the helper's output, and ends when nobody reads that any more.
+    async fn an_answer_does_not_wait_for_background_processes_of_a_helper() {
+        // The background process has the helper's stdout open, and ends when the pipe is closed.
         let script = r#"echo '{"Username":"me","Secret":"abc"}'; (while echo; do sleep 0.1; done) & exit 0"#;
         assert!(ask_script_for(script, Duration::from_secs(20)).await.unwrap().is_some());
     }
 
     #[tokio::test]
-    async fn a_missing_helper_and_one_with_a_path_for_a_name_are_refused() {
+    async fn a_missing_helper_and_an_invalid_name_are_errors() {
         let helpers = CredentialHelpers::default();
         assert_eq!(helpers.ask("no-such-helper", "ghcr.io").await.unwrap_err(), "is not on the PATH");
         for name in ["../../bin/sh", "", "a b", "a\0b"] {
-            assert_eq!(helpers.ask(name, "ghcr.io").await.unwrap_err(), "has a name that no helper has");
+            assert_eq!(helpers.ask(name, "ghcr.io").await.unwrap_err(), "has an invalid name");
         }
     }
 
     proptest! {
         #[test]
-        fn any_answer_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "\\PC{0,20}[{]?\\PC{0,40}[}]?") {
+        fn parsing_an_answer_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..40), text in "\\PC{0,20}[{]?\\PC{0,40}[}]?") {
             login(&bytes);
             login(text.as_bytes());
-            explanation(&bytes);
+            error_message(&bytes);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Who the user is to a registry: logins from where Docker and podman keep them, and tokens.
+//! Authentication with registries: credentials of Docker and podman, and bearer tokens.
 //!
-//! A login is looked for only when a registry asks, goes to that registry or to its token server
-//! and to nobody else, and is never printed. A source or a helper that cannot be used is a warning, for
-//! much can be read without a login; it is part of the error once the registry denies access.
+//! Credentials are looked up only after a registry's challenge, are sent only to this registry or its token server, and
+//! are never printed. A credential file or helper that cannot be used causes a warning, because anonymous access often
+//! suffices; it becomes part of the error if the registry denies access.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -34,49 +34,49 @@ use files::{CredentialEntry, DockerConfig};
 use registries_conf::ListedHelper;
 use token::BearerToken;
 
-/// Where logins may be.
+/// The sources of credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Keychain {
-    /// What names a login for this run, in the order in which it is looked into, before anything else.
+    /// Credential files of explicit settings, in the order in which they are searched, before anything else.
     pub explicit: Vec<CredentialFile>,
-    /// The list of helpers that are asked before and after the files.
+    /// The configuration with credential helpers to run before and after the files.
     pub registries_conf: RegistriesConf,
-    /// The user's files, in the order in which they are looked into.
+    /// The user's credential files, in the order in which they are searched.
     pub files: Vec<CredentialFile>,
-    /// How helpers are found.
+    /// How to run the credential helpers that the files refer to.
     pub helpers: CredentialHelpers,
 }
 
-/// What a token has to allow.
+/// The scopes of a token (distribution's token specification).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Scopes(Vec<String>);
 
 impl Scopes {
-    /// To read a repository.
+    /// Reads a repository.
     pub(crate) fn pull(path: &str) -> Self {
         Self(vec![format!("repository:{path}:pull")])
     }
 
-    /// To write a repository.
+    /// Reads and writes a repository.
     pub(crate) fn push(path: &str) -> Self {
         Self(vec![format!("repository:{path}:pull,push")])
     }
 
-    /// To write a repository with blobs of another one.
+    /// Writes a repository, with blobs that are mounted from another one.
     pub(crate) fn mount(path: &str, from: &str) -> Self {
         Self(vec![format!("repository:{path}:pull,push"), format!("repository:{from}:pull")])
     }
 
-    /// Adds what a registry asks for on another repository, as mirrors do that rename what they hold.
-    fn with(&self, asked: &[String]) -> Self {
+    /// Adds the scopes of other repositories that a registry requests, like mirrors that rename repositories.
+    fn with(&self, requested: &[String]) -> Self {
         let resource = |scope: &str| scope.rsplit_once(':').map(|(resource, _)| resource.to_owned());
         let known: Vec<_> = self.0.iter().map(|scope| resource(scope)).collect();
-        let more = asked.iter().filter(|scope| scope.starts_with("repository:") && !known.contains(&resource(scope)));
-        Self(self.0.iter().chain(more).cloned().collect())
+        let additional = requested.iter().filter(|scope| scope.starts_with("repository:") && !known.contains(&resource(scope)));
+        Self(self.0.iter().chain(additional).cloned().collect())
     }
 }
 
-/// Meets what registries ask for, and remembers it.
+/// Answers the challenges of registries, and caches credentials and tokens.
 pub(crate) struct Authenticator {
     sources: Keychain,
     reporter: Arc<dyn Reporter>,
@@ -85,29 +85,29 @@ pub(crate) struct Authenticator {
     challenges: Mutex<HashMap<String, Challenge>>,
     /// By registry and repository.
     logins: Mutex<HashMap<(String, String), Search>>,
-    /// By program and server.
+    /// By helper program and server.
     answers: Mutex<HashMap<(String, String), CredentialAnswer>>,
-    /// By registry.
+    /// By registry and scopes.
     tokens: Mutex<HashMap<(String, Scopes), Slot>>,
-    /// What was warned of.
+    /// Warnings that were reported.
     warned: Mutex<BTreeSet<String>>,
 }
 
-/// The search for a login: done once, however many wait for it.
+/// The lookup of a login, which runs only once.
 type Search = Arc<OnceCell<KeychainLookup>>;
-/// What a helper says of a server: asked once, however many repositories the server has.
+/// The answer of a helper for a server; the helper runs only once.
 type CredentialAnswer = Arc<OnceCell<Result<Option<RegistryLogin>, String>>>;
 /// A token; locked while it is fetched.
 type Slot = Arc<AsyncMutex<Option<BearerToken>>>;
 
-/// The sources that could be read, and what is wrong with the others.
+/// The readable sources, and the problems of the others.
 #[derive(Default)]
 struct Configs {
-    read: Vec<LoginSource>,
-    troubles: Vec<String>,
+    readable: Vec<LoginSource>,
+    problems: Vec<String>,
 }
 
-/// A source that could be read.
+/// A readable source of credentials.
 enum LoginSource {
     File(CredentialFile, DockerConfig),
     /// A helper for all registries, and the file that lists it.
@@ -115,11 +115,11 @@ enum LoginSource {
 }
 
 impl LoginSource {
-    /// What it says about a repository, in the order in which it is to be tried.
+    /// The entries for a repository in the order to try.
     fn entries(&self, registry: &str, path: &str) -> Vec<CredentialEntry> {
         match self {
             Self::File(_, config) => config.entries(registry, path),
-            // podman knows Docker Hub as `docker.io`, here too.
+            // Like podman, uses the name `docker.io` for Docker Hub here, too.
             Self::Helper(program, _) => vec![CredentialEntry::Helper { program: program.clone(), server: registry.to_owned() }],
         }
     }
@@ -138,15 +138,15 @@ impl fmt::Display for LoginSource {
     }
 }
 
-/// The end of a search.
+/// The result of a lookup.
 #[derive(Clone, Debug, Default)]
 struct KeychainLookup {
     found: Option<FoundCredentials>,
-    /// What could not be used on the way.
-    troubles: Vec<String>,
+    /// Problems of the sources that were tried.
+    problems: Vec<String>,
 }
 
-/// A login and where it was found.
+/// A login, and a description of its source for messages.
 #[derive(Clone, Debug)]
 struct FoundCredentials {
     login: RegistryLogin,
@@ -167,7 +167,7 @@ impl Authenticator {
         }
     }
 
-    /// The header for a request, when it is known what this registry wants.
+    /// The `Authorization` header of a request, if the challenge of the registry is known from an earlier response.
     pub(crate) async fn ready(
         &self,
         transport: &Transport,
@@ -177,12 +177,12 @@ impl Authenticator {
     ) -> Result<Option<HeaderValue>, RegistryFailure> {
         let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(registry).cloned();
         match known {
-            Some(challenge) => self.meet(transport, registry, path, scopes, &challenge, None).await,
+            Some(challenge) => self.respond(transport, registry, path, scopes, &challenge, None).await,
             None => Ok(None),
         }
     }
 
-    /// The header that answers a refusal, or `None` when there is nothing better than what was sent.
+    /// The `Authorization` header after a 401 response; `None` if it would be the one that was sent.
     pub(crate) async fn answer(
         &self,
         transport: &Transport,
@@ -193,44 +193,45 @@ impl Authenticator {
     ) -> Result<Option<HeaderValue>, RegistryFailure> {
         let Some(challenge) = Challenge::of(refusal) else { return Ok(None) };
         self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), challenge.clone());
-        let header = self.meet(transport, registry, path, scopes, &challenge, sent).await?;
+        let header = self.respond(transport, registry, path, scopes, &challenge, sent).await?;
         Ok(header.filter(|header| Some(header) != sent))
     }
 
-    /// The login for a repository, for somebody who asks its registry in our place.
+    /// The login for a repository, for engines.
     pub(crate) async fn login_for(&self, registry: &str, path: &str) -> Result<Option<RegistryLogin>, RegistryFailure> {
         Ok(self.login(registry, path).await?.found.map(|found| found.login))
     }
 
-    /// Whether a login for a repository was found, once somebody has asked for it.
+    /// Whether an earlier lookup found a login for a repository.
     pub(crate) fn has_login(&self, registry: &str, path: &str) -> bool {
-        self.looked(registry, path).found.is_some()
+        self.earlier_lookup(registry, path).found.is_some()
     }
 
-    /// Adds to a denial which login was used, or why there was none.
+    /// Adds to a failure which login was used, or why there was none.
     pub(crate) fn explained(&self, mut denial: RegistryFailure, registry: &str, path: &str) -> RegistryFailure {
-        let KeychainLookup { found, troubles } = self.looked(registry, path);
+        let KeychainLookup { found, problems } = self.earlier_lookup(registry, path);
         let command = if registry == "docker.io" { "docker login".to_owned() } else { format!("docker login {registry}") };
-        for trouble in &troubles {
+        for problem in &problems {
             denial.cause.push_str("; ");
-            denial.cause.push_str(trouble);
+            denial.cause.push_str(problem);
         }
         denial.help(match found {
             Some(FoundCredentials { source, .. }) => {
-                format!("The login from {source} was not enough: ask for access, or log in again with `{command}`.")
+                format!("The login from {source} is not sufficient: request access, or log in again with `{command}`.")
             }
-            None if troubles.is_empty() => format!("No login for {registry} was found: log in with `{command}`."),
-            None => format!("No login for {registry} could be used: correct what the message names, or log in with `{command}`."),
+            None if problems.is_empty() => format!("No login for {registry} was found: log in with `{command}`."),
+            None => format!("No login for {registry} could be used: correct the reported problem, or log in with `{command}`."),
         })
     }
 
-    fn looked(&self, registry: &str, path: &str) -> KeychainLookup {
+    fn earlier_lookup(&self, registry: &str, path: &str) -> KeychainLookup {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         let search = logins.get(&(registry.to_owned(), path.to_owned()));
         search.and_then(|search| search.get()).cloned().unwrap_or_default()
     }
 
-    async fn meet(
+    /// The header that satisfies a challenge, other than `refused`.
+    async fn respond(
         &self,
         transport: &Transport,
         registry: &str,
@@ -239,22 +240,22 @@ impl Authenticator {
         challenge: &Challenge,
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, RegistryFailure> {
-        let looked = self.login(registry, path).await?;
-        let login = looked.found.as_ref().map(|found| &found.login);
+        let lookup = self.login(registry, path).await?;
+        let login = lookup.found.as_ref().map(|found| &found.login);
         if let Some(RegistryLogin::Bearer(token)) = login {
             return Ok(credential("Bearer", token.reveal()));
         }
-        let Challenge::Bearer { realm, service, scopes: asked } = challenge else { return Ok(login.and_then(token::basic)) };
+        let Challenge::Bearer { realm, service, scopes: requested } = challenge else { return Ok(login.and_then(token::basic)) };
         let key = (registry.to_owned(), scopes.clone());
-        let place = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        // Held while the token is fetched: others who want the same wait for it.
-        let mut token = place.lock().await;
+        let slot = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        // Held while the token is fetched, so that concurrent requests wait for it.
+        let mut token = slot.lock().await;
         let bearer = |token: &BearerToken| credential("Bearer", token.bearer.reveal());
         let usable = token.as_ref().filter(|token| token.is_fresh()).and_then(bearer).filter(|header| Some(header) != refused);
         if usable.is_some() {
             return Ok(usable);
         }
-        let scopes = &scopes.with(asked);
+        let scopes = &scopes.with(requested);
         let request = token::TokenRequest { registry, realm, service: service.as_deref(), scopes, login };
         let fresh = request.fetch(transport).await.map_err(|failure| match failure.code {
             Code::RegistryDenied => self.explained(failure, registry, path),
@@ -265,7 +266,7 @@ impl Authenticator {
         Ok(header)
     }
 
-    /// The login for a repository; looked for once.
+    /// The login for a repository; looked up once.
     async fn login(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
         let key = (registry.to_owned(), path.to_owned());
         let cell = self.logins.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
@@ -273,58 +274,58 @@ impl Authenticator {
     }
 
     async fn find(&self, registry: &str, path: &str) -> Result<KeychainLookup, RegistryFailure> {
-        let configs = self.configs.get_or_try_init(|| async { self.read() }).await?;
-        let mut troubles = configs.troubles.clone();
-        for place in &configs.read {
-            for entry in place.entries(registry, path) {
+        let configs = self.configs.get_or_try_init(|| async { self.read_configs() }).await?;
+        let mut problems = configs.problems.clone();
+        for login_source in &configs.readable {
+            for entry in login_source.entries(registry, path) {
                 let (login, source) = match entry {
-                    CredentialEntry::Login(login) => (Some(login), place.to_string()),
+                    CredentialEntry::Login(login) => (Some(login), login_source.to_string()),
                     CredentialEntry::Helper { program, server } => {
-                        let source = format!("`{}`, which {place} names", clean(&helper::program(&program)));
-                        let login = self.ask(&program, &server).await.unwrap_or_else(|why| {
-                            // One that is missing is missing for every registry.
-                            let once = format!("the credential helper {source}, {why}");
-                            let trouble = format!("the credential helper {source} for `{}`, {why}", clean(&server));
-                            self.note(&mut troubles, &once, trouble);
+                        let source = format!("`{}`, which {login_source} names", clean(&helper::program(&program)));
+                        let login = self.ask_helper(&program, &server).await.unwrap_or_else(|why| {
+                            // Warned of only once, because a missing helper affects all registries.
+                            let warning = format!("the credential helper {source}, {why}");
+                            let problem = format!("the credential helper {source} for `{}`, {why}", clean(&server));
+                            self.record_problem(&mut problems, &warning, problem);
                             None
                         });
                         (login, source)
                     }
                     CredentialEntry::Unusable(why) => {
-                        let trouble = format!("{why}, in {place}");
-                        if place.is_named() {
-                            return Err(RegistryFailure::new(Code::CredentialsInvalid, trouble));
+                        let problem = format!("{why}, in {login_source}");
+                        if login_source.is_named() {
+                            return Err(RegistryFailure::new(Code::CredentialsInvalid, problem));
                         }
-                        self.note(&mut troubles, &trouble.clone(), trouble);
+                        self.record_problem(&mut problems, &problem.clone(), problem);
                         continue;
                     }
                 };
                 if let Some(login) = login {
                     self.reporter.credentials(registry, &source);
-                    return Ok(KeychainLookup { found: Some(FoundCredentials { login, source }), troubles });
+                    return Ok(KeychainLookup { found: Some(FoundCredentials { login, source }), problems });
                 }
             }
         }
-        Ok(KeychainLookup { found: None, troubles })
+        Ok(KeychainLookup { found: None, problems })
     }
 
-    async fn ask(&self, program: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
+    async fn ask_helper(&self, program: &str, server: &str) -> Result<Option<RegistryLogin>, String> {
         let key = (program.to_owned(), server.to_owned());
         let cell = self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         cell.get_or_init(|| self.sources.helpers.ask(program, server)).await.clone()
     }
 
-    fn read(&self) -> Result<Configs, RegistryFailure> {
+    fn read_configs(&self) -> Result<Configs, RegistryFailure> {
         let mut configs = Configs::default();
         self.read_files(&self.sources.explicit, &mut configs)?;
-        let (helpers, troubles) = self.sources.registries_conf.credential_helpers();
-        for trouble in troubles {
-            self.note(&mut configs.troubles, &trouble.clone(), trouble);
+        let (helpers, problems) = self.sources.registries_conf.credential_helpers();
+        for problem in problems {
+            self.record_problem(&mut configs.problems, &problem.clone(), problem);
         }
         for helper in helpers {
             match helper {
                 ListedHelper::AuthFiles => self.read_files(&self.sources.files, &mut configs)?,
-                ListedHelper::Program { program, listed_in } => configs.read.push(LoginSource::Helper(program, listed_in)),
+                ListedHelper::Program { program, listed_in } => configs.readable.push(LoginSource::Helper(program, listed_in)),
             }
         }
         Ok(configs)
@@ -333,19 +334,21 @@ impl Authenticator {
     fn read_files(&self, files: &[CredentialFile], configs: &mut Configs) -> Result<(), RegistryFailure> {
         for file in files {
             match file.read() {
-                Ok(config) => configs.read.extend(config.map(|config| LoginSource::File(file.clone(), config))),
-                Err(unread) if unread.is_error => return Err(unread.failure),
-                Err(unread) => self.note(&mut configs.troubles, &unread.failure.cause.clone(), unread.failure.cause),
+                Ok(config) => configs.readable.extend(config.map(|config| LoginSource::File(file.clone(), config))),
+                Err(unreadable) if unreadable.is_error => return Err(unreadable.failure),
+                Err(unreadable) => {
+                    self.record_problem(&mut configs.problems, &unreadable.failure.cause.clone(), unreadable.failure.cause);
+                }
             }
         }
         Ok(())
     }
 
-    /// Keeps what cannot be used for the error that may follow, and warns of it unless the same was said before.
-    fn note(&self, troubles: &mut Vec<String>, said: &str, trouble: String) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(said.to_owned()) {
-            self.reporter.warning(&format!("{trouble}; going on without it"));
+    /// Records a problem for a later error, and warns of it unless `warning` was recorded before.
+    fn record_problem(&self, problems: &mut Vec<String>, warning: &str, problem: String) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(warning.to_owned()) {
+            self.reporter.warning(&format!("{problem}; continuing without it"));
         }
-        troubles.push(trouble);
+        problems.push(problem);
     }
 }

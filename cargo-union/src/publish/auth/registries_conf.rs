@@ -1,7 +1,7 @@
 //! Credential helpers for all registries: `credential-helpers` of registries.conf.
 //!
-//! Files, their order and the meaning of the list are those of containers-registries.conf(5) and
-//! containers-registries.conf.d(5), which podman and skopeo follow. No other key of these files is read.
+//! Implements the files, their order and the semantics of the list of containers-registries.conf(5) and
+//! containers-registries.conf.d(5), like podman and skopeo. Other keys of these files are ignored.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,28 +12,27 @@ use toml::{Table, Value};
 use super::files::read_text;
 use crate::http::error::clean;
 
-/// The name in the list that stands for the files of logins.
+/// The name in the list that represents the credential files.
 const AUTH_FILES: &str = "containers-auth.json";
 
-/// Where registries.conf is looked for. By default nowhere.
+/// The locations of registries.conf; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistriesConf {
-    /// CONTAINERS_REGISTRIES_CONF: the file that is read in place of the user's and the machine's.
+    /// `CONTAINERS_REGISTRIES_CONF`: a file that replaces those of the user and the machine.
     pub named: Option<PathBuf>,
-    /// The user's directory of configuration, `~/.config/containers`.
+    /// The configuration directory of the user, `~/.config/containers`.
     pub user: Option<PathBuf>,
-    /// The machine's, `/etc/containers`.
+    /// The configuration directory of the machine, `/etc/containers`.
     pub machine: Option<PathBuf>,
 }
 
 /// An entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ListedHelper {
-    /// The files of logins are read at this place.
+    /// The credential files.
     AuthFiles,
-    /// `docker-credential-<program>` is asked for every registry.
+    /// The helper `docker-credential-<program>`, for all registries.
     Program {
-        /// The end of the program's name.
         program: String,
         /// The file that lists it.
         listed_in: PathBuf,
@@ -41,17 +40,17 @@ pub(super) enum ListedHelper {
 }
 
 impl RegistriesConf {
-    /// The list, and what is wrong with files that were left out. The files of logins are in it once: at its end
-    /// where the list does not name them, for Docker reads its own file whatever the list says.
+    /// The list, and the problems of unreadable files. It has the credential files exactly once: at its end if they are
+    /// not listed, because Docker reads its own file regardless of the list.
     pub(super) fn credential_helpers(&self) -> (Vec<ListedHelper>, Vec<String>) {
-        let mut troubles = Vec::new();
+        let mut problems = Vec::new();
         let mut list = (Vec::new(), PathBuf::new());
-        for path in self.files(&mut troubles) {
+        for path in self.files(&mut problems) {
             match read(&path, self.named.as_ref() == Some(&path)) {
                 Ok(None) => {}
-                // The last list counts, an empty one too.
+                // The last list replaces earlier ones, even if it is empty.
                 Ok(Some(helpers)) => list = (helpers, path),
-                Err(trouble) => troubles.push(trouble),
+                Err(problem) => problems.push(problem),
             }
         }
         let (helpers, path) = list;
@@ -65,12 +64,12 @@ impl RegistriesConf {
                 entries.push(entry);
             }
         }
-        (entries, troubles)
+        (entries, problems)
     }
 
-    /// The files in the order in which they are read. The user's file replaces the machine's, with all that is in its
-    /// registries.conf.d; a named one replaces both files and neither directory.
-    fn files(&self, troubles: &mut Vec<String>) -> Vec<PathBuf> {
+    /// The files in the order in which they are read. The user's file replaces the file and the registries.conf.d of the
+    /// machine; a named file replaces both files, but neither directory.
+    fn files(&self, problems: &mut Vec<String>) -> Vec<PathBuf> {
         let main = |directory: &PathBuf| directory.join("registries.conf");
         let users = self.user.as_ref().map(main).filter(|path| path.exists());
         let directories = match (&self.named, &users) {
@@ -81,14 +80,14 @@ impl RegistriesConf {
         for directory in directories.into_iter().flatten().map(|directory| directory.join("registries.conf.d")) {
             match drop_ins(&directory) {
                 Ok(paths) => files.extend(paths),
-                Err(cause) => troubles.push(unreadable(&directory, &cause)),
+                Err(cause) => problems.push(unreadable(&directory, &cause)),
             }
         }
         files
     }
 }
 
-/// The files of a registries.conf.d, in the order of their names.
+/// The files of a registries.conf.d, sorted by name.
 fn drop_ins(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
@@ -101,11 +100,11 @@ fn drop_ins(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The list of a file; `None` when it has none, or when there is no such file and none has to be there.
-fn read(path: &Path, has_to_be_there: bool) -> Result<Option<Vec<String>>, String> {
+/// The list of a file; `None` if it has none, or if the file does not exist and is not required.
+fn read(path: &Path, is_required: bool) -> Result<Option<Vec<String>>, String> {
     let text = match read_text(path) {
         Ok(Some(text)) => text,
-        Ok(None) if has_to_be_there => return Err(unreadable(path, &ErrorKind::NotFound.into())),
+        Ok(None) if is_required => return Err(unreadable(path, &ErrorKind::NotFound.into())),
         Ok(None) => return Ok(None),
         Err(cause) => return Err(unreadable(path, &cause)),
     };
@@ -133,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// A user's and a machine's directory with these files, and what is to be kept for as long as they are read.
+    /// The directories of a user and a machine with these files, and their temporary directory.
     fn conf(files: &[(&str, &str)]) -> (tempfile::TempDir, RegistriesConf) {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -146,8 +145,8 @@ mod tests {
     }
 
     fn shown(conf: &RegistriesConf) -> String {
-        let (helpers, troubles) = conf.credential_helpers();
-        assert_eq!(troubles, [""; 0]);
+        let (helpers, problems) = conf.credential_helpers();
+        assert_eq!(problems, [""; 0]);
         let name = |helper| match helper {
             ListedHelper::AuthFiles => "files".to_owned(),
             ListedHelper::Program { program, listed_in } => {
@@ -162,7 +161,7 @@ mod tests {
     const C: &str = "credential-helpers = [\"c\"]";
 
     #[test]
-    fn the_files_of_logins_stand_where_they_are_listed_else_last() {
+    fn credential_files_are_at_their_listed_position_or_last() {
         for (list, expected) in [
             ("", "files"),
             ("credential-helpers = []", "files"),
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_list_counts_and_the_users_file_replaces_the_machines() {
+    fn the_last_list_is_used_and_the_users_file_replaces_the_machines() {
         let machine = ("machine/registries.conf", A);
         let drop_in = ("machine/registries.conf.d/50.conf", B);
         let users = ("user/registries.conf.d/10.conf", C);
@@ -194,27 +193,27 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_replaces_both_and_has_to_be_there() {
+    fn a_named_file_replaces_both_and_is_required() {
         let (root, conf) = conf(&[("machine/registries.conf", A), ("user/registries.conf", B), ("other.conf", C)]);
         let named = |name: &str| RegistriesConf { named: Some(root.path().join(name)), ..conf.clone() };
         assert_eq!(shown(&named("other.conf")), "c of other.conf, files");
-        let (helpers, troubles) = named("none.conf").credential_helpers();
+        let (helpers, problems) = named("none.conf").credential_helpers();
         assert_eq!(helpers, [ListedHelper::AuthFiles]);
-        assert!(matches!(&troubles[..], [one] if one.contains("none.conf")), "{troubles:?}");
+        assert!(matches!(&problems[..], [one] if one.contains("none.conf")), "{problems:?}");
         fs::create_dir(root.path().join("machine/registries.conf.d")).unwrap();
         fs::write(root.path().join("machine/registries.conf.d/a.conf"), A).unwrap();
         assert_eq!(shown(&named("other.conf")), "a of a.conf, files");
     }
 
     #[test]
-    fn a_file_that_cannot_be_used_is_named_and_the_others_count() {
+    fn an_invalid_file_is_reported_and_the_others_are_used() {
         for (text, word) in
             [("[[", "registries.conf"), ("credential-helpers = \"a\"", "list of names"), ("credential-helpers = [1]", "list")]
         {
             let (_root, conf) = conf(&[("machine/registries.conf", text), ("machine/registries.conf.d/1.conf", B)]);
-            let (helpers, troubles) = conf.credential_helpers();
+            let (helpers, problems) = conf.credential_helpers();
             assert_eq!(helpers.len(), 2, "{text}");
-            assert!(matches!(&troubles[..], [one] if one.contains(word) && one.contains("machine/registries.conf`")), "{troubles:?}");
+            assert!(matches!(&problems[..], [one] if one.contains(word) && one.contains("machine/registries.conf`")), "{problems:?}");
         }
         let (_root, conf) = conf(&[("machine/registries.conf/x", "")]);
         assert_eq!(conf.credential_helpers().1.len(), 1);
@@ -222,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_registries_conf_is_read_or_refused(text in "(credential-helpers|=|\\[|\\]|\"|,|a|\n|\\PC){0,12}") {
+        fn parsing_a_registries_conf_never_panics(text in "(credential-helpers|=|\\[|\\]|\"|,|a|\n|\\PC){0,12}") {
             let (_root, conf) = conf(&[("machine/registries.conf", &text)]);
             let (helpers, _) = conf.credential_helpers();
             prop_assert!(helpers.contains(&ListedHelper::AuthFiles));

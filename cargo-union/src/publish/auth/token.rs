@@ -1,4 +1,4 @@
-//! Tokens: what a token server gives for a login, and for how long.
+//! Fetches bearer tokens from token servers (distribution's token specification).
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,9 @@ use crate::http::{HttpRequest, Transport, authority, credential, is_loopback, is
 use crate::publish::failure::RegistryFailure;
 use crate::sys::secret::Secret;
 
-/// The longest answer that is read.
+/// The size limit of a response, in bytes.
 const LONGEST: usize = 1 << 20;
-/// The bounds of a token's lifetime, in seconds. The lower one is the token specification's for what says nothing.
+/// The bounds of a token's lifetime, in seconds. The lower one is the specification's default.
 const SHORTEST_LIFE: f64 = 60.0;
 const LONGEST_LIFE: f64 = 86_400.0;
 
@@ -35,21 +35,21 @@ impl BearerToken {
     }
 }
 
-/// What a token server gave. No `Debug`: it holds a secret.
+/// The response of a token server. No `Debug`, because it has a secret.
 struct TokenResponse {
     bearer: String,
     life: Duration,
 }
 
 impl TokenResponse {
-    /// Reads an answer as Docker's client does: names in any case, an empty `token` beside an `access_token`, whatever
-    /// stands behind the JSON. Of a lifetime that is no number, or shorter than a minute, a minute is taken.
+    /// Parses a response like Docker's client: case-insensitive names, an empty `token` beside an `access_token`, and
+    /// anything after the JSON. The lifetime is one minute if it is missing, invalid or shorter.
     fn read(bytes: &[u8]) -> Option<Self> {
         let first = serde_json::Deserializer::from_slice(bytes.trim_ascii_start()).into_iter::<Map<String, Value>>().next();
         let fields = first?.ok()?;
         let field = |name: &str| {
-            let named = || fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
-            fields.get(name).or_else(|| named().map(|(_, value)| value).next())
+            let any_case = || fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+            fields.get(name).or_else(any_case)
         };
         let text = |name| field(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
         let bearer = text("access_token").or_else(|| text("token"))?.to_owned();
@@ -63,7 +63,7 @@ impl TokenResponse {
     }
 }
 
-/// Asks a token server, for one registry.
+/// A request to the token server of a registry.
 pub(super) struct TokenRequest<'a> {
     pub(super) registry: &'a str,
     pub(super) realm: &'a str,
@@ -73,12 +73,12 @@ pub(super) struct TokenRequest<'a> {
 }
 
 impl TokenRequest<'_> {
-    /// Fetches a token.
     pub(super) async fn fetch(&self, transport: &Transport) -> Result<BearerToken, RegistryFailure> {
         let realm = self.checked_realm(transport)?;
-        let asked = Instant::now();
-        let mut answer = transport.send(&self.outgoing(&realm)).await?;
-        let (status, server) = (answer.status(), authority(&realm));
+        let requested_at = Instant::now();
+        let mut answer = transport.send(&self.to_http_request(&realm)).await?;
+        let status = answer.status();
+        let server = authority(&realm);
         if is_transient(status) {
             let cause = format!("the token server {server} answered {status}");
             let failure = RegistryFailure::transient(Code::RegistryFailed, cause, answer.retry_after());
@@ -88,64 +88,63 @@ impl TokenRequest<'_> {
             let failure = RegistryFailure::new(Code::RegistryDenied, format!("the token server {server} refused with {status}"));
             return Err(failure.through(answer.proxy_hint()));
         }
-        let invalid = || {
-            RegistryFailure::new(
-                Code::RegistryInvalid,
-                format!("the token server {server} answered {status} with something that is no token"),
-            )
-        };
+        let invalid =
+            || RegistryFailure::new(Code::RegistryInvalid, format!("the token server {server} answered {status} without a valid token"));
         let bytes = answer
             .bytes(LONGEST)
             .await
             .map_err(|_| RegistryFailure::transient(Code::RegistryUnreachable, format!("the token server {server} hung up"), None))?;
         let answer = TokenResponse::read(&bytes).filter(|_| status.is_success()).ok_or_else(invalid)?;
-        // What no header can hold is no token either.
+        // A token must be a valid header value.
         credential("Bearer", &answer.bearer).ok_or_else(invalid)?;
-        // The margin is for the time until the registry reads it.
+        // The margin allows for the time until the registry checks it.
         let life = answer.life - (answer.life / 5).min(Duration::from_secs(15));
-        Ok(BearerToken { bearer: Secret::new(answer.bearer), until: asked + life })
+        Ok(BearerToken { bearer: Secret::new(answer.bearer), until: requested_at + life })
     }
 
-    /// The realm, if a login may be sent there: with encryption, or to a host that needs none.
+    /// The realm, if credentials may be sent there: with encryption, or to an insecure host that is allowed.
     fn checked_realm(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
-        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{} names a token server that is no address", self.registry));
+        let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{} refers to an invalid token server URL", self.registry));
         let realm = Url::parse(self.realm).ok().filter(Url::has_host).ok_or_else(invalid)?;
         let host = authority(&realm);
-        // Only a registry on this machine may send us to a token server on this machine.
+        // Only a registry on loopback may refer to a token server on loopback.
         let trusted = transport.may_be_plain(&host) && (!is_loopback(&host) || is_loopback(self.registry));
         let same_host = is_of_host(&realm, self.registry) && transport.may_be_plain(self.registry);
         match realm.scheme() {
             "https" => Ok(realm),
             "http" if trusted || same_host => Ok(realm),
-            "http" => Err(RegistryFailure::new(Code::InsecureRealm, format!("{} wants the login sent to `http://{host}`", self.registry))
-                .help(format!("List `{host}` under `insecure-registries` if you trust the network."))),
+            "http" => Err(RegistryFailure::new(
+                Code::InsecureRealm,
+                format!("{} requires the login to be sent to `http://{host}`", self.registry),
+            )
+            .help(format!("List `{host}` under `insecure-registries` if you trust the network."))),
             _ => Err(invalid()),
         }
     }
 
-    fn outgoing(&self, realm: &Url) -> HttpRequest {
+    fn to_http_request(&self, realm: &Url) -> HttpRequest {
         let mut url = realm.clone();
         let service = self.service.filter(|service| !service.is_empty()).map(|service| ("service", service));
-        let mut outgoing = HttpRequest::new(Method::GET, url.clone());
+        let mut request = HttpRequest::new(Method::GET, url.clone());
         if let Some(RegistryLogin::Identity(identity)) = self.login {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
                 .append_pair("refresh_token", identity.reveal())
                 .append_pair("client_id", "cargo-union");
             form.extend_pairs(service).append_pair("scope", &self.scopes.0.join(" "));
-            outgoing.method = Method::POST;
-            outgoing.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-            outgoing.body = RequestBody::Bytes(form.finish().into());
-            return outgoing;
+            request.method = Method::POST;
+            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            request.body = RequestBody::Bytes(form.finish().into());
+            return request;
         }
         url.query_pairs_mut().extend_pairs(service).extend_pairs(self.scopes.0.iter().map(|scope| ("scope", scope)));
-        outgoing.url = url;
-        outgoing.private.extend(self.login.and_then(basic).map(|login| (AUTHORIZATION, login)));
-        outgoing
+        request.url = url;
+        request.private.extend(self.login.and_then(basic).map(|login| (AUTHORIZATION, login)));
+        request
     }
 }
 
-/// The header that sends a user and a password.
+/// The `Authorization` header of a user and password; `None` for other logins.
 pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
     let RegistryLogin::Password { user, password } = login else { return None };
     credential("Basic", &STANDARD.encode(format!("{user}:{}", password.reveal())))
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_read_in_every_form_that_servers_give_them() {
+    fn token_responses_of_all_known_forms_are_parsed() {
         for (text, token, seconds) in [
             (r#"{"token":"T"}"#, "T", 60),
             (r#"{"access_token":"T","expires_in":300}"#, "T", 300),
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_token_is_none() {
+    fn responses_without_a_token_are_none() {
         for text in
             ["", "null", "[]", "\"T\"", "{}", r#"{"token":""}"#, r#"{"token":7}"#, r#"{"token":["T"]}"#, "<html>", "{\"token\":\"T\""]
         {
@@ -196,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_of_a_token_server_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), seconds in any::<f64>()) {
+        fn parsing_a_token_response_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), seconds in any::<f64>()) {
             let _ = TokenResponse::read(&bytes);
             let text = serde_json::json!({ "token": "T", "expires_in": seconds }).to_string();
             let life = TokenResponse::read(text.as_bytes()).unwrap().life;

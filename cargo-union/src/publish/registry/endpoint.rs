@@ -1,30 +1,30 @@
-//! Where a repository is spoken to: Docker Hub has another address than name, and mirrors stand in for registries.
+//! The host and path of a repository: Docker Hub has a different host than name, and registries may have mirrors.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::image::reference::Repository;
 
-/// A repository at the server that is asked for it.
+/// A repository at the host that serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RepositoryEndpoint {
-    /// `host[:port]` that is connected to.
+    /// `host[:port]` to connect to.
     pub(crate) host: String,
-    /// `host[:port]` under which logins are kept and messages are written.
+    /// `host[:port]` in credential files and messages.
     pub(crate) registry: String,
-    /// Path of the repository there.
+    /// Path of the repository on the host.
     pub(crate) path: String,
 }
 
 impl RepositoryEndpoint {
-    /// Where a repository itself is.
+    /// The endpoint of the repository itself.
     pub(crate) fn of(repository: &Repository) -> Self {
         let registry = repository.registry.clone();
         let host = if registry == "docker.io" { "registry-1.docker.io".to_owned() } else { registry.clone() };
         Self { host, registry, path: repository.path.clone() }
     }
 
-    /// Where its mirror has it, when there is one.
+    /// The endpoint of the repository in a mirror, if its registry has one.
     pub(crate) fn mirror_of(repository: &Repository, mirrors: &BTreeMap<String, String>) -> Option<Self> {
         let mirror = mirrors.get(&repository.registry)?;
         Some(Self::of(&Repository::below(mirror.trim_end_matches('/'), &repository.path)))

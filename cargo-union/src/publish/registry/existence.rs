@@ -1,7 +1,6 @@
-//! Whether an image is there, and whether one could be written.
+//! Checks whether an image exists, and whether it can be pulled.
 //!
-//! Only what is certain counts: a registry that cannot say is an error, for "missing" starts a build
-//! and "found" skips one.
+//! An ambiguous response is an error, because "missing" starts a build and "found" skips one.
 
 use union_build::diag::Code;
 
@@ -17,10 +16,10 @@ use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
 impl Registry {
-    /// Whether this client, with the logins that it has, can pull an image.
+    /// Whether this client can pull an image with its logins.
     ///
     /// # Errors
-    /// When the registry cannot say.
+    /// When the registry is unreachable or its response is invalid.
     pub async fn can_pull(&self, image: &PinnedRef) -> Result<bool> {
         let asked = self.head_manifest(&RepositoryEndpoint::of(&image.repository), &image.digest.to_string()).await;
         match asked {
@@ -30,10 +29,10 @@ impl Registry {
         }
     }
 
-    /// The digest under a tag; `None` when there is no such tag.
+    /// The digest of a tag; `None` if the tag does not exist.
     ///
     /// # Errors
-    /// When the registry does not say.
+    /// When access is denied, the registry is unreachable, or its response is invalid.
     pub async fn digest(&self, image: &ImageRef) -> Result<Option<Digest>> {
         let asked = self.head_manifest(&RepositoryEndpoint::of(&image.repository), &image.tag).await;
         asked.map_err(|refusal| refusal.failure.into_error(format!("could not ask for the digest of {image}")))
@@ -43,7 +42,7 @@ impl Registry {
         let digest = match self.head_manifest(place, &target.tag).await {
             Ok(Some(digest)) => digest,
             Ok(None) => return Ok(Existence::Missing),
-            // Many registries deny what does not exist: whoever may write there is told the truth.
+            // Many registries deny access to what does not exist: with write access it is certain that it does not.
             Err(refusal) if self.is_ambiguous(place, &refusal) => return self.try_upload(place).await.map(|()| Existence::Missing),
             Err(refusal) => return Err(refusal.failure),
         };
@@ -53,13 +52,13 @@ impl Registry {
         Ok(Existence::Found(digest))
     }
 
-    /// Whether "denied" may mean "missing": to a user with a login.
+    /// Whether "denied" may mean "missing", which requires a login.
     pub(super) fn is_ambiguous(&self, place: &RepositoryEndpoint, refusal: &ErrorResponse) -> bool {
         let denied = refusal.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403));
         denied && self.wire.auth.has_login(&place.registry, &place.path)
     }
 
-    /// Requires that what a tag holds has the target's key and all its platforms.
+    /// Checks that the image of a tag has the key and all platforms of the target.
     pub(super) async fn check(&self, place: &RepositoryEndpoint, target: &ImageTarget, digest: Digest) -> Result<(), RegistryFailure> {
         let raw = self.get_manifest(place, &digest.to_string()).await.map_err(|refusal| refusal.failure)?;
         let gone = || {
@@ -84,7 +83,7 @@ impl Registry {
     }
 
     async fn platforms(&self, place: &RepositoryEndpoint, summary: Summary) -> Result<Vec<Platform>, RegistryFailure> {
-        // A manifest lists its config before its layers; an index has none of them.
+        // The first blob of a manifest is its config; an index has no blobs.
         let Some(config) = summary.blobs.into_iter().next() else {
             return Ok(summary.manifests.into_iter().map(|(_, platform)| platform).collect());
         };

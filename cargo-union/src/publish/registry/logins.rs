@@ -1,4 +1,4 @@
-//! The user's logins for engines, which pull the images of a user's own Dockerfile by themselves.
+//! Credentials for engines, which pull the images of a user's own Dockerfile by themselves.
 
 use async_trait::async_trait;
 

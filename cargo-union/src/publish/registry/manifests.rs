@@ -1,4 +1,4 @@
-//! Manifests and indexes: asked for, read with their digest checked, and written.
+//! Reads manifests and indexes, with verified digests, and writes them.
 
 use crate::http::Method;
 use crate::http::header::{ACCEPT, CONTENT_TYPE};
@@ -17,11 +17,11 @@ use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::sys::digest::Digest;
 
-/// The header with a manifest's digest.
+/// The response header with the digest of a manifest.
 const DIGEST: &str = "docker-content-digest";
 
 impl Registry {
-    /// The digest under a tag or a digest; `None` when there is nothing.
+    /// The digest of a tag or digest; `None` if it does not exist.
     pub(super) async fn head_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<Digest>, ErrorResponse> {
         let call = self.wire.call(place, Scopes::pull(&place.path), Method::HEAD, &format!("manifests/{reference}")).await?;
         let answer = self.wire.send(&accepting(call)).await?;
@@ -32,11 +32,11 @@ impl Registry {
             _ if is_transient(status) => return Err(self.wire.refusal(place, answer).await),
             _ => drop(answer),
         }
-        // The answer to a HEAD has no words: a GET tells the digest, or why not.
+        // A response to HEAD has no body: GET returns the digest, or an error message.
         Ok(self.get_manifest(place, reference).await?.map(|manifest| manifest.descriptor.digest))
     }
 
-    /// The manifest under a tag or a digest, checked; `None` when there is nothing.
+    /// The verified manifest of a tag or digest; `None` if it does not exist.
     pub(super) async fn get_manifest(&self, place: &RepositoryEndpoint, reference: &str) -> Result<Option<RawManifest>, ErrorResponse> {
         let call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, &format!("manifests/{reference}")).await?;
         let answer = self.wire.send(&accepting(call)).await?;
@@ -61,7 +61,7 @@ impl Registry {
         }
     }
 
-    /// Writes a manifest under a tag or its digest.
+    /// Writes a manifest with a tag, or with its digest.
     pub(super) async fn put_manifest(&self, place: &RepositoryEndpoint, reference: &str, manifest: &Blob) -> Result<(), ErrorResponse> {
         let BlobSource::Bytes(bytes) = &manifest.content else {
             return Err(RegistryFailure::new(Code::DigestMismatch, "a manifest is not in memory").into());
@@ -85,7 +85,7 @@ impl Registry {
     }
 }
 
-/// What a manifest says of itself.
+/// The fields of a manifest that show its media type.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ManifestShape {
@@ -95,7 +95,8 @@ struct ManifestShape {
 }
 
 impl ManifestShape {
-    /// Its kind: as it says itself, else as the registry says, else by what is in it.
+    /// The media type: its own field, else the one of the registry if it is that of a manifest, else derived from its
+    /// fields.
     fn media_type(self, told: &str) -> String {
         let shape = if self.manifests.is_some() { Some(media_type::OCI_INDEX) } else { self.layers.and(Some(media_type::OCI_MANIFEST)) };
         match (self.media_type, shape) {
@@ -106,7 +107,7 @@ impl ManifestShape {
     }
 }
 
-/// The kind of a manifest that was kept without what the registry said of it.
+/// The media type of a cached manifest, without the header of a response.
 pub(super) fn kind_of(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice::<ManifestShape>(bytes).ok().map(|shape| shape.media_type(""))
 }
@@ -115,7 +116,7 @@ pub(super) fn mismatch(place: &RepositoryEndpoint, reference: &str, promised: Di
     RegistryFailure::new(Code::DigestMismatch, format!("{place} promises {promised} under `{reference}`, and it is {is}"))
 }
 
-/// A registry that is not told that an index is welcome answers that there is none.
+/// Without these media types in `Accept`, registries return 404 for an index.
 fn accepting(call: super::transport::RegistryRequest<'_>) -> super::transport::RegistryRequest<'_> {
     call.header(ACCEPT, &media_type::MANIFESTS.join(", "))
 }

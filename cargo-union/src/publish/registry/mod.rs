@@ -1,12 +1,12 @@
-//! Registries: bases are read from them, images are published to them.
+//! A client of container registries (OCI distribution spec), for reading bases and publishing images.
 //!
-//! One client serves both ways, so that logins, tokens and connections are shared. It trusts nothing
-//! that it is told: content is hashed while it streams, and a tag is read again after it was written.
-//! It must never leave half an image under a tag: the tag is always the last thing that is written.
+//! One client does both, so that logins, tokens and connections are shared. It verifies all content: blobs are hashed
+//! while they are streamed, and a tag is read again after it was written. It must never leave an incomplete image under
+//! a tag: the tag is always written last.
 //!
-//! `manifests` reads and writes manifests, `pull` fetches bases, `existence` answers whether an
-//! image is there, `upload` moves blobs, `push` puts images together out of these; all of them
-//! speak through `wire`, which asks `origin` how a host is spoken to.
+//! `manifests` reads and writes manifests, `pull` fetches bases, `existence` checks whether an image exists, `upload`
+//! transfers blobs, and `push` publishes images. All of them send requests through `transport`, which uses `origin` to
+//! select https or http.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -43,22 +43,22 @@ use parts::PartSizes;
 use transport::RegistryTransport;
 use upload::BlobPresence;
 
-/// The client of all registries.
+/// A client of all registries.
 pub struct Registry {
     wire: RegistryTransport,
     mirrors: BTreeMap<String, String>,
     cache: Cache,
     reporter: Arc<dyn Reporter>,
-    /// Downloads under way; whoever wants the same blob waits for it.
+    /// Locks of the blobs that are being downloaded, so that each is downloaded only once.
     downloads: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
     holders: BlobPresence,
     parts: PartSizes,
-    /// What was told of bases, each once.
+    /// Warnings about bases that were reported.
     warned: Mutex<BTreeSet<String>>,
 }
 
 impl Registry {
-    /// A client. Nothing is read, and nobody is called, before it is used.
+    /// Creates a client; reads no files and sends no requests.
     pub fn new(settings: RegistrySettings, cache: Cache, reporter: Arc<dyn Reporter>) -> Self {
         let wire = RegistryTransport::new(&settings, reporter.clone());
         Self {

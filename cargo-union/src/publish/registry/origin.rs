@@ -1,4 +1,4 @@
-//! How a registry's host is spoken to: with encryption, or without where that is allowed.
+//! Selects https or, where allowed, http for the host of a registry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,23 +10,23 @@ use crate::http::error::{TransportError, TransportErrorKind};
 use crate::http::{HttpRequest, Method, StatusCode, Transport, Url, is_loopback};
 use crate::publish::failure::RegistryFailure;
 
-/// The longest answer that is read to learn whether encryption is wanted.
+/// The size limit of a response to a probe, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// What is known of each host; found out once, however many wait for it.
+/// The origin of each host; probed only once.
 #[derive(Debug, Default)]
 pub(super) struct Origins(Mutex<HashMap<String, Arc<OnceCell<Url>>>>);
 
 impl Origins {
-    /// `https://host/` or, where that is allowed and the host speaks nothing better, `http://host/`.
+    /// `https://host/` or, if that is allowed and the host does not support TLS, `http://host/`.
     pub(super) async fn of(&self, transport: &Transport, host: &str) -> Result<Url, RegistryFailure> {
         let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default().clone();
         cell.get_or_try_init(|| find(transport, host)).await.cloned()
     }
 }
 
-/// Asks a host that may go without encryption what it speaks: loopback is asked without first,
-/// for that is what it nearly always speaks, and any other host with encryption first.
+/// Probes a host that may be insecure. Loopback is probed with http first, because registries there rarely support TLS,
+/// and other hosts with https first.
 async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure> {
     let secure = origin("https", host)?;
     if !transport.may_be_plain(host) {
@@ -49,7 +49,7 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
         Ok(_) => Ok(secure),
         Err(fault) => match probe(transport, &plain).await {
             Ok(true) => Ok(plain),
-            // That it speaks no TLS is what the user has said.
+            // The user has configured that it does not support TLS.
             Err(other) if matches!(fault.kind, TransportErrorKind::Plain(_)) => Err(other.into()),
             Err(other) if fault.kind == TransportErrorKind::NoConnection && fault.cause != other.cause => {
                 let cause = format!("{}; without encryption: {}", fault.cause, other.cause);
@@ -60,7 +60,7 @@ async fn find(transport: &Transport, host: &str) -> Result<Url, RegistryFailure>
     }
 }
 
-/// Whether the host answers at this URL; `false` when it says that it wants encryption.
+/// Whether the host answers at this URL; `false` if its answer requires TLS.
 async fn probe(transport: &Transport, origin: &Url) -> Result<bool, TransportError> {
     let url = origin.join("v2/").expect("`v2/` is a relative URL");
     let mut answer = transport.send_once(&HttpRequest::new(Method::GET, url)).await?;

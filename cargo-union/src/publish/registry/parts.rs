@@ -1,7 +1,7 @@
-//! How large a request a host takes: a blob that is refused for its size is sent in parts.
+//! Size limits of requests: a blob that is refused because of its size is sent in parts.
 //!
-//! Nobody says a limit in advance. Proxies answer 413 with a web page, GitHub's registry answers a PATCH of more than
-//! 4 MiB with 416, and some hosts close the connection. What a host has refused is remembered for its other blobs.
+//! Limits are not known in advance. Proxies answer 413 with a web page, GitHub's registry answers 416 to a PATCH of more
+//! than 4 MiB, and some hosts close the connection. The limit of a host is cached for other blobs.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,35 +11,35 @@ use super::transport::ErrorResponse;
 use crate::http::failure::Retryable;
 use crate::publish::failure::RegistryFailure;
 
-/// The sizes that are tried one after the other. The last one is nginx's own limit where nobody has set one.
+/// The sizes to try, in order. The last one is nginx's default limit.
 const SIZES: [u64; 3] = [16 << 20, 4 << 20, 1 << 20];
 
-/// The largest part, for a host of which nothing is known but that it closes the connection.
+/// The largest part, to try if a host only closes the connection.
 pub(super) const LARGEST: u64 = SIZES[0];
 
-/// The size of parts by host, where a whole blob was refused.
+/// The size of parts, by host, for hosts that refused a larger request.
 #[derive(Debug, Default)]
 pub(super) struct PartSizes(Mutex<HashMap<String, u64>>);
 
 impl PartSizes {
-    /// The size of the parts that a host takes; `None` when it takes blobs in one piece as far as is known.
+    /// The size of parts for a host; `None` if no limit is known.
     pub(super) fn of(&self, place: &RepositoryEndpoint) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place.host).copied()
     }
 
-    /// Remembers that a host takes no larger parts.
+    /// Records the size limit of a host.
     pub(super) fn learn(&self, place: &RepositoryEndpoint, size: u64) {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sizes.entry(place.host.clone()).and_modify(|known| *known = size.min(*known)).or_insert(size);
     }
 }
 
-/// The next size after one that was refused, from the least that the registry takes; `None` when there is none.
+/// The next smaller size after `refused`, but at least `least`, the registry's minimum; `None` if there is none.
 pub(super) fn smaller(refused: u64, least: u64) -> Option<u64> {
     SIZES.into_iter().map(|size| size.max(least)).find(|size| *size < refused)
 }
 
-/// Whether a request was refused for its size.
+/// Whether a request was refused because of its size.
 pub(super) fn is_too_large(refusal: &ErrorResponse) -> bool {
     let Some(status) = refusal.status else { return false };
     let words = refusal.failure.cause.to_ascii_lowercase();
@@ -47,7 +47,7 @@ pub(super) fn is_too_large(refusal: &ErrorResponse) -> bool {
         || (matches!(status.as_u16(), 400 | 416) && ["too large", "exceeds the maximum"].iter().any(|word| words.contains(word)))
 }
 
-/// The failure of a request that no part was small enough for, or that cannot be sent in parts.
+/// The failure of a request that is too large and cannot be split further.
 pub(super) fn too_large(refusal: ErrorResponse, size: u64) -> RegistryFailure {
     let cause = format!("{}; the request had {size} bytes", refusal.failure.cause);
     let help = "Raise the limit for request bodies at the registry or at the proxy before it (nginx: `client_max_body_size`).";

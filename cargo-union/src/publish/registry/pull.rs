@@ -1,5 +1,5 @@
-//! Bases: from a mirror first, from the registry itself when the mirror has them not, and only what
-//! has the promised digest.
+//! Fetches bases, from a mirror first and from the registry itself if the mirror does not have them, and verifies
+//! digests.
 
 use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 use crate::sys::fs::{self, AtomicFile};
 
-/// A download or an upload that got further by this much before it was cut does not count as failed.
+/// The progress, in bytes, after which a broken download or upload does not count as another failure.
 pub(super) const PROGRESS: u64 = 1 << 20;
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl Registry {
         Some(RawManifest { descriptor: Descriptor { media_type, digest, size: bytes.len() as u64 }, bytes })
     }
 
-    /// A blob in the cache. One that was damaged is fetched again.
+    /// The path of a blob in the cache; `None` if it is missing or damaged.
     pub(super) fn kept_blob(&self, descriptor: &Descriptor) -> Option<PathBuf> {
         self.cache.verified_blob(&descriptor.digest)
     }
@@ -129,7 +129,7 @@ impl Registry {
         Ok(path)
     }
 
-    /// Receives what is still missing of a blob.
+    /// Downloads the rest of a blob.
     async fn receive(
         &self,
         place: &RepositoryEndpoint,
@@ -185,7 +185,7 @@ impl Registry {
     }
 }
 
-/// A blob that is being received.
+/// A blob that is being downloaded.
 struct PartialDownload {
     draft: AtomicFile,
     hasher: Sha256,
@@ -202,7 +202,7 @@ impl PartialDownload {
     }
 }
 
-/// The failure of what is not there. Only what was there once is asked for by digest.
+/// The failure of a missing manifest or blob. If it is requested by digest, it existed before.
 fn missing(place: &RepositoryEndpoint, reference: &str) -> RegistryFailure {
     let missing = RegistryFailure::new(Code::BaseMissing, format!("{place} has no `{reference}`"));
     if !reference.starts_with("sha256:") {
@@ -213,13 +213,13 @@ fn missing(place: &RepositoryEndpoint, reference: &str) -> RegistryFailure {
     RegistryFailure { cause, ..missing }.help(help)
 }
 
-/// Whether the registry itself may be asked after its mirror failed like this. A mirror that denies
-/// access or changes content is a mistake that the user has to see.
+/// Whether the registry itself may be tried after its mirror failed. A mirror that denies access or changes content is
+/// a misconfiguration that must be reported.
 fn should_fall_back(failure: &RegistryFailure) -> bool {
     matches!(failure.code, Code::BaseMissing | Code::RegistryUnreachable | Code::RegistryFailed)
 }
 
-/// The failure of a registry after that of its mirror.
+/// Adds the earlier failure of the mirror to the failure of a registry.
 fn with_mirror_failure(mirror: Option<(RepositoryEndpoint, RegistryFailure)>, mut failure: RegistryFailure) -> RegistryFailure {
     if let Some((_, other)) = mirror {
         failure.cause = format!("{}; before that its mirror: {}", failure.cause, other.cause);

@@ -1,4 +1,4 @@
-//! An image on its way to a tag: blobs, manifests, and the tag as the last thing.
+//! Pushes an image: blobs, then manifests, and the tag last.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::publish::failure::RegistryFailure;
 use crate::publish::{ImageTarget, Published};
 use crate::sys::digest::Digest;
 
-/// The longest tag that registries take.
+/// The maximum length of a tag (OCI distribution spec).
 const LONGEST_TAG: usize = 128;
 
-/// What is known of a tag.
+/// The state of a tag.
 enum TagState {
     Holds(Digest),
     Nothing,
-    /// This user may write it and not read it.
+    /// The user may write it, but not read it.
     Hidden,
 }
 
@@ -41,7 +41,7 @@ impl Registry {
         let before = self.tagged(place, target).await?;
         let (digest, adopted) = match before {
             TagState::Holds(there) if there == ours => (ours, false),
-            // Another machine was first. Its image is as good as ours, and somebody may run it already.
+            // Another machine published the same key first. Its image is equivalent and may be in use already.
             TagState::Holds(there) if !replace => (self.checked(place, target, there).await?, true),
             _ => {
                 if let TagState::Holds(there) = before {
@@ -53,7 +53,7 @@ impl Registry {
         Ok(Published { digest, location: format!("{place}:{}", target.tag), sent: sent.into_inner(), adopted })
     }
 
-    /// Sends everything but the top manifest.
+    /// Sends everything except the top manifest.
     async fn send_parts(&self, place: &RepositoryEndpoint, image: &Image, force: bool, sent: &AtomicU64) -> Result<(), RegistryFailure> {
         self.send_blobs(place, image.platforms.iter(), force, sent).await?;
         if image.index.is_some() {
@@ -74,7 +74,7 @@ impl Registry {
         try_join_all(blobs.values().map(|blob| self.ensure_blob(place, blob, force, sent))).await.map(drop)
     }
 
-    /// Puts the manifest of one platform under its digest.
+    /// Writes the manifest of one platform with its digest.
     async fn send_platform(&self, place: &RepositoryEndpoint, platform: &PlatformImage, sent: &AtomicU64) -> Result<(), RegistryFailure> {
         let digest = platform.manifest.descriptor.digest.to_string();
         let put = match self.put_counted(place, &digest, &platform.manifest, sent).await {
@@ -87,7 +87,7 @@ impl Registry {
         put.map_err(|refusal| refusal.failure)
     }
 
-    /// Writes the tag, and reads it again: what it holds is what counts. Says whether that is another's image.
+    /// Writes the tag and reads it again. Returns its digest, and whether that is the image of another process.
     async fn tag(
         &self,
         place: &RepositoryEndpoint,
@@ -98,7 +98,7 @@ impl Registry {
     ) -> Result<(Digest, bool), RegistryFailure> {
         let top = image.top();
         let put = match self.put_counted(place, &target.tag, top, sent).await {
-            // The registry has lost what it claimed to have: once more, and without believing it.
+            // The registry does not have blobs that it reported: sends all of them again.
             Err(refusal) if lacks_blobs(&refusal) => {
                 self.send_parts(place, image, true, sent).await?;
                 self.put_counted(place, &target.tag, top, sent).await
@@ -121,7 +121,7 @@ impl Registry {
                 _ => Err(RegistryFailure { code: Code::TagImmutable, ..refusal.failure }),
             },
             (_, Some(refusal)) => Err(refusal.failure),
-            // Its digest was confirmed when it was written, which is all that this user may know.
+            // The digest was confirmed when the tag was written, and the user cannot read more.
             (TagState::Hidden, None) => Ok((ours, false)),
             (TagState::Nothing, None) => {
                 Err(RegistryFailure::new(Code::RegistryFailed, format!("{place} took `{}` and then has nothing under it", target.tag)))
@@ -142,8 +142,8 @@ impl Registry {
         self.check(place, target, there).await.map(|()| there)
     }
 
-    /// Gives the image that a tag is taken from a tag of its own: registered tasks run it by digest,
-    /// and registries remove what no tag names.
+    /// Creates another tag for the image that loses its tag: registered tasks refer to it by digest, and registries
+    /// remove untagged images.
     async fn keep_alive(&self, place: &RepositoryEndpoint, target: &ImageTarget, there: Digest) -> Result<(), RegistryFailure> {
         let old = self.get_manifest(place, &there.to_string()).await.map_err(|refusal| refusal.failure)?;
         let Some(RawManifest { descriptor, bytes }) = old else { return Ok(()) };
@@ -169,7 +169,7 @@ fn lacks_blobs(refusal: &ErrorResponse) -> bool {
     refusal.has(&["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"])
 }
 
-/// Whether a registry may have refused a tag because it is there and may not change. Each says it in its own way.
+/// Whether a registry may have refused a tag because it exists and is immutable, which registries report differently.
 fn may_be_immutable(refusal: &ErrorResponse) -> bool {
     let Some(status) = refusal.status else { return false };
     let words = refusal.failure.cause.to_ascii_lowercase();

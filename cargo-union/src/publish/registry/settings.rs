@@ -1,4 +1,4 @@
-//! What the registry client is told: plain values, with the user's surroundings read in one place.
+//! Settings of the registry client, as plain values; the user's environment is read in one place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -10,25 +10,25 @@ use crate::publish::auth::{CredentialFile, CredentialHelpers, Keychain, Registri
 use crate::sys::process::{Environment, user_id};
 use crate::sys::secret::Secret;
 
-/// Everything that the registry client has to know.
+/// The settings of a registry client.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// Registry hosts, `host[:port]`, that may be spoken to without encryption; loopback always may.
+    /// Registry hosts, `host[:port]`, that may be used without encryption, in addition to loopback.
     pub insecure: BTreeSet<String>,
-    /// Registry host → `host[:port][/path]` that is asked first when a base is read.
+    /// Registry host → `host[:port][/path]` of a mirror that is tried first for bases.
     pub mirrors: BTreeMap<String, String>,
-    /// Another Docker `config.json`, looked into before all others.
+    /// A Docker `config.json` that is searched before all others.
     pub registry_config: Option<PathBuf>,
-    /// How many requests may be under way at once.
+    /// The maximum number of concurrent requests.
     pub max_parallel: usize,
-    /// How often and how patiently something is tried again.
+    /// Number and pauses of retries.
     pub retry: RetryPolicy,
-    /// The user's folders and variables.
+    /// Paths and variables of the user's environment.
     pub surroundings: RegistryOptions,
 }
 
 impl Default for RegistrySettings {
-    /// Nothing set, and nothing known of the user: every login and authority has to be named.
+    /// Without anything of the user's environment: no logins and no additional CA certificates.
     fn default() -> Self {
         Self {
             insecure: BTreeSet::new(),
@@ -41,20 +41,20 @@ impl Default for RegistrySettings {
     }
 }
 
-/// What the user's folders and variables say about logins and authorities.
+/// Paths and variables of the user's environment with credentials and CA certificates.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryOptions {
-    /// `HOME`, or what the machine knows of the user.
+    /// `HOME`, or the home directory of the user database.
     pub home: Option<PathBuf>,
-    /// `DOCKER_AUTH_CONFIG`: what a config.json would hold.
+    /// `DOCKER_AUTH_CONFIG`: the content of a config.json.
     pub docker_auth_config: Option<Secret<String>>,
-    /// `DOCKER_CONFIG`: the folder of Docker's config.json.
+    /// `DOCKER_CONFIG`: the directory of Docker's config.json.
     pub docker_config: Option<PathBuf>,
-    /// `REGISTRY_AUTH_FILE`: podman's name for the file of logins.
+    /// `REGISTRY_AUTH_FILE`: the path of podman's auth.json.
     pub registry_auth_file: Option<PathBuf>,
-    /// Where podman keeps the logins of a session: below `XDG_RUNTIME_DIR`, else in a folder of the user's number.
+    /// Podman's auth.json of the session: below `XDG_RUNTIME_DIR`, else in a directory of the user ID.
     pub podman_session: Option<PathBuf>,
-    /// Podman's and skopeo's configuration of registries, of which the list of credential helpers is read.
+    /// The `registries.conf` of podman and skopeo, for its list of credential helpers.
     pub registries_conf: RegistriesConf,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config: Option<PathBuf>,
@@ -62,16 +62,16 @@ pub struct RegistryOptions {
     pub ssl_cert_file: Option<PathBuf>,
     /// `SSL_CERT_DIR`.
     pub ssl_cert_folders: Vec<PathBuf>,
-    /// Folders with a folder of certificates per registry, as Docker and podman have them.
+    /// Directories with a directory of CA certificates per registry (`certs.d` of Docker and podman).
     pub certs: Vec<PathBuf>,
-    /// `HTTPS_PROXY` and its siblings.
+    /// `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, and their lower-case forms.
     pub proxies: Proxies,
-    /// Credential helpers.
+    /// Search path and timeout of credential helpers.
     pub helpers: CredentialHelpers,
 }
 
 impl RegistryOptions {
-    /// Those of this process.
+    /// Reads the environment of this process.
     pub fn of_process() -> Self {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = path("HOME").or_else(env::home_dir).filter(|home| !home.as_os_str().is_empty());
@@ -83,7 +83,7 @@ impl RegistryOptions {
             podman_session: path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(without_session),
             registries_conf: RegistriesConf {
                 named: path("CONTAINERS_REGISTRIES_CONF"),
-                // Podman does not follow XDG_CONFIG_HOME to this one.
+                // Podman ignores XDG_CONFIG_HOME for this file.
                 user: home.as_ref().map(|home| home.join(".config/containers")),
                 machine: Some(PathBuf::from("/etc/containers")),
             },
@@ -97,7 +97,7 @@ impl RegistryOptions {
         }
     }
 
-    /// The same machine with nobody logged in.
+    /// The same environment without credentials.
     #[must_use]
     pub fn without_logins(self) -> Self {
         Self {
@@ -118,13 +118,13 @@ impl RegistryOptions {
         }
     }
 
-    /// Where logins are looked for: what names a login for this run first, then podman's files in podman's
-    /// order, in which Docker's are the last, and about them the helpers that registries.conf lists.
+    /// The sources of credentials: explicit settings first, then podman's files in podman's order, with Docker's last, and
+    /// before and after these files the helpers of registries.conf.
     pub(super) fn sources(&self, named: Option<&Path>) -> Keychain {
         let below = |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
         let named = named.map(|path| CredentialFile::Named { path: path.to_owned(), setting: "registry-config", required: true });
         let variable = self.docker_auth_config.clone().map(|text| CredentialFile::Variable { name: "DOCKER_AUTH_CONFIG", text });
-        // `podman login` writes the file that it names, so it may not be there yet.
+        // `podman login` creates this file, so it may not exist yet.
         let podmans = |path: &PathBuf| CredentialFile::Named { path: path.clone(), setting: "REGISTRY_AUTH_FILE", required: false };
         let user = below(&self.xdg_config, "containers/auth.json").or_else(|| below(&self.home, ".config/containers/auth.json"));
         let docker = below(&self.docker_config, "config.json").or_else(|| below(&self.home, ".docker/config.json"));
@@ -144,14 +144,14 @@ impl RegistryOptions {
     }
 }
 
-/// Where podman and Docker look for certificates per registry, in podman's order; the last is for a Docker without root.
+/// The `certs.d` directories of podman and Docker, in podman's order; the last one is that of rootless Docker.
 fn certs(home: Option<&Path>) -> Vec<PathBuf> {
     let of_user = |path| home.map(|home| home.join(path));
     let of_machine = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(|path| Some(PathBuf::from(path)));
     [of_user(".config/containers/certs.d")].into_iter().chain(of_machine).chain([of_user(".config/docker/certs.d")]).flatten().collect()
 }
 
-/// Where podman keeps logins on Linux when there is no `XDG_RUNTIME_DIR`.
+/// Podman's auth.json on Linux without `XDG_RUNTIME_DIR`.
 fn without_session() -> Option<PathBuf> {
     cfg!(target_os = "linux").then(|| PathBuf::from(format!("/run/containers/{}/auth.json", user_id())))
 }

@@ -1,4 +1,4 @@
-//! The tags of a repository, for whoever looks for one.
+//! Lists the tags of a repository.
 
 use serde::Deserialize;
 use union_build::diag::Code;
@@ -12,7 +12,7 @@ use crate::publish::auth::Scopes;
 use crate::publish::failure::RegistryFailure;
 use crate::sys::error::Result;
 
-/// Where the next page is, by a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
+/// The target of the next page in a `Link` header (RFC 8288): `</v2/app/tags/list?n=1000&last=z>; rel="next"`.
 fn next(link: &str) -> Option<&str> {
     link.split(",").find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
@@ -32,7 +32,7 @@ struct TagPage {
 }
 
 impl Registry {
-    /// Every tag of a repository, from its mirror when there is one.
+    /// All tags of a repository, from its mirror if there is one.
     ///
     /// # Errors
     /// `BaseMissing`, `BaseDenied`, `BaseUnreachable`.
@@ -42,7 +42,7 @@ impl Registry {
     }
 
     async fn all_tags(&self, place: &RepositoryEndpoint) -> Result<Vec<String>, RegistryFailure> {
-        // More than any repository has; a registry that always says there is more must not hold us.
+        // More than any repository has; limits registries that always return a next page.
         const PAGES: usize = 100;
         let mut tags: Vec<String> = Vec::new();
         let mut call = self.wire.call(place, Scopes::pull(&place.path), Method::GET, "tags/list").await?;

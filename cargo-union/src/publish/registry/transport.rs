@@ -1,4 +1,4 @@
-//! One call to a registry: who is asking, how often it is tried, and what a refusal means.
+//! Sends requests to registries, with authentication and retries, and parses error responses.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::publish::Reporter;
 use crate::publish::auth::{Authenticator, Scopes};
 use crate::publish::failure::RegistryFailure;
 
-/// How often a call may come back with a new token: one to begin with, one when that was refused.
+/// The maximum number of authentication attempts per request: the first one, and another if the token was refused.
 const LOGINS: usize = 2;
-/// The longest manifest and the longest error that is read.
+/// The size limit of manifests and error responses, in bytes.
 const LONGEST: usize = 4 << 20;
 
-/// The line to registries.
+/// The connections to registries, with their credentials and limits.
 pub(crate) struct RegistryTransport {
     pub(crate) transport: Transport,
     pub(crate) auth: Authenticator,
@@ -34,7 +34,7 @@ pub(crate) struct RegistryTransport {
     permits: Arc<Semaphore>,
 }
 
-/// What is asked of a registry.
+/// A request to a registry.
 #[derive(Clone, Debug)]
 pub(crate) struct RegistryRequest<'a> {
     pub(crate) place: &'a RepositoryEndpoint,
@@ -59,14 +59,14 @@ impl RegistryRequest<'_> {
     }
 }
 
-/// A registry's answer. It holds one of the connections that may be open at once: read it before the next call.
+/// A response of a registry. It counts towards the limit of concurrent requests: read it before the next request.
 #[derive(Debug)]
 pub(crate) struct RegistryResponse {
     inner: http::response::HttpResponse,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A refusal: the status, the registry's own codes, and what that means for the user.
+/// An error response: the status, the error codes of the OCI distribution spec, and the resulting failure.
 #[derive(Clone, Debug)]
 pub(crate) struct ErrorResponse {
     pub(crate) status: Option<StatusCode>,
@@ -91,7 +91,7 @@ impl RegistryTransport {
         }
     }
 
-    /// Prepares a call to `/v2/<repository>/<rest>`. How to speak to the host is found out on the first call.
+    /// Prepares a request to `/v2/<repository>/<rest>`. Probes the host for https and http at the first request.
     pub(crate) async fn call<'a>(
         &self,
         place: &'a RepositoryEndpoint,
@@ -105,12 +105,12 @@ impl RegistryTransport {
         Ok(self.call_to(place, scopes, method, url))
     }
 
-    /// Prepares a call to an address that the registry named.
+    /// Prepares a request to a URL that the registry returned.
     pub(crate) fn call_to<'a>(&self, place: &'a RepositoryEndpoint, scopes: Scopes, method: Method, url: Url) -> RegistryRequest<'a> {
         RegistryRequest { place, scopes, method, url, headers: HeaderMap::new(), body: RequestBody::Empty }
     }
 
-    /// Calls, and calls again while that may help. Any other answer comes back as it is.
+    /// Sends a request, and retries it after transient failures. Other responses are returned unchanged.
     pub(crate) async fn send(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
         let attempt = || async {
             match self.send_once(call).await {
@@ -130,9 +130,9 @@ impl RegistryTransport {
         self.retry.run(attempt, RegistryFailure::is_transient, report).await
     }
 
-    /// Calls once, with a new login when the registry asks for it.
+    /// Sends a request once, and again with credentials after a challenge.
     pub(crate) async fn send_once(&self, call: &RegistryRequest<'_>) -> Result<RegistryResponse, RegistryFailure> {
-        // Whatever a registry names on another host, such as the place of an upload, is not for its logins.
+        // Credentials must not be sent to other hosts that the registry refers to, such as the location of an upload.
         let own = same_origin(&call.url, &self.origins.of(&self.transport, &call.place.host).await?);
         let (registry, path) = (call.place.registry.as_str(), call.place.path.as_str());
         let mut authorization = if own { self.auth.ready(&self.transport, registry, path, &call.scopes).await? } else { None };
@@ -153,14 +153,14 @@ impl RegistryTransport {
             if better.is_none() {
                 return Ok(answer);
             }
-            // A connection is used again once its answer was read.
+            // The connection can be reused only after the response was read.
             let _ = answer.bytes().await;
             authorization = better;
         }
         unreachable!("the loop ends at the last login")
     }
 
-    /// Counts a failure, and waits until the next attempt; fails with it when there is none.
+    /// Counts a failed attempt and waits before the next; returns the failure if there were enough attempts.
     pub(crate) async fn pause(
         &self,
         place: &RepositoryEndpoint,
@@ -171,7 +171,7 @@ impl RegistryTransport {
         attempts.pause(failure, RegistryFailure::is_transient, report).await
     }
 
-    /// Reads a refusal to its end.
+    /// Reads an error response to its end.
     pub(crate) async fn refusal(&self, place: &RepositoryEndpoint, mut answer: RegistryResponse) -> ErrorResponse {
         let (status, web_page, retry_after) = (answer.status(), answer.is_web_page(), answer.inner.retry_after());
         let body = answer.inner.bytes(LONGEST).await.unwrap_or_default();
@@ -211,12 +211,12 @@ impl RegistryResponse {
         self.inner.header(name)
     }
 
-    /// Whether a web server, and not a registry, has answered.
+    /// Whether the response is an HTML page of a web server or proxy.
     pub(crate) fn is_web_page(&self) -> bool {
         self.inner.is_web_page()
     }
 
-    /// An address that a header names.
+    /// The URL in the `Location` header.
     pub(crate) fn location(&self, transport: &Transport) -> Result<Url, RegistryFailure> {
         let host = authority(self.inner.url());
         let invalid = || RegistryFailure::new(Code::RegistryInvalid, format!("{host} does not say where an upload goes"));
@@ -225,31 +225,31 @@ impl RegistryResponse {
         Ok(transport.checked(self.inner.url(), url)?)
     }
 
-    /// The next bytes of the body; `None` at its end.
+    /// The next chunk of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryFailure> {
         Ok(self.inner.chunk().await?)
     }
 
-    /// The whole body, which is a manifest or an error.
+    /// The complete body, which is a manifest or an error.
     pub(crate) async fn bytes(mut self) -> Result<Bytes, RegistryFailure> {
         Ok(self.inner.bytes(LONGEST).await?)
     }
 
-    /// The failure of a response that may be another one later.
+    /// The failure of a response that a retry may change.
     fn transient_failure(&self) -> RegistryFailure {
         let page = if self.is_web_page() { ", and a web page instead of a registry's answer" } else { "" };
         let cause = format!("{} answered {}{page}", authority(self.inner.url()), self.status());
         RegistryFailure::transient(Code::RegistryFailed, cause, self.inner.retry_after()).through(self.proxy_hint())
     }
 
-    /// The proxy that may have made this response. A registry identifies its own responses by a header.
+    /// The proxy that may have created this response. Registries identify themselves with a header.
     fn proxy_hint(&self) -> Option<&ProxyHint> {
         self.inner.proxy_hint().filter(|_| self.header("docker-distribution-api-version").is_none())
     }
 }
 
 impl ErrorResponse {
-    /// Whether the registry gave one of these codes.
+    /// Whether the response has one of these error codes.
     pub(crate) fn has(&self, codes: &[&str]) -> bool {
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
     }
@@ -261,14 +261,14 @@ impl From<RegistryFailure> for ErrorResponse {
     }
 }
 
-/// One of the errors that a registry's answer lists.
+/// An error in the body of an error response.
 struct RegistryError {
     code: String,
     message: String,
 }
 
 impl RegistryError {
-    /// Reads `{"errors": [{"code": …, "message": …}]}`. What is left out, null or of another type is empty.
+    /// Parses `{"errors": [{"code": …, "message": …}]}`. Missing values and those of another type are empty.
     fn all(body: &[u8]) -> Vec<Self> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

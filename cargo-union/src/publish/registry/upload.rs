@@ -1,8 +1,8 @@
-//! Blobs on their way to a repository: found there, mounted from another repository, or sent.
+//! Transfers blobs to a repository: a blob may exist there, be mounted from another repository, or be uploaded.
 //!
-//! A blob is sent in one request, or in parts where that was refused for its size. When the connection is
-//! cut, the registry is asked how far it got; where it does not say, the blob starts again. Each blob is sent once per registry by this process:
-//! images that need one which is on its way wait for it.
+//! A blob is sent in one request, or in parts if that was refused because of its size. When the connection breaks, the
+//! upload is resumed if the registry reports its progress, and restarted otherwise. Each blob is sent only once per
+//! registry: concurrent pushes of the same blob wait for the first one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -32,42 +32,42 @@ use crate::sys::digest::Digest;
 
 const OCTETS: &str = "application/octet-stream";
 
-/// Which repositories of a host are known to have a blob; locked while the blob is on its way.
+/// The repositories of a host that have a blob; locked while the blob is uploaded.
 #[derive(Default)]
 pub(super) struct BlobPresence(Mutex<HashMap<(String, Digest), Paths>>);
 
 type Paths = Arc<AsyncMutex<BTreeSet<String>>>;
 
-/// How an upload begins.
+/// The result of starting an upload.
 enum UploadStart {
-    /// The registry took the blob from another repository.
+    /// The registry mounted the blob from another repository.
     Mounted,
-    /// Send it there.
+    /// The blob has to be sent.
     At(UploadSession),
 }
 
-/// An upload that the registry knows.
+/// An upload session of the registry.
 struct UploadSession {
-    /// Where its next request goes.
+    /// The location for the next request.
     url: Url,
-    /// How many bytes have arrived.
+    /// The number of bytes that the registry has received.
     start: u64,
-    /// The registry takes no smaller part, save the last.
+    /// The minimum size of a part, except the last.
     least: u64,
 }
 
-/// Whether a blob goes in parts.
+/// Whether a blob is sent in parts.
 #[derive(Clone, Copy)]
 enum UploadPart {
-    /// This host refuses longer requests.
+    /// The host refuses larger requests.
     Known(u64),
-    /// It may be so.
+    /// The host closed the connection, possibly because of the size.
     Tried,
-    /// It is not so.
+    /// The host does not support parts.
     Never,
 }
 
-/// A blob on its way.
+/// A blob that is being sent.
 struct UploadProgress<'a> {
     place: &'a RepositoryEndpoint,
     descriptor: &'a Descriptor,
@@ -76,7 +76,7 @@ struct UploadProgress<'a> {
     sent: &'a AtomicU64,
 }
 
-/// A refusal, and how many bytes the refused request had.
+/// A refused request, and its size in bytes.
 struct RefusedPart {
     refusal: ErrorResponse,
     size: u64,
@@ -99,7 +99,7 @@ impl BlobPresence {
 }
 
 impl Registry {
-    /// Gets a blob into a repository. With `force` it is sent although the registry claims to have it.
+    /// Makes sure that a repository has a blob. With `force` it is sent even if the registry reports that it exists.
     pub(super) async fn ensure_blob(
         &self,
         place: &RepositoryEndpoint,
@@ -132,7 +132,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Starts an upload.
     async fn start_upload(&self, place: &RepositoryEndpoint) -> Result<UploadSession, RegistryFailure> {
         let call = self.wire.call(place, Scopes::push(&place.path), Method::POST, "blobs/uploads/").await?;
         let answer = self.wire.send(&call).await?;
@@ -143,14 +142,14 @@ impl Registry {
         Err(if refusal.has(&["NAME_UNKNOWN", "NAME_INVALID"]) { must_create(place, refusal) } else { refusal.failure })
     }
 
-    /// Starts an upload and cancels it: that is refused exactly when a real one would be.
+    /// Starts an upload and cancels it, to check for write access.
     pub(super) async fn try_upload(&self, place: &RepositoryEndpoint) -> Result<(), RegistryFailure> {
         let session = self.start_upload(place).await?;
         self.cancel(place, &session).await;
         Ok(())
     }
 
-    /// Releases what a registry holds for an upload. One that does not do it removes the upload some day.
+    /// Cancels an upload. Failures are ignored, because registries remove stale uploads eventually.
     async fn cancel(&self, place: &RepositoryEndpoint, session: &UploadSession) {
         let call = self.wire.call_to(place, Scopes::push(&place.path), Method::DELETE, session.url.clone());
         let _ = self.wire.send_once(&call).await;
@@ -159,11 +158,11 @@ impl Registry {
     async fn has_blob(&self, place: &RepositoryEndpoint, digest: Digest) -> Result<bool, RegistryFailure> {
         let call = self.wire.call(place, Scopes::push(&place.path), Method::HEAD, &format!("blobs/{digest}")).await?;
         let answer = self.wire.send(&call).await?;
-        // Whatever else is wrong is told better by the upload.
+        // Other problems are reported by the upload, with a better message.
         Ok(answer.status().as_u16() == 200 && !answer.is_web_page())
     }
 
-    /// The repository on a place's host that has a base's blob.
+    /// The repository on the same host that has a base's blob.
     fn source_on(&self, place: &RepositoryEndpoint, content: &BlobSource) -> Option<String> {
         let BlobSource::Remote(repository) = content else { return None };
         let here = |from: &RepositoryEndpoint| from.host == place.host;
@@ -171,7 +170,7 @@ impl Registry {
         origin.or_else(|| RepositoryEndpoint::mirror_of(repository, &self.mirrors).filter(here)).map(|from| from.path)
     }
 
-    /// Asks for a blob of another repository. Any refusal is `None`: it is uploaded then.
+    /// Tries to mount a blob from another repository; `None` if that is refused, so that the blob is uploaded.
     async fn mount(&self, place: &RepositoryEndpoint, digest: Digest, from: &str) -> Option<UploadStart> {
         let mut call = self.wire.call(place, Scopes::mount(&place.path, from), Method::POST, "blobs/uploads/").await.ok()?;
         call.url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
@@ -218,10 +217,10 @@ impl Registry {
             } else if matches!(part, Some(UploadPart::Tried))
                 && refusal.status.is_some_and(|status| status.is_client_error() || status.as_u16() == 501)
             {
-                // This registry takes no parts, and nobody said that it wants them.
+                // The registry does not support parts, and size was only a guess.
                 part = Some(UploadPart::Never);
             } else {
-                // A host that only hangs up may mean the size.
+                // A host may close the connection because of the size.
                 if part.is_none() && refusal.status.is_none() && size > parts::LARGEST {
                     part = Some(UploadPart::Tried);
                 }
@@ -229,7 +228,7 @@ impl Registry {
                     attempts.restart();
                 }
                 self.wire.pause(place, &mut attempts, classify_refusal(refusal, descriptor)).await?;
-                // The line may have been cut after the last byte.
+                // The connection may have been closed after the last byte.
                 if self.has_blob(place, descriptor.digest).await? {
                     break;
                 }
@@ -250,7 +249,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Sends a blob from where its upload is to its end, and closes the upload.
+    /// Sends the rest of a blob, and completes the upload.
     async fn send_rest(&self, sending: &UploadProgress<'_>, session: &mut UploadSession) -> Result<(), RefusedPart> {
         let size = sending.descriptor.size;
         let part = sending.part.map_or(u64::MAX, |part| part.max(session.least));
@@ -300,12 +299,12 @@ impl Registry {
         if answer.status().is_success() { Ok(answer) } else { Err(self.wire.refusal(place, answer).await) }
     }
 
-    /// How much of an upload has arrived, and where it goes on; `None` when it has to start again.
+    /// The progress of an upload; `None` if it has to be restarted.
     async fn received(&self, place: &RepositoryEndpoint, session: &UploadSession) -> Option<UploadSession> {
         let call = self.wire.call_to(place, Scopes::push(&place.path), Method::GET, session.url.clone());
         let answer = self.wire.send_once(&call).await.ok().filter(|answer| answer.status().is_success())?;
         let last: u64 = answer.header(RANGE)?.trim_start_matches("bytes=").split_once('-')?.1.trim().parse().ok()?;
-        // `0-0` is said of one byte and of none.
+        // `0-0` is ambiguous: registries return it for one byte and for none.
         let start = last.checked_add(1).filter(|start| *start > 1)?;
         let url = answer.location(&self.wire.transport).unwrap_or_else(|_| session.url.clone());
         Some(UploadSession { url, start, least: session.least })
@@ -315,7 +314,7 @@ impl Registry {
         let (place, digest, total) = (sending.place.to_string(), sending.descriptor.digest, sending.descriptor.size);
         let reporter = self.reporter.clone();
         let tell = move |done| {
-            // The end is told when the registry has confirmed it.
+            // Completion is reported after the registry has confirmed it.
             if done < total {
                 reporter.transfer(&Transfer { digest, place: &place, way: TransferKind::Upload, done, total });
             }
@@ -325,7 +324,7 @@ impl Registry {
     }
 }
 
-/// The least size of a part but the last, as the registry says when an upload begins; nothing for what is no number.
+/// The minimum size of a part except the last (`OCI-Chunk-Min-Length`); 0 if it is missing or invalid.
 fn least_part(answer: &RegistryResponse) -> u64 {
     answer.header("oci-chunk-min-length").and_then(|least| least.trim().parse().ok()).unwrap_or(0)
 }
@@ -344,7 +343,7 @@ fn check_length(source: &BodySource, descriptor: &Descriptor) -> Result<(), Regi
     ))
 }
 
-/// What a refused upload means: one that the registry has lost starts again.
+/// The failure of a refused upload. A retry may succeed if the registry has lost the upload.
 fn classify_refusal(refusal: ErrorResponse, descriptor: &Descriptor) -> RegistryFailure {
     let lost = refusal.status.is_some_and(|status| matches!(status.as_u16(), 404 | 416));
     if refusal.has(&["DIGEST_INVALID"]) {
@@ -360,7 +359,7 @@ fn of_blob(failure: RegistryFailure, descriptor: &Descriptor) -> RegistryFailure
     RegistryFailure { cause: format!("blob {}: {}", descriptor.digest, failure.cause), ..failure }
 }
 
-/// The failure of a registry that creates no repository by itself.
+/// The failure of a registry that does not create repositories automatically.
 fn must_create(place: &RepositoryEndpoint, refusal: ErrorResponse) -> RegistryFailure {
     let help = match place.host.strip_suffix(".amazonaws.com").and_then(|host| host.split_once(".dkr.ecr.")) {
         Some((_, region)) => format!("Run `aws ecr create-repository --repository-name {} --region {region}`.", place.path),

@@ -16,7 +16,7 @@ fn texts(texts: &[&str]) -> Vec<Sourced<String>> {
     texts.iter().map(|text| placed((*text).to_owned())).collect()
 }
 
-/// A spec of a manifest with this table.
+/// The spec of an image with these settings.
 fn spec(table: &str) -> Image {
     let text = format!("[package]\nname = 'a'\n[package.metadata.union.images.default]\n{table}\n");
     let file = union_build::diag::SourceFile::new("Cargo.toml", text);
@@ -30,31 +30,32 @@ fn written(spec: &Image, copies: Vec<CopyInstruction>, authority: bool, user: Op
     let tools = crate::build::environment::tools(std::slice::from_ref(spec));
     let tools = tools.into_iter().map(|reference| (reference.to_owned(), format!("tool/{}", reference.len()))).collect();
     let mut spec = spec.clone();
-    // Each has an entry of the manifest.
+    // Each one corresponds to an entry of the manifest.
     while spec.copy.len() < copies.len() {
         spec.copy.push(copy("/"));
     }
     let mut step = Step { spec: &spec, copies, variables: Variables::new() };
-    step.expand_upon(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
+    step.expand_variables(&mut [("PATH".to_owned(), "/bin".to_owned())].into()).unwrap();
     write(&DockerfileContext { steps: &[step], from: "base:1", user, tools: &tools, authority, caches: CacheMounts::Locked }).text
 }
 
 fn copy(to: &str) -> union_build::spec::Copy {
-    let (from, typed, to) = (placed(PathBuf::from("x")), "x".to_owned(), placed(to.to_owned()));
-    union_build::spec::Copy { from, typed, to, mode: None, owner: None, exclude: Vec::new() }
+    let from = placed(PathBuf::from("x"));
+    let to = placed(to.to_owned());
+    union_build::spec::Copy { from, typed: "x".to_owned(), to, mode: None, owner: None, exclude: Vec::new() }
 }
 
 fn file(to: &str, owner: Option<&str>) -> CopyInstruction {
     let measured = crate::sys::fs::FileDigest { size: 0, hash: [0; 32] };
-    let items = vec![Item { to: to.to_owned(), what: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
+    let items = vec![Item { to: to.to_owned(), kind: ItemKind::File { from: PathBuf::from("x"), mode: 0o644, measured } }];
     CopyInstruction { items, owner: owner.map(str::to_owned) }
 }
 
 #[test]
-fn packages_come_first_then_copies_then_commands() {
+fn dockerfile_installs_packages_then_copies_then_runs_commands() {
     let spec = spec("apt-packages = ['libpq5', 'tini']\ncommands = ['ldconfig']");
-    let items = vec![Item { to: "etc/app".to_owned(), what: ItemKind::Folder }];
-    let folder = CopyInstruction { items, owner: None };
+    let items = vec![Item { to: "etc/app".to_owned(), kind: ItemKind::Directory }];
+    let directory = CopyInstruction { items, owner: None };
     let expected = r#"FROM base:1
 USER 0:0
 RUN --mount=type=bind,source=.union.apt.conf,target=/run/union/apt.conf --mount=type=cache,target=/run/union/apt,sharing=locked --mount=type=cache,target=/run/union/lists,sharing=locked ["/usr/bin/env","APT_CONFIG=/run/union/apt.conf","DEBIAN_FRONTEND=noninteractive","/bin/sh","-c","apt-get update && apt-get install --yes --no-install-recommends libpq5 tini"]
@@ -68,7 +69,7 @@ USER app:app
     assert_eq!(
         written(
             &spec,
-            vec![folder, file("srv/x", None), file("srv/y", Some("1000")), file("srv/z", Some("app:staff"))],
+            vec![directory, file("srv/x", None), file("srv/y", Some("1000")), file("srv/z", Some("app:staff"))],
             false,
             Some("app:app")
         ),
@@ -92,22 +93,22 @@ fn commands_have_the_variables_and_the_working_directory_of_their_image() {
 fn relative_copies_are_left_relative() {
     let mut spec = spec("");
     spec.copy = vec![copy("conf/x"), copy("./"), copy("/x")];
-    let folder = CopyInstruction { items: vec![Item { to: String::new(), what: ItemKind::Folder }], owner: None };
-    let text = written(&spec, vec![file("conf/x", None), folder, file("x", None)], false, None);
+    let directory = CopyInstruction { items: vec![Item { to: String::new(), kind: ItemKind::Directory }], owner: None };
+    let text = written(&spec, vec![file("conf/x", None), directory, file("x", None)], false, None);
     let copies: Vec<&str> = text.lines().filter(|line| line.starts_with("COPY")).collect();
     assert_eq!(copies, [r#"COPY ["copy/0","./conf/x"]"#, r#"COPY ["copy/1/","./"]"#, r#"COPY ["copy/2","/x"]"#]);
 }
 
 #[test]
-fn pins_reach_apt_and_not_the_shell() {
+fn apt_version_patterns_are_quoted_for_the_shell() {
     let text = written(&spec("apt-packages = ['libpq5=17.*', 'curl/trixie-backports', 'a=1?']"), Vec::new(), false, None);
     assert!(text.contains("--no-install-recommends 'libpq5=17.*' curl/trixie-backports 'a=1?'\"]"), "{text}");
 }
 
 #[test]
-fn without_locks_nothing_is_kept_for_apt() {
+fn apt_uses_tmpfs_without_locked_cache_mounts() {
     let spec = spec("apt-packages = ['a']");
-    let ground = DockerfileContext {
+    let context = DockerfileContext {
         steps: &[Step { spec: &spec, copies: Vec::new(), variables: Variables::new() }],
         from: "base:1",
         user: None,
@@ -115,12 +116,12 @@ fn without_locks_nothing_is_kept_for_apt() {
         authority: false,
         caches: CacheMounts::None,
     };
-    let text = write(&ground).text;
+    let text = write(&context).text;
     assert!(text.contains("--mount=type=tmpfs,target=/run/union/lists") && !text.contains("type=cache"), "{text}");
 }
 
 #[test]
-fn secrets_and_the_authority_are_mounted_and_never_written() {
+fn secrets_and_the_ca_certificate_are_mounted_and_not_in_the_dockerfile() {
     let secret = |id: &str, required| SecretSpec { id: placed(id.to_owned()), source: SecretSource::Env("TOKEN".to_owned()), required };
     let spec = Image { commands: texts(&["curl x"]), secrets: vec![secret("a", true), secret("b", false)], ..spec("") };
     let text = written(&spec, Vec::new(), true, None);
@@ -131,7 +132,7 @@ fn secrets_and_the_authority_are_mounted_and_never_written() {
 }
 
 #[test]
-fn python_packages_are_installed_by_uv_into_the_python_that_is_meant() {
+fn python_packages_are_installed_by_uv_into_the_selected_interpreter() {
     let index = "pip-packages = ['numpy>=2', \"it's\"]\npip-index = 'https://index/simple'\npip-extra-index-url = ['https://more/simple']\npip-extra-args = '--no-deps'";
     let text = written(&spec(index), Vec::new(), false, None);
     assert!(text.starts_with("FROM tool/27 AS union-tool-0\nFROM base:1\n"), "{text}");
@@ -142,7 +143,7 @@ fn python_packages_are_installed_by_uv_into_the_python_that_is_meant() {
 }
 
 #[test]
-fn python_itself_and_conda_come_from_micromamba_and_are_found_on_the_path() {
+fn python_version_and_conda_packages_are_installed_by_micromamba_on_the_path() {
     let text = written(&spec("python-version = '3.12'\nconda-packages = ['gdal']\npip-packages = ['a']"), Vec::new(), false, None);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[3].contains("source=/bin/micromamba,target=/run/union/micromamba"), "{text}");
@@ -167,22 +168,23 @@ fn lock_files_are_bound_from_the_context() {
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
-    let places: Vec<String> = python::files(&spec, 3).into_iter().map(|(file, _)| file.place).collect();
-    assert_eq!(places, ["python/3/requirements.txt", "python/4/uv.lock"]);
+    let paths: Vec<String> = python::files(&spec, 3).into_iter().map(|(file, _)| file.path_in_context).collect();
+    assert_eq!(paths, ["python/3/requirements.txt", "python/4/uv.lock"]);
 }
 
 #[test]
-fn apt_trusts_the_authority_only_when_there_is_one() {
+fn apt_conf_has_the_ca_certificate_only_when_one_is_set() {
     assert!(apt_conf(true).contains("Acquire::https::CAInfo \"/run/union/ca.crt\""));
     assert!(!apt_conf(false).contains("CAInfo"));
 }
 
-/// What the frontend makes of a word: variables and quotes are gone, what a backslash guards is itself.
+/// Unescapes a word as the frontend does; asserts that it has no unescaped variables and quotes.
 fn unescaped(word: &str) -> String {
-    let (mut text, mut letters) = (String::new(), word.chars());
-    while let Some(letter) = letters.next() {
-        assert!(!"$'\" ".contains(letter), "{word:?} would be expanded");
-        text.push(if letter == '\\' { letters.next().unwrap() } else { letter });
+    let mut text = String::new();
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        assert!(!"$'\" ".contains(c), "{word:?} would be expanded");
+        text.push(if c == '\\' { chars.next().unwrap() } else { c });
     }
     text
 }
@@ -190,7 +192,7 @@ fn unescaped(word: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn nothing_that_a_user_writes_becomes_an_instruction(
+    fn user_input_never_becomes_an_instruction(
         commands in proptest::collection::vec("[^\0]{1,40}", 1..4),
         odd in proptest::collection::vec(proptest::sample::select(vec![
             "\nRUN x", "-x", "$HOME", "\\", "\\\n", "'", "\"", "\"]", "<<EOF", "# x", " ", "`", "é", "\r\n", "&& a", "COPY a b",
@@ -207,7 +209,7 @@ proptest! {
         };
         let text = written(&spec, vec![file(&path, None)], false, Some(&path));
         let lines: Vec<&str> = text.split('\n').collect();
-        // FROM, USER, COPY, one RUN each, USER, and what follows the last line's end.
+        // FROM, USER, COPY, one RUN for each command, USER, and the empty string after the last newline.
         prop_assert_eq!(lines.len(), 5 + commands.len());
         prop_assert_eq!(lines[1], "USER 0:0");
         let copy: Vec<String> = serde_json::from_str(lines[2].strip_prefix("COPY ").unwrap()).unwrap();
