@@ -69,8 +69,8 @@ pub struct BuildRequest {
     pub key: Key,
     /// One per platform, in the order declared.
     pub platforms: Vec<PlatformBuildRequest>,
-    /// Labels besides those of the spec: what the binaries say of themselves.
-    pub told: BTreeMap<String, String>,
+    /// Labels with the interfaces of the binaries, besides the labels of the spec.
+    pub interface_labels: BTreeMap<String, String>,
     /// Seconds since 1970 of every timestamp.
     pub source_date_epoch: u64,
     /// Whether a binary that could not start is refused; when it is not, the image says so.

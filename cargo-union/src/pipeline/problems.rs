@@ -1,8 +1,8 @@
-//! Problems of manifests, which end a command.
+//! The error that carries the diagnostics of invalid manifests.
 
 use union_build::diag::Diagnostic;
 
-/// The manifests have problems, which are shown already.
+/// At least one manifest is invalid. The diagnostics are not shown yet.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests have problems")]
 pub(crate) struct ManifestProblems(pub(crate) Vec<Diagnostic>);

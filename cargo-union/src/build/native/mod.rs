@@ -259,7 +259,7 @@ fn code(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
 
 /// What the binaries say of themselves, as labels.
 fn interface_labels(recipe: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
-    recipe.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    recipe.interface_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn assemble(

@@ -121,10 +121,10 @@ fn all_variables(recipe: &BuildRequest, facts: &BaseSettings, checked: bool) -> 
         .help("Set it in the `env` of the tasks, which arrives as it is."));
     }
     variables.insert(IMAGE_ID.to_owned(), recipe.key.to_string());
-    if !recipe.told.is_empty() {
+    if !recipe.interface_labels.is_empty() {
         // JSON has quotes, and who knows what becomes of those.
-        let told = serde_json::to_vec(&recipe.told).expect("texts always serialize");
-        variables.insert(TASK_INTERFACES.to_owned(), URL_SAFE_NO_PAD.encode(told));
+        let json = serde_json::to_vec(&recipe.interface_labels).expect("texts always serialize");
+        variables.insert(TASK_INTERFACES.to_owned(), URL_SAFE_NO_PAD.encode(json));
     }
     if !checked {
         variables.insert(START_CHECK.to_owned(), "skipped".to_owned());
