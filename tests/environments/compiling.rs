@@ -212,7 +212,7 @@ fn an_engine_that_does_not_see_the_folders_is_said_to_be_elsewhere() {
     let project = old.project(&old.in_container(), "");
     let engine = Engine::start_with(&Setting { network: true, hides: Some(project.folder()), ..Setting::default() });
     let project = project.env("DOCKER_HOST", engine.address());
-    project.run(["build"]).fails_with("U0415").stderr_has("does not see this machine's folders").stderr_has("compile = \"host\"");
+    project.run(["build"]).fails_with("U0415").stderr_has("cannot access this machine's directories").stderr_has("compile = \"host\"");
 }
 
 #[test]

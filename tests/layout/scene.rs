@@ -94,7 +94,7 @@ impl Scene {
             files: Arc::new(self.files()),
             key: key("a"),
             platforms,
-            told: BTreeMap::new(),
+            interface_labels: BTreeMap::new(),
             source_date_epoch: 0,
             check: false,
         }

@@ -71,7 +71,7 @@ pub struct BuildRequest {
     /// One per platform, in declaration order.
     pub platforms: Vec<PlatformBuildRequest>,
     /// Labels in addition to those of the spec: the task interfaces that the binaries describe.
-    pub told: BTreeMap<String, String>,
+    pub interface_labels: BTreeMap<String, String>,
     /// Every timestamp, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
     /// Whether a binary that could not start is an error; if not, the image is labeled as unchecked.

@@ -62,7 +62,7 @@ struct TaskReport<'a> {
 }
 
 pub(super) async fn run(register: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let work = &register.work;
+    let work = &register.options;
     let version = register.version.as_deref().map(TaskVersionHash::chosen).transpose()?;
     let session = LoadedWorkspace::open_with_cache(&work.scope, &**ui).await?;
     if register.require_clean {
@@ -77,11 +77,11 @@ pub(super) async fn run(register: &RegisterOptions, ui: &Arc<Ui>) -> Result<Exit
 
 /// The backend; `None` in a dry run when there is none to ask.
 fn client(register: &RegisterOptions, session: &LoadedWorkspace, ui: &Arc<Ui>) -> Result<Option<Client>> {
-    if register.work.dry && session.backend.endpoint.is_none() {
+    if register.options.dry && session.backend.endpoint.is_none() {
         ui.note("no backend is configured, so the requests are those for one that has none of the tasks");
         return Ok(None);
     }
-    Ok(Some(backend::client(&register.work.scope.backend, &session.backend, false, &reporter(ui))?))
+    Ok(Some(backend::client(&register.options.scope.backend, &session.backend, false, &reporter(ui))?))
 }
 
 /// Builds and publishes images, up to everything that the chosen tasks are registered from.
@@ -95,7 +95,7 @@ pub(super) async fn prepare<'a>(
     client: Option<&Client>,
     ui: &Arc<Ui>,
 ) -> Result<(Vec<PackageOutcome>, Vec<TaskRegistration<'a>>)> {
-    let work = &register.work;
+    let work = &register.options;
     let scopes = scopes(register, session)?;
     let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
     // Whoever has to wait for a compile should not hear only then that there is no such project.
@@ -117,11 +117,11 @@ pub(super) async fn prepare<'a>(
 fn scopes(register: &RegisterOptions, session: &LoadedWorkspace) -> Result<Vec<ProjectDomain>> {
     let mut scopes = Vec::new();
     for declared in &session.packages {
-        deploy::check_registries(declared, &register.work.tasks)?;
+        deploy::check_registries(declared, &register.options.tasks)?;
         scopes.push(context::project_domain(declared, &session.backend)?);
     }
     let named = session.packages.iter().zip(&scopes).flat_map(|(declared, scope)| {
-        let tasks = deploy::tasks(declared, &register.work.tasks);
+        let tasks = deploy::tasks(declared, &register.options.tasks);
         tasks.filter_map(move |task| Some(TaskIdent { package: &declared.package.name, task, scope, name: deploy::declared_name(task)? }))
     });
     deploy::check_collisions(named)?;
@@ -144,7 +144,7 @@ fn pinned_images(built: &PackageOutcome) -> BTreeSet<PinnedRef> {
 
 async fn check_clean(register: &RegisterOptions, root: &Path) -> Result<()> {
     let dirty = |what: &str| Error::new(Code::TreeDirty, format!("`{}` {what}", root.display()));
-    let mut git = ProcessCommand::new("git", root, &register.work.scope.cargo.environment);
+    let mut git = ProcessCommand::new("git", root, &register.options.scope.cargo.environment);
     git.args(["status", "--porcelain", "--", "."]);
     let status = git.output().await?.success().map_err(|cause| dirty("is not a git working tree that can be read").because(cause))?;
     let status = String::from_utf8_lossy(&status);
@@ -166,7 +166,7 @@ pub(super) async fn one(
     task: &TaskRegistration<'_>,
     ui: &Ui,
 ) -> Result<RegistrationPlan, Error> {
-    let dry = register.work.dry;
+    let dry = register.options.dry;
     let decision = match client {
         Some(client) => plan_registration(client, &task.source, &task.scope, &task.version, register.replace).await?,
         None => unseen(&task.source, &task.scope, &task.version),
@@ -230,7 +230,7 @@ fn report(
     let told: Vec<TaskReport<'_>> = tasks.iter().zip(outcomes).map(|(task, outcome)| task_report(client, task, outcome)).collect();
     if ui.output_options().json {
         let images = built.iter().flat_map(|package| &package.images).map(ImageRow::of).collect();
-        ui.document("register", &Document { dry_run: register.work.dry, images, tasks: told })?;
+        ui.document("register", &Document { dry_run: register.options.dry, images, tasks: told })?;
     } else {
         let done = told.iter().filter(|told| told.problem.is_none());
         ui.data(&done.map(|told| format!("{}/{}/{}@{}\n", told.project, told.domain, told.name, told.version)).collect::<String>())?;

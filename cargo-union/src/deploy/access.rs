@@ -1,5 +1,4 @@
-//! Whether a cluster can pull the images: asked of their registry without a login, before anything is
-//! registered.
+//! Checks, before tasks are registered, whether a cluster can pull their images without credentials.
 
 use std::collections::BTreeSet;
 
@@ -18,19 +17,19 @@ use crate::sys::words;
 const NEEDS: &str = "Make the repository public, or give the cluster a pull secret: `kubectl create secret docker-registry`, \
                      and name it in the `imagePullSecrets` of the task's service account.";
 
-/// Asks for each image, and warns of those that are private.
+/// Queries each image without credentials, and warns about those that are private.
 ///
 /// # Errors
-/// `ImagePrivate` with `--require-public`; then also when a registry cannot say.
+/// With `--require-public`: `ImagePrivate`, and the error of a registry that cannot be queried.
 pub(crate) async fn check(register: &RegisterOptions, spec: &Spec, images: BTreeSet<PinnedRef>, reporter: &dyn Reporter) -> Result<()> {
     if images.is_empty() {
         return Ok(());
     }
-    let stranger = &clients::anonymous_registry(&register.work.scope, spec, register.work.jobs);
-    let asked = stream::iter(&images).map(|image| async move { (image, stranger.can_pull(image).await) });
+    let anonymous = &clients::anonymous_registry(&register.options.scope, spec, register.options.jobs);
+    let queries = stream::iter(&images).map(|image| async move { (image, anonymous.can_pull(image).await) });
     let mut private = Vec::new();
-    for (image, answer) in asked.buffered(register.work.jobs).collect::<Vec<_>>().await {
-        match answer {
+    for (image, can_pull) in queries.buffered(register.options.jobs).collect::<Vec<_>>().await {
+        match can_pull {
             Ok(true) => {}
             Ok(false) => private.push(image.to_string()),
             Err(error) if register.require_public => return Err(error.into()),

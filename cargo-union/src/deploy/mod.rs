@@ -1,4 +1,4 @@
-//! From declared tasks and built images to what is registered.
+//! Task registration as a library: combines declared tasks and built images into registrations.
 
 pub(crate) mod access;
 pub mod options;
@@ -21,26 +21,23 @@ use crate::pipeline::resolve::ResolvedImage;
 use crate::sys::error::Error;
 use crate::sys::words;
 
-/// A task that can be registered.
+/// A task with everything that its registration requires.
 pub(crate) struct TaskRegistration<'a> {
-    /// Its package.
     pub(crate) package: &'a str,
-    /// Project, domain and tenant.
     pub(crate) scope: ProjectDomain,
-    /// The version of its package's tasks.
+    /// The version of all tasks of the package.
     pub(crate) version: TaskVersionHash,
-    /// What it is registered from.
     pub(crate) source: TaskSource<'a>,
 }
 
 impl TaskRegistration<'_> {
-    /// What it is called, and where.
+    /// The identity of the task at the backend.
     pub(crate) fn named(&self) -> TaskIdent<'_> {
         TaskIdent { package: self.package, task: self.source.task, scope: &self.scope, name: &self.source.name }
     }
 }
 
-/// Everything that a task is registered from; `image` as a node pulls it.
+/// Combines a task with its resolved image; `image` is the reference that a node pulls.
 fn task_source<'a>(task: &'a Task, name: String, interface: Interface, image: String, resolved: &ResolvedImage) -> TaskSource<'a> {
     TaskSource {
         task,
@@ -55,40 +52,33 @@ fn task_source<'a>(task: &'a Task, name: String, interface: Interface, image: St
     }
 }
 
-/// Requires a registry for every image that a chosen task runs in.
+/// Checks that a registry is set for every image that one of the selected tasks runs in. Images that the backend builds
+/// need none.
 ///
 /// # Errors
-/// `RegistryMissing`.
-pub(crate) fn check_registries(declared: &UnionPackage, chosen: &[String]) -> Result<()> {
-    let images = tasks(declared, chosen).filter_map(|task| declared.spec.images.get(&task.image.value));
-    // The backend has a registry of its own for what it makes.
-    let without = images.filter(|image| image.registry.is_none() && !is_remote(image));
-    let without: BTreeSet<&String> = without.map(|image| &image.key).collect();
-    if without.is_empty() {
+/// `RegistryMissing`, with the names of the images.
+pub(crate) fn check_registries(package: &UnionPackage, selected: &[String]) -> Result<()> {
+    let without_registry: BTreeSet<&String> = tasks(package, selected)
+        .filter_map(|task| package.spec.images.get(&task.image.value))
+        .filter(|image| image.registry.is_none() && !is_remote(image))
+        .map(|image| &image.key)
+        .collect();
+    if without_registry.is_empty() {
         return Ok(());
     }
-    let what = format!(
-        "no registry is set for {} of package `{}`, and a cluster has to pull from one",
-        images_of(&without),
-        declared.package.name
-    );
+    let noun = if without_registry.len() == 1 { "image" } else { "images" };
+    let names = words::list(&without_registry);
+    let what = format!("no registry is set for {noun} {names} of package `{}`, and a cluster has to pull from one", package.name());
     Err(Error::new(Code::RegistryMissing, what).into())
 }
 
-fn images_of(names: &BTreeSet<&String>) -> String {
-    format!("{} {}", if names.len() == 1 { "image" } else { "images" }, words::list(names))
-}
-
-/// A task whose name at the backend is known.
+/// The identity of a task at the backend.
 #[derive(Clone, Copy)]
 pub(crate) struct TaskIdent<'a> {
-    /// Its package.
     pub(crate) package: &'a str,
-    /// What its manifest declares.
     pub(crate) task: &'a Task,
-    /// Where it is registered.
     pub(crate) scope: &'a ProjectDomain,
-    /// Its name there.
+    /// Its name at the backend, which may differ from its key in the manifest.
     pub(crate) name: &'a str,
 }
 
@@ -99,10 +89,10 @@ impl std::fmt::Display for TaskIdent<'_> {
     }
 }
 
-/// Requires that no two tasks are one at the backend, as far as their names are known.
+/// Checks that no two tasks have the same name, project and domain at the backend, as far as their names are known.
 ///
 /// # Errors
-/// `TasksCollide`.
+/// `TasksCollide`, with both tasks.
 pub(crate) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>>) -> Result<()> {
     let mut known: BTreeMap<(&ProjectDomain, &str), TaskIdent<'_>> = BTreeMap::new();
     for task in tasks {
@@ -114,7 +104,8 @@ pub(crate) fn check_collisions<'a>(tasks: impl IntoIterator<Item = TaskIdent<'a>
     Ok(())
 }
 
-/// The name of a task at the backend, when its manifest says it.
+/// The name of a task at the backend, if it is known without running its binary: the `name` of the manifest, or the key of
+/// a `container` task.
 pub(crate) fn declared_name(task: &Task) -> Option<&str> {
     match (&task.name, task.kind.value) {
         (Some(name), _) => Some(&name.value),
@@ -123,37 +114,37 @@ pub(crate) fn declared_name(task: &Task) -> Option<&str> {
     }
 }
 
-/// The chosen tasks of a package.
-pub(crate) fn tasks<'a>(declared: &'a UnionPackage, chosen: &'a [String]) -> impl Iterator<Item = &'a Task> {
-    declared.spec.tasks.values().filter(|task| chosen.is_empty() || chosen.contains(&task.key))
+/// The selected tasks of a package; all of them if `selected` is empty.
+pub(crate) fn tasks<'a>(package: &'a UnionPackage, selected: &'a [String]) -> impl Iterator<Item = &'a Task> {
+    package.spec.tasks.values().filter(|task| selected.is_empty() || selected.contains(&task.key))
 }
 
-/// Everything that the chosen tasks of a package are registered from.
+/// The registrations of the selected tasks of a package. Without a `version` it is derived from all tasks of the package.
 ///
 /// # Errors
-/// When the interface of a `rust` task is not known, or does not fit its triggers.
+/// `DescriptionInvalid` if the interface of a `rust` task is not known, `TriggerUnfit` if it does not match a trigger.
 pub(crate) fn registrables<'a>(
-    declared: &'a UnionPackage,
+    package: &'a UnionPackage,
     built: &PackageOutcome,
     scope: &ProjectDomain,
     version: Option<&TaskVersionHash>,
-    chosen: &'a [String],
+    selected: &'a [String],
 ) -> Result<Vec<TaskRegistration<'a>>> {
-    let version = version.cloned().unwrap_or_else(|| derived(declared, &built.plan.resolved));
-    tasks(declared, chosen).map(|task| registrable(declared, built, task, scope, &version)).collect()
+    let version = version.cloned().unwrap_or_else(|| derive_version(package, &built.plan.resolved));
+    tasks(package, selected).map(|task| task_registration(package, built, task, scope, &version)).collect()
 }
 
-fn registrable<'a>(
-    declared: &'a UnionPackage,
+fn task_registration<'a>(
+    package: &'a UnionPackage,
     built: &PackageOutcome,
     task: &'a Task,
     scope: &ProjectDomain,
     version: &TaskVersionHash,
 ) -> Result<TaskRegistration<'a>> {
-    let resolved = resolved(&built.plan.resolved, task);
-    let made = built.images.iter().find(|made| made.planned.image == resolved.name).expect("the images of chosen tasks are chosen");
-    let description = task.bin.as_ref().and_then(|bin| made.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
-    let (told, interface) = match (task.kind.value, description.transpose()?) {
+    let resolved = resolved_image(&built.plan.resolved, task);
+    let image = built.images.iter().find(|image| image.planned.image == resolved.name).expect("the images of chosen tasks are chosen");
+    let description = task.bin.as_ref().and_then(|bin| image.record.interfaces.get(&bin.value).map(|line| Description::read(bin, line)));
+    let (described_name, interface) = match (task.kind.value, description.transpose()?) {
         (TaskKind::Container, _) => (None, Interface::of_manifest(task)),
         (TaskKind::Rust, Some(description)) => (Some(description.task), description.interface),
         (TaskKind::Rust, None) => return Err(missing_interface(task, &resolved.name).into()),
@@ -163,14 +154,14 @@ fn registrable<'a>(
         let error = Error::new(Code::TriggerUnfit, format!("could not take over the triggers of task `{}`", task.key));
         return Err(error.because(problems.join("; ")).into());
     }
-    let name = declared_name(task).map(str::to_owned).or(told).expect("a binary that described itself has named its task");
-    // One without a digest was allowed to go by its tag.
-    let image = made.record.pinned.clone().unwrap_or_else(|| made.record.location.clone());
+    let name = declared_name(task).map(str::to_owned).or(described_name).expect("a binary that described itself has named its task");
+    // An image without a digest is allowed only with `--allow-unpinned`.
+    let reference = image.record.pinned.clone().unwrap_or_else(|| image.record.location.clone());
     Ok(TaskRegistration {
-        package: &declared.package.name,
+        package: package.name(),
         scope: scope.clone(),
         version: version.clone(),
-        source: task_source(task, name, interface, image, resolved),
+        source: task_source(task, name, interface, reference, resolved),
     })
 }
 
@@ -180,24 +171,24 @@ fn missing_interface(task: &Task, image: &str) -> Error {
         .help("Build the image once on a machine that its binaries run on.")
 }
 
-/// The version of all tasks of a package, whichever are chosen. Nothing that only a compile tells is in
-/// it: the image's tag stands for its binaries.
-fn derived(declared: &UnionPackage, images: &[ResolvedImage]) -> TaskVersionHash {
+/// The version of all tasks of a package, independent of the selection. It does not depend on the result of a compile: the
+/// tag of an image represents its binaries.
+fn derive_version(package: &UnionPackage, images: &[ResolvedImage]) -> TaskVersionHash {
     let source = |task| {
-        let resolved = resolved(images, task);
+        let resolved = resolved_image(images, task);
         let name = declared_name(task).unwrap_or(&task.key).to_owned();
         let image = resolved.reference().map_or_else(|| resolved.tag.clone(), |reference| reference.to_string());
         task_source(task, name, Interface::of_manifest(task), image, resolved)
     };
-    let sources: Vec<TaskSource<'_>> = declared.spec.tasks.values().map(source).collect();
+    let sources: Vec<TaskSource<'_>> = package.spec.tasks.values().map(source).collect();
     TaskVersionHash::of(&sources)
 }
 
-fn resolved<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
+fn resolved_image<'a>(images: &'a [ResolvedImage], task: &Task) -> &'a ResolvedImage {
     images.iter().find(|resolved| resolved.name == task.image.value).expect("a valid task names an image of its package")
 }
 
-/// Where the binary of a task is in its image.
+/// The path of a task's binary in its image; empty for a task without one.
 pub(crate) fn program(task: &Task) -> String {
     task.bin.as_ref().map(|bin| format!("{BINARIES}/{}", bin.value)).unwrap_or_default()
 }

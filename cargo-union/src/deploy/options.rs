@@ -1,22 +1,22 @@
-//! What a caller of the registration decides.
+//! Options of task registration.
 
 use std::path::PathBuf;
 
 use crate::pipeline::options::BuildOptions;
 
-/// What `register` works with.
+/// Options of `register`, and of a remote `run`, which registers its task first.
 #[derive(Debug)]
 pub struct RegisterOptions {
-    /// What is built.
-    pub work: BuildOptions,
-    /// `--version`
+    /// How the images of the tasks are built.
+    pub options: BuildOptions,
+    /// `--version`; `None` derives the version from the tasks and their images.
     pub version: Option<String>,
-    /// `--replace`
+    /// `--replace`: an existing version with another definition is replaced.
     pub replace: bool,
-    /// `--require-clean`
+    /// `--require-clean`: uncommitted changes in the git working tree are an error.
     pub require_clean: bool,
-    /// `--require-public`
+    /// `--require-public`: an image that cannot be pulled without a login is an error.
     pub require_public: bool,
-    /// `--output`: where requests are written, absolute.
+    /// `--output`: the absolute path of the directory to which requests are written.
     pub requests: Option<PathBuf>,
 }

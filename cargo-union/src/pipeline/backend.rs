@@ -1,4 +1,4 @@
-//! The backend of a command: the user's Flyte config, and what of it stands in for a manifest.
+//! The Flyte config of a command, the manifest keys for which it provides defaults, and the client of its backend.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::pipeline::Reporter;
 use crate::pipeline::options::BackendOptions;
 use crate::sys::error::Result;
 
-/// Reads the user's Flyte config. The problems are complete.
+/// Reads the user's Flyte config, with all problems found in it.
 ///
 /// # Errors
-/// When a file that was named cannot be read.
+/// If a file that was named explicitly cannot be read.
 pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagnostic>)> {
     config::load(&ConfigRequest {
         environment: &backend.environment,
@@ -26,17 +26,18 @@ pub(crate) fn config(backend: &BackendOptions) -> Result<(FlyteConfig, Vec<Diagn
     })
 }
 
-/// Lets the config say what no manifest, variable or flag says.
+/// Adds `project`, `domain` and `registry` of the config as values of lowest precedence, below the manifest.
 pub(crate) fn last_resorts(config: &FlyteConfig, overrides: Overrides) -> Overrides {
-    let values = [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)];
-    let said = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
-    said.fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
+    [("project", &config.project), ("domain", &config.domain), ("registry", &config.registry)]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value.clone()?)))
+        .fold(overrides, |overrides, (key, value)| overrides.last_resort(key, value))
 }
 
-/// The config of a command that needs nothing else; its warnings are shown.
+/// Reads the config for a command that needs no workspace, and shows its warnings.
 ///
 /// # Errors
-/// [`ManifestProblems`] with all of them, or a file that was named and cannot be read.
+/// [`ManifestProblems`] with all problems of the config, or an explicitly named file that cannot be read.
 pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> problems::Result<FlyteConfig> {
     let (config, problems) = config(backend)?;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -46,11 +47,11 @@ pub(crate) fn valid(backend: &BackendOptions, reporter: &dyn Reporter) -> proble
     Ok(config)
 }
 
-/// The client of the backend that a config names.
+/// Creates a client for the endpoint of a config. Opens no connection. `attended` allows a login in the browser.
 ///
 /// # Errors
 /// `BackendMissing`.
 pub(crate) fn client(backend: &BackendOptions, config: &FlyteConfig, attended: bool, reporter: &Arc<dyn Reporter>) -> Result<Client> {
-    let surroundings = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, reporter.clone());
-    Client::new(config, surroundings)
+    let client_options = ClientOptions::new(backend.environment.clone(), backend.folder.clone(), attended, reporter.clone());
+    Client::new(config, client_options)
 }

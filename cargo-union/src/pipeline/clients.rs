@@ -1,4 +1,4 @@
-//! The registry clients of packages: where their bases come from and where their images go.
+//! Registry clients, which pull base images and push built ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,33 +11,33 @@ use crate::pipeline::options::WorkspaceOptions;
 use crate::publish::Silent;
 use crate::publish::registry::{Registry, RegistryOptions, RegistrySettings};
 
-/// The clients of a session. Packages whose manifests say the same of registries share one: its connections, its logins,
-/// and what it knows of where blobs are.
+/// The registry clients of a workspace. Packages with equal registry settings share a client, and with it connections,
+/// tokens and the known locations of blobs.
 #[derive(Default)]
 pub(crate) struct RegistryClients(Mutex<Vec<(RegistryConfig, Arc<Registry>)>>);
 
-/// What a manifest says of registries: plain ones, mirrors, and the file of logins.
+/// The registry settings of a manifest: insecure registries, mirrors, and the file with credentials.
 type RegistryConfig = (BTreeSet<String>, BTreeMap<String, String>, Option<PathBuf>);
 
 impl RegistryClients {
-    /// The client for a manifest; `transfers` is how many things it moves at a time.
+    /// Returns the client for the registry settings of a manifest; `transfers` limits its concurrent transfers.
     pub(crate) fn get(&self, scope: &WorkspaceOptions, spec: &Spec, transfers: usize, reporter: &Arc<dyn Reporter>) -> Arc<Registry> {
-        let words = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = known.iter().find(|(other, _)| *other == words) {
+        let config = (spec.insecure_registries.clone(), spec.mirrors.clone(), spec.registry_config.as_ref().map(|path| path.value.clone()));
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(other, _)| *other == config) {
             return client.clone();
         }
-        let (insecure, mirrors, registry_config) = words.clone();
+        let (insecure, mirrors, registry_config) = config.clone();
         let surroundings = RegistryOptions::of_process();
         let settings =
             RegistrySettings { insecure, mirrors, registry_config, max_parallel: transfers, surroundings, ..RegistrySettings::default() };
         let client = Arc::new(Registry::new(settings, scope.cache.clone(), reporter.clone()));
-        known.push((words, client.clone()));
+        clients.push((config, client.clone()));
         client
     }
 }
 
-/// A client that nobody has logged in: what it can pull, a cluster without a pull secret can as well.
+/// Creates a client without credentials: what it can pull, a cluster without a pull secret can pull as well.
 pub(crate) fn anonymous_registry(scope: &WorkspaceOptions, spec: &Spec, transfers: usize) -> Registry {
     let settings = RegistrySettings {
         insecure: spec.insecure_registries.clone(),

@@ -1,4 +1,4 @@
-//! What every verb starts from: the workspace and its packages' manifests, valid.
+//! The loaded workspace: its selected packages with valid manifests, and the resources that they share.
 
 use std::sync::Arc;
 
@@ -18,77 +18,80 @@ use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, Workspace, WorkspacePackage};
 
-/// The workspace and the packages that were chosen.
+/// A workspace, its selected packages, and the Flyte config.
 pub(crate) struct LoadedWorkspace {
-    /// The workspace.
     pub(crate) workspace: Workspace,
-    /// Chosen packages that declare images, in the order of the workspace.
+    /// The selected packages that have `[package.metadata.union]`, in the order of the workspace.
     pub(crate) packages: Vec<UnionPackage>,
-    /// What the user's Flyte config says.
+    /// The user's Flyte config.
     pub(crate) backend: FlyteConfig,
-    /// Warnings of their manifests and of the config.
+    /// Warnings of the manifests and of the config.
     pub(crate) warnings: Vec<Diagnostic>,
-    /// The clients of registries, shared by packages.
+    /// The registry clients, shared by all packages.
     pub(crate) clients: RegistryClients,
-    /// The container engine, for whatever needs one.
+    /// Finds the container engine on first use.
     pub(crate) engines: Arc<EngineLocator>,
 }
 
-/// A package and what it declares.
+/// A package with its validated `[package.metadata.union]`.
 pub(crate) struct UnionPackage {
-    /// The package.
     pub(crate) package: WorkspacePackage,
-    /// Its valid manifest.
     pub(crate) spec: Spec,
-    /// Its resolved configuration, line by line.
+    /// Each key of the resolved configuration with its origin, as `cargo union config` shows it.
     pub(crate) settings: Vec<Setting>,
 }
 
 impl UnionPackage {
-    /// Where the files of its images come from.
+    /// The name of the package.
+    pub(crate) fn name(&self) -> &str {
+        &self.package.name
+    }
+
+    /// The directories from which files are copied into the images of the package.
     pub(crate) fn roots(&self, workspace: &Workspace) -> SourceRoots {
-        roots(workspace, &self.package)
+        source_roots(workspace, &self.package)
     }
 }
 
-/// One package and all that its build needs.
+/// A package with everything that its build refers to.
 pub(crate) struct PackageContext<'a> {
-    pub(super) work: &'a BuildOptions,
-    pub(super) session: &'a LoadedWorkspace,
+    pub(super) options: &'a BuildOptions,
+    pub(super) loaded: &'a LoadedWorkspace,
     pub(super) snapshot: &'a Snapshot<'a>,
-    pub(super) declared: &'a UnionPackage,
-    pub(super) revision: Option<&'a str>,
+    pub(super) package: &'a UnionPackage,
+    /// The git revision of the workspace; `None` outside of git, and if no image is built.
+    pub(super) revision: Option<String>,
     pub(super) reporter: &'a Arc<dyn Reporter>,
 }
 
 impl LoadedWorkspace {
-    /// Like [`open`](Self::open), for what needs a cache: where its usual folder cannot be used, one below the
-    /// target folder stands in, with a warning.
+    /// Like [`open`](Self::open), and makes sure that the cache is usable: if its usual directory is not, a directory
+    /// in the target directory replaces it, with a warning.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
+    /// The errors of [`open`](Self::open).
     pub(crate) async fn open_with_cache(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
-        let session = Self::open(scope, reporter).await?;
-        if let Some(warning) = scope.cache.settle(&session.workspace.target_directory.join("union/cache")) {
+        let loaded = Self::open(scope, reporter).await?;
+        if let Some(warning) = scope.cache.settle(&loaded.workspace.target_directory.join("union/cache")) {
             reporter.warning(&warning);
         }
-        Ok(session)
+        Ok(loaded)
     }
 
-    /// Loads the workspace, chooses packages as cargo does, and validates their manifests.
+    /// Loads the workspace, selects packages as cargo does, and validates their manifests.
     ///
     /// # Errors
-    /// [`ManifestProblems`] with all of them, or what cargo says.
+    /// [`ManifestProblems`] with the problems of all manifests; `NothingDeclared`; failures of `cargo metadata`.
     pub(crate) async fn open(scope: &WorkspaceOptions, reporter: &dyn Reporter) -> Result<Self> {
         let workspace = Workspace::load(&scope.cargo, scope.manifest_path.as_deref()).await?;
-        let chosen: Vec<WorkspacePackage> = choose(&workspace, scope)?.into_iter().cloned().collect();
+        let selected: Vec<WorkspacePackage> = select_packages(&workspace, scope)?.into_iter().cloned().collect();
         let (backend, mut problems) = backend::config(&scope.backend)?;
         let overrides = backend::last_resorts(&backend, scope.overrides.clone());
         let mut packages = Vec::new();
-        for package in chosen {
-            let (spec, found, settings) = load(&workspace, &package, &overrides);
-            for problem in found {
-                // Two members share the workspace's defaults and so their problems.
+        for package in selected {
+            let (spec, package_problems, settings) = load_spec(&workspace, &package, &overrides);
+            for problem in package_problems {
+                // Members that inherit the same workspace defaults report the same problems.
                 if !problems.contains(&problem) {
                     problems.push(problem);
                 }
@@ -104,8 +107,8 @@ impl LoadedWorkspace {
     }
 }
 
-fn load(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
-    let facts = PackageInfo {
+fn load_spec(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides) -> (Option<Spec>, Vec<Diagnostic>, Vec<Setting>) {
+    let package_info = PackageInfo {
         package: package.name.clone(),
         folder: package.folder.clone(),
         workspace_root: workspace.root.clone(),
@@ -113,30 +116,31 @@ fn load(workspace: &Workspace, package: &WorkspacePackage, overrides: &Overrides
         default_run: package.default_run.clone(),
         depends_on_flyte: package.depends_on_flyte(),
     };
-    let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &facts);
+    let (spec, mut problems, settings) = spec::load(Some(&workspace.root_manifest), &package.manifest, overrides, &package_info);
     if let Some(spec) = &spec {
-        let roots = roots(workspace, package);
+        let roots = source_roots(workspace, package);
         problems.extend(copy_problems(spec.images.values(), &roots));
         problems.extend(requirement_problems(spec.images.values(), &roots));
     }
     (spec, problems, settings)
 }
 
-fn roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
+fn source_roots(workspace: &Workspace, package: &WorkspacePackage) -> SourceRoots {
     SourceRoots { workspace: workspace.root.clone(), package: package.folder.clone(), outputs: workspace.output_directories.clone() }
 }
 
-/// The packages that cargo would choose, less those that declare nothing.
-fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<&'a WorkspacePackage>> {
+/// Selects packages as cargo does, without those that have no `[package.metadata.union]`. It is an error if `-p` names
+/// one of the latter.
+fn select_packages<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<&'a WorkspacePackage>> {
     let selected = workspace.select(&scope.selection)?;
-    let silent = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
-    let chosen: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();
-    let what = match silent {
+    let named_without_union = selected.iter().find(|package| !package.declares_union && scope.selection.packages.contains(&package.name));
+    let with_union: Vec<&WorkspacePackage> = selected.iter().copied().filter(|package| package.declares_union).collect();
+    let what = match named_without_union {
         Some(package) => format!("package `{}` has no `[package.metadata.union]`", package.name),
-        None if chosen.is_empty() => {
+        None if with_union.is_empty() => {
             format!("no package chosen from `{}` has `[package.metadata.union]`", workspace.root_manifest.path.display())
         }
-        None => return Ok(chosen),
+        None => return Ok(with_union),
     };
     let declaring: Vec<&String> = workspace.packages.iter().filter(|package| package.declares_union).map(|package| &package.name).collect();
     let help = if declaring.is_empty() {
@@ -147,24 +151,25 @@ fn choose<'a>(workspace: &'a Workspace, scope: &WorkspaceOptions) -> Result<Vec<
     Err(Error::new(Code::NothingDeclared, what).help(help).into())
 }
 
-/// Whether an image belongs to one of the tasks that were asked for; all do when none was.
-pub(crate) fn is_chosen(declared: &UnionPackage, image: &str, tasks: &[String]) -> bool {
-    tasks.is_empty() || tasks.iter().any(|name| declared.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
+/// Whether one of the given tasks runs in an image; always true if `tasks` is empty.
+pub(crate) fn is_chosen(package: &UnionPackage, image: &str, tasks: &[String]) -> bool {
+    tasks.is_empty() || tasks.iter().any(|name| package.spec.tasks.get(name).is_some_and(|task| task.image.value == image))
 }
 
-/// Where the tasks of a package are registered.
+/// The organization, project and domain in which the tasks of a package are registered.
 ///
 /// # Errors
-/// `ProjectMissing`.
-pub(crate) fn project_domain(declared: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain, Error> {
-    let (spec, org) = (&declared.spec, config.org.as_ref().map(|org| org.value.clone()));
+/// `ProjectMissing` if no manifest, variable, flag or config sets the project or the domain.
+pub(crate) fn project_domain(package: &UnionPackage, config: &FlyteConfig) -> Result<ProjectDomain, Error> {
+    let spec = &package.spec;
+    let org = config.org.as_ref().map(|org| org.value.clone());
     let missing: Vec<&str> = [("project", &spec.project), ("domain", &spec.domain)]
         .into_iter()
         .filter(|(_, value)| value.is_none())
         .map(|(key, _)| key)
         .collect();
     let (Some(project), Some(domain)) = (&spec.project, &spec.domain) else {
-        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), declared.package.name);
+        let what = format!("no {} is set for the tasks of package `{}`", missing.join(" and no "), package.name());
         return Err(Error::new(Code::ProjectMissing, what));
     };
     Ok(ProjectDomain { org: org.unwrap_or_default(), project: project.value.clone(), domain: domain.value.clone() })

@@ -1,7 +1,7 @@
-//! Environments that an engine makes: found in their registry, remembered, or built, each once.
+//! Environments that an engine builds: found in their registry or the local cache, or built once.
 //!
-//! In a registry an environment stands beside the images of the spec that it belongs to, so that
-//! another machine finds it and a code edit never makes it again.
+//! In a registry an environment is in the repository of the image whose spec it belongs to, so that other machines find
+//! it, and a change of code does not build it again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -26,155 +26,164 @@ use crate::sys::digest::Digest;
 use crate::sys::words;
 use crate::workspace::Workspace;
 
-/// The builder of a package whose steps run in an engine; its logs go below the target folder.
+/// Creates the builder that runs the steps of a package in an engine; its logs are in the target directory.
 pub(crate) fn docker_builder(
-    work: &BuildOptions,
+    options: &BuildOptions,
     workspace: &Workspace,
     package: &str,
     destinations: &OutputResolver,
     reporter: &Arc<dyn Reporter>,
 ) -> DockerBuilder {
-    let (cache, environment) = (work.scope.cache.clone(), work.scope.cargo.environment.clone());
+    let cache = options.scope.cache.clone();
+    let environment = options.scope.cargo.environment.clone();
     let logs = workspace.logs(package);
-    let logins = destinations.registry.clone();
-    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), logins, environment, logs, reporter.clone())
+    let credentials = destinations.registry.clone();
+    DockerBuilder::new(cache, destinations.source.clone(), destinations.engines.clone(), credentials, environment, logs, reporter.clone())
 }
 
 /// The environments of one package.
 pub(crate) struct EnvironmentStore<'a> {
-    work: &'a BuildOptions,
+    options: &'a BuildOptions,
     destinations: &'a OutputResolver,
-    /// All images of the package: an environment belongs to one of them.
+    /// All images of the package; each environment belongs to the spec of one of them.
     resolved: &'a [ResolvedImage],
     builder: CachingBuilder<DockerBuilder>,
     reporter: &'a dyn Reporter,
-    ready: Mutex<HashMap<Key, PreparedBases>>,
+    /// Environments that were found or built by this store.
+    prepared: Mutex<HashMap<Key, PreparedBases>>,
 }
 
-/// What an image starts from, for each of its platforms.
+/// The image that the layers of each platform are added to.
 type PlatformBases = PerPlatform<BaseImage>;
 type PreparedBases = Arc<OnceCell<PlatformBases>>;
 
 impl<'a> EnvironmentStore<'a> {
-    /// Nothing is done yet.
+    /// Creates a store. Does no I/O.
     pub(crate) fn new(
-        work: &'a BuildOptions,
+        options: &'a BuildOptions,
         workspace: &'a Workspace,
         package: &str,
         destinations: &'a OutputResolver,
         resolved: &'a [ResolvedImage],
         reporter: &'a Arc<dyn Reporter>,
     ) -> Self {
-        let builder = CachingBuilder::new(docker_builder(work, workspace, package, destinations, reporter), work.scope.cache.clone());
-        Self { work, destinations, resolved, builder, reporter: &**reporter, ready: Mutex::default() }
+        let builder = CachingBuilder::new(docker_builder(options, workspace, package, destinations, reporter), options.scope.cache.clone());
+        Self { options, destinations, resolved, builder, reporter: &**reporter, prepared: Mutex::default() }
     }
 
-    /// Whether everything that an image needs of an engine is there.
+    /// Whether the environment of an image is in the local cache or its registry; true if it needs none.
     ///
     /// # Errors
-    /// When its registry cannot say.
-    pub(crate) async fn exist(&self, resolved: &ResolvedImage) -> Result<bool> {
-        let Some(made) = &resolved.made else { return Ok(true) };
-        Ok(is_remembered(&self.work.scope.cache, made.key) || self.find(made, resolved).await?.is_some())
+    /// If its registry cannot be queried.
+    pub(crate) async fn exists_for(&self, resolved: &ResolvedImage) -> Result<bool> {
+        let Some(environment_plan) = &resolved.environment_plan else { return Ok(true) };
+        Ok(is_remembered(&self.options.scope.cache, environment_plan.key) || self.find(environment_plan, resolved).await?.is_some())
     }
 
-    /// Finds out, before anything is done, what would keep an environment from being made.
+    /// Checks, before anything is compiled, whether the environment of an image can be built.
     ///
     /// # Errors
     /// `SecretMissing`, `EngineUnreachable`.
-    pub(crate) async fn prepare(&self, resolved: &ResolvedImage) -> Result<()> {
-        let mut next = resolved.made.as_ref();
-        while let Some(made) = next {
-            check_secrets(&made.steps.to_vec(), &self.work.scope.cargo.environment)?;
-            next = made.start.as_deref();
+    pub(crate) async fn preflight(&self, resolved: &ResolvedImage) -> Result<()> {
+        let mut next = resolved.environment_plan.as_ref();
+        while let Some(environment_plan) = next {
+            check_secrets(&environment_plan.steps.to_vec(), &self.options.scope.cargo.environment)?;
+            next = environment_plan.start.as_deref();
         }
-        let reached = self.destinations.engines.engine().await;
-        reached.map(drop).map_err(|error| {
+        let engine = self.destinations.engines.engine().await;
+        engine.map(drop).map_err(|error| {
             let help = "Start Docker or podman, or leave out what has to run while the image is made: packages, commands, Python.";
             error.help(help).into()
         })
     }
 
-    /// What an image starts from; `None` when no engine has to do with it.
+    /// Finds or builds the environment of an image; `None` if it needs none.
     ///
     /// # Errors
-    /// What building and publishing end with.
+    /// The errors of the engine, of the registry and of the checks of its steps.
     pub(crate) async fn get_or_build(&self, resolved: &ResolvedImage) -> Result<Option<PlatformBases>> {
-        match &resolved.made {
-            Some(made) => Ok(Some(self.ready(made, resolved).await?)),
+        match &resolved.environment_plan {
+            Some(environment_plan) => Ok(Some(self.prepare_once(environment_plan, resolved).await?)),
             None => Ok(None),
         }
     }
 
-    fn ready<'b>(
+    fn prepare_once<'b>(
         &'b self,
-        made: &'b EnvironmentPlan,
+        environment_plan: &'b EnvironmentPlan,
         resolved: &'b ResolvedImage,
     ) -> Pin<Box<dyn Future<Output = Result<PlatformBases>> + Send + 'b>> {
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).entry(made.key).or_default().clone();
-        Box::pin(async move { Ok(ready.get_or_try_init(|| self.make(made, resolved)).await?.clone()) })
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).entry(environment_plan.key).or_default().clone();
+        Box::pin(async move { Ok(prepared.get_or_try_init(|| self.find_or_build(environment_plan, resolved)).await?.clone()) })
     }
 
-    async fn make(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<PlatformBases> {
-        if let Some((digest, target)) = self.find(made, resolved).await? {
+    async fn find_or_build(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<PlatformBases> {
+        if let Some((digest, target)) = self.find(environment_plan, resolved).await? {
             let reference = target.reference.expect("an environment is found in a registry only");
-            let start = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
-            return Ok(resolved.bases.map(|_, _| start.clone()));
+            let environment = BaseImage::Locked(LockedBase { repository: reference.repository, digest });
+            return Ok(resolved.bases.map(|_, _| environment.clone()));
         }
-        let below = match &made.start {
-            Some(start) => self.ready(start, resolved).await?.map(|_, start| Some(start.clone())),
+        let bases = match &environment_plan.start {
+            Some(start) => self.prepare_once(start, resolved).await?.map(|_, base| Some(base.clone())),
             None => resolved.bases.map(|_, base| base.clone().map(BaseImage::Locked)),
         };
-        let image = self.builder.build(&self.recipe(made, resolved, below)).await?;
-        self.publish(made, resolved, &image).await?;
+        let image = self.builder.build(&self.build_request(environment_plan, resolved, bases)).await?;
+        self.publish(environment_plan, resolved, &image).await?;
         Ok(image.platforms.into_iter().map(|platform| (platform.platform.clone(), BaseImage::Made(Box::new(platform)))).collect())
     }
 
-    fn recipe(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, below: PerPlatform<Option<BaseImage>>) -> BuildRequest {
-        let platforms = below.into_iter().map(|(platform, base)| PlatformBuildRequest {
-            tools: made.tools.get(&platform).cloned().unwrap_or_default(),
+    fn build_request(
+        &self,
+        environment_plan: &EnvironmentPlan,
+        resolved: &ResolvedImage,
+        bases: PerPlatform<Option<BaseImage>>,
+    ) -> BuildRequest {
+        let platforms = bases.into_iter().map(|(platform, base)| PlatformBuildRequest {
+            tools: environment_plan.tools.get(&platform).cloned().unwrap_or_default(),
             ..PlatformBuildRequest::without_binaries(platform, base)
         });
         BuildRequest {
-            chain: ImageChain::new(Vec::new(), made.spec().clone()),
-            steps: made.steps.to_vec(),
+            chain: ImageChain::new(Vec::new(), environment_plan.spec().clone()),
+            steps: environment_plan.steps.to_vec(),
             roots: resolved.roots().clone(),
             files: resolved.files(),
-            key: made.key,
+            key: environment_plan.key,
             platforms: platforms.collect(),
-            told: BTreeMap::new(),
-            source_date_epoch: self.work.source_date_epoch,
-            // It has no binaries of the package.
+            interface_labels: BTreeMap::new(),
+            source_date_epoch: self.options.source_date_epoch,
+            // An environment has no binaries of the package.
             check: false,
         }
     }
 
-    async fn find(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
-        let Some((publisher, target)) = self.place(made, resolved) else { return Ok(None) };
+    async fn find(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Result<Option<(Digest, ImageTarget)>> {
+        let Some((publisher, target)) = self.publish_target(environment_plan, resolved) else { return Ok(None) };
         Ok(match publisher.existence(&target).await? {
             Existence::Found(digest) => Some((digest, target)),
             Existence::Missing => None,
         })
     }
 
-    async fn publish(&self, made: &EnvironmentPlan, resolved: &ResolvedImage, image: &Image) -> Result<()> {
-        let Some((publisher, target)) = self.place(made, resolved).filter(|_| !self.work.dry) else { return Ok(()) };
+    async fn publish(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage, image: &Image) -> Result<()> {
+        let Some((publisher, target)) = self.publish_target(environment_plan, resolved).filter(|_| !self.options.dry) else {
+            return Ok(());
+        };
         let published = publisher.publish(&target, image, false).await?;
         let sent = words::bytes(published.sent);
-        self.reporter.status("Published", &format!("environment of {} {} ({sent} sent)", made.spec().key, published.location));
+        self.reporter.status("Published", &format!("environment of {} {} ({sent} sent)", environment_plan.spec().key, published.location));
         Ok(())
     }
 
-    /// Where an environment stands, when it stands in a registry at all.
-    fn place(&self, made: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<Registry>, ImageTarget)> {
-        let owner = self.resolved.iter().find(|resolved| resolved.name == made.spec().key)?;
+    /// The reference of an environment; `None` if its image is not published to a registry.
+    fn publish_target(&self, environment_plan: &EnvironmentPlan, resolved: &ResolvedImage) -> Option<(Arc<Registry>, ImageTarget)> {
+        let owner = self.resolved.iter().find(|resolved| resolved.name == environment_plan.spec().key)?;
         let destination = self.destinations.resolve(owner);
         let repository = owner.reference().filter(|_| destination.in_registry)?.repository;
         let target = ImageTarget {
             name: owner.spec().name.value.clone(),
-            tag: made.tag(),
-            reference: Some(repository.tagged(made.tag())),
-            key: made.key,
+            tag: environment_plan.tag(),
+            reference: Some(repository.tagged(environment_plan.tag())),
+            key: environment_plan.key,
             platforms: resolved.bases.platforms().cloned().collect(),
             known: None,
         };

@@ -1,4 +1,4 @@
-//! Compiling, packing and publishing what a plan says is missing.
+//! Executes a build plan: compiles, packs and publishes the missing images.
 
 use std::sync::Arc;
 
@@ -20,132 +20,160 @@ use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::{ReferencesFile, Snapshot, UnionLock, remember};
 
-/// How often a compile may show inputs that change the keys. Each time the crate is compiled again with its new
-/// references; one round is enough for everything but a file that names another one.
-const ROUNDS: usize = 5;
+/// How often the packages are compiled when a compile reads inputs that its keys do not cover. Each further compile uses
+/// the new references; more than two are needed only if a new file names another one.
+const MAX_COMPILES: usize = 5;
 
-/// Does what a plan says. All packages are compiled first, since what the compiler reads may change their keys; then
-/// they are packed and published, several at a time. A dry run stops before anything is sent, and remembers nothing.
+/// Executes a plan. All packages are compiled before any of them is packed, since the files that the compiler reads may
+/// change their keys; packages are then packed and published concurrently. A dry run publishes nothing and writes no
+/// state.
 ///
 /// # Errors
-/// What compiling, packing and publishing end with.
+/// `CompileFailed`, `InputNotCovered`, `InputsMoved`, `UnionLockStale`; errors of the engine, of the builders and of the
+/// publishers.
 pub(crate) async fn execute(
-    work: &BuildOptions,
-    session: &LoadedWorkspace,
+    options: &BuildOptions,
+    loaded: &LoadedWorkspace,
     snapshot: &Snapshot<'_>,
-    planning: BuildPlan,
+    plan: BuildPlan,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<PackageOutcome>> {
-    remember(&work.scope.cargo, &session.workspace);
-    let acts = planning.images().any(|image| image.action != ImageAction::Reuse);
-    let revision = if acts { snapshot.revision() } else { None };
-    let BuildPlan { mut lock, packages: plans } = planning;
-    let mut ready = Vec::new();
-    for (declared, plan) in session.packages.iter().zip(plans) {
-        let package = PackageContext { work, session, snapshot, declared, revision: revision.as_deref(), reporter };
-        ready.push(PackageBuild::new(package, plan).await?);
+    remember(&options.scope.cargo, &loaded.workspace);
+    let (mut builds, mut lock) = select_compilers(options, loaded, snapshot, plan, reporter).await?;
+    if !options.dry {
+        lock.save(options.scope.cargo.is_locked(), &loaded.workspace.target_directory)?;
     }
-    if !work.dry {
-        lock.save(work.scope.cargo.is_locked(), &session.workspace.target_directory)?;
-    }
-    let mut handover = lock_target_directory(session, reporter).await?;
-    let mut round = 0;
+    let mut handover = lock_target_directory(loaded, reporter).await?;
+    let mut compiles = 1;
     let compiled = loop {
-        for package in &ready {
-            package.prepare().await?;
-            package.hand_over(&mut handover)?;
-        }
-        let compiled = compile_packages(&ready).await?;
-        if !learn_inputs(&mut ready, &compiled, &mut lock).await? {
+        preflight(&builds, &mut handover).await?;
+        let compiled = compile_packages(&builds).await?;
+        if !learn_inputs(&mut builds, &compiled, &mut lock).await? {
             break compiled;
         }
-        round += 1;
-        if round == ROUNDS {
-            let error = Error::new(Code::InputNotCovered, format!("each of {ROUNDS} compiles read files that the one before did not"));
-            return Err(error.help("See the list in Union.lock: something names other files each time.").into());
+        if compiles == MAX_COMPILES {
+            return Err(unstable_inputs().into());
         }
+        compiles += 1;
     };
-    let packing = ready.iter().zip(&compiled).map(|(ready, compiled)| ready.pack(compiled));
-    let packed = stream::iter(packing).buffered(work.jobs).try_collect::<Vec<PackedPackage>>().await?;
-    check_inputs_unchanged(&ready, &lock).await?;
-    let publishing = ready.iter().zip(packed).map(|(ready, packed)| ready.publish(packed));
-    let outcomes: Vec<PublishedPackage> = stream::iter(publishing).buffered(work.jobs).try_collect().await?;
-    if !work.dry {
+    let packing = builds.iter().zip(&compiled).map(|(build, compiled)| async move {
+        let interfaces = build.collect_interfaces(compiled).await?;
+        build.pack(compiled, interfaces).await
+    });
+    let packed: Vec<PackedPackage> = stream::iter(packing).buffered(options.jobs).try_collect().await?;
+    check_inputs_unchanged(&builds, &lock).await?;
+    let publishing = builds.iter().zip(packed).map(|(build, packed)| build.publish(packed));
+    let published: Vec<PublishedPackage> = stream::iter(publishing).buffered(options.jobs).try_collect().await?;
+    if !options.dry {
         handover.commit();
     }
-    let built = ready.into_iter().zip(outcomes).map(|(ready, outcome)| ready.finish(outcome)).collect::<Result<_>>()?;
-    work.scope.cache.sweep(work.scope.cache_limit)?;
-    Ok(built)
+    let outcomes = builds.into_iter().zip(published).map(|(build, published)| build.finish(published)).collect::<Result<_>>()?;
+    options.scope.cache.sweep(options.scope.cache_limit)?;
+    Ok(outcomes)
 }
 
-/// Compiles all packages. The engine makes environments while the compiler works.
-async fn compile_packages(ready: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
-    let environments: Vec<EnvironmentStore<'_>> = ready.iter().map(|ready| ready.package.environments(&ready.plan)).collect();
-    let starts = ready
+/// Selects how each package is compiled.
+async fn select_compilers<'a>(
+    options: &'a BuildOptions,
+    loaded: &'a LoadedWorkspace,
+    snapshot: &'a Snapshot<'a>,
+    plan: BuildPlan,
+    reporter: &'a Arc<dyn Reporter>,
+) -> Result<(Vec<PackageBuild<'a>>, UnionLock)> {
+    let builds_any = plan.images().any(|image| image.action != ImageAction::Reuse);
+    let revision = if builds_any { snapshot.revision() } else { None };
+    let mut builds = Vec::new();
+    for (package, package_plan) in loaded.packages.iter().zip(plan.packages) {
+        let context = PackageContext { options, loaded, snapshot, package, revision: revision.clone(), reporter };
+        builds.push(PackageBuild::new(context, package_plan).await?);
+    }
+    Ok((builds, plan.lock))
+}
+
+/// Checks, before anything is compiled, that environments can be built and images published, and hands the references
+/// over to the build scripts.
+async fn preflight(builds: &[PackageBuild<'_>], handover: &mut ReferencesFile) -> Result<()> {
+    for build in builds {
+        build.preflight().await?;
+        build.hand_over(handover)?;
+    }
+    Ok(())
+}
+
+/// Compiles all packages. Environments are built concurrently with the compile.
+async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPackage>> {
+    let stores: Vec<EnvironmentStore<'_>> = builds.iter().map(|build| build.context.environments(&build.plan)).collect();
+    let environments = builds
         .iter()
-        .zip(&environments)
-        .map(|(ready, environments)| try_join_all(ready.plan.missing().map(|image| environments.get_or_build(&image.resolved))));
-    let launchers = try_join_all(ready.iter().map(launcher::compile));
-    let (compiled, starts, launchers) = try_join3(compile::run(ready), try_join_all(starts), launchers).await?;
-    let all = compiled.into_iter().zip(starts).zip(launchers);
-    let package = |(((executables, findings), starts), launchers)| CompiledPackage { executables, findings, starts, launchers };
-    Ok(all.map(package).collect())
+        .zip(&stores)
+        .map(|(build, store)| try_join_all(build.plan.missing().map(|image| store.get_or_build(&image.resolved))));
+    let launchers = try_join_all(builds.iter().map(launcher::compile));
+    let (compiled, environments, launchers) = try_join3(compile::run(builds), try_join_all(environments), launchers).await?;
+    let packages = compiled.into_iter().zip(environments).zip(launchers);
+    let package = |(((executables, findings), environments), launchers)| CompiledPackage { executables, findings, environments, launchers };
+    Ok(packages.map(package).collect())
 }
 
-/// Writes what the compiles have shown into Union.lock, and plans again whatever has another key by it. Says whether
-/// there was anything.
+/// Adds inputs that the compiler was seen to read to Union.lock, and plans all packages again with them. Returns whether
+/// there were any.
 ///
 /// # Errors
-/// `UnionLockStale` with `--locked`; what planning ends with.
-async fn learn_inputs(ready: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
-    let mut words = Vec::new();
-    for (ready, compiled) in ready.iter().zip(compiled) {
-        let complete = ready.is_complete().then_some(ready.package.declared.package.name.as_str());
-        if let Some((packages, new)) = compiled.findings.beyond(lock.packages(), complete) {
+/// `UnionLockStale` with `--locked`; the errors of planning.
+async fn learn_inputs(builds: &mut [PackageBuild<'_>], compiled: &[CompiledPackage], lock: &mut UnionLock) -> Result<bool> {
+    let mut new_inputs = Vec::new();
+    for (build, compiled) in builds.iter().zip(compiled) {
+        let complete_package = build.is_complete().then_some(build.context.package.name());
+        if let Some((packages, new)) = compiled.findings.beyond(lock.packages(), complete_package) {
             lock.set_packages(packages);
-            words.extend(new);
+            new_inputs.extend(new);
         }
     }
-    let Some(first) = ready.first().filter(|_| !words.is_empty()) else { return Ok(false) };
-    let PackageContext { work, session, reporter, .. } = first.package;
-    if work.scope.cargo.is_locked() {
-        let error = Error::new(Code::UnionLockStale, format!("Union.lock lacks what the compile depends on: {}", words.join(", ")));
+    let Some(first) = builds.first().filter(|_| !new_inputs.is_empty()) else { return Ok(false) };
+    let PackageContext { options, loaded, reporter, .. } = first.context;
+    if options.scope.cargo.is_locked() {
+        let error = Error::new(Code::UnionLockStale, format!("Union.lock lacks what the compile depends on: {}", new_inputs.join(", ")));
         return Err(error.help("Run the same command without `--locked`, and commit Union.lock.").into());
     }
-    if !work.dry {
-        lock.save(false, &session.workspace.target_directory)?;
+    if !options.dry {
+        lock.save(false, &loaded.workspace.target_directory)?;
     }
-    reporter.status("Learned", &format!("inputs for Union.lock: {}", words.join(", ")));
-    for ready in ready {
-        ready.plan_again(lock).await?;
+    reporter.status("Learned", &format!("inputs for Union.lock: {}", new_inputs.join(", ")));
+    for build in builds {
+        build.plan_again(lock).await?;
     }
     Ok(true)
 }
 
-/// Looks again at everything that keys were made from.
+fn unstable_inputs() -> Error {
+    Error::new(Code::InputNotCovered, format!("each of {MAX_COMPILES} compiles read files that the one before did not"))
+        .help("See the list in Union.lock: something names other files each time.")
+}
+
+/// Reads everything again from which keys were computed, and compares it.
 ///
 /// # Errors
-/// `InputsMoved`, which names what is not what it was.
-async fn check_inputs_unchanged(ready: &[PackageBuild<'_>], lock: &UnionLock) -> Result<()> {
-    let Some(first) = ready.iter().find(|ready| ready.needed().next().is_some()) else { return Ok(()) };
-    let PackageContext { work, session, reporter, .. } = first.package;
-    // A workspace keeps the text of its manifests, so that it is read again as well.
-    let now = session.workspace.read_again()?;
-    let again = Snapshot::take(&work.scope.cargo, &now, &work.scope.cache, &**reporter).await?;
-    let files = MeasuredFiles::new(&work.scope.cache);
-    for ready in ready {
-        let declared = &ready.package.declared.package;
-        let package = now.package(&declared.name).unwrap_or(declared);
-        ready.needed().try_for_each(|image| image.resolved.check_unchanged(package, &again, &files, lock.packages()))?;
+/// `InputsMoved`, with the names of the changed inputs.
+async fn check_inputs_unchanged(builds: &[PackageBuild<'_>], lock: &UnionLock) -> Result<()> {
+    let Some(first) = builds.iter().find(|build| build.needed().next().is_some()) else { return Ok(()) };
+    let PackageContext { options, loaded, reporter, .. } = first.context;
+    // A loaded workspace holds the text of its manifests: they have to be read again too.
+    let workspace = loaded.workspace.read_again()?;
+    let snapshot = Snapshot::take(&options.scope.cargo, &workspace, &options.scope.cache, &**reporter).await?;
+    let files = MeasuredFiles::new(&options.scope.cache);
+    for build in builds {
+        let old_package = &build.context.package.package;
+        let package = workspace.package(&old_package.name).unwrap_or(old_package);
+        build.needed().try_for_each(|image| image.resolved.check_unchanged(package, &snapshot, &files, lock.packages()))?;
     }
-    work.scope.cache.keep_measured();
+    options.scope.cache.keep_measured();
     Ok(())
 }
 
-/// Waits for other runs in the same target directory. Another run may hold the lock for long: whoever waits here can
-/// still be interrupted.
-async fn lock_target_directory(session: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<ReferencesFile> {
-    let (workspace, reporter) = (session.workspace.clone(), reporter.clone());
-    let begun = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*reporter));
-    Ok(begun.await.expect("waiting for a lock does not panic")?)
+/// Locks the target directory against other runs. It waits for the lock on a separate thread, so that it can be
+/// interrupted.
+async fn lock_target_directory(loaded: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<ReferencesFile> {
+    let workspace = loaded.workspace.clone();
+    let reporter = reporter.clone();
+    let locking = tokio::task::spawn_blocking(move || ReferencesFile::begin(&workspace, &*reporter));
+    Ok(locking.await.expect("waiting for a lock does not panic")?)
 }

@@ -1,7 +1,7 @@
-//! What the binaries of `rust` tasks say of themselves.
+//! The interfaces of `rust` tasks, as their binaries describe them.
 //!
-//! They are asked when and where they are compiled, with the libraries that they were linked with. The
-//! image keeps the answers in its labels: whoever registers an image that is there needs no compile.
+//! A binary is run right after its compile and where it was compiled, with the libraries that it was linked with. Its
+//! image holds the description in a label, so that an existing image can be registered without a compile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,55 +24,63 @@ use crate::sys::fs;
 use crate::sys::process::Environment;
 use crate::workspace::{CargoRunner, PATIENCE, ProbeOutput};
 
-/// The binaries of an image that have to describe themselves.
-pub(crate) fn wanted<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
+/// The binaries of an image whose interfaces are required: those of `rust` tasks.
+pub(crate) fn required_binaries<'a>(spec: &'a Spec, image: &str) -> BTreeSet<&'a str> {
     let tasks = spec.tasks.values().filter(|task| task.kind.value == TaskKind::Rust && task.image.value == image);
     tasks.filter_map(|task| task.bin.as_ref().map(|bin| bin.value.as_str())).collect()
 }
 
-/// Whether this machine can run the binaries of an image for some platform.
-pub(crate) fn can_ask(resolved: &ResolvedImage) -> bool {
+/// Whether this machine can run the binaries of at least one platform of an image.
+pub(crate) fn can_run_binaries(resolved: &ResolvedImage) -> bool {
     resolved.code.iter().flat_map(CodeSpec::targets).any(|target| runs_here(target))
 }
 
-/// Asks the binaries of an image, as far as this machine can run them.
+/// Runs the binaries of an image to get their interfaces; empty if this machine cannot run them.
 ///
 /// # Errors
 /// `DescriptionInvalid` and `DescriptionVersion`.
-pub(crate) async fn ask(package: &PackageContext<'_>, resolved: &ResolvedImage, executables: &Executables) -> Result<TaskInterfaces> {
-    let PackageContext { work, declared, reporter, .. } = package;
-    let machine = &work.scope.cargo.environment;
-    let (wanted, mut descriptions) = (wanted(&declared.spec, &resolved.name), TaskInterfaces::new());
+pub(crate) async fn describe_binaries(
+    context: &PackageContext<'_>,
+    resolved: &ResolvedImage,
+    executables: &Executables,
+) -> Result<TaskInterfaces> {
+    let PackageContext { options, package, reporter, .. } = context;
+    let host_environment = &options.scope.cargo.environment;
+    let required = required_binaries(&package.spec, &resolved.name);
+    let mut descriptions = TaskInterfaces::new();
     let builds = resolved.code.iter().flat_map(|code| code.builds.iter());
     let platform = builds.into_iter().find(|(_, build)| runs_here(&build.target)).map(|(platform, _)| platform);
-    let Some(platform) = platform.filter(|_| !wanted.is_empty()) else {
-        if !wanted.is_empty() {
-            reporter.detail("Skipping", &format!("what the binaries of image {} say of themselves: they do not run here", resolved.name));
+    let Some(platform) = platform.filter(|_| !required.is_empty()) else {
+        if !required.is_empty() {
+            let about = format!("the interfaces of the binaries of image {}: they do not run on this machine", resolved.name);
+            reporter.detail("Skipping", &about);
         }
         return Ok(descriptions);
     };
-    for executable in executables.of(resolved, platform).iter().filter(|executable| wanted.contains(executable.name.as_str())) {
-        let Some(workshop) = executables.workshop(resolved, platform) else { continue };
-        let line = describe(&executable.name, &executable.path, &*workshop, machine).await?;
+    for executable in executables.of(resolved, platform).iter().filter(|executable| required.contains(executable.name.as_str())) {
+        let Some(runner) = executables.runner(resolved, platform) else { continue };
+        let line = describe(&executable.name, &executable.path, &*runner, host_environment).await?;
         let description = Description::read(&executable.name, &line)?;
         descriptions.insert(executable.name.clone(), description.line);
     }
     Ok(descriptions)
 }
 
-/// With nothing to read and nothing in its environment: what it says depends on the binary alone. Only
-/// where the loader finds libraries is for the machine to say, such as that of a traced worker's Python.
+/// Runs a binary with `describe-interface`, and returns what it prints.
+///
+/// It gets an empty environment, so that its output depends on the binary alone. Only `LD_LIBRARY_PATH` is passed on,
+/// since a binary may link a library, such as that of Python, that the loader finds by it.
 ///
 /// # Errors
-/// `DescriptionInvalid`.
-pub(crate) async fn describe(name: &str, path: &Path, workshop: &dyn CargoRunner, machine: &Environment) -> Result<String> {
+/// `DescriptionInvalid` if it fails, or does not end within [`PATIENCE`].
+pub(crate) async fn describe(name: &str, path: &Path, runner: &dyn CargoRunner, host_environment: &Environment) -> Result<String> {
     const LIBRARIES: &str = "LD_LIBRARY_PATH";
     let failed = || Error::new(Code::DescriptionInvalid, format!("could not ask `{name}` to describe its task"));
     let mut environment = Environment::default();
-    if let Some(folders) = machine.get(LIBRARIES) {
-        environment.set(LIBRARIES, folders);
+    if let Some(directories) = host_environment.get(LIBRARIES) {
+        environment.set(LIBRARIES, directories);
     }
-    match workshop.ask(path, "describe-interface", &environment).await.map_err(|cause| failed().because(cause))? {
+    match runner.ask(path, "describe-interface", &environment).await.map_err(|cause| failed().because(cause))? {
         ProbeOutput::Printed(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
         ProbeOutput::Failed(cause) => Err(failed().because(cause).into()),
         ProbeOutput::TooLate => Err(failed().because(format!("it did not end within {} s", PATIENCE.as_secs())).into()),
@@ -83,33 +91,35 @@ fn runs_here(target: &str) -> bool {
     std::env::consts::OS == "linux" && target.contains("-linux") && target.split('-').next() == Some(std::env::consts::ARCH)
 }
 
-/// The labels under which an image keeps them.
+/// The image labels that hold the descriptions.
 pub(crate) fn labels(descriptions: &TaskInterfaces) -> BTreeMap<String, String> {
     descriptions.iter().map(|(binary, line)| (format!("{INTERFACE}{binary}"), line.clone())).collect()
 }
 
-/// What the labels of an image in a registry hold.
+/// Reads the interfaces from the labels of an image in a registry.
 ///
 /// # Errors
-/// When the registry does not give the image's config.
+/// If its manifest or config cannot be pulled.
 pub(crate) async fn interfaces_from_labels(source: &dyn BaseSource, image: &PinnedRef) -> Result<TaskInterfaces> {
-    let read = async {
-        let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
-        let one = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {
-            // All platforms have the same interface.
-            Some((first, _)) => source.manifest(&image.repository, &first.digest.to_string()).await?,
-            None => top,
-        };
-        config(source, image, &one).await
-    };
-    let labels =
-        read.await.map_err(|error: Error| Error::new(error.code(), format!("could not read the labels of {image}")).because(error))?;
-    let of_a_binary = |(name, line): (String, String)| Some((name.strip_prefix(INTERFACE)?.to_owned(), line));
-    Ok(labels.into_iter().filter_map(of_a_binary).collect())
+    let labels = read_labels(source, image)
+        .await
+        .map_err(|error| Error::new(error.code(), format!("could not read the labels of {image}")).because(error))?;
+    let interface = |(name, line): (String, String)| Some((name.strip_prefix(INTERFACE)?.to_owned(), line));
+    Ok(labels.into_iter().filter_map(interface).collect())
 }
 
-async fn config(source: &dyn BaseSource, image: &PinnedRef, manifest: &RawManifest) -> Result<BTreeMap<String, String>, Error> {
-    // A manifest lists its config before its layers.
+async fn read_labels(source: &dyn BaseSource, image: &PinnedRef) -> Result<BTreeMap<String, String>, Error> {
+    let top = source.manifest(&image.repository, &image.digest.to_string()).await?;
+    let manifest = match summary(&top.bytes).and_then(|summary| summary.manifests.into_iter().next()) {
+        // The interface is the same on all platforms.
+        Some((first, _)) => source.manifest(&image.repository, &first.digest.to_string()).await?,
+        None => top,
+    };
+    config_labels(source, image, &manifest).await
+}
+
+async fn config_labels(source: &dyn BaseSource, image: &PinnedRef, manifest: &RawManifest) -> Result<BTreeMap<String, String>, Error> {
+    // `summary` lists the config of a manifest before its layers.
     let Some(config) = summary(&manifest.bytes).and_then(|summary| summary.blobs.into_iter().next()) else { return Ok(BTreeMap::new()) };
     Ok(labels_of(&fs::read(&source.blob(&image.repository, &config).await?)?))
 }

@@ -37,12 +37,12 @@ fn compiler<'a>(
     image: &ResolvedImage,
     platform: &crate::image::platform::Platform,
 ) -> (LauncherCompiler<'a>, String) {
-    let package = &build.package;
-    let toolchain = package.snapshot.toolchain();
+    let context = &build.context;
+    let toolchain = context.snapshot.toolchain();
     let host = || (&Host as &dyn CargoRunner, format!("{} {} LLVM {}", toolchain.release, toolchain.commit, toolchain.llvm));
     let code = image.code.as_ref().and_then(|code| Some((&code.compile, &code.builds.get(platform)?.target)));
-    let choice = code.map(|(settings, target)| build.methods.of(settings, target));
-    let (runner, identity) = match choice.map(|choice| (&choice.method, &choice.workshop)) {
+    let choice = code.map(|(settings, target)| build.compile_plan.of(settings, target));
+    let (runner, identity) = match choice.map(|choice| (&choice.method, &choice.runner)) {
         Some((CompileBackend::Container(toolchain), runner)) => (&**runner, toolchain.clone()),
         _ => host(),
     };
@@ -50,9 +50,9 @@ fn compiler<'a>(
         runner,
         identity,
         toolchain,
-        cargo: &package.work.scope.cargo,
-        target_directory: &package.session.workspace.target_directory,
-        cache: &package.work.scope.cache,
+        cargo: &context.options.scope.cargo,
+        target_directory: &context.loaded.workspace.target_directory,
+        cache: &context.options.scope.cache,
     };
     (compiler, code.map_or_else(|| usual_target(platform, toolchain), |(_, target)| target.clone()))
 }

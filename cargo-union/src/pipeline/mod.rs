@@ -1,7 +1,7 @@
-//! The image pipeline as a library: from what a workspace declares to images that are at their places.
+//! The image pipeline as a library: resolve, plan, compile, pack, publish, record.
 //!
-//! `plan::BuildPlan::compute` resolves each image (bases, inputs, key, tag) and asks whether it is there;
-//! `execute::execute` compiles, packs and publishes what is not, and records it.
+//! `plan::BuildPlan::compute` resolves each image (bases, inputs, key, tag) and checks whether it exists;
+//! `execute::execute` compiles, packs and publishes the missing ones, and records the results.
 
 pub(crate) mod backend;
 pub(crate) mod clients;

@@ -1,4 +1,4 @@
-//! What a caller of the pipeline decides: packages, overrides, the backend, where images go.
+//! Options of the pipeline, as `settings` resolves them from flags, environment variables and defaults.
 
 use std::path::PathBuf;
 
@@ -8,31 +8,31 @@ use crate::sys::cache::Cache;
 use crate::sys::process::Environment;
 use crate::workspace::{Cargo, Selection};
 
-/// Which packages, and what overrides their manifests.
+/// Selects the packages of a workspace, and overrides keys of their manifests.
 #[derive(Debug)]
 pub struct WorkspaceOptions {
-    /// cargo, with the flags that are for it and the process's environment.
+    /// How cargo is called: its program, its own flags, and the environment of the process.
     pub cargo: Cargo,
-    /// `--manifest-path`
+    /// `--manifest-path`; `None` searches the current directory and its parents, as cargo does.
     pub manifest_path: Option<PathBuf>,
     /// `-p`, `--workspace`, `--exclude`
     pub selection: Selection,
-    /// Flags and environment variables that stand for keys.
+    /// Values of manifest keys that were set by flags or environment variables.
     pub overrides: Overrides,
-    /// Where the backend is looked for.
+    /// How the Flyte backend is found.
     pub backend: BackendOptions,
     /// The cache of blobs and layers.
     pub cache: Cache,
-    /// The most bytes that the cache keeps.
+    /// Size in bytes to which the cache is reduced after a build.
     pub cache_limit: u64,
 }
 
-/// Where the backend is looked for: the user's Flyte config, and what overrides it.
+/// The sources of the Flyte config: files, environment variables, and the flags that override them.
 #[derive(Clone, Debug)]
 pub struct BackendOptions {
-    /// The process's environment.
+    /// The environment of the process.
     pub environment: Environment,
-    /// The current folder.
+    /// The current directory.
     pub folder: PathBuf,
     /// `--config`
     pub config: Option<PathBuf>,
@@ -40,46 +40,46 @@ pub struct BackendOptions {
     pub endpoint: Option<String>,
     /// `--org`
     pub org: Option<String>,
-    /// Whether somebody looks at what is shown, who could be sent to a browser.
+    /// Whether a user is at the terminal, so that a login in the browser is possible.
     pub attended: bool,
 }
 
-/// What `plan` and `build` work with.
+/// Options of `plan` and `build`, and of every command that builds images first.
 #[derive(Debug)]
 pub struct BuildOptions {
-    /// Which packages.
+    /// The selected packages.
     pub scope: WorkspaceOptions,
-    /// `--task`; empty means all.
+    /// `--task`; empty selects all tasks.
     pub tasks: Vec<String>,
-    /// Where images go.
+    /// Where images are published.
     pub output: Output,
-    /// How many transfers run at once.
+    /// Maximum number of concurrent transfers.
     pub jobs: usize,
-    /// `--rebuild`
+    /// `--rebuild`: existing images are built again.
     pub rebuild: bool,
-    /// Nothing is sent, and nothing is remembered of what was made.
+    /// `--dry-run`: nothing is published, and no state is written.
     pub dry: bool,
-    /// Every binary of a `rust` task has to say what its interface is, though that takes a compile.
+    /// Whether the interfaces of all `rust` tasks are required, even if that takes a compile.
     pub describe: bool,
-    /// Whether a binary that could not start in its image is refused: not with `--no-check`.
+    /// Whether a binary that could not start in its image is an error; false with `--no-check`.
     pub check: bool,
-    /// Whether an image whose digest cannot be asked for is taken by its tag: `--allow-unpinned`.
+    /// `--allow-unpinned`: an image whose digest is not known is referred to by its tag.
     pub allow_unpinned: bool,
-    /// Seconds since 1970 of every timestamp in an image.
+    /// Every timestamp in an image, in seconds since the Unix epoch.
     pub source_date_epoch: u64,
 }
 
-/// Where images go.
+/// Where images are published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The registry when one is set, else the local layout.
+    /// The registry of the image; the local layout if none is set.
     Default,
-    /// The local layout: `--no-push`.
+    /// `--no-push`: the local OCI layout in the target directory.
     Local,
-    /// `oci:DIR`
+    /// `oci:DIR`: an OCI layout.
     Oci(PathBuf),
-    /// `tar:FILE`
+    /// `tar:FILE`: an OCI archive, which `docker load` reads as well.
     Tar(PathBuf),
-    /// `docker:`
+    /// `docker:`: the container engine of this machine.
     Docker,
 }

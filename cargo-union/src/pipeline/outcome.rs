@@ -1,25 +1,22 @@
-//! What became of images.
+//! The results of a build.
 
 use super::plan::PackagePlan;
 use super::state::BuildRecord;
 use crate::image::plan::PlannedImage;
 
-/// What was built of a package.
+/// The result of building a package.
 pub(crate) struct PackageOutcome {
-    /// What had been planned.
     pub(crate) plan: PackagePlan,
-    /// The chosen images, in the plan's order.
+    /// The selected images, in the order of the plan.
     pub(crate) images: Vec<ImageOutcome>,
 }
 
-/// An image that is there now.
+/// An image that was published, or that existed already.
 pub(crate) struct ImageOutcome {
-    /// What had been planned.
     pub(crate) planned: PlannedImage,
-    /// What is known of it.
     pub(crate) record: BuildRecord,
-    /// Bytes that were sent; 0 when nothing was.
+    /// Bytes that were sent.
     pub(crate) sent: u64,
-    /// Whether another process had published the same key in the meantime.
+    /// Whether another process published the same key first.
     pub(crate) adopted: bool,
 }

@@ -1,4 +1,4 @@
-//! One package on its way from its plan to images that are at their places.
+//! The build of one package: the steps that [`execute`](super::execute) runs for all packages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,166 +30,172 @@ use crate::sys::words;
 use crate::workspace::coverage::CoverageFindings;
 use crate::workspace::{ReferencesFile, UnionLock};
 
-/// What is known of the interfaces of images, by their names.
+/// The interfaces of images that exist already, by the key of the image in the manifest.
 pub(super) type KnownInterfaces = BTreeMap<String, TaskInterfaces>;
 
-/// A package on its way, with what is known before its compile.
+/// A package whose build is under way.
 pub(super) struct PackageBuild<'a> {
-    pub(super) package: PackageContext<'a>,
+    pub(super) context: PackageContext<'a>,
     pub(super) plan: PackagePlan,
-    kept: KnownInterfaces,
-    pub(super) methods: CompilePlan,
+    known_interfaces: KnownInterfaces,
+    pub(super) compile_plan: CompilePlan,
 }
 
-/// What compiling a package has come to: its executables, and what its images start from.
+/// A compiled package, with the environments of its missing images.
 pub(super) struct CompiledPackage {
     pub(super) executables: Executables,
     pub(super) findings: CoverageFindings,
-    pub(super) starts: Vec<Option<PerPlatform<BaseImage>>>,
+    /// For each missing image; `None` if none of its steps needs an engine.
+    pub(super) environments: Vec<Option<PerPlatform<BaseImage>>>,
     pub(super) launchers: Launchers,
 }
 
-/// What is ready to leave this machine: one content for each missing image.
+/// The interfaces that binaries have printed after their compile, by image.
+type PrintedInterfaces = BTreeMap<String, TaskInterfaces>;
+
+/// The packed contents of all missing images.
 pub(super) struct PackedPackage {
     images: Vec<Box<dyn PackedImage>>,
-    /// The interfaces that binaries have printed, by image.
-    described: BTreeMap<String, TaskInterfaces>,
+    printed_interfaces: PrintedInterfaces,
 }
 
-/// What was published, and what is known of it.
+/// The published images by name.
 pub(super) struct PublishedPackage {
-    published: BTreeMap<String, PublishedImage>,
-    described: BTreeMap<String, TaskInterfaces>,
+    images: BTreeMap<String, PublishedImage>,
+    printed_interfaces: PrintedInterfaces,
 }
 
 impl<'a> PackageBuild<'a> {
-    /// Finds out what a plan needs before anything is compiled.
+    /// Reads the interfaces of existing images, and selects the compilers.
     ///
     /// # Errors
-    /// What reading labels and choosing a toolchain end with.
-    pub(super) async fn new(package: PackageContext<'a>, plan: PackagePlan) -> Result<Self> {
-        let kept = package.known_interfaces(&plan).await?;
-        let methods = package.choose(&plan, &kept).await?;
-        Ok(Self { package, plan, kept, methods })
+    /// If the labels of an image cannot be read; the errors of [`CompileSelector::select`].
+    pub(super) async fn new(context: PackageContext<'a>, plan: PackagePlan) -> Result<Self> {
+        let known_interfaces = context.known_interfaces(&plan).await?;
+        let compile_plan = context.select_compilers(&plan, &known_interfaces).await?;
+        Ok(Self { context, plan, known_interfaces, compile_plan })
     }
 
-    /// Plans again, when what is in the lock makes other keys.
+    /// Plans again after Union.lock has changed.
     pub(super) async fn plan_again(&mut self, lock: &mut UnionLock) -> Result<()> {
-        let PackageContext { work, session, snapshot, declared, reporter, .. } = self.package;
-        let plan = plan::plan(work, session, declared, snapshot, lock, reporter).await?;
-        self.kept = self.package.known_interfaces(&plan).await?;
-        self.methods = self.package.choose(&plan, &self.kept).await?;
+        let PackageContext { options, loaded, snapshot, package, reporter, .. } = self.context;
+        let plan = plan::plan(options, loaded, package, snapshot, lock, reporter).await?;
+        self.known_interfaces = self.context.known_interfaces(&plan).await?;
+        self.compile_plan = self.context.select_compilers(&plan, &self.known_interfaces).await?;
         self.plan = plan;
         Ok(())
     }
 
-    /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
-    fn images_missing_interfaces(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.package.silent(&self.plan, &self.kept)
-    }
-
-    /// Images whose binaries are compiled.
+    /// Images whose binaries are compiled: the missing ones, and existing ones whose interfaces are not known.
     pub(super) fn needed(&self) -> impl Iterator<Item = &ImagePlan> {
-        self.plan.missing().chain(self.images_missing_interfaces())
+        self.plan.missing().chain(self.context.images_missing_interfaces(&self.plan, &self.known_interfaces))
     }
 
-    /// Whether everything that any image of the package carries is compiled.
+    /// Whether the binaries of all images of the package are compiled.
     pub(super) fn is_complete(&self) -> bool {
         let needed: Vec<&str> = self.needed().map(|image| image.resolved.name.as_str()).collect();
         self.plan.resolved.iter().all(|resolved| resolved.code.is_none() || needed.contains(&resolved.name.as_str()))
     }
 
-    /// Finds out, before anything is compiled, what would keep environments from being made and images from getting
-    /// to their places.
+    /// Checks, before anything is compiled, whether environments can be built and images can be published.
     ///
     /// # Errors
-    /// `SecretMissing`, `EngineUnreachable`, and what publishers say.
-    pub(super) async fn prepare(&self) -> Result<()> {
-        let environments = self.package.environments(&self.plan);
-        let to_make =
-            self.plan.missing().filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.resolved.made.is_some());
-        try_join_all(to_make.map(|image| environments.prepare(&image.resolved))).await?;
+    /// `SecretMissing`, `EngineUnreachable`, and the errors of [`ImageBackend::preflight`](super::route::ImageBackend).
+    pub(super) async fn preflight(&self) -> Result<()> {
+        let environments = self.context.environments(&self.plan);
+        let to_build = self
+            .plan
+            .missing()
+            .filter(|image| image.planned.action == ImageAction::BuildEnvironment && image.resolved.environment_plan.is_some());
+        try_join_all(to_build.map(|image| environments.preflight(&image.resolved))).await?;
         try_join_all(self.plan.missing().map(|image| image.destination.backend.preflight(&image.target))).await?;
         Ok(())
     }
 
-    /// Leaves the references where the crate's build script finds them.
+    /// Writes the references to the file that the build script of the crate reads.
     pub(super) fn hand_over(&self, handover: &mut ReferencesFile) -> Result<()> {
-        let (workspace, package) = (&self.package.session.workspace, &self.package.declared.package);
-        let path = union_build::handover::path(&workspace.target_directory, &package.name, &package.folder);
+        let package = &self.context.package.package;
+        let path = union_build::handover::path(&self.context.loaded.workspace.target_directory, &package.name, &package.folder);
         Ok(handover.write(&path, self.plan.references.to_json().as_bytes())?)
     }
 
-    /// Packs what is missing.
-    pub(super) async fn pack(&self, compiled: &CompiledPackage) -> Result<PackedPackage> {
-        let mut described = BTreeMap::new();
+    /// Runs the compiled binaries of `rust` tasks to get their interfaces, by image.
+    pub(super) async fn collect_interfaces(&self, compiled: &CompiledPackage) -> Result<PrintedInterfaces> {
+        let mut printed_interfaces = PrintedInterfaces::new();
         for image in self.needed() {
-            let said = interfaces::ask(&self.package, &image.resolved, &compiled.executables).await?;
-            described.insert(image.resolved.name.clone(), said);
+            let printed = interfaces::describe_binaries(&self.context, &image.resolved, &compiled.executables).await?;
+            printed_interfaces.insert(image.resolved.name.clone(), printed);
         }
-        let recipe = |(image, starts): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
-            let (resolved, described) = (&image.resolved, &described[&image.resolved.name]);
-            self.package.recipe(resolved, starts.as_ref(), &compiled.executables, compiled.launchers.get(&resolved.name), described)
-        };
-        let recipes: Vec<BuildRequest> = self.plan.missing().zip(&compiled.starts).map(recipe).collect();
-        let packing = self.plan.missing().zip(&recipes).map(|(image, recipe)| image.destination.backend.pack(&image.resolved, recipe));
-        let images = stream::iter(packing).buffered(self.package.work.jobs).try_collect().await?;
-        Ok(PackedPackage { images, described })
+        Ok(printed_interfaces)
     }
 
-    /// Brings what was packed to its places.
+    /// Packs the missing images.
+    pub(super) async fn pack(&self, compiled: &CompiledPackage, printed_interfaces: PrintedInterfaces) -> Result<PackedPackage> {
+        let request = |(image, environment): (&ImagePlan, &Option<PerPlatform<BaseImage>>)| {
+            let interfaces = &printed_interfaces[&image.resolved.name];
+            let launchers = compiled.launchers.get(&image.resolved.name);
+            self.context.build_request(&image.resolved, environment.as_ref(), &compiled.executables, launchers, interfaces)
+        };
+        let requests: Vec<BuildRequest> = self.plan.missing().zip(&compiled.environments).map(request).collect();
+        let packing = self.plan.missing().zip(&requests).map(|(image, request)| image.destination.backend.pack(&image.resolved, request));
+        let images = stream::iter(packing).buffered(self.context.options.jobs).try_collect().await?;
+        Ok(PackedPackage { images, printed_interfaces })
+    }
+
+    /// Publishes the packed images.
     pub(super) async fn publish(&self, packed: PackedPackage) -> Result<PublishedPackage> {
         let publishing = self.plan.missing().zip(packed.images).map(|(image, packed)| async move {
-            let published = packed.publish(&image.target, self.package.work.rebuild).await?;
-            self.package.report(&image.resolved.name, &published);
+            let published = packed.publish(&image.target, self.context.options.rebuild).await?;
+            self.context.report(&image.resolved.name, &published);
             Ok::<_, PipelineError>((image.resolved.name.clone(), published))
         });
-        let published = stream::iter(publishing).buffer_unordered(self.package.work.jobs).try_collect().await?;
-        Ok(PublishedPackage { published, described: packed.described })
+        let images = stream::iter(publishing).buffer_unordered(self.context.options.jobs).try_collect().await?;
+        Ok(PublishedPackage { images, printed_interfaces: packed.printed_interfaces })
     }
 
-    /// Remembers what is there now.
+    /// Records the results of published and existing images.
     ///
     /// # Errors
-    /// `ImageUnpinned`; when the results cannot be written.
+    /// `ImageUnpinned`; `FileUnwritable` for the state file.
     pub(super) fn finish(self, outcome: PublishedPackage) -> Result<PackageOutcome> {
-        let Self { package, plan, kept, .. } = self;
-        let PublishedPackage { published, mut described } = outcome;
-        let mut results = plan.results.clone();
-        let (mut made, mut without_digest) = (Vec::new(), Vec::new());
+        let Self { context, plan, known_interfaces, .. } = self;
+        let PublishedPackage { images: published_images, mut printed_interfaces } = outcome;
+        let mut state = plan.results.clone();
+        let mut outcomes = Vec::new();
+        let mut without_digest = Vec::new();
         for image in &plan.images {
             let name = &image.resolved.name;
-            let known = plan.results.images.get(name);
-            let published = published.get(name);
+            let previous = plan.results.images.get(name);
+            let published = published_images.get(name);
             let mut record = match (published, &image.existing) {
-                (Some(published), _) => from_published(image, published, package.revision),
+                (Some(published), _) => from_published(image, published, context.revision.as_deref()),
                 (None, Some(existing)) => {
-                    package.reporter.status("Unchanged", &format!("{name} {}", existing.location));
-                    from_existing(image, existing, known)
+                    context.reporter.status("Unchanged", &format!("{name} {}", existing.location));
+                    from_existing(image, existing, previous)
                 }
-                // Whatever was missing has been published.
+                // Every missing image has been published.
                 (None, None) => continue,
             };
             let existing = published.map(|published| &published.existing).or(image.existing.as_ref());
             without_digest.extend(existing.and_then(|existing| existing.unpinned_error(name)));
-            let said = [described.remove(name.as_str()), kept.get(name).cloned()];
-            record.interfaces.extend(said.into_iter().flatten().flatten());
-            // A copy in a file or an engine does not make one forget where the image can be pulled.
-            let pullable = known.filter(|known| record.pinned.is_none() && known.pinned.is_some() && known.key == record.key);
-            results.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
-            made.push(ImageOutcome {
+            let interfaces = [printed_interfaces.remove(name.as_str()), known_interfaces.get(name).cloned()];
+            record.interfaces.extend(interfaces.into_iter().flatten().flatten());
+            // A copy in a file or an engine does not replace the record of where the image can be pulled.
+            let pullable = previous.filter(|previous| record.pinned.is_none() && previous.pinned.is_some() && previous.key == record.key);
+            state.images.insert(name.clone(), pullable.cloned().unwrap_or_else(|| record.clone()));
+            outcomes.push(ImageOutcome {
                 planned: image.planned.clone(),
                 record,
                 sent: published.map_or(0, |published| published.sent),
                 adopted: published.is_some_and(|published| published.delivery == Delivery::Adopted),
             });
         }
-        results.images.retain(|name, _| package.declared.spec.images.contains_key(name));
-        if results != plan.results && !package.work.dry {
-            results.save()?;
+        state.images.retain(|name, _| context.package.spec.images.contains_key(name));
+        if state != plan.results && !context.options.dry {
+            state.save()?;
         }
-        package.check_pinned(without_digest)?;
-        Ok(PackageOutcome { plan, images: made })
+        context.check_pinned(without_digest)?;
+        Ok(PackageOutcome { plan, images: outcomes })
     }
 }
 
@@ -204,10 +210,10 @@ impl PackageContext<'_> {
         }
     }
 
-    /// Refuses images without a digest, for a tag may be moved by others; or warns of them, as the user wants it.
+    /// Rejects images without a digest, since others may move a tag. With `--allow-unpinned` that is a warning.
     fn check_pinned(&self, without_digest: Vec<Error>) -> Result<()> {
         for error in without_digest {
-            if !self.work.allow_unpinned {
+            if !self.options.allow_unpinned {
                 return Err(error.into());
             }
             self.reporter.warning(&format!("[{}] {}\n  = help: log in to its registry", error.code(), error.chain().join(": ")));
@@ -215,57 +221,60 @@ impl PackageContext<'_> {
         Ok(())
     }
 
-    /// What is known of the interfaces of images that are there: from the last results, or from their
-    /// labels. Nobody asks unless tasks are registered.
+    /// The interfaces of existing images, from the state file or from their labels. Empty unless
+    /// [`describe`](crate::pipeline::options::BuildOptions::describe) is set.
     async fn known_interfaces(&self, plan: &PackagePlan) -> Result<KnownInterfaces> {
-        let mut kept = KnownInterfaces::new();
-        for image in plan.existing().filter(|_| self.work.describe) {
+        let mut known_interfaces = KnownInterfaces::new();
+        for image in plan.existing().filter(|_| self.options.describe) {
             let name = &image.resolved.name;
             let Some(existing) = &image.existing else { continue };
-            let known = plan.results.images.get(name).map(|record| from_existing(image, existing, Some(record)).interfaces);
-            kept.insert(name.clone(), known.unwrap_or_default());
-            if let (false, Some(pinned)) = (self.is_described(image, &kept), &existing.pinned) {
-                kept.insert(name.clone(), interfaces::interfaces_from_labels(&*plan.destinations.source, pinned).await?);
+            let recorded = plan.results.images.get(name).map(|record| from_existing(image, existing, Some(record)).interfaces);
+            known_interfaces.insert(name.clone(), recorded.unwrap_or_default());
+            if let (false, Some(pinned)) = (self.is_described(image, &known_interfaces), &existing.pinned) {
+                known_interfaces.insert(name.clone(), interfaces::interfaces_from_labels(&*plan.destinations.source, pinned).await?);
             }
         }
-        Ok(kept)
+        Ok(known_interfaces)
     }
 
-    /// Whether all that has to be known of an image's interfaces is known.
-    fn is_described(&self, image: &ImagePlan, kept: &KnownInterfaces) -> bool {
-        let wanted = interfaces::wanted(&self.declared.spec, &image.resolved.name);
-        let known = kept.get(&image.resolved.name);
-        !self.work.describe || wanted.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
+    /// Whether all required interfaces of an image are known.
+    fn is_described(&self, image: &ImagePlan, known_interfaces: &KnownInterfaces) -> bool {
+        let required = interfaces::required_binaries(&self.package.spec, &image.resolved.name);
+        let known = known_interfaces.get(&image.resolved.name);
+        !self.options.describe || required.iter().all(|binary| known.is_some_and(|known| known.contains_key(*binary)))
     }
 
-    /// Images that are there, and whose binaries must be compiled to be asked for their interfaces.
-    fn silent<'a>(&'a self, plan: &'a PackagePlan, kept: &'a KnownInterfaces) -> impl Iterator<Item = &'a ImagePlan> {
-        plan.existing().filter(|image| !self.is_described(image, kept) && interfaces::can_ask(&image.resolved))
+    /// Existing images whose interfaces are not known, and whose binaries could be compiled and run here to get them.
+    fn images_missing_interfaces<'a>(
+        &'a self,
+        plan: &'a PackagePlan,
+        known_interfaces: &'a KnownInterfaces,
+    ) -> impl Iterator<Item = &'a ImagePlan> {
+        plan.existing().filter(|image| !self.is_described(image, known_interfaces) && interfaces::can_run_binaries(&image.resolved))
     }
 
-    /// With what the code of the package is compiled.
-    async fn choose(&self, plan: &PackagePlan, kept: &KnownInterfaces) -> Result<CompilePlan> {
-        let PackageContext { work, session, reporter, .. } = *self;
-        let needed: Vec<&ResolvedImage> = plan.missing().chain(self.silent(plan, kept)).map(|image| &image.resolved).collect();
-        let builder = docker_builder(work, &session.workspace, &self.declared.package.name, &plan.destinations, reporter);
-        let choosing = CompileSelector { package: self, builder: Arc::new(builder) };
-        choosing.choose(&plan.resolved, &needed).await
+    async fn select_compilers(&self, plan: &PackagePlan, known_interfaces: &KnownInterfaces) -> Result<CompilePlan> {
+        let needed = plan.missing().chain(self.images_missing_interfaces(plan, known_interfaces));
+        let needed: Vec<&ResolvedImage> = needed.map(|image| &image.resolved).collect();
+        let builder = docker_builder(self.options, &self.loaded.workspace, self.package.name(), &plan.destinations, self.reporter);
+        let selector = CompileSelector { context: self, builder: Arc::new(builder) };
+        selector.select(&plan.resolved, &needed).await
     }
 
     pub(super) fn environments<'a>(&'a self, plan: &'a PackagePlan) -> EnvironmentStore<'a> {
-        let (workspace, package) = (&self.session.workspace, &self.declared.package.name);
-        EnvironmentStore::new(self.work, workspace, package, &plan.destinations, &plan.resolved, self.reporter)
+        let workspace = &self.loaded.workspace;
+        EnvironmentStore::new(self.options, workspace, self.package.name(), &plan.destinations, &plan.resolved, self.reporter)
     }
 
-    fn recipe(
+    fn build_request(
         &self,
         resolved: &ResolvedImage,
         environment: Option<&PerPlatform<BaseImage>>,
         executables: &Executables,
         launchers: Option<&PerPlatform<Bytes>>,
-        described: &TaskInterfaces,
+        interfaces: &TaskInterfaces,
     ) -> BuildRequest {
-        let platform = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
+        let platform_request = |(platform, locked): (&Platform, &Option<LockedBase>)| PlatformBuildRequest {
             platform: platform.clone(),
             base: match environment {
                 Some(environment) => environment.get(platform).cloned(),
@@ -277,14 +286,14 @@ impl PackageContext<'_> {
         };
         BuildRequest {
             chain: resolved.chain.clone(),
-            steps: resolved.left.clone(),
+            steps: resolved.native_steps.clone(),
             roots: resolved.roots().clone(),
             files: resolved.files(),
             key: resolved.key,
-            platforms: resolved.bases.iter().map(platform).collect(),
-            told: interfaces::labels(described),
-            source_date_epoch: self.work.source_date_epoch,
-            check: self.work.check,
+            platforms: resolved.bases.iter().map(platform_request).collect(),
+            interface_labels: interfaces::labels(interfaces),
+            source_date_epoch: self.options.source_date_epoch,
+            check: self.options.check,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! From settings to a plan: manifests, bases, keys, and the question whether each image is there.
+//! Computes a build plan: resolves all images, and checks which of the selected ones exist.
 //!
-//! `plan` shows the value that is made here; `build` acts on it.
+//! `cargo union plan` shows the plan; [`execute`](super::execute::execute) executes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,154 +26,153 @@ use crate::sys::error::Error;
 use crate::sys::words;
 use crate::workspace::{Snapshot, UnionLock};
 
-/// Everything that is known before anything is done.
+/// What will happen to the selected images of all packages.
 pub(crate) struct BuildPlan {
-    /// Union.lock with the bases that were resolved on the way; written by those who act.
+    /// Union.lock with newly resolved bases. Not written yet.
     pub(crate) lock: UnionLock,
-    /// One for each package of the session, in its order.
+    /// The plans of the packages of [`LoadedWorkspace`], in the same order.
     pub(crate) packages: Vec<PackagePlan>,
 }
 
-/// What is known of one package.
+/// What will happen to the selected images of a package.
 pub(crate) struct PackagePlan {
-    /// All its images with their keys, chosen or not: each binary embeds all references.
+    /// All images of the package, selected or not: each binary embeds the references of all of them.
     pub(crate) resolved: Vec<ResolvedImage>,
-    /// The images that were chosen.
+    /// The selected images.
     pub(crate) images: Vec<ImagePlan>,
-    /// What earlier builds made.
+    /// The results of earlier builds.
     pub(crate) results: BuildState,
-    /// What its crate includes.
+    /// The references that the binaries of the package embed.
     pub(crate) references: References,
-    /// Where its bases come from and its images go.
+    /// Where bases are pulled from, and where images are published.
     pub(crate) destinations: OutputResolver,
 }
 
 impl PackagePlan {
-    /// The chosen images that are not there.
+    /// The selected images that do not exist at their destination.
     pub(crate) fn missing(&self) -> impl Iterator<Item = &ImagePlan> {
         self.images.iter().filter(|image| image.planned.action != ImageAction::Reuse)
     }
 
-    /// Images that are there already.
+    /// The selected images that exist at their destination.
     pub(crate) fn existing(&self) -> impl Iterator<Item = &ImagePlan> {
         self.images.iter().filter(|image| image.planned.action == ImageAction::Reuse)
     }
 }
 
-/// What is known of one chosen image.
+/// What will happen to a selected image.
 pub(crate) struct ImagePlan {
-    /// Its inputs and keys.
     pub(crate) resolved: ResolvedImage,
-    /// Under which name it is published.
+    /// The name, tag and key under which it is published.
     pub(crate) target: ImageTarget,
-    /// Where.
+    /// The backend that builds and publishes it.
     pub(crate) destination: PublishTarget,
-    /// What is going to happen.
+    /// The part that is shown.
     pub(crate) planned: PlannedImage,
-    /// What is at its place; `None` also with `--rebuild`, which does not ask.
+    /// The image at its destination; with `--rebuild` always `None`, since it is not looked up.
     pub(crate) existing: Option<ExistingImage>,
 }
 
 impl BuildPlan {
-    /// Computes a plan. Writes nothing.
+    /// Computes the plan of all packages. Writes nothing.
     ///
     /// # Errors
-    /// Problems of manifests; what a registry says; `UnionLockStale`.
+    /// `ManifestProblems`, `UnknownTask`, `UnionLockStale`; errors of registries and of the backend.
     pub(crate) async fn compute(
-        work: &BuildOptions,
-        session: &LoadedWorkspace,
+        options: &BuildOptions,
+        loaded: &LoadedWorkspace,
         snapshot: &Snapshot<'_>,
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
-        check_tasks(session, &work.tasks)?;
-        let mut lock = UnionLock::load(&session.workspace.root)?;
+        check_tasks(loaded, &options.tasks)?;
+        let mut lock = UnionLock::load(&loaded.workspace.root)?;
         let mut resolved = Vec::new();
-        for declared in &session.packages {
-            resolved.push(ResolvedPackage::find(work, session, declared, snapshot, &mut lock, reporter).await?);
+        for package in &loaded.packages {
+            resolved.push(ResolvedPackage::resolve(options, loaded, package, snapshot, &mut lock, reporter).await?);
         }
-        let packages = try_join_all(resolved.into_iter().map(|known| known.find_images(work, session, reporter))).await?;
-        work.scope.cache.keep_measured();
+        let packages = try_join_all(resolved.into_iter().map(|package| package.plan_images(options, loaded, reporter))).await?;
+        options.scope.cache.keep_measured();
         Ok(Self { lock, packages })
     }
 
-    /// What is going to happen, image by image.
+    /// The selected images of all packages.
     pub(crate) fn images(&self) -> impl Iterator<Item = &PlannedImage> {
         self.packages.iter().flat_map(|package| package.images.iter().map(|image| &image.planned))
     }
 }
 
-/// Computes the plan of one package with what the lock holds.
+/// Computes the plan of one package.
 ///
 /// # Errors
-/// Problems of manifests; what a registry says; `UnionLockStale`.
+/// Those of [`BuildPlan::compute`].
 pub(crate) async fn plan(
-    work: &BuildOptions,
-    session: &LoadedWorkspace,
-    declared: &UnionPackage,
+    options: &BuildOptions,
+    loaded: &LoadedWorkspace,
+    package: &UnionPackage,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<PackagePlan> {
-    ResolvedPackage::find(work, session, declared, snapshot, lock, reporter).await?.find_images(work, session, reporter).await
+    ResolvedPackage::resolve(options, loaded, package, snapshot, lock, reporter).await?.plan_images(options, loaded, reporter).await
 }
 
-/// What is known of a package before anybody is asked whether its images are there.
+/// A package whose images have keys and tags, before it is checked which of them exist.
 struct ResolvedPackage<'a> {
-    declared: &'a UnionPackage,
+    package: &'a UnionPackage,
     resolved: Vec<ResolvedImage>,
     destinations: OutputResolver,
 }
 
 impl<'a> ResolvedPackage<'a> {
-    async fn find(
-        work: &BuildOptions,
-        session: &LoadedWorkspace,
-        declared: &'a UnionPackage,
+    async fn resolve(
+        options: &BuildOptions,
+        loaded: &LoadedWorkspace,
+        package: &'a UnionPackage,
         snapshot: &Snapshot<'_>,
         lock: &mut UnionLock,
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
-        let destinations = OutputResolver::new(work, session, declared, reporter)?;
-        let policy = LockMode::from_options(work);
-        cuda::check(&declared.spec, lock, &destinations.registry, policy).await?;
-        let ask = ResolveContext { source: &destinations.source, cache: &work.scope.cache, policy, checks: work.check };
-        let hashing = reporter.busy("Hashing", &format!("the inputs of {}", declared.package.name));
-        let resolved = resolve::compute(declared, &session.workspace, snapshot, lock, &ask).await?;
+        let destinations = OutputResolver::new(options, loaded, package, reporter)?;
+        let policy = LockMode::from_options(options);
+        cuda::check(&package.spec, lock, &destinations.registry, policy).await?;
+        let context = ResolveContext { source: &destinations.source, cache: &options.scope.cache, policy, checks: options.check };
+        let hashing = reporter.busy("Hashing", &format!("the inputs of {}", package.name()));
+        let resolved = resolve::compute(package, &loaded.workspace, snapshot, lock, &context).await?;
         drop(hashing);
         let unmatched: BTreeSet<&String> =
             resolved.iter().filter_map(|resolved| resolved.code.as_ref()).flat_map(|code| &code.inputs.unmatched).collect();
         for pattern in unmatched {
             reporter.warning(&format!("{pattern}\n  = help: correct the pattern, or remove it"));
         }
-        Ok(Self { declared, resolved, destinations })
+        Ok(Self { package, resolved, destinations })
     }
 
-    async fn find_images(self, work: &BuildOptions, session: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<PackagePlan> {
-        let Self { declared, resolved, destinations } = self;
-        let workspace = &session.workspace;
-        let results = BuildState::load(&workspace.target_directory, &declared.package.name, &declared.package.folder);
-        let chosen: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(declared, &resolved.name, &work.tasks)).collect();
-        destinations.check(&chosen, work)?;
-        let environments = EnvironmentStore::new(work, workspace, &declared.package.name, &destinations, &resolved, reporter);
-        let planned = chosen
+    async fn plan_images(self, options: &BuildOptions, loaded: &LoadedWorkspace, reporter: &Arc<dyn Reporter>) -> Result<PackagePlan> {
+        let Self { package, resolved, destinations } = self;
+        let workspace = &loaded.workspace;
+        let results = BuildState::load(&workspace.target_directory, package.name(), &package.package.folder);
+        let selected: Vec<&ResolvedImage> = resolved.iter().filter(|resolved| is_chosen(package, &resolved.name, &options.tasks)).collect();
+        destinations.check(&selected, options)?;
+        let environments = EnvironmentStore::new(options, workspace, package.name(), &destinations, &resolved, reporter);
+        let planning = selected
             .into_iter()
-            .map(|resolved| image(declared, resolved, &destinations, &environments, results.images.get(&resolved.name), work));
-        let images = try_join_all(planned).await?;
-        let references = references(declared, &resolved);
+            .map(|resolved| plan_image(package, resolved, &destinations, &environments, results.images.get(&resolved.name), options));
+        let images = try_join_all(planning).await?;
+        let references = references(package, &resolved);
         Ok(PackagePlan { images, results, references, destinations, resolved })
     }
 }
 
-async fn image(
-    declared: &UnionPackage,
+async fn plan_image(
+    package: &UnionPackage,
     resolved: &ResolvedImage,
     destinations: &OutputResolver,
     environments: &EnvironmentStore<'_>,
     record: Option<&BuildRecord>,
-    work: &BuildOptions,
+    options: &BuildOptions,
 ) -> Result<ImagePlan> {
     let destination = destinations.resolve(resolved);
-    // A record speaks of this place only when it names it.
+    // The record may be of another destination.
     let record_here = record.filter(|record| record.location == destination.location);
     let target = ImageTarget {
         name: resolved.spec().name.value.clone(),
@@ -183,23 +182,23 @@ async fn image(
         platforms: resolved.bases.platforms().cloned().collect(),
         known: record_here.filter(|record| record.key == resolved.key.to_string()).and_then(|record| record.digest),
     };
-    let existing = if work.rebuild { None } else { destination.backend.find(&target).await? };
+    let existing = if options.rebuild { None } else { destination.backend.find(&target).await? };
     let is_reused = existing.is_some();
     let action = decide_action(&ActionFacts {
         is_reused,
-        // Nobody asks for the environment of an image that is reused.
-        environment_exists: is_reused || environments.exist(resolved).await?,
+        // The environment of a reused image is not looked up.
+        environment_exists: is_reused || environments.exists_for(resolved).await?,
         is_same_key: record.is_some_and(|record| record.key == resolved.key.to_string()),
         is_remote: resolved.is_remote(),
-        is_environment_known: resolved.made.is_some()
-            || record.is_some_and(|record| record.environment == resolved.environment.to_string()),
+        is_environment_known: resolved.environment_plan.is_some()
+            || record.is_some_and(|record| record.environment == resolved.environment_key.to_string()),
     });
     if action != ImageAction::Reuse {
         variables::check(resolved, &*destinations.source).await?;
     }
     let location = existing.as_ref().map_or(&destination.location, |existing| &existing.location);
     let planned = PlannedImage {
-        package: declared.package.name.clone(),
+        package: package.name().to_owned(),
         image: resolved.name.clone(),
         destination: location.clone(),
         tag: resolved.tag.clone(),
@@ -212,22 +211,22 @@ async fn image(
             (ImageAction::Reuse | ImageAction::Push, _) | (_, None) => Vec::new(),
             (_, Some(record)) => changes(&record.inputs, &resolved.shown_inputs()),
         },
-        moves: moves(resolved, action, record, &*destinations.source).await?,
+        moves: estimate_transfer(resolved, action, record, &*destinations.source).await?,
     };
     Ok(ImagePlan { resolved: resolved.clone(), target, destination, planned, existing })
 }
 
-/// What decides on what happens to an image.
+/// What the action for an image depends on.
 struct ActionFacts {
-    /// It is there, and nobody wants it made again.
+    /// The image exists, and `--rebuild` is not set.
     is_reused: bool,
-    /// Its environment is there, or none is made.
+    /// The environment exists, or the image needs none.
     environment_exists: bool,
-    /// The last image of this name has the same key.
+    /// The last build of this image had the same key.
     is_same_key: bool,
-    /// The backend makes it: all of it, or nothing.
+    /// The image is built by the backend, which cannot append a layer to an environment.
     is_remote: bool,
-    /// Its environment is an image of its own, or that of the last image of this name.
+    /// The environment is an image of its own, or was already that of the last build.
     is_environment_known: bool,
 }
 
@@ -247,15 +246,15 @@ fn decide_action(facts: &ActionFacts) -> ImageAction {
     ImageAction::BuildEnvironment
 }
 
-/// Base layers move only with an environment that this place may not have seen.
-async fn moves(
+/// Base layers are transferred only with an environment that the destination may not have.
+async fn estimate_transfer(
     resolved: &ResolvedImage,
     action: ImageAction,
     record: Option<&BuildRecord>,
     source: &dyn BaseSource,
 ) -> Result<TransferEstimate> {
     let code_about = record.map(|record| record.code_size).filter(|size| *size > 0 && action != ImageAction::Reuse);
-    // The backend has its bases from their registries.
+    // The backend pulls bases itself.
     if action != ImageAction::BuildEnvironment || resolved.is_remote() {
         return Ok(TransferEstimate { base_at_most: None, code_about });
     }
@@ -269,7 +268,7 @@ async fn moves(
     Ok(TransferEstimate { base_at_most: Some(base), code_about })
 }
 
-fn references(declared: &UnionPackage, resolved: &[ResolvedImage]) -> References {
+fn references(package: &UnionPackage, resolved: &[ResolvedImage]) -> References {
     let images = resolved.iter().map(|resolved| Reference {
         key: resolved.name.clone(),
         name: resolved.spec().name.value.clone(),
@@ -277,21 +276,21 @@ fn references(declared: &UnionPackage, resolved: &[ResolvedImage]) -> References
         tag: Some(resolved.tag.clone()),
         id: Some(resolved.key.to_string()),
     });
-    let tasks: BTreeMap<String, String> = declared.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
-    References { package: declared.package.name.clone(), images: images.collect(), tasks }
+    let tasks: BTreeMap<String, String> = package.spec.tasks.iter().map(|(name, task)| (name.clone(), task.image.value.clone())).collect();
+    References { package: package.name().to_owned(), images: images.collect(), tasks }
 }
 
-/// Refuses tasks that no chosen package has.
+/// Checks that every task is declared by a selected package.
 ///
 /// # Errors
-/// `UnknownTask`.
-pub(crate) fn check_tasks(session: &LoadedWorkspace, tasks: &[String]) -> Result<()> {
-    let declared = || session.packages.iter().flat_map(|declared| declared.spec.tasks.keys());
+/// `UnknownTask`, with the nearest name.
+pub(crate) fn check_tasks(loaded: &LoadedWorkspace, tasks: &[String]) -> Result<()> {
+    let names = || loaded.packages.iter().flat_map(|package| package.spec.tasks.keys());
     for task in tasks {
-        if !declared().any(|name| name == task) {
+        if !names().any(|name| name == task) {
             let error = Error::new(Code::UnknownTask, format!("there is no task `{task}` in the chosen packages"));
-            let meant = nearest(task, declared().map(String::as_str)).map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
-            return Err(error.help(format!("{meant}Declared tasks: {}.", words::list(declared()))).into());
+            let suggestion = nearest(task, names().map(String::as_str)).map(|name| format!("Did you mean `{name}`? ")).unwrap_or_default();
+            return Err(error.help(format!("{suggestion}Declared tasks: {}.", words::list(names()))).into());
         }
     }
     Ok(())
@@ -302,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happens_to_an_image_follows_from_five_facts() {
+    fn action_of_an_image_follows_from_five_facts() {
         use ImageAction::{Append, BuildEnvironment, Push, Reuse};
         for (is_reused, environment_exists, is_same_key, is_remote, is_environment_known, action) in [
             (true, true, true, false, true, Reuse),

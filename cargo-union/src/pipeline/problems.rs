@@ -18,7 +18,7 @@ pub(crate) enum PipelineError {
     Invalid(#[from] ManifestProblems),
 }
 
-/// Problems of the manifests or of the Flyte config, all at once.
+/// At least one manifest, or the Flyte config, is invalid. The diagnostics are not shown yet.
 #[derive(Debug, thiserror::Error)]
 #[error("the manifests have problems")]
 pub struct ManifestProblems(pub Vec<Diagnostic>);

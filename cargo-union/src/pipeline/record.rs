@@ -1,11 +1,11 @@
-//! What is remembered of an image that was built or found.
+//! Creates the [`BuildRecord`] of an image that was published or that existed already.
 
 use super::route::{ExistingImage, PublishedImage};
 use super::state::TaskInterfaces;
 use crate::pipeline::plan::ImagePlan;
 use crate::pipeline::state::BuildRecord;
 
-/// The record of an image that was just made.
+/// The record of an image that was just published.
 pub(super) fn from_published(image: &ImagePlan, published: &PublishedImage, revision: Option<&str>) -> BuildRecord {
     BuildRecord {
         size: published.size,
@@ -15,17 +15,17 @@ pub(super) fn from_published(image: &ImagePlan, published: &PublishedImage, revi
     }
 }
 
-/// The record of an image that was found: what is known of it stays.
-pub(super) fn from_existing(image: &ImagePlan, existing: &ExistingImage, known: Option<&BuildRecord>) -> BuildRecord {
+/// The record of an image that existed already. Sizes, revision and interfaces are taken from the previous record if it
+/// has the same digest and key.
+pub(super) fn from_existing(image: &ImagePlan, existing: &ExistingImage, previous: Option<&BuildRecord>) -> BuildRecord {
     let record = new_record(image, existing);
-    let is_same = |known: &&BuildRecord| known.digest == record.digest && known.key == record.key;
-    match known.filter(is_same) {
-        Some(known) if known.location == record.location => known.clone(),
-        Some(known) => BuildRecord {
-            size: known.size,
-            code_size: known.code_size,
-            revision: known.revision.clone(),
-            interfaces: known.interfaces.clone(),
+    match previous.filter(|previous| previous.digest == record.digest && previous.key == record.key) {
+        Some(previous) if previous.location == record.location => previous.clone(),
+        Some(previous) => BuildRecord {
+            size: previous.size,
+            code_size: previous.code_size,
+            revision: previous.revision.clone(),
+            interfaces: previous.interfaces.clone(),
             ..record
         },
         None => record,
@@ -45,7 +45,7 @@ fn new_record(image: &ImagePlan, existing: &ExistingImage) -> BuildRecord {
         platforms: image.target.platforms.clone(),
         binaries: resolved.binaries(),
         revision: None,
-        environment: resolved.environment.to_string(),
+        environment: resolved.environment_key.to_string(),
         inputs: resolved.shown_inputs(),
         interfaces: TaskInterfaces::new(),
     }

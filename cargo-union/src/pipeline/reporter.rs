@@ -1,4 +1,4 @@
-//! What the pipeline tells while it works.
+//! Progress reports of the pipeline.
 
 use std::fmt::Display;
 
@@ -6,31 +6,31 @@ use union_build::diag::Diagnostic;
 
 use crate::{build, flyte, publish, workspace};
 
-/// Told what happens, by the pipeline and by everything below it.
+/// Receives status lines, diagnostics and logs from the pipeline and from the modules below it.
 pub trait Reporter: workspace::Reporter + build::Reporter + publish::Reporter + flyte::Reporter {
-    /// Something was done, or is about to be: a verb, and what it is about.
+    /// Prints a status line: a verb such as `Published`, and its subject.
     fn status(&self, verb: &str, about: &dyn Display);
 
-    /// The same, for those who want to know more.
+    /// Like [`status`](Self::status), but shown only with `-v`.
     fn detail(&self, verb: &str, about: &dyn Display);
 
-    /// Problems of manifests and of the Flyte config.
+    /// Shows problems of manifests and of the Flyte config.
     fn diagnostics(&self, problems: &[Diagnostic]);
 
-    /// Work begins that may take long. It ends with the guard.
+    /// Shows progress of an operation that may take long, until the guard is dropped.
     fn busy<'a>(&'a self, verb: &'static str, about: &dyn Display) -> Box<dyn Guard + 'a>;
 
-    /// Another program writes to the terminal until the guard is dropped.
+    /// Hides progress while another program writes to the terminal, until the guard is dropped.
     fn suspend_progress<'a>(&'a self) -> Box<dyn Guard + 'a>;
 
-    /// What another program has said, as it said it.
+    /// Writes the output of another program unchanged.
     fn write_raw(&self, bytes: &[u8]);
 
-    /// Whether the logs of remote builds are wanted.
+    /// Whether the logs of remote builds are shown.
     fn shows_logs(&self) -> bool;
 }
 
-/// Something ends when it is dropped.
+/// Ends an operation of a [`Reporter`] when it is dropped.
 pub trait Guard {}
 
 impl<T> Guard for T {}

@@ -1,7 +1,7 @@
-//! What the last builds made: `target/union/results/<package>-<hash>.json`.
+//! The state file of a package, with the results of its last builds: `target/union/results/<package>-<hash>.json`.
 //!
-//! Results say why the next plan does something, and hold the digests that are registered. They are
-//! never an input: without them a build finds the same images by asking where they were published.
+//! It explains what the next plan does, and holds the digests that are registered. It is not an input of any image:
+//! without the file a build finds the same images where they were published.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,64 +13,62 @@ use crate::pipeline::problems::Result;
 use crate::sys::digest::Digest;
 use crate::sys::fs;
 
-/// Descriptions by binary, each the line that the binary prints.
+/// Interface descriptions by name of the binary, each the line of JSON that the binary prints.
 pub(crate) type TaskInterfaces = BTreeMap<String, String>;
 
-/// The images of one package.
+/// The last known results of all images of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BuildState {
-    /// By the name of their table.
+    /// By the key of the image in the manifest.
     pub(crate) images: BTreeMap<String, BuildRecord>,
     #[serde(skip)]
     path: PathBuf,
 }
 
-/// One image as it was last built or found.
+/// An image as it was last published or found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BuildRecord {
-    /// The full key.
+    /// The content key.
     pub(crate) key: String,
-    /// The tag.
     pub(crate) tag: String,
-    /// Where it is, as a user would type it.
+    /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app:tag`.
     pub(crate) location: String,
-    /// The pinned reference; `None` when it is in no registry.
+    /// The reference by digest; `None` outside of registries.
     pub(crate) pinned: Option<String>,
-    /// Digest of the top manifest; `None` when the registry of the remote builder does not tell it.
+    /// Digest of the index, or of the manifest of a single platform; `None` if the remote builder's registry did not
+    /// return it.
     pub(crate) digest: Option<Digest>,
-    /// Compressed bytes of all layers of the first platform; 0 when the image was found, not built.
+    /// Compressed size in bytes of all layers of the first platform; 0 if the image was found, not built.
     pub(crate) size: u64,
-    /// Compressed bytes of the code layer, likewise.
+    /// Compressed size in bytes of the code layer; 0 if the image was found, not built.
     pub(crate) code_size: u64,
-    /// The platforms.
     pub(crate) platforms: Vec<Platform>,
-    /// The binaries.
     pub(crate) binaries: Vec<String>,
-    /// The git revision of the workspace when it was built.
+    /// The git revision of the workspace at the time of the build.
     pub(crate) revision: Option<String>,
-    /// The key of the environment.
+    /// The content key of the environment.
     pub(crate) environment: String,
-    /// Every input by name, as short as a plan shows it.
+    /// Every input by name, abbreviated as a plan shows it.
     pub(crate) inputs: BTreeMap<String, String>,
-    /// What the binaries of `rust` tasks say of themselves, as far as it is known.
+    /// The interfaces of the binaries of `rust` tasks, as far as they are known.
     #[serde(default)]
     pub(crate) interfaces: TaskInterfaces,
 }
 
 impl BuildState {
-    /// The results of a package. What cannot be read counts as no results, for it is only memory.
+    /// Loads the state of a package. A file that cannot be read counts as empty, since it can always be recreated.
     pub(crate) fn load(target_directory: &Path, package: &str, folder: &Path) -> Self {
         let references = union_build::handover::path(target_directory, package, folder);
         let name = references.file_name().expect("the references have a file name");
         let path = target_directory.join("union/results").join(name);
-        let read: Option<Self> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { path, ..read.unwrap_or_default() }
+        let state: Option<Self> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { path, ..state.unwrap_or_default() }
     }
 
-    /// Writes them back, if they differ.
+    /// Writes the file if its content has changed.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// `FileUnwritable`
     pub(crate) fn save(&self) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("results are plain values, which always serialize");
         bytes.push(b'\n');

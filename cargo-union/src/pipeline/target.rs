@@ -1,4 +1,4 @@
-//! Where images go: from `--output`, `--no-push` and the manifest to a route for each image.
+//! Chooses the backend that builds and publishes each image, from `--output`, `--no-push` and the manifest.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,143 +31,145 @@ use crate::publish::registry::Registry;
 use crate::publish::tar::TarFile;
 use crate::sys::error::Error;
 
-/// Where one image goes.
+/// The destination of an image.
 #[derive(Clone)]
 pub(crate) struct PublishTarget {
-    /// Makes it and brings it there.
+    /// Builds and publishes the image.
     pub(crate) backend: Arc<dyn ImageBackend>,
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app`.
     pub(crate) location: String,
-    /// Whether it is a registry, so that the image can be pulled by digest.
+    /// Whether the destination is a registry, from which the image can be pulled by digest.
     pub(crate) in_registry: bool,
 }
 
-/// The routes of one package's images.
+/// Chooses the destinations of the images of a package.
 pub(crate) struct OutputResolver {
-    /// Where bases come from: the registry client, whatever the output is.
+    /// The source of base images: the registry client, with any output.
     pub(crate) source: Arc<dyn BaseSource>,
-    /// The client of all registries.
     pub(crate) registry: Arc<Registry>,
-    /// The native builder.
     builder: Arc<dyn Builder>,
-    /// The backend, when it makes one of the chosen images.
+    /// Set if the backend builds one of the selected images.
     remote: Option<RemoteBackend>,
     reporter: Arc<dyn Reporter>,
-    /// The container engine, for whatever needs one.
+    /// Finds the container engine on first use.
     pub(crate) engines: Arc<EngineLocator>,
     is_dry_run: bool,
     output: Output,
-    local: PathBuf,
-    several: bool,
-    /// Names that several images of the package have: one repository, but not one local layout.
+    /// The directory of the local OCI layouts.
+    layouts_directory: PathBuf,
+    has_several_images: bool,
+    /// Names that several images of the package share: they are in one repository, but in separate local layouts.
     shared_names: BTreeSet<String>,
 }
 
 impl OutputResolver {
-    /// Prepares the publishers; nothing is opened yet.
+    /// Creates the builders and publishers. Opens no connection.
     ///
     /// # Errors
-    /// `BackendMissing` and `ProjectMissing` where the backend makes images.
+    /// `BackendMissing` and `ProjectMissing` if the backend builds one of the selected images.
     pub(crate) fn new(
-        work: &BuildOptions,
-        session: &LoadedWorkspace,
-        declared: &UnionPackage,
+        options: &BuildOptions,
+        loaded: &LoadedWorkspace,
+        package: &UnionPackage,
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Self> {
-        let workspace = &session.workspace;
-        let registry = session.clients.get(&work.scope, &declared.spec, work.jobs, reporter);
-        let of_backend = declared.spec.images.values().any(|image| is_remote(image) && is_chosen(declared, &image.key, &work.tasks));
-        let remote = of_backend.then(|| remote_backend(work, session, declared, &registry, reporter)).transpose()?;
+        let workspace = &loaded.workspace;
+        let registry = loaded.clients.get(&options.scope, &package.spec, options.jobs, reporter);
+        let has_remote = package.spec.images.values().any(|image| is_remote(image) && is_chosen(package, &image.key, &options.tasks));
+        let remote = has_remote.then(|| remote_backend(options, loaded, package, &registry, reporter)).transpose()?;
         Ok(Self {
             source: registry.clone(),
-            builder: Arc::new(NativeBuilder::new(work.scope.cache.clone(), registry.clone(), reporter.clone())),
+            builder: Arc::new(NativeBuilder::new(options.scope.cache.clone(), registry.clone(), reporter.clone())),
             registry,
             remote,
             reporter: reporter.clone(),
-            engines: session.engines.clone(),
-            is_dry_run: work.dry,
-            output: work.output.clone(),
-            local: workspace.target_directory.join("union/oci"),
-            several: declared.spec.images.len() > 1,
-            shared_names: shared_names(&declared.spec),
+            engines: loaded.engines.clone(),
+            is_dry_run: options.dry,
+            output: options.output.clone(),
+            layouts_directory: workspace.target_directory.join("union/oci"),
+            has_several_images: package.spec.images.len() > 1,
+            shared_names: shared_names(&package.spec),
         })
     }
 
-    /// Refuses an output that cannot hold the chosen images.
+    /// Checks that the output can hold the selected images.
     ///
     /// # Errors
-    /// `UsageInvalid`.
-    pub(crate) fn check(&self, chosen: &[&ResolvedImage], work: &BuildOptions) -> Result<()> {
-        let remote = chosen.iter().find(|resolved| resolved.is_remote());
+    /// `UsageInvalid` for several images in one tar file, and for any output of an image that the backend builds.
+    pub(crate) fn check(&self, selected: &[&ResolvedImage], options: &BuildOptions) -> Result<()> {
+        let remote = selected.iter().find(|resolved| resolved.is_remote());
         if let (Some(resolved), false) = (remote, self.output == Output::Default) {
-            let what = format!("image `{}` is made by the backend and stays there, so that it cannot go elsewhere", resolved.name);
-            let help = "To have it elsewhere, or to run it on this machine, make it here: `--builder docker`.";
+            let what = format!("image `{}` is built by the backend, which does not support other outputs than its registry", resolved.name);
+            let help = "To publish it elsewhere, or to run it on this machine, build it here: `--builder docker`.";
             return Err(Error::new(Code::UsageInvalid, what).help(help).into());
         }
-        if let (Output::Tar(file), true) = (&self.output, chosen.len() > 1) {
-            let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), chosen.len()));
+        if let (Output::Tar(file), true) = (&self.output, selected.len() > 1) {
+            let error = Error::new(Code::UsageInvalid, format!("`{}` cannot hold {} images", file.display(), selected.len()));
             let help =
-                if work.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
+                if options.tasks.is_empty() { "Choose one with `--task`, or use `--output oci:DIR`." } else { "Use `--output oci:DIR`." };
             return Err(error.help(help).into());
         }
         Ok(())
     }
 
-    /// Where an image goes.
+    /// Returns the destination of an image.
     pub(crate) fn resolve(&self, resolved: &ResolvedImage) -> PublishTarget {
-        let target = self.route(resolved);
+        let target = self.choose_backend(resolved);
         if self.is_dry_run { PublishTarget { backend: Arc::new(DryRun(target.backend)), ..target } } else { target }
     }
 
-    fn local(&self, publisher: Arc<dyn Publisher>, location: String, in_registry: bool) -> PublishTarget {
+    fn local_backend(&self, publisher: Arc<dyn Publisher>, location: String, in_registry: bool) -> PublishTarget {
         let backend = LocalBackend { builder: self.builder.clone(), publisher, location: location.clone(), in_registry };
         PublishTarget { backend: Arc::new(backend), location, in_registry }
     }
 
-    fn route(&self, resolved: &ResolvedImage) -> PublishTarget {
+    fn choose_backend(&self, resolved: &ResolvedImage) -> PublishTarget {
         if let (true, Some(remote)) = (resolved.is_remote(), &self.remote) {
             return PublishTarget { backend: Arc::new(remote.clone()), location: remote::location(resolved), in_registry: false };
         }
         let name = &resolved.spec().name.value;
-        let folder = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
-        let local = |publisher, location| self.local(publisher, location, false);
-        let layout = |folder: PathBuf, tags| {
-            let location = format!("oci:{}:{}", folder.display(), resolved.tag);
-            local(Arc::new(Layout::new(folder, tags, self.source.clone(), self.reporter.clone())), location)
+        let subdirectory = if self.shared_names.contains(name) { format!("{name}-{}", resolved.name) } else { name.clone() };
+        let layout = |directory: PathBuf, tags| {
+            let location = format!("oci:{}:{}", directory.display(), resolved.tag);
+            let publisher = Layout::new(directory, tags, self.source.clone(), self.reporter.clone());
+            self.local_backend(Arc::new(publisher), location, false)
         };
         match (&self.output, resolved.reference()) {
-            (Output::Default, Some(reference)) => self.local(self.registry.clone(), reference.to_string(), true),
-            (Output::Default, None) | (Output::Local, _) => layout(self.local.join(folder), TagPolicy::One),
-            (Output::Oci(wanted), _) => layout(if self.several { wanted.join(folder) } else { wanted.clone() }, TagPolicy::Many),
+            (Output::Default, Some(reference)) => self.local_backend(self.registry.clone(), reference.to_string(), true),
+            (Output::Default, None) | (Output::Local, _) => layout(self.layouts_directory.join(subdirectory), TagPolicy::One),
+            (Output::Oci(directory), _) => {
+                let directory = if self.has_several_images { directory.join(subdirectory) } else { directory.clone() };
+                layout(directory, TagPolicy::Many)
+            }
             (Output::Tar(file), _) => {
                 let publisher = TarFile::new(file, self.source.clone(), self.reporter.clone());
-                local(Arc::new(publisher), format!("tar:{}", file.display()))
+                self.local_backend(Arc::new(publisher), format!("tar:{}", file.display()), false)
             }
             (Output::Docker, _) => {
                 let publisher = Daemon::new(self.engines.clone(), self.source.clone(), self.reporter.clone());
-                // As the publisher names it, or a second run would know nothing of the first.
+                // The same name as the publisher uses: a later run compares it with the record.
                 let name = resolved.reference().map_or_else(|| format!("{name}:{}", resolved.tag), |reference| reference.to_string());
-                local(Arc::new(publisher), format!("docker:{name}"))
+                self.local_backend(Arc::new(publisher), format!("docker:{name}"), false)
             }
         }
     }
 }
 
-/// The backend that makes images of a package. Nothing is sent yet.
+/// Creates the backend that builds images remotely. Opens no connection.
 ///
 /// # Errors
 /// `BackendMissing`, `ProjectMissing`.
 fn remote_backend(
-    work: &BuildOptions,
-    session: &LoadedWorkspace,
-    declared: &UnionPackage,
+    options: &BuildOptions,
+    loaded: &LoadedWorkspace,
+    package: &UnionPackage,
     registry: &Arc<Registry>,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<RemoteBackend> {
-    let client = backend::client(&work.scope.backend, &session.backend, false, reporter)?;
-    let scope = project_domain(declared, &session.backend)?;
-    let builder = RemoteBuilder::new(work.scope.cache.clone(), registry.clone(), reporter.clone());
-    let logs = session.workspace.logs(&declared.package.name);
+    let client = backend::client(&options.scope.backend, &loaded.backend, false, reporter)?;
+    let scope = project_domain(package, &loaded.backend)?;
+    let builder = RemoteBuilder::new(options.scope.cache.clone(), registry.clone(), reporter.clone());
+    let logs = loaded.workspace.logs(package.name());
     Ok(RemoteBackend::new(Connection::new(client, scope, registry.clone(), builder, logs, reporter.clone())))
 }
 

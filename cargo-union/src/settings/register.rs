@@ -26,7 +26,7 @@ impl OptionsReader<'_> {
         let mut scope = WorkspaceOptions { backend, ..work.scope };
         scope.cargo.written.extend(requests.clone());
         Ok(RegisterOptions {
-            work: BuildOptions { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
+            options: BuildOptions { scope, dry: register.dry_run, describe: true, allow_unpinned: register.allow_unpinned, ..work },
             version: register.version,
             replace: register.replace,
             require_clean: register.require_clean,

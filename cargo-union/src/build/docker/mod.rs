@@ -101,7 +101,7 @@ impl DockerBuilder {
             files: Arc::new(MeasuredFiles::new(&self.cache)),
             key: inputs.key("toolchain"),
             platforms: Vec::new(),
-            told: BTreeMap::new(),
+            interface_labels: BTreeMap::new(),
             source_date_epoch: 0,
             check: false,
         };

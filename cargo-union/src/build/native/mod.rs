@@ -282,7 +282,7 @@ fn code_entries(executables: &[Executable]) -> Result<Vec<LayerEntry>> {
 
 /// The task interfaces of the binaries, as labels.
 fn interface_labels(request: &BuildRequest) -> impl Iterator<Item = (&str, &str)> {
-    request.told.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    request.interface_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn assemble(

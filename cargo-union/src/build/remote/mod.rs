@@ -125,9 +125,9 @@ fn all_variables(request: &BuildRequest, settings: &BaseSettings, checked: bool)
         .help("Set it in the `env` of the tasks, which is not changed."));
     }
     variables.insert(IMAGE_ID.to_owned(), request.key.to_string());
-    if !request.told.is_empty() {
+    if !request.interface_labels.is_empty() {
         // Encoded, because the backend may change the quotes of JSON.
-        let interfaces = serde_json::to_vec(&request.told).expect("texts always serialize");
+        let interfaces = serde_json::to_vec(&request.interface_labels).expect("texts always serialize");
         variables.insert(TASK_INTERFACES.to_owned(), URL_SAFE_NO_PAD.encode(interfaces));
     }
     if !checked {

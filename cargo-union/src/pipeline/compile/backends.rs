@@ -1,4 +1,4 @@
-//! With what each compile of a package is done, from what was chosen for each of its images.
+//! Selects the compile backend (host, cargo-zigbuild, container) of each compile of a package.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use union_build::diag::Code;
 
 use super::container::ContainerRunner;
 use super::selector::CompileSelector;
-use super::{Jobs, jobs};
+use super::{Jobs, collect_jobs};
 use crate::image::platform::Platform;
 use crate::pipeline::problems::Result;
-use crate::pipeline::resolve::{PlatformCompile, ResolvedImage, unasked};
+use crate::pipeline::resolve::{PlatformCompile, ResolvedImage, prefer_host_error};
 use crate::sys::error::Error;
 use crate::workspace::{CargoRunner, CompileBackend, CompileMode, CompileSettings, Host};
 
-/// The methods of a package, by what is compiled.
+/// The compile backends of a package, by compile settings and target.
 #[derive(Default)]
 pub(crate) struct CompilePlan(BTreeMap<(CompileSettings, String), CompileChoice>);
 
-/// With what one compile is done, and where.
+/// The backend of a compile, and the runner that starts cargo.
 pub(crate) struct CompileChoice {
     pub(crate) method: CompileBackend,
-    pub(crate) workshop: Arc<dyn CargoRunner>,
+    pub(crate) runner: Arc<dyn CargoRunner>,
 }
 
 impl CompilePlan {
@@ -31,48 +31,48 @@ impl CompilePlan {
 }
 
 impl CompileSelector<'_> {
-    /// Takes together what was chosen for each of the images: those that share a compile are looked at together, for
-    /// it must fit all of them. The tag of each image covers the choices of all.
+    /// Selects a backend for each compile from the compilers of its images. Images that share a compile may have
+    /// different ones; the backend has to suit all of them. The tag of each image covers the compilers of all.
     ///
     /// # Errors
-    /// `EngineUnreachable`, or what the host lacks when nobody asked for an engine.
-    pub(crate) async fn choose(&self, images: &[ResolvedImage], missing: &[&ResolvedImage]) -> Result<CompilePlan> {
-        let mut methods = CompilePlan::default();
-        let wanted: Jobs<'_> = jobs(images, missing);
-        for (settings, target) in wanted.into_keys() {
+    /// `EngineUnreachable`, or what the host lacks if the container was chosen by `compile = "auto"`.
+    pub(crate) async fn select(&self, images: &[ResolvedImage], missing: &[&ResolvedImage]) -> Result<CompilePlan> {
+        let mut compile_plan = CompilePlan::default();
+        let jobs: Jobs<'_> = collect_jobs(images, missing);
+        for (settings, target) in jobs.into_keys() {
             let group = SharedCompile::members(images, settings, target);
             let compilers = || group.iter().map(|member| member.build.compiler);
-            let chosen = match compilers().map(|compiler| compiler.place).max() {
-                Some(CompileMode::Container) => self.container(settings, target, &group).await?,
+            let choice = match compilers().map(|compiler| compiler.place).max() {
+                Some(CompileMode::Container) => self.select_container(settings, target, &group).await?,
                 Some(CompileMode::Zig) => {
                     let method = CompileBackend::Zig(compilers().filter_map(|compiler| compiler.glibc).min());
-                    CompileChoice { method, workshop: Arc::new(Host) }
+                    CompileChoice { method, runner: Arc::new(Host) }
                 }
                 Some(CompileMode::Host | CompileMode::Auto) | None => {
-                    self.package.snapshot.check_linker(target, settings)?;
-                    CompileChoice { method: CompileBackend::Host, workshop: Arc::new(Host) }
+                    self.context.snapshot.check_linker(target, settings)?;
+                    CompileChoice { method: CompileBackend::Host, runner: Arc::new(Host) }
                 }
             };
-            methods.0.insert((settings.clone(), target.to_owned()), chosen);
+            compile_plan.0.insert((settings.clone(), target.to_owned()), choice);
         }
-        Ok(methods)
+        Ok(compile_plan)
     }
 
-    async fn container(&self, settings: &CompileSettings, target: &str, group: &[SharedCompile<'_>]) -> Result<CompileChoice> {
+    async fn select_container(&self, settings: &CompileSettings, target: &str, group: &[SharedCompile<'_>]) -> Result<CompileChoice> {
         let first = group.iter().find_map(|member| Some((member, member.build.toolchain.as_ref()?)));
         let unknown = || Error::new(Code::RustImageUnknown, format!("could not find an image to compile for `{target}` in"));
         let (SharedCompile { resolved, platform, .. }, toolchain) = first.ok_or_else(unknown)?;
         if settings.place == CompileMode::Auto {
             let engine = self.builder.engines().engine().await;
-            engine.map_err(|error| unasked(error.into(), settings, platform, self.package.snapshot))?;
+            engine.map_err(|error| prefer_host_error(error.into(), settings, platform, self.context.snapshot))?;
         }
         let container = ContainerRunner::new(self, settings, target, resolved.spec(), platform, toolchain);
-        let (method, workshop) = (CompileBackend::Container(container.folder().to_owned()), Arc::new(container));
-        Ok(CompileChoice { method, workshop })
+        let method = CompileBackend::Container(container.directory_name().to_owned());
+        Ok(CompileChoice { method, runner: Arc::new(container) })
     }
 }
 
-/// An image that shares a compile with others, and the platform of it that the compile is for.
+/// An image of a shared compile, with the platform that is compiled.
 struct SharedCompile<'a> {
     resolved: &'a ResolvedImage,
     platform: &'a Platform,

@@ -1,74 +1,75 @@
-//! Which packages are compiled together: those that cargo would give the same code together as alone.
+//! Groups packages that one call of cargo can compile without a change of their code.
 //!
-//! cargo joins the features that all packages of one call want of a dependency. What each package wants alone is asked
-//! beforehand, and what cargo has done is compared with it afterwards.
+//! cargo unifies the features of a dependency over all packages of a call. The features of each package alone are
+//! determined before the compile, and compared with those that cargo used after it.
 
 use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt as _};
 
 use super::CompileJob;
+use crate::pipeline::context::PackageContext;
 use crate::workspace::{CompileBackend, Features};
 
-/// Packages that are compiled by one call of cargo.
+/// Packages that one call of cargo compiles.
 pub(super) struct CompileBatch<'a> {
-    pub(super) wanted: Vec<CompileJob<'a>>,
-    /// What is expected of cargo; nothing of one package alone.
+    pub(super) jobs: Vec<CompileJob<'a>>,
+    /// The features that cargo is expected to use; `None` for a single package.
     pub(super) features: Option<Features>,
 }
 
 impl<'a> CompileBatch<'a> {
-    /// One package alone.
-    pub(super) fn of(wanted: CompileJob<'a>) -> Self {
-        Self { wanted: vec![wanted], features: None }
+    pub(super) fn of_single_job(job: CompileJob<'a>) -> Self {
+        Self { jobs: vec![job], features: None }
     }
 
-    fn takes(&self, wanted: &CompileJob<'_>, features: &Features) -> bool {
+    fn accepts(&self, job: &CompileJob<'_>, features: &Features) -> bool {
         let Some(expected) = &self.features else { return false };
-        let binaries: BTreeSet<&String> = self.wanted.iter().flat_map(|other| &other.binaries).collect();
-        let is_alike = self.wanted.first().is_some_and(|first| {
-            (first.settings, first.target, &first.chosen().method) == (wanted.settings, wanted.target, &wanted.chosen().method)
+        let binaries: BTreeSet<&String> = self.jobs.iter().flat_map(|other| &other.binaries).collect();
+        let has_same_settings = self.jobs.first().is_some_and(|first| {
+            (first.settings, first.target, &first.choice().method) == (job.settings, job.target, &job.choice().method)
         });
-        is_alike && wanted.binaries.iter().all(|name| !binaries.contains(name)) && expected.agree(features)
+        has_same_settings && job.binaries.iter().all(|name| !binaries.contains(name)) && expected.agree(features)
     }
 }
 
-/// Puts together what can be.
-pub(super) async fn batches(all: Vec<CompileJob<'_>>) -> Vec<CompileBatch<'_>> {
+/// Groups jobs into batches, in order. A job that cannot be grouped is a separate batch.
+pub(super) async fn group_jobs(jobs: Vec<CompileJob<'_>>) -> Vec<CompileBatch<'_>> {
     let mut batches: Vec<CompileBatch<'_>> = Vec::new();
-    let is_alone = all.len() < 2;
-    let asked = all.into_iter().map(|wanted| async {
-        let features = if is_alone { None } else { features(&wanted).await };
-        (wanted, features)
+    let is_single = jobs.len() < 2;
+    let resolving = jobs.into_iter().map(|job| async {
+        let features = if is_single { None } else { features_alone(&job).await };
+        (job, features)
     });
-    let asked: Vec<_> = stream::iter(asked).buffered(std::thread::available_parallelism().map_or(1, Into::into)).collect().await;
-    for (wanted, features) in asked {
+    let with_features: Vec<_> =
+        stream::iter(resolving).buffered(std::thread::available_parallelism().map_or(1, Into::into)).collect().await;
+    for (job, features) in with_features {
         let Some(features) = features else {
-            batches.push(CompileBatch::of(wanted));
+            batches.push(CompileBatch::of_single_job(job));
             continue;
         };
-        match batches.iter_mut().find(|batch| batch.takes(&wanted, &features)) {
+        match batches.iter_mut().find(|batch| batch.accepts(&job, &features)) {
             Some(batch) => {
-                batch.wanted.push(wanted);
+                batch.jobs.push(job);
                 if let Some(expected) = &mut batch.features {
                     expected.extend(&features);
                 }
             }
-            None => batches.push(CompileBatch { wanted: vec![wanted], features: Some(features) }),
+            None => batches.push(CompileBatch { jobs: vec![job], features: Some(features) }),
         }
     }
-    batches.iter_mut().filter(|batch| batch.wanted.len() == 1).for_each(|batch| batch.features = None);
+    batches.iter_mut().filter(|batch| batch.jobs.len() == 1).for_each(|batch| batch.features = None);
     batches
 }
 
-/// The features of a package that may be compiled with others: features of its own choice would be theirs too, and a
-/// container is that of one package.
-async fn features(wanted: &CompileJob<'_>) -> Option<Features> {
-    let is_elsewhere = matches!(wanted.chosen().method, CompileBackend::Container(_));
-    if is_elsewhere || !wanted.settings.features.is_empty() {
+/// The features of a package that is compiled alone. `None` if it cannot share a call: `--features` would apply to the
+/// other packages too, and a container belongs to one package.
+async fn features_alone(job: &CompileJob<'_>) -> Option<Features> {
+    let is_in_container = matches!(job.choice().method, CompileBackend::Container(_));
+    if is_in_container || !job.settings.features.is_empty() {
         return None;
     }
-    let package = &wanted.ready.package;
-    let inputs = wanted.codes().map(|code| &code.inputs).next()?;
-    package.snapshot.features(&package.declared.package, wanted.settings, wanted.target, inputs, &package.work.scope.cache).await
+    let PackageContext { options, snapshot, package, .. } = &job.build.context;
+    let inputs = job.codes().map(|code| &code.inputs).next()?;
+    snapshot.features(&package.package, job.settings, job.target, inputs, &options.scope.cache).await
 }

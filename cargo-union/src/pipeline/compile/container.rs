@@ -1,11 +1,9 @@
-//! cargo in a container: it sees the workspace, the target folder and cargo's home where they are.
+//! Runs cargo in a container, with the workspace, the target directory and cargo's home mounted at their own paths.
 //!
-//! With equal paths everything that cargo says is true on the host as well, and what it has compiled
-//! stays for the next time. The toolchain never leaves its image, and nothing of the image's files
-//! reaches the result but what is linked.
+//! With equal paths, everything that cargo prints is valid on the host as well, and its artifacts can be used again by
+//! the next compile. The toolchain stays in its image; of the image's files, only linked ones get into the result.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,15 +18,16 @@ use crate::build::docker::DockerBuilder;
 use crate::engine::{BindMount, ContainerOptions, Engine};
 use crate::image::platform::Platform;
 use crate::pipeline::Reporter;
+use crate::pipeline::context::PackageContext;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::{Environment, OutputStream, ProcessFailure, user};
 use crate::sys::secret::Secret;
 use crate::workspace::{CargoInvocation, CargoRunner, CompileSettings, LineHandler, PATIENCE, ProbeOutput, SCOPE};
 
-/// What runs in the container: cargo, with the toolchain that the image has, whatever a
-/// `rust-toolchain.toml` says. The marker shows that its folders are this machine's. What its rustc
-/// understands is asked there: it may be of another release than the host's.
+/// Runs cargo in the container, with the toolchain of the image instead of that of a `rust-toolchain.toml`. The marker file
+/// exists only if the mounted directories are this machine's. Whether rustc supports `--remap-path-scope` is checked in the
+/// container, since its release may differ from that of the host.
 const SCRIPT: &str = r#"
 [ -e "$UNION_MARKER" ] || exit 97
 toolchain=$(cd / && rustup default 2>/dev/null | cut -d' ' -f1)
@@ -40,16 +39,16 @@ unset UNION_SCOPE UNION_MARKER
 exec "$0" "$@"
 "#;
 
-/// The exit code by which the script says that it does not see the marker.
-const UNSEEN: i64 = 97;
+/// The exit code of the script if the marker file does not exist.
+const MARKER_NOT_FOUND: i64 = 97;
 
-/// What stands between flags in `CARGO_ENCODED_RUSTFLAGS`.
+/// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\x1f";
 
-/// Where the authority is that cargo and its children trust.
+/// The path of the CA certificate in the container.
 const AUTHORITY: &str = "/run/union/ca.crt";
 
-/// A container with a toolchain.
+/// Runs cargo in containers of a toolchain image.
 pub(super) struct ContainerRunner {
     builder: Arc<DockerBuilder>,
     reporter: Arc<dyn Reporter>,
@@ -57,74 +56,85 @@ pub(super) struct ContainerRunner {
     platform: Platform,
     toolchain: LockedBase,
     apt_packages: Vec<String>,
-    /// The variables of `build.env`.
-    declared: BTreeSet<String>,
-    /// What it may read, and the folders into which it may write.
-    reads: Vec<PathBuf>,
-    writes: Vec<PathBuf>,
-    folder: String,
+    /// The names of the variables of `build.env`.
+    declared_variables: BTreeSet<String>,
+    /// Paths that are mounted read-only. The first one is the workspace.
+    read_only: Vec<PathBuf>,
+    /// Directories that are mounted writable. The first one is the target directory, the last one cargo's home, if it is
+    /// known.
+    writable: Vec<PathBuf>,
+    directory_name: String,
 }
 
 impl ContainerRunner {
     pub(super) fn new(
-        choosing: &CompileSelector<'_>,
+        selector: &CompileSelector<'_>,
         settings: &CompileSettings,
         target: &str,
         image: &spec::Image,
         platform: &Platform,
         toolchain: &LockedBase,
     ) -> Self {
-        let (workspace, cargo) = (&choosing.package.session.workspace, &choosing.package.work.scope.cargo);
-        let mut reads = vec![workspace.root.clone()];
-        reads.extend(choosing.package.snapshot.outside_paths());
-        // Below cargo's home everything is there already.
-        let configured = choosing.package.snapshot.configured_paths(settings, target).into_iter();
-        reads.extend(configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))));
-        let mut writes = vec![workspace.target_directory.clone(), workspace.build_directory.clone()];
-        writes.extend(cargo.target_dir.clone());
-        writes.extend(cargo.home());
+        let PackageContext { options, loaded, snapshot, reporter, .. } = selector.context;
+        let workspace = &loaded.workspace;
+        let cargo = &options.scope.cargo;
+        let mut read_only = vec![workspace.root.clone()];
+        read_only.extend(snapshot.outside_paths());
+        // cargo's home is mounted as a whole.
+        let configured = snapshot.configured_paths(settings, target).into_iter();
+        read_only.extend(configured.filter(|path| !cargo.home().is_some_and(|home| path.starts_with(home))));
+        let mut writable = vec![workspace.target_directory.clone(), workspace.build_directory.clone()];
+        writable.extend(cargo.target_dir.clone());
+        writable.extend(cargo.home());
         let mut inputs = Inputs::new();
         inputs.insert("image", toolchain.digest.to_string());
         inputs.insert("apt-packages", Value::texts(&settings.apt_packages));
         Self {
-            builder: choosing.builder.clone(),
-            reporter: choosing.package.reporter.clone(),
+            builder: selector.builder.clone(),
+            reporter: (*reporter).clone(),
             image: image.clone(),
             platform: platform.clone(),
             toolchain: toolchain.clone(),
             apt_packages: settings.apt_packages.clone(),
-            declared: settings.env.keys().cloned().collect(),
-            reads,
-            writes,
-            folder: inputs.key("toolchain").to_string()[..12].to_owned(),
+            declared_variables: settings.env.keys().cloned().collect(),
+            read_only,
+            writable,
+            directory_name: inputs.key("toolchain").to_string()[..12].to_owned(),
         }
     }
 
-    /// The name of the folder for what it compiles.
-    pub(super) fn folder(&self) -> &str {
-        &self.folder
+    /// The name of the directory for its artifacts, from the toolchain image and the packages that are installed in it.
+    pub(super) fn directory_name(&self) -> &str {
+        &self.directory_name
     }
 
-    /// The engine, and the image with the toolchain in it.
-    async fn ready(&self) -> Result<(&Engine, String)> {
+    /// Returns the engine and the toolchain image, which is built if `build.apt-packages` are installed in it.
+    async fn prepare_toolchain(&self) -> Result<(&Engine, String)> {
         let engine = self.builder.engines().engine().await?;
         let image = self.builder.toolchain(&self.image, &self.toolchain, &self.platform, &self.apt_packages).await?;
         Ok((engine, image))
     }
 
-    fn unseen(&self, engine: &Engine) -> Error {
-        Error::new(Code::EngineFailed, format!("the engine at {} does not see this machine's folders", engine.address()))
-            .because(format!("`{}` is not there for its containers", self.reads[0].display()))
+    /// The error for an engine on another machine, such as a VM that does not share directories.
+    fn no_access_error(&self, engine: &Engine) -> Error {
+        Error::new(Code::EngineFailed, format!("the engine at {} cannot access this machine's directories", engine.address()))
+            .because(format!("`{}` does not exist in its containers", self.read_only[0].display()))
             .help("Compile with `compile = \"host\"` or `\"zig\"`, or use an engine on this machine.")
     }
 
     /// `tool` is `cargo` or `rustc`.
-    fn run(&self, tool: &str, call: &CargoInvocation, image: String, marker: &Path, user: Option<String>) -> ContainerOptions {
-        let text = |text: &OsStr| text.to_string_lossy().into_owned();
+    fn container_options(
+        &self,
+        tool: &str,
+        call: &CargoInvocation,
+        image: String,
+        marker: &Path,
+        user: Option<String>,
+    ) -> ContainerOptions {
         let mut env: std::collections::BTreeMap<String, Secret<String>> = call
             .environment
             .iter()
-            .filter(|(name, _)| self.declared.contains(*name) || passes(name))
+            .filter(|(name, _)| self.declared_variables.contains(*name) || is_passed_on(name))
             .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
             .collect();
         let mut set = |name: &str, value: String| drop(env.insert(name.to_owned(), Secret::new(value)));
@@ -134,26 +144,26 @@ impl ContainerRunner {
         set("UNION_SCOPE", format!("{}{SCOPE}", if flags.is_empty() { "" } else { SEPARATOR }));
         set("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
         set("HOME", "/tmp".to_owned());
-        // There is no terminal in there.
+        // The container has no terminal.
         set("CARGO_TERM_PROGRESS_WHEN", "never".to_owned());
-        if let Some(home) = self.writes.last() {
+        if let Some(home) = self.writable.last() {
             set("CARGO_HOME", home.display().to_string());
         }
         let bind = |path: &PathBuf, writable| BindMount { from: path.clone(), to: path.display().to_string(), writable };
-        let mut binds: Vec<BindMount> = self.reads.iter().map(|path| bind(path, false)).collect();
-        binds.extend(self.writes.iter().collect::<BTreeSet<_>>().into_iter().map(|path| bind(path, true)));
-        if let Some(authority) = authority(&call.environment) {
+        let mut binds: Vec<BindMount> = self.read_only.iter().map(|path| bind(path, false)).collect();
+        binds.extend(self.writable.iter().collect::<BTreeSet<_>>().into_iter().map(|path| bind(path, true)));
+        if let Some(authority) = find_authority(&call.environment) {
             binds.push(BindMount { from: authority, to: AUTHORITY.to_owned(), writable: false });
             ["SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
                 .iter()
                 .for_each(|name| set(name, AUTHORITY.to_owned()));
         }
-        let words = ["/bin/sh", "-c", SCRIPT, tool].map(str::to_owned);
+        let entrypoint = ["/bin/sh", "-c", SCRIPT, tool].map(str::to_owned);
         ContainerOptions {
             name: "union-compile".to_owned(),
             image,
-            entrypoint: Some(words.to_vec()),
-            command: Some(call.arguments.iter().map(|argument| text(argument)).collect()),
+            entrypoint: Some(entrypoint.to_vec()),
+            command: Some(call.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()),
             env,
             user,
             workdir: Some(call.folder.display().to_string()),
@@ -170,23 +180,27 @@ impl ContainerRunner {
 }
 
 impl ContainerRunner {
-    /// Runs cargo or rustc, and gives its exit code.
+    /// Runs cargo or rustc in a container, and returns its exit code.
     async fn run_tool(&self, tool: &str, call: &CargoInvocation, output: impl FnMut(OutputStream, &[u8]) + Send) -> Result<i64> {
-        let (engine, image) = self.ready().await?;
-        let folder = self.writes[0].join("union/container");
-        self.writes.iter().chain([&folder]).try_for_each(|folder| fs::create_folder(folder))?;
-        let marker = fs::AtomicFile::beside(&folder.join("marker"))?;
-        let made = engine.container(&self.run(tool, call, image, marker.path(), owner(engine).await?)).await;
-        // Engines look for the folders before they start anything, and some make them.
-        let unseen = |words: &String| words.contains("bind source path does not exist") || words.contains("statfs ");
-        let container = made.map_err(|error| if error.chain().iter().any(unseen) { self.unseen(engine) } else { error })?;
+        let (engine, image) = self.prepare_toolchain().await?;
+        let directory = self.writable[0].join("union/container");
+        self.writable.iter().chain([&directory]).try_for_each(|directory| fs::create_folder(directory))?;
+        let marker = fs::AtomicFile::beside(&directory.join("marker"))?;
+        let options = self.container_options(tool, call, image, marker.path(), container_user(engine).await?);
+        // Some engines check mounted directories before they start a container; others create missing ones, for which there
+        // is the marker file.
+        let is_missing_mount = |cause: &String| cause.contains("bind source path does not exist") || cause.contains("statfs ");
+        let container = engine
+            .container(&options)
+            .await
+            .map_err(|error| if error.chain().iter().any(is_missing_mount) { self.no_access_error(engine) } else { error })?;
         if tool == "cargo" {
             self.reporter.status("Compiling", &format!("in {}", self.toolchain.repository));
         }
         let output = Mutex::new(output);
         let code = container.run(|stream, bytes| (output.lock().unwrap_or_else(PoisonError::into_inner))(stream, bytes)).await?;
         container.remove().await?;
-        if code == UNSEEN { Err(self.unseen(engine)) } else { Ok(code) }
+        if code == MARKER_NOT_FOUND { Err(self.no_access_error(engine)) } else { Ok(code) }
     }
 }
 
@@ -200,8 +214,8 @@ impl CargoRunner for ContainerRunner {
                 OutputStream::Stdout => {
                     buffer.extend_from_slice(bytes);
                     while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                        let taken: Vec<u8> = buffer.drain(..=end).collect();
-                        line(String::from_utf8_lossy(&taken).trim_end());
+                        let complete_line: Vec<u8> = buffer.drain(..=end).collect();
+                        line(String::from_utf8_lossy(&complete_line).trim_end());
                     }
                 }
             })
@@ -221,49 +235,51 @@ impl CargoRunner for ContainerRunner {
     }
 
     async fn ask(&self, program: &Path, word: &str, _: &Environment) -> Result<ProbeOutput> {
-        let (engine, image) = self.ready().await?;
-        let shown = program.display().to_string();
-        let folder = program.parent().unwrap_or(program);
-        let run = ContainerOptions {
+        let (engine, image) = self.prepare_toolchain().await?;
+        let program_name = program.display().to_string();
+        let directory = program.parent().unwrap_or(program);
+        let container_options = ContainerOptions {
             name: "union-ask".to_owned(),
             image,
-            entrypoint: Some(vec![shown.clone()]),
+            entrypoint: Some(vec![program_name.clone()]),
             command: Some(vec![word.to_owned()]),
-            user: owner(engine).await?,
+            user: container_user(engine).await?,
             network: Some("none".to_owned()),
-            binds: vec![BindMount { from: folder.to_owned(), to: folder.display().to_string(), writable: false }],
+            binds: vec![BindMount { from: directory.to_owned(), to: directory.display().to_string(), writable: false }],
             ..ContainerOptions::default()
         };
-        let container = engine.container(&run).await?;
-        let (printed, complaints) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-        let hears = |stream: OutputStream, bytes: &[u8]| {
-            let to = if stream == OutputStream::Stdout { &printed } else { &complaints };
-            to.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        let container = engine.container(&container_options).await?;
+        let stdout = Mutex::new(Vec::new());
+        let stderr = Mutex::new(Vec::new());
+        let collect = |stream: OutputStream, bytes: &[u8]| {
+            let buffer = if stream == OutputStream::Stdout { &stdout } else { &stderr };
+            buffer.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         };
-        let code = tokio::time::timeout(PATIENCE, container.run(hears)).await.ok().transpose()?;
+        let code = tokio::time::timeout(PATIENCE, container.run(collect)).await.ok().transpose()?;
         container.remove().await?;
-        let ended = |code| match code {
-            0 => Ok(printed.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        let result = code.map(|code| match code {
+            0 => Ok(stdout.into_inner().unwrap_or_else(PoisonError::into_inner)),
             code => {
-                let stderr = complaints.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let mut failed = ProcessFailure::ended(&shown, code);
-                failed.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
-                Err(failed)
+                let stderr = stderr.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let mut failure = ProcessFailure::ended(&program_name, code);
+                failure.stderr = String::from_utf8_lossy(&stderr).trim_end().to_owned();
+                Err(failure)
             }
-        };
-        Ok(ProbeOutput::of(code.map(ended)))
+        });
+        Ok(ProbeOutput::of(result))
     }
 }
 
-/// Whose a container's files are: the user's. Where the engine runs as the user, its root is the user.
-async fn owner(engine: &Engine) -> Result<Option<String>> {
+/// The user that a container runs as, so that files it creates belong to the host's user: root in a rootless engine, which
+/// maps its root to that user.
+async fn container_user(engine: &Engine) -> Result<Option<String>> {
     Ok(Some(if engine.is_rootless().await? { "0:0".to_owned() } else { user() }))
 }
 
-/// Whether a variable of the host means something in the container: what cargo and rustc are told, but
-/// not where the host has its tools.
-fn passes(name: &str) -> bool {
-    const HOST_S_OWN: [&str; 5] =
+/// Whether a variable of the host is passed on to the container: settings of cargo and rustc, but no paths of the host's
+/// tools.
+fn is_passed_on(name: &str) -> bool {
+    const HOST_PATHS: [&str; 5] =
         ["CARGO", "CARGO_HOME", "CARGO_BUILD_RUSTC", "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"];
     const OTHERS: [&str; 10] = [
         "SOURCE_DATE_EPOCH",
@@ -277,22 +293,22 @@ fn passes(name: &str) -> bool {
         "NO_PROXY",
         "TERM",
     ];
-    let of_cargo = name.starts_with("CARGO_") && !HOST_S_OWN.contains(&name);
-    (of_cargo && !name.ends_with("_LINKER") && !name.ends_with("_RUNNER")) || OTHERS.contains(&name)
+    let is_cargo_setting = name.starts_with("CARGO_") && !HOST_PATHS.contains(&name);
+    (is_cargo_setting && !name.ends_with("_LINKER") && !name.ends_with("_RUNNER")) || OTHERS.contains(&name)
 }
 
-/// The authority that the user's programs trust.
-fn authority(environment: &Environment) -> Option<PathBuf> {
-    let set = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].into_iter().find_map(|name| environment.get(name).filter(|path| !path.is_empty()));
-    set.map(PathBuf::from).filter(|path| path.is_file())
+/// The file with the CA certificates that the environment sets for cargo or for all programs.
+fn find_authority(environment: &Environment) -> Option<PathBuf> {
+    let path = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].into_iter().find_map(|name| environment.get(name).filter(|path| !path.is_empty()));
+    path.map(PathBuf::from).filter(|path| path.is_file())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::passes;
+    use super::is_passed_on;
 
     #[test]
-    fn what_cargo_is_told_goes_along_and_where_the_host_has_its_tools_does_not() {
+    fn cargo_variables_are_passed_on_without_paths_of_host_tools() {
         for name in [
             "CARGO_ENCODED_RUSTFLAGS",
             "CARGO_TARGET_DIR",
@@ -301,12 +317,12 @@ mod tests {
             "SOURCE_DATE_EPOCH",
             "RUSTC_BOOTSTRAP",
         ] {
-            assert!(passes(name), "{name}");
+            assert!(is_passed_on(name), "{name}");
         }
         for name in
             ["CARGO", "CARGO_HOME", "PATH", "RUSTC_WRAPPER", "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "RUSTUP_HOME", "AWS_SECRET"]
         {
-            assert!(!passes(name), "{name}");
+            assert!(!is_passed_on(name), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What compiles have made, and where.
+//! The executables of a package, and the runners that compiled them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use crate::image::platform::Platform;
 use crate::pipeline::resolve::{CodeSpec, ResolvedImage};
 use crate::workspace::{CargoRunner, CompileSettings};
 
-/// The executables of a package, by how they were compiled.
+/// The executables of a package, by compile settings and target.
 #[derive(Default)]
 pub(crate) struct Executables(pub(super) BTreeMap<(CompileSettings, String), CompileOutput>);
 
-/// What one compile has made, and where.
+/// The executables of one compile by name, and where it ran.
 pub(super) struct CompileOutput {
     pub(super) executables: BTreeMap<String, PathBuf>,
-    pub(super) workshop: Arc<dyn CargoRunner>,
+    pub(super) runner: Arc<dyn CargoRunner>,
 }
 
 impl Executables {
@@ -24,9 +24,9 @@ impl Executables {
         self.0.get(&(code.compile.clone(), code.builds.get(platform)?.target.clone()))
     }
 
-    /// Where the binaries of an image for a platform were compiled.
-    pub(crate) fn workshop(&self, resolved: &ResolvedImage, platform: &Platform) -> Option<Arc<dyn CargoRunner>> {
-        Some(self.output(resolved.code.as_ref()?, platform)?.workshop.clone())
+    /// The runner that compiled the binaries of an image for a platform.
+    pub(crate) fn runner(&self, resolved: &ResolvedImage, platform: &Platform) -> Option<Arc<dyn CargoRunner>> {
+        Some(self.output(resolved.code.as_ref()?, platform)?.runner.clone())
     }
 
     /// The binaries of an image for a platform.

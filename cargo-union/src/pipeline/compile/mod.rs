@@ -1,8 +1,8 @@
-//! One compile per target and build settings, for all binaries that the images of a package carry, and for all packages
-//! that get the same code together as alone.
+//! Compiles the binaries of all packages: one call of cargo for each target and set of build settings.
 //!
-//! Which images are made never changes the bytes of any: packages for which cargo would join features otherwise than
-//! for each alone are compiled one after the other.
+//! A call compiles all binaries of the package's images that share target and settings, and several packages if that does
+//! not change their code. The selection of images never changes the bytes of an image: packages for which cargo would
+//! unify features differently than for each alone are compiled one after the other.
 
 pub(super) mod backends;
 mod batch;
@@ -28,119 +28,118 @@ use backends::CompileChoice;
 use batch::CompileBatch;
 use executables::{CompileOutput, Executables};
 
-/// Compiles what the missing images of all packages need, out of all images of each package, and looks at what the
-/// compiler has read.
+/// Compiles the binaries of all images that are missing or lack an interface. Returns, for each package, its executables
+/// and the inputs that the compiler read although no key covers them.
 ///
 /// # Errors
-/// `CompileFailed` and whatever the checks find.
-pub(super) async fn run(packages: &[PackageBuild<'_>]) -> Result<Vec<(Executables, CoverageFindings)>> {
-    let mut all: Vec<(Executables, CoverageFindings)> = packages.iter().map(|_| Default::default()).collect();
-    let wanted: Vec<CompileJob<'_>> = packages.iter().enumerate().flat_map(|(position, ready)| wanted(position, ready)).collect();
-    wanted.iter().for_each(CompileJob::warn);
-    let mut batches = VecDeque::from(batch::batches(wanted).await);
+/// `CompileFailed`, `HandoverMismatch`, and the errors of the coverage check.
+pub(super) async fn run(builds: &[PackageBuild<'_>]) -> Result<Vec<(Executables, CoverageFindings)>> {
+    let mut results: Vec<(Executables, CoverageFindings)> = builds.iter().map(|_| Default::default()).collect();
+    let jobs: Vec<CompileJob<'_>> = builds.iter().enumerate().flat_map(|(position, build)| package_jobs(position, build)).collect();
+    jobs.iter().for_each(CompileJob::warn_if_native);
+    let mut batches = VecDeque::from(batch::group_jobs(jobs).await);
     let mut is_shared = batches.len() > 1;
     while let Some(batch) = batches.pop_front() {
-        match compile_batch(&batch, is_shared, &mut all).await? {
+        match compile_batch(&batch, is_shared, &mut results).await? {
             BatchOutcome::Done => {}
-            BatchOutcome::Apart => {
+            BatchOutcome::FeaturesDiffer => {
                 is_shared = true;
-                batch.wanted.into_iter().rev().for_each(|wanted| batches.push_front(CompileBatch::of(wanted)));
+                batch.jobs.into_iter().rev().for_each(|job| batches.push_front(CompileBatch::of_single_job(job)));
             }
         }
     }
-    let outside: BTreeSet<&PathBuf> = all.iter().flat_map(|(_, findings)| &findings.outside).collect();
+    let outside: BTreeSet<&PathBuf> = results.iter().flat_map(|(_, findings)| &findings.outside).collect();
     for file in outside {
-        let reporter = packages.first().map(|ready| ready.package.reporter);
+        let reporter = builds.first().map(|build| build.context.reporter);
         let note = format!("the compiler read `{}`, which is outside of the repository and not part of the key", file.display());
         reporter.into_iter().for_each(|reporter| reporter.note(&note));
     }
-    Ok(all)
+    Ok(results)
 }
 
-/// One package for one target and one set of settings.
+/// A package that is compiled for one target with one set of settings.
 struct CompileJob<'a> {
-    /// Where its package stands among all.
+    /// The index of its package in the list of all builds.
     position: usize,
-    ready: &'a PackageBuild<'a>,
+    build: &'a PackageBuild<'a>,
     settings: &'a CompileSettings,
     target: &'a str,
     binaries: BTreeSet<String>,
 }
 
-fn wanted<'a>(position: usize, ready: &'a PackageBuild<'a>) -> impl Iterator<Item = CompileJob<'a>> {
-    let needed: Vec<&ResolvedImage> = ready.needed().map(|image| &image.resolved).collect();
-    let jobs = jobs(&ready.plan.resolved, &needed);
-    jobs.into_iter().map(move |((settings, target), binaries)| CompileJob { position, ready, settings, target, binaries })
+fn package_jobs<'a>(position: usize, build: &'a PackageBuild<'a>) -> impl Iterator<Item = CompileJob<'a>> {
+    let needed: Vec<&ResolvedImage> = build.needed().map(|image| &image.resolved).collect();
+    let jobs = collect_jobs(&build.plan.resolved, &needed);
+    jobs.into_iter().map(move |((settings, target), binaries)| CompileJob { position, build, settings, target, binaries })
 }
 
 impl<'a> CompileJob<'a> {
     fn codes(&self) -> impl Iterator<Item = &'a CodeSpec> {
         let settings = self.settings;
-        self.ready.needed().filter_map(|image| image.resolved.code.as_ref()).filter(move |code| code.compile == *settings)
+        self.build.needed().filter_map(|image| image.resolved.code.as_ref()).filter(move |code| code.compile == *settings)
     }
 
     fn inputs(&self) -> Vec<&'a CodeInputs> {
         self.codes().map(|code| &code.inputs).collect()
     }
 
-    fn chosen(&self) -> &'a CompileChoice {
-        self.ready.methods.of(self.settings, self.target)
+    fn choice(&self) -> &'a CompileChoice {
+        self.build.compile_plan.of(self.settings, self.target)
     }
 
     fn member(&self) -> JobMember<'a> {
-        JobMember { package: &self.ready.package.declared.package, binaries: self.binaries.clone(), inputs: self.inputs() }
+        JobMember { package: &self.build.context.package.package, binaries: self.binaries.clone(), inputs: self.inputs() }
     }
 
-    /// What was compiled for this machine's processor may not start on a node.
-    fn warn(&self) {
+    fn warn_if_native(&self) {
         if self.codes().any(CodeSpec::is_native) {
-            let warning = native(&self.ready.package.declared.package.name);
-            self.ready.package.reporter.warning(&format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
+            let warning = native_processor(self.build.context.package.name());
+            self.build.context.reporter.warning(&format!("[{}] {warning}\n  = help: {}", warning.code(), warning.advice()));
         }
     }
 }
 
-/// What became of a batch.
 enum BatchOutcome {
     Done,
-    /// cargo gave some package other features than it would get alone.
-    Apart,
+    /// cargo compiled a package with other features than it has alone.
+    FeaturesDiffer,
 }
 
-/// `is_shared` says whether a later compile puts its executables where these are.
-async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, all: &mut [(Executables, CoverageFindings)]) -> Result<BatchOutcome> {
-    let Some(first) = batch.wanted.first() else { return Ok(BatchOutcome::Done) };
-    let PackageContext { work, session, snapshot, reporter, .. } = first.ready.package;
-    let CompileChoice { method, workshop } = first.chosen();
-    let (target, settings) = (first.target, first.settings);
-    let members = batch.wanted.iter().map(CompileJob::member).collect();
-    let job = CargoJob { members, target, settings, method, source_date_epoch: work.source_date_epoch };
-    let lent = reporter.suspend_progress();
-    let (compiled, findings) = compile(snapshot, &job, &**workshop, &**reporter).await?;
-    drop(lent);
+/// Compiles a batch. `is_shared` says that a later compile overwrites its executables in the target directory.
+async fn compile_batch(batch: &CompileBatch<'_>, is_shared: bool, results: &mut [(Executables, CoverageFindings)]) -> Result<BatchOutcome> {
+    let Some(first) = batch.jobs.first() else { return Ok(BatchOutcome::Done) };
+    let PackageContext { options, loaded, snapshot, reporter, .. } = first.build.context;
+    let CompileChoice { method, runner } = first.choice();
+    let CompileJob { target, settings, .. } = *first;
+    let members = batch.jobs.iter().map(CompileJob::member).collect();
+    let cargo_job = CargoJob { members, target, settings, method, source_date_epoch: options.source_date_epoch };
+    let suspended = reporter.suspend_progress();
+    let (compiled, findings) = compile(snapshot, &cargo_job, &**runner, &**reporter).await?;
+    drop(suspended);
     if !compiled.has_features(batch.features.as_ref()) {
-        return Ok(BatchOutcome::Apart);
+        return Ok(BatchOutcome::FeaturesDiffer);
     }
-    for (wanted, found) in batch.wanted.iter().zip(findings) {
-        let package = &wanted.ready.package.declared.package;
-        check_generated(&compiled, package, &wanted.ready.plan.references)?;
-        let (executables, findings) = &mut all[wanted.position];
-        findings.merge(found);
-        let mut made = compiled.executables(package);
+    for (job, job_findings) in batch.jobs.iter().zip(findings) {
+        let package = &job.build.context.package.package;
+        check_generated(&compiled, package, &job.build.plan.references)?;
+        let (outputs, package_findings) = &mut results[job.position];
+        package_findings.merge(job_findings);
+        let mut executables = compiled.executables(package);
         if is_shared {
-            let aside = session.workspace.target_directory.join("union/executables").join(&package.name);
-            set_aside(&mut made, &aside.join(executables.0.len().to_string()))?;
+            let directory = loaded.workspace.target_directory.join("union/executables").join(&package.name);
+            set_aside(&mut executables, &directory.join(outputs.0.len().to_string()))?;
         }
-        let made = CompileOutput { executables: made, workshop: workshop.clone() };
-        executables.0.insert((settings.clone(), target.to_owned()), made);
+        let output = CompileOutput { executables, runner: runner.clone() };
+        outputs.0.insert((settings.clone(), target.to_owned()), output);
     }
     Ok(BatchOutcome::Done)
 }
 
+/// The binaries that are compiled together, by settings and target.
 type Jobs<'a> = BTreeMap<(&'a CompileSettings, &'a str), BTreeSet<String>>;
 
-/// What has to be compiled for the missing images, with the binaries of all images that share it.
-fn jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
+/// The compiles that the missing images need, each with the binaries of all images that share it.
+fn collect_jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a> {
     let mut jobs: Jobs<'a> = BTreeMap::new();
     for code in images.iter().filter_map(|resolved| resolved.code.as_ref()) {
         for target in code.targets() {
@@ -148,42 +147,40 @@ fn jobs<'a>(images: &'a [ResolvedImage], missing: &[&ResolvedImage]) -> Jobs<'a>
         }
     }
     let is_needed = |settings: &CompileSettings, target: &str| {
-        let needs = |resolved: &&ResolvedImage| {
-            resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets().any(|own| own == target))
-        };
-        missing.iter().any(needs)
+        missing
+            .iter()
+            .any(|resolved| resolved.code.as_ref().is_some_and(|code| code.compile == *settings && code.targets().any(|own| own == target)))
     };
     jobs.retain(|(settings, target), _| is_needed(settings, target));
     jobs
 }
 
-/// The next compile puts its executables where these are.
-fn set_aside(executables: &mut BTreeMap<String, PathBuf>, folder: &Path) -> Result<()> {
-    fs::create_folder(folder)?;
+/// Copies executables to a directory of their own, since the next compile overwrites them in the target directory.
+fn set_aside(executables: &mut BTreeMap<String, PathBuf>, directory: &Path) -> Result<()> {
+    fs::create_folder(directory)?;
     for (name, path) in executables {
-        let aside = folder.join(name);
-        std::fs::copy(&*path, &aside).map_err(|cause| fs::unwritable(&aside, cause))?;
-        *path = aside;
+        let copy = directory.join(name);
+        std::fs::copy(&*path, &copy).map_err(|cause| fs::unwritable(&copy, cause))?;
+        *path = copy;
     }
     Ok(())
 }
 
-/// The crate must have been compiled with the references that were handed over.
+/// Checks that the crate was compiled with the references of this build.
 fn check_generated(compiled: &CompiledUnits, package: &crate::workspace::WorkspacePackage, references: &References) -> Result<()> {
     let Some(path) = compiled.generated_file(package) else { return Ok(()) };
     let text = fs::read_to_string(&path)?;
-    let holds = |value: &Option<String>| value.as_ref().is_none_or(|value| text.contains(&format!("{value:?}")));
-    if references.images.iter().all(|image| holds(&image.id) && holds(&image.tag) && holds(&image.repository)) {
+    let has_literal = |value: &Option<String>| value.as_ref().is_none_or(|value| text.contains(&format!("{value:?}")));
+    if references.images.iter().all(|image| has_literal(&image.id) && has_literal(&image.tag) && has_literal(&image.repository)) {
         return Ok(());
     }
     let error = Error::new(Code::HandoverMismatch, format!("`{}` does not hold the references of this build", path.display()));
     Err(error.into())
 }
 
-/// What was compiled for this machine's processor may not start on a node.
-fn native(package: &str) -> Error {
-    let tried = format!(
-        "the flags of `{package}` say `target-cpu=native`: where the processor is another one, it ends with an illegal instruction"
-    );
-    Error::new(Code::NativeProcessor, tried)
+/// A binary that was compiled for the processor of this machine may not run on a node of the cluster.
+fn native_processor(package: &str) -> Error {
+    let what =
+        format!("the flags of `{package}` set `target-cpu=native`: on another processor the program may end with an illegal instruction");
+    Error::new(Code::NativeProcessor, what)
 }

@@ -1,12 +1,12 @@
-//! What a choice of a compile backend is made from.
+//! The data from which [`CompilePlan`](super::backends::CompilePlan) is selected.
 
 use std::sync::Arc;
 
 use crate::build::docker::DockerBuilder;
 use crate::pipeline::context::PackageContext;
 
-/// What a choice is made from.
+/// Selects the compile backends of a package.
 pub(crate) struct CompileSelector<'a> {
-    pub(crate) package: &'a PackageContext<'a>,
+    pub(crate) context: &'a PackageContext<'a>,
     pub(crate) builder: Arc<DockerBuilder>,
 }

@@ -14,28 +14,28 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::workspace::{LockedReference, UnionLock};
 
-/// Whether a base that Union.lock does not hold may be asked for.
+/// Whether bases are resolved by their registry or by Union.lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
-    /// Ask, and write the answer into Union.lock.
+    /// Resolve bases that Union.lock lacks, and add them to it.
     FillIn,
-    /// Refuse: `--locked`.
+    /// `--locked`: a base that Union.lock lacks is an error.
     Locked,
-    /// Ask again even for what Union.lock holds: `update`.
+    /// `cargo union update`: resolve again what Union.lock holds.
     Renew,
 }
 
 impl LockMode {
-    /// What the flags of a command allow.
-    pub(crate) fn from_options(work: &BuildOptions) -> Self {
-        if work.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
+    /// The mode of a build: [`Locked`](Self::Locked) with `--locked` or `--frozen`.
+    pub(crate) fn from_options(options: &BuildOptions) -> Self {
+        if options.scope.cargo.is_locked() { Self::Locked } else { Self::FillIn }
     }
 }
 
-/// The digest of a base for each platform, out of the lock or asked for and put into it.
+/// Returns the digest of a base for each platform from Union.lock, or resolves it and adds it to Union.lock.
 ///
 /// # Errors
-/// `UnionLockStale` with [`LockMode::Locked`]; what the registry says otherwise.
+/// `InvalidReference`; `UnionLockStale` with [`LockMode::Locked`]; otherwise the errors of the registry.
 pub(crate) async fn locked(
     base: &str,
     platforms: &[Platform],
@@ -46,18 +46,19 @@ pub(crate) async fn locked(
     let reference: BaseRef = base
         .parse()
         .map_err(|cause| Error::new(Code::InvalidReference, format!("could not read the base image `{base}`")).because(cause))?;
-    let known = lock.entry(base).filter(|_| policy != LockMode::Renew).cloned();
-    let complete = known.as_ref().filter(|known| platforms.iter().all(|platform| known.platforms.contains_key(&platform.to_string())));
-    if let Some(known) = complete {
-        return Ok(for_platforms(&reference.repository, platforms, known));
+    let entry = lock.entry(base).filter(|_| policy != LockMode::Renew).cloned();
+    let complete_entry =
+        entry.as_ref().filter(|entry| platforms.iter().all(|platform| entry.platforms.contains_key(&platform.to_string())));
+    if let Some(entry) = complete_entry {
+        return Ok(for_platforms(&reference.repository, platforms, entry));
     }
     if policy == LockMode::Locked {
-        let what = if known.is_some() { "does not hold all platforms of" } else { "does not hold" };
+        let what = if entry.is_some() { "does not hold all platforms of" } else { "does not hold" };
         return Err(Error::new(Code::UnionLockStale, format!("Union.lock {what} the base image `{base}`, and `--locked` was given")));
     }
-    let fetched = fetch(base, &reference, known.as_ref(), platforms, source).await?;
-    let bases = for_platforms(&reference.repository, platforms, &fetched);
-    lock.set_base(base, fetched);
+    let resolved = resolve_base(base, &reference, entry.as_ref(), platforms, source).await?;
+    let bases = for_platforms(&reference.repository, platforms, &resolved);
+    lock.set_base(base, resolved);
     Ok(bases)
 }
 
@@ -69,17 +70,17 @@ fn for_platforms(repository: &Repository, platforms: &[Platform], locked: &Locke
     platforms.iter().map(|platform| (platform.clone(), base(platform))).collect()
 }
 
-/// Asks the registry. A digest that is known already stays: only its platforms are read anew.
-async fn fetch(
+/// Resolves a base by its registry. If Union.lock has its digest already, only the platforms of that digest are added.
+async fn resolve_base(
     base: &str,
     reference: &BaseRef,
-    known: Option<&LockedReference>,
+    entry: Option<&LockedReference>,
     platforms: &[Platform],
     source: &dyn BaseSource,
 ) -> Result<LockedReference> {
-    let pinned: Option<Digest> = known.map(|known| known.digest).or(reference.digest);
-    let wanted = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
-    let raw = source.manifest(&reference.repository, &wanted).await?;
+    let pinned: Option<Digest> = entry.map(|entry| entry.digest).or(reference.digest);
+    let tag_or_digest = pinned.map(|digest| digest.to_string()).or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
+    let raw = source.manifest(&reference.repository, &tag_or_digest).await?;
     let mut locked = LockedReference { digest: raw.descriptor.digest, platforms: BTreeMap::new() };
     for platform in platforms {
         let resolved = Lookup { source, name: base, repository: &reference.repository, platform }.resolve(&raw).await?;

@@ -1,4 +1,4 @@
-//! The code that an image carries: which binaries, how they are compiled, and from what.
+//! The code of an image: its binaries, their compile settings, and their inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,37 +17,32 @@ use crate::pipeline::resolve::compilers::{self, Compiler};
 use crate::workspace::targets::target_for;
 use crate::workspace::{CodeInputOptions, CodeInputs, CompileMode, CompileSettings, Linkage, Snapshot, UnionLock};
 
-/// The compile for one platform of an image.
+/// How the code of an image is compiled for one platform.
 #[derive(Clone, Debug)]
 pub(crate) struct PlatformCompile {
     /// The target triple.
     pub(crate) target: String,
-    /// With what it is compiled.
     pub(crate) compiler: Compiler,
-    /// The image whose toolchain compiles it, in a container.
+    /// The image with the toolchain; only for a compile in a container.
     pub(crate) toolchain: Option<LockedBase>,
 }
 
-/// The part of the crate that an image carries.
+/// The binaries of an image, with everything that their compile depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeSpec {
-    /// The binaries, sorted.
     pub(crate) binaries: BTreeSet<String>,
-    /// How they are compiled.
     pub(crate) compile: CompileSettings,
-    /// What each platform is compiled for, and with what.
     pub(crate) builds: PerPlatform<PlatformCompile>,
-    /// What else has a part in the compile, by the name of its input.
+    /// Versions of other tools that the result depends on, such as zig, by the name of their input.
     pub(crate) tools: BTreeMap<String, String>,
-    /// The files of the package's secrets: never inputs.
+    /// The files of the package's secrets, which are excluded from the inputs.
     secrets: Vec<Pattern>,
-    /// What they are compiled from.
     pub(crate) inputs: CodeInputs,
 }
 
 impl CodeSpec {
-    /// What decides its inputs, for whoever looks at them again.
-    pub(super) fn settings(&self, spec: &spec::Image) -> CodeInputOptions {
+    /// The options with which [`Snapshot::inputs`] computes the inputs.
+    pub(super) fn input_options(&self, spec: &spec::Image) -> CodeInputOptions {
         let Self { binaries, compile, builds, tools, secrets, inputs: _ } = self;
         let toolchain =
             |(platform, build): (&Platform, &PlatformCompile)| Some((platform.to_string(), build.toolchain.as_ref()?.digest.to_string()));
@@ -68,26 +63,26 @@ impl CodeSpec {
         self.builds.values().map(|build| &build.target)
     }
 
-    /// Whether it is compiled for the processor of this machine.
+    /// Whether it is compiled for the processor of this machine: `target-cpu=native`.
     pub(crate) fn is_native(&self) -> bool {
         self.tools.contains_key(PROCESSOR)
     }
 }
 
-/// The name of the input that says which processor this machine has.
+/// The name of the input with the processor of this machine.
 const PROCESSOR: &str = "processor";
 
-/// The code of an image; `None` for an environment. `bases` is its base for each platform.
-pub(super) async fn code(
-    declared: &UnionPackage,
+/// Resolves the code of an image; `None` if it has no binaries. `bases` holds its base for each platform.
+pub(super) async fn resolve_code(
+    package: &UnionPackage,
     chain: &ImageChain,
     bases: &PerPlatform<Option<LockedBase>>,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
 ) -> Result<Option<CodeSpec>> {
     let spec = chain.own();
-    let binaries: BTreeSet<String> = declared.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
+    let binaries: BTreeSet<String> = package.spec.binaries_of(&spec.key).into_iter().map(str::to_owned).collect();
     if binaries.is_empty() {
         return Ok(None);
     }
@@ -95,22 +90,21 @@ pub(super) async fn code(
     let targets = bases.try_map(|platform, _| target_for(platform, compile.linkage, snapshot.toolchain(), compile.place))?;
     let mut builds = Vec::new();
     for ((platform, target), base) in targets.into_iter().zip(bases.values()) {
-        let compiler = compilers::choose(&compile, &target, &platform, base.as_ref(), snapshot, ask).await?;
+        let compiler = compilers::choose(&compile, &target, &platform, base.as_ref(), snapshot, context).await?;
         builds.push((platform, PlatformCompile { target, compiler, toolchain: None }));
     }
     let mut builds: PerPlatform<PlatformCompile> = builds.into_iter().collect();
-    let is_in_container = |build: &PlatformCompile| build.compiler.place == CompileMode::Container;
-    let platforms: Vec<Platform> =
-        builds.iter().filter(|(_, build)| is_in_container(build)).map(|(platform, _)| platform.clone()).collect();
-    if let Some(platform) = platforms.first() {
+    let container_platforms: Vec<Platform> =
+        builds.iter().filter(|(_, build)| build.compiler.place == CompileMode::Container).map(|(platform, _)| platform.clone()).collect();
+    if let Some(platform) = container_platforms.first() {
         let base = bases.get(platform).and_then(Option::as_ref);
-        let found = async {
-            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base, platform, snapshot, ask).await?;
-            let locked = bases::locked(&reference, &platforms, lock, &**ask.source, ask.policy).await?;
+        let toolchain: Result<_> = async {
+            let reference = rust_image::resolve_rust_image(&compile, &spec.key, base, platform, snapshot, context).await?;
+            let locked = bases::locked(&reference, &container_platforms, lock, &**context.source, context.policy).await?;
             Ok((reference, locked))
-        };
-        let found: Result<_> = found.await;
-        let (reference, locked) = found.map_err(|error| unasked(error, &compile, platform, snapshot))?;
+        }
+        .await;
+        let (reference, locked) = toolchain.map_err(|error| prefer_host_error(error, &compile, platform, snapshot))?;
         builds = builds.map(|platform, build| PlatformCompile { toolchain: locked.get(platform).cloned().flatten(), ..build.clone() });
         compile.rust_image = Some(reference);
     }
@@ -122,31 +116,36 @@ pub(super) async fn code(
     if let Some(processor) = snapshot.processor(&compile, &targets).await? {
         tools.insert(PROCESSOR.to_owned(), processor);
     }
-    let secrets = secret_files(&declared.spec);
+    let secrets = secret_files(&package.spec);
     let mut code = CodeSpec { binaries, compile, builds, tools, secrets, inputs: CodeInputs::default() };
-    code.inputs = snapshot.inputs(&declared.package, &code.settings(spec), lock.packages())?;
+    code.inputs = snapshot.inputs(&package.package, &code.input_options(spec), lock.packages())?;
     Ok(Some(code))
 }
 
-/// When nobody asked for a container, what the host lacks is as much the cause as what stands in the way of one.
-pub(crate) fn unasked(error: PipelineError, compile: &CompileSettings, platform: &Platform, snapshot: &Snapshot<'_>) -> PipelineError {
+/// With `compile = "auto"`, reports what the host lacks as the error, and the error of the container as its cause.
+pub(crate) fn prefer_host_error(
+    error: PipelineError,
+    compile: &CompileSettings,
+    platform: &Platform,
+    snapshot: &Snapshot<'_>,
+) -> PipelineError {
     if compile.place != CompileMode::Auto {
         return error;
     }
     let chain = match &error {
-        // These have cures of their own.
+        // These errors have their own advice.
         PipelineError::Failed(error) if matches!(error.code(), Code::Interrupted | Code::UnionLockStale) => None,
         PipelineError::Failed(error) => Some(error.chain().join(": ")),
         PipelineError::Invalid(_) => None,
     };
     let target = target_for(platform, compile.linkage, snapshot.toolchain(), CompileMode::Host);
     match (target.and_then(|target| snapshot.check_linker(&target, compile)), chain) {
-        (Err(lacks), Some(chain)) => lacks.because(format!("and it cannot be compiled in a container: {chain}")).into(),
+        (Err(host_error), Some(chain)) => host_error.because(format!("and it cannot be compiled in a container: {chain}")).into(),
         _ => error,
     }
 }
 
-/// The files of all secrets of a package, as patterns that leave them out of the code: what they hold is in no key.
+/// Patterns that exclude the files of a package's secrets from the inputs: no key depends on the content of a secret.
 pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
     let secrets = spec.images.values().flat_map(|image| &image.secrets);
     let file = |secret: &spec::SecretSpec| match &secret.source {
@@ -154,13 +153,15 @@ pub(crate) fn secret_files(spec: &Spec) -> Vec<Pattern> {
         SecretSource::Env(_) | SecretSource::Backend => None,
     };
     let pattern = |(folder, name, origin): (PathBuf, String, Origin)| {
-        let escaped = |letter: char| if "\\*?[]{}!# ".contains(letter) { vec!['\\', letter] } else { vec![letter] };
+        let escaped = |character: char| {
+            if "\\*?[]{}!# ".contains(character) { vec!['\\', character] } else { vec![character] }
+        };
         Pattern { glob: spec::Sourced { value: name.chars().flat_map(escaped).collect(), origin }, folder }
     };
     secrets.filter_map(file).map(pattern).collect()
 }
 
-/// How the binaries of an image are linked; `base` is what its chain starts from.
+/// How the binaries of an image are linked; `base` is the base of its chain.
 pub(crate) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
     match spec.effective_link(matches!(base, Base::Scratch(_))) {
         Link::Static => Linkage::Static,
@@ -168,7 +169,7 @@ pub(crate) fn linkage(spec: &spec::Image, base: &Base) -> Linkage {
     }
 }
 
-/// How the crate is compiled for an image.
+/// The compile settings that a spec declares under `build`.
 pub(crate) fn compile_settings(spec: &spec::Image, linkage: Linkage) -> CompileSettings {
     let build = &spec.build;
     CompileSettings {

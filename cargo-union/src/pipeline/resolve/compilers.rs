@@ -1,7 +1,8 @@
-//! With what each target of an image is compiled, decided before its key is computed: what compiles is an input.
+//! Chooses the compiler (host, cargo-zigbuild, container) for each target of an image.
 //!
-//! The choice depends on what this machine has: a standard library for the target, a linker, zig, and which C
-//! library. Machines that can do the same choose the same, and so have one key.
+//! The choice is an input of the key, so it is made before the key is computed. It depends on the tools of this machine:
+//! the standard library of the target, a linker, zig, and the version of glibc. Machines with the same tools make the
+//! same choice, and so compute the same key.
 
 use super::ResolveContext;
 use crate::build::{LockedBase, base_facts};
@@ -10,51 +11,52 @@ use crate::image::platform::Platform;
 use crate::pipeline::problems::Result;
 use crate::workspace::{CompileMode, CompileSettings, Linkage, Snapshot};
 
-/// With what something is compiled.
+/// The compiler of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Compiler {
-    /// Where; never `auto`.
+    /// Never [`CompileMode::Auto`].
     pub(crate) place: CompileMode,
-    /// The C library that the image has, when zig links against it.
+    /// The glibc of the base, if zig may have to link against it.
     pub(crate) glibc: Option<Glibc>,
 }
 
-/// Chooses for one target of an image upon a base. The host's cargo compiles whatever it can; cargo-zigbuild, where
-/// it is installed, makes what the host cannot link and what must start with an older C library; a container the rest.
+/// Chooses the compiler for one target of an image with a given base. With `auto` that is the host's cargo if it can link
+/// the target; cargo-zigbuild, if it is installed, for other targets and for bases with an older glibc than the host's; a
+/// container otherwise.
 ///
 /// # Errors
-/// What bases end with.
+/// If the base cannot be pulled or read.
 pub(crate) async fn choose(
     compile: &CompileSettings,
     target: &str,
     platform: &Platform,
     base: Option<&LockedBase>,
     snapshot: &Snapshot<'_>,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
 ) -> Result<Compiler> {
-    let can_make = snapshot.can_make(target, compile);
-    let may_be_zig = match compile.place {
+    let can_compile_on_host = snapshot.can_make(target, compile);
+    let may_use_zig = match compile.place {
         CompileMode::Zig => true,
         CompileMode::Auto => snapshot.can_make_with_zig(target),
         CompileMode::Host | CompileMode::Container => false,
     };
-    if !may_be_zig {
+    if !may_use_zig {
         let place = match compile.place {
-            CompileMode::Auto if can_make => CompileMode::Host,
+            CompileMode::Auto if can_compile_on_host => CompileMode::Host,
             CompileMode::Auto => CompileMode::Container,
             chosen => chosen,
         };
         return Ok(Compiler { place, glibc: None });
     }
-    let decides = compile.linkage == Linkage::Dynamic && target.contains("-gnu");
-    let glibc = match base.filter(|_| decides) {
-        Some(base) => base_facts(ask.cache, ask.source, base, platform).await?.glibc,
+    let links_glibc = compile.linkage == Linkage::Dynamic && target.contains("-gnu");
+    let glibc = match base.filter(|_| links_glibc) {
+        Some(base) => base_facts(context.cache, context.source, base, platform).await?.glibc,
         None => None,
     };
     let place = match compile.place {
-        CompileMode::Auto if can_make => {
-            let own = if glibc.is_some() { snapshot.host_glibc().await } else { None };
-            if glibc.zip(own).is_some_and(|(base, own)| base < own) { CompileMode::Zig } else { CompileMode::Host }
+        CompileMode::Auto if can_compile_on_host => {
+            let host_glibc = if glibc.is_some() { snapshot.host_glibc().await } else { None };
+            if glibc.zip(host_glibc).is_some_and(|(base, host)| base < host) { CompileMode::Zig } else { CompileMode::Host }
         }
         _ => CompileMode::Zig,
     };

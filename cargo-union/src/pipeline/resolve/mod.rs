@@ -1,4 +1,4 @@
-//! From a package's specs to the keys and tags of its images.
+//! Resolves the images of a package: bases, inputs, content keys and tags.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,90 +29,85 @@ pub(crate) mod rust_image;
 mod stage;
 pub(crate) mod variables;
 
-pub(crate) use code::{CodeSpec, PlatformCompile, compile_settings, linkage, secret_files, unasked};
+pub(crate) use code::{CodeSpec, PlatformCompile, compile_settings, linkage, prefer_host_error, secret_files};
 use stage::EnvironmentInputs;
 pub(crate) use stage::EnvironmentPlan;
 
-/// Who is asked about bases.
+/// How bases are resolved.
 pub(crate) struct ResolveContext<'a> {
-    /// Where they come from.
     pub(crate) source: &'a Arc<dyn BaseSource>,
-    /// What is known of them already.
+    /// The cache of blobs and layer indexes.
     pub(crate) cache: &'a Cache,
-    /// Whether they may be asked for at all.
     pub(crate) policy: LockMode,
-    /// Whether binaries are checked against what is in the image. One that is not has another tag, so that nobody
-    /// takes it for one that was.
+    /// Whether binaries are checked against the libraries of their image. An unchecked image has another tag, so that
+    /// it is not taken for a checked one.
     pub(crate) checks: bool,
 }
 
-/// An image spec with everything that its tag is made from.
+/// An image with everything that its tag is computed from.
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedImage {
-    /// Name of its table.
+    /// The key of the image in the manifest.
     pub(crate) name: String,
     /// Its own spec and those that it extends.
     pub(crate) chain: ImageChain,
-    /// The base for each platform; `None` is scratch.
+    /// The base for each platform; `None` is scratch or a Dockerfile.
     pub(crate) bases: PerPlatform<Option<LockedBase>>,
-    /// The base for all platforms at once; `None` is scratch, or a Dockerfile's.
+    /// The base for all platforms, an index if there are several; `None` is scratch or a Dockerfile.
     pub(crate) base: Option<PinnedRef>,
-    /// What of its environment an engine has to make.
-    pub(crate) made: Option<EnvironmentPlan>,
-    /// What of its chain is left for the native builder.
-    pub(crate) left: Vec<spec::Image>,
-    /// Its binaries and how they are compiled; `None` for an environment.
+    /// The environment that an engine has to build; `None` if no step needs an engine.
+    pub(crate) environment_plan: Option<EnvironmentPlan>,
+    /// The part of the chain that the native builder adds to the environment or base.
+    pub(crate) native_steps: Vec<spec::Image>,
+    /// Its binaries and how they are compiled; `None` if it has none.
     pub(crate) code: Option<CodeSpec>,
     /// Whether it holds the launcher.
     pub(crate) launcher: bool,
-    /// What its environment is made upon, besides what the chain says.
-    ground: EnvironmentInputs,
-    /// The key of its environment.
-    pub(crate) environment: Key,
-    /// Its own inputs, all together.
+    environment_inputs: EnvironmentInputs,
+    pub(crate) environment_key: Key,
+    /// All of its own inputs: environment, config and code.
     pub(crate) inputs: Inputs,
     /// The own keys of the package's other images, whose tags the binaries embed.
     others: BTreeMap<String, Key>,
-    /// The full key, from which the tag is made.
+    /// The content key, from which the tag is formed.
     pub(crate) key: Key,
-    /// The tag.
     pub(crate) tag: String,
 }
 
 impl ResolvedImage {
-    /// Its own spec.
+    /// Its own spec, the last one of the chain.
     pub(crate) fn spec(&self) -> &spec::Image {
         self.chain.own()
     }
 
-    /// Where its files come from.
+    /// The directories from which its files are copied.
     pub(crate) fn roots(&self) -> &SourceRoots {
-        &self.ground.roots
+        &self.environment_inputs.roots
     }
 
-    /// Whether the backend makes it.
+    /// Whether the backend builds it.
     pub(crate) fn is_remote(&self) -> bool {
         environment::is_remote(self.spec())
     }
 
-    /// Where it is in its registry, when one is set.
+    /// Its reference, if a registry is set.
     pub(crate) fn reference(&self) -> Option<ImageRef> {
         let spec = self.spec();
         spec.registry.as_ref().map(|registry| Repository::below(registry, &spec.name).tagged(self.tag.clone()))
     }
 
-    /// What the copied files held when its key was made.
+    /// The content of the copied files at the time when the key was computed.
     pub(crate) fn files(&self) -> Arc<MeasuredFiles> {
-        self.ground.files.clone()
+        self.environment_inputs.files.clone()
     }
 
-    /// Its binaries, sorted; none for an environment.
+    /// The names of its binaries, sorted.
     pub(crate) fn binaries(&self) -> Vec<String> {
         self.code.iter().flat_map(|code| code.binaries.iter().cloned()).collect()
     }
 
-    /// Everything that its tag is made from, as a plan shows it. What the manifest says of variables is no secret, and
-    /// stands there as it is; in keys it is a hash, as what a shell says of others.
+    /// Every input by name, as a plan shows it. Variables are hashed in a key, but those of the manifest are not secret and
+    /// are shown with their values.
     pub(crate) fn shown_inputs(&self) -> BTreeMap<String, String> {
         let own = self.inputs.iter().map(|(name, value)| (name.to_owned(), value.to_string()));
         let others = self.others.iter().map(|(name, key)| (format!("reference to image `{name}`"), Value::from(*key).to_string()));
@@ -124,39 +119,39 @@ impl ResolvedImage {
         });
         let of_code = self.code.iter().flat_map(|code| &code.compile.env).map(|(name, value)| (format!("build.env.{name}"), value));
         for (name, value) in of_images.chain(of_code) {
-            if let Some(known) = shown.get_mut(&name) {
-                *known = Value::from(value.as_str()).to_string();
+            if let Some(shown_value) = shown.get_mut(&name) {
+                *shown_value = Value::from(value.as_str()).to_string();
             }
         }
         shown
     }
 
-    /// Looks again at everything the key was made from.
+    /// Computes all inputs again from a new snapshot, and compares them.
     ///
     /// # Errors
-    /// `InputsMoved`, which names what is not what it was.
+    /// `InputsMoved`, with the names of the changed inputs.
     pub(crate) fn check_unchanged(
         &self,
         package: &WorkspacePackage,
-        again: &Snapshot<'_>,
+        new_snapshot: &Snapshot<'_>,
         files: &MeasuredFiles,
         learned: &AllLearned,
     ) -> Result<()> {
-        let own = own_inputs(&self.chain, &self.ground, &self.binaries(), self.launcher, files)?;
-        let code = self.code.as_ref().map(|code| again.inputs(package, &code.settings(self.spec()), learned));
+        let own = own_inputs(&self.chain, &self.environment_inputs, &self.binaries(), self.launcher, files)?;
+        let code = self.code.as_ref().map(|code| new_snapshot.inputs(package, &code.input_options(self.spec()), learned));
         check_unchanged(&self.inputs, &own.into_inputs(code.transpose()?.map(|code| code.inputs)))?;
         Ok(())
     }
 }
 
-/// What an image declares, in two parts.
+/// The declared inputs of an image, in two parts.
 struct DeclaredInputs {
     environment: Inputs,
     config: Inputs,
 }
 
 impl DeclaredInputs {
-    /// Every input by its own name, for whoever wants to know which has changed.
+    /// All inputs by name, including those of the code.
     fn into_inputs(self, code: Option<Inputs>) -> Inputs {
         let mut all = self.environment;
         all.extend(self.config);
@@ -165,101 +160,101 @@ impl DeclaredInputs {
     }
 }
 
-/// Computes the keys of all images of a package. Bases that are not locked yet are asked for.
+/// Resolves all images of a package. Bases that Union.lock lacks are resolved by their registry.
 ///
 /// # Errors
-/// What bases, sources and targets can end with.
+/// `UnionLockStale`; errors of registries; sources that cannot be read; targets that are not supported.
 pub(crate) async fn compute(
-    declared: &UnionPackage,
+    package: &UnionPackage,
     workspace: &Workspace,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
 ) -> Result<Vec<ResolvedImage>> {
     let mut images = Vec::new();
-    let files = Arc::new(MeasuredFiles::new(ask.cache));
-    for spec in declared.spec.images.values() {
-        images.push(image(declared, workspace, spec, snapshot, lock, ask, &files).await?);
+    let files = Arc::new(MeasuredFiles::new(context.cache));
+    for spec in package.spec.images.values() {
+        images.push(resolve_image(package, workspace, spec, snapshot, lock, context, &files).await?);
     }
-    let own: BTreeMap<String, Key> = images.iter().map(|resolved| (resolved.name.clone(), resolved.key)).collect();
+    let own_keys: BTreeMap<String, Key> = images.iter().map(|resolved| (resolved.name.clone(), resolved.key)).collect();
     for resolved in &mut images {
-        // An environment embeds nothing: its own key is all there is to it.
+        // Binaries embed the references of all images. An image without binaries depends on its own key only.
         if resolved.code.is_some() {
-            resolved.key = tag_key(&resolved.name, &own);
-            resolved.others = own.iter().filter(|(name, _)| **name != resolved.name).map(|(name, key)| (name.clone(), *key)).collect();
+            resolved.key = tag_key(&resolved.name, &own_keys);
+            resolved.others = own_keys.iter().filter(|(name, _)| **name != resolved.name).map(|(name, key)| (name.clone(), *key)).collect();
         }
         resolved.tag = resolved.spec().tag_format.replace("{spec-hash}", &resolved.key.spec_hash());
     }
     Ok(images)
 }
 
-async fn image(
-    declared: &UnionPackage,
+async fn resolve_image(
+    package: &UnionPackage,
     workspace: &Workspace,
     spec: &spec::Image,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
     files: &Arc<MeasuredFiles>,
 ) -> Result<ResolvedImage> {
-    let chain = ImageChain::resolve(&declared.spec.images, spec);
+    let chain = ImageChain::resolve(&package.spec.images, spec);
     let platforms = platforms(spec)?;
     let bases = match chain.base() {
-        Base::Reference(base) => bases::locked(base, &platforms, lock, &**ask.source, ask.policy).await?,
+        Base::Reference(base) => bases::locked(base, &platforms, lock, &**context.source, context.policy).await?,
         Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => platforms.iter().map(|platform| (platform.clone(), None)).collect(),
     };
     let base = multi_platform_base(chain.base(), &bases, lock);
-    let ground = stage::ground((declared, workspace), &chain, &bases, snapshot, lock, ask, files.clone()).await?;
-    let (made, left) = environment::EnvironmentStage::of(&chain);
-    let made = made.map(|made| ground.made(made)).transpose()?;
-    let code = code::code(declared, &chain, &bases, snapshot, lock, ask).await?;
+    let environment_inputs =
+        stage::resolve_environment_inputs((package, workspace), &chain, &bases, snapshot, lock, context, files.clone()).await?;
+    let (stage, native_steps) = environment::EnvironmentStage::of(&chain);
+    let environment_plan = stage.map(|stage| environment_inputs.plan_stage(stage)).transpose()?;
+    let code = code::resolve_code(package, &chain, &bases, snapshot, lock, context).await?;
     let binaries: Vec<String> = code.iter().flat_map(|code| code.binaries.iter().cloned()).collect();
-    let launcher = declared.spec.has_launcher(&spec.key);
-    let own = own_inputs(&chain, &ground, &binaries, launcher, files)?;
-    let environment = own.environment.key("environment");
-    let mut all = own.config.clone();
-    all.insert("environment", environment);
+    let launcher = package.spec.has_launcher(&spec.key);
+    let own = own_inputs(&chain, &environment_inputs, &binaries, launcher, files)?;
+    let environment_key = own.environment.key("environment");
+    let mut key_inputs = own.config.clone();
+    key_inputs.insert("environment", environment_key);
     if let Some(code) = &code {
-        all.extend(code.inputs.inputs.clone());
+        key_inputs.extend(code.inputs.inputs.clone());
     }
     Ok(ResolvedImage {
         name: spec.key.clone(),
         base,
         bases,
         launcher,
-        made,
-        left,
-        ground,
-        environment,
+        environment_plan,
+        native_steps,
+        environment_inputs,
+        environment_key,
         inputs: own.into_inputs(code.as_ref().map(|code| code.inputs.inputs.clone())),
         others: BTreeMap::new(),
-        key: all.key("image"),
+        key: key_inputs.key("image"),
         tag: String::new(),
         code,
         chain,
     })
 }
 
-/// The base that stands for all platforms: an index, or the only one's own image.
+/// The index of the base, or its image if there is only one platform.
 fn multi_platform_base(base: &Base, bases: &PerPlatform<Option<LockedBase>>, lock: &UnionLock) -> Option<PinnedRef> {
-    let Base::Reference(typed) = base else { return None };
+    let Base::Reference(reference) = base else { return None };
     let mut locked = bases.values();
     let first = locked.next()?.as_ref()?;
-    let digest = if locked.next().is_none() { first.digest } else { lock.entry(typed)?.digest };
+    let digest = if locked.next().is_none() { first.digest } else { lock.entry(reference)?.digest };
     Some(first.repository.pinned(digest))
 }
 
-/// The inputs of the environment and of the config. The name and the tag's format belong to the
-/// latter, for every binary of the package embeds them; the registry does not, so that an image can
-/// be promoted.
+/// The inputs of the environment and of the config. The config includes the name and the tag format, since every binary
+/// of the package embeds them. It does not include the registry, so that an image can be promoted to another one.
 fn own_inputs(
     chain: &ImageChain,
-    ground: &EnvironmentInputs,
+    environment_inputs: &EnvironmentInputs,
     binaries: &[String],
     launcher: bool,
     files: &MeasuredFiles,
 ) -> Result<DeclaredInputs> {
-    let platforms: Vec<Platform> = ground.bases.platforms().cloned().collect();
+    let platforms: Vec<Platform> = environment_inputs.bases.platforms().cloned().collect();
     let binaries: Vec<&str> = binaries.iter().map(String::as_str).collect();
     let mut config = config_inputs(chain, &platforms, &binaries, files)?;
     let spec = chain.own();
@@ -268,16 +263,16 @@ fn own_inputs(
     if launcher {
         config.insert("launcher", launcher::version());
     }
-    if !ground.checks && !binaries.is_empty() {
+    if !environment_inputs.checks && !binaries.is_empty() {
         config.insert("start-check", "skipped");
     }
-    Ok(DeclaredInputs { environment: ground.inputs(chain, files)?, config })
+    Ok(DeclaredInputs { environment: environment_inputs.inputs(chain, files)?, config })
 }
 
-/// The platforms of a spec, in the order declared.
+/// Parses the platforms of a spec, in the declared order.
 ///
 /// # Errors
-/// `InvalidValue`; validation has caught it before.
+/// `InvalidValue`, which the validation of the manifest has already ruled out.
 pub(crate) fn platforms(spec: &spec::Image) -> Result<Vec<Platform>, Error> {
     let parse = |text: &spec::Sourced<String>| {
         let invalid = |cause| Error::new(Code::InvalidValue, format!("could not read a platform of `{}`", spec.key)).because(cause);

@@ -1,7 +1,7 @@
-//! The image with a toolchain for a compile in a container.
+//! The toolchain image for a compile in a container.
 //!
-//! By default it is of the environment's own release, so that what is linked there is what will be
-//! there, and has the host's release of Rust.
+//! By default it has the same Debian release as the base, so that binaries link the libraries that the base has, and the
+//! same Rust release as the host.
 
 use union_build::diag::Code;
 
@@ -12,32 +12,32 @@ use crate::pipeline::problems::Result;
 use crate::sys::error::Error;
 use crate::workspace::{CompileSettings, Snapshot};
 
-/// The release of Debian for what starts from nothing.
+/// The Debian release for images without a base.
 const NEWEST: &str = "trixie";
 
-/// Whether a reference is one that [`of`] makes up.
+/// Whether a reference may be a default of [`resolve_rust_image`].
 pub(crate) fn is_default(reference: &str) -> bool {
     reference.starts_with("rust:")
 }
 
-/// The image that compiles for an image upon a base, as it was typed or by default.
+/// Returns the toolchain image for an image with a given base: `build.rust-image`, or the default.
 ///
 /// # Errors
-/// `RustImageUnknown` when the base is of a distribution for which there is no such image.
+/// `RustImageUnknown` if the base is not a Debian release, since the official `rust` images are Debian-based.
 pub(crate) async fn resolve_rust_image(
     settings: &CompileSettings,
     image: &str,
     base: Option<&LockedBase>,
     platform: &Platform,
     snapshot: &Snapshot<'_>,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
 ) -> Result<String> {
-    if let Some(typed) = &settings.rust_image {
-        return Ok(typed.clone());
+    if let Some(reference) = &settings.rust_image {
+        return Ok(reference.clone());
     }
     let rust = &snapshot.toolchain().release;
     let Some(base) = base else { return Ok(format!("rust:{rust}-{NEWEST}")) };
-    let release = base_facts(ask.cache, ask.source, base, platform).await?.release;
+    let release = base_facts(context.cache, context.source, base, platform).await?.release;
     match release.as_ref().map(|release| (release, release.codename.as_deref())) {
         Some((release, Some(codename))) if release.id == "debian" => Ok(format!("rust:{rust}-{codename}")),
         _ => {

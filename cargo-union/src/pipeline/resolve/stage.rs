@@ -1,6 +1,6 @@
-//! Environments that an engine has to make, each with a key of its own.
+//! The plans and content keys of environments, which an engine builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use union_build::key::{Inputs, Key};
@@ -18,57 +18,55 @@ use crate::pipeline::resolve::bases;
 use crate::sys::digest::Digest;
 use crate::workspace::{Snapshot, UnionLock, Workspace};
 
-/// An environment that an engine has to make, and those that it starts from.
+/// An environment that an engine has to build, with the environments that it starts from.
 #[derive(Clone, Debug)]
 pub(crate) struct EnvironmentPlan {
-    /// The environment that it starts from; `None` is the base.
+    /// The environment that it starts from; `None` is the base of the chain.
     pub(crate) start: Option<Box<EnvironmentPlan>>,
-    /// What is added to it; the last one is the spec that it belongs to.
+    /// The specs whose steps are added; the last one is the spec that the environment belongs to.
     pub(crate) steps: ImageChain,
-    /// Its key.
     pub(crate) key: Key,
-    /// Images with tools that its steps need.
+    /// Images with the tools that its steps need, such as uv, by reference.
     pub(crate) tools: PerPlatform<BTreeMap<String, LockedBase>>,
 }
 
 impl EnvironmentPlan {
-    /// Its tag: in a registry it stands beside the images that start from it.
+    /// `env-<hash>`, in the repository of the image that the environment belongs to.
     pub(crate) fn tag(&self) -> String {
         format!("env-{}", self.key.spec_hash())
     }
 
-    /// The spec that it belongs to.
+    /// The spec that the environment belongs to.
     pub(crate) fn spec(&self) -> &spec::Image {
         self.steps.own()
     }
 }
 
-/// What environments are made upon.
+/// The inputs of environments that are not in the specs of their chain.
 #[derive(Clone, Debug)]
 pub(super) struct EnvironmentInputs {
-    /// Where the files of the package's images come from.
+    /// The directories from which files are copied into the images of the package.
     pub(crate) roots: SourceRoots,
-    /// The base's digest for each platform.
+    /// The digest of the base; `None` is scratch or a Dockerfile.
     pub(super) bases: PerPlatform<Option<Digest>>,
-    /// Images with tools.
+    /// Images with tools, by reference.
     tools: PerPlatform<BTreeMap<String, LockedBase>>,
-    /// Generations in Union.lock by spec.
+    /// Generations in Union.lock, by spec. `cargo union update` raises them.
     generations: BTreeMap<String, u32>,
-    /// Whether the binaries upon it are checked.
+    /// Whether binaries are checked against the libraries of their image.
     pub(super) checks: bool,
-    /// What the files of the workspace held when the keys were made.
+    /// The content of the copied files at the time when the keys were computed.
     pub(super) files: Arc<MeasuredFiles>,
-    /// Which time the files of layers get, when that is not 1970.
+    /// `SOURCE_DATE_EPOCH`, if it is set: the timestamp of files in layers.
     epoch: Option<String>,
 }
 
 impl EnvironmentInputs {
-    /// The inputs of what some specs make of files.
+    /// The inputs of the steps of some specs.
     pub(super) fn inputs(&self, steps: &ImageChain, files: &MeasuredFiles) -> Result<Inputs> {
-        let needed = tools(steps.iter());
-        let tools = self.tools.map(|_, tools| {
-            let digests = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
-            digests.map(|(reference, tool)| (reference.clone(), tool.digest)).collect()
+        let tools = self.tools_of(&tools(steps.iter())).map(|_, tools| {
+            let digests = tools.iter().map(|(reference, tool)| (reference.clone(), tool.digest));
+            digests.collect()
         });
         let generations: Vec<u32> = steps.iter().map(|spec| self.generations[&spec.key]).collect();
         let mut inputs = environment_inputs(&EnvironmentSettings {
@@ -85,44 +83,48 @@ impl EnvironmentInputs {
         Ok(inputs)
     }
 
-    pub(super) fn made(&self, environment: environment::EnvironmentStage) -> Result<EnvironmentPlan> {
-        let key = self.inputs(&environment.all_steps(), &self.files)?.key("environment");
-        let needed = environment.tools();
-        let tools = self.tools.map(|_, tools| {
-            let needed = tools.iter().filter(|(reference, _)| needed.contains(reference.as_str()));
+    /// The plan of a stage and of the stages that it starts from.
+    pub(super) fn plan_stage(&self, stage: environment::EnvironmentStage) -> Result<EnvironmentPlan> {
+        let key = self.inputs(&stage.all_steps(), &self.files)?.key("environment");
+        let tools = self.tools_of(&stage.tools());
+        let start = stage.start.map(|start| self.plan_stage(*start)).transpose()?.map(Box::new);
+        Ok(EnvironmentPlan { start, steps: stage.steps, key, tools })
+    }
+
+    fn tools_of(&self, references: &BTreeSet<&str>) -> PerPlatform<BTreeMap<String, LockedBase>> {
+        self.tools.map(|_, tools| {
+            let needed = tools.iter().filter(|(reference, _)| references.contains(reference.as_str()));
             needed.map(|(reference, tool)| (reference.clone(), tool.clone())).collect()
-        });
-        let start = environment.start.map(|start| self.made(*start)).transpose()?.map(Box::new);
-        Ok(EnvironmentPlan { start, steps: environment.steps, key, tools })
+        })
     }
 }
 
-/// Looks up what the environments of a chain are made upon. Images with tools are locked as bases are.
-pub(super) async fn ground(
-    (declared, workspace): (&UnionPackage, &Workspace),
+/// Collects the inputs of the environments of a chain. Images with tools are locked like bases.
+pub(super) async fn resolve_environment_inputs(
+    (package, workspace): (&UnionPackage, &Workspace),
     chain: &ImageChain,
     bases: &PerPlatform<Option<LockedBase>>,
     snapshot: &Snapshot<'_>,
     lock: &mut UnionLock,
-    ask: &ResolveContext<'_>,
+    context: &ResolveContext<'_>,
     files: Arc<MeasuredFiles>,
 ) -> Result<EnvironmentInputs> {
     let platforms: Vec<Platform> = bases.platforms().cloned().collect();
     let mut locked_tools = BTreeMap::new();
     for reference in tools(chain.iter()) {
-        locked_tools.insert(reference, bases::locked(reference, &platforms, lock, &**ask.source, ask.policy).await?);
+        locked_tools.insert(reference, bases::locked(reference, &platforms, lock, &**context.source, context.policy).await?);
     }
     let tools_for = |platform: &Platform| {
         let tools = locked_tools.iter();
         tools.filter_map(|(reference, tool)| Some(((*reference).to_owned(), tool.get(platform)?.clone()?))).collect()
     };
-    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(&declared.package.name, &spec.key));
+    let generation = |spec: &spec::Image| (spec.key.clone(), lock.generation(package.name(), &spec.key));
     Ok(EnvironmentInputs {
-        roots: declared.roots(workspace),
+        roots: package.roots(workspace),
         bases: bases.map(|_, base| base.as_ref().map(|base| base.digest)),
         tools: bases.map(|platform, _| tools_for(platform)),
         generations: chain.iter().map(generation).collect(),
-        checks: ask.checks,
+        checks: context.checks,
         files,
         epoch: snapshot.source_date_epoch().map(str::to_owned),
     })

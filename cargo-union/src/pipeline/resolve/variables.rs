@@ -1,6 +1,6 @@
-//! References of an image's variables to those of its base: looked up before anything is compiled.
+//! Checks references from an image's variables to those of its base, before anything is compiled.
 //!
-//! What a user's own Dockerfile sets is known only when an engine has built it, and is looked up then.
+//! The variables of a user's Dockerfile are known only after an engine has built it, and are checked then.
 
 use union_build::diag::{Code, Diagnostic};
 
@@ -10,10 +10,10 @@ use crate::image::BaseSource;
 use crate::pipeline::problems::ManifestProblems;
 use crate::pipeline::problems::Result;
 
-/// Refuses references that a base does not answer.
+/// Checks that the base sets every variable that an image refers to.
 ///
 /// # Errors
-/// [`ManifestProblems`] with each of them at its place; when the base cannot be had.
+/// [`ManifestProblems`] with an `InvalidValue` for each variable that is not set; errors of the base's registry.
 pub(crate) async fn check(resolved: &ResolvedImage, source: &dyn BaseSource) -> Result<()> {
     let spec = resolved.spec();
     if !refers_to_base(spec) {

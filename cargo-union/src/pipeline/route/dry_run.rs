@@ -1,4 +1,4 @@
-//! A route that sends nothing: `--dry-run`.
+//! The backend of `--dry-run`, which publishes nothing.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::pipeline::resolve::ResolvedImage;
 use crate::publish::ImageTarget;
 use crate::sys::error::Result;
 
-/// Finds and packs as another backend does, and stops there.
+/// Finds and packs images with another backend, and publishes nothing.
 pub(crate) struct DryRun(pub(crate) Arc<dyn ImageBackend>);
 
 struct Unsent(Box<dyn PackedImage>);

@@ -1,4 +1,4 @@
-//! Images that are made here, and published to a registry, a layout, a tar file or a container engine.
+//! Images that are built on this machine, and published to a registry, an OCI layout, a tar file or a container engine.
 
 use std::sync::Arc;
 
@@ -11,16 +11,14 @@ use crate::publish::{Existence, ImageTarget, Publisher};
 use crate::sys::digest::Digest;
 use crate::sys::error::Result;
 
-/// A builder, and the publisher of one image.
+/// A builder with the publisher of one image.
 #[derive(Clone)]
 pub(crate) struct LocalBackend {
-    /// Makes images.
     pub(crate) builder: Arc<dyn Builder>,
-    /// Sends them.
     pub(crate) publisher: Arc<dyn Publisher>,
     /// As a user would type it.
     pub(crate) location: String,
-    /// Whether it is a registry, so that the image can be pulled by digest.
+    /// Whether the publisher is a registry, from which the image can be pulled by digest.
     pub(crate) in_registry: bool,
 }
 
@@ -61,16 +59,16 @@ impl PackedImage for LocalImage {
     async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage> {
         let published = self.backend.publisher.publish(target, &self.content, replace).await?;
         let delivery = if published.adopted { Delivery::Adopted } else { Delivery::Published };
-        Ok(PublishedImage { delivery, sent: published.sent, ..self.at(published.digest) })
+        Ok(PublishedImage { delivery, sent: published.sent, ..self.published(published.digest) })
     }
 
     fn preview(&self) -> PublishedImage {
-        self.at(self.content.top().descriptor.digest)
+        self.published(self.content.top().descriptor.digest)
     }
 }
 
 impl LocalImage {
-    fn at(&self, digest: Digest) -> PublishedImage {
+    fn published(&self, digest: Digest) -> PublishedImage {
         let pinned = self.resolved.reference().map(|reference| reference.repository.pinned(digest));
         let layers = self.content.platforms.first().map_or(&[][..], |platform| &platform.layers);
         let code = layers.last().filter(|_| self.resolved.code.is_some());

@@ -1,7 +1,7 @@
-//! How an image gets to its place: made here and published, or made by the backend.
+//! The backends that build and publish images: this machine, or the Flyte backend.
 //!
-//! Both routes are an [`ImageBackend`], with the same four steps: find, preflight, pack, publish. [`dry_run`] wraps
-//! either of them.
+//! Both implement [`ImageBackend`], with the same four steps: find, preflight, pack, publish. [`dry_run`] wraps either of
+//! them.
 
 pub(crate) mod dry_run;
 pub(crate) mod local;
@@ -17,84 +17,83 @@ use crate::publish::ImageTarget;
 use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 
-/// Makes images, and brings them to one place.
+/// Builds images, and publishes them to one destination.
 #[async_trait::async_trait]
 pub(crate) trait ImageBackend: Send + Sync {
-    /// The image, when it is at its place.
+    /// Looks the image up at its destination.
     ///
     /// # Errors
-    /// When that cannot be found out (access denied, place unreachable); `TagTaken` when the tag holds something else.
+    /// If the destination cannot be queried (access denied, unreachable); `TagTaken` if the tag holds another image.
     async fn find(&self, target: &ImageTarget) -> Result<Option<ExistingImage>>;
 
-    /// Finds out, before anything is compiled, whether publishing would be refused.
+    /// Checks, before anything is compiled, whether publishing would be refused.
     ///
     /// # Errors
-    /// Why it would be.
+    /// The reason of the refusal, such as `RegistryDenied`.
     async fn preflight(&self, target: &ImageTarget) -> Result<()>;
 
-    /// Makes everything that leaves this machine. Sends nothing.
+    /// Builds everything that has to be sent. Sends nothing.
     ///
     /// # Errors
-    /// When the base cannot be read or built upon, a file cannot be read, or a binary could not start.
+    /// If the base is not supported or cannot be read, a file cannot be read, or a binary could not start.
     async fn pack(&self, image: &ResolvedImage, request: &BuildRequest) -> Result<Box<dyn PackedImage>>;
 }
 
-/// What is ready to leave this machine for one image.
+/// The content of an image that is ready to be sent.
 #[async_trait::async_trait]
 pub(crate) trait PackedImage: Send {
-    /// Sends it. With `replace`, a tag that holds something else moves.
+    /// Sends the content and sets the tag. With `replace`, a tag that holds another image is moved.
     ///
     /// # Errors
-    /// When the place refuses or fails; the tag is then as it was.
+    /// If the destination refuses or fails; the tag is not changed then.
     async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage>;
 
-    /// What is known of it without sending it.
+    /// The result as far as it is known without sending anything.
     fn preview(&self) -> PublishedImage;
 }
 
-/// An image at its place.
+/// An image at its destination.
 #[derive(Clone, Debug)]
 pub(crate) struct ExistingImage {
     /// As a user would type it: `ghcr.io/acme/app:tag`, `oci:target/union/oci/app:tag`.
     pub(crate) location: String,
-    /// Digest of the top manifest; `None` when the registry of the remote builder did not give it.
+    /// Digest of the index, or of the manifest of a single platform; `None` if the remote builder's registry did not
+    /// return it.
     pub(crate) digest: Option<Digest>,
-    /// Its reference by digest; `None` when it is in no registry.
+    /// The reference by digest; `None` outside of registries.
     pub(crate) pinned: Option<PinnedRef>,
-    /// Why the digest of an image in a registry is not known.
+    /// The reason why the digest of an image in a registry is not known.
     pub(crate) unpinned: Option<String>,
 }
 
 impl ExistingImage {
-    /// The error for an image whose digest is not known.
+    /// `ImageUnpinned` if the digest of an image in a registry is not known.
     pub(crate) fn unpinned_error(&self, image: &str) -> Option<Error> {
         let cause = self.unpinned.clone()?;
         Some(Error::new(Code::ImageUnpinned, format!("could not pin image `{image}`, which is {}", self.location)).because(cause))
     }
 }
 
-/// What became of a packed image.
+/// The result of publishing a packed image.
 #[derive(Clone, Debug)]
 pub(crate) struct PublishedImage {
-    /// Where it is now.
     pub(crate) existing: ExistingImage,
-    /// Compressed bytes of all layers of the first platform; 0 when the backend made it.
+    /// Compressed size in bytes of all layers of the first platform; 0 if the backend built the image.
     pub(crate) size: u64,
-    /// Compressed bytes of the code layer; of an image that the backend made, those that were sent.
+    /// Compressed size in bytes of the code layer; if the backend built the image, the bytes that were sent to it.
     pub(crate) code_size: u64,
     /// Bytes that were sent.
     pub(crate) sent: u64,
-    /// How it got there.
     pub(crate) delivery: Delivery,
 }
 
-/// How an image got to its place.
+/// How an image got to its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// It was sent.
+    /// This process sent it.
     Published,
-    /// Another process had published the same key in the meantime.
+    /// Another process published the same key first.
     Adopted,
-    /// It was packed and not sent: a dry run.
+    /// It was packed, but not sent: a dry run.
     Packed,
 }

@@ -1,4 +1,4 @@
-//! Images that the backend makes, and keeps in a registry of its own.
+//! Images that the backend builds, and stores in its own registry.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,27 +21,26 @@ use crate::publish::registry::Registry;
 use crate::sys::error::{Error, Result};
 use crate::sys::log::Log;
 
-/// The backend as the builder and the registry of a package's images.
+/// Builds the images of a package with the Flyte backend.
 #[derive(Clone)]
 pub(crate) struct RemoteBackend(Arc<Connection>);
 
-/// What one backend is asked with.
+/// The clients and settings that all remote builds of a package share.
 pub(crate) struct Connection {
-    /// The client of the backend.
     pub(crate) client: Client,
-    /// The project and domain in which images are built.
+    /// The project and domain in which builds run.
     pub(crate) scope: ProjectDomain,
-    /// Asked for digests.
+    /// Resolves the digests of built images.
     pub(crate) registry: Arc<Registry>,
-    /// Packs what is sent.
+    /// Packs build contexts.
     pub(crate) builder: RemoteBuilder,
-    /// The directory for the logs of builds.
+    /// The directory of build logs.
     pub(crate) logs: PathBuf,
     pub(crate) reporter: Arc<dyn Reporter>,
     task: OnceCell<BuildTask>,
 }
 
-struct RemoteOrder {
+struct PackedRemoteImage {
     backend: RemoteBackend,
     image: String,
     location: String,
@@ -49,7 +48,7 @@ struct RemoteOrder {
 }
 
 impl Connection {
-    /// Nothing is sent yet.
+    /// Opens no connection yet.
     pub(crate) fn new(
         client: Client,
         scope: ProjectDomain,
@@ -61,7 +60,7 @@ impl Connection {
         Self { client, scope, registry, builder, logs, reporter, task: OnceCell::new() }
     }
 
-    /// The task that makes images; looked up once.
+    /// The backend's task that builds images; looked up once.
     async fn task(&self) -> Result<&BuildTask> {
         self.task.get_or_try_init(|| images::task(&self.client, &self.scope.org)).await
     }
@@ -72,7 +71,7 @@ impl RemoteBackend {
         Self(Arc::new(connection))
     }
 
-    /// Asks the registry of an image for its digest.
+    /// Resolves the digest of an image that the backend has built.
     async fn existing(&self, location: String) -> ExistingImage {
         match self.pin(&location).await {
             Ok(pinned) => ExistingImage { location, digest: Some(pinned.digest), pinned: Some(pinned), unpinned: None },
@@ -88,7 +87,9 @@ impl RemoteBackend {
         let tagged = repository.tagged(tag.unwrap_or_else(|| "latest".to_owned()));
         match self.0.registry.digest(&tagged).await {
             Ok(Some(digest)) => Ok(repository.pinned(digest)),
-            Ok(None) => Err(format!("{} has no such image for whoever asks from here", repository.registry)),
+            Ok(None) => {
+                Err(format!("{} returned not found: the image does not exist, or pulling it requires a login", repository.registry))
+            }
             Err(error) => Err(error.chain().join(": ")),
         }
     }
@@ -97,8 +98,8 @@ impl RemoteBackend {
 #[async_trait::async_trait]
 impl ImageBackend for RemoteBackend {
     async fn find(&self, target: &ImageTarget) -> Result<Option<ExistingImage>> {
-        let found = images::find(&self.0.client, &self.0.scope, &target.local_name()).await?;
-        Ok(match found {
+        let location = images::find(&self.0.client, &self.0.scope, &target.local_name()).await?;
+        Ok(match location {
             Some(location) => Some(self.existing(location).await),
             None => None,
         })
@@ -114,13 +115,13 @@ impl ImageBackend for RemoteBackend {
             return Err(Error::new(Code::UnsupportedByBuilder, what).because("it has no base image"));
         };
         let request = self.0.builder.order(request, base).await?;
-        Ok(Box::new(RemoteOrder { backend: self.clone(), image: image.name.clone(), location: location(image), request }))
+        Ok(Box::new(PackedRemoteImage { backend: self.clone(), image: image.name.clone(), location: location(image), request }))
     }
 }
 
 #[async_trait::async_trait]
-impl PackedImage for RemoteOrder {
-    /// Has the image made, and waits for it. Dropping the future stops the builder's run.
+impl PackedImage for PackedRemoteImage {
+    /// Starts a build, and waits for its end. Dropping the future aborts the run of the builder.
     async fn publish(self: Box<Self>, target: &ImageTarget, replace: bool) -> Result<PublishedImage> {
         let Self { backend, image, request, .. } = &*self;
         let connection = &*backend.0;
@@ -147,8 +148,10 @@ impl PackedImage for RemoteOrder {
     }
 }
 
-/// Where an image will be, as a user would type it.
+/// The location of an image before it is built; without a registry of its own it has no reference yet.
 pub(crate) fn location(image: &ResolvedImage) -> String {
-    let unnamed = || format!("remote:{}:{}", image.spec().name.value, image.tag);
-    image.reference().map_or_else(unnamed, |reference| reference.to_string())
+    match image.reference() {
+        Some(reference) => reference.to_string(),
+        None => format!("remote:{}:{}", image.spec().name.value, image.tag),
+    }
 }

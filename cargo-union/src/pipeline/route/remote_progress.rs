@@ -1,4 +1,4 @@
-//! What is shown and kept of an image that the backend makes.
+//! Progress, log and failures of a remote build.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::pipeline::Reporter;
 use crate::sys::error::Error;
 use crate::sys::log::Log;
 
-/// Reports how a build goes on, and writes its log.
+/// Reports the progress of a remote build, and writes its log file.
 pub(super) struct RemoteBuildProgress<'a> {
     pub(super) image: &'a str,
     pub(super) client: &'a Client,
@@ -21,24 +21,24 @@ pub(super) struct RemoteBuildProgress<'a> {
 }
 
 impl RemoteBuildProgress<'_> {
-    fn page(&self, run: &RunIdent) -> String {
+    fn console_url(&self, run: &RunIdent) -> String {
         console::run(&self.client.endpoint(), &run.scope, &run.name)
     }
 
-    /// The error for a run that did not make the image.
+    /// `RemoteBuildFailed` for a run that ended without an image.
     pub(super) fn failure(&self, run: &RunIdent, outcome: RunOutcome) -> Error {
         let ending = match outcome {
             RunOutcome::Succeeded => "ended well".to_owned(),
             RunOutcome::Failed(trouble) => trouble.map_or_else(|| "failed".to_owned(), |trouble| format!("failed: {}", trouble.message)),
-            RunOutcome::TimedOut(_) => "took longer than it may".to_owned(),
+            RunOutcome::TimedOut(_) => "timed out".to_owned(),
             RunOutcome::Aborted(reason) if reason.is_empty() => "was aborted".to_owned(),
             RunOutcome::Aborted(reason) => format!("was aborted: {reason}"),
         };
-        let last = self.log.last();
-        let lines = if last.is_empty() { String::new() } else { format!("; its last lines:\n{}", last.join("\n")) };
+        let last_lines = self.log.last();
+        let lines = if last_lines.is_empty() { String::new() } else { format!("; its last lines:\n{}", last_lines.join("\n")) };
         Error::new(Code::RemoteBuildFailed, format!("the backend did not make image `{}`", self.image))
             .because(format!("the run `{}` {ending}{lines}", run.name))
-            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.page(run), self.log.path().display()))
+            .help(format!("Correct the step. The run is {}, and its whole log `{}`.", self.console_url(run), self.log.path().display()))
     }
 }
 
@@ -70,7 +70,7 @@ impl RunListener for RemoteBuildProgress<'_> {
 
 impl RemoteBuildListener for RemoteBuildProgress<'_> {
     fn started(&self, run: &RunIdent) {
-        self.reporter.status("Building", &format!("{}: {}", self.image, self.page(run)));
+        self.reporter.status("Building", &format!("{}: {}", self.image, self.console_url(run)));
     }
 
     fn stops(&self, run: &RunIdent) {

@@ -60,7 +60,7 @@ struct RunFollower<'a> {
 }
 
 pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let attended = remote.register.work.scope.backend.attended;
+    let attended = remote.register.options.scope.backend.attended;
     match &remote.what {
         RemoteRunMode::New(wanted) => {
             let Some(ordered) = unless_interrupted(prepare::order(remote, wanted, ui)).await else { return Err(stopped().into()) };
@@ -71,7 +71,7 @@ pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> 
             leaving.or(followed.begin(&order, wanted.detach)).await
         }
         RemoteRunMode::Follow(name) => {
-            let Some(opened) = unless_interrupted(project::open(&remote.register.work.scope, ui)).await else {
+            let Some(opened) = unless_interrupted(project::open(&remote.register.options.scope, ui)).await else {
                 return Err(stopped().into());
             };
             let (client, scope) = opened?;

@@ -49,7 +49,7 @@ pub(super) struct TaskInfo {
 /// # Errors
 /// Those of `register`; `InputsInvalid`, `VersionUnknown`.
 pub(super) async fn order(remote: &RemoteRunOptions, wanted: &NewRun, ui: &Arc<Ui>) -> Result<PreparedRun> {
-    let scope = &remote.register.work.scope;
+    let scope = &remote.register.options.scope;
     let mut session = LoadedWorkspace::open_with_cache(scope, &**ui).await?;
     choose(&mut session, &wanted.task)?;
     let client = backend::client(&scope.backend, &session.backend, false, &reporter(ui))?;
@@ -82,7 +82,7 @@ async fn latest(
 ) -> Result<(TaskVersion, ResolvedInputs, String)> {
     let register = &remote.register;
     let task = &session.packages[0].spec.tasks[&wanted.task];
-    let (form, folder) = (LiteralForm::of(task.kind.value), &register.work.scope.cargo.folder);
+    let (form, folder) = (LiteralForm::of(task.kind.value), &register.options.scope.cargo.folder);
     let read = |interface: &Interface| inputs::read(wanted, interface, form, folder);
     // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
     let early = (task.kind.value == TaskKind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
@@ -110,7 +110,7 @@ async fn registered_version(
     let name = name(session, declared, task)?;
     let version = TaskVersion { scope: context::project_domain(declared, &session.backend)?, name, version: version.to_owned() };
     let found = tasks::get_task(client, &version).await?;
-    let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.work.scope.cargo.folder)?;
+    let inputs = inputs::read(wanted, &found.interface, found.form, &remote.register.options.scope.cargo.folder)?;
     Ok((version, inputs, found.image))
 }
 
