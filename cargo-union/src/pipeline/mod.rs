@@ -4,6 +4,7 @@
 //! `execute::execute` compiles, packs and publishes what is not, and records it.
 
 pub(crate) mod backend;
+pub(crate) mod build;
 pub(crate) mod clients;
 pub(crate) mod compile;
 pub(crate) mod context;

@@ -10,10 +10,11 @@ use union_build::diag::Code;
 use super::image::ContainerStart;
 use super::output_tail::{OutputTee, exit_code};
 use super::{LocalRun, ProgramOutput, RunDirs, secrets};
-use crate::command::build;
+use crate::command::reporter;
 use crate::copilot::{InputFile, InputLiteral, OutputDir, filled, lay_out, pack};
 use crate::deploy::program;
 use crate::engine::{self, Container, EngineLocator};
+use crate::pipeline::build::build_images;
 use crate::pipeline::outcome::PackageOutcome;
 use crate::pipeline::state::BuildRecord;
 use crate::sys::error::Error;
@@ -27,7 +28,7 @@ type LocalInputs = BTreeMap<String, InputLiteral>;
 /// What building ends with, `EngineUnreachable`, `EngineFailed`; `ProgramFailed`.
 pub(super) async fn run(ready: &LocalRun<'_>, inputs: &LocalInputs, kept: &RunDirs) -> Result<ProgramOutput> {
     let engines = engines(ready).await?;
-    let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
+    let built = build_images(&ready.run.work, ready.session, &reporter(ready.ui)).await?;
     let image = record(&built);
     let entries = entries(ready, inputs)?;
     let words = filled(&ready.task.command_line(&program(ready.task)), inputs);

@@ -10,13 +10,14 @@ use union_build::diag::Code;
 
 use super::image::ContainerStart;
 use super::{LocalRun, RunReport, in_engine, on_host, secrets};
-use crate::command::build;
+use crate::command::reporter;
 use crate::copilot::{InputFile, InputFileKind, pack, put};
 use crate::deploy::program;
 use crate::flyte::actions::Actions;
 use crate::flyte::convert::{LiteralForm, literal};
 use crate::flyte::interface::{Description, Interface};
 use crate::flyte::worker::{self, ELSEWHERE, INPUTS, WorkerOutcome};
+use crate::pipeline::build::build_images;
 use crate::pipeline::interfaces::describe;
 use crate::settings::RunTarget;
 use crate::sys::error::Error;
@@ -66,7 +67,7 @@ async fn on_host(ready: &LocalRun<'_>) -> Result<RunReport> {
 
 async fn in_engine(ready: &LocalRun<'_>) -> Result<RunReport> {
     let engines = in_engine::engines(ready).await?;
-    let built = build::make(&ready.run.work, ready.session, ready.ui).await?;
+    let built = build_images(&ready.run.work, ready.session, &reporter(ready.ui)).await?;
     let image = in_engine::record(&built);
     let line = image.interfaces.get(bin(ready)).ok_or_else(|| missing_interface(ready, &image.location))?;
     let interface = Description::read(bin(ready), line)?.interface;
