@@ -10,7 +10,6 @@ mod init;
 mod login;
 mod pages;
 mod plan;
-mod project;
 mod register;
 mod run;
 mod update;

@@ -17,7 +17,8 @@ use serde_json::Value;
 use union_build::diag::Code;
 
 use super::lines;
-use crate::command::project;
+use crate::command::reporter;
+use crate::deploy::project::open_project;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::console;
@@ -71,7 +72,7 @@ pub(in crate::command) async fn run(remote: &RemoteRunOptions, ui: &Arc<Ui>) -> 
             leaving.or(followed.begin(&order, wanted.detach)).await
         }
         RemoteRunMode::Follow(name) => {
-            let Some(opened) = unless_interrupted(project::open(&remote.register.work.scope, ui)).await else {
+            let Some(opened) = unless_interrupted(open_project(&remote.register.work.scope, &reporter(ui))).await else {
                 return Err(stopped().into());
             };
             let (client, scope) = opened?;

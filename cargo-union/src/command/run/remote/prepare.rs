@@ -8,8 +8,8 @@ use union_build::diag::Code;
 use union_build::spec::{Task, TaskKind};
 
 use super::inputs::{self, ResolvedInputs};
-use crate::command::register;
 use crate::command::run::choose;
+use crate::deploy::registration::{PreparedTasks, prepare_tasks, register_task};
 use crate::deploy::{self, TaskRegistration};
 use crate::flyte::client::Client;
 use crate::flyte::convert::LiteralForm;
@@ -86,13 +86,13 @@ async fn latest(
     let read = |interface: &Interface| inputs::read(wanted, interface, form, folder);
     // Nobody should wait for a compile to hear what is wrong with the inputs, where that is known before.
     let early = (task.kind.value == TaskKind::Container).then(|| read(&Interface::of_manifest(task))).transpose()?;
-    let (_, tasks) = register::prepare(register, session, None, Some(client), ui).await?;
+    let PreparedTasks { tasks, .. } = prepare_tasks(register, session, None, Some(client), &reporter(ui)).await?;
     let task: &TaskRegistration<'_> = tasks.first().expect("the chosen task is there");
     let inputs = match early {
         Some(inputs) => inputs,
         None => read(&task.source.interface)?,
     };
-    let decision = register::one(register, Some(client), task, ui).await?;
+    let decision = register_task(register, Some(client), task, &**ui).await?;
     let version = TaskVersion { scope: task.scope.clone(), name: task.source.name.clone(), version: decision.version };
     Ok((version, inputs, task.source.image.clone()))
 }
