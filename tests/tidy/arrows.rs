@@ -2,7 +2,7 @@
 //!
 //! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
 //! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → {workspace, build, publish, copilot, flyte} → engine → image → sys`,
+//! are plain: `command → run → deploy → pipeline → {workspace, build, publish, copilot, flyte} → engine → image → sys`,
 //! `{publish, flyte} → http → sys`, and `command → ui`.
 
 use crate::source::{File, Place, places};
@@ -13,14 +13,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &["cli", "settings", "command", "ui", "sys", "exit"]),
     ("exit", &[]),
     ("cli", &[]),
-    ("settings", &["cli", "pipeline", "deploy", "workspace", "ui", "image", "sys"]),
-    (
-        "command",
-        &["settings", "pipeline", "deploy", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "sys", "exit"],
-    ),
+    ("settings", &["cli", "pipeline", "deploy", "run", "workspace", "ui", "image", "sys"]),
+    ("command", &["settings", "pipeline", "deploy", "run", "workspace", "build", "publish", "flyte", "ui", "image", "sys", "exit"]),
+    ("run", &["pipeline", "deploy", "workspace", "build", "copilot", "flyte", "engine", "sys"]),
     ("deploy", &["pipeline", "workspace", "build", "publish", "flyte", "image", "sys"]),
     ("pipeline", &["workspace", "build", "publish", "flyte", "engine", "image", "sys"]),
-    ("ui", &["pipeline", "workspace", "build", "publish", "flyte", "image", "sys"]),
+    ("ui", &["pipeline", "run", "workspace", "build", "publish", "flyte", "image", "sys"]),
     ("workspace", &["image", "sys"]),
     ("build", &["engine", "image", "sys"]),
     ("publish", &["engine", "http", "image", "sys"]),
@@ -117,6 +115,9 @@ mod tests {
             ("image/mod.rs", "mod tests { use super::super::build::Recipe; }"),
             ("command/build.rs", "use crate::cli::Build;"),
             ("settings/mod.rs", "use crate::command::build;"),
+            ("run/local/mod.rs", "use crate::ui::Ui;"),
+            ("run/remote/mod.rs", "use crate::settings::RemoteRunOptions;"),
+            ("deploy/project.rs", "use crate::run::Reporter;"),
             ("cli/mod.rs", "use crate::settings;"),
             ("sys/fs.rs", "use crate::image::Image;"),
             ("http/mod.rs", "use crate::publish::Reporter;"),

@@ -7,6 +7,7 @@ mod busy;
 mod diagnostics;
 mod problem;
 mod progress;
+mod run;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
