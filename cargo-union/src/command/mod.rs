@@ -1,4 +1,4 @@
-//! The verbs. Each plans, then acts; this is the only room that knows all the others.
+//! One module per subcommand: options in, document out. The only module that imports `ui`.
 
 mod build;
 mod check;
