@@ -1,8 +1,8 @@
-# One function per row of the table. Each can be run alone; sourced by `benches/run`.
+# One function per row of the table. Each can be run separately. Sourced by `benches/run`.
 # shellcheck shell=bash
 
-# Puts the median seconds of commands into `figures`. They take turns, so that a machine which is busy for a while
-# is busy for all of them; the first round warms up. A command is what hyperfine's shell takes.
+# Puts the median seconds of commands into `figures`. The commands alternate, so that temporary load affects all of them;
+# the first round is a warm-up. Commands are for hyperfine's shell.
 medians() {
     local prepare=$1 round
     shift
@@ -17,14 +17,14 @@ medians() {
 
 median='def median: sort | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2;'
 
-# The median of how much longer one of these commands took than another of the same round.
+# The median of the differences between two commands of the same round.
 longer() { jq -s "$median map(.[$1] - .[$2]) | median" "$work/rounds"; }
 
 calculate() { awk "BEGIN { printf \"%.${2:-2}f\", $1 }"; }
 seconds() { calculate "$1" 3; }
 row() { printf '| %s | %s | %s | %s | %s |\n' "$@"; }
 
-# One line is edited, and the image is in the registry.
+# A one-line edit, until the image is in the registry.
 row_edit() {
     start_engine
     local manifest="--manifest-path '$worker/Cargo.toml'"
@@ -54,7 +54,7 @@ row_edit() {
     row 'one-line edit → pushed' "$(seconds "$union") s" "Dockerfile with cache mounts, build + push: $(seconds "$dockerfile") s" "$(calculate "$union / $dockerfile")" '< 1'
 }
 
-# An environment with a Debian package, by the tool and by the Dockerfile that a team would write for it.
+# An environment with a Debian package, by the tool and by a Dockerfile that a team would write for it.
 row_environment() {
     start_engine
     local folder=$work/environment plain=$work/plain
@@ -81,8 +81,8 @@ row_environment() {
     local dockerfile="$docker --host '$engine' build --quiet --tag '$registry/by-hand' '$folder' && $docker --host '$engine' push --quiet '$registry/by-hand'"
     local figures
 
-    # Everything is compiled for both; of the engine's and the tool's caches nothing is left. Each round has a registry
-    # path of its own.
+    # Both compile everything; the caches of the engine and of the tool are empty. Each round has its own path in the
+    # registry.
     local rounds=$RUNS
     RUNS=1
     cat >"$work/fresh" <<-SH
@@ -106,7 +106,7 @@ row_environment() {
     row '… one-line edit' "$(seconds "${figures[0]}") s" "the same without an environment: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '0.8 to 1.2'
     row '… one-line edit' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[2]}") s" "$(calculate "${figures[0]} / ${figures[2]}")" '< 1'
 
-    # Another package in each round, and for each of the two.
+    # Each command of each round installs a different package.
     printf '%s\n' tree bc file less dc jq xxd time psmisc lsof rsync nano ed pv zip unzip patch bzip2 xz-utils cpio tmux screen \
         strace ltrace socat netcat-openbsd whois traceroute telnet ftp lynx vim-tiny mawk gawk >"$work/names"
     cat >"$work/another" <<-SH
@@ -121,7 +121,7 @@ row_environment() {
     row '… one more Debian package' "$(seconds "${figures[0]}") s" "Dockerfile with cache mounts: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1'
 }
 
-# Nothing has changed, and the image is in the registry.
+# Nothing changed, and the image is in the registry.
 row_unchanged() {
     union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
     local figures
@@ -131,7 +131,7 @@ row_unchanged() {
     row 'nothing changed' "$(seconds "${figures[1]}") s" "\`cargo metadata --no-deps\`: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 2.5'
 }
 
-# A package with as many binaries, images and tasks as asked for; task N runs in image N mod images.
+# A package with a number of binaries, images and tasks; task N runs in image N mod images.
 make_package() {
     local folder=$1 images=$2 tasks=$3 number
     rm -rf "$folder"
@@ -149,8 +149,8 @@ make_package() {
     union --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail "$folder cannot be built"
 }
 
-# Nothing has changed in a package with one image, and in one with fifty: in the registry, where the server's own
-# time for fifty questions is the limit (curl asks the same), and in a local layout, where there is no server.
+# Nothing changed in a package with one image, and in one with fifty: in the registry, where the server's time for fifty
+# requests is the limit (curl sends the same requests), and in a local layout, where there is no server.
 row_many() {
     make_package "$work/one" 1 1
     make_package "$work/fifty" 50 50
@@ -166,15 +166,15 @@ row_many() {
         "'$tool' build --quiet --registry '$registry' --manifest-path '$work/fifty/Cargo.toml'" \
         "curl --fail --silent --parallel --parallel-max 8 --head --header 'Accept: application/vnd.oci.image.manifest.v1+json' --config '$work/questions' --output /dev/null"
     row '50 images, nothing changed' "$(seconds "${figures[1]}") s" "1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.2'
-    row '… beside what the registry takes' "$(seconds "$(longer 1 0)") s" "the same questions by curl: $(seconds "${figures[2]}") s" "$(calculate "$(longer 1 0) / ${figures[2]}")" '≤ 1'
+    row '… compared with the registry' "$(seconds "$(longer 1 0)") s" "the same requests by curl: $(seconds "${figures[2]}") s" "$(calculate "$(longer 1 0) / ${figures[2]}")" '≤ 1'
     medians true \
         "'$tool' build --quiet --no-push --manifest-path '$work/one/Cargo.toml'" \
         "'$tool' build --quiet --no-push --manifest-path '$work/fifty/Cargo.toml'"
     row '50 images, nothing changed, local layout' "$(seconds "${figures[1]}") s" "1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.2'
 }
 
-# Twenty packages and a crate that all of them share, which is edited: images of all of them in the registry, against
-# cargo's build alone in a directory of its own; then with nothing changed.
+# An edit of a crate that twenty packages share: images of all of them in the registry, compared with cargo's build in a
+# separate directory; then with nothing changed.
 row_workspace() {
     local folder=$work/workspace number figures
     rm -rf "$folder"
@@ -192,12 +192,12 @@ row_workspace() {
     local union="'$tool' build --quiet --workspace --registry '$registry' --manifest-path '$folder/Cargo.toml'"
     medians "sed -i \"s/EDIT: u64 = .*/EDIT: u64 = \$(date +%s%N);/\" '$folder/shared/src/lib.rs'" \
         "$union" "cargo build --quiet --release --workspace --locked --offline --target-dir '$folder/plain' --manifest-path '$folder/Cargo.toml'"
-    row '20 packages, what they share edited, 20 images pushed' "$(seconds "${figures[0]}") s" "\`cargo build --release --workspace\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1.25'
+    row '20 packages, shared crate edited, 20 images pushed' "$(seconds "${figures[0]}") s" "\`cargo build --release --workspace\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 1.25'
     medians true "$union" "cargo metadata --offline --format-version 1 --manifest-path '$folder/Cargo.toml'"
     row '… nothing changed' "$(seconds "${figures[0]}") s" "\`cargo metadata\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 2.5'
 }
 
-# Fifty tasks on five images against one task: everything is compiled, nothing is in cache or repository.
+# Fifty tasks on five images compared with one task: everything is compiled, cache and repository are empty.
 row_growth() {
     make_package "$work/one" 1 1
     make_package "$work/five" 5 50
@@ -208,8 +208,8 @@ row_growth() {
     row '50 tasks on 5 images, packed and pushed' "$(seconds "${figures[1]}") s" "1 task on 1 image: $(seconds "${figures[0]}") s" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 1.5'
 }
 
-# An app of the official command line with so many tasks, each in the same image. Its deploy fails for a task with less
-# than three words.
+# An app of the official command line with a number of tasks in the same image. Its deploy fails for a task with less
+# than three words in its command.
 make_app() {
     local file=$1 image=$2 tasks=$3
     cat >"$file" <<-PYTHON
@@ -223,8 +223,9 @@ make_app() {
 	PYTHON
 }
 
-# Tasks registered with the same backend by both; the image is in the registry, and pinned for both. A new version is a
-# first time. The official command line sends everything each time, and without DO_NOT_TRACK waits for its makers' server.
+# Both register tasks with the same backend; the image is in the registry, and pinned for both. A new version counts as a
+# first registration. The official command line sends everything each time, and without DO_NOT_TRACK waits for its
+# telemetry server.
 row_register() {
     start_backend
     local tasks folder ours theirs figures goal new="date +%s%N >'$work/version'"
@@ -235,7 +236,7 @@ row_register() {
         ours="FLYTE_ADMIN_ENDPOINT='http://$backend' FLYTE_TASK_ORG=acme '$tool' register --quiet --registry '$registry' --project flytesnacks --domain development --manifest-path '$folder/Cargo.toml'"
         theirs="DO_NOT_TRACK=1 .python/bin/flyte --endpoint '$backend' --insecure --org acme deploy --project flytesnacks --domain development --copy-style none"
         medians true "$ours" "$theirs --version $tasks-tasks '$folder/app.py' env"
-        # With fifty, the backend's own time for a hundred questions is the limit.
+        # With fifty, the backend's time for a hundred requests is the limit.
         ((tasks == 1)) && goal='≤ 0.2' || goal='< 1'
         row "register, nothing changed, tasks: $tasks" "$(seconds "${figures[0]}") s" "\`flyte deploy\`: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" "$goal"
         medians "$new" "$ours --version ours-\$(cat '$work/version')" "$theirs --version theirs-\$(cat '$work/version') '$folder/app.py' env"
@@ -245,7 +246,7 @@ row_register() {
 
 stored() { find "$work/registry" -path '*/blobs/*/data' -printf '%h %s\n' | sort; }
 
-# What an edit adds to the registry, beside the compressed layer itself.
+# The bytes that an edit adds to the registry, besides the compressed layer itself.
 row_bytes() {
     union --manifest-path "$worker/Cargo.toml" >>"$log" 2>&1
     stored >"$work/before"
@@ -259,7 +260,7 @@ row_bytes() {
     row 'bytes moved by an edit' "$moved" "its compressed code layer: $layer" "+ $((moved - layer)) bytes" '≤ layer + 20 kB'
 }
 
-# A static worker on `scratch`: unpacked layers against the binary alone.
+# A static worker on `scratch`: the unpacked layers compared with the binary.
 row_size() {
     local folder=$work/static all binary
     rm -rf "$folder"
@@ -276,7 +277,7 @@ row_size() {
     row 'image of a static worker, unpacked' "$all bytes" "its binary: $binary bytes" "+ $((all - binary)) bytes" '≤ binary + 1 MB'
 }
 
-# 1 GB of weights that do not compress, copied into the image. Each round of the first push has other weights.
+# 1 GB of incompressible weights, copied into the image. Each round of the first push has different weights.
 row_copied() {
     start_engine
     local folder=$work/copied figures rounds=$RUNS peak
@@ -300,7 +301,7 @@ row_copied() {
     RUNS=$((RUNS > 3 ? 3 : RUNS))
     medians "date +%s%N | dd of='$folder/weights' conv=notrunc status=none" "$union" "$dockerfile"
     RUNS=$rounds
-    row '1 GB copied that does not compress, first push' "$(seconds "${figures[0]}") s" "Dockerfile, build + push: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 0.25'
+    row '1 GB of incompressible data copied, first push' "$(seconds "${figures[0]}") s" "Dockerfile, build + push: $(seconds "${figures[1]}") s" "$(calculate "${figures[0]} / ${figures[1]}")" '≤ 0.25'
 
     medians true "'$tool' build --quiet --registry '$registry' --manifest-path '$worker/Cargo.toml'" "$union"
     row '1 GB copied, nothing changed' "$(seconds "${figures[1]}") s" "the same without it: $(seconds "${figures[0]}") s" "+ $(seconds "$(longer 1 0)") s" '≤ + 0.01 s'
@@ -311,7 +312,7 @@ row_copied() {
     rm -rf "$folder"
 }
 
-# The tool's own peak memory, as the kernel counts it for this process and none of its children.
+# The peak memory of the tool's process without its children, from the kernel.
 peak() {
     "$@" >>"$log" 2>&1 &
     local pid=$! highest=0 line
@@ -323,7 +324,7 @@ peak() {
     echo "$highest"
 }
 
-# Packing and pushing a binary of 5 MB and one of 500 MB that does not compress; it is compiled before.
+# Packing and pushing an incompressible binary of 5 MB and one of 500 MB, which are compiled before.
 row_memory() {
     local size folder figures=()
     for size in 5 500; do
@@ -331,7 +332,7 @@ row_memory() {
         rm -rf "$folder"
         make_padded "$folder" "$size"
         say "compiling a binary of $size MB"
-        "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'it cannot be built'
+        "$tool" build --output "oci:$folder/layout" --manifest-path "$folder/Cargo.toml" >>"$log" 2>&1 || fail 'the binary cannot be built'
         rm -rf "$folder/layout" "$UNION_CACHE_DIR"
         figures+=("$(peak "$tool" build --registry "$registry" --manifest-path "$folder/Cargo.toml")")
         rm -rf "$folder/target"
@@ -339,15 +340,15 @@ row_memory() {
     row 'peak memory, binary of 500 MB' "$((figures[1] / 1024)) MB" "binary of 5 MB: $((figures[0] / 1024)) MB" "$(calculate "${figures[1]} / ${figures[0]}")" '≤ 100 MB, flat'
 }
 
-# Whether the worker can start, in a base that was looked into before: made again with the check and without it.
+# The start check of the worker, with a base that was indexed before: rebuilt with the check and without it.
 row_check() {
-    local again="'$tool' build --quiet --no-push --rebuild --manifest-path '$worker/Cargo.toml'"
+    local rebuild="'$tool' build --quiet --no-push --rebuild --manifest-path '$worker/Cargo.toml'"
     local figures
-    medians true "$again" "$again --no-check"
+    medians true "$rebuild" "$rebuild --no-check"
     row 'start check' "$(seconds "$(longer 0 1)") s" "the whole run: $(seconds "${figures[0]}") s" "$(calculate "$(longer 0 1) / ${figures[0]}")" '≤ 0.001 s'
 }
 
-# A package whose binary has so many MB of noise; its build script makes them, so no source is large.
+# A package whose binary contains a number of MB of noise, which its build script generates.
 make_padded() {
     local folder=$1 size=$2
     mkdir -p "$folder/src"
@@ -386,7 +387,7 @@ make_padded() {
     cargo generate-lockfile --quiet --offline --manifest-path "$folder/Cargo.toml"
 }
 
-# The tool itself.
+# The start time and the size of the tool.
 row_tool() {
     local start
     start=$(hyperfine --style none -N --warmup 5 --runs 50 --export-json /dev/stdout "$tool --version" 2>>"$log" | sed -n '/^{/,$p' | jq .results[0].median)

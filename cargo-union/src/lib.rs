@@ -1,11 +1,9 @@
 //! `cargo union`: container images for Rust tasks on Flyte and Union, declared in `Cargo.toml`.
 //!
-//! The library exists for the binary and its tests; ARCHITECTURE.md in the repository is its map.
+//! The library exists for the binary and its tests. ARCHITECTURE.md in the repository describes its modules.
 
 #[cfg(not(unix))]
-compile_error!(
-    "cargo union runs on Linux and macOS; on Windows use it inside of WSL, for it makes Linux binaries with the host's own toolchain"
-);
+compile_error!("cargo union runs on Linux and macOS; on Windows use it in WSL, since it compiles Linux binaries with the host's toolchain");
 
 pub mod build;
 pub mod cli;
@@ -39,21 +37,21 @@ use sys::process::Environment;
 use sys::signal::{explains_failure, interrupted};
 use ui::Ui;
 
-/// Runs the tool with a command line, of which the first word is the program's name.
-pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
-    let cli = match cli::Cli::try_parse_from(without_subcommand_name(words)) {
+/// Runs the tool with the arguments of the process, of which the first one is the program's name.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let cli = match cli::Cli::try_parse_from(without_subcommand_name(arguments)) {
         Ok(cli) => cli,
-        Err(told) => {
-            let failed = told.use_stderr();
-            // A reader that has gone away is no failure.
-            let _ = told.print();
-            return if failed { Exit::Usage } else { Exit::Success };
+        Err(error) => {
+            let is_failure = error.use_stderr();
+            // A closed pipe is not a failure.
+            let _ = error.print();
+            return if is_failure { Exit::Usage } else { Exit::Success };
         }
     };
     let environment = Environment::of_process();
-    let ui = Arc::new(Ui::new(settings::output_options(&cli.talk, &environment)));
-    match settings::task(cli, &environment) {
-        Ok(task) => run(&task, &ui),
+    let ui = Arc::new(Ui::new(settings::output_options(&cli.output, &environment)));
+    match settings::resolve(cli, &environment) {
+        Ok(command) => run(&command, &ui),
         Err(error) => {
             ui.error(&error);
             Exit::Usage
@@ -61,15 +59,15 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-/// cargo calls `cargo-union union build`; the word is dropped.
-fn without_subcommand_name(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    let mut words = words.peekable();
-    let program = words.next();
-    words.next_if(|word| word == "union");
-    program.into_iter().chain(words)
+/// cargo runs `cargo-union union build`: removes `union`.
+fn without_subcommand_name(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut arguments = arguments.peekable();
+    let program = arguments.next();
+    arguments.next_if(|argument| argument == "union");
+    program.into_iter().chain(arguments)
 }
 
-fn run(task: &settings::Command, ui: &Arc<Ui>) -> Exit {
+fn run(command: &settings::Command, ui: &Arc<Ui>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
@@ -80,24 +78,24 @@ fn run(task: &settings::Command, ui: &Arc<Ui>) -> Exit {
     let exit = runtime.block_on(async {
         let mut interrupted = pin!(interrupted());
         let failure = tokio::select! {
-            // Ctrl-C reaches the programs that were started as well: that they end is no failure of theirs.
+            // Ctrl-C reaches child processes as well: that they exit is not their failure.
             biased;
-            () = &mut interrupted, if !task.handles_interrupt() => None,
-            result = command::run(task, ui) => match result {
+            () = &mut interrupted, if !command.handles_interrupt() => None,
+            result = command::run(command, ui) => match result {
                 Ok(exit) => return exit,
                 Err(failure) => Some(failure),
             },
         };
-        let told = |failure: &anyhow::Error| failure.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Interrupted);
+        let is_interrupt = |failure: &anyhow::Error| failure.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Interrupted);
         match failure {
-            Some(failure) if told(&failure) || !explains_failure(interrupted).await => command::failed(&failure, ui),
+            Some(failure) if is_interrupt(&failure) || !explains_failure(interrupted).await => command::failed(&failure, ui),
             _ => {
                 ui.error(&Error::new(Code::Interrupted, "interrupted"));
                 Exit::Interrupted
             }
         }
     });
-    // What was interrupted gets a moment to remove its drafts.
+    // Interrupted tasks get some time to remove their temporary files.
     runtime.shutdown_timeout(Duration::from_secs(2));
     exit
 }

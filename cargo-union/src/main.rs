@@ -1,4 +1,4 @@
-//! The program: `cargo union …` and `cargo-union …`.
+//! The binary: `cargo union …` and `cargo-union …`.
 
 use std::process::ExitCode;
 

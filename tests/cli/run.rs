@@ -151,5 +151,5 @@ fn a_program_that_ended_by_the_interrupt_before_it_was_noticed_was_interrupted()
 #[test]
 fn help_says_how_inputs_are_written_and_what_the_host_lacks() {
     let help = Project::empty().run(["run", "--help"]).succeeds();
-    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by folders of this run");
+    help.stdout_has("--xs 1 --xs 2").stdout_has("NAME = VALUE").stdout_has("replaced by directories of this run");
 }

@@ -154,7 +154,7 @@ async fn a_missing_lock_file_is_made_and_said_unless_it_is_locked() {
     project.locked = false;
     project.inputs().await.unwrap();
     assert!(project.path("Cargo.lock").exists());
-    assert_eq!(project.notes.take(), ["Cargo.lock was made; commit it"]);
+    assert_eq!(project.notes.take(), ["created Cargo.lock; commit it"]);
     project.inputs().await.unwrap();
     assert!(project.notes.take().is_empty());
 }

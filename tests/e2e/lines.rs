@@ -98,11 +98,11 @@ fn an_engine_that_proves_nothing_or_wants_proof_is_an_error_that_says_which() {
     let (encrypted, stranger) = (Encrypted::start(), Authority::new());
     let deceived = encrypted.client("deceived", &stranger, Some(&encrypted.authority));
     let refused = |certificates: &Path| build(&by_variables(hello(), &encrypted.host, certificates)).fails_with("U0414");
-    refused(&deceived).stderr_has("another authority than `ca.pem`").stderr_has("DOCKER_HOST").stderr_has(&encrypted.host);
+    refused(&deceived).stderr_has("not issued by the authority in `ca.pem`").stderr_has("DOCKER_HOST").stderr_has(&encrypted.host);
     let nobody = encrypted.client("nobody", &encrypted.authority, None);
     refused(&nobody).stderr_has("`cert.pem` and `key.pem` beside `ca.pem`");
     let forged = encrypted.client("forged", &encrypted.authority, Some(&stranger));
-    refused(&forged).stderr_has("of an authority that it trusts");
+    refused(&forged).stderr_has("issued by an authority that it trusts");
     build(&hello().env("DOCKER_HOST", format!("tcp://{}", encrypted.host))).fails_with("U0414").stderr_has("DOCKER_TLS_VERIFY");
 }
 

@@ -1,26 +1,26 @@
-//! Values that nobody expects, for property tests: whatever a server, a file or a user can say.
+//! Strategies for property tests: unexpected texts, bytes and JSON from servers, files and users.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// So many cases where each takes long, or as many as PROPTEST_CASES says.
-pub fn cases(usual: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig::with_cases(asked.unwrap_or(usual))
+/// The number of cases for slow tests; PROPTEST_CASES overrides it.
+pub fn cases(default: u32) -> ProptestConfig {
+    let from_environment = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig::with_cases(from_environment.unwrap_or(default))
 }
 
-/// Texts: any, and those that trip over lengths, signs, paths and units.
+/// Any text, and texts that are edge cases of lengths, signs, paths and units.
 pub fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => any::<String>(),
         3 => "[a-z0-9._:/@{}\\[\\]=, -]{0,24}",
-        2 => proptest::sample::select(ODD).prop_map(str::to_owned),
+        2 => proptest::sample::select(EDGE_CASES).prop_map(str::to_owned),
         1 => "[a-zé\u{0}-\u{1f}\u{7f}\u{feff}\u{1f600}]{0,300}",
     ]
 }
 
-const ODD: &[&str] = &[
+const EDGE_CASES: &[&str] = &[
     "",
     " ",
     ".",
@@ -64,7 +64,7 @@ const ODD: &[&str] = &[
     "true",
 ];
 
-/// Any JSON, a few levels deep.
+/// Any JSON value, a few levels deep.
 pub fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -79,11 +79,11 @@ pub fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object with some of these fields, of any values or of a fitting one, and perhaps others.
+/// An object with some of these fields, each with its valid value or any value, and possibly with other fields.
 pub fn object(fields: &'static [(&'static str, &'static str)]) -> impl Strategy<Value = Value> {
-    let field = |&(name, fitting): &(&'static str, &'static str)| {
-        let fitting: Value = serde_json::from_str(fitting).expect("a test writes JSON");
-        prop_oneof![4 => Just(Some(fitting)), 2 => value().prop_map(Some), 1 => Just(None)].prop_map(move |value| (name, value))
+    let field = |&(name, valid): &(&'static str, &'static str)| {
+        let valid: Value = serde_json::from_str(valid).expect("a test writes JSON");
+        prop_oneof![4 => Just(Some(valid)), 2 => value().prop_map(Some), 1 => Just(None)].prop_map(move |value| (name, value))
     };
     let known: Vec<_> = fields.iter().map(field).collect();
     (known, btree_map(text(), value(), 0..2)).prop_map(|(known, others)| {
@@ -97,16 +97,17 @@ pub fn object(fields: &'static [(&'static str, &'static str)]) -> impl Strategy<
     })
 }
 
-/// A text that was valid, with a piece of it replaced.
+/// A valid text with a part of it replaced.
 pub fn spoiled(valid: &'static str) -> impl Strategy<Value = String> {
-    (0..=valid.len(), 0..40_usize, text()).prop_map(move |(from, count, with)| {
+    (0..=valid.len(), 0..40_usize, text()).prop_map(move |(from, count, replacement)| {
         let boundary = |at: usize| (0..=at.min(valid.len())).rev().find(|at| valid.is_char_boundary(*at)).unwrap_or_default();
-        let (from, to) = (boundary(from), boundary(from.saturating_add(count)));
-        format!("{}{with}{}", &valid[..from], &valid[to.max(from)..])
+        let to = boundary(from.saturating_add(count));
+        let from = boundary(from);
+        format!("{}{replacement}{}", &valid[..from], &valid[to.max(from)..])
     })
 }
 
-/// Bytes: any, and such as a length or a tag before them would announce.
-pub fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![vec(any::<u8>(), 0..most), vec(proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0x90, 0xc1, 0xdb, 0xff]), 0..most)]
+/// Any bytes, and bytes that are likely to be length prefixes or tags.
+pub fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![vec(any::<u8>(), 0..max), vec(proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0x90, 0xc1, 0xdb, 0xff]), 0..max)]
 }

@@ -1,7 +1,7 @@
-//! A backend in memory that speaks the Connect protocol and has a token server beside it, and behaves
-//! until a rule says otherwise.
+//! An in-memory backend with the Connect protocol and a token server. It behaves correctly unless a rule overrides it.
 //!
-//! It knows one client with a secret, one user, and whatever tokens it has given out.
+//!
+//! It has one client with a secret, one user, and the tokens that it has issued.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,20 +17,20 @@ use crate::tls::Authority;
 
 /// The client that may log in with a secret.
 pub const CLIENT: &str = "robot";
-/// Its secret, with letters that have to be encoded.
+/// Its secret, with characters that have to be encoded.
 pub const SECRET: &str = "p&ss wörd+/=";
 
 /// A request with its body.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its head.
+    /// The head of the request.
     pub request: Request,
-    /// Its body.
+    /// The body of the request.
     pub body: Vec<u8>,
 }
 
 impl Call {
-    /// Whether a method is called: `UserInfo`.
+    /// Whether it calls a method: `UserInfo`.
     pub fn is(&self, method: &str) -> bool {
         self.request.path.ends_with(&format!("/{method}"))
     }
@@ -42,18 +42,18 @@ impl Call {
     }
 }
 
-/// What the backend knows.
+/// The state of the backend.
 #[derive(Debug)]
 pub struct Memory {
     /// Access tokens that it accepts.
     pub accepted: BTreeSet<String>,
     /// Refresh tokens that it accepts.
     pub refreshing: BTreeSet<String>,
-    /// The header in which it wants tokens.
+    /// The header in which it requires tokens.
     pub header: String,
-    /// Where it lets browsers return to.
+    /// The redirect URI of its public client.
     pub redirect: String,
-    /// How often it says that the user has not typed the code yet.
+    /// How often it responds with `authorization_pending`.
     pub pending: usize,
     /// Every request so far.
     pub seen: Vec<Call>,
@@ -70,17 +70,17 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// A backend with encryption that does nothing wrong.
+    /// A backend with TLS that behaves correctly.
     pub fn obedient() -> Self {
         Self::secure(|_, _| None)
     }
 
-    /// A backend with encryption that does what it should wherever the rule says nothing.
+    /// A backend with TLS that behaves correctly unless the rule overrides it.
     pub fn secure(rule: impl FnMut(&Call, &mut Memory) -> Option<Reply> + Send + 'static) -> Self {
         Self::start(Some(Authority::new()), rule)
     }
 
-    /// The same without encryption.
+    /// A backend without TLS that behaves correctly unless the rule overrides it.
     pub fn plain(rule: impl FnMut(&Call, &mut Memory) -> Option<Reply> + Send + 'static) -> Self {
         Self::start(None, rule)
     }
@@ -96,13 +96,14 @@ impl Backend {
             issued: 0,
         }));
         let rule: Mutex<Box<Rule>> = Mutex::new(Box::new(rule));
-        let (shared, scheme) = (memory.clone(), if authority.is_some() { "https" } else { "http" });
+        let shared = memory.clone();
+        let scheme = if authority.is_some() { "https" } else { "http" };
         let server = Server::start_as(authority.as_ref(), move |request, body| {
             let call = Call { request: request.clone(), body: body.read(usize::MAX) };
             let mut memory = lock(&shared);
             memory.seen.push(call.clone());
             let reply = (lock(&rule))(&call, &mut memory);
-            reply.unwrap_or_else(|| behave(&call, &mut memory, scheme))
+            reply.unwrap_or_else(|| respond(&call, &mut memory, scheme))
         });
         Self { server, authority, memory }
     }
@@ -112,50 +113,51 @@ impl Backend {
         self.server.host()
     }
 
-    /// Its URL.
+    /// The URL, with scheme and port.
     pub fn url(&self) -> String {
         format!("{}://{}", if self.authority.is_some() { "https" } else { "http" }, self.host())
     }
 
-    /// The certificate that has to be trusted.
+    /// The certificate of the authority that has to be trusted.
     pub fn certificate(&self) -> PathBuf {
         self.authority.as_ref().expect("a backend with encryption").certificate()
     }
 
-    /// What it knows.
+    /// The state of the backend.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         lock(&self.memory)
     }
 
-    /// The requests for a path's end so far.
+    /// The requests so far whose path has this end.
     pub fn calls(&self, end: &str) -> Vec<Call> {
         self.memory().seen.iter().filter(|call| call.request.path.ends_with(end)).cloned().collect()
     }
 
-    /// The ends of all paths so far, in order: `UserInfo`, `token`.
+    /// The last path segments of all requests so far, in order: `UserInfo`, `token`.
     pub fn order(&self) -> Vec<String> {
         self.memory().seen.iter().map(|call| call.request.path.rsplit('/').next().unwrap_or_default().to_owned()).collect()
     }
 }
 
 impl Memory {
-    /// Gives out an access token and a refresh token.
+    /// Issues an access token and a refresh token.
     pub fn issue(&mut self) -> (String, String) {
         self.issued += 1;
-        let (access, refresh) = (format!("access-token-{}", self.issued), format!("refresh-token-{}", self.issued));
+        let access = format!("access-token-{}", self.issued);
+        let refresh = format!("refresh-token-{}", self.issued);
         self.accepted.insert(access.clone());
         self.refreshing.insert(refresh.clone());
         (access, refresh)
     }
 
-    /// Takes no token back that was given out.
+    /// Revokes all issued tokens.
     pub fn revoke(&mut self) {
         self.accepted.clear();
         self.refreshing.clear();
     }
 }
 
-/// A message of texts, by the numbers of their fields.
+/// A protobuf message with string fields, by field number.
 pub fn message(fields: &[(u8, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (number, text) in fields {
@@ -171,29 +173,29 @@ pub fn message(fields: &[(u8, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// A frame of a stream.
+/// A frame of a Connect stream.
 pub fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
     [&[flags][..], &length, payload].concat()
 }
 
-/// The answer of a method with one.
+/// The response of a unary method.
 pub fn answer(message: Vec<u8>) -> Reply {
     Reply::status(200).with("Content-Type", "application/proto").body(message)
 }
 
-/// The answer of a method that streams.
+/// The response of a streaming method.
 pub fn stream(frames: &[Vec<u8>]) -> Reply {
     Reply::status(200).with("Content-Type", "application/connect+proto").body(frames.concat())
 }
 
-/// An error in the protocol's words.
+/// An error response of the Connect protocol.
 pub fn refusal(status: u16, code: &str, message: &str) -> Reply {
     let body = json!({ "code": code, "message": message }).to_string();
     Reply::status(status).with("Content-Type", "application/json").body(body)
 }
 
-/// An error in OAuth's words.
+/// An error response of a token server (RFC 6749, section 5.2).
 pub fn denial(error: &str) -> Reply {
     json_reply(400, &json!({ "error": error, "error_description": "as the token server says" }))
 }
@@ -206,12 +208,12 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a backend should do.
-fn behave(call: &Call, memory: &mut Memory, scheme: &str) -> Reply {
+/// The correct response to a request.
+fn respond(call: &Call, memory: &mut Memory, scheme: &str) -> Reply {
     let host = call.request.header("host").unwrap_or_default();
-    let own = |path: &str| format!("{scheme}://{host}/oauth/{path}");
+    let oauth_url = |path: &str| format!("{scheme}://{host}/oauth/{path}");
     match call.request.path.rsplit('/').next().unwrap_or_default() {
-        "GetOAuth2Metadata" => answer(message(&[(2, &own("authorize")), (3, &own("token")), (10, &own("device"))])),
+        "GetOAuth2Metadata" => answer(message(&[(2, &oauth_url("authorize")), (3, &oauth_url("token")), (10, &oauth_url("device"))])),
         "GetPublicClientConfig" => {
             answer(message(&[(1, "cli"), (2, &memory.redirect), (3, "all"), (3, "offline"), (4, &memory.header), (6, "aud")]))
         }
@@ -219,17 +221,17 @@ fn behave(call: &Call, memory: &mut Memory, scheme: &str) -> Reply {
         "device" => json_reply(
             200,
             &json!({
-                "device_code": "device-secret", "user_code": "ABCD-EFGH", "verification_uri": own("activate"),
+                "device_code": "device-secret", "user_code": "ABCD-EFGH", "verification_uri": oauth_url("activate"),
                 "expires_in": 60, "interval": 0,
             }),
         ),
-        _ if !known(call, memory) => refusal(401, "unauthenticated", "no token, or none that is known"),
+        _ if !is_authorized(call, memory) => refusal(401, "unauthenticated", "no token, or none that is known"),
         "UserInfo" => answer(message(&[(1, "0oa1"), (2, "Ada Lovelace"), (6, "ada@example.test")])),
         _ => Reply::status(404),
     }
 }
 
-fn known(call: &Call, memory: &Memory) -> bool {
+fn is_authorized(call: &Call, memory: &Memory) -> bool {
     let token = call.request.header(&memory.header).and_then(|value| value.strip_prefix("Bearer "));
     token.is_some_and(|token| memory.accepted.contains(token))
 }
@@ -237,7 +239,7 @@ fn known(call: &Call, memory: &Memory) -> bool {
 fn token(call: &Call, memory: &mut Memory) -> Reply {
     let field = |name| call.field(name).unwrap_or_default();
     let grant = field("grant_type");
-    let allowed = match grant.as_str() {
+    let is_valid = match grant.as_str() {
         "client_credentials" => {
             let encoded = SECRET.replace('&', "%26").replace('ö', "%C3%B6").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
             let login = STANDARD.encode(format!("{CLIENT}:{}", encoded.replace(' ', "+")));
@@ -252,7 +254,7 @@ fn token(call: &Call, memory: &mut Memory) -> Reply {
         }
         _ => true,
     };
-    if !allowed {
+    if !is_valid {
         return denial(if grant == "client_credentials" { "invalid_client" } else { "invalid_grant" });
     }
     let (access, refresh) = memory.issue();

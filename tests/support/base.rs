@@ -1,4 +1,4 @@
-//! Base images for tests: small Debians, made once per target folder, and any file system as a layout.
+//! Base images for tests: small Debian images, created once per target directory, and OCI layouts of any file system.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// The tag of every base that is made here.
+/// The tag of every base that is created here.
 pub const TAG: &str = "base";
 
-/// A root file system of a Debian release with more packages, as a tar, with merged /usr. Made by the
-/// first test that asks.
+/// The root file system of a Debian release with additional packages, as a tar, with merged /usr. Created by the first
+/// test that requires it.
 ///
 /// # Panics
 /// When `mmdebstrap` is missing or Debian's mirror cannot be reached.
@@ -20,8 +20,8 @@ pub fn debian(release: &str, packages: &[&str]) -> PathBuf {
     made_once(&format!("{}.tar", name(release, packages)), |draft| {
         let mut mmdebstrap = Command::new("mmdebstrap");
         mmdebstrap.args(["--variant=minbase", "--format=tar", "--quiet"]);
-        for folder in ["doc", "man", "locale", "i18n", "info"] {
-            mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
+        for directory in ["doc", "man", "locale", "i18n", "info"] {
+            mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{directory}/*"));
         }
         if !packages.is_empty() {
             mmdebstrap.arg(format!("--include={}", packages.join(",")));
@@ -30,7 +30,7 @@ pub fn debian(release: &str, packages: &[&str]) -> PathBuf {
     })
 }
 
-/// [`debian`] as an OCI layout, with the config that an image of Debian has.
+/// [`debian`] as an OCI layout, with the config of the official image.
 ///
 /// # Panics
 /// As [`debian`].
@@ -42,7 +42,7 @@ pub fn debian_layout_of(release: &str, packages: &[&str]) -> PathBuf {
     })
 }
 
-/// Debian bookworm, without more.
+/// Debian bookworm without additional packages.
 ///
 /// # Panics
 /// As [`debian`].
@@ -50,26 +50,26 @@ pub fn debian_layout() -> PathBuf {
     debian_layout_of("bookworm", &[])
 }
 
-/// As little of bookworm as a C program needs, as a tar, in the folders of a distroless image: /usr is not
-/// merged, and nothing tells the loader where libraries are.
+/// The minimum of bookworm for a C program, as a tar, with the directories of a distroless image: /usr is not merged,
+/// and the loader has no configuration.
 ///
 /// # Panics
 /// As [`debian`].
 pub fn distroless() -> PathBuf {
     let rootfs = debian("bookworm", &[]);
     made_once("distroless-bookworm.tar", |draft| {
-        let folder = draft.with_extension("rootfs");
-        let folders = ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| folder.join(name));
-        folders.iter().for_each(|folder| fs::create_dir_all(folder).expect("a folder can be made"));
+        let directory = draft.with_extension("rootfs");
+        let directories = ["lib/x86_64-linux-gnu", "lib64", "usr/lib", "etc"].map(|name| directory.join(name));
+        directories.iter().for_each(|directory| fs::create_dir_all(directory).expect("a directory can be created"));
         let libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
         let mut tar = Command::new("tar");
-        tar.arg("-C").arg(&folders[0]).args(["--strip-components=4", "-xf"]).arg(&rootfs);
+        tar.arg("-C").arg(&directories[0]).args(["--strip-components=4", "-xf"]).arg(&rootfs);
         run(tar.args(libraries.map(|name| format!("./usr/lib/x86_64-linux-gnu/{name}"))));
-        symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", folders[1].join("ld-linux-x86-64.so.2")).expect("a link can be made");
+        symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", directories[1].join("ld-linux-x86-64.so.2")).expect("a link can be made");
         let release = "PRETTY_NAME=\"Distroless\"\nID=\"debian\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n";
-        fs::write(folders[2].join("os-release"), release).expect("a file can be written");
-        symlink("../usr/lib/os-release", folders[3].join("os-release")).expect("a link can be made");
-        run(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(draft).arg("."));
+        fs::write(directories[2].join("os-release"), release).expect("a file can be written");
+        symlink("../usr/lib/os-release", directories[3].join("os-release")).expect("a link can be made");
+        run(Command::new("tar").arg("-C").arg(&directory).arg("-cf").arg(draft).arg("."));
     })
 }
 
@@ -86,21 +86,20 @@ fn name(release: &str, packages: &[&str]) -> String {
     [&["debian", release][..], packages].concat().join("-")
 }
 
-/// Makes an OCI layout of one image for linux/amd64, under [`TAG`], from the tars of its layers, lowest
-/// first.
+/// Creates an OCI layout of one image for linux/amd64, with [`TAG`], from the tars of its layers, lowest first.
 ///
 /// # Panics
-/// When the folder cannot be written.
-pub fn layout_of(tars: &[&Path], config: &Value, folder: &Path) {
-    layout_for("amd64", tars, config, folder);
+/// When the directory cannot be written.
+pub fn layout_of(tars: &[&Path], config: &Value, directory: &Path) {
+    layout_for("amd64", tars, config, directory);
 }
 
-/// The same, for machines of an architecture.
-pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, folder: &Path) {
-    let blobs = folder.join("blobs/sha256");
-    fs::create_dir_all(&blobs).expect("the folder can be made");
+/// Like [`layout_of`], for an architecture.
+pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, directory: &Path) {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("the directory can be created");
     let pack = |tar: &&Path| {
-        let packed = folder.join("layer");
+        let packed = directory.join("layer");
         let to = File::create(&packed).expect("the layer can be written");
         run(Command::new("gzip").args(["-n", "-1", "-c"]).arg(tar).stdout(Stdio::from(to)));
         let size = fs::metadata(&packed).expect("the layer is there").len();
@@ -129,11 +128,11 @@ pub fn layout_for(architecture: &str, tars: &[&Path], config: &Value, folder: &P
     let mut entry = put(&manifest, manifest_type);
     entry["annotations"] = json!({ "org.opencontainers.image.ref.name": TAG });
     let index = json!({ "schemaVersion": 2, "manifests": [entry] });
-    fs::write(folder.join("index.json"), index.to_string()).expect("the index can be written");
-    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the version can be written");
+    fs::write(directory.join("index.json"), index.to_string()).expect("the index can be written");
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the version can be written");
 }
 
-/// Copies a layout that was made here into a registry: `127.0.0.1:5000/library/debian:bookworm`.
+/// Pushes a layout that was created here to a registry: `127.0.0.1:5000/library/debian:bookworm`.
 ///
 /// # Panics
 /// When the registry refuses it.
@@ -142,27 +141,28 @@ pub fn push(layout: &Path, reference: &str) {
     run(Command::new("skopeo").args(["copy", "--quiet", "--dest-tls-verify=false", &from, &format!("docker://{reference}")]));
 }
 
-/// The place of something that is kept beside the compiled tests, for as long as the lock is held.
-pub(crate) fn kept(name: &str) -> (PathBuf, File) {
+/// The path of something that is cached beside the compiled tests. It may be used while the lock is held.
+pub(crate) fn lock_cached(name: &str) -> (PathBuf, File) {
     let program = std::env::current_exe().expect("a program knows its path");
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target folder");
-    let folder = target.join("union-tests");
-    fs::create_dir_all(&folder).expect("the target folder can be written");
-    let lock = File::create(folder.join(format!("{name}.lock"))).expect("a lock can be made");
+    let target =
+        program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file()).expect("tests run in cargo's target directory");
+    let directory = target.join("union-tests");
+    fs::create_dir_all(&directory).expect("the target directory is writable");
+    let lock = File::create(directory.join(format!("{name}.lock"))).expect("a lock can be made");
     lock.lock().expect("a lock can be taken");
-    (folder.join(name), lock)
+    (directory.join(name), lock)
 }
 
-/// A file or folder that costs time to make, kept beside the compiled tests. Several programs may ask
-/// at once: one makes it, the others wait.
+/// A file or directory that takes long to create, cached beside the compiled tests. When several test programs require
+/// it at once, one creates it and the others wait.
 ///
 /// # Panics
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let (path, _lock) = kept(name);
-    let folder = path.parent().expect("it is in a folder");
+    let (path, _lock) = lock_cached(name);
+    let directory = path.parent().expect("it is in a directory");
     if !path.exists() {
-        let drafts = tempfile::tempdir_in(folder).expect("a temporary folder can be made");
+        let drafts = tempfile::tempdir_in(directory).expect("a temporary directory can be created");
         let draft = drafts.path().join(name);
         make(&draft);
         fs::rename(&draft, &path).expect("what was made can be named");

@@ -1,6 +1,6 @@
-//! Container engines of our own, on private sockets, with their data in temporary folders.
+//! Container engines for tests, on private sockets, with their data in temporary directories.
 //!
-//! None of them touches what this machine has: each lives in `Namespaces` of its own.
+//! They do not change this machine: each one runs in its own `Namespaces`.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use crate::namespaces::{Inside, Namespaces};
 
-/// How long an engine may take to start. Nothing is timed by it: it only ends what hangs.
+/// The timeout for an engine's start.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// A running `dockerd`, which ends with its containers when it is dropped or this process ends.
+/// A running `dockerd`, which is stopped with its containers when this is dropped or this process exits.
 pub struct Engine {
     namespaces: Namespaces,
 }
 
 impl Engine {
-    /// The engine of this test program, whose containers have no network, started by the first test that asks for it.
+    /// The shared engine of this test program, started by the first test that requires it. Its containers have no network.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
@@ -27,7 +27,7 @@ impl Engine {
         ENGINE.get_or_init(Self::start)
     }
 
-    /// Another one, whose containers reach the network through a bridge of its own.
+    /// A shared engine whose containers reach the network through a bridge.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
@@ -36,7 +36,7 @@ impl Engine {
         ENGINE.get_or_init(|| Self::start_with(&Setting { network: true, ..Setting::default() }))
     }
 
-    /// Starts an engine whose containers have no network and waits until it answers.
+    /// Starts an engine whose containers have no network, and waits until it responds.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
@@ -44,23 +44,23 @@ impl Engine {
         Self::start_with(&Setting::default())
     }
 
-    /// Starts an engine and waits until it answers.
+    /// Starts an engine, and waits until it responds.
     ///
     /// # Panics
     /// When `dockerd` is not installed or does not start.
     pub fn start_with(setting: &Setting) -> Self {
-        // Its own port, whatever the one is at which it is reached from outside.
+        // The port in the namespaces, independent of the port outside.
         const PORT: u16 = 2376;
         let inside = Inside { disk: setting.disk, hidden: setting.hides.as_deref() };
-        let namespaces = Namespaces::start("engine", inside, |folder| {
-            let below = |name: &str| folder.join(name).display().to_string();
+        let namespaces = Namespaces::start("engine", inside, |directory| {
+            let below = |name: &str| directory.join(name).display().to_string();
             let mut words = vec!["dockerd".to_owned(), "--host".to_owned(), format!("unix://{}", below("socket"))];
             for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
                 words.extend([flag.to_owned(), below(name)]);
             }
-            // What systemd manages would be outside of the namespaces.
+            // systemd would manage the cgroups outside of the namespaces.
             words.extend(["--exec-opt", "native.cgroupdriver=cgroupfs"].map(str::to_owned));
-            words.extend(["--cgroup-parent".to_owned(), format!("/{}", folder.file_name().unwrap_or_default().display())]);
+            words.extend(["--cgroup-parent".to_owned(), format!("/{}", directory.file_name().unwrap_or_default().display())]);
             if !setting.network {
                 words.extend(["--iptables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"].map(str::to_owned));
             }
@@ -91,10 +91,10 @@ impl Engine {
         format!("unix://{}/socket", self.namespaces.folder().display())
     }
 
-    /// Runs the `docker` client and returns what it prints.
+    /// Runs the `docker` client and returns its stdout.
     ///
     /// # Panics
-    /// When it fails, with its words.
+    /// When it fails, with its output.
     pub fn docker(&self, arguments: &[&str]) -> String {
         let output = self.try_docker(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
@@ -112,7 +112,7 @@ impl Engine {
         docker.output().expect("`docker` is installed")
     }
 
-    /// Kills it at once, as a crash would.
+    /// Kills it with SIGKILL.
     pub fn kill(&self) {
         self.namespaces.signal("KILL");
     }
@@ -123,21 +123,21 @@ impl Engine {
     }
 }
 
-/// How an engine is started.
+/// Options of an engine.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
     /// Whether its containers reach the network.
     pub network: bool,
-    /// The size of its disk, such as `300m`; `None` is all there is.
+    /// The size of its disk, such as `300m`; `None` for no limit.
     pub disk: Option<&'static str>,
-    /// A folder of this machine that it does not see, as if it ran on another one.
+    /// A directory of this machine that is hidden from it, as if it ran on another machine.
     pub hides: Option<PathBuf>,
-    /// A folder with `ca.pem`, `server.pem` and `server-key.pem`, and the port of loopback at which it listens with
-    /// them, to those whom the authority has signed.
+    /// A directory with `ca.pem`, `server.pem` and `server-key.pem`, and the port on loopback at which it listens with TLS,
+    /// for clients with a certificate of the authority.
     pub encrypted: Option<(PathBuf, u16)>,
 }
 
-/// podman's service with storage of its own, stopped when it is dropped.
+/// podman's service with separate storage, stopped when this is dropped.
 pub struct Podman {
     namespaces: Namespaces,
 }
@@ -148,14 +148,14 @@ impl Podman {
     /// # Panics
     /// When `podman` is not installed or does not listen.
     pub fn start() -> Self {
-        let namespaces = Namespaces::start("podman", Inside::default(), |folder| {
-            // What podman asks for by itself may be more than this machine's limits allow, and what systemd manages
-            // would be outside of the namespaces.
-            let config = folder.join("containers.conf");
+        let namespaces = Namespaces::start("podman", Inside::default(), |directory| {
+            // podman's default limits may exceed those of this machine, and systemd would manage the cgroups outside of the
+            // namespaces.
+            let config = directory.join("containers.conf");
             let text = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
                         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-            std::fs::write(&config, text).expect("the folder is ours");
-            let below = |name: &str| folder.join(name).display().to_string();
+            std::fs::write(&config, text).expect("the directory is writable");
+            let below = |name: &str| directory.join(name).display().to_string();
             let mut words = vec!["env".to_owned(), format!("CONTAINERS_CONF={}", config.display()), "podman".to_owned()];
             words.extend(["--root".to_owned(), below("data"), "--runroot".to_owned(), below("run")]);
             words.extend(["--storage-driver", "overlay", "system", "service", "--time", "0"].map(str::to_owned));
@@ -182,10 +182,10 @@ impl Podman {
         self.namespaces.network()
     }
 
-    /// Runs the `podman` client and returns what it prints.
+    /// Runs the `podman` client and returns its stdout.
     ///
     /// # Panics
-    /// When it fails, with its words.
+    /// When it fails, with its output.
     pub fn podman(&self, arguments: &[&str]) -> String {
         let output = self.try_podman(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
@@ -205,29 +205,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engines_share_neither_network_nor_mounts_nor_processes_with_this_machine() {
-        let own = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
-        let (docker, podman) = (Engine::start_with(&Setting { network: true, ..Setting::default() }), Podman::start());
+    fn engines_are_isolated_from_this_machine() {
+        let host_network = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace").display().to_string();
+        let docker = Engine::start_with(&Setting { network: true, ..Setting::default() });
+        let podman = Podman::start();
         assert!(docker.docker(&["network", "ls", "--format", "{{.Name}}"]).contains("bridge"));
-        assert!(![docker.network_namespace(), podman.network_namespace()].contains(&own));
-        let folders = [docker.namespaces.folder().to_owned(), podman.namespaces.folder().to_owned()];
+        assert!(![docker.network_namespace(), podman.network_namespace()].contains(&host_network));
+        let directories = [docker.namespaces.folder().to_owned(), podman.namespaces.folder().to_owned()];
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a process has mounts");
         drop((docker, podman));
-        for folder in folders {
-            assert!(!mounts.contains(&folder.display().to_string()), "{mounts}");
-            assert!(!folder.exists(), "{} is left", folder.display());
+        for directory in directories {
+            assert!(!mounts.contains(&directory.display().to_string()), "{mounts}");
+            assert!(!directory.exists(), "{} still exists", directory.display());
         }
     }
 
     #[test]
-    fn an_engine_that_was_killed_leaves_nothing() {
+    fn killed_engine_leaves_no_files() {
         let engine = Engine::start();
-        let folder = engine.namespaces.folder().to_owned();
+        let directory = engine.namespaces.folder().to_owned();
         engine.kill();
         while engine.try_docker(&["version"]).status.success() {
             std::thread::sleep(Duration::from_millis(10));
         }
         drop(engine);
-        assert!(!folder.exists());
+        assert!(!directory.exists());
     }
 }

@@ -1,5 +1,5 @@
-//! A strict front end before a registry, as cloud providers and companies have them: a body without a length is refused
-//! with 411, a body above a limit with 413 and a web page, and nothing but HTTP/1.1 is spoken.
+//! A strict reverse proxy before a registry, like those of cloud providers: it rejects a body without a length with 411, a
+//! body above a limit with 413 and a web page, and every protocol version but HTTP/1.1.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{Incoming, Reply, Request, Server};
 
-/// How much of a body is read at a time.
-const PIECE: usize = 1 << 18;
+/// The size of the chunks in which a body is read.
+const CHUNK: usize = 1 << 18;
 
-/// A running front end; dropping it ends it.
+/// A running front end. It stops when this is dropped.
 pub struct Front {
     server: Server,
     refused: Arc<Mutex<Vec<String>>>,
@@ -19,36 +19,36 @@ pub struct Front {
 /// What a front end does with a body that is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It reads the body to its end and answers 413 with a web page.
+    /// It reads the body to its end and responds with 413 and a web page.
     Page,
     /// It reads up to its limit and closes the connection.
     Close,
 }
 
 impl Front {
-    /// A front end before a registry, `host:port`, which passes on bodies of so many bytes.
+    /// A front end before a registry, `host:port`, which accepts bodies of up to `limit` bytes.
     pub fn before(registry: &str, limit: usize) -> Self {
         Self::with(registry, limit, Refusal::Page)
     }
 
-    /// A front end that refuses long bodies in its own way.
+    /// A front end with a choice of how it rejects long bodies.
     pub fn with(registry: &str, limit: usize, refusal: Refusal) -> Self {
         let registry = registry.to_owned();
         let refused: Arc<Mutex<Vec<String>>> = Arc::default();
-        let told = refused.clone();
+        let log = refused.clone();
         let server = Server::start(move |request, body| {
             let note = |status: u16| {
                 let line = format!("{status} {} {} of {} bytes", request.method, request.path, body_length(request));
-                told.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             };
             if request.version != "1.1" {
                 note(505);
-                return page(505, "HTTP Version Not Supported");
+                return error_page(505, "HTTP Version Not Supported");
             }
             let has_length = ["content-length", "transfer-encoding"].iter().any(|name| request.header(name).is_some());
             if matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") && !has_length {
                 note(411);
-                return page(411, "Length Required");
+                return error_page(411, "Length Required");
             }
             if body.left() > limit {
                 note(413);
@@ -56,10 +56,10 @@ impl Front {
                     body.read(limit);
                     return Reply::cut();
                 }
-                while !body.read(PIECE).is_empty() {}
-                return page(413, "Request Entity Too Large");
+                while !body.read(CHUNK).is_empty() {}
+                return error_page(413, "Request Entity Too Large");
             }
-            pass_on(&registry, request, body).unwrap_or_else(|cause| page(502, &cause.to_string()))
+            forward(&registry, request, body).unwrap_or_else(|cause| error_page(502, &cause.to_string()))
         });
         Self { server, refused }
     }
@@ -69,7 +69,7 @@ impl Front {
         self.server.host()
     }
 
-    /// What was refused: `413 PUT /v2/app/blobs/uploads/1 of 80000000 bytes`.
+    /// The rejected requests: `413 PUT /v2/app/blobs/uploads/1 of 80000000 bytes`.
     pub fn refused(&self) -> Vec<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -79,13 +79,13 @@ fn body_length(request: &Request) -> &str {
     request.header("content-length").unwrap_or("no")
 }
 
-fn page(status: u16, title: &str) -> Reply {
-    let page = format!("<html><head><title>{status} {title}</title></head><body><h1>{status} {title}</h1></body></html>");
-    Reply::status(status).with("Content-Type", "text/html; charset=UTF-8").body(page)
+fn error_page(status: u16, title: &str) -> Reply {
+    let html = format!("<html><head><title>{status} {title}</title></head><body><h1>{status} {title}</h1></body></html>");
+    Reply::status(status).with("Content-Type", "text/html; charset=UTF-8").body(html)
 }
 
-/// Asks the registry over HTTP/1.0, in which answers end with the connection.
-fn pass_on(registry: &str, request: &Request, body: &mut Incoming<'_>) -> std::io::Result<Reply> {
+/// Forwards a request over HTTP/1.0, where a response ends with the connection.
+fn forward(registry: &str, request: &Request, body: &mut Incoming<'_>) -> std::io::Result<Reply> {
     let mut stream = TcpStream::connect(registry)?;
     let mut head = format!("{} {} HTTP/1.0\r\n", request.method, request.target);
     for (name, value) in request.headers.iter().filter(|(name, _)| *name != "connection") {
@@ -93,20 +93,20 @@ fn pass_on(registry: &str, request: &Request, body: &mut Incoming<'_>) -> std::i
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     loop {
-        let piece = body.read(PIECE);
-        if piece.is_empty() {
+        let chunk = body.read(CHUNK);
+        if chunk.is_empty() {
             break;
         }
-        stream.write_all(&piece)?;
+        stream.write_all(&chunk)?;
     }
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    read_answer(&answer, request).ok_or_else(|| std::io::Error::other("the registry does not speak HTTP"))
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    parse_response(&response, request).ok_or_else(|| std::io::Error::other("the registry's response is not HTTP"))
 }
 
-fn read_answer(answer: &[u8], request: &Request) -> Option<Reply> {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
+fn parse_response(response: &[u8], request: &Request) -> Option<Reply> {
+    let end = response.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&response[..end]).ok()?;
     let mut lines = head.split("\r\n");
     let mut reply = Reply::status(lines.next()?.split(' ').nth(1)?.parse().ok()?);
     let mut length = 0;
@@ -117,7 +117,7 @@ fn read_answer(answer: &[u8], request: &Request) -> Option<Reply> {
             _ => reply = reply.with(name, value),
         }
     }
-    // An answer to a HEAD has the length of a body that is not there.
-    let body = if request.method == "HEAD" { vec![0; length] } else { answer[end + 4..].to_vec() };
+    // The response to a HEAD has a Content-Length, but no body.
+    let body = if request.method == "HEAD" { vec![0; length] } else { response[end + 4..].to_vec() };
     Some(reply.body(body))
 }

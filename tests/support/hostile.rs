@@ -1,5 +1,5 @@
-//! A registry in memory that behaves until a rule says otherwise: for what a real one does only on
-//! bad days.
+//! An in-memory registry that behaves correctly unless a rule overrides it, to test failures that a real registry
+//! rarely has.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use crate::http::{Incoming, Server};
 pub use crate::http::{Reply, Request};
 
-/// What a rule makes the registry do.
+/// What a rule tells the registry to do.
 pub enum Act {
-    /// Read the whole request and answer this.
+    /// Read the whole request and send this response.
     Answer(Reply),
-    /// Read so many bytes of an upload and hang up, with or without keeping them.
+    /// Read a part of an upload and close the connection.
     CutUpload {
-        /// Bytes that are read.
+        /// How many bytes are read.
         after: usize,
-        /// Whether an upload can go on from there.
+        /// Whether the bytes are kept, so that the upload can continue.
         keep: bool,
     },
 }
@@ -28,25 +28,25 @@ impl From<Reply> for Act {
     }
 }
 
-/// What the registry holds. Repositories and references are keys as in URLs.
+/// The state of the registry. Repositories and references are as in URLs.
 #[derive(Default)]
 pub struct Memory {
     /// Blobs by repository and digest.
     pub blobs: BTreeMap<(String, String), Vec<u8>>,
     /// Media type and bytes by repository and reference.
     pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
-    /// The least size of a chunk that is asked for; nothing is asked for with 0.
+    /// The value of `OCI-Chunk-Min-Length`; 0 for no header.
     pub least_chunk: usize,
     uploads: BTreeMap<String, Vec<u8>>,
     seen: Vec<Seen>,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Its head.
+    /// The head of the request.
     pub request: Request,
-    /// Bytes of its body that were read.
+    /// How many bytes of its body were read.
     pub received: usize,
 }
 
@@ -59,12 +59,12 @@ pub struct Hostile {
 }
 
 impl Hostile {
-    /// A registry that does nothing wrong.
+    /// A registry that behaves correctly.
     pub fn obedient() -> Self {
         Self::start(|_, _| None)
     }
 
-    /// A registry that does what it should wherever the rule says nothing.
+    /// A registry that behaves correctly unless the rule overrides it.
     pub fn start(rule: impl FnMut(&Request, &mut Memory) -> Option<Act> + Send + 'static) -> Self {
         let memory = Arc::new(Mutex::new(Memory::default()));
         let rule: Mutex<Box<Rule>> = Mutex::new(Box::new(rule));
@@ -81,7 +81,7 @@ impl Hostile {
                     }
                     (Reply::cut(), received)
                 }
-                None => behave(request, body, &shared),
+                None => respond(request, body, &shared),
             };
             lock(&shared).seen.push(Seen { request: request.clone(), received });
             reply
@@ -94,7 +94,7 @@ impl Hostile {
         self.server.host()
     }
 
-    /// What it holds.
+    /// The state of the registry.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         lock(&self.memory)
     }
@@ -104,32 +104,32 @@ impl Hostile {
         lock(&self.memory).seen.clone()
     }
 
-    /// How many requests of a method had this in their path.
+    /// How many requests had this method and this text in their path.
     pub fn count(&self, method: &str, part: &str) -> usize {
         self.seen().iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
     }
 }
 
 impl Memory {
-    /// Puts a manifest under a reference and its digest.
+    /// Adds a manifest under a reference and its digest.
     pub fn put_manifest(&mut self, repository: &str, reference: &str, media_type: &str, bytes: &[u8]) {
         for reference in [reference, &digest(bytes)] {
             self.manifests.insert((repository.to_owned(), reference.to_owned()), (media_type.to_owned(), bytes.to_vec()));
         }
     }
 
-    /// Puts a blob into a repository.
+    /// Adds a blob to a repository.
     pub fn put_blob(&mut self, repository: &str, bytes: &[u8]) {
         self.blobs.insert((repository.to_owned(), digest(bytes)), bytes.to_vec());
     }
 
-    /// How often this was asked before.
+    /// How many earlier requests had this method and this text in their path.
     pub fn times(&self, method: &str, part: &str) -> usize {
         self.seen.iter().filter(|seen| seen.request.method == method && seen.request.path.contains(part)).count()
     }
 }
 
-/// `sha256:…` of bytes.
+/// The digest of bytes: `sha256:…`.
 pub fn digest(bytes: &[u8]) -> String {
     let hex: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{}", hex.concat())
@@ -139,8 +139,8 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a registry should do.
-fn behave(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) -> (Reply, usize) {
+/// The correct response to a request.
+fn respond(request: &Request, body: &mut Incoming<'_>, memory: &Mutex<Memory>) -> (Reply, usize) {
     let bytes = body.read(usize::MAX);
     let received = bytes.len();
     let memory = &mut *lock(memory);
@@ -194,11 +194,11 @@ fn upload(request: &Request, repository: &str, bytes: Vec<u8>, memory: &mut Memo
             if method == "PATCH" {
                 return Reply::status(202).with("Location", id);
             }
-            let whole = memory.uploads.remove(&id).unwrap_or_default();
-            if request.asks("digest") != Some(&digest(&whole)) {
-                return Reply::error(400, "DIGEST_INVALID", "the digest is another one");
+            let blob = memory.uploads.remove(&id).unwrap_or_default();
+            if request.asks("digest") != Some(&digest(&blob)) {
+                return Reply::error(400, "DIGEST_INVALID", "the digest does not match");
             }
-            memory.put_blob(repository, &whole);
+            memory.put_blob(repository, &blob);
             Reply::status(201)
         }
     }
@@ -220,17 +220,17 @@ fn manifest(request: &Request, repository: &str, reference: &str, bytes: Vec<u8>
     if request.method == "PUT" {
         let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let blobs = document["layers"].as_array().into_iter().flatten().chain([&document["config"]]);
-        for wanted in blobs.filter_map(|blob| blob["digest"].as_str()) {
-            if !memory.blobs.contains_key(&(repository.to_owned(), wanted.to_owned())) {
-                return Reply::error(400, "MANIFEST_BLOB_UNKNOWN", wanted);
+        for digest in blobs.filter_map(|blob| blob["digest"].as_str()) {
+            if !memory.blobs.contains_key(&(repository.to_owned(), digest.to_owned())) {
+                return Reply::error(400, "MANIFEST_BLOB_UNKNOWN", digest);
             }
         }
         memory.put_manifest(repository, reference, request.header("content-type").unwrap_or_default(), &bytes);
         return Reply::status(201).with("Docker-Content-Digest", digest(&bytes));
     }
-    // As real registries do: what the client does not list is not there.
-    let found = memory.manifests.get(&(repository.to_owned(), reference.to_owned()));
-    match found.filter(|(kind, _)| request.header("accept").is_some_and(|accept| accept.contains(kind.as_str()))) {
+    // Like real registries, responds with 404 for a media type that the client does not accept.
+    let stored = memory.manifests.get(&(repository.to_owned(), reference.to_owned()));
+    match stored.filter(|(kind, _)| request.header("accept").is_some_and(|accept| accept.contains(kind.as_str()))) {
         Some((kind, bytes)) => {
             Reply::status(200).with("Content-Type", kind.clone()).with("Docker-Content-Digest", digest(bytes)).body(bytes.clone())
         }

@@ -1,5 +1,5 @@
-//! A small HTTP server on loopback, for the servers that tests make up: it can lie about lengths and
-//! hang up in mid-sentence, which no decent server library lets one do. With an authority it speaks TLS.
+//! A small HTTP server on loopback, for fake servers in tests: it can send wrong lengths and close connections in the
+//! middle of a response, which server libraries do not allow. With an authority it uses TLS.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,13 +14,13 @@ use crate::tls::{Authority, Line};
 /// The head of a request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// `GET`, …
+    /// The method, such as `GET`.
     pub method: String,
-    /// Path and query, as they came.
+    /// Path and query, not decoded.
     pub target: String,
-    /// `1.1`.
+    /// The protocol version, such as `1.1`.
     pub version: String,
-    /// Path, without the query.
+    /// The path without the query.
     pub path: String,
     /// The query, decoded.
     pub query: Vec<(String, String)>,
@@ -34,39 +34,39 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The first value of a query's name.
+    /// The first value of a query parameter.
     pub fn asks(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// Status code; 0 hangs up without a word.
+    /// The status code; 0 closes the connection without a response.
     pub status: u16,
-    /// Headers, without `Content-Length`.
+    /// The headers except `Content-Length`.
     pub headers: Vec<(String, String)>,
-    /// Body.
+    /// The body, or its beginning with `live`.
     pub body: Vec<u8>,
-    /// The length that is announced instead of the body's; a longer one ends with a cut.
+    /// A value for `Content-Length` instead of the body's length. After a longer one the connection is closed.
     pub announced: Option<usize>,
-    /// More of the body, in pieces that are sent as they come; the end of the channel is the end of the answer.
+    /// The rest of the body in chunks, which are sent as they arrive. The response ends with the channel.
     pub live: Option<Arc<Mutex<Receiver<Vec<u8>>>>>,
 }
 
 impl Reply {
-    /// An answer without a body.
+    /// A response without a body.
     pub fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
     }
 
-    /// Nothing: the line is cut.
+    /// No response: the connection is closed.
     pub fn cut() -> Self {
         Self::default()
     }
 
-    /// An answer in a registry's own words.
+    /// An error response of a registry (OCI distribution spec, "Error Codes").
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
         Self::status(status).with("Content-Type", "application/json").body(body)
@@ -79,7 +79,7 @@ impl Reply {
         self
     }
 
-    /// Lets the body go on with what comes through a channel.
+    /// Continues the body with the chunks of a channel.
     #[must_use]
     pub fn live(mut self, pieces: Receiver<Vec<u8>>) -> Self {
         self.live = Some(Arc::new(Mutex::new(pieces)));
@@ -94,14 +94,14 @@ impl Reply {
     }
 }
 
-/// The body of a request; what is not read is left on the line.
+/// The body of a request. Unread bytes are left on the connection.
 pub struct Incoming<'a> {
     reader: &'a mut BufReader<Line>,
     left: usize,
 }
 
 impl Incoming<'_> {
-    /// Reads at most so many bytes.
+    /// Reads at most `most` bytes.
     pub fn read(&mut self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; self.left.min(most)];
         let mut done = 0;
@@ -116,7 +116,7 @@ impl Incoming<'_> {
         bytes
     }
 
-    /// How many bytes are still to come.
+    /// How many bytes are not read yet.
     pub fn left(&self) -> usize {
         self.left
     }
@@ -124,7 +124,7 @@ impl Incoming<'_> {
 
 type Handler = dyn Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync;
 
-/// A running server; dropping it ends it.
+/// A running server. It stops when this is dropped.
 pub struct Server {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
@@ -138,13 +138,16 @@ impl Server {
         Self::start_as(None, handler)
     }
 
-    /// Starts a server that proves by an authority who it is, or one without encryption.
+    /// Starts a server with a certificate of an authority, or one without TLS.
     pub fn start_as(authority: Option<&Authority>, handler: impl Fn(&Request, &mut Incoming<'_>) -> Reply + Send + Sync + 'static) -> Self {
         let identity = authority.map(Authority::identity);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let (stopped, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (stop, open, handler): (_, _, Arc<Handler>) = (stopped.clone(), connections.clone(), Arc::new(handler));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let connections = Arc::new(Mutex::new(Vec::new()));
+        let stop = stopped.clone();
+        let open: Arc<Mutex<Vec<TcpStream>>> = connections.clone();
+        let handler: Arc<Handler> = Arc::new(handler);
         let accepting = std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if stop.load(Ordering::SeqCst) {
@@ -153,8 +156,9 @@ impl Server {
                 if let Ok(copy) = stream.try_clone() {
                     open.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
                 }
-                let (handler, line) = (handler.clone(), Line::new(stream, identity.as_ref()));
-                std::thread::spawn(move || serve(line, &*handler));
+                let handler = handler.clone();
+                let connection = Line::new(stream, identity.as_ref());
+                std::thread::spawn(move || serve(connection, &*handler));
             }
         });
         Self { address, stopped, connections, accepting: Some(accepting) }
@@ -169,7 +173,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // The listener wakes up to find that it has to end.
+        // Wakes up the listener, so that it stops.
         let _ = TcpStream::connect(self.address);
         for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let _ = connection.shutdown(Shutdown::Both);
@@ -178,14 +182,14 @@ impl Drop for Server {
     }
 }
 
-fn serve(line: Line, handler: &Handler) {
-    let mut reader = BufReader::new(line);
+fn serve(connection: Line, handler: &Handler) {
+    let mut reader = BufReader::new(connection);
     loop {
         let request = match read_head(&mut reader) {
             Ok(Some(request)) => request,
             Ok(None) => break,
             Err(NotHttp) => {
-                // As real servers do, also when they are spoken to in TLS.
+                // Like real servers, also for a TLS handshake.
                 let _ = reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
                 break;
             }
@@ -208,10 +212,10 @@ fn write(writer: &mut Line, request: &Request, reply: &Reply, announced: usize) 
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    if let Some(pieces) = &reply.live {
+    if let Some(chunks) = &reply.live {
         writer.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())?;
-        for piece in pieces.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            writer.write_all(&[format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat())?;
+        for chunk in chunks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            writer.write_all(&[format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat())?;
             writer.flush()?;
         }
         writer.write_all(b"0\r\n\r\n")?;
@@ -228,30 +232,37 @@ fn write(writer: &mut Line, request: &Request, reply: &Reply, announced: usize) 
     writer.flush()
 }
 
-/// What came is no request.
+/// The received bytes are not an HTTP request.
 struct NotHttp;
 
-/// Reads the head of a request; `None` when the line is closed.
+/// Reads the head of a request; `None` when the connection is closed.
 fn read_head(reader: &mut BufReader<Line>) -> Result<Option<Request>, NotHttp> {
-    let mut line = || {
+    let mut next_line = || {
         let mut line = Vec::new();
         reader.read_until(b'\n', &mut line).ok().filter(|count| *count > 0)?;
         Some(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
-    let Some(first) = line() else { return Ok(None) };
+    let Some(first) = next_line() else { return Ok(None) };
     let words = first.split_once(' ').and_then(|(method, rest)| Some((method, rest.split_once(" HTTP/")?)));
     let (method, (target, version)) = words.ok_or(NotHttp)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers = BTreeMap::new();
-    while let Some(line) = line().filter(|line| !line.is_empty()) {
+    while let Some(line) = next_line().filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or(NotHttp)?;
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let (method, path, query) = (method.to_owned(), path.to_owned(), parse_query(query));
-    Ok(Some(Request { method, target: target.to_owned(), version: version.to_owned(), path, query, headers }))
+
+    Ok(Some(Request {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        version: version.to_owned(),
+        path: path.to_owned(),
+        query: parse_query(query),
+        headers,
+    }))
 }
 
-/// Reads `name=value&name=value`.
+/// Parses `name=value&name=value`.
 pub fn parse_query(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()

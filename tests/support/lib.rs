@@ -1,5 +1,5 @@
-//! What the tests share: projects in temporary folders, the language in which their runs are judged,
-//! and the servers that they talk to.
+//! Test support: projects in temporary directories, assertions on the outcome of their runs, and the servers that they
+//! connect to.
 //!
 //! ```no_run
 //! use union_tests::Project;
@@ -8,8 +8,8 @@
 //! project.run(["check"]).fails_with("U0103").stderr_has("expected a string");
 //! ```
 //!
-//! Nothing here knows how the tool works inside: tests see what a user sees. Everything that is
-//! started is stopped, stays on loopback and lives in a temporary folder; nothing is ever skipped.
+//! Nothing here depends on the tool's internals: tests observe what a user observes. Everything that is started is
+//! stopped, uses loopback only and has its files in a temporary directory. No test is skipped.
 
 pub mod arbitrary;
 pub mod backend;

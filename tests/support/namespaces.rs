@@ -1,8 +1,8 @@
-//! Namespaces in which a container engine lives: what it mounts, what networks and rules for packets it makes and
-//! which processes it starts exist there only, and end with it.
+//! Linux namespaces for a container engine. Its mounts, networks, packet filter rules and processes exist only in them,
+//! and end with it.
 //!
-//! The network namespace reaches the network through `slirp4netns`, a user-space NAT which changes nothing on this
-//! machine. Loopback stays what a test expects: a TCP connection to 127.0.0.1 from inside arrives at this machine's.
+//! The network namespace reaches the network through `slirp4netns`, a user-space NAT that does not change this machine.
+//! A TCP connection to 127.0.0.1 from inside is forwarded to this machine's loopback.
 
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
@@ -11,9 +11,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Outside: `$1` is the engine's directory, the others are for [`INSIDE`], which is `$0`.
+/// The script outside of the namespaces: `$0` is [`INSIDE`], `$1` the engine's directory, the rest is passed to [`INSIDE`].
 ///
-/// Descriptor 3 is the pipe of the test: a shell gives what it starts in the background no standard input.
+/// Descriptor 3 is the pipe of the test, since a shell starts background processes without standard input.
 const OUTSIDE: &str = r#"
     exec 3<&0
     unshare --mount --net --pid --fork --kill-child --mount-proc sh -c "$0" sh "$@" <&3 >"$1/log" 2>&1 &
@@ -32,10 +32,10 @@ const OUTSIDE: &str = r#"
     rm -rf "$1"
 "#;
 
-/// Inside: `$1` is the engine's directory, `$2` the size of its disk and `$3` a directory which it does not see, both
-/// may be empty, and the rest is the engine's command line.
+/// The script in the namespaces: `$1` is the engine's directory, `$2` the size of its disk and `$3` a hidden directory,
+/// which both may be empty; the rest is the engine's command line.
 ///
-/// 10.0.2.2 is this machine's loopback and 10.0.2.3 its resolver, as `slirp4netns` has them.
+/// 10.0.2.2 is this machine's loopback and 10.0.2.3 its resolver, by the defaults of `slirp4netns`.
 const INSIDE: &str = r#"
     folder=$1
     ip link set lo up
@@ -58,80 +58,81 @@ const INSIDE: &str = r#"
     wait "$engine"
 "#;
 
-/// A program in namespaces of its own. They end with it when this is dropped, or with this process, however it ends:
-/// the shells read a pipe of ours.
+/// A program in its own namespaces. It is stopped when this is dropped and when this process exits in any way, since the
+/// shells read a pipe of this process.
 pub(crate) struct Namespaces {
     shell: Child,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
-/// What else is different inside.
+/// Options of the namespaces.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Inside<'a> {
     /// The size of the file system at `data` below the directory.
     pub(crate) disk: Option<&'a str>,
-    /// A directory which is empty there.
+    /// A directory that is empty inside.
     pub(crate) hidden: Option<&'a Path>,
 }
 
 impl Namespaces {
-    /// Starts a program, whose directory is given to `command` to name paths in.
+    /// Starts a program. `command` returns its command line for the directory that it gets.
     ///
     /// # Panics
     /// When there is no shell or no directory for temporary files.
     pub(crate) fn start<S: AsRef<OsStr>>(kind: &str, inside: Inside<'_>, command: impl FnOnce(&Path) -> Vec<S>) -> Self {
         // A socket's path has to be short.
-        let folder = tempfile::Builder::new().prefix(&format!("{kind}-")).tempdir().expect("a temporary folder can be made").keep();
+        let directory =
+            tempfile::Builder::new().prefix(&format!("{kind}-")).tempdir().expect("a temporary directory can be created").keep();
         for below in ["data", "temp"] {
-            std::fs::create_dir(folder.join(below)).expect("the folder is ours");
+            std::fs::create_dir(directory.join(below)).expect("the directory is writable");
         }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(OUTSIDE).arg(INSIDE).arg(&folder).arg(inside.disk.unwrap_or_default());
-        shell.arg(inside.hidden.unwrap_or(Path::new(""))).args(command(&folder));
-        // Ctrl-C in a terminal ends this process alone, and so what is inside in its order.
+        shell.arg("-c").arg(OUTSIDE).arg(INSIDE).arg(&directory).arg(inside.disk.unwrap_or_default());
+        shell.arg(inside.hidden.unwrap_or(Path::new(""))).args(command(&directory));
+        // Ctrl-C in a terminal reaches only this process, so that the scripts can stop the engine in order.
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        Self { shell: shell.spawn().expect("`sh` starts"), folder }
+        Self { shell: shell.spawn().expect("`sh` starts"), directory }
     }
 
-    /// The directory that is removed at the end.
+    /// The directory of the program, which is removed at the end.
     pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        &self.directory
     }
 
-    /// What the program has printed.
+    /// The output of the program.
     pub(crate) fn log(&self) -> String {
-        let log = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        let log = |name| std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
         format!("{}{}", log("log"), log("slirp.log"))
     }
 
-    /// Whether it has ended by itself, which it should not.
+    /// Whether the program has exited.
     pub(crate) fn ended(&mut self) -> bool {
         self.shell.try_wait().is_ok_and(|status| status.is_some())
     }
 
-    /// The network namespace, as `/proc/self/ns/net` names it there.
+    /// The network namespace, as the target of `/proc/self/ns/net`.
     ///
     /// # Panics
     /// When it has ended.
     pub(crate) fn network(&self) -> String {
-        let process = std::fs::read_to_string(self.folder.join("namespaces")).expect("it has started");
+        let process = std::fs::read_to_string(self.directory.join("namespaces")).expect("it has started");
         let link = std::fs::read_link(format!("/proc/{}/ns/net", process.trim())).expect("it runs");
         link.display().to_string()
     }
 
-    /// Lets connections to a port of this machine's loopback arrive at a port inside.
+    /// Forwards a port of this machine's loopback to a port inside.
     ///
     /// # Panics
-    /// When that port is taken.
+    /// When the port is in use.
     pub(crate) fn forward(&self, outside: u16, inside: u16) {
-        let mut answer = String::new();
-        let asked = format!(
+        let mut response = String::new();
+        let request = format!(
             r#"{{"execute":"add_hostfwd","arguments":{{"proto":"tcp","host_addr":"127.0.0.1","host_port":{outside},"guest_port":{inside}}}}}"#
         );
-        let mut socket = UnixStream::connect(self.folder.join("network")).expect("it has started");
-        socket.write_all(asked.as_bytes()).and_then(|()| socket.shutdown(std::net::Shutdown::Write)).expect("the socket is open");
-        socket.read_to_string(&mut answer).expect("an answer comes");
-        assert!(answer.contains("return"), "port {outside} cannot be forwarded: {answer}");
+        let mut socket = UnixStream::connect(self.directory.join("network")).expect("it has started");
+        socket.write_all(request.as_bytes()).and_then(|()| socket.shutdown(std::net::Shutdown::Write)).expect("the socket is open");
+        socket.read_to_string(&mut response).expect("slirp4netns responds");
+        assert!(response.contains("return"), "port {outside} cannot be forwarded: {response}");
     }
 
     /// Sends a signal to the program.

@@ -1,7 +1,7 @@
-//! A user's project in a temporary folder, and the environment in which programs are run in it.
+//! A user's project in a temporary directory, and the environment in which programs are run in it.
 //!
-//! The environment is made from nothing: no variable of whoever runs the tests reaches the tool, save
-//! where the Rust toolchain is. Home, cache and temporary files are the project's own, and no engine is found.
+//! The environment starts empty: no variable of the user who runs the tests reaches the tool, except the location of the
+//! Rust toolchain. Home, cache and temporary files belong to the project, and no engine is found.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use crate::run::{Outcome, Running};
 use crate::{base, text};
 
-/// How long a run may take. Nothing is timed by it: it only ends what hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+/// The timeout of a run.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where a project and everything of its user is.
+/// The directory of a project and of its home, cache and temporary files.
 #[derive(Debug)]
 enum Root {
     Temporary(TempDir),
@@ -29,8 +29,8 @@ enum Root {
 impl Root {
     fn path(&self) -> &Path {
         match self {
-            Self::Temporary(folder) => folder.path(),
-            Self::Kept(folder, _) => folder,
+            Self::Temporary(directory) => directory.path(),
+            Self::Kept(directory, _) => directory,
         }
     }
 }
@@ -45,88 +45,88 @@ pub struct Project {
 }
 
 impl Project {
-    /// A package with a `main.rs` that prints `hello`. Its `Cargo.toml` has five lines.
+    /// A package whose `main.rs` prints `hello`. Its `Cargo.toml` has five lines.
     #[must_use]
     pub fn package(name: &str) -> Self {
         Self::empty().file("Cargo.toml", manifest(name)).file("src/main.rs", MAIN)
     }
 
-    /// A workspace that takes every package which [`member`](Self::member) adds.
+    /// A workspace for the packages that [`member`](Self::member) adds.
     #[must_use]
     pub fn workspace() -> Self {
         Self::empty().file("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"members/*\"]\n\n")
     }
 
-    /// A folder with nothing in it.
+    /// An empty directory.
     #[must_use]
     pub fn empty() -> Self {
-        Self::at(Root::Temporary(TempDir::with_prefix("union-").expect("a temporary folder can be made")))
+        Self::at(Root::Temporary(TempDir::with_prefix("union-").expect("a temporary directory can be created")))
     }
 
-    /// A folder with nothing in it but what cargo has compiled there in an earlier run of the tests: for crates that take
-    /// minutes. Nobody else uses it meanwhile.
+    /// An empty directory, except for the artifacts of an earlier run of the tests, for crates that take minutes to compile.
+    /// It is locked for this project.
     #[must_use]
     pub fn kept(name: &str) -> Self {
-        let (folder, lock) = base::kept(name);
+        let (directory, lock) = base::lock_cached(name);
         for entry in ["home", "cache", "temp", "project/target/union"] {
-            drop(fs::remove_dir_all(folder.join(entry)));
+            drop(fs::remove_dir_all(directory.join(entry)));
         }
-        for entry in fs::read_dir(folder.join("project")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(directory.join("project")).into_iter().flatten().flatten() {
             if entry.file_name() != "target" {
                 let path = entry.path();
-                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("what was kept can be removed");
+                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("the earlier project can be removed");
             }
         }
-        Self::at(Root::Kept(folder, lock))
+        Self::at(Root::Kept(directory, lock))
     }
 
     fn at(root: Root) -> Self {
-        let project = Self { root, program: None, environment: Vec::new(), limit: LIMIT };
-        for folder in ["project", "home", "cache", "temp"] {
-            fs::create_dir_all(project.root.path().join(folder)).expect("folders can be made");
+        let project = Self { root, program: None, environment: Vec::new(), limit: TIMEOUT };
+        for directory in ["project", "home", "cache", "temp"] {
+            fs::create_dir_all(project.root.path().join(directory)).expect("directories can be created");
         }
         project.compilations().watch();
         project
     }
 
-    /// Adds TOML to `Cargo.toml`; tables come with their whole header.
+    /// Appends TOML to `Cargo.toml`.
     #[must_use]
     pub fn union(self, toml: &str) -> Self {
         self.append("Cargo.toml", toml);
         self
     }
 
-    /// Adds a member in `members/<name>`, like [`package`](Self::package), with TOML at its manifest's end.
+    /// Adds a member in `members/<name>`, like [`package`](Self::package), with TOML at the end of its manifest.
     #[must_use]
     pub fn member(self, name: &str, toml: &str) -> Self {
-        let folder = format!("members/{name}");
-        self.file(&format!("{folder}/Cargo.toml"), manifest(name) + toml).file(&format!("{folder}/src/main.rs"), MAIN)
+        let directory = format!("members/{name}");
+        self.file(&format!("{directory}/Cargo.toml"), manifest(name) + toml).file(&format!("{directory}/src/main.rs"), MAIN)
     }
 
-    /// Writes a file and the folders above it.
+    /// Writes a file and the directories above it.
     #[must_use]
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.write(path, content);
         self
     }
 
-    /// Lets a package's build script write `union_images.rs`: adds this repository's `union-build` to
-    /// the manifest in `folder` (`""` is the root), and its `build.rs`.
+    /// Adds a build script that writes `union_images.rs`: a `build.rs`, and a dependency on this repository's `union-build`
+    /// in the manifest in `directory` (`""` for the root).
     #[must_use]
-    pub fn with_union_build(self, folder: &str) -> Self {
+    pub fn with_union_build(self, directory: &str) -> Self {
         let repository = repository();
         let dependency = format!("\n[build-dependencies]\nunion-build = {{ path = {:?} }}\n", repository.join("union-build"));
-        self.append(&slashed(folder, "Cargo.toml"), &dependency);
-        // The repository's own choice of versions: they are downloaded, since the tests are compiled with them.
+        self.append(&slashed(directory, "Cargo.toml"), &dependency);
+        // The versions of the repository are already downloaded, since the tests are compiled with them.
         let lock = fs::read(repository.join("Cargo.lock")).expect("the repository has a Cargo.lock");
-        self.file(&slashed(folder, "build.rs"), "fn main() {\n    union_build::emit();\n}\n").file("Cargo.lock", lock).locked()
+        self.file(&slashed(directory, "build.rs"), "fn main() {\n    union_build::emit();\n}\n").file("Cargo.lock", lock).locked()
     }
 
     /// Writes `Cargo.lock`, offline.
     #[must_use]
     #[track_caller]
     pub fn locked(self) -> Self {
-        // Unlike `generate-lockfile`, this keeps the versions of a lock file that is already there.
+        // Unlike `generate-lockfile`, this keeps the versions of an existing lock file.
         self.cargo(["metadata", "--format-version=1", "--offline", "--quiet"]).succeeds();
         self
     }
@@ -138,134 +138,134 @@ impl Project {
         self
     }
 
-    /// Removes a variable from every run, one of those that a project sets itself.
+    /// Removes a variable that the project sets from every run.
     #[must_use]
     pub fn without_env(mut self, name: &str) -> Self {
         self.environment.push((name.to_owned(), None));
         self
     }
 
-    /// Runs another program in place of the tool.
+    /// Runs another program instead of the tool.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
-    /// Allows runs less or more time than five minutes.
+    /// Sets the timeout of runs, by default five minutes.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Runs `cargo-union <words>` in the project's folder. With `union` as its first word, it is called
-    /// as cargo calls it.
+    /// Runs `cargo-union <words>` in the project's directory. With `union` as the first word, it is called as cargo calls
+    /// it.
     #[track_caller]
     pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
         self.start(words).wait()
     }
 
-    /// Like [`run`](Self::run), in a folder of the project.
+    /// Like [`run`](Self::run), in a directory of the project.
     #[track_caller]
-    pub fn run_in<S: AsRef<OsStr>>(&self, folder: &str, words: impl IntoIterator<Item = S>) -> Outcome {
+    pub fn run_in<S: AsRef<OsStr>>(&self, directory: &str, words: impl IntoIterator<Item = S>) -> Outcome {
         let mut command = self.command(&self.tool(), words);
-        command.current_dir(self.path(folder));
-        self.started(command).wait()
+        command.current_dir(self.path(directory));
+        self.start_command(command).wait()
     }
 
-    /// Starts `cargo-union <words>` and does not wait.
+    /// Starts `cargo-union <words>` without waiting.
     #[track_caller]
     pub fn start<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Running {
-        self.started(self.command(&self.tool(), words))
+        self.start_command(self.command(&self.tool(), words))
     }
 
     /// Runs `cargo <words>`; `cargo union …` finds the tool.
     #[track_caller]
     pub fn cargo<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
-        self.started(self.command(Path::new("cargo"), words)).wait()
+        self.start_command(self.command(Path::new("cargo"), words)).wait()
     }
 
-    /// Runs a line of shell in the project's folder, in the environment of its other runs.
+    /// Runs a shell command in the project's directory and environment.
     #[track_caller]
     pub fn shell(&self, line: &str) -> Outcome {
-        self.started(self.command(Path::new("/bin/bash"), ["-c", line])).wait()
+        self.start_command(self.command(Path::new("/bin/bash"), ["-c", line])).wait()
     }
 
-    /// Writes a file and the folders above it.
+    /// Writes a file and the directories above it.
     ///
     /// # Panics
-    /// When that fails; so do all the others below.
+    /// When that fails, as for all methods below.
     #[track_caller]
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path(path);
-        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folders can be made");
+        fs::create_dir_all(path.parent().expect("a file has a parent")).expect("directories can be created");
         fs::write(&path, content).unwrap_or_else(|error| panic!("could not write {}: {error}", path.display()));
     }
 
-    /// A file's text.
+    /// The text of a file.
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
         let path = self.path(path);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("could not read {}: {error}", path.display()))
     }
 
-    /// Replaces a text that stands in a file exactly once.
+    /// Replaces a text that occurs exactly once in a file.
     #[track_caller]
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let text = self.read(path);
-        assert_eq!(text.matches(from).count(), 1, "{from:?} should stand in {path} once:\n{text}");
+        assert_eq!(text.matches(from).count(), 1, "{from:?} should occur once in {path}:\n{text}");
         self.write(path, text.replace(from, to));
     }
 
-    /// Adds text to the end of a file.
+    /// Appends text to a file.
     #[track_caller]
     pub fn append(&self, path: &str, text: &str) {
         self.write(path, self.read(path) + text);
     }
 
-    /// Makes a file look edited: its bytes stay, its modification time is now.
+    /// Sets the modification time of a file to now.
     #[track_caller]
     pub fn touch(&self, path: &str) {
         let touched = File::options().append(true).open(self.path(path)).and_then(|file| file.set_modified(SystemTime::now()));
         touched.unwrap_or_else(|error| panic!("could not touch {path}: {error}"));
     }
 
-    /// The project's folder.
+    /// The project's directory.
     pub fn folder(&self) -> PathBuf {
         self.root.path().join("project")
     }
 
-    /// A path below the project's folder.
+    /// A path below the project's directory.
     pub fn path(&self, path: &str) -> PathBuf {
         self.folder().join(path)
     }
 
-    /// The home folder of every run; `.docker/config.json` would stand in it.
+    /// `HOME` of every run.
     pub fn home(&self) -> PathBuf {
         self.root.path().join("home")
     }
 
-    /// The tool's cache.
+    /// `UNION_CACHE_DIR` of every run.
     pub fn cache(&self) -> PathBuf {
         self.root.path().join("cache")
     }
 
-    /// Where runs put their temporary files.
+    /// `TMPDIR` of every run.
     pub fn temp(&self) -> PathBuf {
         self.root.path().join("temp")
     }
 
-    /// Every file below a folder of the project, relative to it and sorted; none when it is absent.
-    pub fn files_below(&self, folder: &str) -> Vec<String> {
-        let top = self.path(folder);
+    /// All files below a directory of the project, relative to it and sorted; none when it does not exist.
+    pub fn files_below(&self, directory: &str) -> Vec<String> {
+        let top = self.path(directory);
         let mut files = Vec::new();
-        let mut folders = vec![top.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let mut directories = vec![top.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    folders.push(path);
+                    directories.push(path);
                 } else {
                     files.push(path.strip_prefix(&top).expect("it is below").to_string_lossy().into_owned());
                 }
@@ -275,20 +275,20 @@ impl Project {
         files
     }
 
-    /// What is replaced in this project's output before it is compared.
+    /// The redactions of this project's output.
     pub fn redactions(&self) -> Redactions {
         let [project, home, cache, temp] = [self.folder(), self.home(), self.cache(), self.temp()];
         text::redactions([("[PROJECT]", &*project), ("[HOME]", &*home), ("[CACHE]", &*cache), ("[TEMP]", &*temp)])
     }
 
     #[track_caller]
-    fn started(&self, command: Command) -> Running {
+    fn start_command(&self, command: Command) -> Running {
         Running::start(command, self.limit, self.redactions(), self.compilations().mark())
     }
 
     fn command<S: AsRef<OsStr>>(&self, program: &Path, words: impl IntoIterator<Item = S>) -> Command {
         let home = std::env::var("HOME").unwrap_or_default();
-        let of_the_toolchain = |name, below: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{below}"));
+        let toolchain_path = |name, below: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{below}"));
         let path = std::env::var("PATH").unwrap_or_default();
         let tools = self.tool().parent().unwrap_or(Path::new("/")).to_path_buf();
 
@@ -298,8 +298,8 @@ impl Project {
             .current_dir(self.folder())
             .env_clear()
             .env("PATH", format!("{}:{path}", tools.display()))
-            .env("CARGO_HOME", of_the_toolchain("CARGO_HOME", ".cargo"))
-            .env("RUSTUP_HOME", of_the_toolchain("RUSTUP_HOME", ".rustup"))
+            .env("CARGO_HOME", toolchain_path("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", toolchain_path("RUSTUP_HOME", ".rustup"))
             .envs(std::env::var("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)))
             .env("HOME", self.home())
             .env("TMPDIR", self.temp())
@@ -308,7 +308,7 @@ impl Project {
             .env("CARGO_NET_OFFLINE", "true")
             .env("RUSTC_WRAPPER", self.compilations().wrapper())
             .env("UNION_CACHE_DIR", self.cache())
-            // Not the engine of whoever runs the tests.
+            // Not the engine of the user who runs the tests.
             .env("DOCKER_HOST", format!("unix://{}/no-engine", self.root.path().display()));
         for (name, value) in &self.environment {
             match value {
@@ -324,7 +324,7 @@ impl Project {
     }
 
     fn compilations(&self) -> Compilations {
-        Compilations { folder: self.root.path().to_path_buf(), seen: 0 }
+        Compilations { directory: self.root.path().to_path_buf(), seen: 0 }
     }
 }
 
@@ -334,13 +334,13 @@ fn manifest(name: &str) -> String {
     format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n")
 }
 
-fn slashed(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+fn slashed(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
 }
 
 /// The repository that is tested.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a directory of the repository").to_path_buf()
 }
 
 /// The tool that is tested.
@@ -348,17 +348,17 @@ pub fn repository() -> PathBuf {
 /// # Panics
 /// When it was not built.
 pub fn tool() -> PathBuf {
-    // Cargo says it while it runs the tests; a test that is started by hand has it beside its own folder.
+    // cargo sets the variable when it runs the tests; a test that is started by hand is in a directory beside it.
     let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("cargo-union"));
     let tool = std::env::var_os("CARGO_BIN_EXE_cargo-union").map(PathBuf::from).or_else(beside);
     tool.filter(|tool| tool.is_file()).expect("cargo builds `cargo-union` before its tests")
 }
 
-/// For which crates rustc was called, as a wrapper round it writes down. Output could be silenced and
-/// the layout of the target folder may change; this counts what was really started.
+/// The crates that rustc was called for, recorded by a wrapper. This is independent of cargo's output and of the layout of
+/// the target directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Compilations {
-    folder: PathBuf,
+    directory: PathBuf,
     seen: usize,
 }
 
@@ -371,10 +371,10 @@ impl Compilations {
     }
 
     fn watch(&self) {
-        // Cargo names the crate in the environment only when it compiles one, not when it asks for the version.
+        // cargo sets CARGO_CRATE_NAME only when it compiles a crate, not when it queries the version.
         let script =
             format!("#!/bin/sh\n[ -z \"$CARGO_CRATE_NAME\" ] || echo \"$CARGO_CRATE_NAME\" >>'{}'\nexec \"$@\"\n", self.log().display());
-        fs::write(self.wrapper(), script).expect("the temporary folder can be written");
+        fs::write(self.wrapper(), script).expect("the temporary directory is writable");
         fs::set_permissions(self.wrapper(), fs::Permissions::from_mode(0o755)).expect("the wrapper is ours");
     }
 
@@ -388,11 +388,11 @@ impl Compilations {
     }
 
     fn wrapper(&self) -> PathBuf {
-        self.folder.join("rustc-wrapper")
+        self.directory.join("rustc-wrapper")
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.join("compiled")
+        self.directory.join("compiled")
     }
 }
 
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_says_what_was_printed_and_how_it_ended() {
+    fn outcome_has_output_and_exit_code() {
         let outcome = shell().run(["-c", "echo '{\"a\": 1}'; echo 'error[U0103]: no' >&2; exit 2"]);
         assert_eq!(outcome.json()["a"], 1);
         outcome.exits(2).fails_with("U0103").stderr_is("error[U0103]: no\n").stderr_lacks("U0104").stdout_has("1");
@@ -413,24 +413,24 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "should have named U0104")]
-    fn another_code_is_not_the_code() {
+    fn fails_with_rejects_another_code() {
         shell().run(["-c", "echo 'error[U0103]: no' >&2; exit 2"]).fails_with("U0104");
     }
 
     #[test]
     #[should_panic(expected = "should have failed with U0103")]
-    fn success_is_not_failure() {
+    fn fails_with_rejects_success() {
         shell().run(["-c", "echo U0103 >&2"]).fails_with("U0103");
     }
 
     #[test]
     #[should_panic(expected = "so far")]
-    fn what_hangs_is_killed_and_its_output_shown() {
+    fn hanging_program_is_killed_and_its_output_shown() {
         shell().limit(Duration::from_millis(300)).run(["-c", "echo so far; sleep 600 & wait"]);
     }
 
     #[test]
-    fn what_is_dropped_is_killed_with_all_that_it_started() {
+    fn dropped_program_is_killed_with_its_children() {
         let project = shell();
         let mut running = project.start(["-c", "sleep 600 & echo $! >pid; echo ready >&2; wait"]);
         running.until_stderr_has("ready");
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_reaches_the_program() {
+    fn interrupt_reaches_the_program() {
         let project = shell();
         let mut running = project.start(["-c", "trap 'exit 130' INT; echo ready >&2; while :; do sleep 0.01; done"]);
         running.until_stderr_has("ready");
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_our_own_environment_reaches_a_run() {
+    fn environment_of_a_run_is_isolated() {
         let names = "env | sed 's/=.*//' | grep -v -e '^_$' -e PWD -e SHLVL -e RUSTUP_TOOLCHAIN | sort | tr '\\n' ' '";
         shell().run(["-c", names]).stdout_is(
             "CARGO_HOME CARGO_NET_OFFLINE CARGO_TERM_COLOR DOCKER_HOST HOME LC_ALL PATH RUSTC_WRAPPER RUSTUP_HOME TMPDIR UNION_CACHE_DIR ",
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_what_was_compiled() {
+    fn compiled_crates_are_recorded() {
         let project =
             Project::workspace().member("one", "[dependencies]\ntwo = { path = \"../two\" }\n").member("two", "").program("cargo");
         let project = project.file("members/two/src/lib.rs", "pub fn two() {}\n").locked();
@@ -470,13 +470,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "compiled [\"hello\"]")]
-    fn a_compile_is_not_nothing() {
+    fn compiles_nothing_rejects_a_compile() {
         Project::package("hello").program("cargo").run(["build"]).compiles_nothing();
     }
 
     #[test]
-    #[should_panic(expected = "should stand in src/main.rs once")]
-    fn an_edit_must_hit() {
+    #[should_panic(expected = "should occur once in src/main.rs")]
+    fn edit_rejects_missing_text() {
         Project::package("hello").edit("src/main.rs", "absent", "");
     }
 }

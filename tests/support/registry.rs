@@ -1,4 +1,4 @@
-//! Debian's `docker-registry` on loopback: open, behind a password, behind TLS, behind a token server.
+//! Debian's `docker-registry` on loopback: open, with a password, with TLS, or with a token server.
 
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
@@ -13,65 +13,65 @@ use tempfile::TempDir;
 use crate::tls::Authority;
 use crate::token::TokenServer;
 
-/// A running registry; dropping it ends it.
+/// A running registry. It stops when this is dropped.
 pub struct Registry {
     child: Child,
     host: String,
     requests: Requests,
-    folder: TempDir,
+    directory: TempDir,
     tokens: Option<TokenServer>,
 }
 
 impl Registry {
-    /// Everybody may do everything.
+    /// A registry without authentication.
     pub fn open() -> Self {
-        Self::start(tempfile::tempdir().expect("a temporary folder"), "", "", None)
+        Self::start(tempfile::tempdir().expect("a temporary directory"), "", "", None)
     }
 
-    /// One user may do everything, and nobody else anything.
+    /// A registry for one user, without anonymous access.
     pub fn htpasswd(user: &str, password: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let output = Command::new("htpasswd").args(["-Bbn", user, password]).output().expect("`htpasswd` is installed");
-        let file = folder.path().join("htpasswd");
-        std::fs::write(&file, output.stdout).expect("the folder is ours");
+        let file = directory.path().join("htpasswd");
+        std::fs::write(&file, output.stdout).expect("the directory is writable");
         let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
-        Self::start(folder, "", &auth, None)
+        Self::start(directory, "", &auth, None)
     }
 
-    /// Over TLS, with a certificate of a private authority.
+    /// A registry with TLS and a certificate of a private authority.
     pub fn tls() -> Self {
         Self::start_tls(&Authority::new(), "")
     }
 
-    /// Over TLS, for clients with a certificate of this authority only. Its own is of the same one.
+    /// A registry with TLS, only for clients with a certificate of this authority, which has issued its own as well.
     pub fn mutual_tls(authority: &Authority) -> Self {
         Self::start_tls(authority, &format!("    clientcas:\n      - {}\n", authority.certificate().display()))
     }
 
     fn start_tls(authority: &Authority, clients: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let (certificate, key) = authority.leaf();
         let root = std::fs::read_to_string(authority.certificate()).expect("the authority wrote it");
         for (name, text) in [("ca.crt", root), ("leaf.crt", certificate), ("leaf.key", key)] {
-            std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+            std::fs::write(directory.path().join(name), text).expect("the directory is writable");
         }
-        let path = folder.path().display();
+        let path = directory.path().display();
         let tls = format!("  tls:\n    certificate: {path}/leaf.crt\n    key: {path}/leaf.key\n{clients}");
-        Self::start(folder, &tls, "", None)
+        Self::start(directory, &tls, "", None)
     }
 
-    /// Behind a token server that knows one user. Everybody else gets tokens that allow nothing.
+    /// A registry with a token server for one user. Anonymous tokens allow nothing.
     pub fn token(user: &str, password: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let tokens = TokenServer::start(user, password);
-        let bundle = folder.path().join("token.crt");
-        std::fs::write(&bundle, tokens.certificate()).expect("the folder is ours");
+        let bundle = directory.path().join("token.crt");
+        std::fs::write(&bundle, tokens.certificate()).expect("the directory is writable");
         let auth = format!(
             "auth:\n  token:\n    realm: http://{}/token\n    service: test-registry\n    issuer: test-issuer\n    rootcertbundle: {}\n",
             tokens.host(),
             bundle.display()
         );
-        Self::start(folder, "", &auth, Some(tokens))
+        Self::start(directory, "", &auth, Some(tokens))
     }
 
     /// `127.0.0.1:port`.
@@ -79,28 +79,28 @@ impl Registry {
         &self.host
     }
 
-    /// The certificate of the private authority, of a registry over TLS.
+    /// The certificate of the private authority of a registry with TLS.
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join("ca.crt")
+        self.directory.path().join("ca.crt")
     }
 
-    /// The token server beside it.
+    /// The token server of the registry.
     pub fn tokens(&self) -> &TokenServer {
         self.tokens.as_ref().expect("a registry with a token server")
     }
 
-    /// Where it keeps its data.
+    /// The directory of its data.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.directory.path().join("data")
     }
 
-    /// Every request so far, oldest first: `GET /v2/`. Of a registry without TLS.
+    /// All requests so far, oldest first: `GET /v2/`. Only for a registry without TLS.
     ///
     /// # Panics
-    /// When the registry no longer answers.
+    /// When the registry no longer responds.
     pub fn requests(&self) -> Vec<String> {
         static MARKS: AtomicUsize = AtomicUsize::new(0);
-        // The log comes a little later than the answers; with the mark in it, all that was before is in it.
+        // The log is written after the responses; once the mark is in it, all earlier requests are too.
         let mark = format!("GET /mark/{}", MARKS.fetch_add(1, Ordering::Relaxed));
         let mut stream = TcpStream::connect(&self.host).expect("the registry listens");
         write!(stream, "{mark} HTTP/1.0\r\n\r\n").expect("the registry listens");
@@ -116,21 +116,21 @@ impl Registry {
         }
     }
 
-    /// The requests so far that write something: what a read-only registry would refuse.
+    /// The requests so far that are not GET or HEAD.
     pub fn writes(&self) -> Vec<String> {
         self.requests().into_iter().filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD ")).collect()
     }
 
-    fn start(folder: TempDir, tls: &str, auth: &str, tokens: Option<TokenServer>) -> Self {
-        let config = folder.path().join("config.yml");
-        let data = folder.path().join("data");
+    fn start(directory: TempDir, tls: &str, auth: &str, tokens: Option<TokenServer>) -> Self {
+        let config = directory.path().join("config.yml");
+        let data = directory.path().join("data");
         let text = format!(
             "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n{tls}{auth}",
             data.display()
         );
-        std::fs::write(&config, text).expect("the folder is ours");
+        std::fs::write(&config, text).expect("the directory is writable");
         let (child, host, requests) = serve(&config);
-        Self { child, host, requests, folder, tokens }
+        Self { child, host, requests, directory, tokens }
     }
 }
 
@@ -141,37 +141,37 @@ impl Drop for Registry {
     }
 }
 
-/// Method and path of each request, as the access log has them.
+/// Method and path of each request in the access log.
 type Requests = Arc<Mutex<Vec<String>>>;
 
-/// Starts the program, and learns from its log which port it was given.
+/// Starts the program, and reads its port from its log.
 fn serve(config: &Path) -> (Child, String, Requests) {
     let mut command = Command::new("docker-registry");
     command.arg("serve").arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("`docker-registry` is installed");
     let log = BufReader::new(child.stderr.take().expect("the log is a pipe"));
-    let requests = listen(child.stdout.take().expect("the access log is a pipe"));
-    let (told, ports) = mpsc::channel();
-    // The log is read to its end, or the registry would stop when the pipe is full.
+    let requests = read_access_log(child.stdout.take().expect("the access log is a pipe"));
+    let (sender, ports) = mpsc::channel();
+    // The log is read to its end, since the registry would block when the pipe is full.
     std::thread::spawn(move || {
-        let mut before = Vec::new();
+        let mut lines = Vec::new();
         for line in log.lines().map_while(Result::ok) {
             if let Some((_, rest)) = line.split_once("listening on 127.0.0.1:") {
                 let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                let _ = told.send(Ok(port));
+                let _ = sender.send(Ok(port));
             }
-            before.push(line);
+            lines.push(line);
         }
-        let _ = told.send(Err(before.join("\n")));
+        let _ = sender.send(Err(lines.join("\n")));
     });
-    match ports.recv().expect("the thread tells one or the other") {
+    match ports.recv().expect("the thread sends a port or the log") {
         Ok(port) => (child, format!("127.0.0.1:{port}"), requests),
         Err(log) => panic!("docker-registry did not start:\n{log}"),
     }
 }
 
-/// Keeps what stands between the first quotes of each line: `"GET /v2/ HTTP/1.1"`.
-fn listen(log: impl Read + Send + 'static) -> Requests {
+/// Collects the quoted request of each line: `"GET /v2/ HTTP/1.1"`.
+fn read_access_log(log: impl Read + Send + 'static) -> Requests {
     let requests = Requests::default();
     let seen = requests.clone();
     std::thread::spawn(move || {

@@ -1,7 +1,7 @@
-//! One run of a program, and what may be said about how it ended.
+//! A run of a program, and assertions on its outcome.
 //!
-//! A run has no standard input, a group of its own and a limit of time: one that hangs is killed with
-//! everything it started, and the test fails with what was printed until then.
+//! A run has no standard input, its own process group and a timeout: a program that hangs is killed with its children,
+//! and the test fails with its output so far.
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -15,10 +15,10 @@ use snapbox::{IntoData, Redactions};
 use crate::project::Compilations;
 use crate::text;
 
-/// A program at work. It is killed when this value is dropped.
+/// A running program. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
-    shown: String,
+    command: String,
     child: Child,
     stdout: Stream,
     stderr: Stream,
@@ -34,70 +34,70 @@ impl Running {
     /// When there is no such program.
     #[track_caller]
     pub(crate) fn start(mut command: Command, limit: Duration, redactions: Redactions, compilations: Compilations) -> Self {
-        let shown = shown(&command);
+        let text = command_text(&command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("could not start {shown}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("could not start {text}: {error}"));
         Self {
             stdout: Stream::of(child.stdout.take().expect("stdout is piped")),
             stderr: Stream::of(child.stderr.take().expect("stderr is piped")),
             deadline: Instant::now() + limit,
-            shown,
+            command: text,
             child,
             redactions,
             compilations,
         }
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has printed to stderr so far.
+    /// The stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Waits until stderr holds a text.
+    /// Waits until stderr contains a text.
     ///
     /// # Panics
-    /// When it ends or the limit is reached before that.
+    /// When the program exits or times out before.
     #[track_caller]
     pub fn until_stderr_has(&mut self, text: &str) {
         while !self.stderr.text().contains(text) {
-            if self.ended() {
+            if self.has_exited() {
                 self.stderr.finish();
-                assert!(self.stderr.text().contains(text), "{}", self.told(&format!("ended before stderr had {text:?}")));
+                assert!(self.stderr.text().contains(text), "{}", self.report(&format!("exited before stderr had {text:?}")));
                 return;
             }
             self.pause(&format!("stderr does not have {text:?}"));
         }
     }
 
-    /// Sends what a terminal sends on Ctrl-C, to the program and to all that it started.
+    /// Sends SIGINT to the program and its children, as a terminal does on Ctrl-C.
     ///
     /// # Panics
     /// When the signal cannot be sent.
     #[track_caller]
     pub fn interrupt(&self) {
-        assert!(signal_group("INT", self.id()), "could not interrupt {}", self.shown);
+        assert!(signal_group("INT", self.id()), "could not interrupt {}", self.command);
     }
 
-    /// Waits for the end.
+    /// Waits for the program to exit.
     ///
     /// # Panics
-    /// When the limit is reached.
+    /// When it times out.
     #[track_caller]
     pub fn wait(mut self) -> Outcome {
-        // A stream that stays open belongs to something that the program left behind.
-        while !(self.ended() && self.stdout.has_ended() && self.stderr.has_ended()) {
+        // A stream that stays open belongs to a process that the program has left running.
+        while !(self.has_exited() && self.stdout.has_ended() && self.stderr.has_ended()) {
             self.pause("it was killed");
         }
         let status = self.child.wait().expect("a process that ended can be asked for its status");
         self.stdout.finish();
         self.stderr.finish();
         Outcome {
-            shown: self.shown.clone(),
+            command: self.command.clone(),
             status,
             stdout: self.stdout.text(),
             stderr: self.stderr.text(),
@@ -106,44 +106,44 @@ impl Running {
         }
     }
 
-    fn ended(&mut self) -> bool {
+    fn has_exited(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_some()
     }
 
-    /// Sleeps a little; past the limit it kills the program and fails.
+    /// Sleeps briefly; after the timeout it kills the program and fails.
     #[track_caller]
     fn pause(&mut self, otherwise: &str) {
         if Instant::now() > self.deadline {
             self.kill();
-            panic!("{}", self.told(&format!("took too long; {otherwise}")));
+            panic!("{}", self.report(&format!("timed out; {otherwise}")));
         }
         thread::sleep(Duration::from_millis(5));
     }
 
     fn kill(&mut self) {
         signal_group("KILL", self.id());
-        // Both fail only when it has ended, which is what is wanted.
+        // Both fail only when it has exited already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 
-    fn told(&self, what: &str) -> String {
-        told(&self.shown, what, &self.stdout.text(), &self.stderr.text())
+    fn report(&self, problem: &str) -> String {
+        report(&self.command, problem, &self.stdout.text(), &self.stderr.text())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.ended() {
+        if !self.has_exited() {
             self.kill();
         }
     }
 }
 
-/// How a run ended. Every assertion hands the outcome back, so that the next can follow.
+/// The outcome of a run. Every assertion returns the outcome, so that assertions can be chained.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    shown: String,
+    command: String,
     status: ExitStatus,
     stdout: String,
     stderr: String,
@@ -152,14 +152,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// It exited with 0.
+    /// Asserts that it exited with 0.
     #[track_caller]
     pub fn succeeds(self) -> Self {
         self.check(self.status.success(), || "should have succeeded".to_owned());
         self
     }
 
-    /// It failed, and said so with this code (`U0103`).
+    /// Asserts that it failed with an error code (`U0103`).
     #[track_caller]
     pub fn fails_with(self, code: &str) -> Self {
         let failed = self.status.code().is_some_and(|status| status != 0);
@@ -168,63 +168,63 @@ impl Outcome {
         self
     }
 
-    /// It exited with this number.
+    /// Asserts the exit code.
     #[track_caller]
     pub fn exits(self, number: i32) -> Self {
         self.check(self.status.code() == Some(number), || format!("should have exited with {number}"));
         self
     }
 
-    /// stdout equals a snapshot.
+    /// Asserts that stdout equals a snapshot.
     #[track_caller]
     pub fn stdout_is(self, expected: impl IntoData) -> Self {
         text::assert_matches(&self.redactions, &self.stdout, expected);
         self
     }
 
-    /// stderr equals a snapshot.
+    /// Asserts that stderr equals a snapshot.
     #[track_caller]
     pub fn stderr_is(self, expected: impl IntoData) -> Self {
         text::assert_matches(&self.redactions, &self.stderr, expected);
         self
     }
 
-    /// stdout has a text in it.
+    /// Asserts that stdout contains a text.
     #[track_caller]
     pub fn stdout_has(self, text: &str) -> Self {
         self.check(self.stdout.contains(text), || format!("stdout should have {text:?}"));
         self
     }
 
-    /// stdout does not have a text in it.
+    /// Asserts that stdout does not contain a text.
     #[track_caller]
     pub fn stdout_lacks(self, text: &str) -> Self {
         self.check(!self.stdout.contains(text), || format!("stdout should not have {text:?}"));
         self
     }
 
-    /// stderr has a text in it.
+    /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn stderr_has(self, text: &str) -> Self {
         self.check(self.stderr.contains(text), || format!("stderr should have {text:?}"));
         self
     }
 
-    /// stderr does not have a text in it.
+    /// Asserts that stderr does not contain a text.
     #[track_caller]
     pub fn stderr_lacks(self, text: &str) -> Self {
         self.check(!self.stderr.contains(text), || format!("stderr should not have {text:?}"));
         self
     }
 
-    /// rustc was called for no crate, and no build script was compiled.
+    /// Asserts that rustc was called for no crate.
     #[track_caller]
     pub fn compiles_nothing(self) -> Self {
         self.check(self.compiled.is_empty(), || format!("should have compiled nothing, but compiled {:?}", self.compiled));
         self
     }
 
-    /// rustc was called for exactly these crates, in any order. A build script is `build_script_build`.
+    /// Asserts that rustc was called for exactly these crates, in any order. A build script is `build_script_build`.
     #[track_caller]
     pub fn compiles<const N: usize>(self, crates: [&str; N]) -> Self {
         let mut expected = crates.to_vec();
@@ -239,7 +239,7 @@ impl Outcome {
     /// When it is not.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}", self.told(&format!("stdout is not JSON: {error}"))))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}", self.report(&format!("stdout is not JSON: {error}"))))
     }
 
     /// stdout as one JSON value per line.
@@ -249,16 +249,16 @@ impl Outcome {
     #[track_caller]
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
         let parse =
-            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}", self.told(&format!("not JSON: {error}: {line}"))));
+            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}", self.report(&format!("not JSON: {error}: {line}"))));
         self.stdout.lines().map(parse).collect()
     }
 
-    /// stdout as it was printed.
+    /// All of stdout.
     pub fn stdout(&self) -> &str {
         &self.stdout
     }
 
-    /// stderr as it was printed.
+    /// All of stderr.
     pub fn stderr(&self) -> &str {
         &self.stderr
     }
@@ -270,48 +270,48 @@ impl Outcome {
 
     #[track_caller]
     fn check(&self, holds: bool, otherwise: impl FnOnce() -> String) {
-        assert!(holds, "{}", self.told(&otherwise()));
+        assert!(holds, "{}", self.report(&otherwise()));
     }
 
-    fn told(&self, what: &str) -> String {
+    fn report(&self, problem: &str) -> String {
         let end = match (self.status.code(), self.status.signal()) {
             (Some(number), _) => format!("exited with {number}"),
-            (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+            (None, signal) => format!("was terminated by signal {}", signal.unwrap_or_default()),
         };
-        told(&self.shown, &format!("{what}; it {end}"), &self.stdout, &self.stderr)
+        report(&self.command, &format!("{problem}; it {end}"), &self.stdout, &self.stderr)
     }
 }
 
-fn told(shown: &str, what: &str, stdout: &str, stderr: &str) -> String {
-    format!("{shown}\n{what}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
+fn report(command: &str, problem: &str, stdout: &str, stderr: &str) -> String {
+    format!("{command}\n{problem}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
 }
 
-fn shown(command: &Command) -> String {
+fn command_text(command: &Command) -> String {
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
     format!("`{}`", words.join(" "))
 }
 
-/// Waits until a process has ended; whoever started it may not have asked for its status yet.
+/// Waits until a process has exited or is a zombie.
 ///
 /// # Panics
-/// When it goes on for minutes.
+/// When it does not exit within two minutes.
 #[track_caller]
 pub fn until_ended(pid: &str) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let stat = format!("/proc/{}/stat", pid.trim());
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(Instant::now() < deadline, "process {pid} is still there");
+        assert!(Instant::now() < deadline, "process {pid} is still running");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Signals a whole process group. There is no door to it in std, so the shell's own `kill` does it.
+/// Signals a process group with the shell's `kill`, since std has no function for it.
 fn signal_group(signal: &str, group: u32) -> bool {
     let command = format!("kill -{signal} -{group}");
     Command::new("/bin/sh").args(["-c", &command]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// A stream that is read as it comes.
+/// A stream that is read in the background.
 #[derive(Debug)]
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,

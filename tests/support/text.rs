@@ -1,14 +1,14 @@
-//! Text as the tests compare it: with what differs from run to run replaced by a placeholder.
+//! Snapshot comparison, with text that differs between runs replaced by placeholders.
 //!
-//! | placeholder | stands for |
+//! | placeholder | replaces |
 //! |---|---|
-//! | `[PROJECT]`, `[HOME]`, `[CACHE]`, `[TEMP]` | the folders of a [`Project`](crate::Project) |
+//! | `[PROJECT]`, `[HOME]`, `[CACHE]`, `[TEMP]` | the directories of a [`Project`](crate::Project) |
 //! | `[DIGEST]` | the 64 hexadecimal digits after `sha256:` |
 //! | `[PORT]` | the port after a loopback address |
 //! | `[TIME]` | a duration such as `0.35s` or `12.5 ms` |
 //!
-//! Besides, snapbox lets `[..]` stand for anything in a line and a line `...` for any lines. A
-//! snapshot is written anew by `SNAPSHOTS=overwrite cargo test`.
+//! In snapshots `[..]` matches anything in a line, and a line `...` matches any lines. `SNAPSHOTS=overwrite cargo test`
+//! updates them.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ use regex::Regex;
 use snapbox::assert::DEFAULT_ACTION_ENV;
 use snapbox::{Assert, IntoData, Redactions};
 
-/// The redactions of every text, and one placeholder for each of the folders.
-pub fn redactions<'a>(folders: impl IntoIterator<Item = (&'static str, &'a Path)>) -> Redactions {
+/// The common redactions, and a placeholder for each of the directories.
+pub fn redactions<'a>(directories: impl IntoIterator<Item = (&'static str, &'a Path)>) -> Redactions {
     let mut redactions = Redactions::new();
     let patterns = [
         ("[DIGEST]", "sha256:(?<redacted>[0-9a-f]{64})"),
@@ -28,8 +28,8 @@ pub fn redactions<'a>(folders: impl IntoIterator<Item = (&'static str, &'a Path)
         let pattern = Regex::new(pattern).expect("the patterns above are valid");
         redactions.insert(placeholder, pattern).expect("the placeholders above are valid");
     }
-    for (placeholder, folder) in folders {
-        redactions.insert(placeholder, folder.to_path_buf()).expect("a placeholder is `[UPPER_CASE]`");
+    for (placeholder, directory) in directories {
+        redactions.insert(placeholder, directory.to_path_buf()).expect("a placeholder is `[UPPER_CASE]`");
     }
     redactions
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_from_run_to_run_is_replaced() {
+    fn varying_text_is_replaced() {
         let redactions = redactions([("[PROJECT]", Path::new("/some/where/project"))]);
         let digest = "0123456789abcdef".repeat(4);
         let text = format!("Pushed 127.0.0.1:40123/app@sha256:{digest} from /some/where/project in 0.35s (12 ms)");
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "two")]
-    fn other_words_are_a_difference() {
+    fn different_texts_fail() {
         assert_matches(&redactions([]), "one", "two");
     }
 
     #[test]
-    fn names_and_versions_are_kept() {
+    fn names_and_versions_are_not_replaced() {
         let redactions = redactions([]);
         for text in ["app:5000", "v0.1.0", "12 images", "sha256:short"] {
             assert_eq!(redactions.redact(text), text);

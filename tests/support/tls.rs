@@ -1,4 +1,4 @@
-//! A private authority, and servers that prove by it who they are.
+//! A private certificate authority, and TLS servers with its certificates.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,37 +11,37 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// An authority that nobody knows unless they are told. Its files go when it is dropped.
+/// A private certificate authority. Its files are removed when this is dropped.
 pub struct Authority {
-    folder: TempDir,
+    directory: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What a server shows: certificate and key, for `localhost`, `127.0.0.1` and `registry.corp.test`.
+/// Certificate and key of a server, for `localhost`, `127.0.0.1` and `registry.corp.test`.
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
 impl Authority {
-    /// Makes an authority, and writes its certificate.
+    /// Creates an authority, and writes its certificate to a file.
     pub fn new() -> Self {
         Self::named("Test")
     }
 
-    /// Makes an authority of a name of its own.
+    /// Creates an authority with a name.
     pub fn named(name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let root = parameters.self_signed(&key).expect("a certificate");
-        std::fs::write(folder.path().join("ca.crt"), root.pem()).expect("the folder is ours");
-        Self { folder, issuer: Issuer::new(parameters, key) }
+        std::fs::write(directory.path().join("ca.crt"), root.pem()).expect("the directory is writable");
+        Self { directory, issuer: Issuer::new(parameters, key) }
     }
 
-    /// The certificate, for those who shall trust it.
+    /// The path of the authority's certificate.
     pub fn certificate(&self) -> PathBuf {
-        self.folder.path().join("ca.crt")
+        self.directory.path().join("ca.crt")
     }
 
     /// Certificate and key of a server, as PEM.
@@ -59,7 +59,7 @@ impl Authority {
         (parameters.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
     }
 
-    /// A server's identity.
+    /// The identity of a server.
     pub fn identity(&self) -> Identity {
         let (certificate, key) = self.sign();
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key that was just made");
@@ -86,11 +86,11 @@ impl Default for Authority {
     }
 }
 
-/// A connection, with encryption or without.
+/// A connection with or without TLS.
 pub enum Line {
-    /// Without.
+    /// Plain TCP.
     Plain(TcpStream),
-    /// With.
+    /// TLS.
     Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
@@ -105,7 +105,7 @@ impl Line {
         }
     }
 
-    /// Says goodbye and hangs up.
+    /// Closes the connection, with close_notify in TLS.
     pub(crate) fn end(&mut self) {
         let stream = match self {
             Self::Plain(stream) => stream,

@@ -1,4 +1,4 @@
-//! A token server, as Docker's registry wants one: it signs what a user may do.
+//! A token server for Docker's registry, which signs the scopes of a user.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,33 +10,34 @@ use serde_json::json;
 
 use crate::http::{Reply, Request, Server, parse_query};
 
-/// The identity token that stands for the user.
+/// The identity token of the user.
 pub const IDENTITY: &str = "identity-token-of-the-user";
 
-/// A running token server; dropping it ends it.
+/// A running token server. It stops when this is dropped.
 pub struct TokenServer {
     server: Server,
     certificate: String,
-    asked: Arc<Mutex<Vec<Vec<String>>>>,
+    issued: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl TokenServer {
-    /// Starts a token server that knows one user.
+    /// Starts a token server for one user.
     pub fn start(user: &str, password: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(vec!["token".to_owned()]).expect("a valid name").self_signed(&key).expect("a certificate");
         let pem = certificate.pem();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (log, basic) = (asked.clone(), format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        let issued = Arc::new(Mutex::new(Vec::new()));
+        let log = issued.clone();
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let server = Server::start(move |request, body| {
             let form = parse_query(&String::from_utf8_lossy(&body.read(usize::MAX)));
-            let Some(allowed) = who(request, &form, &basic) else { return Reply::status(401) };
+            let Some(allowed) = is_user(request, &form, &basic) else { return Reply::status(401) };
             let scopes = scopes(request, &form);
             log.lock().unwrap_or_else(PoisonError::into_inner).push(scopes.clone());
             let token = sign(&key, &certificate, if allowed { &scopes } else { &[] });
             Reply::status(200).body(json!({ "token": token, "expires_in": 300 }).to_string())
         });
-        Self { server, certificate: pem, asked }
+        Self { server, certificate: pem, issued }
     }
 
     /// `127.0.0.1:port`.
@@ -44,9 +45,9 @@ impl TokenServer {
         self.server.host()
     }
 
-    /// The scopes of every token so far.
+    /// The scopes of all tokens so far.
     pub fn asked(&self) -> Vec<Vec<String>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn certificate(&self) -> &str {
@@ -54,8 +55,8 @@ impl TokenServer {
     }
 }
 
-/// Whether it is the user (or nobody in particular); `None` when a login is wrong.
-fn who(request: &Request, form: &[(String, String)], basic: &str) -> Option<bool> {
+/// Whether the request is from the user or anonymous; `None` when the credentials are wrong.
+fn is_user(request: &Request, form: &[(String, String)], basic: &str) -> Option<bool> {
     let token = form.iter().find(|(name, _)| name == "refresh_token");
     match (request.header("authorization"), token) {
         (Some(login), _) => (login == basic).then_some(true),
@@ -85,12 +86,12 @@ fn sign(key: &KeyPair, certificate: &Certificate, scopes: &[String]) -> String {
         "exp": now + 300, "nbf": now - 10, "iat": now, "access": access,
     });
     let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let signature = fixed(&key.sign(text.as_bytes()).expect("the key signs"));
+    let signature = der_to_fixed(&key.sign(text.as_bytes()).expect("the key signs"));
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// An ECDSA signature as a token has it: two numbers of 32 bytes, instead of two in DER.
-fn fixed(der: &[u8]) -> Vec<u8> {
+/// Converts an ECDSA signature from DER to two numbers of 32 bytes each, as a JWT requires.
+fn der_to_fixed(der: &[u8]) -> Vec<u8> {
     let mut numbers = &der[2..];
     let mut signature = Vec::new();
     while let [0x02, length, rest @ ..] = numbers {

@@ -1,13 +1,13 @@
-//! Keeps the house in order: who may know whom, what stands only behind one door, and what must not
-//! be in the repository at all.
+//! Architecture tests: module dependencies, effect boundaries, unique type names, and texts that must not be in the
+//! repository.
 //!
-//! It reads the source, never runs the tool. Every check is a function from source to problems, and
-//! has a test that feeds it something bad.
+//! They read the source and do not run the tool. Every check is a function from source to problems, and has a test with
+//! bad source.
 
-mod arrows;
 mod codes;
 mod cycles;
-mod doors;
+mod dependencies;
+mod effects;
 mod manifests;
 mod names;
 mod source;
@@ -16,46 +16,46 @@ mod texts;
 use source::Tree;
 
 #[test]
-fn rooms_know_only_those_below_them() {
-    report(Tree::of_the_repository().rust("cargo-union/src").flat_map(arrows::problems));
+fn modules_depend_only_on_allowed_modules() {
+    report(Tree::of_repository().rust("cargo-union/src").flat_map(dependencies::problems));
 }
 
 #[test]
-fn a_type_name_has_one_meaning() {
-    report(names::problems(&Tree::of_the_repository()));
+fn type_names_are_unique() {
+    report(names::problems(&Tree::of_repository()));
 }
 
 #[test]
-fn no_files_need_each_other() {
-    report(cycles::problems(&Tree::of_the_repository()));
+fn files_have_no_dependency_cycles() {
+    report(cycles::problems(&Tree::of_repository()));
 }
 
 #[test]
-fn every_effect_has_one_door() {
-    let tree = Tree::of_the_repository();
-    report(tree.rust("cargo-union/src").chain(tree.rust("union-build/src")).flat_map(doors::problems));
+fn effects_are_used_only_in_their_modules() {
+    let tree = Tree::of_repository();
+    report(tree.rust("cargo-union/src").chain(tree.rust("union-build/src")).flat_map(effects::problems));
 }
 
 #[test]
-fn every_code_is_used_and_tested() {
-    let tree = Tree::of_the_repository();
+fn error_codes_are_used_and_tested() {
+    let tree = Tree::of_repository();
     report(codes::problems(&tree, &codes::declared()));
 }
 
 #[test]
-fn versions_stand_in_one_place() {
-    report(manifests::problems(&Tree::of_the_repository()));
+fn versions_are_declared_once() {
+    report(manifests::problems(&Tree::of_repository()));
 }
 
 #[test]
-fn no_file_is_unfinished_or_knows_the_machine_it_was_written_on() {
-    let tree = Tree::of_the_repository();
-    report(tree.files().flat_map(|file| texts::problems(file, &texts::machine())));
+fn files_contain_no_unfinished_work_and_no_machine_paths() {
+    let tree = Tree::of_repository();
+    report(tree.files().flat_map(|file| texts::problems(file, &texts::machine_directories())));
 }
 
 #[test]
-fn no_file_is_too_long_to_read() {
-    let tree = Tree::of_the_repository();
+fn files_do_not_exceed_the_maximum_length() {
+    let tree = Tree::of_repository();
     report(tree.rust("").flat_map(texts::too_long));
 }
 

@@ -1,4 +1,4 @@
-//! The version of the workspace and of each dependency stands once, in the root's Cargo.toml.
+//! The versions of the workspace and of its dependencies are declared once, in the root's Cargo.toml.
 
 use toml::Table;
 
@@ -6,23 +6,23 @@ use crate::source::Tree;
 
 const MEMBERS: &[&str] = &["cargo-union/Cargo.toml", "union-build/Cargo.toml", "tests/Cargo.toml"];
 
-/// Versions that stand in a second place.
+/// Versions that are declared in other places.
 pub(crate) fn problems(tree: &Tree) -> Vec<String> {
     let root = table(tree, "Cargo.toml");
     let version = root.get("workspace").and_then(|value| value.get("package")).and_then(|value| value.get("version"));
-    let own = root.get("workspace").and_then(|value| value.get("dependencies")).and_then(|value| value.get("union-build"));
+    let union_build = root.get("workspace").and_then(|value| value.get("dependencies")).and_then(|value| value.get("union-build"));
     let mut problems = Vec::new();
-    if version.is_none() || own.and_then(|value| value.get("version")) != version {
+    if version.is_none() || union_build.and_then(|value| value.get("version")) != version {
         problems.push("Cargo.toml: the dependency on union-build should have the workspace's version".to_owned());
     }
     for member in MEMBERS {
         let manifest = table(tree, member);
-        if inherited(manifest.get("package").and_then(|package| package.get("version"))).is_none() {
+        if inherits(manifest.get("package").and_then(|package| package.get("version"))).is_none() {
             problems.push(format!("{member}: write `version.workspace = true`"));
         }
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for (name, dependency) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten() {
-                if inherited(Some(dependency)).is_none() && dependency.get("path").is_none() {
+                if inherits(Some(dependency)).is_none() && dependency.get("path").is_none() {
                     problems.push(format!("{member}: write `{name}.workspace = true`, and its version into the root's Cargo.toml"));
                 }
             }
@@ -31,7 +31,7 @@ pub(crate) fn problems(tree: &Tree) -> Vec<String> {
     problems
 }
 
-fn inherited(value: Option<&toml::Value>) -> Option<()> {
+fn inherits(value: Option<&toml::Value>) -> Option<()> {
     (value?.get("workspace")?.as_bool()?).then_some(())
 }
 
@@ -47,15 +47,15 @@ mod tests {
         "[workspace.package]\nversion = \"1.0.0\"\n[workspace.dependencies]\nunion-build = { path = \"union-build\", version = \"1.0.0\" }";
     const MEMBER: &str = "[package]\nversion.workspace = true\n[dependencies]\na.workspace = true\nb = { path = \"../b\" }";
 
-    fn of(root: &str, member: &str) -> Vec<String> {
-        problems(&Tree::made_of(&[("Cargo.toml", root), (MEMBERS[0], member), (MEMBERS[1], MEMBER), (MEMBERS[2], MEMBER)]))
+    fn problems_of(root: &str, member: &str) -> Vec<String> {
+        problems(&Tree::from_files(&[("Cargo.toml", root), (MEMBERS[0], member), (MEMBERS[1], MEMBER), (MEMBERS[2], MEMBER)]))
     }
 
     #[test]
-    fn a_second_version_is_reported() {
-        assert_eq!(of(ROOT, MEMBER), [""; 0]);
-        assert_eq!(of(&ROOT.replacen("1.0.0", "1.1.0", 1), MEMBER).len(), 1);
-        assert_eq!(of(ROOT, "[package]\nversion = \"1.0.0\"").len(), 1);
-        assert_eq!(of(ROOT, &format!("{MEMBER}\nc = \"1\"\nd = {{ version = \"1\" }}")).len(), 2);
+    fn duplicate_versions_are_reported() {
+        assert_eq!(problems_of(ROOT, MEMBER), [""; 0]);
+        assert_eq!(problems_of(&ROOT.replacen("1.0.0", "1.1.0", 1), MEMBER).len(), 1);
+        assert_eq!(problems_of(ROOT, "[package]\nversion = \"1.0.0\"").len(), 1);
+        assert_eq!(problems_of(ROOT, &format!("{MEMBER}\nc = \"1\"\nd = {{ version = \"1\" }}")).len(), 2);
     }
 }

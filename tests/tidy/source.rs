@@ -1,32 +1,31 @@
-//! The repository's files, and Rust source as tokens: comments are gone, strings are literals, and what
-//! stands under `#[cfg(test)]` is told apart.
+//! The repository's files, and Rust source as tokens without comments, with the items under `#[cfg(test)]` separated.
 
 use std::path::Path;
 
 use ignore::WalkBuilder;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// All files that git would keep.
+/// All text files that git does not ignore.
 pub(crate) struct Tree(Vec<File>);
 
 /// A text file.
 pub(crate) struct File {
-    /// Path from the repository's root, with `/`.
+    /// The path relative to the repository's root, separated by `/`.
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
 impl Tree {
-    pub(crate) fn of_the_repository() -> Self {
+    pub(crate) fn of_repository() -> Self {
         Self::below(&union_tests::project::repository())
     }
 
     pub(crate) fn below(root: &Path) -> Self {
-        // `.ci` and `.gitignore` are hidden, and part of the repository all the same.
+        // Hidden files such as `.ci` and `.gitignore` are part of the repository.
         let entries = WalkBuilder::new(root).hidden(false).filter_entry(|entry| entry.file_name() != ".git").build();
         let read = |entry: ignore::DirEntry| {
             let path = entry.path().strip_prefix(root).ok()?.to_string_lossy().into_owned();
-            // What is not UTF-8 is not source.
+            // Files that are not UTF-8 are not source.
             Some(File { path, text: std::fs::read_to_string(entry.path()).ok()? })
         };
         let mut files: Vec<_> = entries.flatten().filter_map(read).collect();
@@ -38,16 +37,16 @@ impl Tree {
         self.0.iter()
     }
 
-    /// The Rust files below a folder; an empty name is the whole tree.
-    pub(crate) fn rust(&self, folder: &str) -> impl Iterator<Item = &File> {
-        self.files().filter(move |file| file.path.starts_with(folder) && file.path.ends_with(".rs"))
+    /// The Rust files below a directory; all of them for an empty name.
+    pub(crate) fn rust(&self, directory: &str) -> impl Iterator<Item = &File> {
+        self.files().filter(move |file| file.path.starts_with(directory) && file.path.ends_with(".rs"))
     }
 
     pub(crate) fn file(&self, path: &str) -> &File {
-        self.files().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is gone; the tidy test needs to know its new place"))
+        self.files().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} not found; update its path in tests/tidy"))
     }
 
-    pub(crate) fn made_of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn from_files(files: &[(&str, &str)]) -> Self {
         Self(files.iter().map(|(path, text)| File::new(path, text)).collect())
     }
 }
@@ -57,33 +56,32 @@ impl File {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
-    /// Every token of the file.
+    /// All tokens of the file.
     pub(crate) fn tokens(&self) -> TokenStream {
         self.text.parse().unwrap_or_else(|error| panic!("{} is not Rust: {error}", self.path))
     }
 
-    /// Its tokens without the items under `#[cfg(test)]`, and those items.
+    /// The tokens without the items under `#[cfg(test)]`, and the tokens of those items.
     pub(crate) fn code_and_tests(&self) -> (TokenStream, TokenStream) {
-        if self.is_of_tests() { (TokenStream::new(), self.tokens()) } else { split(self.tokens()) }
+        if self.is_of_tests() { (TokenStream::new(), self.tokens()) } else { split_tests(self.tokens()) }
     }
 
-    /// Whether it holds nothing but tests: a folder `tests`, or a file `tests.rs` beside what it tests.
+    /// Whether it contains only tests: it is in a directory `tests` or named `tests.rs`.
     pub(crate) fn is_of_tests(&self) -> bool {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
     }
 
-    pub(crate) fn problem(&self, line: usize, what: impl std::fmt::Display) -> String {
-        format!("{}:{line}: {what}", self.path)
+    pub(crate) fn problem(&self, line: usize, problem: impl std::fmt::Display) -> String {
+        format!("{}:{line}: {problem}", self.path)
     }
 }
 
-/// A path such as `crate::sys::error`, wherever it stands: in `use`, also inside of `{…}`, in a type, in
-/// an expression.
+/// A path such as `crate::sys::error` in a `use` (also in `{…}`), in a type, or in an expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) words: Vec<String>,
     pub(crate) line: usize,
-    /// How many `mod name { … }` of this file are round it.
+    /// How many `mod name { … }` of the file it is in.
     pub(crate) depth: usize,
 }
 
@@ -93,14 +91,14 @@ impl Place {
     }
 }
 
-/// Every path of a token stream. Single words are paths as well.
+/// All paths of a token stream, including single words.
 pub(crate) fn places(tokens: TokenStream) -> Vec<Place> {
     let mut places = Vec::new();
-    collect(tokens, &[], 0, &mut places);
+    collect_places(tokens, &[], 0, &mut places);
     places
 }
 
-/// The names of the macros that are called, with their lines.
+/// The names of called macros with their lines.
 pub(crate) fn macros(tokens: TokenStream) -> Vec<(String, usize)> {
     flat(tokens)
         .windows(2)
@@ -109,14 +107,14 @@ pub(crate) fn macros(tokens: TokenStream) -> Vec<(String, usize)> {
         .collect()
 }
 
-/// All tokens in a row, with their lines; groups are opened.
+/// All tokens with their lines; groups are flattened.
 pub(crate) fn flat(tokens: TokenStream) -> Vec<(String, usize)> {
     let mut row = Vec::new();
     for token in tokens {
         let line = token.span().start().line;
         match token {
             TokenTree::Group(group) => {
-                let (open, close) = signs(&group);
+                let (open, close) = delimiters(&group);
                 row.push((open.to_owned(), line));
                 row.extend(flat(group.stream()));
                 row.push((close.to_owned(), group.span_close().start().line));
@@ -127,7 +125,7 @@ pub(crate) fn flat(tokens: TokenStream) -> Vec<(String, usize)> {
     row
 }
 
-fn signs(group: &Group) -> (&'static str, &'static str) {
+fn delimiters(group: &Group) -> (&'static str, &'static str) {
     match group.delimiter() {
         Delimiter::Parenthesis => ("(", ")"),
         Delimiter::Brace => ("{", "}"),
@@ -136,7 +134,7 @@ fn signs(group: &Group) -> (&'static str, &'static str) {
     }
 }
 
-fn collect(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Vec<Place>) {
+fn collect_places(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Vec<Place>) {
     let mut words = prefix.to_vec();
     let mut line = 0;
     let mut colons = if prefix.is_empty() { 0 } else { 2 };
@@ -148,8 +146,8 @@ fn collect(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Ve
         words.extend_from_slice(prefix);
     };
     let mut groups = Vec::new();
-    let mut inside_a_module = false;
-    let mut before = String::new();
+    let mut is_after_mod = false;
+    let mut previous = String::new();
     for token in tokens {
         match &token {
             TokenTree::Punct(sign) if sign.as_char() == ':' => colons += 1,
@@ -157,9 +155,10 @@ fn collect(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Ve
                 if colons != 2 || words.is_empty() {
                     end(&mut words, line);
                 }
-                inside_a_module = before == "mod";
+                is_after_mod = previous == "mod";
                 words.push(word.to_string());
-                (line, colons) = (word.span().start().line, 0);
+                line = word.span().start().line;
+                colons = 0;
             }
             TokenTree::Group(group) => {
                 if colons == 2 && words.len() > prefix.len() {
@@ -167,10 +166,11 @@ fn collect(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Ve
                     words.truncate(0);
                 } else {
                     end(&mut words, line);
-                    let deeper = inside_a_module && group.delimiter() == Delimiter::Brace;
-                    groups.push((group.stream(), Vec::new(), depth + usize::from(deeper)));
+                    let is_module = is_after_mod && group.delimiter() == Delimiter::Brace;
+                    groups.push((group.stream(), Vec::new(), depth + usize::from(is_module)));
                 }
-                (colons, inside_a_module) = (0, false);
+                colons = 0;
+                is_after_mod = false;
             }
             TokenTree::Punct(sign) if sign.as_char() == ',' => {
                 end(&mut words, line);
@@ -178,39 +178,40 @@ fn collect(tokens: TokenStream, prefix: &[String], depth: usize, places: &mut Ve
             }
             _ => colons = 0,
         }
-        before = token.to_string();
+        previous = token.to_string();
     }
     end(&mut words, line);
     for (stream, prefix, depth) in groups {
-        collect(stream, &prefix, depth, places);
+        collect_places(stream, &prefix, depth, places);
     }
 }
 
-/// Takes the items under `#[cfg(test)]` out, at any depth of modules.
-fn split(tokens: TokenStream) -> (TokenStream, TokenStream) {
-    let (mut code, mut tests) = (Vec::new(), Vec::new());
+/// Separates the items under `#[cfg(test)]`, in nested modules as well.
+fn split_tests(tokens: TokenStream) -> (TokenStream, TokenStream) {
+    let mut code = Vec::new();
+    let mut tests = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
-        let attribute = matches!(&token, TokenTree::Punct(sign) if sign.as_char() == '#');
-        let of_tests = attribute && tokens.peek().is_some_and(is_cfg_test);
-        if of_tests {
-            // The item goes up to its `;` or its braces, whichever is first.
+        let is_attribute = matches!(&token, TokenTree::Punct(sign) if sign.as_char() == '#');
+        let is_test_attribute = is_attribute && tokens.peek().is_some_and(is_cfg_test);
+        if is_test_attribute {
+            // The item ends at its `;` or its braces, whichever is first.
             for token in tokens.by_ref() {
-                let last = match &token {
+                let is_last = match &token {
                     TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
                     TokenTree::Punct(sign) => sign.as_char() == ';',
                     _ => false,
                 };
                 tests.push(token);
-                if last {
+                if is_last {
                     break;
                 }
             }
         } else if let TokenTree::Group(group) = token {
-            let (inner, inner_tests) = split(group.stream());
-            let mut emptied = Group::new(group.delimiter(), inner);
-            emptied.set_span(group.span());
-            code.push(TokenTree::Group(emptied));
+            let (inner, inner_tests) = split_tests(group.stream());
+            let mut without_tests = Group::new(group.delimiter(), inner);
+            without_tests.set_span(group.span());
+            code.push(TokenTree::Group(without_tests));
             tests.extend(inner_tests);
         } else {
             code.push(token);
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_found_wherever_they_stand() {
+    fn paths_are_found_in_uses_types_and_expressions() {
         let text = "use a::{b::{c, d}, e as f};\n// no::comment\nfn g(x: &h::I<j::K>) { \"no::text\"; l::m(n::o!()) }";
         let paths = paths(text);
         for path in ["a::b::c", "a::b::d", "a::e", "h::I", "j::K", "l::m", "n::o"] {
@@ -244,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn modules_inside_of_a_file_are_counted() {
+    fn inline_modules_are_counted() {
         let places = places(File::new("a.rs", "use x::y; mod inner { use super::z; }").tokens());
         let depth = |words: &[&str]| places.iter().find(|place| place.starts_with(words)).map(|place| place.depth);
         assert_eq!((depth(&["x", "y"]), depth(&["super", "z"])), (Some(0), Some(1)));
     }
 
     #[test]
-    fn tests_are_told_from_code() {
+    fn tests_are_separated_from_code() {
         let (code, tests) =
             File::new("a.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\nfn c() {}\n#[cfg(all(test, unix))]\nuse d;")
                 .code_and_tests();

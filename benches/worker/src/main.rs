@@ -1,5 +1,5 @@
-//! A worker as teams write them: it takes a request, fetches, parses, computes and answers. What it does
-//! does not matter; that it is linked from many crates does.
+//! A typical worker: it reads a request, fetches, parses, computes and responds. What it does does not matter; it has to
+//! be linked from many crates.
 
 use std::io::Write;
 
@@ -8,14 +8,14 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The one line that the benchmarks edit.
+/// The line that the benchmarks edit.
 const EDIT: u64 = 0;
 
 #[derive(Parser)]
 enum Arguments {
-    /// Does one request and prints its result.
+    /// Processes one request and prints its result.
     Once { url: String },
-    /// Takes requests from standard input, one per line.
+    /// Reads requests from standard input, one per line.
     Lines,
 }
 
@@ -46,7 +46,7 @@ async fn answer(request: Request) -> anyhow::Result<Answer> {
         id: uuid::Uuid::new_v4(),
         at: chrono::Utc::now(),
         edit: EDIT,
-        matches: pattern.find_iter(&body).map(|found| found.as_str().to_owned()).collect(),
+        matches: pattern.find_iter(&body).map(|matched| matched.as_str().to_owned()).collect(),
         settings: request.settings.as_deref().unwrap_or_default().parse()?,
         digest: Sha256::digest(packed.finish()?).to_vec(),
     })
@@ -55,7 +55,7 @@ async fn answer(request: Request) -> anyhow::Result<Answer> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
-    rustls::crypto::ring::default_provider().install_default().ok().context("a provider is there already")?;
+    rustls::crypto::ring::default_provider().install_default().ok().context("a provider is installed already")?;
     match Arguments::parse() {
         Arguments::Once { url } => {
             let answer = answer(Request { url, pattern: r"\w+".to_owned(), settings: None }).await?;

@@ -1,4 +1,4 @@
-//! `get`: what the backend has.
+//! Arguments of `get`, which lists tasks and runs of the backend.
 
 use clap::{Args, Subcommand};
 
@@ -13,10 +13,10 @@ pub enum GetCommand {
     Runs(ListArgs),
 }
 
-/// A list of the backend's. A package is needed only where neither flag, variable nor Flyte config names a project.
+/// Arguments of a list. A package is needed only when no flag, variable or Flyte config sets the project.
 #[derive(Args, Debug)]
 pub struct ListArgs {
-    /// How many at most
+    /// Maximum number of entries
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
 

@@ -1,4 +1,4 @@
-//! What can be typed. Nothing is decided here: `settings` turns it into plain values.
+//! The command line, declared with clap. `settings` resolves it to options.
 
 mod get;
 pub mod pages;
@@ -27,18 +27,18 @@ pub use run::{RemoteRunArgs, RunArgs};
     after_help = "Exit codes: 0 done, 1 failed, 2 the manifest or the command line is wrong, 101 cargo failed, 130 interrupted"
 )]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: CommandArgs,
 
-    /// How to say it.
+    /// Options of the output.
     #[command(flatten)]
-    pub talk: OutputArgs,
+    pub output: OutputArgs,
 }
 
 const STYLES: Styles = clap_cargo::style::CLAP_STYLING;
 
-/// The verbs.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
     /// Add `[package.metadata.union]` to a package
@@ -47,7 +47,7 @@ pub enum CommandArgs {
     Check(WorkspaceArgs),
     /// Show the resolved configuration and where each value comes from
     Config(ConfigArgs),
-    /// Show what `build` would do and because of which change; changes nothing
+    /// Show what `build` would do, and which change causes it; changes nothing
     Plan(BuildArgs),
     /// Compile, build and publish the images
     Build(BuildCommandArgs),
@@ -57,18 +57,18 @@ pub enum CommandArgs {
     /// Run a task, on this machine or with `--remote` on the backend, and print its outputs
     #[command(disable_version_flag = true)]
     Run(RunArgs),
-    /// List what the backend has, newest first
+    /// List tasks or runs of the backend, newest first
     #[command(subcommand)]
     Get(GetCommand),
     /// List the images of the last build with their digests and sizes
     Images(ImagesArgs),
-    /// Ask the registries for newer base images and write them into Union.lock
+    /// Resolve the tags of the base images again, and write their digests into Union.lock
     Update(UpdateArgs),
-    /// Log in to the backend, in the way that the Flyte config says
+    /// Log in to the backend, as the Flyte config specifies
     Login(BackendArgs),
-    /// Forget the login to the backend
+    /// Log out of the backend
     Logout(BackendArgs),
-    /// Show who the backend takes you for
+    /// Show the identity that the backend has authenticated
     Whoami(BackendArgs),
     /// Print the JSON schema of `[package.metadata.union]`
     Schema,
@@ -78,15 +78,15 @@ pub enum CommandArgs {
     Man,
 }
 
-/// How the tool talks.
+/// Options of the output.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Say more; `-vv` even more
+    /// Print more; `-vv` even more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
@@ -94,15 +94,15 @@ pub struct OutputArgs {
     #[arg(long, value_name = "WHEN", global = true)]
     pub color: Option<When>,
 
-    /// What stdout carries
+    /// Format of stdout
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     pub format: Format,
 }
 
-/// When to colour.
+/// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum When {
-    /// On a terminal.
+    /// When stderr is a terminal.
     Auto,
     /// Always.
     Always,
@@ -111,7 +111,7 @@ pub enum When {
 }
 
 impl When {
-    /// The word as cargo takes it too.
+    /// The value of cargo's `--color`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -121,16 +121,16 @@ impl When {
     }
 }
 
-/// What stdout carries.
+/// The format of stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Lines to read.
+    /// Lines of text.
     Text,
     /// One JSON document.
     Json,
 }
 
-/// Which packages.
+/// The selected packages.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Packages")]
 pub struct PackageArgs {
@@ -151,7 +151,7 @@ pub struct PackageArgs {
     pub manifest_path: Option<PathBuf>,
 }
 
-/// What overrides the manifest.
+/// Values that override the manifest.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Instead of the manifest")]
 pub struct OverrideArgs {
@@ -167,11 +167,11 @@ pub struct OverrideArgs {
     #[arg(long, value_name = "REGISTRY")]
     pub registry: Option<String>,
 
-    /// Another Docker config.json to take logins from
+    /// Docker config.json to read logins from
     #[arg(long, value_name = "PATH")]
     pub registry_config: Option<String>,
 
-    /// Who makes the environments: auto, native, docker, remote
+    /// Builder of the environments: auto, native, docker, remote
     #[arg(long, value_name = "BUILDER")]
     pub builder: Option<String>,
 
@@ -188,11 +188,11 @@ pub struct OverrideArgs {
     pub no_default_features: bool,
 }
 
-/// Which backend.
+/// The backend.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Backend")]
 pub struct BackendArgs {
-    /// Flyte config to read instead of the first that is found
+    /// Flyte config to read instead of the first one found
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -205,7 +205,7 @@ pub struct BackendArgs {
     pub org: Option<String>,
 }
 
-/// What is passed on to cargo.
+/// Flags that are passed to cargo.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Cargo")]
 pub struct CargoArgs {
@@ -234,7 +234,7 @@ pub struct InitArgs {
     pub manifest_path: Option<PathBuf>,
 }
 
-/// Which packages, and what overrides their manifests.
+/// The selected packages, and values that override their manifests.
 #[derive(Args, Clone, Debug, Default)]
 pub struct WorkspaceArgs {
     #[command(flatten)]
@@ -256,7 +256,7 @@ pub struct ConfigArgs {
     pub backend: BackendArgs,
 }
 
-/// What `plan` and `build` share.
+/// Arguments of `plan` and `build`.
 #[derive(Args, Clone, Debug)]
 pub struct BuildArgs {
     /// Only the image of this task; may be given several times
@@ -275,7 +275,7 @@ pub struct BuildArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
-    /// Build and publish even what is there already; the old image keeps a name of its own
+    /// Build and publish even images that exist already; the old image keeps a name of its own
     #[arg(long)]
     pub rebuild: bool,
 
@@ -298,11 +298,11 @@ pub struct BuildCommandArgs {
     #[allow(missing_docs)]
     pub work: BuildArgs,
 
-    /// Do not check that the binaries can start in their images; the images say so
+    /// Do not check that the binaries can start in their images; the images record this
     #[arg(long)]
     pub no_check: bool,
 
-    /// Take images of the remote builder whose registry does not tell their digests
+    /// Accept images of the remote builder whose registry does not report their digests
     #[arg(long)]
     pub allow_unpinned: bool,
 }
@@ -310,7 +310,7 @@ pub struct BuildCommandArgs {
 /// `images`
 #[derive(Args, Debug)]
 pub struct ImagesArgs {
-    /// Print the Dockerfile that makes the environment of this image, instead of the list
+    /// Print the Dockerfile of this image's environment instead of the list
     #[arg(long, value_name = "IMAGE")]
     pub dockerfile: Option<String>,
 
@@ -322,11 +322,11 @@ pub struct ImagesArgs {
 /// `update`
 #[derive(Args, Debug)]
 pub struct UpdateArgs {
-    /// Build this image's environment anew next time, so that fixed packages arrive; may be given several times
+    /// Build this image's environment again next time, to update its packages; may be given several times
     #[arg(long = "packages", value_name = "IMAGE")]
     pub packages_of: Vec<String>,
 
-    /// Say what would change, and write nothing
+    /// Show what would change, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 

@@ -1,26 +1,26 @@
-//! Pages made from the command line's own declaration: completions, the manual.
+//! Text generated from the declarations: completions, the manual page, the JSON schema.
 
 use clap::CommandFactory as _;
 
 use super::Cli;
 
-/// A completion script.
+/// The completion script for a shell.
 pub fn completions(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "cargo-union", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The manual page of the tool and of each verb, in roff.
+/// The manual pages of the tool and of each subcommand, in roff.
 pub fn manual() -> String {
     let mut page = Vec::new();
     let command = Cli::command();
-    let verbs = command.get_subcommands().cloned().map(|verb| {
-        let name = format!("cargo-union-{}", verb.get_name());
-        verb.name(name)
+    let subcommands = command.get_subcommands().cloned().map(|subcommand| {
+        let name = format!("cargo-union-{}", subcommand.get_name());
+        subcommand.name(name)
     });
-    for command in std::iter::once(command.clone()).chain(verbs) {
-        clap_mangen::Man::new(command).render(&mut page).expect("a Vec takes everything that is written");
+    for command in std::iter::once(command.clone()).chain(subcommands) {
+        clap_mangen::Man::new(command).render(&mut page).expect("writing to a Vec does not fail");
     }
     String::from_utf8_lossy(&page).into_owned()
 }

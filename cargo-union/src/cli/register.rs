@@ -1,4 +1,4 @@
-//! `register`
+//! Arguments of `register`.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct RegisterArgs {
     #[arg(long, value_name = "TASK")]
     pub task: Vec<String>,
 
-    /// Version of the tasks [default: a hash of what is declared and of the sources]
+    /// Version of the tasks [default: a hash of their declarations and sources]
     #[arg(long, value_name = "VERSION")]
     pub version: Option<String>,
 
@@ -25,7 +25,7 @@ pub struct RegisterArgs {
     #[arg(long)]
     pub require_clean: bool,
 
-    /// Take images of the remote builder whose registry does not tell their digests
+    /// Accept images of the remote builder whose registry does not report their digests
     #[arg(long)]
     pub allow_unpinned: bool,
 
@@ -33,11 +33,11 @@ pub struct RegisterArgs {
     #[arg(long)]
     pub require_public: bool,
 
-    /// Compile and pack, and say what would be sent; send nothing
+    /// Compile and pack, and show what would be sent; send nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Write each request to the backend into a folder, as protobuf and as JSON
+    /// Write each request to the backend into a directory, as protobuf and as JSON
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! `run`: a task, where it runs, and its inputs.
+//! Arguments of `run`: a task, where it runs, and its inputs.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct RunArgs {
     #[arg(last = true, value_name = "INPUT")]
     pub values: Vec<String>,
 
-    /// Take inputs from a JSON object (`.json`) or from TOML (`.toml`); those after `--` win
+    /// Read inputs from a JSON object (`.json`) or from TOML (`.toml`); those after `--` override them
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
 
@@ -26,9 +26,9 @@ pub struct RunArgs {
     ///
     /// The crate is compiled for this machine, with the build settings of the task's image. Of the image
     /// only its entrypoint and its environment variables remain: no base, no packages, no copied files,
-    /// no other user and no working folder. Where `input-path` and `output-path` stand in the task's
-    /// command or environment, they are replaced by folders of this run; a program that has the paths in
-    /// its code does not find them.
+    /// no other user and no working directory. `input-path` and `output-path` in the task's command or
+    /// environment are replaced by directories of this run; a program that has the paths in its code does
+    /// not find them.
     #[arg(long)]
     pub host: bool,
 
@@ -55,11 +55,11 @@ pub struct RunArgs {
     pub cargo: CargoArgs,
 }
 
-/// How a task runs on the backend.
+/// Arguments of a run on the backend.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "On the backend")]
 pub struct RemoteRunArgs {
-    /// Run the task on the backend: build and register it if it has changed, then run that very version
+    /// Run the task on the backend: build and register it if it has changed, then run that version
     #[arg(long, conflicts_with = "host")]
     pub remote: bool,
 
@@ -71,22 +71,22 @@ pub struct RemoteRunArgs {
     #[arg(long, requires = "remote")]
     pub overwrite_cache: bool,
 
-    /// Print the name of the run, and do not wait for its end
+    /// Print the name of the run, and do not wait for it to finish
     #[arg(long, requires = "remote")]
     pub detach: bool,
 
-    /// Follow a run that is there already, and print its outputs
+    /// Follow an existing run, and print its outputs
     #[arg(long, value_name = "RUN", conflicts_with_all = ["host", "version", "overwrite_cache", "detach", "inputs", "values"])]
     pub follow: Option<String>,
 }
 
 const RUN: &str = "\
-Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a folder as its path, and with `--remote` as its address.
+Inputs are written as `--x 21`, `--ok` or `--ok=false`, a list as `--xs 1 --xs 2` or as JSON, a map or a struct as JSON, a file or a directory as its path, and with `--remote` as its address.
 
-Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and folders are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed. What the program writes goes to stderr.
+Outputs are printed as `NAME = VALUE` with VALUE in JSON, or as one document with `--format json`. Files and directories are left in `target/union/run/TASK`, and their paths are printed; those of a run on the backend stay there, and their addresses are printed. The program's own output goes to stderr.
 
-On this machine, a task of the kind `rust` is compiled before its inputs are read, for only its binary knows them. The run stands in for the backend: traced steps are shown, and nobody answers a condition.
+On this machine, a task of the kind `rust` is compiled before its inputs are parsed, since its binary declares them. The run replaces the backend: traced steps are shown, and conditions are not supported.
 
-Secrets are then taken from the environment variables that they have in the task. Resources, retries, timeouts and caches are the backend's.
+Secrets are then read from the environment variables that they have in the task. Resources, retries, timeouts and caches apply only on the backend.
 
-A run on the backend goes on when the connection is cut, and is found again. Ctrl-C leaves it, and a second one within five seconds aborts it; without a terminal the first one aborts it. What `--follow` found running is aborted only by a second Ctrl-C.";
+A run on the backend continues when the connection is lost, and the tool reconnects to it. Ctrl-C detaches from it, and a second one within five seconds aborts it; without a terminal the first one aborts it. A run that `--follow` found running is aborted only by a second Ctrl-C.";

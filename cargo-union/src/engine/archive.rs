@@ -1,6 +1,6 @@
-//! Docker's own archive: what `docker load` reads and `docker save` writes.
+//! The archive format of `docker load` and `docker save`.
 //!
-//! What says which image it is comes first, so that a reader can tell without going through it all.
+//! `manifest.json` is the first entry, so that a reader can identify the image without reading the whole archive.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use crate::image::PlatformImage;
 use crate::image::layer::{BlobLocation, Descriptor, LocalBlob};
 use crate::sys::digest::Digest;
 
-/// Writes an image for one platform. Layers that are not among the blobs are only named.
+/// Writes an image for one platform. Layers that are not in `blobs` are listed, but not included.
 pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs: &[LocalBlob]) -> io::Result<()> {
     let mut archive = ImageArchive::new(to);
     archive.bytes("manifest.json", &list(platform, name))?;
@@ -20,51 +20,52 @@ pub(super) fn write(to: impl Write, platform: &PlatformImage, name: &str, blobs:
     archive.finish()
 }
 
-/// The text of `manifest.json`: config and layers of an image, and the name it gets.
+/// The text of `manifest.json`: config and layers of an image, and its name.
 pub fn list(platform: &PlatformImage, name: &str) -> Vec<u8> {
     let layers: Vec<String> = platform.layers.iter().map(|layer| blob_path(&layer.blob.descriptor)).collect();
     json!([{ "Config": blob_path(&platform.config.descriptor), "RepoTags": [name], "Layers": layers }]).to_string().into_bytes()
 }
 
-/// Where a blob stands in an archive.
+/// The path of a blob in an archive.
 pub fn blob_path(blob: &Descriptor) -> String {
     format!("blobs/sha256/{}", blob.digest.hex())
 }
 
-/// An archive that is being written: plain files that depend on nothing but their content.
+/// Writes an archive. Its bytes depend only on the content of its files.
 pub struct ImageArchive<W: Write>(tar::Builder<W>);
 
 impl<W: Write> ImageArchive<W> {
-    /// An archive with nothing in it.
+    /// Starts an archive.
     pub fn new(to: W) -> Self {
         Self(tar::Builder::new(to))
     }
 
-    /// Adds a blob at [its place](blob_path).
+    /// Adds a blob at its [path](blob_path).
     ///
     /// # Errors
-    /// When it is not whole, or what [`bytes`](Self::bytes) fails with.
+    /// When the blob does not have its size or digest, or the archive cannot be written.
     pub fn blob(&mut self, blob: &LocalBlob) -> io::Result<()> {
         let path = blob_path(&blob.descriptor);
         match &blob.bytes {
             BlobLocation::Memory(bytes) => self.bytes(&path, bytes),
             BlobLocation::File(file) => {
                 let file = File::open(file)?;
-                let not_whole = || io::Error::new(io::ErrorKind::InvalidData, format!("blob {} is not whole", blob.descriptor.digest));
-                // The header is written first; a file of another size would make what follows unreadable.
+                let damaged =
+                    || io::Error::new(io::ErrorKind::InvalidData, format!("blob {} does not match its digest", blob.descriptor.digest));
+                // The header contains the size, so content of another size would corrupt the archive.
                 if file.metadata()?.len() != blob.descriptor.size {
-                    return Err(not_whole());
+                    return Err(damaged());
                 }
                 let mut content = VerifyingReader { file: file.take(blob.descriptor.size), hash: Sha256::new() };
                 let buffered = io::BufReader::with_capacity(1 << 18, &mut content);
                 self.0.append_data(&mut header(blob.descriptor.size), path, buffered)?;
-                // Whoever reads it learns that it is not complete, for its end is missing.
-                if Digest::from_hasher(content.hash) == blob.descriptor.digest { Ok(()) } else { Err(not_whole()) }
+                // After an error the end of the archive is missing, so readers reject it.
+                if Digest::from_hasher(content.hash) == blob.descriptor.digest { Ok(()) } else { Err(damaged()) }
             }
         }
     }
 
-    /// Adds a file.
+    /// Adds a file with mode 0644.
     ///
     /// # Errors
     /// When the archive cannot be written.
@@ -72,7 +73,7 @@ impl<W: Write> ImageArchive<W> {
         self.0.append_data(&mut header(bytes.len() as u64), path, bytes)
     }
 
-    /// Writes the end.
+    /// Writes the end of the archive.
     ///
     /// # Errors
     /// When the archive cannot be written.
@@ -81,7 +82,7 @@ impl<W: Write> ImageArchive<W> {
     }
 }
 
-/// A file whose content is hashed while it is read.
+/// Hashes a file while it is read.
 struct VerifyingReader {
     file: io::Take<File>,
     hash: Sha256,
@@ -111,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blob_that_is_not_what_its_digest_says_ends_an_archive() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blob");
+    fn blob_with_another_size_or_digest_is_rejected() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("blob");
         let descriptor = Descriptor { media_type: String::new(), digest: Digest::of("layer"), size: 5 };
         let blob = LocalBlob { descriptor, bytes: BlobLocation::File(path.clone()) };
-        for (content, is_whole) in [("layer", true), ("later", false), ("lay", false), ("layers", false)] {
+        for (content, is_valid) in [("layer", true), ("later", false), ("lay", false), ("layers", false)] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(ImageArchive::new(Vec::new()).blob(&blob).is_ok(), is_whole, "{content}");
+            assert_eq!(ImageArchive::new(Vec::new()).blob(&blob).is_ok(), is_valid, "{content}");
         }
     }
 }

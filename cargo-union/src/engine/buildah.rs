@@ -1,7 +1,7 @@
-//! A build by the buildah that is inside of podman.
+//! Builds with buildah, podman's builder.
 //!
-//! The context is streamed from its file. Secrets go before it in the same stream; podman takes them
-//! out of the context again before it builds.
+//! The request body is an archive with the secrets, followed by the context, which is streamed from its file. podman
+//! removes the secrets from the context before it builds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 use url::form_urlencoded::Serializer;
 
 use super::http_client::{self, Body};
-use super::lines::{EngineMessage, Lines, each_line};
+use super::lines::{EngineMessage, Lines, for_each_line};
 use super::solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 use super::{Engine, innermost};
 use crate::image::RegistryLogin;
@@ -42,20 +42,20 @@ impl Engine {
             None => call,
         };
         let call = call.body(body).map_err(|cause| SolveError::Engine(failed().because(cause)))?;
-        let answer = self.wire.send(call).await.map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;
-        let status = answer.status();
-        let mut story = BuildahProgress { listener, step: None, lines: Lines::default(), error: None };
-        let read = each_line(answer.into_body(), |line| story.take(line)).await;
-        read.map_err(|why| SolveError::Engine(failed().because(why)))?;
-        if let Some(why) = story.error {
-            return Err(SolveError::Step { step: story.step, why });
+        let response = self.wire.send(call).await.map_err(|cause| SolveError::Engine(failed().because(innermost(&cause))))?;
+        let status = response.status();
+        let mut progress = BuildahProgress { listener, step: None, lines: Lines::default(), error: None };
+        let read = for_each_line(response.into_body(), |line| progress.handle(line)).await;
+        read.map_err(|cause| SolveError::Engine(failed().because(cause)))?;
+        if let Some(why) = progress.error {
+            return Err(SolveError::Step { step: progress.step, why });
         }
         if status != StatusCode::OK {
-            return Err(SolveError::Engine(failed().because(format!("it answered {status}"))));
+            return Err(SolveError::Engine(failed().because(format!("unexpected status {status}"))));
         }
         match self.inspect(&request.name).await.map_err(SolveError::Engine)? {
-            Some(held) => Ok(held.digest),
-            None => Err(SolveError::Engine(failed().because("it said nothing of a failure and has no image"))),
+            Some(image) => Ok(image.digest),
+            None => Err(SolveError::Engine(failed().because("the engine reported success, but the image is not present"))),
         }
     }
 }
@@ -70,26 +70,26 @@ fn query(request: &DockerfileRequest) -> String {
     if let Some(stage) = &request.stage {
         query.append_pair("target", stage);
     }
-    // Without a word it gives its own network to every step. These words are its own, not Docker's.
+    // By default every step has a network. These parameters are podman's, not Docker's.
     if request.network.as_deref() == Some("none") {
         query.append_pair("networkmode", "NetworkDisabled").append_pair("nsoptions", r#"[{"Name":"network","Host":false}]"#);
     }
     if !request.arguments.is_empty() {
         query.append_pair("buildargs", &to_json(&request.arguments));
     }
-    // As Docker does, and with containers' own registries.conf for all others.
+    // Docker does not verify loopback registries either. For other registries podman reads registries.conf.
     if !request.pulls.repositories.is_empty() && request.pulls.registries().into_iter().all(is_loopback) {
         query.append_pair("tlsVerify", "false");
     }
     if !request.secrets.is_empty() {
         let sources: Vec<String> =
-            request.secrets.keys().enumerate().map(|(position, id)| format!("id={id},src={}", file_of(position))).collect();
+            request.secrets.keys().enumerate().map(|(position, id)| format!("id={id},src={}", secret_path(position))).collect();
         query.append_pair("secrets", &to_json(&sources));
     }
     query.finish()
 }
 
-/// The logins for the registries of images that are pulled, as a header; podman asks for none meanwhile.
+/// The logins for the registries of images that are pulled, as a header, since podman does not ask for logins.
 async fn logins(pulls: &PullCredentials) -> Result<Option<HeaderValue>> {
     let mut logins = serde_json::Map::new();
     for registry in pulls.registries() {
@@ -115,7 +115,7 @@ fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("texts always serialize")
 }
 
-/// Whether a registry is on this machine, where encryption is not asked for.
+/// Whether a registry is on this machine, so that TLS is not required.
 fn is_loopback(registry: &str) -> bool {
     let host = match registry.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -125,24 +125,24 @@ fn is_loopback(registry: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Where a secret stands in the stream.
-fn file_of(position: usize) -> String {
+/// The path of a secret in the archive.
+fn secret_path(position: usize) -> String {
     format!(".union.secret.{position}")
 }
 
-/// The secrets, then the context: what ends an archive stands at the context's end.
+/// The secrets, then the context, which contains the end of the archive.
 async fn body(context: &Path, secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<Body> {
     let file = tokio::fs::File::open(context).await.map_err(|cause| fs::unreadable(context, cause))?;
-    let secrets = stream::iter([Ok(Bytes::from(entries(secrets)))]);
+    let secrets = stream::iter([Ok(Bytes::from(secret_entries(secrets)))]);
     let pieces = secrets.chain(ReaderStream::with_capacity(file, 1 << 18)).map_ok(Frame::data).map_err(Into::into);
     Ok(StreamBody::new(pieces).boxed_unsync())
 }
 
-fn entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
+fn secret_entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (position, secret) in secrets.values().enumerate() {
         let mut header = tar::Header::new_ustar();
-        header.set_path(file_of(position)).expect("the name is short");
+        header.set_path(secret_path(position)).expect("the name is short");
         header.set_mode(0o600);
         header.set_size(secret.reveal().len() as u64);
         header.set_cksum();
@@ -153,7 +153,7 @@ fn entries(secrets: &BTreeMap<String, Secret<Vec<u8>>>) -> Vec<u8> {
     bytes
 }
 
-/// What buildah tells, line by line.
+/// Translates buildah's output for the listener.
 struct BuildahProgress<'a> {
     listener: &'a dyn SolveListener,
     step: Option<String>,
@@ -162,11 +162,11 @@ struct BuildahProgress<'a> {
 }
 
 impl BuildahProgress<'_> {
-    fn take(&mut self, line: &str) {
-        let Some(mut message) = EngineMessage::read(line) else { return };
+    fn handle(&mut self, line: &str) {
+        let Some(mut message) = EngineMessage::parse(line) else { return };
         if let Some(text) = message.stream.take() {
             let Self { listener, step, lines, .. } = self;
-            lines.push(text.as_bytes(), |line| match step_of(line) {
+            lines.push(text.as_bytes(), |line| match step_name(line) {
                 Some(name) => {
                     listener.step(name);
                     *step = Some(name.to_owned());
@@ -175,14 +175,14 @@ impl BuildahProgress<'_> {
                 None => listener.line(line),
             });
         }
-        if let Some(why) = message.wrong() {
+        if let Some(why) = message.error_text() {
             self.error.get_or_insert(why.trim_end().to_owned());
         }
     }
 }
 
-/// What a line calls a step: `STEP 2/4: RUN …`, behind `[2/3] ` when there are several stages.
-fn step_of(line: &str) -> Option<&str> {
+/// The name of a step that a line starts: `STEP 2/4: RUN …`, after `[2/3] ` when there are several stages.
+fn step_name(line: &str) -> Option<&str> {
     let line = match line.strip_prefix('[').and_then(|stage| stage.split_once("] ")) {
         Some((stage, rest)) if stage.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/') => rest,
         _ => line,
@@ -198,23 +198,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_told_by_its_line_with_one_stage_and_with_several() {
-        assert_eq!(step_of("STEP 2/4: RUN x"), Some("2/4: RUN x"));
-        assert_eq!(step_of("[2/3] STEP 2/4: RUN x"), Some("2/4: RUN x"));
-        assert_eq!(step_of("[a] STEP 2/4: RUN x"), None);
-        assert_eq!(step_of("[2/3] COMMIT"), None);
+    fn step_names_are_parsed_with_one_and_several_stages() {
+        assert_eq!(step_name("STEP 2/4: RUN x"), Some("2/4: RUN x"));
+        assert_eq!(step_name("[2/3] STEP 2/4: RUN x"), Some("2/4: RUN x"));
+        assert_eq!(step_name("[a] STEP 2/4: RUN x"), None);
+        assert_eq!(step_name("[2/3] COMMIT"), None);
     }
 
     #[test]
-    fn secrets_and_context_are_one_archive_for_who_reads_it() {
+    fn secrets_and_context_are_one_archive() {
         let secrets = [("a".to_owned(), Secret::new(b"one".to_vec())), ("b".to_owned(), Secret::new(vec![b'x'; 512]))].into();
         let mut context = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(2);
         context.append_data(&mut header, "file", &b"hi"[..]).unwrap();
-        let whole = [entries(&secrets), context.into_inner().unwrap()].concat();
+        let archive = [secret_entries(&secrets), context.into_inner().unwrap()].concat();
         let mut seen = Vec::new();
-        for entry in tar::Archive::new(&whole[..]).entries().unwrap() {
+        for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
             let mut entry = entry.unwrap();
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
@@ -223,9 +223,9 @@ mod tests {
         assert_eq!(seen, [(".union.secret.0".to_owned(), 3), (".union.secret.1".to_owned(), 512), ("file".to_owned(), 2)]);
     }
 
-    struct Deaf;
+    struct IgnoringListener;
 
-    impl SolveListener for Deaf {
+    impl SolveListener for IgnoringListener {
         fn step(&self, _: &str) {}
 
         fn remembered(&self, _: &str) {}
@@ -235,17 +235,17 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_news_of_buildah_is_heard(pieces in proptest::collection::vec(proptest::prop_oneof![
+        fn any_output_of_buildah_is_handled(pieces in proptest::collection::vec(proptest::prop_oneof![
             union_tests::arbitrary::bytes(40),
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::spoiled("{\"stream\":\"STEP 1/2: RUN x\\n\",\"error\":\"no\"}\n"), String::into_bytes),
             proptest::strategy::Strategy::prop_map(union_tests::arbitrary::object(&[("stream", "\"--> Using cache\""), ("message", "\"m\"")]), |value| format!("{value}\n").into_bytes()),
         ], 0..4)) {
-            let mut story = BuildahProgress { listener: &Deaf, step: None, lines: Lines::default(), error: None };
-            let mut news = Lines::default();
+            let mut progress = BuildahProgress { listener: &IgnoringListener, step: None, lines: Lines::default(), error: None };
+            let mut lines = Lines::default();
             for piece in pieces {
-                news.push(&piece, |line| story.take(line));
+                lines.push(&piece, |line| progress.handle(line));
             }
-            news.finish(|line| story.take(line));
+            lines.finish(|line| progress.handle(line));
         }
     }
 }

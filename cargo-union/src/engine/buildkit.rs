@@ -1,8 +1,8 @@
-//! A build by the BuildKit that is inside of Docker.
+//! Builds with BuildKit, Docker's builder.
 //!
-//! Two lines are upgraded to gRPC: on one we ask (solve, and its status while it runs), on the other
-//! BuildKit asks us for the context and the secrets. The context is streamed from its file, and a
-//! secret goes from memory to the step that mounts it: neither is ever in a request.
+//! Two connections are upgraded to gRPC: on one this client calls BuildKit (solve, and its status while it runs), on the
+//! other BuildKit calls this client for the context and the secrets. The context is streamed from its file, and a secret
+//! is sent only to the step that mounts it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,51 +36,51 @@ impl Engine {
     ) -> Result<Digest, SolveError> {
         let session = BuildkitSession::open(self, request).await.map_err(SolveError::Engine)?;
         let channel = self.control().await.map_err(SolveError::Engine)?;
-        let reference = random();
-        let mut solving = ControlClient::new(channel.clone());
-        let mut asking = ControlClient::new(channel).max_decoding_message_size(64 << 20);
-        let mut story = BuildkitProgress::new(listener);
+        let reference = random_id();
+        let mut solve_client = ControlClient::new(channel.clone());
+        let mut status_client = ControlClient::new(channel).max_decoding_message_size(64 << 20);
+        let mut progress = BuildkitProgress::new(listener);
         let solved = {
-            let solve = solving.solve(solve_request(request, &session, &reference));
-            let tell = async {
-                let Ok(stream) = asking.status(StatusRequest { r#ref: reference.clone() }).await else { return };
+            let solve = solve_client.solve(solve_request(request, &session, &reference));
+            let report = async {
+                let Ok(stream) = status_client.status(StatusRequest { r#ref: reference.clone() }).await else { return };
                 let mut stream = stream.into_inner();
-                while let Ok(Some(news)) = stream.message().await {
-                    story.take(news);
+                while let Ok(Some(response)) = stream.message().await {
+                    progress.handle(response);
                 }
             };
-            tokio::pin!(solve, tell);
+            tokio::pin!(solve, report);
             tokio::select! {
-                // The story ends with the build; one that never began must not be waited for.
+                // The status stream ends with the build, unless it was never opened.
                 solved = &mut solve => {
-                    let _ = tokio::time::timeout(Duration::from_secs(2), &mut tell).await;
+                    let _ = tokio::time::timeout(Duration::from_secs(2), &mut report).await;
                     solved
                 }
-                () = &mut tell => solve.await,
+                () = &mut report => solve.await,
             }
         };
-        let failed_step = story.finish();
-        let response = solved.map_err(|status| self.not_solved(&status, failed_step))?.into_inner();
+        let failed_step = progress.finish();
+        let response = solved.map_err(|status| self.solve_error(&status, failed_step))?.into_inner();
         let id = response.exporter_response.get("containerimage.digest").cloned().unwrap_or_default();
         id.parse().map_err(|cause| SolveError::Engine(self.failed(&format!("build `{}`", request.name)).because(cause)))
     }
 
-    fn not_solved(&self, status: &tonic::Status, step: Option<String>) -> SolveError {
-        // What BuildKit says has no cause on this side of the line; a line that breaks has.
+    fn solve_error(&self, status: &tonic::Status, step: Option<String>) -> SolveError {
+        // Only a lost connection has a source; an error that BuildKit returns has none.
         if let Some(cause) = std::error::Error::source(status) {
-            return SolveError::Engine(self.failed("build").because(format!("the line to it broke: {}", innermost(cause))));
+            return SolveError::Engine(self.failed("build").because(format!("connection lost: {}", innermost(cause))));
         }
         SolveError::Step { step, why: status.message().trim_start_matches("failed to solve: ").to_owned() }
     }
 
     async fn control(&self) -> Result<Channel> {
         let connected = Endpoint::from_static(http_client::HOST).connect_with_connector(Upgrade(self.clone())).await;
-        connected.map_err(|cause| self.failed("speak to BuildKit").because(innermost(&cause)))
+        connected.map_err(|cause| self.failed("connect to BuildKit").because(innermost(&cause)))
     }
 
-    /// Turns a line into one that speaks HTTP/2.
+    /// Opens a connection and upgrades it to HTTP/2.
     async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<EngineStream> {
-        let failed = || self.failed("speak to BuildKit");
+        let failed = || self.failed("connect to BuildKit");
         let version = self.docker.client_version();
         let uri = format!("{}/v{}.{}{path}", http_client::HOST, version.major_version, version.minor_version);
         let mut request = hyper::Request::builder().method(Method::POST).uri(uri).header(HOST, "engine");
@@ -89,16 +89,16 @@ impl Engine {
             request = request.header(*name, *value);
         }
         let request = request.body(http_client::body("")).map_err(|cause| failed().because(cause))?;
-        let answer = self.wire.send(request).await.map_err(|cause| failed().because(innermost(&cause)))?;
-        match answer.status() {
+        let response = self.wire.send(request).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::NOT_FOUND => {
                 let error = Error::new(Code::EngineFailed, format!("the engine at {} has no BuildKit", self.address()));
                 return Err(error.help("Use Docker 18.09 or newer, or podman."));
             }
-            status => return Err(failed().because(format!("it answered {status}"))),
+            status => return Err(failed().because(format!("unexpected status {status}"))),
         }
-        let upgraded = hyper::upgrade::on(answer).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let upgraded = hyper::upgrade::on(response).await.map_err(|cause| failed().because(innermost(&cause)))?;
         Ok(EngineStream::upgraded(upgraded))
     }
 }
@@ -108,7 +108,7 @@ fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, referen
         ("filename".to_owned(), request.dockerfile.clone()),
         ("context".to_owned(), session.context.clone()),
         ("platform".to_owned(), request.platform.to_string()),
-        // What is here is taken; the engine asks a registry only for what a Dockerfile of the user names.
+        // Local images are used first; the engine pulls only images of the user's own Dockerfile.
         ("image-resolve-mode".to_owned(), "default".to_owned()),
     ]);
     let mut set = |name: &str, value: Option<&str>| attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())));
@@ -117,7 +117,7 @@ fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, referen
     for (name, value) in &request.arguments {
         set(&format!("build-arg:{name}"), Some(value));
     }
-    // What the user has written into the manifest is granted; nothing else is asked for.
+    // Only what the manifest sets is granted.
     let granted = request.network.iter().filter(|network| *network == "host").map(|_| "network.host".to_owned());
     SolveRequest {
         r#ref: reference.to_owned(),
@@ -132,7 +132,7 @@ fn solve_request(request: &DockerfileRequest, session: &BuildkitSession, referen
     }
 }
 
-/// The line on which BuildKit asks. It is closed when this is dropped.
+/// The connection on which BuildKit calls this client. It is closed when this is dropped.
 struct BuildkitSession {
     id: String,
     context: String,
@@ -141,7 +141,8 @@ struct BuildkitSession {
 
 impl BuildkitSession {
     async fn open(engine: &Engine, request: &DockerfileRequest) -> Result<Self> {
-        let (id, key) = (random(), random());
+        let id = random_id();
+        let key = random_id();
         let methods = [
             "/grpc.health.v1.Health/Check",
             "/moby.upload.v1.Upload/Pull",
@@ -150,20 +151,20 @@ impl BuildkitSession {
         ];
         let mut headers = vec![("X-Docker-Expose-Session-Uuid", id.as_str()), ("X-Docker-Expose-Session-Name", "cargo-union")];
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
-        let line = engine.upgrade("/session", &headers).await?;
+        let connection = engine.upgrade("/session", &headers).await?;
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
             .add_service(UploadServer::new(Upload::new(&key, &request.context)))
             .add_service(SecretsServer::new(SessionSecrets(request.secrets.clone())))
             .add_service(AuthServer::new(RegistryLogins(request.pulls.clone())));
         let (closes, closed) = oneshot::channel();
-        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]).chain(futures_util::stream::pending());
+        let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(connection)]).chain(futures_util::stream::pending());
         tokio::spawn(server.serve_with_incoming_shutdown(incoming, async { drop(closed.await) }));
         Ok(Self { id, context: format!("http://buildkit-session/{key}"), _closes: closes })
     }
 }
 
-/// Opens the line on which we ask, for tonic.
+/// Opens the connection for calls to BuildKit, for tonic.
 #[derive(Clone)]
 struct Upgrade(Engine);
 
@@ -182,7 +183,7 @@ impl tower_service::Service<hyper::Uri> for Upgrade {
     }
 }
 
-/// What BuildKit tells, step by step, for the listener.
+/// Translates BuildKit's status for the listener.
 struct BuildkitProgress<'a> {
     listener: &'a dyn SolveListener,
     steps: HashMap<String, BuildkitStep>,
@@ -191,7 +192,7 @@ struct BuildkitProgress<'a> {
 
 #[derive(Default)]
 struct BuildkitStep {
-    told: bool,
+    is_reported: bool,
     lines: Lines,
 }
 
@@ -200,29 +201,29 @@ impl<'a> BuildkitProgress<'a> {
         Self { listener, steps: HashMap::new(), failed: None }
     }
 
-    fn take(&mut self, news: StatusResponse) {
-        for mut vertex in news.vertexes {
+    fn handle(&mut self, status: StatusResponse) {
+        for mut vertex in status.vertexes {
             vertex.name = without_stage(&vertex.name);
             let step = self.steps.entry(vertex.digest).or_default();
-            let is_ours = vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
-            if is_ours && !step.told && vertex.cached {
-                step.told = true;
+            let is_user_step = vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]");
+            if is_user_step && !step.is_reported && vertex.cached {
+                step.is_reported = true;
                 self.listener.remembered(&vertex.name);
-            } else if is_ours && !step.told && vertex.started.is_some() {
-                step.told = true;
+            } else if is_user_step && !step.is_reported && vertex.started.is_some() {
+                step.is_reported = true;
                 self.listener.step(&vertex.name);
             }
             if !vertex.error.is_empty() && !vertex.error.contains("context canceled") {
                 self.failed.get_or_insert(vertex.name);
             }
         }
-        for log in news.logs {
+        for log in status.logs {
             let step = self.steps.entry(log.vertex).or_default();
             step.lines.push(&log.msg, |line| self.listener.line(line));
         }
     }
 
-    /// Tells what is left, and which step failed.
+    /// Reports unfinished lines, and returns the name of the failed step.
     fn finish(self) -> Option<String> {
         for step in self.steps.into_values() {
             step.lines.finish(|line| self.listener.line(line));
@@ -240,8 +241,8 @@ fn without_stage(name: &str) -> String {
     }
 }
 
-/// An id that nobody else has.
-pub(super) fn random() -> String {
+/// A random id of 32 hexadecimal digits. It is unique, but not secret.
+pub(super) fn random_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

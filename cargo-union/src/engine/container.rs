@@ -1,8 +1,7 @@
-//! Containers: made, filled, run to their end, emptied and removed.
+//! Containers: create, upload files, run, download files, remove.
 //!
-//! Files go in and come out as archives, so an engine on another machine serves as well as one on
-//! this. A container never outlives its value: dropping a [`Container`] removes it, with whatever runs
-//! in it, also when the future that holds it is dropped because the user has had enough.
+//! Files are transferred as archives, so the engine may be on another machine. A container does not outlive its value:
+//! dropping a [`Container`] stops and removes it, also when the future that holds it is dropped on Ctrl-C.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,175 +19,176 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
-use super::buildkit::random;
-use super::images::piped;
+use super::buildkit::random_id;
+use super::images::pipe_to_stream;
 use super::{Engine, innermost};
 use crate::sys::error::{Error, Result};
 use crate::sys::process;
 use crate::sys::secret::Secret;
 
-/// How long whoever drops a container waits for its removal: an engine may be far away, and one that
-/// is gone must hold nobody up for long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long dropping a container waits for its removal: the engine may be remote, and one that is gone must not block for
+/// long.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What runs in a container.
+/// The options of a container.
 #[derive(Clone, Debug, Default)]
 pub struct ContainerOptions {
-    /// How its name begins, for whoever looks at what the engine does.
+    /// The prefix of its name, to recognize it in the engine's lists.
     pub name: String,
-    /// The image, which the engine has: a name, or what the engine knows it by.
+    /// Name or id of an image in the engine.
     pub image: String,
-    /// What is started instead of the image's entrypoint.
+    /// Overrides the image's entrypoint.
     pub entrypoint: Option<Vec<String>>,
-    /// What follows the entrypoint; `None` is what the image says.
+    /// Overrides the image's command, the arguments of the entrypoint.
     pub command: Option<Vec<String>>,
-    /// Variables on top of the image's own. Any of them may be a secret.
+    /// Environment variables in addition to the image's. Any of them may be a secret.
     pub env: BTreeMap<String, Secret<String>>,
-    /// `user[:group]` instead of the image's.
+    /// Overrides the image's user: `user[:group]`.
     pub user: Option<String>,
-    /// The working folder instead of the image's.
+    /// Overrides the image's working directory.
     pub workdir: Option<String>,
-    /// `host`, `none`, or a network's name; `None` is the engine's usual one.
+    /// `host`, `none`, or the name of a network; `None` for the engine's default.
     pub network: Option<String>,
-    /// Folders of the engine's machine that it sees.
+    /// Bind mounts of directories of the engine's host.
     pub binds: Vec<BindMount>,
 }
 
-/// A folder of the engine's machine that a container sees.
+/// A bind mount of a directory of the engine's host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindMount {
-    /// Where it is on that machine, absolute.
+    /// The directory on the host, absolute.
     pub from: PathBuf,
-    /// Where the container sees it.
+    /// The path in the container.
     pub to: String,
     /// Whether the container may write into it.
     pub writable: bool,
 }
 
-/// A container. It is removed when it is dropped.
+/// A container, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Container {
     engine: Engine,
     name: String,
-    /// Whether there is something to remove.
-    is_there: bool,
+    /// Whether the container exists and has to be removed.
+    exists: bool,
 }
 
 impl Engine {
-    /// Makes a container, in which nothing runs yet.
+    /// Creates a container without starting it.
     ///
     /// # Errors
     /// `EngineFailed`.
     pub async fn container(&self, run: &ContainerOptions) -> Result<Container> {
-        // Its name is chosen here, so that it can be removed whenever the answer is not waited for.
-        let name = format!("{}-{}", run.name, &random()[..12]);
+        // The name is chosen here, so that the container can be removed even if this future is dropped.
+        let name = format!("{}-{}", run.name, &random_id()[..12]);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let mut container = Container { engine: self.clone(), name, is_there: true };
-        let made = self.docker.create_container(Some(options), body(run)).await;
-        container.is_there = made.is_ok();
-        made.map_err(|cause| self.failed(&format!("make a container of `{}`", run.image)).because(words(&cause)))?;
+        let mut container = Container { engine: self.clone(), name, exists: true };
+        let created = self.docker.create_container(Some(options), create_body(run)).await;
+        container.exists = created.is_ok();
+        created.map_err(|cause| self.failed(&format!("create a container of `{}`", run.image)).because(engine_message(&cause)))?;
         Ok(container)
     }
 }
 
 impl Container {
-    /// Its name in the engine.
+    /// The container's name in the engine.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Unpacks an archive below a folder that exists. `pack` writes it, on a thread of its own.
+    /// Unpacks an archive into an existing directory. `pack` writes the archive on a separate thread.
     ///
     /// # Errors
     /// `EngineFailed`, also when the archive could not be written.
-    pub async fn upload(&self, folder: &str, pack: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> Result<()> {
-        let failed = || self.failed(&format!("put files into `{folder}` of"));
-        let (archive, packing) = piped(move |pipe| pack(pipe));
-        let options = UploadToContainerOptionsBuilder::new().path(folder).build();
-        let taken = self.engine.docker.upload_to_container(&self.name, Some(options), bollard::body_try_stream(archive)).await;
+    pub async fn upload(&self, directory: &str, pack: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> Result<()> {
+        let failed = || self.failed(&format!("upload files into `{directory}` of"));
+        let (archive, packing) = pipe_to_stream(move |pipe| pack(pipe));
+        let options = UploadToContainerOptionsBuilder::new().path(directory).build();
+        let uploaded = self.engine.docker.upload_to_container(&self.name, Some(options), bollard::body_try_stream(archive)).await;
         let packed = packing.await.expect("packing does not panic");
         match packed {
-            // A broken pipe is the engine's doing; what it said counts then.
+            // A broken pipe means that the engine has closed the connection: its error counts.
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(failed().because(cause)),
-            _ => taken.map_err(|cause| failed().because(words(&cause))),
+            _ => uploaded.map_err(|cause| failed().because(engine_message(&cause))),
         }
     }
 
-    /// Starts it and waits for its end; what it writes is handed on as it comes. Says its exit code.
+    /// Starts it, passes its output to `on_output` as it is written, and waits for its exit code.
     ///
     /// # Errors
     /// `EngineFailed`, also when its program cannot be started.
-    pub async fn run(&self, hears: impl Fn(process::OutputStream, &[u8])) -> Result<i64> {
+    pub async fn run(&self, on_output: impl Fn(process::OutputStream, &[u8])) -> Result<i64> {
         let docker = &self.engine.docker;
-        // Attached before it starts, so that nothing of its output is missed.
+        // Attached before the start, so that no output is lost.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let attached = docker.attach_container(&self.name, Some(options)).await;
         let AttachContainerResults { mut output, input: _input } =
-            attached.map_err(|cause| self.failed("listen to").because(words(&cause)))?;
-        docker.start_container(&self.name, None).await.map_err(|cause| self.failed("start").because(words(&cause)))?;
+            attached.map_err(|cause| self.failed("read the output of").because(engine_message(&cause)))?;
+        docker.start_container(&self.name, None).await.map_err(|cause| self.failed("start").because(engine_message(&cause)))?;
         while let Some(piece) = output.next().await {
-            match piece.map_err(|cause| self.failed("listen to").because(words(&cause)))? {
-                LogOutput::StdErr { message } => hears(process::OutputStream::Stderr, &message),
+            match piece.map_err(|cause| self.failed("read the output of").because(engine_message(&cause)))? {
+                LogOutput::StdErr { message } => on_output(process::OutputStream::Stderr, &message),
                 LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
-                    hears(process::OutputStream::Stdout, &message);
+                    on_output(process::OutputStream::Stdout, &message);
                 }
             }
         }
-        self.ended().await
+        self.wait().await
     }
 
-    /// The archive of a folder: its entries begin with the folder's own name.
-    pub fn download(&self, folder: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(folder).build();
+    /// The archive of a directory. Its entries start with the directory's name.
+    pub fn download(&self, directory: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        let options = DownloadFromContainerOptionsBuilder::new().path(directory).build();
         let archive = self.engine.docker.download_from_container(&self.name, Some(options));
-        archive.map_err(|cause| io::Error::other(words(&cause)))
+        archive.map_err(|cause| io::Error::other(engine_message(&cause)))
     }
 
-    /// Removes it, and says when that fails.
+    /// Removes it, and reports a failure, unlike dropping it.
     ///
     /// # Errors
     /// `EngineFailed`.
     pub async fn remove(mut self) -> Result<()> {
-        remove(&self.engine.docker, &self.name).await.map_err(|cause| self.failed("remove").because(words(&cause)))?;
-        self.is_there = false;
+        remove(&self.engine.docker, &self.name).await.map_err(|cause| self.failed("remove").because(engine_message(&cause)))?;
+        self.exists = false;
         Ok(())
     }
 
-    /// Waits for the end of what was started.
-    async fn ended(&self) -> Result<i64> {
+    /// Waits until the container has exited.
+    async fn wait(&self) -> Result<i64> {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
         let mut waiting = Box::pin(self.engine.docker.wait_container(&self.name, Some(options)));
         match waiting.next().await {
-            Some(Ok(ended)) => Ok(ended.status_code),
-            // To bollard, every code but 0 is an error.
+            Some(Ok(response)) => Ok(response.status_code),
+            // bollard returns every code but 0 as an error.
             Some(Err(EngineError::DockerContainerWaitError { code, .. })) => Ok(code),
-            Some(Err(cause)) => Err(self.failed("wait for").because(words(&cause))),
-            None => Err(self.failed("wait for").because("the engine hung up")),
+            Some(Err(cause)) => Err(self.failed("wait for").because(engine_message(&cause))),
+            None => Err(self.failed("wait for").because("the engine closed the connection")),
         }
     }
 
-    fn failed(&self, what: &str) -> Error {
-        self.engine.failed(&format!("{what} container `{}`", self.name))
+    fn failed(&self, action: &str) -> Error {
+        self.engine.failed(&format!("{action} container `{}`", self.name))
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if !self.is_there {
+        if !self.exists {
             return;
         }
-        let (docker, name) = (self.engine.docker.clone(), std::mem::take(&mut self.name));
-        // The runtime that we are in may be about to end: the removal brings its own, and is waited for.
+        let docker = self.engine.docker.clone();
+        let name = std::mem::take(&mut self.name);
+        // The current runtime may be shutting down, so the removal gets its own.
         let removal = std::thread::Builder::new().spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            // Nobody is left to tell when it fails.
-            let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, remove(&docker, &name)).await });
+            // A failure cannot be reported from here.
+            let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL_TIMEOUT, remove(&docker, &name)).await });
         });
         let _ = removal.map(std::thread::JoinHandle::join);
     }
 }
 
-/// Ends whatever runs in a container, and removes it with the volumes that were made for it.
+/// Stops a container and removes it with its anonymous volumes.
 async fn remove(docker: &Docker, name: &str) -> Result<(), EngineError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match docker.remove_container(name, Some(options)).await {
@@ -197,7 +197,7 @@ async fn remove(docker: &Docker, name: &str) -> Result<(), EngineError> {
     }
 }
 
-fn body(run: &ContainerOptions) -> ContainerCreateBody {
+fn create_body(run: &ContainerOptions) -> ContainerCreateBody {
     let mount = |bind: &BindMount| Mount {
         typ: Some(MountType::BIND),
         source: Some(bind.from.display().to_string()),
@@ -223,8 +223,8 @@ fn body(run: &ContainerOptions) -> ContainerCreateBody {
     }
 }
 
-/// What the engine says itself, without the client's words around it.
-fn words(error: &EngineError) -> String {
+/// The engine's message, without the text that bollard adds.
+fn engine_message(error: &EngineError) -> String {
     match error {
         EngineError::DockerResponseServerError { message, .. } => message.trim_end().to_owned(),
         other => innermost(other),

@@ -1,7 +1,7 @@
-//! The line to an engine: one HTTP client, whatever leads there.
+//! The HTTP client for an engine, over a Unix socket, TCP, TLS or the stdio of a program.
 //!
-//! bollard is handed this client, and what bollard does not say (BuildKit's session, a build on
-//! podman with secrets) goes through it as well.
+//! bollard uses this client as its transport. Requests that bollard does not support (BuildKit's session, a build on
+//! podman with secrets) use it directly.
 
 use std::future::Future;
 use std::io;
@@ -26,24 +26,24 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::sys::process::{Environment, ProcessCommand};
 
-/// Where the engine's name would stand in a request: the line leads to one engine only.
+/// The URL of requests. The host is a placeholder, since a client is connected to one engine.
 pub(super) const HOST: &str = "http://engine";
 
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// The body of a request.
+/// A request body.
 pub(super) type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What leads to an engine.
+/// How to connect to an engine.
 #[derive(Clone, Debug)]
 pub(super) enum EngineEndpoint {
-    /// A socket of this machine.
+    /// A Unix socket.
     Unix(PathBuf),
     /// `host:port`, without encryption.
     Tcp(String),
-    /// `host:port`, with the name and the authorities that the engine's certificate must fit.
+    /// `host:port`, with the name and the trusted certificate authorities for the engine's certificate.
     Tls { address: String, name: ServerName<'static>, config: Arc<ClientConfig> },
-    /// A program whose input and output are the line: `ssh … docker system dial-stdio`.
+    /// A program whose stdin and stdout are the connection: `ssh … docker system dial-stdio`.
     Program { words: Vec<String>, environment: Environment },
 }
 
@@ -52,22 +52,22 @@ pub(super) enum EngineEndpoint {
 pub(super) struct EngineHttpClient(Client<Connector, Body>);
 
 impl EngineHttpClient {
-    /// A client. Nothing is opened before the first request.
-    pub(super) fn new(way: EngineEndpoint) -> Self {
-        // An idle line would be cut by an engine that restarts, and a new one costs next to nothing.
-        Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector(Arc::new(way))))
+    /// Creates a client. It connects on the first request.
+    pub(super) fn new(endpoint: EngineEndpoint) -> Self {
+        // No idle connections: an engine that restarts closes them, and connecting is cheap.
+        Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector(Arc::new(endpoint))))
     }
 
     /// Sends a request.
     ///
     /// # Errors
-    /// When the engine is not there or the line breaks.
+    /// When the engine cannot be reached or the connection is lost.
     pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         self.0.request(request).await
     }
 }
 
-/// A body whose bytes are here.
+/// A body with all of its bytes in memory.
 pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
     http_body_util::Full::new(bytes.into()).map_err(Into::into).boxed_unsync()
 }
@@ -85,16 +85,16 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let way = self.0.clone();
+        let endpoint = self.0.clone();
         Box::pin(async move {
-            let opened = tokio::time::timeout(CONNECT, open(&way)).await;
-            opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(TokioIo::new)
+            let connected = tokio::time::timeout(CONNECT, connect(&endpoint)).await;
+            connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(TokioIo::new)
         })
     }
 }
 
-async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
-    Ok(EngineStream(match way {
+async fn connect(endpoint: &EngineEndpoint) -> io::Result<EngineStream> {
+    Ok(EngineStream(match endpoint {
         EngineEndpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
         EngineEndpoint::Tcp(address) => Box::new(TcpStream::connect(address).await?),
         EngineEndpoint::Tls { address, name, config } => {
@@ -102,10 +102,10 @@ async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
             Box::new(tokio_rustls::TlsConnector::from(config.clone()).connect(name.clone(), stream).await?)
         }
         EngineEndpoint::Program { words, environment } => {
-            let (program, arguments) = words.split_first().expect("a way by program names the program");
+            let (program, arguments) = words.split_first().expect("the first word is the program");
             let mut command = ProcessCommand::new(program, std::path::Path::new("/"), environment);
             command.args(arguments);
-            Box::new(command.line().map_err(|error| io::Error::other(error.chain().join(": ")))?)
+            Box::new(command.connect().map_err(|error| io::Error::other(error.chain().join(": ")))?)
         }
     }))
 }
@@ -113,11 +113,11 @@ async fn open(way: &EngineEndpoint) -> io::Result<EngineStream> {
 trait EngineIo: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> EngineIo for T {}
 
-/// An open line.
+/// An open connection.
 pub(super) struct EngineStream(Box<dyn EngineIo>);
 
 impl EngineStream {
-    /// A line whose first request changed what is spoken on it.
+    /// A connection that was upgraded to another protocol.
     pub(super) fn upgraded(upgraded: hyper::upgrade::Upgraded) -> Self {
         Self(Box::new(TokioIo::new(upgraded)))
     }

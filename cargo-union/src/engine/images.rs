@@ -1,4 +1,4 @@
-//! Images into the engine and out of it.
+//! Images of the engine: inspect, load, save, tag.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use union_build::diag::Code;
 
 use super::http_client::HOST;
-use super::lines::{EngineMessage, each_line};
+use super::lines::{EngineMessage, for_each_line};
 use super::{Engine, archive, innermost};
 use crate::image::layer::{Descriptor, LocalBlob};
 use crate::image::manifest::KEY;
@@ -21,32 +21,32 @@ use crate::image::{BaseSource, PlatformImage};
 use crate::sys::digest::{DiffId, Digest};
 use crate::sys::error::Result;
 
-/// What an engine has under a name.
+/// An image in the engine.
 #[derive(Clone, Debug)]
 pub struct EngineImage {
-    /// What it knows the image by: the digest of its config, or of its manifest, by its kind of store.
+    /// The image id: the digest of its config or of its manifest, depending on the engine's image store.
     pub digest: Digest,
-    /// The full key, when the image is ours.
+    /// The full content key, when this tool has built the image.
     pub key: Option<String>,
-    /// Its layers, lowest first.
+    /// Diff ids of its layers, lowest first.
     pub layers: Vec<DiffId>,
-    /// The user that its config names.
+    /// The user in its config.
     pub user: Option<String>,
-    /// The variables that its config sets, `NAME=value`.
+    /// The environment variables in its config, `NAME=value`.
     pub env: Vec<String>,
 }
 
-/// An image that was sent.
+/// The blobs of an image that was loaded.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
-    /// What went there.
+    /// The blobs that were sent.
     pub sent: Vec<Descriptor>,
-    /// The layers that were there already.
+    /// The layers that the engine already had.
     pub had: Vec<Descriptor>,
 }
 
 impl Engine {
-    /// What it has under a name or id; `None` when nothing is there.
+    /// Inspects the image with a name or id; `None` when there is none.
     ///
     /// # Errors
     /// `EngineFailed`.
@@ -58,7 +58,7 @@ impl Engine {
             Err(cause) => return Err(failed().because(cause)),
         };
         let id = image.id.unwrap_or_default();
-        // Podman says the digits alone.
+        // podman returns the id without `sha256:`.
         let id = if id.contains(':') { id } else { format!("sha256:{id}") };
         let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
         let config = image.config.unwrap_or_default();
@@ -71,44 +71,44 @@ impl Engine {
         }))
     }
 
-    /// Sends an image for one platform under a name, without the layers that the engine has.
+    /// Loads an image for one platform under a name, without the layers that the engine already has.
     ///
     /// # Errors
-    /// What the source fails with; `EngineFailed`.
+    /// `EngineFailed`, and the errors of the source.
     pub async fn load(&self, image: &PlatformImage, name: &str, source: &dyn BaseSource) -> Result<LoadReport> {
-        let had = self.layers_it_has(image).await;
+        let had = self.count_known_layers(image).await;
         match self.load_without(image, name, source, had).await {
-            // Some stores of newer engines want every layer.
+            // The image stores of some newer engines require every layer.
             Err(error) if had > 0 && error.code() == Code::EngineFailed => self.load_without(image, name, source, 0).await,
             loaded => loaded,
         }
     }
 
-    /// The archive of an image, as `docker save` writes it.
+    /// The archive of an image in the format of `docker save`.
     pub fn save(&self, name: &str) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
         self.docker.export_image(name).map_err(io::Error::other)
     }
 
-    /// Gives an image another name.
+    /// Adds a name to an image.
     ///
     /// # Errors
     /// `EngineFailed`.
     pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
         let tagged = self.docker.tag_image(image, Some(options)).await;
-        tagged.map_err(|cause| self.failed(&format!("give `{image}` the name `{repository}:{tag}`")).because(cause))
+        tagged.map_err(|cause| self.failed(&format!("tag `{image}` as `{repository}:{tag}`")).because(cause))
     }
 
-    /// How many of an image's lowest layers the engine has, in that order: an engine knows a layer
-    /// together with those below it. Not knowing costs only time.
-    async fn layers_it_has(&self, image: &PlatformImage) -> usize {
-        let wanted: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+    /// How many of an image's lowest layers the engine has, in that order, since an engine identifies a layer together
+    /// with those below it. Errors count as 0, which only costs time.
+    async fn count_known_layers(&self, image: &PlatformImage) -> usize {
+        let diff_ids: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
         let images = self.docker.list_images(Some(ListImagesOptionsBuilder::new().build())).await.unwrap_or_default();
         let mut most = 0;
         for image in images {
             let Ok(image) = self.docker.inspect_image(&image.id).await else { continue };
             let layers = image.root_fs.and_then(|files| files.layers).unwrap_or_default();
-            most = most.max(wanted.iter().zip(&layers).take_while(|(wanted, there)| wanted == there).count());
+            most = most.max(diff_ids.iter().zip(&layers).take_while(|(diff_id, layer)| diff_id == layer).count());
         }
         most
     }
@@ -119,16 +119,17 @@ impl Engine {
             blobs.push(source.local(&layer.blob).await?);
         }
         let descriptors = |blobs: &[LocalBlob]| blobs.iter().map(|blob| blob.descriptor.clone()).collect();
-        let loaded =
+        let report =
             LoadReport { sent: descriptors(&blobs), had: image.layers[..had].iter().map(|layer| layer.blob.descriptor.clone()).collect() };
-        let (image, name_) = (image.clone(), name.to_owned());
-        let (archive, writer) = piped(move |pipe| archive::write(pipe, &image, &name_, &blobs));
-        let taken = self.import(archive, name).await;
+        let platform_image = image.clone();
+        let image_name = name.to_owned();
+        let (archive, writer) = pipe_to_stream(move |pipe| archive::write(pipe, &platform_image, &image_name, &blobs));
+        let imported = self.import(archive, name).await;
         let written = writer.await.expect("writing an archive does not panic");
-        // A broken pipe is the engine's doing; what it said counts then.
+        // A broken pipe means that the engine has closed the connection: its error counts.
         match written {
             Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(self.failed(&format!("load `{name}`")).because(cause)),
-            _ => taken.map(|()| loaded),
+            _ => imported.map(|()| report),
         }
     }
 
@@ -137,47 +138,48 @@ impl Engine {
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
         let failed = || self.failed(&format!("load `{name}`"));
-        // Not through bollard, which takes the end of a line that arrives by itself for the begin of another answer.
+        // Not through bollard, which fails to parse a message whose line end arrives in a separate chunk.
         let call = hyper::Request::post(format!("{HOST}/images/load"))
             .header(header::HOST, "engine")
             .header(header::CONTENT_TYPE, "application/x-tar")
             .body(StreamBody::new(archive.map_ok(Frame::data).map_err(Into::into)).boxed_unsync())
             .map_err(|cause| failed().because(cause))?;
-        let answer = self.wire.send(call).await.map_err(|cause| failed().because(innermost(&cause)))?;
-        let status = answer.status();
-        // What goes wrong is said within the answer, whose status was sent long before: read it to its end.
-        let mut wrong = None;
-        let read = each_line(answer.into_body(), |line| wrong = wrong.take().or_else(|| EngineMessage::read(line)?.wrong())).await;
-        match wrong {
-            Some(wrong) => Err(failed().because(wrong)),
-            None if !status.is_success() => Err(failed().because(format!("it answered {status}"))),
-            None => read.map_err(|why| failed().because(why)),
+        let response = self.wire.send(call).await.map_err(|cause| failed().because(innermost(&cause)))?;
+        let status = response.status();
+        // Errors are messages in the body, after a status of 200: read it to its end.
+        let mut error = None;
+        let read =
+            for_each_line(response.into_body(), |line| error = error.take().or_else(|| EngineMessage::parse(line)?.error_text())).await;
+        match error {
+            Some(error) => Err(failed().because(error)),
+            None if !status.is_success() => Err(failed().because(format!("unexpected status {status}"))),
+            None => read.map_err(|cause| failed().because(cause)),
         }
     }
 }
 
-/// Pieces of this size go to the engine.
-const PIECE: usize = 1 << 18;
+/// The size of the chunks of a request body.
+const CHUNK: usize = 1 << 18;
 
-/// Runs something that writes, on a thread of its own, and hands out what it writes as it comes.
-pub(super) fn piped<T: Send + 'static>(
+/// Runs a writer on a separate thread and returns what it writes as a stream of chunks.
+pub(super) fn pipe_to_stream<T: Send + 'static>(
     write: impl FnOnce(&mut BodyWriter) -> io::Result<T> + Send + 'static,
 ) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, tokio::task::JoinHandle<io::Result<T>>) {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
     let writer = tokio::task::spawn_blocking(move || {
-        let mut pipe = BodyWriter { sender, buffer: Vec::with_capacity(PIECE) };
+        let mut pipe = BodyWriter { sender, buffer: Vec::with_capacity(CHUNK) };
         let written = write(&mut pipe).and_then(|value| pipe.flush().map(|()| value));
         if let Err(cause) = &written {
-            // The request ends with an error instead of bytes that only look complete.
+            // Makes the request fail instead of ending with an incomplete body.
             let _ = pipe.sender.blocking_send(Err(io::Error::new(cause.kind(), cause.to_string())));
         }
         written
     });
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) });
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|chunk| (chunk, receiver)) });
     (stream, writer)
 }
 
-/// The blocking end of a request's body.
+/// Writes a request body from blocking code.
 pub(super) struct BodyWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
@@ -185,17 +187,17 @@ pub(super) struct BodyWriter {
 
 impl Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE - self.buffer.len());
-        self.buffer.extend_from_slice(&bytes[..taken]);
-        if self.buffer.len() == PIECE {
+        let count = bytes.len().min(CHUNK - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..count]);
+        if self.buffer.len() == CHUNK {
             self.flush()?;
         }
-        Ok(taken)
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        self.sender.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
+        self.sender.blocking_send(Ok(chunk.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -208,24 +210,25 @@ mod tests {
     use super::super::EngineLocator;
     use super::*;
 
-    /// An engine that answers a load with these pieces, one at a time.
-    async fn engine_that_says(pieces: &'static [&'static str]) -> String {
+    /// An engine that responds to a load with these chunks, one at a time.
+    async fn engine_with_response(chunks: &'static [&'static str]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("tcp://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    let (mut read, mut piece) = (String::new(), [0; 4096]);
+                    let mut read = String::new();
+                    let mut buffer = [0; 4096];
                     while !read.ends_with("\r\n\r\n") {
-                        let count = stream.read(&mut piece).await.unwrap();
-                        read.push_str(&String::from_utf8_lossy(&piece[..count]));
+                        let count = stream.read(&mut buffer).await.unwrap();
+                        read.push_str(&String::from_utf8_lossy(&buffer[..count]));
                     }
                     let version = [r#"{"Version":"29","ApiVersion":"1.52","Os":"linux","Arch":"amd64"}"#];
                     let is_load = read.contains("/images/load");
                     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
                     stream.write_all(head.as_bytes()).await.unwrap();
-                    for said in if is_load { pieces } else { &version } {
-                        stream.write_all(format!("{:x}\r\n{said}\r\n", said.len()).as_bytes()).await.unwrap();
+                    for chunk in if is_load { chunks } else { &version } {
+                        stream.write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).await.unwrap();
                         stream.flush().await.unwrap();
                         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     }
@@ -236,20 +239,20 @@ mod tests {
         address
     }
 
-    async fn load(pieces: &'static [&'static str]) -> Result<()> {
-        let engines = EngineLocator::at([engine_that_says(pieces).await]);
+    async fn load(chunks: &'static [&'static str]) -> Result<()> {
+        let engines = EngineLocator::at([engine_with_response(chunks).await]);
         let archive = futures_util::stream::iter([Ok(Bytes::from_static(b"archive"))]);
         engines.engine().await?.import(archive, "hello").await
     }
 
     #[tokio::test]
-    async fn the_end_of_a_line_may_arrive_by_itself() {
+    async fn line_end_may_arrive_in_a_separate_chunk() {
         load(&[r#"{"stream":"Loaded image: hello"}"#, "\r\n"]).await.unwrap();
         load(&[r#"{"stream":"Loaded "#, r#"image: hello"}"#, "\r", "\n"]).await.unwrap();
     }
 
     #[tokio::test]
-    async fn what_an_engine_says_within_its_answer_is_an_error() {
+    async fn error_message_in_the_response_body_is_returned() {
         let error = load(&[
             r#"{"status":"Loading"}"#,
             "\r\n",

@@ -1,4 +1,4 @@
-//! Where the engine is: found as the docker CLI finds it, then where podman listens.
+//! Finds the engine as the docker CLI does, and then at podman's sockets.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,71 +11,72 @@ use super::http_client::EngineEndpoint;
 use super::tls;
 use crate::sys::process::Environment;
 
-/// A place where an engine may be.
+/// An address at which an engine may be.
 #[derive(Clone, Debug)]
 pub(super) struct EngineCandidate {
-    /// As a user would type it: `unix:///var/run/docker.sock`.
+    /// In the form of `DOCKER_HOST`: `unix:///var/run/docker.sock`.
     pub(super) address: String,
-    /// Who says so: `DOCKER_HOST`, a context; `None` for one of the usual places.
-    pub(super) said_by: Option<String>,
-    /// What leads there, or why nothing can.
-    pub(super) way: Result<EngineEndpoint, String>,
+    /// Where the address is configured: `DOCKER_HOST`, a context; `None` for a default socket.
+    pub(super) source: Option<String>,
+    /// How to connect, or why the address is invalid.
+    pub(super) endpoint: Result<EngineEndpoint, String>,
 }
 
-/// The places in the order in which they are tried: the one that the user chose, alone, or else the
-/// usual sockets of Docker and then of podman.
+/// The candidates in the order in which they are tried: only the one that the user has configured, or else the default
+/// sockets of Docker and then of podman.
 pub(super) fn candidates(environment: &Environment) -> Vec<EngineCandidate> {
-    let set = |name| environment.get(name).filter(|value| !value.is_empty());
-    if let Some(host) = set("DOCKER_HOST") {
-        let certificates =
-            set("DOCKER_TLS_VERIFY").map(|_| set("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| docker_folder(environment)));
-        let way = way(host, certificates.flatten().as_deref(), environment);
-        return vec![EngineCandidate { address: host.to_owned(), said_by: Some("DOCKER_HOST".to_owned()), way }];
+    let variable = |name| environment.get(name).filter(|value| !value.is_empty());
+    if let Some(host) = variable("DOCKER_HOST") {
+        let certificates = variable("DOCKER_TLS_VERIFY")
+            .map(|_| variable("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| docker_config_directory(environment)));
+        let endpoint = endpoint(host, certificates.flatten().as_deref(), environment);
+        return vec![EngineCandidate { address: host.to_owned(), source: Some("DOCKER_HOST".to_owned()), endpoint }];
     }
-    let folder = docker_folder(environment);
-    let chosen = set("DOCKER_CONTEXT").map(str::to_owned).or_else(|| current_context(folder.as_deref()?));
-    match (chosen.filter(|name| name != "default"), folder) {
-        (Some(name), Some(folder)) => vec![of_context(&name, &folder, environment)],
-        _ => usual(environment).into_iter().map(|address| at(address, environment)).collect(),
+    let directory = docker_config_directory(environment);
+    let context = variable("DOCKER_CONTEXT").map(str::to_owned).or_else(|| current_context(directory.as_deref()?));
+    match (context.filter(|name| name != "default"), directory) {
+        (Some(name), Some(directory)) => vec![context_candidate(&name, &directory, environment)],
+        _ => default_sockets(environment).into_iter().map(|address| candidate_at(address, environment)).collect(),
     }
 }
 
-/// A place that is named by its address alone.
-pub(super) fn at(address: String, environment: &Environment) -> EngineCandidate {
-    let way = way(&address, None, environment);
-    EngineCandidate { address, said_by: None, way }
+/// The candidate at an address.
+pub(super) fn candidate_at(address: String, environment: &Environment) -> EngineCandidate {
+    let endpoint = endpoint(&address, None, environment);
+    EngineCandidate { address, source: None, endpoint }
 }
 
-fn usual(environment: &Environment) -> Vec<String> {
-    let folder = |name| environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
-    let (runtime, home) = (folder("XDG_RUNTIME_DIR"), folder("HOME"));
-    let below = |folder: Option<&Path>, socket: &str| folder.map(|folder| folder.join(socket));
+fn default_sockets(environment: &Environment) -> Vec<String> {
+    let directory = |name| environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
+    let runtime = directory("XDG_RUNTIME_DIR");
+    let home = directory("HOME");
+    let socket_in = |directory: Option<&Path>, socket: &str| directory.map(|directory| directory.join(socket));
     let sockets = [
         Some(PathBuf::from("/var/run/docker.sock")),
-        below(runtime, "docker.sock"),
-        below(home, ".docker/run/docker.sock"),
-        below(runtime, "podman/podman.sock"),
+        socket_in(runtime, "docker.sock"),
+        socket_in(home, ".docker/run/docker.sock"),
+        socket_in(runtime, "podman/podman.sock"),
         Some(PathBuf::from("/run/podman/podman.sock")),
     ];
     sockets.into_iter().flatten().map(|socket| format!("unix://{}", socket.display())).collect()
 }
 
-fn docker_folder(environment: &Environment) -> Option<PathBuf> {
-    let set = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))
+fn docker_config_directory(environment: &Environment) -> Option<PathBuf> {
+    let variable = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")))
 }
 
-fn current_context(folder: &Path) -> Option<String> {
+fn current_context(directory: &Path) -> Option<String> {
     #[derive(Deserialize)]
     struct DockerCliConfig {
         #[serde(rename = "currentContext")]
         current_context: Option<String>,
     }
-    let config: DockerCliConfig = serde_json::from_slice(&std::fs::read(folder.join("config.json")).ok()?).ok()?;
+    let config: DockerCliConfig = serde_json::from_slice(&std::fs::read(directory.join("config.json")).ok()?).ok()?;
     config.current_context.filter(|name| !name.is_empty())
 }
 
-/// What a context's `meta.json` holds, as far as it matters here.
+/// The part of a context's `meta.json` that is used.
 #[derive(Deserialize)]
 struct ContextMeta {
     #[serde(rename = "Endpoints")]
@@ -90,40 +91,44 @@ struct ContextEndpoint {
     skip_tls_verify: bool,
 }
 
-fn of_context(name: &str, folder: &Path, environment: &Environment) -> EngineCandidate {
+fn context_candidate(name: &str, directory: &Path, environment: &Environment) -> EngineCandidate {
     let id = hex(&Sha256::digest(name));
-    let meta = folder.join("contexts/meta").join(&id).join("meta.json");
+    let meta = directory.join("contexts/meta").join(&id).join("meta.json");
     let read = || -> Result<ContextEndpoint, String> {
         let bytes = std::fs::read(&meta).map_err(|cause| match cause.kind() {
-            ErrorKind::NotFound => format!("`{}` is not there; `docker context ls` lists those that are", meta.display()),
+            ErrorKind::NotFound => format!("`{}` not found; `docker context ls` lists the existing contexts", meta.display()),
             _ => format!("`{}`: {cause}", meta.display()),
         })?;
-        let meta_: ContextMeta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
-        meta_.endpoints.into_iter().find_map(|(name, endpoint)| (name == "docker").then_some(endpoint)).ok_or("it has no engine".to_owned())
+        let context: ContextMeta = serde_json::from_slice(&bytes).map_err(|cause| format!("`{}`: {cause}", meta.display()))?;
+        context
+            .endpoints
+            .into_iter()
+            .find_map(|(name, endpoint)| (name == "docker").then_some(endpoint))
+            .ok_or("it has no `docker` endpoint".to_owned())
     };
-    let certificates = Some(folder.join("contexts/tls").join(id).join("docker")).filter(|folder| folder.is_dir());
-    let said_by = Some(format!("Docker's context `{name}`"));
+    let certificates = Some(directory.join("contexts/tls").join(id).join("docker")).filter(|directory| directory.is_dir());
+    let source = Some(format!("Docker's context `{name}`"));
     match read() {
         Ok(endpoint) if endpoint.skip_tls_verify => {
-            let why = "it does not verify the engine's certificate, which is not supported".to_owned();
-            EngineCandidate { address: endpoint.host, said_by, way: Err(why) }
+            let reason = "it does not verify the engine's certificate, which is not supported".to_owned();
+            EngineCandidate { address: endpoint.host, source, endpoint: Err(reason) }
         }
-        Ok(endpoint) => {
-            let way = way(&endpoint.host, certificates.as_deref(), environment);
-            EngineCandidate { address: endpoint.host, said_by, way }
+        Ok(context) => {
+            let endpoint = endpoint(&context.host, certificates.as_deref(), environment);
+            EngineCandidate { address: context.host, source, endpoint }
         }
-        Err(why) => EngineCandidate { address: "an engine".to_owned(), said_by, way: Err(why) },
+        Err(reason) => EngineCandidate { address: "an engine".to_owned(), source, endpoint: Err(reason) },
     }
 }
 
-/// What leads to an address; with a folder of certificates, TLS does.
-fn way(address: &str, certificates: Option<&Path>, environment: &Environment) -> Result<EngineEndpoint, String> {
+/// How to connect to an address: with TLS when there is a directory of certificates.
+fn endpoint(address: &str, certificates: Option<&Path>, environment: &Environment) -> Result<EngineEndpoint, String> {
     match address.split_once("://") {
         Some(("unix", path)) => Ok(EngineEndpoint::Unix(path.into())),
         Some(("tcp" | "http", host)) if certificates.is_none() => Ok(EngineEndpoint::Tcp(with_port(host, 2375))),
-        Some(("tcp" | "https", host)) => tls::way(&with_port(host, 2376), certificates),
-        Some(("ssh", host)) => Ok(EngineEndpoint::Program { words: ssh(host)?, environment: environment.clone() }),
-        _ => Err("its scheme is none of unix, tcp, http, https and ssh".to_owned()),
+        Some(("tcp" | "https", host)) => tls::endpoint(&with_port(host, 2376), certificates),
+        Some(("ssh", host)) => Ok(EngineEndpoint::Program { words: ssh_command(host)?, environment: environment.clone() }),
+        _ => Err("expected a scheme of unix, tcp, http, https or ssh".to_owned()),
     }
 }
 
@@ -134,14 +139,14 @@ fn with_port(host: &str, port: u16) -> String {
     if has_port { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-/// The docker client on the other machine speaks to its engine and hands everything on.
-fn ssh(host: &str) -> Result<Vec<String>, String> {
+/// The command that connects to the engine of another machine through the docker CLI there.
+fn ssh_command(host: &str) -> Result<Vec<String>, String> {
     let (host, socket) = host.split_once('/').map_or((host, None), |(host, path)| (host, Some(path).filter(|path| !path.is_empty())));
     let (user, host) = host.rsplit_once('@').map_or((None, host), |(user, host)| (Some(user), host));
     let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
-    let is_a_word = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
-    if !is_a_word(host) || user.is_some_and(|user| !is_a_word(user) || user.contains(':')) {
-        return Err("write `ssh://[user@]host[:port]`; a password cannot stand there".to_owned());
+    let is_word = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
+    if !is_word(host) || user.is_some_and(|user| !is_word(user) || user.contains(':')) {
+        return Err("write `ssh://[user@]host[:port]`; passwords are not supported".to_owned());
     }
     let mut words: Vec<String> = ["ssh", "-o", "ConnectTimeout=20", "-T"].map(str::to_owned).to_vec();
     words.extend(user.iter().flat_map(|user| ["-l", user]).map(str::to_owned));
@@ -161,27 +166,27 @@ mod tests {
         variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
-    fn found(variables: &[(&str, &str)]) -> Vec<String> {
+    fn addresses(variables: &[(&str, &str)]) -> Vec<String> {
         candidates(&environment(variables)).into_iter().map(|candidate| candidate.address).collect()
     }
 
     fn words(address: &str) -> Result<String, String> {
-        match way(address, None, &environment(&[])) {
+        match endpoint(address, None, &environment(&[])) {
             Ok(EngineEndpoint::Program { words, .. }) => Ok(words.join(" ")),
-            Ok(other) => panic!("{address} is no program: {other:?}"),
-            Err(why) => Err(why),
+            Ok(other) => panic!("{address} is not a program: {other:?}"),
+            Err(reason) => Err(reason),
         }
     }
 
     #[test]
-    fn docker_host_is_asked_alone() {
-        assert_eq!(found(&[("DOCKER_HOST", "tcp://127.0.0.1:2375"), ("HOME", "/home/me")]), ["tcp://127.0.0.1:2375"]);
+    fn docker_host_is_the_only_candidate() {
+        assert_eq!(addresses(&[("DOCKER_HOST", "tcp://127.0.0.1:2375"), ("HOME", "/home/me")]), ["tcp://127.0.0.1:2375"]);
     }
 
     #[test]
-    fn without_it_docker_comes_before_podman() {
+    fn default_sockets_of_docker_come_before_podman() {
         assert_eq!(
-            found(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/me")]),
+            addresses(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/me")]),
             [
                 "unix:///var/run/docker.sock",
                 "unix:///run/user/7/docker.sock",
@@ -193,40 +198,40 @@ mod tests {
     }
 
     #[test]
-    fn a_context_is_asked_alone_and_a_variable_chooses_before_the_config() {
-        let folder = tempfile::tempdir().unwrap();
-        let docker = folder.path().to_str().unwrap();
+    fn context_is_the_only_candidate_and_variables_override_the_config() {
+        let directory = tempfile::tempdir().unwrap();
+        let docker = directory.path().to_str().unwrap();
         for (name, host) in [("work", "tcp://work:2375"), ("home", "unix:///home.sock")] {
-            let meta = folder.path().join("contexts/meta").join(hex(&Sha256::digest(name)));
+            let meta = directory.path().join("contexts/meta").join(hex(&Sha256::digest(name)));
             std::fs::create_dir_all(&meta).unwrap();
             let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#);
             std::fs::write(meta.join("meta.json"), text).unwrap();
         }
-        std::fs::write(folder.path().join("config.json"), r#"{"auths":{},"currentContext":"work"}"#).unwrap();
-        assert_eq!(found(&[("DOCKER_CONFIG", docker)]), ["tcp://work:2375"]);
-        assert_eq!(found(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "home")]), ["unix:///home.sock"]);
-        assert_eq!(found(&[("DOCKER_CONFIG", docker), ("DOCKER_HOST", "unix:///a")]), ["unix:///a"]);
-        assert_eq!(found(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "default")]).len(), 2);
+        std::fs::write(directory.path().join("config.json"), r#"{"auths":{},"currentContext":"work"}"#).unwrap();
+        assert_eq!(addresses(&[("DOCKER_CONFIG", docker)]), ["tcp://work:2375"]);
+        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "home")]), ["unix:///home.sock"]);
+        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_HOST", "unix:///a")]), ["unix:///a"]);
+        assert_eq!(addresses(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "default")]).len(), 2);
         let gone = candidates(&environment(&[("DOCKER_CONFIG", docker), ("DOCKER_CONTEXT", "gone")]));
-        assert!(gone[0].way.as_ref().unwrap_err().contains("meta.json"), "{gone:?}");
+        assert!(gone[0].endpoint.as_ref().unwrap_err().contains("meta.json"), "{gone:?}");
     }
 
     #[test]
-    fn ssh_is_asked_to_hand_on_what_the_engine_says() {
+    fn ssh_command_runs_dial_stdio_on_the_host() {
         assert_eq!(words("ssh://host").unwrap(), "ssh -o ConnectTimeout=20 -T -- host docker system dial-stdio");
         assert_eq!(
             words("ssh://me@host:22/run/a.sock").unwrap(),
             "ssh -o ConnectTimeout=20 -T -l me -p 22 -- host docker --host unix:///run/a.sock system dial-stdio"
         );
-        for refused in ["ssh://-oProxyCommand=x", "ssh://me:secret@host", "ssh://", "ssh://a b"] {
-            assert!(words(refused).is_err(), "{refused}");
+        for invalid in ["ssh://-oProxyCommand=x", "ssh://me:secret@host", "ssh://", "ssh://a b"] {
+            assert!(words(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn a_port_is_added_only_where_there_is_none() {
-        for (typed, meant) in [("host", "host:2375"), ("host:1/", "host:1"), ("[::1]", "[::1]:2375"), ("[::1]:7", "[::1]:7")] {
-            assert_eq!(with_port(typed, 2375), meant);
+    fn default_port_is_added_only_when_missing() {
+        for (address, expected) in [("host", "host:2375"), ("host:1/", "host:1"), ("[::1]", "[::1]:2375"), ("[::1]:7", "[::1]:7")] {
+            assert_eq!(with_port(address, 2375), expected);
         }
     }
 }

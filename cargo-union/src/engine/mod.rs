@@ -1,11 +1,11 @@
-//! The container engine, Docker or podman: found, reached, and spoken to through its API.
+//! The client of the container engine, Docker or podman.
 //!
-//! This is the door to bollard and to BuildKit. Images go in and come out, environments are built,
-//! containers run; what for is for `build`, `publish` and `command` to know. It never prints, never
-//! asks a registry, and needs no login: bases are brought to the engine, not pulled by it.
+//! This is the only module that uses bollard and BuildKit's protocol. It loads and saves images, builds Dockerfiles and
+//! runs containers for `build`, `publish` and `command`. It does not print and does not access registries: base images
+//! are loaded into the engine, not pulled by it.
 //!
-//! `find` says where an engine may be, `wire` is the line to it, `images` moves images, `buildkit` and
-//! `buildah` build, `container` runs.
+//! `locate` finds the engine, `http_client` connects to it, `images` loads and saves images, `buildkit` and `buildah`
+//! build, `container` runs.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::image::platform::Platform;
 use crate::sys::error::{Error, Result};
 use crate::sys::process::Environment;
 use http_client::{EngineHttpClient, HOST};
-use locate::{EngineCandidate, at, candidates};
+use locate::{EngineCandidate, candidate_at, candidates};
 
 pub mod archive;
 mod buildah;
@@ -36,45 +36,48 @@ pub use container::{BindMount, Container, ContainerOptions};
 pub use images::{EngineImage, LoadReport};
 pub use solve::{DockerfileRequest, PullCredentials, SolveError, SolveListener};
 
-/// The engine that the user means. Nobody is called before it is needed.
+/// Finds the user's engine and connects to it when it is first needed.
 #[derive(Debug)]
 pub struct EngineLocator {
     candidates: Vec<EngineCandidate>,
-    reached: OnceCell<Engine>,
+    connected: OnceCell<Engine>,
 }
 
 impl EngineLocator {
-    /// The engine that the docker CLI would take, else podman.
+    /// The engine that the docker CLI would use, or else podman.
     pub fn of(environment: &Environment) -> Self {
-        Self { candidates: candidates(environment), reached: OnceCell::new() }
+        Self { candidates: candidates(environment), connected: OnceCell::new() }
     }
 
     /// The engine at the first of these addresses that answers: `unix:///path`, `tcp://host:port`.
     pub fn at(addresses: impl IntoIterator<Item = String>) -> Self {
-        let candidates = addresses.into_iter().map(|address| at(address, &Environment::default())).collect();
-        Self { candidates, reached: OnceCell::new() }
+        let candidates = addresses.into_iter().map(|address| candidate_at(address, &Environment::default())).collect();
+        Self { candidates, connected: OnceCell::new() }
     }
 
     /// The first engine that answers.
     ///
     /// # Errors
-    /// `EngineUnreachable`, with everything that was tried.
+    /// `EngineUnreachable`, with all addresses that were tried.
     pub async fn engine(&self) -> Result<&Engine> {
-        self.reached.get_or_try_init(|| self.reach()).await
+        self.connected.get_or_try_init(|| self.connect()).await
     }
 
-    async fn reach(&self) -> Result<Engine> {
+    async fn connect(&self) -> Result<Engine> {
         let mut tried = Vec::new();
-        for EngineCandidate { address, said_by, way } in &self.candidates {
-            let reached = match way {
-                Ok(way) => Engine::reach(address, EngineHttpClient::new(way.clone())).await.map_err(|why| tls::advise(way, why)),
-                Err(why) => Err(why.clone()),
+        for EngineCandidate { address, source, endpoint } in &self.candidates {
+            let connected = match endpoint {
+                Ok(endpoint) => {
+                    let connected = Engine::connect(address, EngineHttpClient::new(endpoint.clone())).await;
+                    connected.map_err(|cause| tls::with_advice(endpoint, cause))
+                }
+                Err(reason) => Err(reason.clone()),
             };
-            match reached {
+            match connected {
                 Ok(engine) => return Ok(engine),
-                Err(why) => tried.push(match said_by {
-                    Some(source) => format!("{address}, which {source} names: {why}"),
-                    None => format!("{address}: {why}"),
+                Err(cause) => tried.push(match source {
+                    Some(source) => format!("{address} (from {source}): {cause}"),
+                    None => format!("{address}: {cause}"),
                 }),
             }
         }
@@ -82,16 +85,16 @@ impl EngineLocator {
     }
 }
 
-/// What speaks at the other end.
+/// The implementation of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EngineKind {
-    /// Docker, which has BuildKit.
+    /// Docker, which builds with BuildKit.
     Docker,
-    /// podman, which has buildah.
+    /// podman, which builds with buildah.
     Podman,
 }
 
-/// An engine that has answered.
+/// A connected engine.
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
@@ -102,19 +105,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    async fn reach(address: &str, wire: EngineHttpClient) -> Result<Self, String> {
+    async fn connect(address: &str, wire: EngineHttpClient) -> Result<Self, String> {
         const PATIENCE: Duration = Duration::from_secs(30);
-        let answered = tokio::time::timeout(PATIENCE, Self::greet(address, wire)).await;
-        answered.map_err(|_| "it did not answer in time".to_owned())?.map_err(|cause| innermost(&cause))
+        let connected = tokio::time::timeout(PATIENCE, Self::negotiate(address, wire)).await;
+        connected.map_err(|_| "timed out".to_owned())?.map_err(|cause| innermost(&cause))
     }
 
-    async fn greet(address: &str, wire: EngineHttpClient) -> Result<Self, EngineError> {
-        // An engine may take long to unpack a large layer before it answers.
+    async fn negotiate(address: &str, wire: EngineHttpClient) -> Result<Self, EngineError> {
+        // Unpacking a large layer may take long before the engine responds.
         const SECONDS: u64 = 3600;
-        let line = wire.clone();
+        let client = wire.clone();
         let transport = move |request: bollard::BollardRequest| {
-            let line = line.clone();
-            async move { Ok(line.send(request.map(http_body_util::BodyExt::boxed_unsync)).await?) }
+            let client = client.clone();
+            async move { Ok(client.send(request.map(http_body_util::BodyExt::boxed_unsync)).await?) }
         };
         let docker = Docker::connect_with_custom_transport(transport, Some(HOST), SECONDS, API_DEFAULT_VERSION)?;
         let docker = docker.negotiate_version().await?;
@@ -125,7 +128,7 @@ impl Engine {
         Ok(Self { docker, wire, address: address.to_owned(), kind, platform })
     }
 
-    /// Where it is, as a user would type it.
+    /// Its address, in the form of `DOCKER_HOST`.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -135,22 +138,22 @@ impl Engine {
         &self.platform
     }
 
-    /// Whether BuildKit builds; else buildah does.
+    /// Whether it builds with BuildKit instead of buildah.
     pub fn has_buildkit(&self) -> bool {
         self.kind == EngineKind::Docker
     }
 
-    /// Whether it runs as an ordinary user, whose own files are then its root's.
+    /// Whether it is rootless, so that files of the user belong to root in containers.
     ///
     /// # Errors
     /// `EngineFailed`.
     pub async fn is_rootless(&self) -> Result<bool> {
-        let info = self.docker.info().await.map_err(|cause| self.failed("ask about rights").because(cause))?;
+        let info = self.docker.info().await.map_err(|cause| self.failed("query security options").because(cause))?;
         Ok(info.security_options.into_iter().flatten().any(|option| option.contains("rootless")))
     }
 
-    fn failed(&self, what: &str) -> Error {
-        Error::new(Code::EngineFailed, format!("could not {what} in the engine at {}", self.address))
+    fn failed(&self, action: &str) -> Error {
+        Error::new(Code::EngineFailed, format!("could not {action} in the engine at {}", self.address))
     }
 }
 
@@ -160,7 +163,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// The cause at the end of the chain: what is above it only says that a request failed.
+/// The last error of the chain; those before it only say that a request failed.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {

@@ -1,5 +1,4 @@
-//! What BuildKit may ask of us during a build: whether we are alive, the context, secrets, and logins for the
-//! registries of images that it pulls.
+//! The services that BuildKit calls during a build: health check, build context, secrets, and registry logins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,30 +23,30 @@ use super::solve::PullCredentials;
 use crate::image::RegistryLogin;
 use crate::sys::secret::Secret;
 
-type SessionAnswer<T> = Result<Response<T>, Status>;
-type SessionAnswers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type SessionResult<T> = Result<Response<T>, Status>;
+type SessionStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Says that we are there.
+/// Answers health checks.
 pub(super) struct Alive;
 
 #[tonic::async_trait]
 impl Health for Alive {
-    async fn check(&self, _: Request<HealthCheckRequest>) -> SessionAnswer<HealthCheckResponse> {
+    async fn check(&self, _: Request<HealthCheckRequest>) -> SessionResult<HealthCheckResponse> {
         Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
     }
 
-    async fn list(&self, _: Request<HealthListRequest>) -> SessionAnswer<HealthListResponse> {
-        Err(Status::unimplemented("nothing is listed"))
+    async fn list(&self, _: Request<HealthListRequest>) -> SessionResult<HealthListResponse> {
+        Err(Status::unimplemented("List is not supported"))
     }
 
-    type WatchStream = SessionAnswers<HealthCheckResponse>;
+    type WatchStream = SessionStream<HealthCheckResponse>;
 
-    async fn watch(&self, _: Request<HealthCheckRequest>) -> SessionAnswer<Self::WatchStream> {
-        Err(Status::unimplemented("nothing is watched"))
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> SessionResult<Self::WatchStream> {
+        Err(Status::unimplemented("Watch is not supported"))
     }
 }
 
-/// Hands out the build context, piece by piece from its file.
+/// Serves the build context in chunks from its file.
 pub(super) struct Upload {
     path: String,
     context: PathBuf,
@@ -61,29 +60,29 @@ impl Upload {
 
 #[tonic::async_trait]
 impl upload_server::Upload for Upload {
-    type PullStream = SessionAnswers<BytesMessage>;
+    type PullStream = SessionStream<BytesMessage>;
 
-    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> SessionAnswer<Self::PullStream> {
-        // A message may have 16 MiB; larger ones than this save nothing.
-        const PIECE: usize = 1 << 18;
+    async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> SessionResult<Self::PullStream> {
+        // Messages may have up to 16 MiB, but larger ones are not faster.
+        const CHUNK: usize = 1 << 18;
         if request.metadata().get("urlpath").and_then(|path| path.to_str().ok()) != Some(&self.path) {
-            return Err(Status::not_found("there is one context, and this is not it"));
+            return Err(Status::not_found("unknown build context"));
         }
         let file = tokio::fs::File::open(&self.context).await.map_err(|cause| Status::internal(cause.to_string()))?;
-        let pieces = ReaderStream::with_capacity(file, PIECE).map(|piece| match piece {
+        let chunks = ReaderStream::with_capacity(file, CHUNK).map(|chunk| match chunk {
             Ok(bytes) => Ok(BytesMessage { data: bytes.into() }),
             Err(cause) => Err(Status::internal(cause.to_string())),
         });
-        Ok(Response::new(Box::pin(pieces)))
+        Ok(Response::new(Box::pin(chunks)))
     }
 }
 
-/// Hands out secrets by their ids.
+/// Serves secrets by id.
 pub(super) struct SessionSecrets(pub(super) BTreeMap<String, Secret<Vec<u8>>>);
 
 #[tonic::async_trait]
 impl secrets_server::Secrets for SessionSecrets {
-    async fn get_secret(&self, request: Request<GetSecretRequest>) -> SessionAnswer<GetSecretResponse> {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> SessionResult<GetSecretResponse> {
         let id = &request.get_ref().id;
         match self.0.get(id) {
             Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
@@ -92,35 +91,35 @@ impl secrets_server::Secrets for SessionSecrets {
     }
 }
 
-/// Hands out logins, each for the registry that the engine has to pull from.
+/// Serves the logins for the registries that the engine pulls from.
 pub(super) struct RegistryLogins(pub(super) PullCredentials);
 
 #[tonic::async_trait]
 impl Auth for RegistryLogins {
-    async fn credentials(&self, request: Request<CredentialsRequest>) -> SessionAnswer<CredentialsResponse> {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> SessionResult<CredentialsResponse> {
         let host = &request.get_ref().host;
         let login = self.0.login(host).await.map_err(|error| Status::unauthenticated(error.chain().join(": ")))?;
-        // Without a user, the secret is a refresh token; without both, it is nobody.
+        // Without a user, the secret is a refresh token; without both, the pull is anonymous.
         Ok(Response::new(match login {
             Some(RegistryLogin::Password { user, password }) => CredentialsResponse { username: user, secret: password.reveal().clone() },
             Some(RegistryLogin::Identity(token)) => CredentialsResponse { username: String::new(), secret: token.reveal().clone() },
-            // The protocol has no place for a token of the registry itself.
+            // The protocol does not support registry tokens.
             Some(RegistryLogin::Bearer(_)) | None => CredentialsResponse::default(),
         }))
     }
 
-    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> SessionAnswer<FetchTokenResponse> {
+    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> SessionResult<FetchTokenResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> SessionAnswer<GetTokenAuthorityResponse> {
+    async fn get_token_authority(&self, _: Request<GetTokenAuthorityRequest>) -> SessionResult<GetTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 
-    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> SessionAnswer<VerifyTokenAuthorityResponse> {
+    async fn verify_token_authority(&self, _: Request<VerifyTokenAuthorityRequest>) -> SessionResult<VerifyTokenAuthorityResponse> {
         Err(Status::unimplemented(NO_TOKENS))
     }
 }
 
-/// The engine then fetches tokens by itself, with the login.
-const NO_TOKENS: &str = "tokens are not fetched here";
+/// The engine then fetches tokens itself, with the login.
+const NO_TOKENS: &str = "fetching tokens is not supported";

@@ -1,4 +1,4 @@
-//! What an engine is asked to build, and what it says meanwhile.
+//! A Dockerfile build: its request, progress and result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,48 +12,48 @@ use crate::sys::digest::Digest;
 use crate::sys::error::{Error, Result};
 use crate::sys::secret::Secret;
 
-/// A build.
+/// A request to build a Dockerfile.
 #[derive(Clone, Debug)]
 pub struct DockerfileRequest {
-    /// The build context, a tar file.
+    /// The path of the build context, a tar file.
     pub context: PathBuf,
-    /// The Dockerfile's path in it.
+    /// The path of the Dockerfile in the context.
     pub dockerfile: String,
-    /// For which platform; another than the engine's own is emulated.
+    /// The target platform; one other than the engine's is emulated.
     pub platform: Platform,
-    /// `name:tag` of what is made.
+    /// The name of the resulting image, `name:tag`.
     pub name: String,
-    /// The stage to build; `None` is the last.
+    /// The stage to build; `None` for the last.
     pub stage: Option<String>,
-    /// The network of what runs: `host`, `none`; `None` is the engine's usual one.
+    /// The network of `RUN` steps: `host` or `none`; `None` for the engine's default.
     pub network: Option<String>,
-    /// Build arguments that leave no trace, such as proxies.
+    /// Build arguments that do not change the image, such as proxies.
     pub arguments: BTreeMap<String, String>,
     /// Secrets by id.
     pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
-    /// The images that the engine pulls by itself.
+    /// The images that the engine pulls.
     pub pulls: PullCredentials,
 }
 
-/// The images that an engine pulls during a build, and the logins for them. Only what a registry asks for is
-/// looked up, and only for the registries of these images.
+/// The images that an engine pulls during a build, and the logins for them. A login is looked up only when a registry
+/// requires it, and only for the registries of these images.
 #[derive(Clone, Default)]
 pub struct PullCredentials {
-    /// Repositories that the Dockerfile names, as far as that can be told.
+    /// Repositories in the Dockerfile, as far as they can be determined.
     pub repositories: Vec<Repository>,
-    /// Where the logins are; `None` is nobody's.
+    /// The source of logins; `None` for anonymous pulls.
     pub logins: Option<Arc<dyn Logins>>,
 }
 
 impl PullCredentials {
-    /// The login for a registry, as Docker's messages name it.
+    /// The login for a registry, by the host name that Docker uses.
     pub(super) async fn login(&self, host: &str) -> Result<Option<RegistryLogin>> {
         let Some(logins) = &self.logins else { return Ok(None) };
         let registry = match host {
             "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => "docker.io",
             host => host,
         };
-        // A login may be for a path of the registry; who asks says the host only.
+        // Logins may be configured for a repository path, but the request contains only the host.
         for repository in self.repositories.iter().filter(|repository| repository.registry == registry) {
             if let Some(login) = logins.login(repository).await? {
                 return Ok(Some(login));
@@ -62,7 +62,7 @@ impl PullCredentials {
         logins.login(&Repository { registry: registry.to_owned(), path: String::new() }).await
     }
 
-    /// The registries of the images, each once.
+    /// The registries of the images, without duplicates.
     pub(super) fn registries(&self) -> BTreeSet<&str> {
         self.repositories.iter().map(|repository| repository.registry.as_str()).collect()
     }
@@ -74,37 +74,37 @@ impl std::fmt::Debug for PullCredentials {
     }
 }
 
-/// What is told while an engine builds.
+/// Receives the progress of a build.
 pub trait SolveListener: Send + Sync {
-    /// A step begins, as the engine calls it: `[2/4] RUN …`.
+    /// A step starts, with the engine's name for it: `[2/4] RUN …`.
     fn step(&self, name: &str);
 
-    /// A step was not run, for the engine remembers what it made.
+    /// A step was cached by the engine.
     fn remembered(&self, name: &str);
 
-    /// A line that a step has written.
+    /// A line of a step's output.
     fn line(&self, text: &str);
 }
 
-/// Why a build ended.
+/// Why a build failed.
 #[derive(Debug)]
 pub enum SolveError {
     /// A step failed.
     Step {
-        /// As the engine calls it, when that is known.
+        /// The engine's name for the step, when it is known.
         step: Option<String>,
-        /// What the engine says.
+        /// The engine's error message.
         why: String,
     },
-    /// The engine itself did.
+    /// The engine itself failed.
     Engine(Error),
 }
 
 impl Engine {
-    /// Builds an image, and says what the engine knows it by.
+    /// Builds an image, and returns its id.
     ///
     /// # Errors
-    /// Which step failed, or what of the engine.
+    /// `SolveError::Step` for a step that failed; `SolveError::Engine` with `EngineFailed` otherwise.
     pub async fn build(&self, request: &DockerfileRequest, listener: &dyn SolveListener) -> Result<Digest, SolveError> {
         match self.kind {
             EngineKind::Docker => self.build_with_buildkit(request, listener).await,

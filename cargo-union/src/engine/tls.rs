@@ -1,4 +1,4 @@
-//! Encrypted lines: the engine's authority and our own certificate, as the docker CLI keeps them.
+//! TLS connections to engines, with the certificate files of the docker CLI.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -10,13 +10,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use super::http_client::EngineEndpoint;
 
-/// The way to `host:port`; the folder has `ca.pem`, and `cert.pem` with `key.pem` when the engine
-/// wants to know who asks. Without an authority of its own the public ones are trusted.
-pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<EngineEndpoint, String> {
-    let file = |name| certificates.map(|folder| folder.join(name)).filter(|path| path.is_file());
+/// The TLS endpoint at `host:port`. The directory has `ca.pem`, and `cert.pem` with `key.pem` when the engine requires a
+/// client certificate. Without `ca.pem` the public certificate authorities are trusted.
+pub(super) fn endpoint(address: &str, certificates: Option<&Path>) -> Result<EngineEndpoint, String> {
+    let file = |name| certificates.map(|directory| directory.join(name)).filter(|path| path.is_file());
     let mut roots = RootCertStore::empty();
     match file("ca.pem") {
-        Some(path) => drop(roots.add_parsable_certificates(read(&path)?)),
+        Some(path) => drop(roots.add_parsable_certificates(read_certificates(&path)?)),
         None => drop(roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned())),
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
@@ -24,7 +24,7 @@ pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<EngineEn
     let config = match file("cert.pem").zip(file("key.pem")) {
         Some((certificate, key)) => {
             let private = PrivateKeyDer::from_pem_file(&key).map_err(|cause| certificate_error(&key, &cause))?;
-            builder.with_client_auth_cert(read(&certificate)?, private).map_err(|cause| certificate_error(&key, &cause))?
+            builder.with_client_auth_cert(read_certificates(&certificate)?, private).map_err(|cause| certificate_error(&key, &cause))?
         }
         None => builder.with_no_client_auth(),
     };
@@ -33,31 +33,33 @@ pub(super) fn way(address: &str, certificates: Option<&Path>) -> Result<EngineEn
     Ok(EngineEndpoint::Tls { address: address.to_owned(), name, config: Arc::new(config) })
 }
 
-/// What went wrong on a line, and what helps when that is plain.
-pub(super) fn advise(way: &EngineEndpoint, why: String) -> String {
-    let has = |signs: &[&str]| signs.iter().any(|sign| why.contains(sign));
-    let advice = match way {
-        EngineEndpoint::Tcp(_) if why.contains("HTTPS server") => {
-            "it speaks TLS only: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its `ca.pem`"
+/// Adds advice to the cause of a failed connection, where a known cause allows it.
+pub(super) fn with_advice(endpoint: &EngineEndpoint, cause: String) -> String {
+    let has = |signs: &[&str]| signs.iter().any(|sign| cause.contains(sign));
+    let advice = match endpoint {
+        EngineEndpoint::Tcp(_) if cause.contains("HTTPS server") => {
+            "the engine requires TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of its `ca.pem`"
         }
         EngineEndpoint::Tls { .. } if has(&["CertificateRequired", "BadCertificate", "UnknownCA"]) => {
-            "it wants to know who asks: `cert.pem` and `key.pem` beside `ca.pem`, of an authority that it trusts"
+            "the engine requires a client certificate: `cert.pem` and `key.pem` beside `ca.pem`, issued by an authority that it trusts"
         }
-        // In TLS 1.3 the engine judges our certificate after our side of the handshake has ended: what reaches us first, its
-        // alert or the end of the line, is chance.
+        // In TLS 1.3 the engine verifies the client certificate after the client's handshake is complete, so either the
+        // alert or the end of the connection is seen first.
         EngineEndpoint::Tls { .. } if has(&["was not ready", "closed before", "reset by peer", "Broken pipe"]) => {
-            "it ended the connection before it was asked anything, as an engine does that wants to know who asks: `cert.pem` \
-             and `key.pem` beside `ca.pem`, of an authority that it trusts"
+            "the engine closed the connection before any request; it may require a client certificate: `cert.pem` and `key.pem` \
+             beside `ca.pem`, issued by an authority that it trusts"
         }
-        EngineEndpoint::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => "its certificate is of another authority than `ca.pem`",
-        _ => return why,
+        EngineEndpoint::Tls { .. } if has(&["UnknownIssuer", "BadSignature"]) => {
+            "its certificate was not issued by the authority in `ca.pem`"
+        }
+        _ => return cause,
     };
-    format!("{why} ({advice})")
+    format!("{cause} ({advice})")
 }
 
-fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|cause| certificate_error(path, &cause))
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    certificates.map_err(|cause| certificate_error(path, &cause))
 }
 
 fn certificate_error(path: &Path, cause: &dyn Display) -> String {
@@ -69,19 +71,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_ends_without_an_alert_is_explained_as_one_with_it() {
-        let encrypted = way("127.0.0.1:2376", None).expect("the public authorities are there");
-        for why in [
+    fn closed_connection_gets_the_advice_of_a_certificate_alert() {
+        let encrypted = endpoint("127.0.0.1:2376", None).expect("public authorities are valid");
+        for cause in [
             "received fatal alert: CertificateRequired",
             "connection was not ready",
             "connection closed before message completed",
             "Connection reset by peer (os error 104)",
             "Broken pipe (os error 32)",
         ] {
-            let advice = advise(&encrypted, why.to_owned());
-            assert!(advice.starts_with(why) && advice.contains("`cert.pem` and `key.pem` beside `ca.pem`"), "{advice}");
+            let advice = with_advice(&encrypted, cause.to_owned());
+            assert!(advice.starts_with(cause) && advice.contains("`cert.pem` and `key.pem` beside `ca.pem`"), "{advice}");
             let plain = EngineEndpoint::Tcp("127.0.0.1:2375".to_owned());
-            assert_eq!(advise(&plain, why.to_owned()), why);
+            assert_eq!(with_advice(&plain, cause.to_owned()), cause);
         }
     }
 }

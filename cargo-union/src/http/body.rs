@@ -1,4 +1,4 @@
-//! Bodies that can be sent again, stream from a file, say how far they are, and notice a silent line.
+//! Request bodies: repeatable, streamed from files, with progress and a timeout for stalled uploads.
 
 use std::fmt;
 use std::io::SeekFrom;
@@ -14,12 +14,12 @@ use reqwest::{RequestBuilder, Response};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-/// How many bytes are read from a file at a time; all that a blob takes of the memory.
+/// How many bytes are read from a file at a time, and so the memory that an upload takes.
 const CHUNK: usize = 256 * 1024;
-/// How long an upload may stand still. A registry that copies a large blob to its store before it answers takes minutes.
+/// How long an upload may stall. A registry may copy a large blob to its storage for minutes before it responds.
 const STANDSTILL: Duration = Duration::from_secs(300);
 
-/// What a request carries.
+/// A request body.
 #[derive(Clone)]
 pub(crate) enum RequestBody {
     Empty,
@@ -27,35 +27,35 @@ pub(crate) enum RequestBody {
     Stream(Arc<BodyStream>),
 }
 
-/// A part of a blob that is sent, and how far it is.
+/// A part of a blob to send, with its progress.
 pub(crate) struct BodyStream {
-    /// Where the bytes are.
+    /// The source of the bytes.
     pub(crate) from: BodySource,
-    /// The first byte to send.
+    /// The offset of the first byte to send.
     pub(crate) start: u64,
-    /// The end of the blob.
+    /// The size of the blob.
     pub(crate) end: u64,
-    /// Bytes of the blob that have been handed to the line.
+    /// How many bytes of the blob have been passed to the connection.
     pub(crate) done: AtomicU64,
-    /// Told whenever bytes go.
+    /// Called with `done` for each chunk.
     pub(crate) tell: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-/// Where a blob's bytes are.
+/// The source of a blob's bytes.
 #[derive(Clone, Debug)]
 pub(crate) enum BodySource {
     Bytes(Bytes),
     File(PathBuf),
 }
 
-/// Why no answer came.
+/// Why there is no response.
 pub(super) enum SendError {
     Http(reqwest::Error),
     Silent(Duration),
 }
 
 impl RequestBody {
-    /// Whether there is not one byte to send.
+    /// Whether there are no bytes to send.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Empty => true,
@@ -64,7 +64,7 @@ impl RequestBody {
         }
     }
 
-    /// Sends a request with this body and waits for the head of the answer, so long at most.
+    /// Sends a request with this body and waits for the response's head. `silence` is the timeout, except for streams.
     pub(super) async fn send(&self, request: RequestBuilder, silence: Option<Duration>) -> Result<Response, SendError> {
         match self {
             Self::Empty => answer(request, silence).await,
@@ -72,7 +72,7 @@ impl RequestBody {
             Self::Stream(stream) => {
                 stream.done.store(stream.start, Ordering::Relaxed);
                 let length = stream.end.saturating_sub(stream.start);
-                // The length of nothing is in the request already.
+                // For an empty body the caller has set Content-Length.
                 let request = if length == 0 { request } else { request.header(CONTENT_LENGTH, length).body(stream.body()) };
                 stream.watched(request).await
             }
@@ -81,7 +81,7 @@ impl RequestBody {
 }
 
 impl fmt::Debug for RequestBody {
-    /// How much there is, but not what: it may be a secret.
+    /// Shows the size only: the content may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),
@@ -120,7 +120,7 @@ impl BodyStream {
         }
     }
 
-    /// Sends, and gives up when nothing has moved for long. A time limit on the whole would punish large blobs.
+    /// Sends a request, and fails when the upload stalls. A timeout for the whole request would fail for large blobs.
     async fn watched(&self, request: RequestBuilder) -> Result<Response, SendError> {
         let mut sending = std::pin::pin!(request.send());
         let mut before = self.done.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! Why no usable answer came, before it is known who was asked for what.
+//! Transport errors: why there is no usable response, independent of the server and the request.
 //!
-//! A fault becomes a failure of the room that asked, which knows the words for its servers and the
-//! cure. Texts come from servers of others: they are cleaned and bounded here.
+//! The callers convert a [`TransportError`] to their own errors, with the terms and the advice for their servers. Texts
+//! from servers are sanitized and shortened here.
 
 use std::error::Error as StdError;
 use std::io;
@@ -10,36 +10,35 @@ use union_build::diag::Code;
 
 use crate::sys::error::Error;
 
-/// Longest text of others that a message repeats, in characters.
+/// The maximum length of a server's text in a message, in characters.
 const LONGEST: usize = 300;
 
-/// Why no usable answer came.
+/// Why there is no usable response.
 #[derive(Clone, Debug)]
 pub(crate) struct TransportError {
-    /// What kind of trouble it is.
     pub(crate) kind: TransportErrorKind,
-    /// The cause, which names the host.
+    /// The cause; it names the host.
     pub(crate) cause: String,
-    /// What to do next, when this room knows it.
+    /// Advice, when this module knows any.
     pub(crate) help: Option<String>,
 }
 
-/// What kind of trouble it is.
+/// The kind of a transport error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TransportErrorKind {
-    /// No connection came about: nobody has heard the request. It may pass by itself.
+    /// No connection: the request was not received. May be transient.
     NoConnection,
-    /// Nobody answers, or the line was cut; the request may have been heard. It may pass by itself.
+    /// No response, or the connection was lost; the request may have been received. May be transient.
     Unreachable,
-    /// A proxy refuses to pass anything on: nobody else has heard the request, and it does not pass by itself.
+    /// A proxy refuses to connect: the server has not received the request. Not transient.
     Refused,
-    /// A host, `host[:port]`, speaks without encryption where it should not.
+    /// A host, `host[:port]`, uses plain HTTP where TLS is required.
     Plain(String),
-    /// The host cannot prove who it is, or speaks TLS in a way that is not safe.
+    /// The host's certificate is not trusted, or its TLS is not secure.
     Untrusted,
-    /// The host names an address that must not be used, or says more than anybody wants to hear.
+    /// The host returned an address that must not be used, or a response that is too long.
     Misleading,
-    /// Something of this machine, such as a file of authorities.
+    /// A problem of this machine, such as an invalid file of certificate authorities; with its error code.
     Machine(Code),
 }
 
@@ -63,7 +62,7 @@ impl From<Error> for TransportError {
     }
 }
 
-/// Text of others in one bounded line without control characters.
+/// Sanitizes a server's text: one line of limited length without control characters.
 pub(crate) fn clean(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
     let line = words.join(" ");
@@ -73,13 +72,13 @@ pub(crate) fn clean(text: &str) -> String {
     }
 }
 
-/// What is below an error. An I/O error hides the one that it wraps from [`StdError::source`].
+/// The next error of the chain. [`StdError::source`] of an I/O error skips the error that it wraps.
 pub(super) fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     wrapped.map(|wrapped| wrapped as _).or_else(|| error.source())
 }
 
-/// The causes below an error, each once, without the layers of the HTTP client.
+/// The causes of an error without repetitions, and without those that the HTTP client adds.
 pub(super) fn causes(error: &(dyn StdError + 'static)) -> String {
     let chain = std::iter::successors(below(error), |error| below(*error));
     let mut texts: Vec<String> = chain.map(ToString::to_string).filter(|text| !text.starts_with("client error (")).collect();

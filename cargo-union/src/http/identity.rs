@@ -1,5 +1,4 @@
-//! What this machine shows to servers that want to know who calls: certificates with their keys, in the
-//! folders that Docker and podman have for them.
+//! TLS client certificates with their keys, from the `certs.d` directories of Docker and podman.
 
 use std::fs;
 use std::io;
@@ -18,15 +17,15 @@ use super::error::clean;
 use crate::sys::error::{Error, Result};
 use crate::sys::fs::unreadable;
 
-/// Certificates and keys, of which a server gets the first that it can use.
+/// Client certificates with their keys. The first one that the server accepts is used.
 #[derive(Debug)]
 pub(super) struct Identities(Vec<Arc<CertifiedKey>>);
 
 impl Identities {
-    /// Reads the pairs `*.cert` and `*.key` of folders; `None` when there are none.
+    /// Reads the pairs `*.cert` and `*.key` of directories; `None` when there are none.
     ///
     /// # Errors
-    /// A pair that is not whole or cannot be read. The message names its files.
+    /// `CredentialsInvalid` for an incomplete or invalid pair, `FileUnreadable`; the message names the files.
     pub(super) fn of(folders: &[PathBuf]) -> Result<Option<Arc<Self>>> {
         let mut pairs = Vec::new();
         for folder in folders {
@@ -50,10 +49,10 @@ impl Identities {
 }
 
 impl ResolvesClientCert for Identities {
-    /// The first pair that one of the named authorities has signed; the server may also name none.
+    /// The first pair that one of the server's accepted authorities has signed. An empty list accepts any authority.
     fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let is_signed_by = |pair: &CertifiedKey, authority: &[u8]| {
-            // Its issuer's name is a part of each certificate, in the very bytes in which the server names it.
+            // A certificate contains its issuer's name in the DER encoding that the server sends.
             !authority.is_empty() && pair.cert.iter().any(|certificate| certificate.windows(authority.len()).any(|part| part == authority))
         };
         let fits = |pair: &&Arc<CertifiedKey>| {
@@ -68,7 +67,7 @@ impl ResolvesClientCert for Identities {
     }
 }
 
-/// The files of a folder by name. A folder that may not be looked into is as good as none, as for podman.
+/// The files of a directory, sorted. A directory without read permission counts as empty, as for podman.
 pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -101,7 +100,7 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
 fn unusable(file: &Path, cause: PemError) -> Error {
     match cause {
         PemError::Io(cause) => unreadable(file, cause),
-        // What is in it is not repeated: it may be a key.
+        // The content is not repeated, since it may be a key.
         PemError::NoItemsFound => invalid(file, "it holds nothing in PEM"),
         other => invalid(file, &clean(&format!("it is not PEM: {}", kind(&other)))),
     }

@@ -1,5 +1,5 @@
-//! Secure connections to whoever answers: encrypted, with a partner that proves only that it has the key
-//! of the certificate that it shows. Used when the user asks for it, and never otherwise.
+//! TLS without certificate verification, for users who disable it: the server proves only that it has the key of the
+//! certificate that it presents.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// A configuration that takes every certificate.
+/// A TLS configuration that accepts every certificate.
 pub(super) fn config() -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
@@ -21,7 +21,7 @@ pub(super) fn config() -> ClientConfig {
     config
 }
 
-/// Believes every certificate, but not every signature.
+/// Accepts every certificate, but verifies signatures.
 #[derive(Debug)]
 struct InsecureCertVerifier(Arc<CryptoProvider>);
 

@@ -1,8 +1,7 @@
-//! The door to HTTP: whom a host must be, redirects, when to try again, and bodies that stream from files.
+//! The HTTP client: TLS trust, proxies, redirects, retry classification, and bodies that stream from files.
 //!
-//! Credentials never follow a request to another host, and nothing is sent without encryption except
-//! to loopback and to the hosts that the user lists. What an answer means is for the rooms that ask;
-//! they have no other line than this.
+//! Credentials are not sent to another host after a redirect, and plain HTTP is used only for loopback and for the hosts
+//! that the user lists. Callers interpret the responses. All connections except those to engines are made here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as StdError;
@@ -37,16 +36,16 @@ use proxy::Proxy;
 use response::HttpResponse;
 use tls::TlsConfig;
 
-/// How long a connection may take to come about.
+/// The connect timeout.
 const CONNECT: Duration = Duration::from_secs(15);
-/// How often a silent line is asked whether it is still there.
+/// The interval of TCP keepalive probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// How long a server may say nothing.
+/// How long to wait for a response's head, or for the next chunk of its body.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How many redirects are followed.
+/// The maximum number of redirects.
 const REDIRECTS: usize = 5;
 
-/// Connections to servers.
+/// Sends requests, with one pooled client per kind of connection.
 pub(crate) struct Transport {
     insecure: BTreeSet<String>,
     trust: TlsConfig,
@@ -54,7 +53,7 @@ pub(crate) struct Transport {
     clients: Mutex<HashMap<ClientKind, Client>>,
 }
 
-/// What one client is for.
+/// The kind of connections that a client makes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ClientKind {
     secure: bool,
@@ -68,12 +67,12 @@ impl Transport {
         Self { insecure, trust: TlsConfig::new(authorities), proxies, clients: Mutex::default() }
     }
 
-    /// Whether a host may be spoken to without encryption.
+    /// Whether plain HTTP is allowed for a host.
     pub(crate) fn may_be_plain(&self, host: &str) -> bool {
         self.insecure.contains(&canonical(host)) || is_loopback(host)
     }
 
-    /// Sends a request and follows redirects. Credentials stay with the host that they are for.
+    /// Sends a request and follows redirects. Private headers are sent only to the origin of the request's URL.
     pub(crate) async fn send(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let mut url = outgoing.url.clone();
         for _ in 0..=REDIRECTS {
@@ -84,19 +83,19 @@ impl Transport {
         Err(TransportError::misleading(format!("{} redirects without end", authority(&outgoing.url))))
     }
 
-    /// Sends a request; a redirect is an answer like any other.
+    /// Sends a request without following redirects.
     pub(crate) async fn send_once(&self, outgoing: &HttpRequest) -> Result<HttpResponse, TransportError> {
         self.send_to(outgoing, &outgoing.url).await
     }
 
-    /// Whether a URL that a server named may be used; `from` is where it was named.
+    /// Checks a URL that a server has returned; `from` is the URL that returned it. May change `http` to `https`.
     pub(crate) fn checked(&self, from: &Url, named: Url) -> Result<Url, TransportError> {
         match named.scheme() {
             "https" => Ok(named),
             "http" if self.may_be_plain(&authority(&named)) && (!is_loopback(&authority(&named)) || is_loopback(&authority(from))) => {
                 Ok(named)
             }
-            // A proxy that ends TLS often lets the server behind it believe that there is none.
+            // A server behind a reverse proxy that terminates TLS often returns `http` URLs.
             "http" if from.scheme() == "https" && from.host() == named.host() => {
                 let mut secure = named;
                 let port = secure.port().filter(|port| Some(*port) == from.port()).or(from.port());
@@ -119,8 +118,8 @@ impl Transport {
         if same_origin(&outgoing.url, url) {
             request = request.headers(outgoing.private.clone());
         }
-        // Strict front ends answer 411 to a request that may have a body and tells no length (RFC 9110, 8.6); hyper tells
-        // none where there is no body.
+        // Strict front ends respond with 411 to a request that may have a body but has no Content-Length (RFC 9110,
+        // section 8.6), and hyper sends none for an empty body.
         if outgoing.body.is_empty() && !matches!(outgoing.method, Method::GET | Method::HEAD) {
             request = request.header(CONTENT_LENGTH, 0);
         }
@@ -132,7 +131,7 @@ impl Transport {
             TransportError { help: fault.help.or(help), ..fault }
         })?;
         match proxy {
-            // Without encryption, it is the proxy that answers so.
+            // For plain HTTP the proxy itself sends this response.
             Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(login_wanted(&authority(url), proxy)),
             _ => Ok(HttpResponse::new(response)),
         }
@@ -145,7 +144,7 @@ impl Transport {
         let Some(location) = answer.header(LOCATION) else { return Ok(None) };
         let invalid = |_| TransportError::misleading(format!("{} redirects to an address that is none", authority(url)));
         let next = self.checked(url, url.join(location).map_err(invalid)?)?;
-        // The body of a POST may hold a token, and nobody redirects the start of an upload.
+        // The body of a POST may contain a token, and registries do not redirect the start of an upload.
         let follow = outgoing.method != Method::POST || same_origin(url, &next);
         Ok(follow.then_some(next))
     }
@@ -165,11 +164,11 @@ impl Transport {
             .user_agent(concat!("cargo-union/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
-            // Whoever waits for hours has to notice that the line is gone.
+            // Requests that wait for hours have to detect a lost connection.
             .tcp_keepalive(KEEPALIVE)
             .http1_only()
             .tls_backend_preconfigured(tls)
-            // Which proxy it is has been decided.
+            // The proxy is chosen by `Proxies`.
             .no_proxy();
         if let Some(proxy) = &kind.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.address()?.clone()).map_err(unusable)?);
@@ -181,20 +180,20 @@ impl Transport {
 }
 
 impl fmt::Debug for Transport {
-    /// Without the clients, which would show the logins of proxies.
+    /// Leaves out the clients, whose Debug shows the credentials of proxies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("insecure", &self.insecure).field("proxies", &self.proxies).finish_non_exhaustive()
     }
 }
 
-/// `host[:port]` of a URL, as a user would write it.
+/// `host[:port]` of a URL, without a default port.
 pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// `host[:port]` in the form that URLs give it: lower case, IP addresses in their shortest form, no default port. A text
-/// that is no host stays as it is.
+/// `host[:port]` in canonical form: lower case, IP addresses in their shortest form, no default port. An invalid host is
+/// returned unchanged.
 fn canonical(host: &str) -> String {
     match Url::parse(&format!("http://{host}/")) {
         Ok(url) if url.port() == Some(443) => url.host_str().unwrap_or(host).to_owned(),
@@ -203,17 +202,17 @@ fn canonical(host: &str) -> String {
     }
 }
 
-/// Whether a URL is of the machine that `host[:port]` names, at whatever port.
+/// Whether the host of a URL is that of `host[:port]`, regardless of the port.
 pub(crate) fn is_of_host(url: &Url, host: &str) -> bool {
     Url::parse(&format!("https://{host}/")).is_ok_and(|named| named.host().is_some() && named.host() == url.host())
 }
 
-/// Whether two URLs lead to the same server.
+/// Whether two URLs have the same scheme, host and port.
 pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme() && one.host() == other.host() && one.port_or_known_default() == other.port_or_known_default()
 }
 
-/// Whether `host[:port]` is this machine.
+/// Whether `host[:port]` is `localhost` or a loopback address.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
@@ -222,7 +221,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// What it means that no answer came.
+/// Converts the error of a request without a response.
 fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> TransportError {
     let through = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     let error = match error {
@@ -249,23 +248,23 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: body::SendError) -> Transpor
     }
 }
 
-/// The fault of a connection that did not come about through a proxy; `None` when the host behind it is at fault.
+/// The error of a failed connection to or through a proxy; `None` when the host behind it caused the failure.
 fn failed_at(proxy: &Proxy, host: &str, error: &reqwest::Error, why: &str) -> Option<TransportError> {
     if !error.is_connect() {
         return None;
     }
-    // The words of hyper's own errors, which have no public types.
+    // hyper's error types are not public, so their texts are compared.
     if why.contains("proxy authorization required") {
         return Some(login_wanted(host, proxy));
     }
-    // A proxy may itself be spoken to in TLS.
+    // The connection to the proxy itself may use TLS.
     if tls_cause(error).is_some() && !why.contains("failed to create underlying connection") {
         return None;
     }
     let why = match why {
         _ if error.is_timeout() => format!("no connection in {} seconds", CONNECT.as_secs()),
         "tunnel error: unsuccessful" => "it refuses to connect".to_owned(),
-        // The library does not say why.
+        // The library does not give the cause.
         why if why.contains("SOCKS error: failed to create underlying connection") => "the proxy does not answer".to_owned(),
         why => why.replace("tunnel error: failed to create underlying connection: ", ""),
     };
@@ -280,7 +279,7 @@ fn login_wanted(host: &str, proxy: &Proxy) -> TransportError {
     TransportError { help: Some(proxy.cure(host)), ..TransportError::new(TransportErrorKind::Refused, cause) }
 }
 
-/// Whether a server has ended the handshake, as those do that want a certificate of their clients.
+/// Whether the server has sent a TLS alert, as it does when it requires a client certificate.
 fn is_refused_client(error: &body::SendError) -> bool {
     let body::SendError::Http(error) = error else { return false };
     matches!(tls_cause(error), Some(rustls::Error::AlertReceived(_)))

@@ -1,5 +1,5 @@
-//! Which proxy a request goes through: the variables and the rules that Go has, and so Docker, podman and
-//! the cluster's own tools, with curl's ALL_PROXY for SOCKS.
+//! Chooses the proxy of a request by the variables and rules of Go's `httpproxy`, which Docker, podman and cluster tools
+//! use, and curl's ALL_PROXY for SOCKS.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use union_build::diag::Code;
 
 use crate::sys::error::Error;
 
-/// The kinds of proxies that can be spoken to.
+/// The supported schemes of proxies.
 const SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];
 
-/// The proxies that the user's variables name. By default there is none.
+/// The proxies in the user's environment variables. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<Proxy>,
@@ -20,15 +20,15 @@ pub struct Proxies {
     exceptions: Vec<Exception>,
 }
 
-/// A proxy.
+/// A proxy and the variable that configures it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Proxy {
     variable: String,
-    /// Where it is, with a login perhaps; or why that is not known.
+    /// The URL, which may contain credentials, or why it is invalid.
     address: Result<Url, String>,
 }
 
-/// Whom no proxy is asked for.
+/// An entry of NO_PROXY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Exception {
     Everybody,
@@ -40,7 +40,7 @@ enum Exception {
         address: IpAddr,
         port: Option<String>,
     },
-    /// `suffix` starts with a dot; `itself` says whether the name without it is meant as well.
+    /// `suffix` starts with a dot; `itself` is whether the name without the dot matches as well.
     Domain {
         suffix: String,
         itself: bool,
@@ -49,9 +49,9 @@ enum Exception {
 }
 
 impl Proxies {
-    /// Reads variables. An empty one is as good as none; the name in capitals comes first.
+    /// Reads the variables. An empty variable counts as not set; upper-case names take precedence.
     pub fn of<'a>(variable: impl Fn(&str) -> Option<&'a str>) -> Self {
-        // A web server passes a request's `Proxy` header to CGI programs as HTTP_PROXY.
+        // In CGI programs HTTP_PROXY is the `Proxy` header of the request.
         let is_cgi = variable("REQUEST_METHOD").is_some();
         let is_taken = |name: &str| is_cgi && name == "HTTP_PROXY";
         let set = |name: &str| variable(name).map(str::trim).filter(|value| !value.is_empty() && !is_taken(name));
@@ -81,7 +81,7 @@ impl Proxies {
 impl Proxy {
     fn read(variable: &str, text: &str) -> Self {
         let with_host = |text: &str| Url::parse(text).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
-        // `proxy.corp:3128` has no scheme, although it looks as if it had one.
+        // In `proxy.corp:3128`, `proxy.corp` would be parsed as the scheme.
         let url = if text.contains("://") { with_host(text) } else { with_host(&format!("http://{text}")) };
         let address = match url {
             Some(url) if SCHEMES.contains(&url.scheme()) => Ok(url),
@@ -91,10 +91,10 @@ impl Proxy {
         Self { variable: variable.to_owned(), address }
     }
 
-    /// Where it is, with its login.
+    /// The URL, including credentials.
     ///
     /// # Errors
-    /// `SettingInvalid`. The value is not repeated: it may hold a password.
+    /// `SettingInvalid`. The value is not repeated, since it may contain a password.
     pub(super) fn address(&self) -> Result<&Url, Error> {
         self.address.as_ref().map_err(|why| {
             Error::new(Code::SettingInvalid, format!("{} does not name a proxy that can be used", self.variable))
@@ -103,14 +103,14 @@ impl Proxy {
         })
     }
 
-    /// What to do when it fails for a host.
+    /// Advice for a failure on the way to a host.
     pub(super) fn cure(&self, host: &str) -> String {
         format!("Correct the proxy in {}, or list `{host}` in NO_PROXY if it is reached without one.", self.variable)
     }
 }
 
 impl fmt::Display for Proxy {
-    /// Without a login.
+    /// Leaves out the credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Ok(url) => {
@@ -171,7 +171,7 @@ impl Exception {
     }
 }
 
-/// Reads `10.0.0.0/8` and `2001:db8::/32`.
+/// Parses a network: `10.0.0.0/8`, `2001:db8::/32`.
 fn network(entry: &str) -> Option<Exception> {
     let (address, bits) = entry.split_once('/')?;
     let (address, bits): (IpAddr, u8) = (address.parse().ok()?, bits.parse().ok()?);
@@ -223,7 +223,7 @@ mod tests {
         proxy(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", exceptions)], &format!("https://{host}/v2/")).is_some()
     }
 
-    /// The table of Go's own tests of `httpproxy`, and what its documentation says.
+    /// The cases of Go's tests of `httpproxy` and of its documentation.
     #[test]
     fn exceptions_are_those_of_go() {
         for (exceptions, direct, proxied) in [
@@ -319,7 +319,7 @@ mod tests {
             }
         }
 
-        /// A name is left out by itself, by each of its parents, and by no other name of the same length.
+        /// A name is matched by itself and by each of its parents, but not by other names.
         #[test]
         fn a_name_is_left_out_by_itself_and_its_parents(labels in prop::collection::vec("[a-w][a-z0-9]{0,5}", 1..5), other in "[a-z]{1,6}") {
             let host = format!("{}.test", labels.join("."));

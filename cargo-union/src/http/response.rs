@@ -1,4 +1,4 @@
-//! An answer: its head, and a body that is read piece by piece, with a limit to silence and to length.
+//! A response: its head, and a body that is read in chunks, with a timeout and a size limit.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, CONTENT_TYPE, HeaderMap};
@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::error::{TransportError, causes};
 use super::{SILENCE, authority};
 
-/// An answer, of which the head is there and the body is still to be read.
+/// A response whose head has arrived and whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct HttpResponse(Response);
 
@@ -20,7 +20,7 @@ impl HttpResponse {
         self.0.status()
     }
 
-    /// Who has answered; after redirects not who was asked.
+    /// The URL that has responded, after redirects.
     pub(crate) fn url(&self) -> &Url {
         self.0.url()
     }
@@ -29,12 +29,12 @@ impl HttpResponse {
         self.0.headers()
     }
 
-    /// A header's value, when it is text.
+    /// The value of a header; `None` also when it is not ASCII text.
     pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.0.headers().get(name)?.to_str().ok()
     }
 
-    /// Whether a web server for people has answered.
+    /// Whether the body is an HTML page.
     pub(crate) fn is_web_page(&self) -> bool {
         self.header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
     }
@@ -48,7 +48,7 @@ impl HttpResponse {
         }
     }
 
-    /// The next bytes of the body, whenever they come; `None` at its end.
+    /// The next bytes of the body, without a timeout; `None` at its end.
     pub(crate) async fn chunk_some_day(&mut self) -> Result<Option<Bytes>, TransportError> {
         let host = authority(self.0.url());
         let cut =
@@ -56,7 +56,7 @@ impl HttpResponse {
         self.0.chunk().await.map_err(cut)
     }
 
-    /// The whole body, of so many bytes at most.
+    /// The whole body, of at most `most` bytes.
     pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes, TransportError> {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {

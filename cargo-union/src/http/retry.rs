@@ -1,7 +1,6 @@
-//! When to try again, and how long to wait before.
+//! Retry policy: which failures are retried, and after which pause.
 //!
-//! Only what may pass by itself is tried again: timeouts, too many requests, failures of the server
-//! and of the line. A refusal never is.
+//! Only transient failures are retried: timeouts, too many requests, server errors and lost connections.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
@@ -9,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How often and how patiently something is tried again.
+/// How often and after which pauses something is retried.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// How often in all.
+    /// The number of attempts, including the first.
     pub attempts: u32,
-    /// The pause after the first failure; each further one doubles.
+    /// The pause after the first failure; it doubles after each further one.
     pub first: Duration,
-    /// No pause is longer, whatever a server asks for.
+    /// The maximum pause, also for `Retry-After`.
     pub longest: Duration,
 }
 
@@ -27,8 +26,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The pause after the `failed`th failure (from 1), or `None` when it is time to give up.
-    /// A pause that the server asked for is kept; another one varies, so that many clients do not return at once.
+    /// The pause after the `failed`th failure (from 1), or `None` when no attempt is left.
+    /// A pause that the server has requested is used as it is; otherwise it has a random jitter.
     pub fn pause(&self, failed: u32, asked: Option<Duration>) -> Option<Duration> {
         if failed >= self.attempts {
             return None;
@@ -38,12 +37,12 @@ impl Retry {
     }
 }
 
-/// Whether an answer may be another one in a moment.
+/// Whether a status may be transient.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 506..)
 }
 
-/// The pause that a server asks for in `Retry-After`, in seconds or as a date.
+/// The pause in `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
 pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -53,7 +52,7 @@ pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// A number between 0 and 1. The hasher's keys are random per process and differ per call.
+/// A random number between 0 and 1. The hasher's keys are random per process and differ per call.
 fn chance() -> f64 {
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }

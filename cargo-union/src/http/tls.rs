@@ -1,6 +1,5 @@
-//! Whom a secure connection trusts: Mozilla's authorities, the machine's, and those that the user
-//! names as curl and Docker let them be named; or only those of one file; or anybody, when the user
-//! wants that. Nothing is read before a secure connection is made.
+//! Certificate authorities for TLS: Mozilla's, the machine's and the user's, as for curl and Docker; or only those of one
+//! file; or no verification at all, when the user disables it. They are read before the first TLS connection.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -18,27 +17,27 @@ use super::insecure;
 use crate::sys::error::Error;
 use crate::sys::fs;
 
-/// Where Linux distributions and macOS keep the machine's authorities.
+/// Bundles of the machine's certificate authorities on Linux distributions and macOS.
 const BUNDLES: [&str; 4] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
 
-/// Where authorities are named.
+/// Where certificate authorities are configured.
 #[derive(Clone, Debug, Default)]
 pub struct Authorities {
     /// `SSL_CERT_FILE`.
     pub file: Option<PathBuf>,
-    /// `SSL_CERT_DIR`: folders.
+    /// `SSL_CERT_DIR`: directories.
     pub folders: Vec<PathBuf>,
-    /// Folders such as `/etc/docker/certs.d`, with a folder per registry: `*.crt` are authorities, `*.cert`
-    /// with `*.key` what is shown to a registry that wants to know its clients.
+    /// Directories such as `/etc/docker/certs.d`, with a subdirectory per registry: `*.crt` are authorities, `*.cert` with
+    /// `*.key` are client certificates.
     pub registries: Vec<PathBuf>,
-    /// A file whose authorities stand in for all others.
+    /// A file whose authorities replace all others.
     pub only: Option<PathBuf>,
-    /// Whether every certificate will do, when no file stands in.
+    /// Disables verification, unless `only` is set.
     pub anybody: bool,
 }
 
-/// The authorities, read when they are needed.
+/// The TLS configuration; authorities are read when they are needed.
 #[derive(Debug)]
 pub(super) struct TlsConfig {
     named: Authorities,
@@ -50,7 +49,7 @@ impl TlsConfig {
         Self { named, common: OnceLock::new() }
     }
 
-    /// The folders of one registry, those that are there.
+    /// The existing `certs.d` directories of a registry.
     pub(super) fn folders_of(&self, url: &Url) -> Vec<PathBuf> {
         let host = url.host_str().unwrap_or_default();
         let names = match url.port() {
@@ -62,14 +61,13 @@ impl TlsConfig {
         folders.filter(|folder| folder.is_dir()).collect()
     }
 
-    /// Where a certificate for one registry would be read, when there are folders for them.
+    /// Advice on where to put a client certificate for a registry; `None` without `certs.d` directories.
     pub(super) fn client_help(&self, host: &str) -> Option<String> {
         let folder = self.named.registries.first()?.join(host);
         Some(format!("If {host} wants a certificate of its clients, put `client.cert` and `client.key` into `{}`.", folder.display()))
     }
 
-    /// A configuration that trusts the common authorities and those of some folders, and has the
-    /// certificates of clients that are in these.
+    /// A configuration with the common authorities, and the authorities and client certificates of some directories.
     pub(super) fn config(&self, folders: &[PathBuf]) -> Result<ClientConfig, Error> {
         if self.named.anybody && self.named.only.is_none() {
             return Ok(insecure::config());
@@ -78,7 +76,7 @@ impl TlsConfig {
         for folder in folders {
             let files = identity::files(folder)?;
             for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "crt")) {
-                // As for Docker, one without a certificate in it has no say.
+                // Like Docker, ignores a file without certificates.
                 let text = fs::read(file)?;
                 add(Arc::make_mut(&mut roots), CertificateDer::pem_slice_iter(&text));
             }
@@ -102,7 +100,7 @@ impl TlsConfig {
                     .because(cause)
                     .help("Let SSL_CERT_FILE name a file of PEM certificates, or unset it.")
             })?,
-            // A machine without a bundle still has Mozilla's authorities.
+            // Without a bundle, Mozilla's authorities remain.
             None => drop(BUNDLES.iter().find(|bundle| add_file(&mut roots, Path::new(bundle)).is_ok())),
         }
         self.named.folders.iter().for_each(|folder| add_folder(&mut roots, folder));
@@ -110,7 +108,7 @@ impl TlsConfig {
     }
 }
 
-/// A configuration that trusts nobody, for connections without encryption: it costs nothing.
+/// A configuration without authorities, for plain HTTP: it is cheap to build.
 pub(super) fn trusting_nobody() -> ClientConfig {
     config(Arc::new(RootCertStore::empty()), None)
 }
@@ -137,17 +135,17 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     if add(roots, certificates) == 0 { Err("it holds no certificate".to_owned()) } else { Ok(()) }
 }
 
-/// Adds what is a certificate, and says how many these are.
+/// Adds the valid certificates, and returns their number.
 fn add<E>(roots: &mut RootCertStore, certificates: impl Iterator<Item = Result<CertificateDer<'static>, E>>) -> usize {
     roots.add_parsable_certificates(certificates.filter_map(Result::ok)).0
 }
 
-/// Adds every certificate of a folder. Its other files, and one that cannot be read, have no say.
+/// Adds the certificates of a directory. Other files, and those that cannot be read, are ignored.
 fn add_folder(roots: &mut RootCertStore, folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_certificate(path)).collect();
     files.sort();
-    // Names such as `4a6481c9.0` are links to a file with a plain name, or the only name there is.
+    // Names such as `4a6481c9.0` are symbolic links to another file in the directory, or the only name of a file.
     files.dedup_by_key(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
     for file in files {
         let _ = add_file(roots, &file);

@@ -1,26 +1,26 @@
-//! `get`: what the backend has.
+//! Options of `get`.
 
 use super::{OptionsReader, WorkspaceOptions};
 use crate::cli;
 use crate::sys::error::Result;
 
-/// What `get` works with.
+/// Options of `get`.
 #[derive(Debug)]
 pub struct GetOptions {
-    /// Of what.
+    /// What to list.
     pub of: Resource,
-    /// Where: packages, what overrides them, and which backend.
+    /// The packages that set the project, with overrides, and the backend.
     pub scope: WorkspaceOptions,
-    /// How many at most.
+    /// The maximum number of entries.
     pub limit: u32,
 }
 
-/// What is listed.
+/// A kind of resource of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// Tasks.
+    /// Tasks with their latest versions.
     Tasks,
-    /// Runs.
+    /// Runs with their phases.
     Runs,
 }
 
@@ -31,7 +31,7 @@ impl OptionsReader<'_> {
             cli::GetCommand::Runs(listing) => (Resource::Runs, listing),
         };
         let overrides = cli::OverrideArgs { project: listing.project, domain: listing.domain, ..cli::OverrideArgs::default() };
-        let scope = self.scope(cli::WorkspaceArgs { packages: listing.packages, overrides }, &cli::CargoArgs::default())?;
-        Ok(GetOptions { of, scope: WorkspaceOptions { backend: self.backend(listing.backend)?, ..scope }, limit: listing.limit })
+        let scope = self.workspace_options(cli::WorkspaceArgs { packages: listing.packages, overrides }, &cli::CargoArgs::default())?;
+        Ok(GetOptions { of, scope: WorkspaceOptions { backend: self.backend_options(listing.backend)?, ..scope }, limit: listing.limit })
     }
 }

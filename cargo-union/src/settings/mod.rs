@@ -1,7 +1,7 @@
-//! What was asked for, decided: flags and the process's environment as plain structs.
+//! Resolves command line arguments and environment variables to options.
 //!
-//! This is the one place that reads environment variables of the tool's own. Those that stand for a
-//! key of the manifest are merged with it in `union_build::spec`.
+//! Only this module reads the tool's own environment variables. Those that correspond to a manifest key are merged with
+//! the manifest in `union_build::spec`.
 
 mod get;
 mod register;
@@ -26,12 +26,12 @@ use crate::workspace::{Cargo, Selection};
 pub use get::{GetOptions, Resource};
 pub use register::RegisterOptions;
 
-/// What to do, with everything that decides how.
+/// A subcommand with its resolved options.
 #[derive(Debug)]
 pub enum Command {
     /// `init`
     Init {
-        /// cargo.
+        /// How cargo is called.
         cargo: Cargo,
         /// `--manifest-path`
         manifest_path: Option<PathBuf>,
@@ -56,9 +56,9 @@ pub enum Command {
     Images(WorkspaceOptions),
     /// `images --dockerfile IMAGE`
     Dockerfile {
-        /// Which packages.
+        /// The selected packages, which have to include the image's.
         scope: WorkspaceOptions,
-        /// The image.
+        /// `IMAGE`, the name of the image.
         image: String,
     },
     /// `update`
@@ -69,21 +69,21 @@ pub enum Command {
     Logout(BackendOptions),
     /// `whoami`
     Whoami(BackendOptions),
-    /// A page that is known before anything is read: schema, completions, manual.
+    /// Text to print that depends on no file: schema, completions, manual.
     Page(String),
 }
 
 impl Command {
-    /// Whether it knows itself what to do on Ctrl-C.
+    /// Whether it handles Ctrl-C itself.
     pub fn handles_interrupt(&self) -> bool {
         matches!(self, Self::Remote(_))
     }
 }
 
-/// What `update` works with.
+/// Options of `update`.
 #[derive(Debug)]
 pub struct UpdateOptions {
-    /// Which packages.
+    /// The selected packages.
     pub scope: WorkspaceOptions,
     /// `--packages IMAGE`
     pub environments: Vec<String>,
@@ -91,9 +91,9 @@ pub struct UpdateOptions {
     pub dry_run: bool,
 }
 
-/// How the tool talks.
+/// Resolves the options of the output.
 pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::OutputOptions {
-    let env = |name| set(environment, name);
+    let env = |name| nonempty(environment, name);
     let quiet = args.quiet || (args.verbose == 0 && env("CARGO_TERM_QUIET") == Some("true"));
     let when = args.color.or_else(|| match env("CARGO_TERM_COLOR") {
         Some("always") => Some(cli::When::Always),
@@ -108,32 +108,36 @@ pub fn output_options(args: &cli::OutputArgs, environment: &Environment) -> ui::
     ui::OutputOptions { verbosity: args.verbose, quiet, color, json: args.format == cli::Format::Json }
 }
 
-/// What to do.
+/// Resolves the command line to a command.
 ///
 /// # Errors
-/// `SettingInvalid` for a value that cannot be understood.
-pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Command> {
-    let reader = OptionsReader { environment, talk: cli.talk };
+/// `SettingInvalid` for a value that cannot be parsed.
+pub fn resolve(cli: cli::Cli, environment: &Environment) -> Result<Command> {
+    let reader = OptionsReader { environment, output: cli.output };
     Ok(match cli.command {
         cli::CommandArgs::Init(init) => {
             Command::Init { cargo: reader.cargo(&cli::CargoArgs::default())?, manifest_path: init.manifest_path }
         }
-        cli::CommandArgs::Check(scope) => Command::Check(reader.scope(scope, &cli::CargoArgs::default())?),
+        cli::CommandArgs::Check(scope) => Command::Check(reader.workspace_options(scope, &cli::CargoArgs::default())?),
         cli::CommandArgs::Config(config) => {
-            let scope = reader.scope(config.scope, &cli::CargoArgs::default())?;
-            Command::Config(WorkspaceOptions { backend: reader.backend(config.backend)?, ..scope })
+            let scope = reader.workspace_options(config.scope, &cli::CargoArgs::default())?;
+            Command::Config(WorkspaceOptions { backend: reader.backend_options(config.backend)?, ..scope })
         }
-        cli::CommandArgs::Plan(plan) => Command::Plan(reader.work(plan)?),
-        cli::CommandArgs::Build(build) => {
-            Command::Build(BuildOptions { check: !build.no_check, allow_unpinned: build.allow_unpinned, ..reader.work(build.work)? })
-        }
+        cli::CommandArgs::Plan(plan) => Command::Plan(reader.build_options(plan)?),
+        cli::CommandArgs::Build(build) => Command::Build(BuildOptions {
+            check: !build.no_check,
+            allow_unpinned: build.allow_unpinned,
+            ..reader.build_options(build.work)?
+        }),
         cli::CommandArgs::Register(register) => Command::Register(reader.register(register)?),
         cli::CommandArgs::Run(run) if run.remote.remote || run.remote.follow.is_some() => Command::Remote(reader.remote(run)?),
         cli::CommandArgs::Run(run) => Command::Run(reader.run(run)?),
         cli::CommandArgs::Get(get) => Command::Get(reader.get(get)?),
         cli::CommandArgs::Images(images) => {
-            let scope = reader
-                .scope(cli::WorkspaceArgs { packages: images.packages, ..cli::WorkspaceArgs::default() }, &cli::CargoArgs::default())?;
+            let scope = reader.workspace_options(
+                cli::WorkspaceArgs { packages: images.packages, ..cli::WorkspaceArgs::default() },
+                &cli::CargoArgs::default(),
+            )?;
             match images.dockerfile {
                 Some(image) => Command::Dockerfile { scope, image },
                 None => Command::Images(scope),
@@ -142,40 +146,44 @@ pub fn task(cli: cli::Cli, environment: &Environment) -> Result<Command> {
         cli::CommandArgs::Update(update) => Command::Update(UpdateOptions {
             environments: update.packages_of,
             dry_run: update.dry_run,
-            scope: reader.scope(update.scope, &cli::CargoArgs::default())?,
+            scope: reader.workspace_options(update.scope, &cli::CargoArgs::default())?,
         }),
-        cli::CommandArgs::Login(backend) => Command::Login(reader.backend(backend)?),
-        cli::CommandArgs::Logout(backend) => Command::Logout(reader.backend(backend)?),
-        cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend(backend)?),
+        cli::CommandArgs::Login(backend) => Command::Login(reader.backend_options(backend)?),
+        cli::CommandArgs::Logout(backend) => Command::Logout(reader.backend_options(backend)?),
+        cli::CommandArgs::Whoami(backend) => Command::Whoami(reader.backend_options(backend)?),
         cli::CommandArgs::Schema => Command::Page(cli::pages::schema()),
         cli::CommandArgs::Completions(completions) => Command::Page(cli::pages::completions(completions.shell)),
         cli::CommandArgs::Man => Command::Page(cli::pages::manual()),
     })
 }
 
-/// Reads flags and variables.
+/// Resolves arguments and environment variables.
 struct OptionsReader<'a> {
     environment: &'a Environment,
-    talk: cli::OutputArgs,
+    output: cli::OutputArgs,
 }
 
 impl OptionsReader<'_> {
-    fn scope(&self, cli::WorkspaceArgs { packages, overrides }: cli::WorkspaceArgs, flags: &cli::CargoArgs) -> Result<WorkspaceOptions> {
+    fn workspace_options(
+        &self,
+        cli::WorkspaceArgs { packages, overrides }: cli::WorkspaceArgs,
+        flags: &cli::CargoArgs,
+    ) -> Result<WorkspaceOptions> {
         Ok(WorkspaceOptions {
             cargo: self.cargo(flags)?,
             manifest_path: packages.manifest_path,
             selection: Selection { packages: packages.package, workspace: packages.workspace, exclude: packages.exclude },
             overrides: self.overrides(overrides)?,
-            backend: self.backend(cli::BackendArgs::default())?,
+            backend: self.backend_options(cli::BackendArgs::default())?,
             cache: self.cache()?,
             cache_limit: self.cache_limit()?,
         })
     }
 
-    fn backend(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {
+    fn backend_options(&self, backend: cli::BackendArgs) -> Result<BackendOptions> {
         Ok(BackendOptions {
             environment: self.environment.clone(),
-            folder: current_folder()?,
+            folder: current_directory()?,
             config: backend.config,
             endpoint: backend.endpoint,
             org: backend.org,
@@ -183,14 +191,14 @@ impl OptionsReader<'_> {
         })
     }
 
-    fn work(&self, work: cli::BuildArgs) -> Result<BuildOptions> {
-        const TRANSFERS: usize = 6;
+    fn build_options(&self, work: cli::BuildArgs) -> Result<BuildOptions> {
+        const DEFAULT_JOBS: usize = 6;
         let output = match work.output.as_deref() {
             None if work.no_push => Output::Local,
             None => Output::Default,
-            Some(text) => output(text)?,
+            Some(text) => parse_output(text)?,
         };
-        let mut scope = self.scope(work.scope, &work.cargo)?;
+        let mut scope = self.workspace_options(work.scope, &work.cargo)?;
         scope.cargo.jobs = work.jobs.map(|jobs| jobs.to_string());
         if let Output::Oci(path) | Output::Tar(path) = &output {
             scope.cargo.written.push(fs::absolute(&scope.cargo.folder, path));
@@ -202,7 +210,7 @@ impl OptionsReader<'_> {
             scope,
             tasks: work.task,
             output,
-            jobs: work.jobs.map_or(TRANSFERS, usize::from),
+            jobs: work.jobs.map_or(DEFAULT_JOBS, usize::from),
             rebuild: work.rebuild,
             dry: false,
             describe: false,
@@ -213,21 +221,21 @@ impl OptionsReader<'_> {
     }
 
     fn cargo(&self, flags: &cli::CargoArgs) -> Result<Cargo> {
-        let folder = current_folder()?;
-        let target_dir = flags.target_dir.as_deref().map(|target_dir| fs::absolute(&folder, target_dir));
+        let directory = current_directory()?;
+        let target_dir = flags.target_dir.as_deref().map(|target_dir| fs::absolute(&directory, target_dir));
         Ok(Cargo {
             locked: flags.locked,
             offline: flags.offline,
             frozen: flags.frozen,
-            verbosity: if self.talk.quiet { -1 } else { i8::try_from(self.talk.verbose).unwrap_or(2) },
-            color: self.talk.color.map(|when| when.word().to_owned()),
+            verbosity: if self.output.quiet { -1 } else { i8::try_from(self.output.verbose).unwrap_or(2) },
+            color: self.output.color.map(|when| when.word().to_owned()),
             target_dir,
-            ..Cargo::new(folder, self.environment.clone())
+            ..Cargo::new(directory, self.environment.clone())
         })
     }
 
     fn overrides(&self, overrides: cli::OverrideArgs) -> Result<Overrides> {
-        let set_by_env = |name: &str| set(self.environment, name).map(str::to_owned);
+        let env = |name: &str| nonempty(self.environment, name).map(str::to_owned);
         let features = (!overrides.features.is_empty()).then(|| overrides.features.join(","));
         let default_features = overrides.no_default_features.then(|| "false".to_owned());
         let flags = [
@@ -240,18 +248,18 @@ impl OptionsReader<'_> {
             ("--features", features),
             ("--no-default-features", default_features),
         ];
-        let given = flags.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
-        Ok(given.fold(Overrides::new(current_folder()?).env(set_by_env), |overrides, (flag, value)| overrides.flag(flag, value)))
+        let set_flags = flags.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
+        Ok(set_flags.fold(Overrides::new(current_directory()?).env(env), |overrides, (flag, value)| overrides.flag(flag, value)))
     }
 
     fn cache(&self) -> Result<Cache> {
-        let env = |name| set(self.environment, name).map(PathBuf::from);
-        if let Some(folder) = env("UNION_CACHE_DIR") {
-            return Ok(Cache::new(fs::absolute(&current_folder()?, &folder)));
+        let env = |name| nonempty(self.environment, name).map(PathBuf::from);
+        if let Some(directory) = env("UNION_CACHE_DIR") {
+            return Ok(Cache::new(fs::absolute(&current_directory()?, &directory)));
         }
-        let usual = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("cargo-union"));
-        let folder = current_folder()?;
-        Ok(Cache::usual(usual.map(|usual| fs::absolute(&folder, &usual))))
+        let default = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("cargo-union"));
+        let directory = current_directory()?;
+        Ok(Cache::usual(default.map(|default| fs::absolute(&directory, &default))))
     }
 
     fn cache_limit(&self) -> Result<u64> {
@@ -260,7 +268,7 @@ impl OptionsReader<'_> {
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>> {
-        let Some(text) = set(self.environment, name) else { return Ok(None) };
+        let Some(text) = nonempty(self.environment, name) else { return Ok(None) };
         text.trim().parse().map(Some).map_err(|cause: std::num::ParseIntError| {
             Error::new(Code::SettingInvalid, format!("the environment variable {name} is `{text}`"))
                 .because(cause)
@@ -269,21 +277,21 @@ impl OptionsReader<'_> {
     }
 }
 
-fn output(text: &str) -> Result<Output> {
+fn parse_output(text: &str) -> Result<Output> {
     match text.split_once(':') {
-        Some(("oci", folder)) if !folder.is_empty() => Ok(Output::Oci(folder.into())),
+        Some(("oci", directory)) if !directory.is_empty() => Ok(Output::Oci(directory.into())),
         Some(("tar", file)) if !file.is_empty() => Ok(Output::Tar(file.into())),
         Some(("docker", "")) => Ok(Output::Docker),
-        _ => Err(Error::new(Code::SettingInvalid, format!("`--output {text}` is not understood"))
+        _ => Err(Error::new(Code::SettingInvalid, format!("invalid value for `--output`: `{text}`"))
             .help("Write `oci:DIR`, `tar:FILE` or `docker:`.")),
     }
 }
 
-fn current_folder() -> Result<PathBuf> {
+fn current_directory() -> Result<PathBuf> {
     std::env::current_dir().map_err(|cause| fs::unreadable(Path::new("."), cause))
 }
 
-/// A variable that is set and not empty.
-fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+/// The value of a variable; `None` when it is empty.
+fn nonempty<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     environment.get(name).filter(|value| !value.is_empty())
 }

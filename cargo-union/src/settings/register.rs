@@ -1,17 +1,17 @@
-//! `register`: what is built, and what the backend is told of it.
+//! Options of `register`.
 
 pub use crate::deploy::options::RegisterOptions;
 
-use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_folder};
+use super::{BuildOptions, OptionsReader, WorkspaceOptions, current_directory};
 use crate::cli;
 use crate::sys::error::Result;
 use crate::sys::fs;
 
 impl OptionsReader<'_> {
-    /// Images go to the registry and nowhere else: a cluster has to find them.
+    /// Images are always pushed to the registry, since a cluster has to pull them.
     pub(super) fn register(&self, register: cli::RegisterArgs) -> Result<RegisterOptions> {
-        let backend = self.backend(register.backend)?;
-        let work = self.work(cli::BuildArgs {
+        let backend = self.backend_options(register.backend)?;
+        let work = self.build_options(cli::BuildArgs {
             task: register.task,
             output: None,
             no_push: false,
@@ -21,8 +21,8 @@ impl OptionsReader<'_> {
             scope: register.scope,
             cargo: register.cargo,
         })?;
-        let folder = current_folder()?;
-        let requests = register.output.map(|output| fs::absolute(&folder, &output));
+        let directory = current_directory()?;
+        let requests = register.output.map(|output| fs::absolute(&directory, &output));
         let mut scope = WorkspaceOptions { backend, ..work.scope };
         scope.cargo.written.extend(requests.clone());
         Ok(RegisterOptions {

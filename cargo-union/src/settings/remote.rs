@@ -1,4 +1,4 @@
-//! `run --remote` and `run --follow`: a run at the backend.
+//! Options of `run --remote` and `run --follow`.
 
 use super::{InputOptions, NewRun, OptionsReader, RemoteRunMode, RemoteRunOptions};
 use crate::cli;
@@ -19,7 +19,7 @@ impl OptionsReader<'_> {
         let mode = match (follow, run.task) {
             (Some(name), _) => RemoteRunMode::Follow(name),
             (None, task) => {
-                let task = task.expect("a task has to be given where no run is followed");
+                let task = task.expect("clap requires a task without `--follow`");
                 let inputs = InputOptions { file: run.inputs, arguments: run.values };
                 RemoteRunMode::New(NewRun { task, version, inputs, overwrite_cache, detach })
             }

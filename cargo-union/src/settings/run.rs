@@ -1,4 +1,4 @@
-//! `run`: which task, where, and with which inputs.
+//! Options of `run` on this machine.
 
 use super::{BuildOptions, InputOptions, LocalRunOptions, OptionsReader, Output, RunTarget, WorkspaceOptions};
 use crate::cli;
@@ -6,9 +6,9 @@ use crate::sys::error::Result;
 
 impl OptionsReader<'_> {
     pub(super) fn run(&self, run: cli::RunArgs) -> Result<LocalRunOptions> {
-        let task = run.task.expect("a task has to be given where no run is followed");
-        let backend = self.backend(run.backend)?;
-        let work = self.work(cli::BuildArgs {
+        let task = run.task.expect("clap requires a task without `--follow`");
+        let backend = self.backend_options(run.backend)?;
+        let work = self.build_options(cli::BuildArgs {
             task: vec![task.clone()],
             output: None,
             no_push: false,

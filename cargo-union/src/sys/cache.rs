@@ -1,13 +1,12 @@
-//! The user's cache of blobs and of packed layers, shared by all workspaces and processes.
+//! The user's cache of blobs and packed layers, shared by all workspaces and processes.
 //!
-//! `$UNION_CACHE_DIR`, else `$XDG_CACHE_HOME/cargo-union`, else `~/.cache/cargo-union`; where none of the last
-//! two is known or can be written, a folder below the workspace's target folder:
-//! `blobs/sha256/<hex>` holds blobs by digest, `notes/<kind>/<name>` what was learned about
-//! them, with a hash before it. Every entry is put in place whole by one rename, so several processes may share it; a
-//! missing or removed entry only costs time.
+//! It is in `$UNION_CACHE_DIR`, `$XDG_CACHE_HOME/cargo-union` or `~/.cache/cargo-union`; when neither of the last two is
+//! known and writable, in a directory below the workspace's target directory. `blobs/sha256/<hex>` are blobs by digest;
+//! `notes/<kind>/<name>` are notes about them, each with a hash before it. Entries are written atomically, so several
+//! processes may share the cache; a missing entry only costs time.
 //!
-//! Whoever takes a path of a blob may open it until the process ends: a process that uses blobs holds
-//! a shared lock, and [`Cache::sweep`] removes nothing while another process holds one.
+//! The path of a blob stays valid until the process exits: a process that uses blobs holds a shared lock, and
+//! [`Cache::sweep`] removes nothing while another process holds one.
 
 use std::collections::HashSet;
 use std::fs::{File, FileTimes};
@@ -23,52 +22,52 @@ use super::fs::{self, AtomicFile, FileDigest};
 use super::stat_cache::StatCache;
 use crate::sys::digest::Digest;
 
-/// The size that the cache is swept down to when the user names no other.
+/// The default size limit of the blobs, in bytes.
 pub const DEFAULT_CAP: u64 = 10_000_000_000;
 
-/// The length of the hash before each note, by which a note that was damaged is known.
-const HASH: usize = 64;
-/// A blob that was used so recently is not marked again.
+/// The length of the hash before each note, which detects damaged notes.
+const NOTE_HASH_LENGTH: usize = 64;
+/// How long a blob is not marked as used again.
 const RECENT: Duration = Duration::from_secs(3600);
-/// Where the hashes of files are. Raise the number when what is kept of a file changes.
+/// The directory of file hashes. The number changes with the format of its files.
 const FILES: &str = "notes/files-1";
-/// Notes that are older are forgotten: what they tell can be learned again.
+/// The age at which notes are removed.
 const OLD_NOTE: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// The cache's folder.
+/// The cache directory.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    /// Where it is to be; `None` when nothing says so.
-    wanted: Option<PathBuf>,
-    /// Whether the user named it, so that no other folder stands in for it.
+    /// The configured directory; `None` when it could not be determined.
+    configured: Option<PathBuf>,
+    /// Whether the user has set it, so that there is no fallback.
     is_named: bool,
-    /// Where it is.
+    /// The directory in use.
     folder: Arc<OnceLock<PathBuf>>,
-    /// The lock of this process, once it uses blobs; `None` where no lock can be had.
-    used: Arc<OnceLock<Option<File>>>,
-    /// What large files of the user's hold.
+    /// The lock of this process, once it uses blobs; `None` when it cannot be locked.
+    lock: Arc<OnceLock<Option<File>>>,
+    /// Hashes of large files of the workspace.
     files: Arc<OnceLock<StatCache>>,
-    /// Whether nothing is taken from an earlier process.
+    /// Whether hashes of earlier processes are ignored.
     rehashes: bool,
-    /// The blobs that this process has written or read to their ends.
-    checked: Arc<Mutex<HashSet<Digest>>>,
+    /// The blobs that this process has written or verified.
+    verified: Arc<Mutex<HashSet<Digest>>>,
 }
 
-/// The kind of notes on blobs whose bytes were read.
+/// The kind of notes about blobs that were verified.
 const CHECKED: &str = "checked-1";
 
-/// By what a file is known to be the one that was read.
+/// Identifies the file of a blob at the time it was verified.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct RememberedFiles {
+struct VerifiedBlob {
     size: u64,
     modified: Duration,
     inode: u64,
-    /// The run of the machine: what it had not yet written when power was lost is not there in the next one.
+    /// The boot id: writes before a power loss may be missing after it.
     boot: String,
 }
 
-impl RememberedFiles {
-    /// `None` where the runs of the machine cannot be told apart.
+impl VerifiedBlob {
+    /// `None` on systems without a boot id.
     fn of(path: &Path) -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let data = path.metadata().ok()?;
@@ -78,26 +77,26 @@ impl RememberedFiles {
 }
 
 impl Cache {
-    /// A cache in a folder, which is made when something is put into it.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    /// A cache in a directory that the user has set. It is created on the first write.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
-            wanted: Some(folder.into()),
+            configured: Some(directory.into()),
             is_named: true,
             folder: Arc::default(),
-            used: Arc::default(),
+            lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
-            checked: Arc::default(),
+            verified: Arc::default(),
         }
     }
 
-    /// The same cache, which takes no file's hash from an earlier process.
+    /// Ignores the file hashes of earlier processes.
     #[must_use]
     pub fn rehashing(self) -> Self {
         Self { files: Arc::default(), rehashes: true, ..self }
     }
 
-    /// Size and hash of a file's content. A large one is read only when it may have changed since an earlier run.
+    /// Size and hash of a file's content. A large file is read only when it may have changed since an earlier run.
     ///
     /// # Errors
     /// `FileUnreadable`.
@@ -105,7 +104,7 @@ impl Cache {
         self.files().measure(path)
     }
 
-    /// Keeps what was learned of files for the next run.
+    /// Writes the hashes of large files for the next run.
     pub fn keep_measured(&self) {
         self.files().save();
     }
@@ -113,113 +112,111 @@ impl Cache {
     fn files(&self) -> &StatCache {
         self.files.get_or_init(|| {
             let files = StatCache::new(self.folder().join(FILES));
-            if self.rehashes { files.distrusting() } else { files }
+            if self.rehashes { files.without_stored_entries() } else { files }
         })
     }
 
-    /// A cache at its usual place, when there is one; [`settle`](Self::settle) finds out whether it can be used.
-    pub fn usual(folder: Option<PathBuf>) -> Self {
+    /// A cache in the default directory, if that could be determined; see [`settle`](Self::settle).
+    pub fn usual(directory: Option<PathBuf>) -> Self {
         Self {
-            wanted: folder,
+            configured: directory,
             is_named: false,
             folder: Arc::default(),
-            used: Arc::default(),
+            lock: Arc::default(),
             files: Arc::default(),
             rehashes: false,
-            checked: Arc::default(),
+            verified: Arc::default(),
         }
     }
 
-    /// Lets another folder stand in for a usual one that is not known or cannot be written, and says why.
-    /// A full disk is no reason: another folder would fill it as well.
+    /// Falls back to another directory when the default one is not known or not writable, and returns a message about it.
+    /// A full disk is not a reason for it, since the other directory would fill it as well.
     pub fn settle(&self, otherwise: &Path) -> Option<String> {
         if self.is_named || self.folder.get().is_some() {
             return None;
         }
-        let why = match &self.wanted {
+        let reason = match &self.configured {
             None => "could not determine the cache directory: HOME is not set".to_owned(),
-            Some(folder) => {
-                let written = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-                let cause = written.err().filter(|cause| !fs::is_full(cause))?;
-                format!("the cache `{}` cannot be written: {cause}", folder.display())
+            Some(directory) => {
+                let probe = std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
+                let cause = probe.err().filter(|cause| !fs::is_full(cause))?;
+                format!("the cache `{}` cannot be written: {cause}", directory.display())
             }
         };
-        let settled = self.folder.set(otherwise.to_owned()).is_ok();
-        settled
-            .then(|| format!("{why}; using `{}`. Set UNION_CACHE_DIR to a folder that can be written and that stays.", otherwise.display()))
+        let is_set = self.folder.set(otherwise.to_owned()).is_ok();
+        is_set.then(|| format!("{reason}; using `{}`. Set UNION_CACHE_DIR to a persistent, writable directory.", otherwise.display()))
     }
 
-    /// Where a blob is or would be.
+    /// The path of a blob, whether it exists or not.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.folder().join("blobs/sha256").join(digest.hex())
     }
 
-    /// A blob's path, when it is there.
+    /// The path of a blob, if it exists. Marks it as used.
     pub fn blob(&self, digest: &Digest) -> Option<PathBuf> {
-        self.hold();
+        self.acquire_lock();
         let path = self.blob_path(digest);
         let file = File::open(&path).ok()?;
         let used = file.metadata().ok().filter(|data| data.is_file())?.modified().ok()?;
         if used.elapsed().is_ok_and(|age| age > RECENT) {
-            // The time of change is the time of use: content by digest never changes.
+            // The modification time records the last use, since the content does not change.
             let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
         }
         Some(path)
     }
 
-    /// A blob's path, when it is there and has its digest. One that was truncated or changed, as after a loss of power, is
-    /// removed, so that it is made or fetched again. Its bytes are read once: as long as the file and the run of the
-    /// machine are the same, they stay as they were.
+    /// The path of a blob, if it exists and matches its digest. A damaged blob, as after a power loss, is removed, so that
+    /// it is built or fetched again. The bytes are read only once per boot, unless the file changes.
     pub fn verified_blob(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.blob(digest)?;
-        if self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
+        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
             return Some(path);
         }
-        let seen = RememberedFiles::of(&path);
-        if seen.is_none() || self.note(CHECKED, &digest.hex()) != seen {
+        let file = VerifiedBlob::of(&path);
+        if file.is_none() || self.note(CHECKED, &digest.hex()) != file {
             if fs::measure(&path).is_ok_and(|measured| Digest::from_hash(measured.hash) != *digest) {
                 let _ = fs::remove(&path);
                 return None;
             }
-            if let Some(seen) = &seen {
-                let _ = self.put_note(CHECKED, &digest.hex(), seen);
+            if let Some(file) = &file {
+                let _ = self.put_note(CHECKED, &digest.hex(), file);
             }
         }
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
         Some(path)
     }
 
-    /// A file to write a new blob into; [`keep`](Self::keep) gives it its name.
+    /// A temporary file for a new blob; [`keep`](Self::keep) moves it to its path.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn draft(&self) -> Result<AtomicFile> {
-        self.hold();
+        self.acquire_lock();
         AtomicFile::beside(&self.folder().join("blobs/sha256/draft"))
     }
 
-    /// Puts a blob whose digest was computed while it was written into its place.
+    /// Moves a new blob to its path. The digest was computed while it was written.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn keep(&self, draft: AtomicFile, digest: &Digest) -> Result<PathBuf> {
         let path = self.blob_path(digest);
         draft.keep(&path)?;
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
         Ok(path)
     }
 
-    /// What was learned about something; `None` when nothing was, or it cannot be read.
+    /// Reads a note; `None` when there is none or it is damaged.
     pub fn note<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
         let note = std::fs::read(self.note_path(kind, name)).ok()?;
-        let (hash, json) = note.split_at_checked(HASH)?;
+        let (hash, json) = note.split_at_checked(NOTE_HASH_LENGTH)?;
         if Digest::of(json).hex().as_bytes() != hash {
             return None;
         }
         serde_json::from_slice(json).ok()
     }
 
-    /// Keeps what was learned about something.
+    /// Writes a note.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
@@ -228,19 +225,19 @@ impl Cache {
         fs::replace(&self.note_path(kind, name), &[Digest::of(&json).hex().as_bytes(), &json].concat())
     }
 
-    /// The cache's folder.
+    /// The cache directory.
     pub fn folder(&self) -> &Path {
-        self.folder.get_or_init(|| self.wanted.clone().unwrap_or_else(|| PathBuf::from("target/union/cache")))
+        self.folder.get_or_init(|| self.configured.clone().unwrap_or_else(|| PathBuf::from("target/union/cache")))
     }
 
-    /// Removes the blobs that were not used for the longest time until the rest has at most `cap` bytes,
-    /// and what interrupted processes have left behind. Does nothing while another process uses the
-    /// cache. Call it at the end, when no path of a blob is needed any more. Returns the bytes that became free.
+    /// Removes the least recently used blobs until the rest has at most `cap` bytes, and the temporary files of interrupted
+    /// processes. Does nothing while another process uses the cache. Call it when no path of a blob is needed any more.
+    /// Returns the number of bytes freed.
     ///
     /// # Errors
     /// `FileUnwritable`.
     pub fn sweep(&self, cap: u64) -> Result<u64> {
-        let Some(lock) = self.hold() else { return Ok(0) };
+        let Some(lock) = self.acquire_lock() else { return Ok(0) };
         if lock.try_lock().is_err() {
             let _ = lock.try_lock_shared();
             return Ok(0);
@@ -277,15 +274,15 @@ impl Cache {
         Ok(freed)
     }
 
-    /// Keeps other processes from sweeping as long as this one runs. A cache that cannot be written is not swept either.
-    fn hold(&self) -> Option<&File> {
-        let locked = || {
+    /// Takes the shared lock that keeps other processes from sweeping. `None` when the cache is not writable.
+    fn acquire_lock(&self) -> Option<&File> {
+        let open_locked = || {
             std::fs::create_dir_all(self.folder()).ok()?;
             let file = File::options().create(true).truncate(false).write(true).open(self.folder().join("used.lock")).ok()?;
             file.lock_shared().ok()?;
             Some(file)
         };
-        self.used.get_or_init(locked).as_ref()
+        self.lock.get_or_init(open_locked).as_ref()
     }
 
     fn note_path(&self, kind: &str, name: &str) -> PathBuf {
@@ -299,12 +296,12 @@ struct CacheEntry {
     size: u64,
     used: SystemTime,
     is_draft: bool,
-    /// A layout holds the same bytes by a hard link: removing this name would free nothing.
+    /// Whether an image layout has a hard link to it: removing it would free nothing.
     is_linked: bool,
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = CacheEntry> + use<> {
-    std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+fn entries(directory: &Path) -> impl Iterator<Item = CacheEntry> + use<> {
+    std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
         let data = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
         Some(CacheEntry {
@@ -352,7 +349,7 @@ mod tests {
 
     use super::*;
 
-    /// Puts a blob of ten bytes in, last used so many hours ago.
+    /// Adds a blob of ten bytes, last used `hours` ago.
     fn put(cache: &Cache, text: &str, hours: u64) -> Digest {
         let mut draft = cache.draft().unwrap();
         let bytes = format!("{text:10}");
@@ -364,45 +361,49 @@ mod tests {
         digest
     }
 
-    fn is_there(cache: &Cache, digest: &Digest) -> bool {
+    fn exists(cache: &Cache, digest: &Digest) -> bool {
         cache.blob_path(digest).exists()
     }
 
     #[test]
-    fn a_usual_folder_that_cannot_be_used_is_replaced_once_and_a_named_one_never() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, otherwise) = (folder.path().join("file"), folder.path().join("target/union/cache"));
+    fn default_directory_falls_back_and_a_set_one_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        let otherwise = directory.path().join("target/union/cache");
         std::fs::write(&file, "").unwrap();
         for (usual, word) in [(None, "HOME"), (Some(file.join("cargo-union")), "cannot be written")] {
             let cache = Cache::usual(usual);
-            let told = cache.settle(&otherwise).unwrap();
-            assert!(told.contains(word) && told.contains("target/union/cache"), "{told}");
+            let message = cache.settle(&otherwise).unwrap();
+            assert!(message.contains(word) && message.contains("target/union/cache"), "{message}");
             assert_eq!((cache.folder(), cache.clone().settle(&otherwise)), (&*otherwise, None));
             let digest = put(&cache, "blob", 0);
             assert!(cache.blob(&digest).unwrap().starts_with(&otherwise));
         }
-        let good = Cache::usual(Some(folder.path().join("good")));
-        assert_eq!((good.settle(&otherwise), good.folder()), (None, &*folder.path().join("good")));
+        let good = Cache::usual(Some(directory.path().join("good")));
+        assert_eq!((good.settle(&otherwise), good.folder()), (None, &*directory.path().join("good")));
         let named = Cache::new(file.join("cargo-union"));
         assert_eq!((named.settle(&otherwise), named.draft().is_err()), (None, true));
     }
 
     #[test]
-    fn the_blobs_unused_for_longest_go_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path());
-        let (old, older, oldest) = (put(&cache, "old", 2), put(&cache, "older", 3), put(&cache, "oldest", 4));
+    fn sweep_removes_least_recently_used_blobs_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let old = put(&cache, "old", 2);
+        let older = put(&cache, "older", 3);
+        let oldest = put(&cache, "oldest", 4);
         assert_eq!(cache.sweep(30).unwrap(), 0);
-        assert!(cache.blob(&oldest).is_some(), "and that was a use");
+        assert!(cache.blob(&oldest).is_some(), "this marks the blob as used");
         assert_eq!(cache.sweep(25).unwrap(), 10);
-        assert!(is_there(&cache, &oldest) && is_there(&cache, &old) && !is_there(&cache, &older));
+        assert!(exists(&cache, &oldest) && exists(&cache, &old) && !exists(&cache, &older));
         assert_eq!(cache.sweep(0).unwrap(), 20);
     }
 
     #[test]
-    fn nothing_goes_while_another_process_uses_the_cache() {
-        let folder = tempfile::tempdir().unwrap();
-        let (cache, other) = (Cache::new(folder.path()), Cache::new(folder.path()));
+    fn sweep_does_nothing_while_another_process_uses_the_cache() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let other = Cache::new(directory.path());
         let digest = put(&cache, "blob", 9);
         assert!(other.blob(&digest).is_some());
         assert_eq!(cache.sweep(0).unwrap(), 0);
@@ -411,66 +412,67 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_a_layout_holds_stays_and_does_not_count() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path());
-        let (linked, alone) = (put(&cache, "linked", 9), put(&cache, "alone", 1));
-        std::fs::hard_link(cache.blob_path(&linked), folder.path().join("layout")).unwrap();
+    fn sweep_ignores_blobs_linked_from_a_layout() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let linked = put(&cache, "linked", 9);
+        let alone = put(&cache, "alone", 1);
+        std::fs::hard_link(cache.blob_path(&linked), directory.path().join("layout")).unwrap();
         assert_eq!(cache.sweep(10).unwrap(), 0);
-        assert!(is_there(&cache, &linked) && is_there(&cache, &alone));
+        assert!(exists(&cache, &linked) && exists(&cache, &alone));
     }
 
     #[test]
-    fn what_an_interrupted_process_left_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path());
+    fn sweep_removes_temporary_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
         let digest = put(&cache, "blob", 0);
-        let left = folder.path().join("blobs/sha256/.union-left");
+        let left = directory.path().join("blobs/sha256/.union-left");
         std::fs::write(&left, "half").unwrap();
         assert_eq!(cache.sweep(DEFAULT_CAP).unwrap(), 4);
-        assert!(!left.exists() && is_there(&cache, &digest));
+        assert!(!left.exists() && exists(&cache, &digest));
     }
 
     #[test]
-    fn a_damaged_blob_is_removed_and_a_whole_one_is_read_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let digest = put(&Cache::new(folder.path()), "blob", 0);
-        let path = Cache::new(folder.path()).blob_path(&digest);
+    fn damaged_blob_is_removed_when_verified() {
+        let directory = tempfile::tempdir().unwrap();
+        let digest = put(&Cache::new(directory.path()), "blob", 0);
+        let path = Cache::new(directory.path()).blob_path(&digest);
         for _ in 0..2 {
-            assert_eq!(Cache::new(folder.path()).verified_blob(&digest).as_ref(), Some(&path));
+            assert_eq!(Cache::new(directory.path()).verified_blob(&digest).as_ref(), Some(&path));
         }
         for bytes in [&b"blo"[..], b"", b"BLOB      ", b"blob       and more"] {
             std::fs::write(&path, bytes).unwrap();
-            let cache = Cache::new(folder.path());
+            let cache = Cache::new(directory.path());
             assert_eq!(cache.verified_blob(&digest), None);
             assert!(!path.exists());
             put(&cache, "blob", 0);
-            assert_eq!(cache.verified_blob(&digest).as_ref(), Some(&path), "it was put there again");
+            assert_eq!(cache.verified_blob(&digest).as_ref(), Some(&path), "the blob was added again");
         }
     }
 
     #[test]
-    fn a_damaged_note_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path());
+    fn damaged_note_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
         cache.put_note("layers", "one", &1234).unwrap();
-        let path = folder.path().join("notes/layers/one");
-        let whole = std::fs::read(&path).unwrap();
-        for damaged in [&whole[..whole.len() - 1], &whole[..10], b"", b"1234", &[&whole[..whole.len() - 1], b"5"].concat()] {
+        let path = directory.path().join("notes/layers/one");
+        let valid = std::fs::read(&path).unwrap();
+        for damaged in [&valid[..valid.len() - 1], &valid[..10], b"", b"1234", &[&valid[..valid.len() - 1], b"5"].concat()] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(cache.note::<u32>("layers", "one"), None);
         }
-        std::fs::write(&path, whole).unwrap();
+        std::fs::write(&path, valid).unwrap();
         assert_eq!(cache.note::<u32>("layers", "one"), Some(1234));
     }
 
     #[test]
-    fn old_notes_are_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path());
+    fn sweep_removes_old_notes() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
         cache.put_note("layers", "new", &1).unwrap();
         cache.put_note("layers", "old", &2).unwrap();
-        let old = File::options().write(true).open(folder.path().join("notes/layers/old")).unwrap();
+        let old = File::options().write(true).open(directory.path().join("notes/layers/old")).unwrap();
         old.set_modified(SystemTime::now() - OLD_NOTE * 2).unwrap();
         cache.sweep(DEFAULT_CAP).unwrap();
         assert_eq!((cache.note::<u32>("layers", "new"), cache.note::<u32>("layers", "old")), (Some(1), None));

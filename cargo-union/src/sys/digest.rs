@@ -1,4 +1,4 @@
-//! Content digests: of compressed bytes ([`Digest`]) and of uncompressed ones ([`DiffId`]).
+//! sha256 digests: of blobs ([`Digest`]) and of uncompressed layers ([`DiffId`]). Source: OCI image spec, "Digests".
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// The digest of a blob as a registry holds it: for a layer, of its compressed bytes.
+/// The digest of a blob as a registry stores it; for a layer, of its compressed bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// The digest of a layer's uncompressed tar, as an image's config lists it.
+/// The digest of a layer's uncompressed tar, as in `rootfs.diff_ids` of an image's config.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DiffId([u8; 32]);
 
-/// The text is not `sha256:` and 64 lower-case hexadecimal digits.
+/// The text is not `sha256:` followed by 64 lower-case hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a sha256 digest")]
 pub struct InvalidDigest(String);
@@ -27,17 +27,17 @@ macro_rules! digest {
                 Self(Sha256::digest(bytes).into())
             }
 
-            /// Takes a hash that was computed elsewhere.
+            /// The digest of what a hasher has read.
             pub fn from_hasher(hasher: Sha256) -> Self {
                 Self(hasher.finalize().into())
             }
 
-            /// Takes the bytes of a hash that was computed elsewhere.
+            /// The digest with the bytes of a sha256 hash.
             pub fn from_hash(hash: [u8; 32]) -> Self {
                 Self(hash)
             }
 
-            /// The 64 hexadecimal digits without the algorithm.
+            /// The 64 hexadecimal digits, without `sha256:`.
             pub fn hex(&self) -> String {
                 union_build::key::hex(&self.0)
             }
@@ -98,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_read_as_it_is_written() {
+    fn digest_is_parsed_from_its_text() {
         let digest = Digest::of("hello");
         assert_eq!(digest.to_string(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         assert_eq!(digest.to_string().parse::<Digest>().ok(), Some(digest));
     }
 
     #[test]
-    fn other_algorithms_lengths_and_cases_are_refused() {
+    fn other_algorithms_lengths_and_upper_case_are_rejected() {
         let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
         for text in [format!("sha512:{hex}"), hex.to_owned(), format!("sha256:{}", &hex[1..]), format!("sha256:{}", hex.to_uppercase())] {
             assert!(text.parse::<Digest>().is_err(), "{text}");

@@ -1,58 +1,58 @@
-//! The error that a user reads: what was tried on what, why it failed, and what to do next.
+//! The error type: what was attempted on what, the cause, and advice, as the user reads them.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use union_build::diag::Code;
 
-/// What every room returns when something fails.
+/// The result type of all modules.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure with its code. `Display` is what was tried, on what; [`source`](StdError::source) is why.
+/// A failure with its code. `Display` says what was attempted on what; [`source`](StdError::source) is the cause.
 #[derive(Debug)]
 pub struct Error(Box<ErrorParts>);
 
 #[derive(Debug)]
 struct ErrorParts {
     code: Code,
-    tried: String,
+    message: String,
     cause: Option<Box<dyn StdError + Send + Sync>>,
     help: Option<String>,
 }
 
 impl Error {
-    /// What was tried, on what: `could not push layer sha256:… to ghcr.io/acme/app`.
-    pub fn new(code: Code, tried: impl Into<String>) -> Self {
-        Self(Box::new(ErrorParts { code, tried: tried.into(), cause: None, help: None }))
+    /// An error with what was attempted on what: `could not push layer sha256:… to ghcr.io/acme/app`.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(ErrorParts { code, message: message.into(), cause: None, help: None }))
     }
 
-    /// Why it failed.
+    /// Sets the cause.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// What to do next, when there is more to say than the code's own cure.
+    /// Sets advice that replaces the code's general advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
         self
     }
 
-    /// The unique code.
+    /// The error code.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// What to do next.
+    /// The advice of this error, or else of its code.
     pub fn advice(&self) -> &str {
         self.0.help.as_deref().unwrap_or_else(|| self.0.code.cure())
     }
 
-    /// What was tried and every cause, outermost first.
+    /// The message and the messages of all causes, outermost first, without repetitions.
     pub fn chain(&self) -> Vec<String> {
-        let mut chain = vec![self.0.tried.clone()];
+        let mut chain = vec![self.0.message.clone()];
         let mut cause = self.source();
         while let Some(error) = cause {
             chain.push(error.to_string());
@@ -65,7 +65,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.tried)
+        f.write_str(&self.0.message)
     }
 }
 

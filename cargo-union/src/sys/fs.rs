@@ -1,4 +1,4 @@
-//! The door to files: whole or not at all, and errors that name the path.
+//! File access: atomic writes, locks, and errors that name the path.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write};
@@ -33,7 +33,7 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        // Below a file nothing exists: `HOME=/dev/null` is a home without files.
+        // A path below a file does not exist either, as with `HOME=/dev/null`.
         Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(cause) => Err(unreadable(path, cause)),
     }
@@ -42,20 +42,22 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>> {
 /// Size and sha256 of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileDigest {
-    /// Number of bytes.
+    /// Size in bytes.
     pub size: u64,
     /// sha256 of the bytes.
     pub hash: [u8; 32],
 }
 
-/// Reads a file to its end for its size and hash; it is never in memory as a whole.
+/// Computes the size and hash of a file, without loading all of it into memory.
 ///
 /// # Errors
 /// `FileUnreadable`.
 pub fn measure(path: &Path) -> Result<FileDigest> {
-    let measured = || -> io::Result<FileDigest> {
+    let read = || -> io::Result<FileDigest> {
         let mut file = File::open(path)?;
-        let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+        let mut hash = Sha256::new();
+        let mut size = 0;
+        let mut buffer = vec![0; 1 << 16];
         loop {
             match file.read(&mut buffer)? {
                 0 => return Ok(FileDigest { size, hash: hash.finalize().into() }),
@@ -66,10 +68,10 @@ pub fn measure(path: &Path) -> Result<FileDigest> {
             }
         }
     };
-    measured().map_err(|cause| unreadable(path, cause))
+    read().map_err(|cause| unreadable(path, cause))
 }
 
-/// Makes a folder and its parents.
+/// Creates a directory and its parents.
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`.
@@ -77,7 +79,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|cause| unwritable(path, cause))
 }
 
-/// Puts a whole file in place of another in one step: a reader sees the old bytes or the new ones.
+/// Replaces a file atomically: a reader sees either the old or the new content.
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
@@ -87,18 +89,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.keep(path)
 }
 
-/// Like [`replace`], for what only the user may read.
+/// Like [`replace`], with read permission for the user only.
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`; the old file is then untouched.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::beside(path)?;
     file.write_all(bytes).map_err(|cause| unwritable(path, cause))?;
-    // A draft is made for its owner alone.
+    // A temporary file is created with mode 0600.
     file.file.persist(path).map(drop).map_err(|failed| unwritable(path, failed.error))
 }
 
-/// Removes a file. One that is not there is what is wanted. Says whether there was one.
+/// Removes a file if it exists. Returns whether it existed.
 ///
 /// # Errors
 /// `FileUnwritable`.
@@ -110,7 +112,7 @@ pub fn remove(path: &Path) -> Result<bool> {
     }
 }
 
-/// Like [`replace`], but a file that has these bytes keeps its modification time. Says whether it wrote.
+/// Like [`replace`], but leaves a file with the same content untouched. Returns whether it wrote.
 ///
 /// # Errors
 /// `FileUnwritable`, `DiskFull`.
@@ -121,47 +123,47 @@ pub fn replace_if_different(path: &Path, bytes: &[u8]) -> Result<bool> {
     replace(path, bytes).map(|()| true)
 }
 
-/// Holds all of a stream for as long as it is looked at, in any order: in memory when it is small, else
-/// in a nameless file of a folder. Libraries have hundreds of megabytes.
+/// Copies a stream for random access: into memory when it is small, else into an unnamed temporary file in a directory,
+/// since libraries may have hundreds of megabytes.
 ///
 /// # Errors
-/// When the stream cannot be read, or the folder's disk is full.
-pub fn spool_to_tempfile(mut stream: impl io::Read, folder: &Path) -> io::Result<impl io::Read + io::Seek> {
+/// When the stream cannot be read or the disk is full.
+pub fn spool_to_tempfile(mut stream: impl io::Read, directory: &Path) -> io::Result<impl io::Read + io::Seek> {
     const IN_MEMORY: usize = 4 << 20;
-    let mut held = tempfile::spooled_tempfile_in(IN_MEMORY, folder);
-    io::copy(&mut stream, &mut held)?;
-    Ok(held)
+    let mut spooled = tempfile::spooled_tempfile_in(IN_MEMORY, directory);
+    io::copy(&mut stream, &mut spooled)?;
+    Ok(spooled)
 }
 
-/// A file without a name that is given one when it is whole, and vanishes otherwise.
+/// A temporary file that is moved to its path when it is complete, and removed otherwise.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: tempfile::NamedTempFile,
 }
 
 impl AtomicFile {
-    /// Opens a draft in a path's folder, which is made when it is absent.
+    /// Creates a temporary file in the directory of a path, which is created if needed.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn beside(path: &Path) -> Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        create_folder(folder)?;
-        let file = tempfile::Builder::new().prefix(".union-").tempfile_in(folder).map_err(|cause| unwritable(folder, cause))?;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        create_folder(directory)?;
+        let file = tempfile::Builder::new().prefix(".union-").tempfile_in(directory).map_err(|cause| unwritable(directory, cause))?;
         Ok(Self { file })
     }
 
-    /// The draft's own path while it is written.
+    /// The path of the temporary file.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// The open file.
+    /// The open temporary file.
     pub fn as_file(&self) -> &File {
         self.file.as_file()
     }
 
-    /// Gives it its name, with the permissions of an ordinary file.
+    /// Moves the file to its path, with mode 0644.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
@@ -186,31 +188,30 @@ impl Write for AtomicFile {
     }
 }
 
-/// A folder without a name that is given one when all is in it, and vanishes otherwise.
+/// A temporary directory that is moved to its path when it is complete, and removed otherwise.
 #[derive(Debug)]
 pub struct AtomicDir {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl AtomicDir {
-    /// An empty folder beside a path.
+    /// Creates an empty temporary directory beside a path.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn beside(path: &Path) -> Result<Self> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        create_folder(folder)?;
-        let folder = tempfile::Builder::new().prefix(".union-").tempdir_in(folder).map_err(|cause| unwritable(folder, cause))?;
-        Ok(Self { folder })
+        let directory = path.parent().unwrap_or(Path::new("."));
+        create_folder(directory)?;
+        let directory = tempfile::Builder::new().prefix(".union-").tempdir_in(directory).map_err(|cause| unwritable(directory, cause))?;
+        Ok(Self { directory })
     }
 
-    /// The folder's own path while it is filled.
+    /// The path of the temporary directory.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
-    /// Gives it its name, in place of a folder that has it now. One with nothing in it vanishes, and
-    /// so does the other.
+    /// Moves the directory to its path and removes what is there now. An empty directory is removed instead of moved.
     ///
     /// # Errors
     /// `FileUnwritable`.
@@ -229,24 +230,24 @@ impl AtomicDir {
             fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).map_err(|cause| unwritable(path, cause))?;
         }
         fs::rename(self.path(), path).map_err(|cause| unwritable(path, cause))?;
-        // What it was called before is gone.
-        let _ = self.folder.keep();
+        // It has been moved, so there is nothing to remove.
+        let _ = self.directory.keep();
         Ok(())
     }
 }
 
-/// The error of a file that cannot be read.
+/// The error for a file that cannot be read: `FileUnreadable`.
 pub fn unreadable(path: &Path, cause: io::Error) -> Error {
     Error::new(Code::FileUnreadable, format!("could not read `{}`", path.display())).because(cause)
 }
 
-/// The error of a file or folder that cannot be written; a full disk has a code of its own.
+/// The error for a file or directory that cannot be written: `DiskFull` or `FileUnwritable`.
 pub fn unwritable(path: &Path, cause: io::Error) -> Error {
     let code = if is_full(&cause) { Code::DiskFull } else { Code::FileUnwritable };
     Error::new(code, format!("could not write `{}`", path.display())).because(cause)
 }
 
-/// Whether a disk is full, or what a user may have of it.
+/// Whether the disk is full or the user's quota is exceeded.
 pub fn is_full(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -256,8 +257,8 @@ pub fn is_full(cause: &io::Error) -> bool {
 pub struct FileLock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl FileLock {
-    /// Waits for the lock; `waiting` is called once when somebody else holds it. Where the file system has
-    /// no locks it goes on without one, as cargo does.
+    /// Waits for the lock; `waiting` is called once when another process holds it. On file systems without locks it
+    /// succeeds without a lock, as cargo does.
     ///
     /// # Errors
     /// `FileUnwritable`.
@@ -272,17 +273,17 @@ impl FileLock {
             }
         };
         match locked {
-            Err(cause) if !has_no_locks(&cause) => Err(unwritable(path, cause)),
+            Err(cause) if !is_lock_unsupported(&cause) => Err(unwritable(path, cause)),
             _ => Ok(Self(file)),
         }
     }
 }
 
 impl FileLock {
-    /// The lock, if nobody else holds it.
+    /// Takes the lock, if no other process holds it.
     ///
     /// # Errors
-    /// `FileUnwritable`, also where the file system has no locks.
+    /// `FileUnwritable`, also on file systems without locks.
     pub fn available(path: &Path) -> Result<Option<Self>> {
         let file = open_lock(path)?;
         match file.try_lock() {
@@ -293,11 +294,10 @@ impl FileLock {
     }
 }
 
-/// Whether a file system has no locks: some network and user space file systems do not, nor does NFS without
-/// its lock server.
-fn has_no_locks(cause: &io::Error) -> bool {
-    let without = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK];
-    cause.kind() == io::ErrorKind::Unsupported || Errno::from_io_error(cause).is_some_and(|errno| without.contains(&errno))
+/// Whether a file system does not support locks, as some network and FUSE file systems, and NFS without a lock server.
+fn is_lock_unsupported(cause: &io::Error) -> bool {
+    let unsupported = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK];
+    cause.kind() == io::ErrorKind::Unsupported || Errno::from_io_error(cause).is_some_and(|errno| unsupported.contains(&errno))
 }
 
 fn open_lock(path: &Path) -> Result<File> {
@@ -305,10 +305,11 @@ fn open_lock(path: &Path) -> Result<File> {
     File::options().create(true).truncate(false).write(true).open(path).map_err(|cause| unwritable(path, cause))
 }
 
-/// An absolute path without `.` and `..`, not following links; relative ones start from `folder`.
-pub fn absolute(folder: &Path, path: &Path) -> PathBuf {
+/// Makes a path absolute and removes `.` and `..` without following symbolic links. A relative path is resolved from
+/// `directory`.
+pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
-    for part in folder.join(path).components() {
+    for part in directory.join(path).components() {
         match part {
             std::path::Component::ParentDir => drop(result.pop()),
             std::path::Component::CurDir => {}
@@ -324,22 +325,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_without_locks_is_told_from_a_failure() {
+    fn unsupported_locks_are_distinguished_from_failures() {
         for errno in [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK] {
-            assert!(has_no_locks(&errno.into()), "{errno:?}");
+            assert!(is_lock_unsupported(&errno.into()), "{errno:?}");
         }
         for errno in [Errno::INTR, Errno::BADF, Errno::ACCESS, Errno::IO] {
-            assert!(!has_no_locks(&errno.into()), "{errno:?}");
+            assert!(!is_lock_unsupported(&errno.into()), "{errno:?}");
         }
     }
 
     #[test]
-    fn a_lock_is_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sub/lock");
-        let held = FileLock::exclusive(&path, || panic!("nobody holds it")).unwrap();
-        let (told, waiting) = std::sync::mpsc::channel();
-        let other = std::thread::spawn(move || FileLock::exclusive(&path, || told.send(()).unwrap()).unwrap());
+    fn held_lock_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sub/lock");
+        let held = FileLock::exclusive(&path, || panic!("the lock is free")).unwrap();
+        let (sender, waiting) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || FileLock::exclusive(&path, || sender.send(()).unwrap()).unwrap());
         waiting.recv().unwrap();
         drop(held);
         other.join().unwrap();

@@ -1,4 +1,4 @@
-//! A log of what somebody else does: a file for later, and its last lines for an error.
+//! A log file of another program's output, with its last lines in memory for an error.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::error::Result;
 use super::fs;
 
-/// How many lines an error shows.
-const LAST: usize = 20;
+/// How many lines are kept for an error.
+const LAST_LINES: usize = 20;
 
-/// A log that is being written. What cannot be written to its file is still among its last lines: a full disk
-/// ends the work elsewhere, with an error that says so.
+/// A log that is being written. Write errors are ignored: lines are still kept in memory, and a full disk is reported
+/// elsewhere.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
@@ -27,46 +27,46 @@ struct LogState {
 }
 
 impl Log {
-    /// Begins the file anew.
+    /// Creates the file, replacing an earlier log.
     ///
     /// # Errors
     /// `FileUnwritable`, `DiskFull`.
     pub fn begin(path: PathBuf) -> Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_folder(folder)?;
+        if let Some(directory) = path.parent() {
+            fs::create_folder(directory)?;
         }
         let file = File::create(&path).map_err(|cause| fs::unwritable(&path, cause))?;
         Ok(Self { path, state: Mutex::new(LogState { file, last: VecDeque::new() }) })
     }
 
-    /// The file.
+    /// The path of the log file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Begins a part: only its own lines are the last ones from here on.
+    /// Starts a section, which clears the last lines.
     pub fn part(&self, title: &str) {
         let mut state = self.state();
         let _ = writeln!(state.file, "{title}");
         state.last.clear();
     }
 
-    /// Adds a remark, which is no line of anybody's.
+    /// Adds a remark to the file only; it is not one of the last lines.
     pub fn remark(&self, text: &str) {
         let _ = writeln!(self.state().file, "{text}");
     }
 
-    /// Adds a line.
+    /// Adds a line of output.
     pub fn line(&self, text: &str) {
         let mut state = self.state();
         let _ = writeln!(state.file, "{text}");
         state.last.push_back(text.to_owned());
-        if state.last.len() > LAST {
+        if state.last.len() > LAST_LINES {
             state.last.pop_front();
         }
     }
 
-    /// The last lines of the part.
+    /// The last lines of the section.
     pub fn last(&self) -> Vec<String> {
         self.state().last.iter().cloned().collect()
     }

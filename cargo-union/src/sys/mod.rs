@@ -1,6 +1,6 @@
-//! Access to the operating system: files, processes, signals, randomness, secrets, the cache; and errors.
+//! Access to the operating system: files, processes, signals, randomness, secrets and the cache; and the error type.
 //!
-//! Every module may use it, and it uses none of them.
+//! Every module may use this one; it uses no other module.
 
 pub mod cache;
 pub mod digest;

@@ -1,9 +1,8 @@
-//! The door to other programs: started by name, with errors that say which and why.
+//! Child processes.
 //!
-//! A child never outlives the call that waits for it: dropping the future kills it with all that it
-//! has started. It stays in our process group, so that Ctrl-C reaches it and a helper of its own may
-//! ask for a passphrase. It reads nothing from our input, and sees exactly the [`Environment`] that
-//! it is given. Only a user's browser is left to itself.
+//! A child does not outlive the call that waits for it: dropping the future kills it and its descendants. It stays in
+//! this process's group, so that it receives Ctrl-C and its helpers can ask for a passphrase. It does not inherit stdin,
+//! and gets exactly the [`Environment`] that it is given. Only a detached program, such as a browser, is not waited for.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -27,7 +26,7 @@ mod streams;
 pub use bounded::Bounded;
 pub use streams::OutputStream;
 
-/// Environment variables as a value, so that what a child or a key sees can be said by a test.
+/// Environment variables as a value, so that tests can set what a child or a key depends on.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -37,12 +36,12 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
-    /// A variable's value; `None` also when it is not UTF-8, which nothing that we read may be.
+    /// The value of a variable; `None` when it is not set or not UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(OsStr::new(name))?.to_str()
     }
 
-    /// Whether a variable is set at all.
+    /// Whether a variable is set, even to a value that is not UTF-8.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(OsStr::new(name))
     }
@@ -62,13 +61,13 @@ impl Environment {
         self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 
-    /// The file that a program's name stands for: searched on the PATH unless it has a slash.
+    /// Finds a program: on the PATH, or as a path when the name has a slash.
     pub fn find_program(&self, name: &Path) -> Option<PathBuf> {
         if name.components().count() > 1 {
             return name.is_file().then(|| name.to_owned());
         }
         let path = self.0.get(OsStr::new("PATH"))?;
-        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+        std::env::split_paths(path).map(|directory| directory.join(name)).find(|file| file.is_file())
     }
 }
 
@@ -85,7 +84,7 @@ impl FromIterator<(OsString, OsString)> for Environment {
     }
 }
 
-/// A program that is about to be started.
+/// A program with its arguments, environment and input.
 pub struct ProcessCommand {
     program: OsString,
     inner: tokio::process::Command,
@@ -93,10 +92,10 @@ pub struct ProcessCommand {
 }
 
 impl ProcessCommand {
-    /// A program with an environment of its own, in a folder.
-    pub fn new(program: impl AsRef<OsStr>, folder: &Path, environment: &Environment) -> Self {
+    /// A program with a working directory and an environment.
+    pub fn new(program: impl AsRef<OsStr>, directory: &Path, environment: &Environment) -> Self {
         let mut inner = tokio::process::Command::new(program.as_ref());
-        inner.current_dir(folder).env_clear().envs(&environment.0).stdin(Stdio::null());
+        inner.current_dir(directory).env_clear().envs(&environment.0).stdin(Stdio::null());
         Self { program: program.as_ref().to_owned(), inner, input: Vec::new() }
     }
 
@@ -112,14 +111,14 @@ impl ProcessCommand {
         self
     }
 
-    /// Gives it something to read, which is where secrets go: arguments can be seen by everybody.
+    /// Sets its stdin. Secrets belong here, since arguments are visible to other users.
     pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.input = bytes.into();
         self.inner.stdin(Stdio::piped());
         self
     }
 
-    /// Starts it and leaves it to itself: it outlives us, and Ctrl-C does not reach it.
+    /// Starts it detached: it outlives this process and does not receive Ctrl-C.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
@@ -128,72 +127,71 @@ impl ProcessCommand {
         spawned.map(drop).map_err(|cause| missing(&self.program, cause))
     }
 
-    /// Runs it to its end and keeps what it writes.
+    /// Runs it and captures its output.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn output(mut self) -> Result<ProcessOutput> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = ProcessGroup::of(&child);
+        let group = ProcessGroup::of(&child);
         if let Some(mut stdin) = child.stdin.take() {
-            // Who does not read to the end has reasons of its own; how it ends says whether they are good.
+            // A program may exit without reading all of its input; the exit code decides whether it failed.
             let _ = stdin.write_all(&self.input).await;
         }
         let output = child.wait_with_output().await.map_err(|cause| missing(&self.program, cause))?;
-        family.has_ended();
+        group.disarm();
         let failure = (!output.status.success()).then(|| ProcessFailure::new(&self.program, output.status, &output.stderr));
         Ok(ProcessOutput { stdout: output.stdout, stderr: output.stderr, failure })
     }
 
-    /// Runs it to its end: each line of its stdout goes to `line`, its stderr to ours, untouched.
+    /// Runs it, passes each line of its stdout to `line`, and inherits stderr.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
     pub async fn lines(mut self, mut line: impl FnMut(&str)) -> Result<Result<(), ProcessFailure>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = ProcessGroup::of(&child);
+        let group = ProcessGroup::of(&child);
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        // A line that cannot be read ends the reading, and the exit status says what happened.
+        // A read error ends the output; the exit status decides whether the program failed.
         while let Ok(Some(text)) = stdout.next_line().await {
             line(&text);
         }
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
-        family.has_ended();
+        group.disarm();
         Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
     }
 
-    /// Starts it as a line: what is written goes to its stdin, what is read is its stdout, and its
-    /// stderr is ours.
+    /// Starts it as a connection: writes go to its stdin, reads come from its stdout, and stderr is inherited.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub fn line(mut self) -> Result<LineBuffer> {
+    pub fn connect(mut self) -> Result<ChildStream> {
         let spawned = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = ProcessGroup::of(&child);
+        let group = ProcessGroup::of(&child);
         let input = child.stdin.take().expect("stdin is piped");
         let output = child.stdout.take().expect("stdout is piped");
-        Ok(LineBuffer { input, output, _child: child, _family: family })
+        Ok(ChildStream { input, output, _child: child, _group: group })
     }
 }
 
-/// A program whose input and output are a line to somebody. It ends with this value.
-pub struct LineBuffer {
+/// A child process whose stdin and stdout are a connection. It is killed when this is dropped.
+pub struct ChildStream {
     input: tokio::process::ChildStdin,
     output: tokio::process::ChildStdout,
     _child: Child,
-    _family: ProcessGroup,
+    _group: ProcessGroup,
 }
 
-impl AsyncRead for LineBuffer {
+impl AsyncRead for ChildStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.output).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for LineBuffer {
+impl AsyncWrite for ChildStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.input).poll_write(context, bytes)
     }
@@ -207,8 +205,8 @@ impl AsyncWrite for LineBuffer {
     }
 }
 
-/// A child and its descendants, killed when this is dropped before the child has ended: a compiler
-/// that has lost its cargo would go on writing into the target directory.
+/// A child and its descendants, which are killed when this is dropped before the child has exited: rustc would go on
+/// writing into the target directory after cargo was killed.
 struct ProcessGroup(Option<u32>);
 
 impl ProcessGroup {
@@ -216,7 +214,7 @@ impl ProcessGroup {
         Self(child.id())
     }
 
-    fn has_ended(mut self) {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
@@ -224,7 +222,7 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         let Some(child) = self.0 else { return };
-        // Stopped first, so that it starts nothing more while its children are looked for.
+        // Stopped first, so that it does not start more children while they are listed.
         signal_to(child, Signal::STOP);
         let mut members = vec![child];
         let mut next = 0;
@@ -238,53 +236,53 @@ impl Drop for ProcessGroup {
 
 fn signal_to(process: u32, signal: Signal) {
     let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-    // One that is gone already is what is wanted.
+    // The process may have exited already.
     let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
 }
 
-/// The children of a process, as Linux lists them; elsewhere only the child itself is known.
+/// The children of a process, from Linux's /proc; empty on other systems.
 fn children(process: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
-/// What a finished program has written.
+/// The output of a program that has exited.
 #[derive(Debug)]
 pub struct ProcessOutput {
-    /// Its stdout.
+    /// All of stdout.
     pub stdout: Vec<u8>,
-    /// Its stderr.
+    /// All of stderr.
     pub stderr: Vec<u8>,
     failure: Option<ProcessFailure>,
 }
 
 impl ProcessOutput {
-    /// What it wrote to stdout, when it succeeded.
+    /// Its stdout, when it exited with 0.
     ///
     /// # Errors
-    /// How it failed.
+    /// Its exit code or signal, with the last lines of stderr.
     pub fn success(self) -> Result<Vec<u8>, ProcessFailure> {
         self.failure.map_or(Ok(self.stdout), Err)
     }
 }
 
-/// A program that ended with a failure.
+/// A program that failed.
 #[derive(Debug)]
 pub struct ProcessFailure {
     program: String,
-    /// Its exit code; `None` when a signal ended it.
+    /// The exit code; `None` when it was terminated by a signal.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that terminated it.
     pub signal: Option<i32>,
-    /// The last lines of its stderr, when they were kept.
+    /// The last lines of stderr; empty when stderr was not captured.
     pub stderr: String,
 }
 
 impl ProcessFailure {
-    const LINES_KEPT: usize = 20;
+    const STDERR_LINES: usize = 20;
 
-    /// A program that ended elsewhere, with an exit code.
+    /// A program that has exited in a container, with an exit code.
     pub fn ended(program: &str, code: i64) -> Self {
         Self { program: program.to_owned(), code: i32::try_from(code).ok(), signal: None, stderr: String::new() }
     }
@@ -293,7 +291,7 @@ impl ProcessFailure {
         super::signal::note_failure(status.code(), signal(status));
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.trim_end().lines().collect();
-        let stderr = lines[lines.len().saturating_sub(Self::LINES_KEPT)..].join("\n");
+        let stderr = lines[lines.len().saturating_sub(Self::STDERR_LINES)..].join("\n");
         Self { program: program.to_string_lossy().into_owned(), code: status.code(), signal: signal(status), stderr }
     }
 }
@@ -321,12 +319,12 @@ fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// Who we are, as `user:group` in numbers.
+/// The ids of this process's user and group, as `UID:GID`.
 pub fn user() -> String {
     format!("{}:{}", user_id(), rustix::process::getgid().as_raw())
 }
 
-/// Our user's number.
+/// The id of this process's user.
 pub fn user_id() -> u32 {
     rustix::process::getuid().as_raw()
 }
@@ -347,14 +345,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_is_named() {
+    async fn missing_program_is_named_in_the_error() {
         let command = ProcessCommand::new("no-such-program", Path::new("/"), &Environment::of_process());
         let error = command.output().await.unwrap_err();
         assert_eq!((error.code(), error.to_string().as_str()), (Code::ToolMissing, "could not run `no-such-program`"));
     }
 
     #[tokio::test]
-    async fn a_failure_keeps_the_exit_code_and_the_last_lines() {
+    async fn failure_has_exit_code_and_last_lines_of_stderr() {
         let failed = shell("seq 30 >&2; exit 7").output().await.unwrap().success().unwrap_err();
         assert_eq!(failed.code, Some(7));
         assert!(failed.stderr.starts_with("11\n") && failed.stderr.ends_with("\n30"), "{}", failed.stderr);
@@ -362,26 +360,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_arrive_one_by_one_and_the_status_after_them() {
+    async fn lines_are_passed_on_before_the_status() {
         let mut seen = Vec::new();
-        let ended = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
-        assert_eq!((seen, ended.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
+        let result = shell("echo a; echo b; kill -TERM $$").lines(|line| seen.push(line.to_owned())).await.unwrap();
+        assert_eq!((seen, result.unwrap_err().signal), (vec!["a".to_owned(), "b".to_owned()], Some(15)));
     }
 
     #[tokio::test]
-    async fn what_a_program_reads_is_what_it_is_given() {
+    async fn input_is_written_to_stdin() {
         let mut command = shell("cat");
         command.input("a\nb");
         assert_eq!(command.output().await.unwrap().success().unwrap(), b"a\nb");
-        let mut deaf = shell("exit 3");
-        deaf.input(vec![0; 1 << 20]);
-        assert_eq!(deaf.output().await.unwrap().success().unwrap_err().code, Some(3));
+        let mut without_reading = shell("exit 3");
+        without_reading.input(vec![0; 1 << 20]);
+        assert_eq!(without_reading.output().await.unwrap().success().unwrap_err().code, Some(3));
     }
 
     #[tokio::test]
-    async fn what_is_left_to_itself_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let done = folder.path().join("done");
+    async fn detached_program_keeps_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let done = directory.path().join("done");
         shell(&format!("sleep 0.05; touch {}", done.display())).leave().unwrap();
         while !done.exists() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -390,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_sees_only_the_environment_it_was_given() {
+    async fn child_gets_only_the_given_environment() {
         let environment: Environment = [("ONLY".into(), "this".into())].into_iter().collect();
         let output = ProcessCommand::new("/usr/bin/env", Path::new("/"), &environment).output().await.unwrap();
         assert_eq!(output.success().unwrap(), b"ONLY=this\n");
@@ -399,10 +397,10 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_child_and_its_children_end_with_the_future_that_waits_for_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let pids = folder.path().join("pids");
-        let survived = folder.path().join("survived");
+    async fn dropped_future_kills_child_and_descendants() {
+        let directory = tempfile::tempdir().unwrap();
+        let pids = directory.path().join("pids");
+        let survived = directory.path().join("survived");
         let script = format!("(sleep 30; touch {1}) & echo $$ $! > {0}.part; mv {0}.part {0}; wait", pids.display(), survived.display());
         let task = tokio::spawn(shell(&script).output());
         while !pids.exists() {
@@ -411,11 +409,11 @@ mod tests {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         for pid in std::fs::read_to_string(&pids).unwrap().split_whitespace() {
-            let ended = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
-            while !ended() {
+            let has_exited = || std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+            while !has_exited() {
                 tokio::task::yield_now().await;
             }
         }
-        assert!(!survived.exists(), "a child came to its own end");
+        assert!(!survived.exists(), "a child was not killed");
     }
 }

@@ -1,24 +1,25 @@
-//! The door to chance that nobody can guess.
+//! Cryptographically secure random bytes and UUIDs.
 
 use union_build::diag::Code;
 
 use super::error::{Error, Result};
 
-/// So many bytes from the system's source of chance.
+/// `N` bytes from the operating system's random number generator.
 ///
 /// # Errors
-/// `ToolMissing` when the system has none.
+/// `ToolMissing` when the generator is not available.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    let none = |cause: getrandom::Error| Error::new(Code::ToolMissing, "could not read random numbers from the system").because(cause);
-    getrandom::fill(&mut bytes).map_err(none)?;
+    let unavailable =
+        |cause: getrandom::Error| Error::new(Code::ToolMissing, "could not read random numbers from the system").because(cause);
+    getrandom::fill(&mut bytes).map_err(unavailable)?;
     Ok(bytes)
 }
 
 /// A random UUID, version 4.
 ///
 /// # Errors
-/// `ToolMissing`, as [`bytes()`].
+/// `ToolMissing`, like [`bytes()`].
 pub fn uuid() -> Result<String> {
     let mut bytes = bytes::<16>()?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -33,10 +34,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_says_its_version_and_is_another_each_time() {
-        let (one, other) = (uuid().unwrap(), uuid().unwrap());
-        assert_ne!(one, other);
-        assert_eq!((one.len(), &one[14..15]), (36, "4"));
-        assert!("89ab".contains(&one[19..20]), "{one}");
+    fn uuids_are_version_4_and_unique() {
+        let first = uuid().unwrap();
+        let second = uuid().unwrap();
+        assert_ne!(first, second);
+        assert_eq!((first.len(), &first[14..15]), (36, "4"));
+        assert!("89ab".contains(&first[19..20]), "{first}");
     }
 }

@@ -1,19 +1,18 @@
-//! A value that cannot be printed by accident.
+//! Values that must not be printed.
 
 use std::fmt;
 
-/// A secret. `Debug` shows stars and there is no `Display`; [`reveal`](Self::reveal) is where to look
-/// when asking who uses it.
+/// A secret value. `Debug` prints `***` and there is no `Display`; [`reveal`](Self::reveal) is the only access.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// Hides a value.
+    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself, for the one place that sends it.
+    /// The value itself, for the code that sends it.
     pub fn reveal(&self) -> &T {
         &self.0
     }

@@ -1,11 +1,11 @@
-//! Hashes of large files, remembered by what the file system says of them, as git's index does.
+//! Caches the hashes of large files by their `stat` data, like git's index.
 //!
-//! A file that has the device, inode, size, modification time and change time that it had when it was hashed holds what
-//! it held then. The change time cannot be set by a user, so a modification time that was set back hides nothing. A file
-//! that had been changed just before it was hashed is not remembered: it could be changed once more within the same tick
-//! of the file system's clock, and look the same.
+//! A file with the device, inode, size, modification time and change time that it had when it was hashed has the same
+//! content. Users cannot set the change time, so resetting the modification time does not hide a change. A file that was
+//! changed just before it was hashed is not cached: it could change again within the same tick of the file system's clock
+//! without changing its `stat` data.
 //!
-//! There is one file of entries per directory of hashed files. A missing, damaged or foreign one costs only time.
+//! There is one cache file per directory of hashed files. A missing or damaged cache file only costs time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,29 +18,29 @@ use super::error::Result;
 use super::fs::{self, FileDigest};
 use crate::sys::digest::Digest;
 
-/// Smaller files are hashed about as fast as they are looked up.
-const WORTHWHILE: u64 = 1 << 15;
+/// Minimum size of cached files. Smaller files are hashed about as fast as they are looked up.
+const MIN_SIZE: u64 = 1 << 15;
 
-/// How many files of one directory are remembered. Those of the latest run come first.
-const MOST: usize = 10_000;
+/// Maximum number of entries per directory. Those of the latest run are kept first.
+const MAX_ENTRIES: usize = 10_000;
 
 /// The hashes of large files.
 #[derive(Debug)]
 pub struct StatCache {
-    folder: PathBuf,
-    /// Whether what earlier processes have remembered counts.
-    trusts: bool,
+    root: PathBuf,
+    /// Whether entries of earlier processes are used.
+    uses_stored_entries: bool,
     now: fn() -> SystemTime,
     directories: Mutex<BTreeMap<PathBuf, Directory>>,
 }
 
-/// What is known of the files of one directory.
+/// The entries of one directory.
 #[derive(Debug, Default)]
 struct Directory {
     entries: BTreeMap<String, Entry>,
-    /// The names of the files that were asked for.
+    /// The names of the files that this process has looked up.
     used: BTreeSet<String>,
-    has_news: bool,
+    is_changed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,58 +49,58 @@ struct Entry {
     hash: [u8; 32],
 }
 
-/// What the file system says of a file.
+/// The `stat` data of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stat {
     device: u64,
     inode: u64,
     size: u64,
-    /// Seconds and nanoseconds since 1970.
+    /// Modification time in seconds and nanoseconds since 1970.
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl StatCache {
-    /// A cache with its files in a folder, which is made when something is kept.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, trusts: true, now: SystemTime::now, directories: Mutex::default() }
+    /// A cache with its files in a directory, which is created on the first [`save`](Self::save).
+    pub fn new(directory: PathBuf) -> Self {
+        Self { root: directory, uses_stored_entries: true, now: SystemTime::now, directories: Mutex::default() }
     }
 
-    /// One that takes nothing from earlier processes.
+    /// Ignores the entries of earlier processes.
     #[must_use]
-    pub fn distrusting(self) -> Self {
-        Self { trusts: false, ..self }
+    pub fn without_stored_entries(self) -> Self {
+        Self { uses_stored_entries: false, ..self }
     }
 
-    /// Size and hash of a file's content, which is read only when it may have changed.
+    /// Size and hash of a file's content. The file is read only when it may have changed.
     ///
     /// # Errors
     /// `FileUnreadable`.
     pub fn measure(&self, path: &Path) -> Result<FileDigest> {
-        let look = || std::fs::metadata(path).map(|data| Stat::of(&data)).map_err(|cause| fs::unreadable(path, cause));
-        let Some(stat) = look()?.filter(|stat| stat.size >= WORTHWHILE) else { return fs::measure(path) };
-        let (directory, name) = place(path);
+        let read_stat = || std::fs::metadata(path).map(|data| Stat::of(&data)).map_err(|cause| fs::unreadable(path, cause));
+        let Some(stat) = read_stat()?.filter(|stat| stat.size >= MIN_SIZE) else { return fs::measure(path) };
+        let (directory, name) = split_path(path);
         if let Some(hash) = self.directory(&directory).find(&name, &stat) {
             return Ok(FileDigest { size: stat.size, hash });
         }
-        let now = (self.now)();
+        let started = (self.now)();
         let measured = fs::measure(path)?;
-        if stat.is_settled(now) && look()? == Some(stat) && measured.size == stat.size {
+        if stat.is_settled(started) && read_stat()? == Some(stat) && measured.size == stat.size {
             self.directory(&directory).put(name, Entry { stat, hash: measured.hash });
         }
         Ok(measured)
     }
 
-    /// Keeps what was learned. When that fails, the files are read again next time.
+    /// Writes new entries. When that fails, the files are read again next time.
     pub fn save(&self) {
         for (path, directory) in &mut *self.lock() {
-            if std::mem::take(&mut directory.has_news) {
-                // Another process may have learned of other files meanwhile.
+            if std::mem::take(&mut directory.is_changed) {
+                // Another process may have written entries of other files meanwhile.
                 let others = self.load(path).into_iter().filter(|(name, _)| !directory.used.contains(name));
                 let used = directory.entries.iter().filter(|(name, _)| directory.used.contains(*name));
-                let kept: BTreeMap<String, Entry> =
-                    used.map(|(name, entry)| (name.clone(), entry.clone())).chain(others).take(MOST).collect();
-                let bytes = serde_json::to_vec(&kept).unwrap_or_default();
+                let merged: BTreeMap<String, Entry> =
+                    used.map(|(name, entry)| (name.clone(), entry.clone())).chain(others).take(MAX_ENTRIES).collect();
+                let bytes = serde_json::to_vec(&merged).unwrap_or_default();
                 let _ = fs::replace(&self.file(path), &bytes);
             }
         }
@@ -110,13 +110,13 @@ impl StatCache {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn directory(&self, path: &Path) -> Locked<'_> {
+    fn directory(&self, path: &Path) -> LockedDirectory<'_> {
         let mut directories = self.lock();
         if !directories.contains_key(path) {
-            let entries = if self.trusts { self.load(path) } else { BTreeMap::new() };
+            let entries = if self.uses_stored_entries { self.load(path) } else { BTreeMap::new() };
             directories.insert(path.to_owned(), Directory { entries, ..Directory::default() });
         }
-        Locked { directories, path: path.to_owned() }
+        LockedDirectory { directories, path: path.to_owned() }
     }
 
     fn load(&self, directory: &Path) -> BTreeMap<String, Entry> {
@@ -124,18 +124,18 @@ impl StatCache {
     }
 
     fn file(&self, directory: &Path) -> PathBuf {
-        self.folder.join(format!("{}.json", Digest::of(directory.as_os_str().as_encoded_bytes()).hex()))
+        self.root.join(format!("{}.json", Digest::of(directory.as_os_str().as_encoded_bytes()).hex()))
     }
 }
 
-/// One directory, while nobody else looks.
-struct Locked<'a> {
+/// The entries of one directory, with the lock held.
+struct LockedDirectory<'a> {
     directories: MutexGuard<'a, BTreeMap<PathBuf, Directory>>,
     path: PathBuf,
 }
 
-impl Locked<'_> {
-    /// The hash of a file that looks as it did.
+impl LockedDirectory<'_> {
+    /// The cached hash of a file with unchanged `stat` data.
     fn find(&mut self, name: &str, stat: &Stat) -> Option<[u8; 32]> {
         let directory = self.directories.get_mut(&self.path)?;
         directory.used.insert(name.to_owned());
@@ -145,12 +145,12 @@ impl Locked<'_> {
     fn put(&mut self, name: String, entry: Entry) {
         let directory = self.directories.entry(self.path.clone()).or_default();
         directory.entries.insert(name, entry);
-        directory.has_news = true;
+        directory.is_changed = true;
     }
 }
 
-/// A file's directory, and its name there. Two names that look the same are told apart by what the file system says.
-fn place(path: &Path) -> (PathBuf, String) {
+/// A file's directory and name. Names that are equal after a lossy conversion differ in their `stat` data.
+fn split_path(path: &Path) -> (PathBuf, String) {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     (path.parent().unwrap_or(Path::new("")).to_owned(), name)
@@ -169,15 +169,15 @@ impl Stat {
         })
     }
 
-    /// Without inodes and times of change nothing is remembered.
+    /// Nothing is cached where there are no inodes and change times.
     #[cfg(not(unix))]
     fn of(_: &std::fs::Metadata) -> Option<Self> {
         None
     }
 
-    /// Whether the file's times were past already, so that a further change gives it other ones.
+    /// Whether the file's times are old enough that a further change would result in other times.
     fn is_settled(&self, now: SystemTime) -> bool {
-        // File systems with whole seconds have times without nanoseconds; the coarsest counts in twos.
+        // File systems with a resolution of seconds have times without nanoseconds; the coarsest has two seconds.
         let is_coarse = self.modified.1 == 0 && self.changed.1 == 0;
         let tick = if is_coarse { Duration::from_secs(2) } else { Duration::from_millis(100) };
         let Some(past) = now.duration_since(UNIX_EPOCH).ok().and_then(|now| now.checked_sub(tick)) else { return false };
@@ -194,18 +194,18 @@ mod tests {
     use super::*;
 
     struct Scene {
-        folder: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     impl Scene {
         fn new() -> Self {
-            let scene = Self { folder: tempfile::tempdir().unwrap() };
+            let scene = Self { directory: tempfile::tempdir().unwrap() };
             scene.write(b'a');
             scene
         }
 
         fn path(&self) -> PathBuf {
-            self.folder.path().join("weights")
+            self.directory.path().join("weights")
         }
 
         /// Other bytes of the same size, at another tick of the file system's clock.
@@ -218,13 +218,13 @@ mod tests {
         }
 
         fn cache(&self) -> StatCache {
-            StatCache { now: in_a_minute, ..StatCache::new(self.folder.path().join("cache")) }
+            StatCache { now: in_a_minute, ..StatCache::new(self.directory.path().join("cache")) }
         }
 
-        /// The file of entries, with its hash replaced: what comes from it can be told.
+        /// Replaces the hash in the cache file, so that a cache hit can be recognized.
         fn forge(&self) {
-            let file = self.cache().file(self.folder.path());
-            let mut entries = self.cache().load(self.folder.path());
+            let file = self.cache().file(self.directory.path());
+            let mut entries = self.cache().load(self.directory.path());
             entries.get_mut("weights").unwrap().hash = FORGED;
             std::fs::write(file, serde_json::to_vec(&entries).unwrap()).unwrap();
         }
@@ -236,7 +236,7 @@ mod tests {
         SystemTime::now() + Duration::from_secs(60)
     }
 
-    /// Measures with a cache of its own, as each run does.
+    /// Measures with a new cache, as each run does.
     fn measured(scene: &Scene) -> FileDigest {
         let cache = scene.cache();
         let measured = cache.measure(&scene.path()).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_nobody_changed_is_not_read_again() {
+    fn unchanged_file_is_not_read_again() {
         let scene = Scene::new();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
         scene.forge();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modification_time_that_was_set_back_hides_no_change() {
+    fn reset_modification_time_does_not_hide_a_change() {
         let scene = Scene::new();
         let modified = std::fs::metadata(scene.path()).unwrap().modified().unwrap();
         measured(&scene);
@@ -264,12 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn another_file_of_the_same_name_size_and_modification_time_is_read() {
+    fn replaced_file_with_equal_size_and_time_is_read() {
         let scene = Scene::new();
         let modified = std::fs::metadata(scene.path()).unwrap().modified().unwrap();
         measured(&scene);
         scene.forge();
-        let other = scene.folder.path().join("other");
+        let other = scene.directory.path().join("other");
         std::fs::write(&other, vec![b'c'; 1 << 16]).unwrap();
         File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
         std::fs::rename(other, scene.path()).unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_changed_just_now_is_not_remembered() {
+    fn recently_changed_file_is_not_cached() {
         let scene = Scene::new();
         let stat = Stat::of(&std::fs::metadata(scene.path()).unwrap()).unwrap();
         let at = |stat: &Stat, millis: u64| {
@@ -288,19 +288,19 @@ mod tests {
         assert_eq!([at(&fine, 0), at(&fine, 99), at(&fine, 101)], [false, false, true]);
         let coarse = Stat { modified: (stat.changed.0, 0), changed: (stat.changed.0, 0), ..stat };
         assert_eq!([at(&coarse, 1000), at(&coarse, 1999), at(&coarse, 2001)], [false, false, true]);
-        let of_tomorrow = Stat { modified: (stat.changed.0 + 86_400, 5), ..fine };
-        assert!(!at(&of_tomorrow, 5000));
+        let in_the_future = Stat { modified: (stat.changed.0 + 86_400, 5), ..fine };
+        assert!(!at(&in_the_future, 5000));
         let cache = StatCache { now: || UNIX_EPOCH, ..scene.cache() };
         cache.measure(&scene.path()).unwrap();
         cache.save();
-        assert!(!cache.file(scene.folder.path()).exists());
+        assert!(!cache.file(scene.directory.path()).exists());
     }
 
     #[test]
-    fn a_damaged_file_of_entries_is_ignored_and_written_anew() {
+    fn damaged_cache_file_is_ignored_and_replaced() {
         let scene = Scene::new();
         measured(&scene);
-        let file = scene.cache().file(scene.folder.path());
+        let file = scene.cache().file(scene.directory.path());
         for damage in ["", "{", "[1, 2]", "{\"weights\": {\"stat\": 1}}"] {
             std::fs::write(&file, damage).unwrap();
             assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap(), "{damage}");
@@ -310,34 +310,35 @@ mod tests {
     }
 
     #[test]
-    fn whoever_distrusts_reads_everything_and_mends_what_was_wrong() {
+    fn ignoring_stored_entries_reads_and_replaces_them() {
         let scene = Scene::new();
         measured(&scene);
         scene.forge();
-        let cache = scene.cache().distrusting();
+        let cache = scene.cache().without_stored_entries();
         assert_eq!(cache.measure(&scene.path()).unwrap(), fs::measure(&scene.path()).unwrap());
         cache.save();
         assert_eq!(measured(&scene), fs::measure(&scene.path()).unwrap());
     }
 
     #[test]
-    fn what_two_processes_learn_is_kept_of_both() {
+    fn entries_of_two_processes_are_merged() {
         let scene = Scene::new();
-        let other = scene.folder.path().join("other");
+        let other = scene.directory.path().join("other");
         std::fs::write(&other, vec![b'o'; 1 << 16]).unwrap();
-        let (one, two) = (scene.cache(), scene.cache());
-        one.measure(&scene.path()).unwrap();
-        two.measure(&other).unwrap();
-        one.save();
-        two.save();
-        assert_eq!(scene.cache().load(scene.folder.path()).len(), 2);
+        let first = scene.cache();
+        let second = scene.cache();
+        first.measure(&scene.path()).unwrap();
+        second.measure(&other).unwrap();
+        first.save();
+        second.save();
+        assert_eq!(scene.cache().load(scene.directory.path()).len(), 2);
     }
 
     #[test]
-    fn small_files_are_not_remembered() {
+    fn small_files_are_not_cached() {
         let scene = Scene::new();
         std::fs::write(scene.path(), "small").unwrap();
         measured(&scene);
-        assert!(!scene.folder.path().join("cache").exists());
+        assert!(!scene.directory.path().join("cache").exists());
     }
 }

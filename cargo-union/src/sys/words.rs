@@ -1,6 +1,6 @@
-//! Small pieces of text that several commands show.
+//! Formatting of sizes, lists and tables for messages.
 
-/// A number of bytes as people read it: `512 B`, `5.2 MB`.
+/// Formats a number of bytes with decimal units: `512 B`, `5.2 MB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if count < 1000 {
@@ -15,7 +15,7 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Names in backticks: `` `a`, `b` and `c` ``.
+/// Formats names in backticks: `` `a`, `b` and `c` ``; `none` when there are none.
 pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect();
     match names.split_last() {
@@ -25,11 +25,11 @@ pub fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// Rows below one another, each column as wide as its widest text.
+/// Formats a table, each column as wide as its widest cell.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let width = |text: &str| text.chars().count();
-    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or_default().max(width(head[column]));
-    let widths: [usize; N] = std::array::from_fn(widest);
+    let column_width = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or_default().max(width(head[column]));
+    let widths: [usize; N] = std::array::from_fn(column_width);
     let line = |cells: [&str; N]| {
         let padded = cells.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
@@ -43,13 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_its_columns_below_one_another() {
+    fn table_columns_are_aligned() {
         let rows = [["é".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
         assert_eq!(table(["NAME", "N"], &rows), "NAME       N\né          1\nlong name\n");
     }
 
     #[test]
-    fn bytes_are_shown_with_one_digit() {
+    fn bytes_have_one_decimal_digit() {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1000), "1.0 kB");
         assert_eq!(bytes(5_250_000), "5.2 MB");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_joined_as_in_a_sentence() {
+    fn names_are_joined_with_commas_and_and() {
         assert_eq!(list(["a"]), "`a`");
         assert_eq!(list(["a", "b", "c"]), "`a`, `b` and `c`");
         assert_eq!(list::<&str>([]), "none");

@@ -1,4 +1,4 @@
-//! What is shown of talks with the backend.
+//! Reports of the backend's client.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ impl flyte::Reporter for Ui {
     fn visit(&self, visit: &flyte::LoginPrompt<'_>) {
         let code = visit.code.map(|code| format!(" with the code {code}")).unwrap_or_default();
         let about = match visit.opened {
-            true => format!("your browser; should it stay away, visit {}{code}", visit.address),
+            true => format!("your browser; if it does not open, visit {}{code}", visit.address),
             false => format!("{} to log in{code}", visit.address),
         };
-        // A login cannot go on unseen, however quiet the user wants it.
+        // Printed even with `--quiet`, since the login requires the user's action.
         let verb = if visit.opened { "Opened" } else { "Visit" };
         self.line(&format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}"))));
     }

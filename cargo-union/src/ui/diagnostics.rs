@@ -1,4 +1,4 @@
-//! Manifest problems in rustc's look.
+//! Renders problems of manifests in rustc's style.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Level, Patch, Renderer, Snippet};
 use union_build::diag::{Diagnostic, Label, Origin, Severity};
 
-/// One problem as text: the message with its code, the lines with their marks, the advice.
+/// Renders a problem: message and code, source lines with annotations, advice.
 pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
@@ -24,8 +24,8 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
             if let Origin::File(file, span) = &suggestion.origin {
                 let title = help.as_deref().unwrap_or("this would be valid");
                 let patch = Snippet::source(&file.text)
-                    .path(shown(&file.path))
-                    .patch(Patch::new(within(&file.text, span), &suggestion.replacement));
+                    .path(display_path(&file.path))
+                    .patch(Patch::new(clamp_span(&file.text, span), &suggestion.replacement));
                 report.push(Level::HELP.secondary_title(title).element(patch));
             }
         }
@@ -37,14 +37,14 @@ pub(super) fn render(problem: &Diagnostic, color: bool) -> String {
     text + "\n"
 }
 
-/// A place as it can be marked: a parser that counts in another way may point behind the text or into a character.
-fn within(text: &str, span: &Range<usize>) -> Range<usize> {
+/// Moves a span to character boundaries inside of the text, since a parser's span may be outside of it or in a character.
+fn clamp_span(text: &str, span: &Range<usize>) -> Range<usize> {
     let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
     let start = boundary(span.start);
     start..boundary(span.end).max(start)
 }
 
-/// One snippet for each file that is marked, the first label's file first.
+/// One snippet for each file with labels, in the order of the labels.
 fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'_>>> {
     let mut files = Vec::new();
     for label in labels {
@@ -61,19 +61,19 @@ fn snippets(labels: &[Label]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'
     files
         .into_iter()
         .map(|file| {
-            let marks = labels.iter().enumerate().filter_map(|(position, label)| match &label.origin {
-                Origin::File(of, span) if of == file => {
-                    let (kind, span, text) = annotate((position, label), &within(&file.text, span));
+            let annotations = labels.iter().enumerate().filter_map(|(position, label)| match &label.origin {
+                Origin::File(labelled, span) if labelled == file => {
+                    let (kind, span, text) = annotate((position, label), &clamp_span(&file.text, span));
                     Some(if text.is_empty() { kind.span(span) } else { kind.span(span).label(text) })
                 }
                 _ => None,
             });
-            Snippet::source(&file.text).path(shown(&file.path)).annotations(marks)
+            Snippet::source(&file.text).path(display_path(&file.path)).annotations(annotations)
         })
         .collect()
 }
 
-/// A value from a flag or a variable has no line to show; it is named instead.
+/// A note on the origin of a value that is not in a file.
 fn outside_of_files(label: &Label) -> Option<String> {
     match &label.origin {
         Origin::Flag(name) => Some(format!("the value comes from `{name}`")),
@@ -82,10 +82,10 @@ fn outside_of_files(label: &Label) -> Option<String> {
     }
 }
 
-/// A path as seen from the current folder, when it lies below it.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().ok();
-    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+/// A path relative to the current directory, if it is below it.
+fn display_path(path: &Path) -> String {
+    let current = std::env::current_dir().ok();
+    let relative = current.as_deref().and_then(|current| path.strip_prefix(current).ok());
     relative.unwrap_or(path).display().to_string()
 }
 

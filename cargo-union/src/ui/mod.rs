@@ -1,13 +1,13 @@
-//! Everything that is shown. stderr carries the talk, stdout carries data only.
+//! The user interface: messages go to stderr, only data goes to stdout.
 //!
-//! The rooms report through their `Reporter` traits, which [`Ui`] implements; nobody else prints.
+//! Other modules report through their `Reporter` traits, which [`Ui`] implements; only this module prints.
 
 mod backend;
-mod busy;
 mod diagnostics;
 mod problem;
 mod progress;
 mod run;
+mod spinners;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -20,72 +20,73 @@ use union_build::diag::Diagnostic;
 
 use crate::sys::error::Error;
 pub use crate::sys::words::{bytes, list, table};
-use busy::Spinners;
 pub use problem::Problem;
 use progress::ProgressBars;
+use spinners::Spinners;
 
-/// How the tool talks, decided.
+/// Resolved options of the output.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputOptions {
-    /// 0 as usual, 1 and 2 more.
+    /// The count of `-v`.
     pub verbosity: u8,
-    /// Only errors.
+    /// Whether only errors are printed.
     pub quiet: bool,
-    /// Whether stderr is coloured.
+    /// Whether stderr has colours.
     pub color: bool,
-    /// Whether stdout carries one JSON document instead of lines.
+    /// Whether stdout is one JSON document instead of lines.
     pub json: bool,
 }
 
 /// The user interface.
 pub struct Ui {
-    talk: OutputOptions,
+    options: OutputOptions,
     bars: ProgressBars,
-    /// Another program, cargo, has the terminal: bars would tear its lines.
-    lent: Arc<AtomicBool>,
-    busy: Spinners,
+    /// Whether another program, cargo, writes to the terminal, so that no bars may be drawn.
+    suspended: Arc<AtomicBool>,
+    spinners: Spinners,
 }
 
 impl std::fmt::Debug for Ui {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ui").field("talk", &self.talk).finish_non_exhaustive()
+        f.debug_struct("Ui").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
 impl Ui {
-    /// An interface to the standard streams.
-    pub fn new(talk: OutputOptions) -> Self {
-        let terminal = !talk.quiet && io::stderr().is_terminal();
-        let (bars, lent) = (ProgressBars::new(terminal), Arc::<AtomicBool>::default());
-        let busy = Spinners::new(bars.shown(), terminal, lent.clone());
-        Self { talk, bars, lent, busy }
+    /// Creates the interface to the standard streams.
+    pub fn new(options: OutputOptions) -> Self {
+        let terminal = !options.quiet && io::stderr().is_terminal();
+        let bars = ProgressBars::new(terminal);
+        let suspended = Arc::<AtomicBool>::default();
+        let spinners = Spinners::new(bars.multi_progress(), terminal, suspended.clone());
+        Self { options, bars, suspended, spinners }
     }
 
-    /// How it talks.
+    /// The options that it was created with.
     pub fn output_options(&self) -> OutputOptions {
-        self.talk
+        self.options
     }
 
-    /// A line as cargo writes them: a green verb, right-aligned in twelve columns, and what it is about.
+    /// Prints a status line in cargo's style: a green verb, right-aligned in twelve columns, and its object.
     pub fn status(&self, verb: &str, about: impl Display) {
-        if !self.talk.quiet {
+        if !self.options.quiet {
             self.line(&format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}"))));
         }
     }
 
-    /// A status line that only `-v` shows.
+    /// Prints a status line with `-v` only.
     pub fn detail(&self, verb: &str, about: impl Display) {
-        if self.talk.verbosity > 0 {
+        if self.options.verbosity > 0 {
             self.status(verb, about);
         }
     }
 
-    /// Work begins that is told of when it takes long; it ends with the guard.
+    /// Shows a spinner for an operation that takes more than a second, until the guard is dropped.
     pub fn busy(&self, verb: &'static str, about: impl Display) -> impl Drop + '_ {
         struct ProgressHandle<'a>(&'a Ui, String);
         impl Drop for ProgressHandle<'_> {
             fn drop(&mut self) {
-                self.0.busy.end(&self.1);
+                self.0.spinners.end(&self.1);
             }
         }
         let about = about.to_string();
@@ -93,44 +94,44 @@ impl Ui {
         ProgressHandle(self, about)
     }
 
-    /// Work for something begins, and what was done for it before has ended.
+    /// Starts an operation for a subject, which ends the subject's previous operation.
     fn begin(&self, subject: &str, verb: &'static str, about: &str) {
-        if !self.talk.quiet {
+        if !self.options.quiet {
             let line = format!("{} {about}", self.paint(style::GOOD, &format!("{verb:>12}")));
-            self.busy.begin(subject, verb, about, line);
+            self.spinners.begin(subject, verb, about, line);
         }
     }
 
-    /// A warning, which should say what to do.
+    /// Prints a warning, which should say what to do.
     pub fn warning(&self, message: impl Display) {
-        if !self.talk.quiet {
+        if !self.options.quiet {
             self.line(&format!("{}: {message}", self.paint(style::WARN, "warning")));
         }
     }
 
-    /// A note.
+    /// Prints a note.
     pub fn note(&self, message: impl Display) {
-        if !self.talk.quiet {
+        if !self.options.quiet {
             self.line(&format!("{}: {message}", self.paint(style::NOTE, "note")));
         }
     }
 
-    /// Problems of manifests, in rustc's look, or as a JSON document.
+    /// Prints problems of manifests in rustc's style.
     pub fn diagnostics(&self, problems: &[Diagnostic]) {
         for problem in problems {
             let warning = problem.severity == union_build::diag::Severity::Warning;
-            if !(warning && self.talk.quiet) {
-                self.line(&diagnostics::render(problem, self.talk.color));
+            if !(warning && self.options.quiet) {
+                self.line(&diagnostics::render(problem, self.options.color));
             }
         }
     }
 
-    /// A failure: what was tried, why it failed, what to do next.
+    /// Prints an error with its code, its causes and its advice.
     pub fn error(&self, error: &Error) {
         let mut chain = error.chain().into_iter();
-        let tried = chain.next().unwrap_or_default();
+        let message = chain.next().unwrap_or_default();
         let label = self.paint(style::ERROR, &format!("error[{}]", error.code()));
-        let mut text = format!("{label}: {tried}");
+        let mut text = format!("{label}: {message}");
         let causes: Vec<String> = chain.collect();
         if !causes.is_empty() {
             text.push_str("\n\nCaused by:");
@@ -144,15 +145,15 @@ impl Ui {
         self.line(&text);
     }
 
-    /// What a user's own program has said, as it said it.
+    /// Writes the output of a user's program to stderr unchanged.
     pub fn write_raw(&self, bytes: &[u8]) {
-        self.bars.suspended(|| {
-            // Nobody is left to tell when stderr itself is gone.
+        self.bars.suspend(|| {
+            // A failure to write to stderr cannot be reported.
             let _ = io::stderr().lock().write_all(bytes);
         });
     }
 
-    /// Data for stdout. A reader that has gone away is not a failure.
+    /// Writes data to stdout. A closed pipe is not a failure.
     ///
     /// # Errors
     /// When stdout cannot be written for another reason.
@@ -163,7 +164,7 @@ impl Ui {
         }
     }
 
-    /// A JSON document for stdout, with the version of its schema.
+    /// Writes a JSON document with its schema version to stdout.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -181,38 +182,38 @@ impl Ui {
         self.data(&text)
     }
 
-    /// Problems as a JSON document for stdout, when that carries JSON.
+    /// Writes problems to stdout as a JSON document, with `--format json` only.
     pub fn failure(&self, problems: Vec<Problem>) {
         #[derive(Serialize)]
         struct FailureDocument {
             problems: Vec<Problem>,
         }
-        if self.talk.json {
-            // The same was said on stderr, and there is no other place to say that stdout is gone.
+        if self.options.json {
+            // The problems are on stderr as well, so a write error does not have to be reported.
             let _ = self.document("failed", &FailureDocument { problems });
         }
     }
 
-    /// Lends the terminal to another program until the guard is dropped.
+    /// Draws no progress until the guard is dropped, while another program writes to the terminal.
     pub fn suspend_progress(&self) -> impl Drop + '_ {
         struct SuspendedProgress<'a>(&'a Ui);
         impl Drop for SuspendedProgress<'_> {
             fn drop(&mut self) {
-                self.0.lent.store(false, Ordering::Relaxed);
+                self.0.suspended.store(false, Ordering::Relaxed);
             }
         }
-        self.lent.store(true, Ordering::Relaxed);
+        self.suspended.store(true, Ordering::Relaxed);
         SuspendedProgress(self)
     }
 
     fn line(&self, text: &str) {
-        self.bars.suspended(|| {
-            // Nobody is left to tell when stderr itself is gone.
+        self.bars.suspend(|| {
+            // A failure to write to stderr cannot be reported.
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
     }
 
     fn paint(&self, style: anstyle::Style, text: &str) -> String {
-        if self.talk.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.options.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }

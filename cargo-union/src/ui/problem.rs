@@ -1,4 +1,4 @@
-//! Problems as JSON documents carry them.
+//! Problems in JSON documents.
 
 use serde::Serialize;
 use union_build::diag::{Diagnostic, Origin, Severity};
@@ -11,14 +11,14 @@ pub struct Problem {
     severity: &'static str,
     code: &'static str,
     message: String,
-    /// Why, outermost first; empty for a problem of a manifest.
+    /// Causes, outermost first; empty for a problem of a manifest.
     causes: Vec<String>,
     help: Option<String>,
-    /// Where, for a problem of a manifest.
+    /// The location in the manifest; `None` for other errors.
     place: Option<Location>,
 }
 
-/// A place of a manifest.
+/// A location in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Location {
     file: String,
@@ -29,7 +29,7 @@ struct Location {
 }
 
 impl Problem {
-    /// A problem of a manifest.
+    /// Converts a problem of a manifest.
     pub fn of(diagnostic: &Diagnostic) -> Self {
         let place = diagnostic.labels.first().and_then(|label| match &label.origin {
             Origin::File(file, span) => {
@@ -48,7 +48,7 @@ impl Problem {
         }
     }
 
-    /// A failure.
+    /// Converts an error.
     pub fn of_error(error: &Error) -> Self {
         let mut chain = error.chain().into_iter();
         Self {

@@ -1,4 +1,4 @@
-//! Progress of moving blobs: bars on a terminal, plain lines elsewhere.
+//! Progress of blob transfers: bars on a terminal, plain lines otherwise.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -15,42 +15,42 @@ use crate::publish::{Transfer, TransferKind};
 use crate::sys::digest::Digest;
 use crate::{build, pipeline, publish, workspace};
 
-/// Blobs that take less than this are not worth a bar.
-const WORTH_A_BAR: u64 = 1_000_000;
+/// The minimum size of blobs with a progress bar.
+const MIN_BAR_SIZE: u64 = 1_000_000;
 
 pub(super) struct ProgressBars {
-    shown: MultiProgress,
+    multi: MultiProgress,
     terminal: bool,
-    moving: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
+    transfers: Mutex<HashMap<(Digest, TransferKind), ProgressBar>>,
 }
 
 impl ProgressBars {
     pub(super) fn new(terminal: bool) -> Self {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { shown: MultiProgress::with_draw_target(target), terminal, moving: Mutex::default() }
+        Self { multi: MultiProgress::with_draw_target(target), terminal, transfers: Mutex::default() }
     }
 
-    /// What is drawn, for whoever draws as well.
-    pub(super) fn shown(&self) -> MultiProgress {
-        self.shown.clone()
+    /// The set of bars, to which spinners are added.
+    pub(super) fn multi_progress(&self) -> MultiProgress {
+        self.multi.clone()
     }
 
-    /// Runs something that writes lines while no bar is drawn.
-    pub(super) fn suspended(&self, write: impl FnOnce()) {
-        if self.terminal { self.shown.suspend(write) } else { write() }
+    /// Hides the bars while `write` prints lines.
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
+        if self.terminal { self.multi.suspend(write) } else { write() }
     }
 
     fn advance(&self, transfer: &Transfer<'_>) {
-        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (transfer.digest, transfer.way);
         if transfer.done >= transfer.total {
-            if let Some(bar) = moving.remove(&key) {
+            if let Some(bar) = transfers.remove(&key) {
                 bar.finish_and_clear();
             }
             return;
         }
-        let bar = moving.entry(key).or_insert_with(|| {
-            let bar = self.shown.add(ProgressBar::new(transfer.total));
+        let bar = transfers.entry(key).or_insert_with(|| {
+            let bar = self.multi.add(ProgressBar::new(transfer.total));
             let verb = if transfer.way == TransferKind::Download { "Fetching" } else { "Pushing" };
             let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {msg}");
             bar.set_style(style.expect("the template is valid").progress_chars("=> "));
@@ -64,7 +64,7 @@ impl ProgressBars {
 
 impl fmt::Debug for ProgressBars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bars").field("terminal", &self.terminal).finish_non_exhaustive()
+        f.debug_struct("ProgressBars").field("terminal", &self.terminal).finish_non_exhaustive()
     }
 }
 
@@ -117,12 +117,12 @@ impl publish::Reporter for Ui {
         match transfer.way {
             TransferKind::Upload | TransferKind::Download => {
                 if transfer.done == 0 {
-                    let (verb, word) = if transfer.way == TransferKind::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
-                    let what = format!("{blob} ({size}) {word} {}", transfer.place);
-                    if transfer.total >= WORTH_A_BAR { self.status(verb, what) } else { self.detail(verb, what) }
+                    let (verb, preposition) = if transfer.way == TransferKind::Upload { ("Pushing", "to") } else { ("Fetching", "from") };
+                    let about = format!("{blob} ({size}) {preposition} {}", transfer.place);
+                    if transfer.total >= MIN_BAR_SIZE { self.status(verb, about) } else { self.detail(verb, about) }
                 }
-                let lent = self.lent.load(std::sync::atomic::Ordering::Relaxed);
-                if self.bars.terminal && !lent && transfer.total >= WORTH_A_BAR {
+                let suspended = self.suspended.load(std::sync::atomic::Ordering::Relaxed);
+                if self.bars.terminal && !suspended && transfer.total >= MIN_BAR_SIZE {
                     self.bars.advance(transfer);
                 }
             }
@@ -140,16 +140,16 @@ impl publish::Reporter for Ui {
 impl build::Reporter for Ui {
     fn step(&self, image: &str, step: &str) {
         let about = format!("{image}: {step}");
-        // Whoever wants more hears of every step at once.
+        // With `-v` every step is printed at once.
         if self.output_options().verbosity > 0 { self.status("Building", about) } else { self.begin(image, "Building", &about) }
     }
 
     fn ended(&self, image: &str) {
-        self.busy.end(image);
+        self.spinners.end(image);
     }
 
     fn runs(&self, image: &str, step: &str) {
-        self.busy.end(image);
+        self.spinners.end(image);
         self.status("Building", format!("{image}: {step}"));
     }
 
@@ -166,7 +166,7 @@ impl workspace::Reporter for Ui {
     }
 
     fn waiting_for_lock(&self, path: &Path) {
-        self.status("Blocking", format!("waiting for another `cargo union`, which holds `{}`", path.display()));
+        self.status("Blocking", format!("waiting for another `cargo union`, which holds the lock `{}`", path.display()));
     }
 
     fn compiling(&self, package: &str, target: &str) {

@@ -1,4 +1,4 @@
-//! cargo itself: which program it is, and the flags that a user gave for it.
+//! The cargo program and the user's flags for it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use crate::sys::fs;
 use crate::sys::process::{Environment, ProcessCommand};
 
-/// cargo as the user calls it. What is set here reaches every call.
+/// How cargo is called: the program, its environment and the user's flags, which apply to every call.
 #[derive(Clone, Debug)]
 pub struct Cargo {
     /// `$CARGO`, else `cargo`.
     pub program: OsString,
-    /// The user's working folder.
+    /// The user's working directory.
     pub folder: PathBuf,
-    /// What cargo and its children see.
+    /// The environment of cargo and its child processes.
     pub environment: Environment,
     /// `--locked`.
     pub locked: bool,
     /// `--offline`.
     pub offline: bool,
-    /// `--frozen`: both of the above.
+    /// `--frozen`: `--locked` and `--offline`.
     pub frozen: bool,
-    /// `-v` counts up, `-q` is below zero.
+    /// The count of `-v`; negative for `-q`.
     pub verbosity: i8,
     /// `--color WHEN`.
     pub color: Option<String>,
@@ -29,16 +29,16 @@ pub struct Cargo {
     pub jobs: Option<String>,
     /// `--target-dir DIR`, absolute.
     pub target_dir: Option<PathBuf>,
-    /// Files and directories that this run writes besides, absolute: they are no sources, wherever they are.
+    /// Files and directories that this run writes, absolute; they are not sources.
     pub written: Vec<PathBuf>,
 }
 
 impl Cargo {
-    /// cargo without any flags.
-    pub fn new(folder: impl Into<PathBuf>, environment: Environment) -> Self {
+    /// `$CARGO` or `cargo`, without flags, in a working directory.
+    pub fn new(directory: impl Into<PathBuf>, environment: Environment) -> Self {
         Self {
             program: environment.get("CARGO").filter(|program| !program.is_empty()).unwrap_or("cargo").into(),
-            folder: folder.into(),
+            folder: directory.into(),
             environment,
             locked: false,
             offline: false,
@@ -51,29 +51,29 @@ impl Cargo {
         }
     }
 
-    /// Whether Cargo.lock may not change.
+    /// Whether Cargo.lock must not change.
     pub fn is_locked(&self) -> bool {
         self.locked || self.frozen
     }
 
-    /// Whether the network may not be used.
+    /// Whether the network must not be used.
     pub fn is_offline(&self) -> bool {
         self.offline || self.frozen
     }
 
-    /// cargo's home: its configuration, and the sources of registries.
+    /// `CARGO_HOME`, by default `$HOME/.cargo`; `None` when neither variable is set.
     pub fn home(&self) -> Option<PathBuf> {
-        let set = |name| self.environment.get(name).filter(|value| !value.is_empty());
-        let home = set("CARGO_HOME").map(PathBuf::from).or_else(|| set("HOME").map(|home| Path::new(home).join(".cargo")))?;
+        let variable = |name| self.environment.get(name).filter(|value| !value.is_empty());
+        let home = variable("CARGO_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| Path::new(home).join(".cargo")))?;
         Some(fs::absolute(&self.folder, &home))
     }
 
-    /// A call of cargo in a folder.
-    pub(super) fn command(&self, folder: &Path, environment: &Environment) -> ProcessCommand {
-        ProcessCommand::new(&self.program, folder, environment)
+    /// A cargo command in a working directory.
+    pub(super) fn command(&self, directory: &Path, environment: &Environment) -> ProcessCommand {
+        ProcessCommand::new(&self.program, directory, environment)
     }
 
-    /// The flags by which a command leaves Cargo.lock alone, which is part of keys, and the network as the user wants it.
+    /// The flags of commands after keys are computed: always `--locked`, since Cargo.lock is part of the keys.
     pub(super) fn lock_flags(&self) -> Vec<OsString> {
         if self.frozen {
             return vec!["--frozen".into()];
@@ -83,8 +83,8 @@ impl Cargo {
         flags
     }
 
-    /// The flags for a command that compiles, into the user's target folder or into another.
-    pub(super) fn compile_flags(&self, folder: Option<&Path>) -> Vec<OsString> {
+    /// The flags of a command that compiles, into `directory` or into the user's target directory.
+    pub(super) fn compile_flags(&self, directory: Option<&Path>) -> Vec<OsString> {
         let mut flags = self.lock_flags();
         match self.verbosity {
             0 => {}
@@ -94,8 +94,8 @@ impl Cargo {
         for (flag, value) in [("--color", &self.color), ("--jobs", &self.jobs)] {
             flags.extend(value.iter().flat_map(|value| [OsString::from(flag), value.into()]));
         }
-        let folder = folder.or(self.target_dir.as_deref());
-        flags.extend(folder.iter().flat_map(|folder| [OsString::from("--target-dir"), folder.into()]));
+        let directory = directory.or(self.target_dir.as_deref());
+        flags.extend(directory.iter().flat_map(|directory| [OsString::from("--target-dir"), directory.into()]));
         flags
     }
 }

@@ -1,11 +1,10 @@
-//! One run of cargo for one target and set of settings, and for one package or several that get the same code together
-//! as alone.
+//! Compiles packages by running cargo once for a target and a set of settings. Several packages share a run when cargo
+//! compiles each of them as it would alone.
 //!
-//! cargo's diagnostics and progress go straight to the user, in its own words and colours. The
-//! flags that make the bytes the same everywhere go through `CARGO_ENCODED_RUSTFLAGS` together with
-//! the user's own, wherever those were set: `--config target.*.rustflags` would be hidden by an
-//! exported `RUSTFLAGS`, would hide `build.rustflags`, and cannot be joined with a user's flags that
-//! are written as one string.
+//! cargo's diagnostics and progress go to the user unchanged. The flags that make builds reproducible are passed in
+//! `CARGO_ENCODED_RUSTFLAGS` together with the user's own, wherever those were set: `--config target.*.rustflags` would
+//! be overridden by an exported `RUSTFLAGS`, would override `build.rustflags`, and cannot be merged with flags that the
+//! user has written as one string.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -24,34 +23,34 @@ use super::{CargoInvocation, CargoRunner, CodeInputs, CompileBackend, CompileSet
 use crate::sys::error::{Error, Result};
 use crate::sys::process::{Environment, ProcessFailure};
 
-/// What is compiled.
+/// One run of cargo.
 #[derive(Clone, Debug)]
 pub struct CargoJob<'a> {
-    /// The packages, at least one. Several have no features of their own choice, and no binary of the same name.
+    /// The packages, at least one. Several packages have no selected features and no binaries of the same name.
     pub members: Vec<JobMember<'a>>,
-    /// The target, always explicit: flags then never reach build scripts and macros.
+    /// The target triple. It is always passed to cargo, so that flags do not apply to build scripts and macros.
     pub target: &'a str,
-    /// How.
+    /// The compile settings of the packages.
     pub settings: &'a CompileSettings,
-    /// With what.
+    /// What runs cargo, and into which directory.
     pub method: &'a CompileBackend,
-    /// Seconds since 1970 that build scripts shall take for now.
+    /// The `SOURCE_DATE_EPOCH` of build scripts, in seconds since 1970.
     pub source_date_epoch: u64,
 }
 
-/// A package that is compiled.
+/// A package of a [`CargoJob`].
 #[derive(Clone, Debug)]
 pub struct JobMember<'a> {
-    /// The package.
+    /// The package, a member of the workspace.
     pub package: &'a WorkspacePackage,
-    /// All binaries that its images of the job's settings carry.
+    /// Names of the binaries of all its images with the job's settings.
     pub binaries: BTreeSet<String>,
-    /// The inputs of those images.
+    /// The code inputs of those images.
     pub inputs: Vec<&'a CodeInputs>,
 }
 
 impl CargoJob<'_> {
-    /// The packages' names, as a sentence has them.
+    /// The names of the packages, quoted, for a message.
     fn names(&self) -> String {
         const SHOWN: usize = 3;
         let shown: Vec<String> = self.members.iter().take(SHOWN).map(|member| format!("`{}`", member.package.name)).collect();
@@ -60,10 +59,10 @@ impl CargoJob<'_> {
     }
 }
 
-/// Compiles, and looks at what the compiler has read for each of the packages.
+/// Compiles the packages of a job, and returns what the compiler has read for each of them.
 ///
-/// What cargo takes for fresh although it was made from other inputs is compiled again, and so are packages whose
-/// build script must run to show what it writes.
+/// Units that cargo considers fresh although they were made from other inputs are compiled again, and so are packages
+/// whose build script has to run to show what it writes.
 ///
 /// # Errors
 /// `CompileFailed`, with the process's [`ProcessFailure`] as its cause; `Interrupted`, `ArtifactMissing`, `ArtifactStale`,
@@ -71,57 +70,60 @@ impl CargoJob<'_> {
 pub async fn compile(
     snapshot: &Snapshot<'_>,
     job: &CargoJob<'_>,
-    workshop: &dyn CargoRunner,
+    runner: &dyn CargoRunner,
     reporter: &dyn Reporter,
 ) -> Result<(CompiledUnits, Vec<CoverageFindings>)> {
-    for outside in elsewhere(snapshot, job) {
-        let (name, folder) = (&outside.name, outside.folder.display());
+    for outside in packages_outside_root(snapshot, job) {
+        let name = &outside.name;
+        let directory = outside.folder.display();
         reporter.note(&format!(
-            "`{name}` at `{folder}` is outside of the workspace's directory: equal bytes in another checkout are not promised"
+            "`{name}` at `{directory}` is outside of the workspace's directory: another checkout may compile to different bytes"
         ));
     }
     let mut freshness = Freshness::load(snapshot.target_directory());
-    let mut forgotten: BTreeSet<String> = BTreeSet::new();
+    let mut cleaned: BTreeSet<String> = BTreeSet::new();
     loop {
-        let (compiled, result) = run_cargo(snapshot, job, workshop, reporter).await?;
-        let (mut findings, mut again) = (Vec::new(), BTreeSet::new());
+        let (compiled, result) = run_cargo(snapshot, job, runner, reporter).await?;
+        let mut findings = Vec::new();
+        let mut outdated = BTreeSet::new();
         for member in &job.members {
-            let checked = FreshnessCheck::new(job.settings, &member.inputs);
-            let observed = checked.observe(snapshot, &compiled)?;
+            let check = FreshnessCheck::new(job.settings, &member.inputs);
+            let observed = check.observe(snapshot, &compiled)?;
             if result.is_err() {
-                freshness.record(snapshot, &checked, &compiled, observed, &BTreeSet::new())?;
+                freshness.record(snapshot, &check, &compiled, observed, &BTreeSet::new())?;
                 continue;
             }
-            let stale = freshness.stale(snapshot, &checked, &compiled, &observed)?;
-            freshness.record(snapshot, &checked, &compiled, observed, &stale)?;
-            let (found, unclear) = coverage::examine(snapshot, member.package, &member.inputs, &compiled, &freshness)?;
-            findings.push(found);
-            again.extend(stale.into_iter().chain(unclear));
+            let stale = freshness.stale(snapshot, &check, &compiled, &observed)?;
+            freshness.record(snapshot, &check, &compiled, observed, &stale)?;
+            let (package_findings, undecided) = coverage::examine(snapshot, member.package, &member.inputs, &compiled, &freshness)?;
+            findings.push(package_findings);
+            outdated.extend(stale.into_iter().chain(undecided));
         }
         freshness.save()?;
         result?;
-        if again.is_empty() {
+        if outdated.is_empty() {
             return Ok((compiled, findings));
         }
-        if let Some(package) = again.iter().find(|package| forgotten.contains(*package)) {
+        if let Some(package) = outdated.iter().find(|package| cleaned.contains(*package)) {
             let error = format!("cargo does not compile `{package}` again, which was made from other inputs");
             return Err(Error::new(Code::ArtifactStale, error));
         }
-        forget(snapshot, job, &again, workshop).await?;
-        forgotten.extend(again);
+        clean(snapshot, job, &outdated, runner).await?;
+        cleaned.extend(outdated);
     }
 }
 
-/// The local packages whose paths differ from checkout to checkout: dependencies outside of the workspace, and members
-/// beside its root.
-fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iterator<Item = &'a WorkspacePackage> {
+/// The local packages whose paths may differ between checkouts: dependencies outside of the workspace, and members
+/// outside of its root directory.
+fn packages_outside_root<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iterator<Item = &'a WorkspacePackage> {
     let locals = job.members.iter().filter_map(|member| member.inputs.first()).flat_map(|inputs| &inputs.packages);
-    let beside = locals.map(|local| &local.package).filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
-    let all: BTreeMap<&str, &WorkspacePackage> = beside.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
+    let outside_root = locals.map(|local| &local.package).filter(|package| !package.folder.starts_with(&snapshot.workspace.root));
+    let all: BTreeMap<&str, &WorkspacePackage> =
+        outside_root.chain(&snapshot.outside).map(|package| (package.id.as_str(), package)).collect();
     all.into_values()
 }
 
-/// Runs cargo once. What was made before it failed is given too.
+/// Runs cargo once. The units that were compiled are returned even when cargo fails.
 ///
 /// # Errors
 /// `CompileFailed`, with the process's [`ProcessFailure`] as its cause; `Interrupted`, `ArtifactMissing`,
@@ -129,7 +131,7 @@ fn elsewhere<'a>(snapshot: &'a Snapshot<'_>, job: &'a CargoJob<'_>) -> impl Iter
 pub(super) async fn run_cargo(
     snapshot: &Snapshot<'_>,
     job: &CargoJob<'_>,
-    workshop: &dyn CargoRunner,
+    runner: &dyn CargoRunner,
     reporter: &dyn Reporter,
 ) -> Result<(CompiledUnits, Result<()>)> {
     let workspace = snapshot.workspace;
@@ -140,36 +142,36 @@ pub(super) async fn run_cargo(
         environment: environment(snapshot, job).await?,
         arguments: arguments(snapshot, job),
     };
-    let mut compiled = CompiledUnits { directories: snapshot.directories(job.method), ..CompiledUnits::default() };
+    let mut compiled = CompiledUnits { directories: snapshot.target_and_build_directory(job.method), ..CompiledUnits::default() };
     let began = SystemTime::now();
-    let ended = workshop.cargo(&call, &mut |line| compiled.read(line)).await?;
-    let ended = ended.map_err(|failed| failure(failed, job, || LinkFailure::of(snapshot, job, began)));
-    let result = ended.and_then(|()| job.members.iter().try_for_each(|member| check_made(&compiled, member)));
+    let status = runner.cargo(&call, &mut |line| compiled.read_message(line)).await?;
+    let status = status.map_err(|failed| compile_error(failed, job, || LinkFailure::find(snapshot, job, began)));
+    let result = status.and_then(|()| job.members.iter().try_for_each(|member| check_executables(&compiled, member)));
     Ok((compiled, result))
 }
 
-fn check_made(compiled: &CompiledUnits, member: &JobMember<'_>) -> Result<()> {
-    let made = compiled.executables(member.package);
-    let Some(missing) = member.binaries.iter().find(|name| !made.contains_key(*name)) else { return Ok(()) };
+fn check_executables(compiled: &CompiledUnits, member: &JobMember<'_>) -> Result<()> {
+    let executables = compiled.executables(member.package);
+    let Some(missing) = member.binaries.iter().find(|name| !executables.contains_key(*name)) else { return Ok(()) };
     Err(Error::new(Code::ArtifactMissing, format!("cargo did not produce the binary `{missing}` of `{}`", member.package.name)))
 }
 
-/// Makes cargo forget what it has compiled of packages, by their ids, for the target and profile of a job.
+/// Runs `cargo clean` for packages, by their ids, for the target and profile of a job.
 ///
 /// # Errors
-/// `CompileFailed` with cargo's own words; `ToolMissing`.
-pub(super) async fn forget(
+/// `CompileFailed` with cargo's message; `ToolMissing`.
+pub(super) async fn clean(
     snapshot: &Snapshot<'_>,
     job: &CargoJob<'_>,
     packages: &BTreeSet<String>,
-    workshop: &dyn CargoRunner,
+    runner: &dyn CargoRunner,
 ) -> Result<()> {
     let cargo = snapshot.cargo;
     let mut arguments: Vec<OsString> = vec!["clean".into(), "--quiet".into()];
     arguments.extend(cargo.lock_flags());
     packages.iter().for_each(|package| arguments.extend(["--package".into(), package.into()]));
     arguments.extend(["--target".into(), job.target.into(), "--profile".into(), job.settings.profile.as_str().into()]);
-    let directory = job.method.folder(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());
+    let directory = job.method.directory(snapshot.target_directory()).unwrap_or_else(|| snapshot.target_directory().to_owned());
     arguments.extend(["--target-dir".into(), directory.into()]);
     let call = CargoInvocation {
         program: cargo.program.clone(),
@@ -177,8 +179,8 @@ pub(super) async fn forget(
         environment: environment(snapshot, job).await?,
         arguments,
     };
-    let ended = workshop.cargo(&call, &mut |_| {}).await?;
-    ended
+    let status = runner.cargo(&call, &mut |_| {}).await?;
+    status
         .map_err(|failed| Error::new(Code::CompileFailed, format!("could not remove what was compiled of {}", job.names())).because(failed))
 }
 
@@ -190,27 +192,27 @@ async fn environment(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Result<Envi
     if !job.settings.env.contains_key("SOURCE_DATE_EPOCH") {
         environment.set("SOURCE_DATE_EPOCH", job.source_date_epoch.to_string());
     }
-    // How a crate is cut into parts is another with it, and so are the bytes.
+    // Incremental compilation changes how a crate is split into codegen units, and with it the bytes.
     environment.set("CARGO_INCREMENTAL", "0");
-    // Relative ones would be read from another folder than the user's, here and in build scripts.
+    // A relative path of the user's would be resolved from another directory, by cargo and by build scripts.
     environment.set("CARGO_TARGET_DIR", &snapshot.workspace.target_directory);
     if let (CompileBackend::Host, Linker::Cross { program, .. }) = (job.method, snapshot.linker(&environment, job.target)) {
         environment.set(config::variable(job.target, "LINKER"), program);
     }
-    if let Some(folder) = snapshot.build_directory(job.method) {
-        environment.set("CARGO_BUILD_BUILD_DIR", folder);
+    if let Some(directory) = snapshot.build_directory(job.method) {
+        environment.set("CARGO_BUILD_BUILD_DIR", directory);
     }
     Ok(environment)
 }
 
 fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
-    let (settings, profile) = (job.settings, &job.settings.profile);
+    let settings = job.settings;
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |flag: &str, value: &str| arguments.extend([OsString::from(flag), value.into()]);
-    // By id: a name could also be a dependency's, and a manifest path could mean default members.
+    // By id: a name can be that of a dependency as well, and a manifest path can mean default members.
     job.members.iter().for_each(|member| add("--package", &member.package.id));
     add("--target", &job.method.target(job.target));
-    add("--profile", profile);
+    add("--profile", &settings.profile);
     job.members.iter().flat_map(|member| &member.binaries).for_each(|name| add("--bin", name));
     settings.features.iter().for_each(|feature| add("--features", feature));
     if !settings.default_features {
@@ -218,20 +220,20 @@ fn arguments(snapshot: &Snapshot<'_>, job: &CargoJob<'_>) -> Vec<OsString> {
     }
     arguments.push("--message-format=json-render-diagnostics".into());
     let mut all = vec![job.method.subcommand().into()];
-    all.extend(snapshot.cargo.compile_flags(job.method.folder(snapshot.target_directory()).as_deref()));
+    all.extend(snapshot.cargo.compile_flags(job.method.directory(snapshot.target_directory()).as_deref()));
     all.extend(arguments);
     all
 }
 
-/// An error with advice that fits what failed.
-fn failure(failed: ProcessFailure, job: &CargoJob<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
+/// The error of a failed compile, with advice for the linker only when the linker failed.
+fn compile_error(failed: ProcessFailure, job: &CargoJob<'_>, linking: impl FnOnce() -> Option<LinkFailure>) -> Error {
     const SIGINT: i32 = 2;
     const SIGTERM: i32 = 15;
-    let what = format!("{} for {}", job.names(), job.target);
+    let subject = format!("{} for {}", job.names(), job.target);
     if matches!(failed.signal, Some(SIGINT | SIGTERM)) {
-        return Error::new(Code::Interrupted, format!("the compile of {what} was interrupted")).because(failed);
+        return Error::new(Code::Interrupted, format!("the compile of {subject} was interrupted")).because(failed);
     }
-    let error = Error::new(Code::CompileFailed, format!("could not compile {what}")).because(failed);
+    let error = Error::new(Code::CompileFailed, format!("could not compile {subject}")).because(failed);
     match (linking(), job.settings.linkage) {
         (None, _) => error,
         (Some(LinkFailure::Missing(linker)), _) => error.help(format!(
@@ -247,15 +249,15 @@ fn failure(failed: ProcessFailure, job: &CargoJob<'_>, linking: impl FnOnce() ->
 }
 
 impl Snapshot<'_> {
-    /// Where cargo puts what lies between, when that is not below the target directory. What one method has made is
-    /// nothing for another.
+    /// cargo's build directory for intermediate artifacts, when it differs from the target directory. Each backend has its
+    /// own, since they cannot share artifacts.
     fn build_directory(&self, method: &CompileBackend) -> Option<PathBuf> {
         let directory = &self.workspace.build_directory;
-        (*directory != self.workspace.target_directory).then(|| method.folder(directory).unwrap_or_else(|| directory.clone()))
+        (*directory != self.workspace.target_directory).then(|| method.directory(directory).unwrap_or_else(|| directory.clone()))
     }
 
-    fn directories(&self, method: &CompileBackend) -> (PathBuf, PathBuf) {
-        let target = method.folder(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
+    fn target_and_build_directory(&self, method: &CompileBackend) -> (PathBuf, PathBuf) {
+        let target = method.directory(self.target_directory()).unwrap_or_else(|| self.target_directory().to_owned());
         (target.clone(), self.build_directory(method).unwrap_or(target))
     }
 }

@@ -1,8 +1,7 @@
-//! cargo's configuration, as far as it reaches the compiler.
+//! cargo's configuration, as far as it affects a compile.
 //!
-//! Files are read from the workspace root upward and in cargo's home, and merged as cargo merges
-//! them; cargo is always run in the workspace root, so that a member's own `.cargo` folder and the
-//! user's working folder change nothing.
+//! Files are read from the workspace root upward and from `CARGO_HOME`, and merged by cargo's rules. cargo is always run
+//! in the workspace root, so a member's own `.cargo` directory and the user's working directory do not matter.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,24 +11,24 @@ use union_build::diag::Code;
 use union_build::key::Value;
 
 use super::Cargo;
-use super::manifest::{canonical, hash, patched_folders};
+use super::manifest::{canonical, hash_value, patched_directories};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::Environment;
 
-/// For what the configuration is read.
+/// What the inputs from the configuration depend on.
 pub(super) struct ConfigInputOptions<'a> {
-    /// The targets that are compiled for.
+    /// The target triples of the compile.
     pub(super) triples: &'a [&'a str],
-    /// Takes from a text what differs from checkout to checkout.
+    /// Replaces paths of this machine in a text by fixed names.
     pub(super) portable: &'a dyn Fn(&str) -> String,
     /// Variables of `build.env`.
     pub(super) declared: &'a BTreeMap<String, String>,
-    /// Whether all of it is compiled in containers.
+    /// Whether all targets are compiled in containers.
     pub(super) in_container: bool,
 }
 
-/// The merged configuration.
+/// The merged configuration, and the files that it was read from.
 #[derive(Debug, Default)]
 pub(super) struct CargoConfig {
     table: Table,
@@ -37,52 +36,52 @@ pub(super) struct CargoConfig {
 }
 
 impl CargoConfig {
-    /// Reads the files that concern a workspace.
+    /// Reads the configuration files of a workspace.
     ///
     /// # Errors
     /// `FileUnreadable`, `WorkspaceInvalid`.
     pub(super) fn load(cargo: &Cargo, root: &Path) -> Result<Self> {
-        let mut folders: Vec<PathBuf> = root.ancestors().map(|folder| folder.join(".cargo")).collect();
-        folders.extend(cargo.home().filter(|home| !folders.contains(home)));
+        let mut directories: Vec<PathBuf> = root.ancestors().map(|directory| directory.join(".cargo")).collect();
+        directories.extend(cargo.home().filter(|home| !directories.contains(home)));
         let mut config = Self::default();
-        for folder in folders {
-            let found = ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
-            found.map_or(Ok(()), |path| config.read(path))?;
+        for directory in directories {
+            let file = ["config", "config.toml"].map(|name| directory.join(name)).into_iter().find(|path| path.is_file());
+            file.map_or(Ok(()), |path| config.read_file(path))?;
         }
         for (_, file) in config.files.iter().rev() {
-            merge(&mut config.table, file);
+            merge_tables(&mut config.table, file);
         }
         Ok(config)
     }
 
-    /// Reads a file, and after it, since they are weaker, the files that it includes.
-    fn read(&mut self, path: PathBuf) -> Result<()> {
+    /// Reads a file, and then the files that it includes, which have lower precedence.
+    fn read_file(&mut self, path: PathBuf) -> Result<()> {
         if self.files.iter().any(|(known, _)| *known == path) {
             return Ok(());
         }
         let table: Table = fs::read_to_string(&path)?.parse().map_err(|cause: toml::de::Error| {
             Error::new(Code::WorkspaceInvalid, format!("could not parse `{}`", path.display())).because(cause)
         })?;
-        let named = |entry: &Toml| entry.as_str().or_else(|| entry.get("path")?.as_str()).map(PathBuf::from);
-        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let path_of = |entry: &Toml| entry.as_str().or_else(|| entry.get("path")?.as_str()).map(PathBuf::from);
+        let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let includes: Vec<PathBuf> = match table.get("include") {
-            Some(Toml::Array(entries)) => entries.iter().filter_map(named).collect(),
-            other => other.and_then(named).into_iter().collect(),
+            Some(Toml::Array(entries)) => entries.iter().filter_map(path_of).collect(),
+            other => other.and_then(path_of).into_iter().collect(),
         };
         self.files.push((path, table));
-        // The last one named is the strongest. One that is missing is cargo's to refuse, or optional.
-        let present = includes.iter().rev().map(|include| fs::absolute(&folder, include)).filter(|include| include.is_file());
-        present.into_iter().try_for_each(|include| self.read(include))
+        // The last include has the highest precedence. A missing file is optional, or cargo reports it.
+        let present = includes.iter().rev().map(|include| fs::absolute(&directory, include)).filter(|include| include.is_file());
+        present.into_iter().try_for_each(|include| self.read_file(include))
     }
 
-    /// A value by its path.
+    /// The value under a path of keys.
     pub(super) fn get(&self, path: &[&str]) -> Option<&Toml> {
         let (last, tables) = path.split_last()?;
         tables.iter().try_fold(&self.table, |table, key| table.get(*key)?.as_table())?.get(*last)
     }
 
-    /// A path by its path; a relative one starts where its file's `.cargo` folder stands, and one
-    /// that is a bare name is a program on the PATH.
+    /// The program under a path of keys. A relative path is resolved from the parent of its file's `.cargo` directory; a
+    /// bare name is a program on the PATH.
     pub(super) fn program(&self, path: &[&str]) -> Option<PathBuf> {
         let value = self.get(path)?.as_str()?;
         if !value.contains('/') {
@@ -93,49 +92,50 @@ impl CargoConfig {
         Some(fs::absolute(file.parent()?.parent()?, Path::new(value)))
     }
 
-    /// The user's flags for the compiler, found as cargo finds them: the first of
-    /// `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, `target.*.rustflags`, `build.rustflags` that says
-    /// anything. `cfg` says whether a `cfg(…)` table applies to the target.
+    /// The user's flags for rustc, by cargo's rules: the first of
+    /// `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, `target.*.rustflags` and `build.rustflags` that is set.
+    /// `cfg` returns whether a `cfg(…)` table applies to the target.
     pub(super) fn rustflags(&self, environment: &Environment, triple: &str, cfg: impl Fn(&str) -> bool) -> Vec<String> {
         if let Some(encoded) = environment.get("CARGO_ENCODED_RUSTFLAGS") {
             return encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
         }
         if let Some(flags) = environment.get("RUSTFLAGS") {
-            return words(flags);
+            return split_words(flags);
         }
-        let mut flags = list(self.get(&["target", triple, "rustflags"]));
-        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(words).unwrap_or_default());
-        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| list(table.get("rustflags"))));
+        let mut flags = string_list(self.get(&["target", triple, "rustflags"]));
+        flags.extend(environment.get(&variable(triple, "RUSTFLAGS")).map(split_words).unwrap_or_default());
+        flags.extend(self.cfg_tables().filter(|(name, _)| cfg(name)).flat_map(|(_, table)| string_list(table.get("rustflags"))));
         if flags.is_empty() {
-            flags = list(self.get(&["build", "rustflags"]));
-            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(words).unwrap_or_default());
+            flags = string_list(self.get(&["build", "rustflags"]));
+            flags.extend(environment.get("CARGO_BUILD_RUSTFLAGS").map(split_words).unwrap_or_default());
         }
         flags
     }
 
-    /// Whether flags depend on what the target is like.
+    /// Whether flags depend on the target's `cfg`.
     pub(super) fn has_cfg_rustflags(&self) -> bool {
         self.cfg_tables().any(|(_, table)| table.get("rustflags").is_some())
     }
 
-    /// Everything else that reaches the compiler, by the name a user would call it. Paths are made
-    /// portable by `portable`; values of environment variables are only hashed. A container sees the
-    /// files, but neither the linkers nor the wrappers that this machine's variables name.
+    /// The inputs from the configuration except flags, by name. Paths are replaced by `portable`; values of environment
+    /// variables are hashed. A container compile uses the files, but not the linkers and wrappers that variables of this
+    /// machine name.
     pub(super) fn inputs(&self, environment: &Environment, from: &ConfigInputOptions<'_>) -> Vec<(String, Value)> {
         let ConfigInputOptions { triples, portable, declared, in_container } = from;
         let mut inputs = Vec::new();
-        let mut add =
-            |name: String, value: &Toml| inputs.push((format!("cargo config: {name}"), hash(&canonical(&portable_toml(value, portable)))));
+        let mut add = |name: String, value: &Toml| {
+            inputs.push((format!("cargo config: {name}"), hash_value(&canonical(&portable_toml(value, portable)))))
+        };
         for key in ["env", "profile", "patch", "paths", "unstable"] {
             self.get(&[key]).into_iter().for_each(|value| add(key.to_owned(), value));
         }
-        let concerns = |name: &str| triples.contains(&name) || name.starts_with("cfg(");
+        let applies = |name: &str| triples.contains(&name) || name.starts_with("cfg(");
         let targets = self.get(&["target"]).and_then(Toml::as_table);
-        for (name, value) in targets.into_iter().flatten().filter(|(name, _)| concerns(name)) {
+        for (name, value) in targets.into_iter().flatten().filter(|(name, _)| applies(name)) {
             let mut value = value.clone();
             if let Some(table) = value.as_table_mut() {
-                // A runner only runs what is there. The triple's flags are an input of their own;
-                // whether a `cfg(…)` applies is left to cargo, so its flags always count.
+                // A runner does not affect a compile. The triple's flags are a separate input; whether a
+                // `cfg(…)` applies is not known here, so its flags always count.
                 table.remove("runner");
                 if !name.starts_with("cfg(") {
                     table.remove("rustflags");
@@ -156,35 +156,36 @@ impl CargoConfig {
                 || name == "RUSTC_BOOTSTRAP"
                 || (!in_container && linkers.iter().any(|linker| linker == name))
         };
-        // What the manifest declares is an input already.
+        // Variables of `build.env` are inputs already.
         let variables = environment.iter().filter(|(name, _)| reaches(name) && !declared.contains_key(*name));
         inputs.extend(variables.map(|(name, value)| (name.to_owned(), Value::hash_of(portable(value)))));
         inputs
     }
 
-    /// The programs that cargo starts in place of rustc, by cargo's key. One that only caches changes no bytes, and an
-    /// empty variable means none, whatever a file says.
+    /// The wrappers of rustc, by cargo's key. A compile cache is left out, since it does not change the result. An empty
+    /// variable overrides the files and means no wrapper.
     pub(super) fn wrappers(&self, environment: &Environment, in_container: bool) -> Vec<(&'static str, PathBuf)> {
         let find = |key: &'static str| {
             let variable = screaming(key);
-            let set = [variable.clone(), format!("CARGO_BUILD_{variable}")];
-            let set = set.iter().filter(|_| !in_container).find_map(|name| environment.get(name)).map(PathBuf::from);
-            let program = set.or_else(|| self.program(&["build", key]))?;
+            let names = [variable.clone(), format!("CARGO_BUILD_{variable}")];
+            let from_environment = names.iter().filter(|_| !in_container).find_map(|name| environment.get(name)).map(PathBuf::from);
+            let program = from_environment.or_else(|| self.program(&["build", key]))?;
             (!program.as_os_str().is_empty() && !is_compile_cache(&program)).then_some((key, program))
         };
         ["rustc-wrapper", "rustc-workspace-wrapper"].into_iter().filter_map(find).collect()
     }
 
-    /// The linker of a target, when one is set.
+    /// The linker that is configured for a target.
     pub(super) fn linker(&self, environment: &Environment, triple: &str, in_container: bool) -> Option<PathBuf> {
-        let set = environment.get(&variable(triple, "LINKER")).filter(|linker| !in_container && !linker.is_empty()).map(PathBuf::from);
-        set.or_else(|| self.program(&["target", triple, "linker"]))
+        let from_environment =
+            environment.get(&variable(triple, "LINKER")).filter(|linker| !in_container && !linker.is_empty()).map(PathBuf::from);
+        from_environment.or_else(|| self.program(&["target", triple, "linker"]))
     }
 
-    /// Flags of profiles, an unstable feature of cargo.
+    /// `rustflags` of all profiles, an unstable feature of cargo.
     pub(super) fn profile_rustflags(&self, manifest: &Table) -> Vec<String> {
         let profiles = [manifest.get("profile"), self.get(&["profile"])].into_iter().flatten().filter_map(Toml::as_table);
-        profiles.flat_map(Table::values).flat_map(|profile| list(profile.get("rustflags"))).collect()
+        profiles.flat_map(Table::values).flat_map(|profile| string_list(profile.get("rustflags"))).collect()
     }
 
     /// The files that were read.
@@ -192,23 +193,22 @@ impl CargoConfig {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
-    /// Folders that `[patch]` names, and those of `paths`; a relative one starts where its file's `.cargo` folder stands.
-    pub(super) fn patched_folders(&self) -> Vec<PathBuf> {
-        self.folders_of_files(patched_folders)
+    /// Directories of `[patch]`. A relative path is resolved from the parent of its file's `.cargo` directory.
+    pub(super) fn patched_directories(&self) -> Vec<PathBuf> {
+        self.directories_of_files(patched_directories)
     }
 
-    /// Folders whose packages are taken in place of those that Cargo.lock has.
-    pub(super) fn overriding_folders(&self) -> Vec<PathBuf> {
-        self.folders_of_files(|table| list(table.get("paths")).into_iter().map(PathBuf::from).collect())
+    /// Directories of `paths`, whose packages override those of Cargo.lock.
+    pub(super) fn overriding_directories(&self) -> Vec<PathBuf> {
+        self.directories_of_files(|table| string_list(table.get("paths")).into_iter().map(PathBuf::from).collect())
     }
 
-    fn folders_of_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
-        let start = |file: &Path| file.parent().and_then(Path::parent).map(Path::to_owned);
-        let of = |(file, table): &(PathBuf, Table)| {
-            let start = start(file)?;
-            Some(named(table).into_iter().map(|folder| fs::absolute(&start, &folder)).collect::<Vec<_>>())
+    fn directories_of_files(&self, named: impl Fn(&Table) -> Vec<PathBuf>) -> Vec<PathBuf> {
+        let directories = |(file, table): &(PathBuf, Table)| {
+            let base = file.parent().and_then(Path::parent)?;
+            Some(named(table).into_iter().map(|directory| fs::absolute(base, &directory)).collect::<Vec<_>>())
         };
-        self.files.iter().filter_map(of).flatten().collect()
+        self.files.iter().filter_map(directories).flatten().collect()
     }
 
     fn cfg_tables(&self) -> impl Iterator<Item = (&str, &Toml)> {
@@ -231,26 +231,26 @@ fn screaming(name: &str) -> String {
     name.to_uppercase().replace(['-', '.'], "_")
 }
 
-/// As cargo merges: tables key by key, lists one after the other, anything else is replaced.
-fn merge(to: &mut Table, stronger: &Table) {
+/// Merges by cargo's rules: tables key by key, arrays are concatenated, other values are replaced.
+fn merge_tables(to: &mut Table, stronger: &Table) {
     for (key, value) in stronger {
         match (to.get_mut(key), value) {
-            (Some(Toml::Table(to)), Toml::Table(from)) => merge(to, from),
+            (Some(Toml::Table(to)), Toml::Table(from)) => merge_tables(to, from),
             (Some(Toml::Array(to)), Toml::Array(from)) => to.extend(from.iter().cloned()),
             _ => drop(to.insert(key.clone(), value.clone())),
         }
     }
 }
 
-fn list(value: Option<&Toml>) -> Vec<String> {
+fn string_list(value: Option<&Toml>) -> Vec<String> {
     match value {
-        Some(Toml::String(text)) => words(text),
+        Some(Toml::String(text)) => split_words(text),
         Some(Toml::Array(values)) => values.iter().filter_map(Toml::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+fn split_words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -283,72 +283,72 @@ mod tests {
     }
 
     #[test]
-    fn flags_come_from_the_first_place_that_has_any() {
+    fn rustflags_come_from_the_first_source_that_is_set() {
         let build = config("build.rustflags = ['-Abuild']");
-        let both = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
+        let target = config("build.rustflags = '-Abuild'\ntarget.x86_64-unknown-linux-gnu.rustflags = '-Aone  -Atwo'");
         let cfg = config(
             "build.rustflags = '-Abuild'\n[target.'cfg(unix)']\nrustflags = ['-Acfg']\n[target.'cfg(windows)']\nrustflags = ['-Ano']",
         );
         assert_eq!(flags(&build, &[]), "-Abuild");
         assert_eq!(flags(&build, &[("CARGO_BUILD_RUSTFLAGS", "-Aenv")]), "-Abuild -Aenv");
-        assert_eq!(flags(&both, &[]), "-Aone -Atwo");
-        assert_eq!(flags(&both, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
+        assert_eq!(flags(&target, &[]), "-Aone -Atwo");
+        assert_eq!(flags(&target, &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Athree")]), "-Aone -Atwo -Athree");
         assert_eq!(flags(&cfg, &[]), "-Acfg");
-        assert_eq!(flags(&both, &[("RUSTFLAGS", "")]), "");
-        assert_eq!(flags(&both, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
+        assert_eq!(flags(&target, &[("RUSTFLAGS", "")]), "");
+        assert_eq!(flags(&target, &[("RUSTFLAGS", "-Aenv"), ("CARGO_ENCODED_RUSTFLAGS", "-A\x1fwith space")]), "-A with space");
     }
 
     #[test]
-    fn the_file_nearest_to_the_workspace_wins_and_lists_are_joined() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("ws");
-        fs::replace(&folder.path().join(".cargo/config.toml"), b"build.rustflags = ['-Aout']\nbuild.rustc = 'tools/rustc'\n").unwrap();
+    fn nearest_config_file_wins_and_arrays_are_concatenated() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("ws");
+        fs::replace(&directory.path().join(".cargo/config.toml"), b"build.rustflags = ['-Aout']\nbuild.rustc = 'tools/rustc'\n").unwrap();
         fs::replace(&root.join(".cargo/config.toml"), b"build.rustflags = ['-Ain']\n[env]\nA = '1'\n").unwrap();
         let mut cargo = Cargo::new(&root, Environment::default());
-        cargo.environment.set("CARGO_HOME", folder.path().join("home"));
-        fs::replace(&folder.path().join("home/config.toml"), b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n").unwrap();
+        cargo.environment.set("CARGO_HOME", directory.path().join("home"));
+        fs::replace(&directory.path().join("home/config.toml"), b"build.rustflags = ['-Ahome']\nbuild.rustc = 'other'\n").unwrap();
         let config = CargoConfig::load(&cargo, &root).unwrap();
         assert_eq!(flags(&config, &[]), "-Ahome -Aout -Ain");
-        assert_eq!(config.program(&["build", "rustc"]), Some(folder.path().join("tools/rustc")));
+        assert_eq!(config.program(&["build", "rustc"]), Some(directory.path().join("tools/rustc")));
     }
 
     #[test]
-    fn an_included_file_is_weaker_than_the_file_that_includes_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::replace(&folder.path().join(".cargo").join(name), text.as_bytes()).unwrap();
+    fn included_file_has_lower_precedence() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::replace(&directory.path().join(".cargo").join(name), text.as_bytes()).unwrap();
         write(
             "config.toml",
             "include = ['one.toml', { path = 'two.toml', optional = true }, { path = 'absent.toml', optional = true }]\nbuild.rustflags = ['-Ain']\n",
         );
         write("one.toml", "include = 'config.toml'\nbuild.rustflags = ['-Aone']\nbuild.rustc = 'one'\n");
         write("two.toml", "build.rustflags = ['-Atwo']\nbuild.rustc = 'two'\n");
-        let config = CargoConfig::load(&Cargo::new(folder.path(), Environment::default()), folder.path()).unwrap();
+        let config = CargoConfig::load(&Cargo::new(directory.path(), Environment::default()), directory.path()).unwrap();
         assert_eq!((flags(&config, &[]).as_str(), config.program(&["build", "rustc"])), ("-Aone -Atwo -Ain", Some("two".into())));
     }
 
     #[test]
-    fn values_of_variables_never_show() {
+    fn values_of_variables_are_hashed() {
         let variables = environment(&[("CARGO_PROFILE_RELEASE_LTO", "hunter2"), ("HOME", "x")]);
-        let inputs = config("").inputs(&variables, &reading());
+        let inputs = config("").inputs(&variables, &options());
         assert_eq!(inputs, [("CARGO_PROFILE_RELEASE_LTO".to_owned(), Value::hash_of("hunter2"))]);
     }
 
     #[test]
-    fn another_target_s_table_is_no_input() {
+    fn tables_of_other_targets_are_not_inputs() {
         let config = config(
             "[target.other]\nlinker = 'a'\n[target.x86_64-unknown-linux-gnu]\nlinker = 'b'\n[build]\nrustc-wrapper = 'c'\njobs = 2\n",
         );
         assert_eq!(names(&config, &[]), ["cargo config: target.x86_64-unknown-linux-gnu", "rustc-wrapper = c"]);
     }
 
-    fn reading() -> ConfigInputOptions<'static> {
+    fn options() -> ConfigInputOptions<'static> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         ConfigInputOptions { triples: &[TRIPLE], portable: &|text| text.to_owned(), declared: &NONE, in_container: false }
     }
 
     /// The names of the inputs, and of programs the values.
     fn names(config: &CargoConfig, variables: &[(&str, &str)]) -> Vec<String> {
-        let inputs = config.inputs(&environment(variables), &reading()).into_iter();
+        let inputs = config.inputs(&environment(variables), &options()).into_iter();
         inputs
             .map(|(name, value)| match value {
                 Value::Text(text) => format!("{name} = {text}"),
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapper_that_only_caches_or_is_empty_is_no_input() {
+    fn compile_caches_and_empty_wrappers_are_not_inputs() {
         for cache in ["", "sccache", "/opt/bin/sccache", "ccache", "kache", "cachepot", "sccache-dist", "sccache.exe"] {
             assert_eq!(names(&config(""), &[("RUSTC_WRAPPER", cache), ("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", cache)]), [""; 0], "{cache}");
         }

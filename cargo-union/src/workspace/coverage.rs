@@ -1,7 +1,7 @@
-//! After the compile: what the compiler and the build scripts read, beside what the key holds.
+//! Compares the files and variables that the compiler and the build scripts read with the inputs of the key.
 //!
-//! Files in the repository that the key lacks, and variables, are learned. Files that the build itself writes are
-//! outputs, and no inputs. Files elsewhere, such as headers of the system, are only told.
+//! Variables, and files in the repository that the key lacks, are learned. Files that the build itself writes are
+//! outputs, not inputs. Files elsewhere, such as system headers, are only reported.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,17 @@ use crate::sys::fs;
 
 mod variables;
 
-/// What a compile that is otherwise in order has shown.
+/// What a successful compile has shown.
 #[derive(Debug, Default)]
 pub struct CoverageFindings {
-    /// Everything that the local packages depend on beyond their own files, by package.
+    /// Inputs of the local packages beyond their own files, by package name.
     pub learned: AllLearned,
-    /// Files outside of the repository that the compiler read.
+    /// Files outside of the repository that the compiler read, absolute.
     pub outside: BTreeSet<PathBuf>,
 }
 
 impl CoverageFindings {
-    /// Adds what another compile has shown.
+    /// Adds the findings of another compile.
     pub fn merge(&mut self, other: Self) {
         for (name, learned) in other.learned {
             self.learned.entry(name).or_default().merge(&learned);
@@ -38,19 +38,21 @@ impl CoverageFindings {
         self.outside.extend(other.outside);
     }
 
-    /// What Union.lock shall hold from now on, with what it lacks in words; `None` when it lacks nothing.
+    /// The learned inputs that Union.lock has to hold, and a description of each that it lacks; `None` when it lacks none.
     ///
-    /// When it is written, files and variables of `complete` that no compile names any more are left out. Other
-    /// packages may be read in another way by the binaries of somebody else.
+    /// Of the package `complete`, files and variables that no compile reads any more are dropped. Entries of other
+    /// packages are only extended, since binaries of another package may read more of them.
     pub fn beyond(&self, known: &AllLearned, complete: Option<&str>) -> Option<(AllLearned, Vec<String>)> {
-        let (mut all, mut words, nothing) = (known.clone(), Vec::new(), LearnedInputs::default());
+        let mut all = known.clone();
+        let mut missing = Vec::new();
+        let nothing = LearnedInputs::default();
         for (name, learned) in &self.learned {
             let before = known.get(name).unwrap_or(&nothing);
             let new = learned.beyond(before);
             if new.is_empty() {
                 continue;
             }
-            words.extend(new.into_iter().map(|what| format!("{what} of `{name}`")));
+            missing.extend(new.into_iter().map(|input| format!("{input} of `{name}`")));
             let entry = all.entry(name.clone()).or_default();
             if complete == Some(name.as_str()) {
                 let outputs = std::mem::take(&mut entry.outputs);
@@ -60,12 +62,12 @@ impl CoverageFindings {
                 entry.merge(learned);
             }
         }
-        (!words.is_empty()).then_some((all, words))
+        (!missing.is_empty()).then_some((all, missing))
     }
 }
 
-/// Compares what was read with what the keys of some images hold. Also gives the ids of packages whose build script
-/// has to run before anybody can say whether a file is its output.
+/// Compares what was read with the inputs of some images. Also returns the ids of packages whose build script has to
+/// run again to find out whether a file is its output.
 ///
 /// # Errors
 /// `InputNotCovered` for a file that an image excludes; `FileUnreadable`.
@@ -83,50 +85,50 @@ pub(super) fn examine(
         covered: covered(snapshot, inputs),
         exempt: snapshot.not_inputs(),
         findings: CoverageFindings::default(),
-        unclear: BTreeSet::new(),
+        undecided: BTreeSet::new(),
     };
     let is_local = |id: &str| first.packages.iter().any(|local| local.package.id == id);
     let mut attributed = BTreeSet::new();
     for local in &first.packages {
-        let read = ReadFiles::of(snapshot, local, compiled, freshness)?;
-        examination.package(local, &read)?;
+        let read = ReadFiles::collect(snapshot, local, compiled, freshness)?;
+        examination.examine_package(local, &read)?;
         attributed.extend(read.files);
     }
-    if let Some(built) = first.packages.iter().find(|local| local.package.id == package.id) {
-        // What cargo names for the executables, and nobody above has: it belongs to the package that is built.
+    if let Some(selected) = first.packages.iter().find(|local| local.package.id == package.id) {
+        // Files that cargo names for the executables and that were not attributed above belong to the compiled package.
         let mut files = executables_files(snapshot, inputs, compiled, package)?;
         files.retain(|file| !attributed.contains(file));
-        examination.package(built, &ReadFiles { files, ..ReadFiles::default() })?;
-        let names = variables::of_others(snapshot, compiled, &is_local)?;
+        examination.examine_package(selected, &ReadFiles { files, ..ReadFiles::default() })?;
+        let names = variables::of_dependencies(snapshot, compiled, &is_local)?;
         examination.findings.learned.entry(package.name.clone()).or_default().variables.extend(names);
     }
-    Ok((examination.findings, examination.unclear))
+    Ok((examination.findings, examination.undecided))
 }
 
-/// What was read for one package.
+/// What the compiler and the build script read for one package.
 #[derive(Default)]
 struct ReadFiles {
     /// Files and directories, absolute.
     files: BTreeSet<PathBuf>,
     variables: BTreeSet<String>,
-    /// Whether it has a build script that watches no file.
+    /// Whether it has a build script without `rerun-if-changed`, which cargo runs again after any change of the package.
     is_watched_whole: bool,
     /// When its build script last ran, and whether that was in this compile.
     script: Option<(SystemTime, bool)>,
 }
 
 impl ReadFiles {
-    fn of(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
+    fn collect(snapshot: &Snapshot<'_>, local: &PackageInputs, compiled: &CompiledUnits, freshness: &Freshness) -> Result<Self> {
         let mut read = Self::default();
         let package = &local.package;
         let scripts: Vec<&BuildScriptRun> = compiled.scripts.iter().filter(|script| script.package == package.id).collect();
-        let set: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
+        let set_by_scripts: BTreeSet<&str> = scripts.iter().flat_map(|script| &script.sets).map(String::as_str).collect();
         let root = &snapshot.workspace.root;
         for unit in compiled.units.iter().filter(|unit| unit.package == package.id) {
             let notes = depinfo::notes_of(unit)?;
             read.files.extend(depinfo::files(&notes).iter().map(|file| fs::absolute(root, Path::new(file))));
             let is_script = unit.kind == UnitKind::Script;
-            let names = depinfo::variables(&notes).filter(|name| !set.contains(name) && !variables::is_none_of_ours(name, is_script));
+            let names = depinfo::variables(&notes).filter(|name| !set_by_scripts.contains(name) && !variables::is_ignored(name, is_script));
             read.variables.extend(names.map(str::to_owned));
         }
         for script in scripts {
@@ -134,42 +136,43 @@ impl ReadFiles {
             let mut paths = depinfo::watched_paths(&output).peekable();
             read.is_watched_whole |= paths.peek().is_none();
             read.files.extend(paths.map(|path| fs::absolute(&package.folder, Path::new(path))));
-            let names = depinfo::watched_variables(&output).filter(|name| !variables::is_none_of_ours(name, true));
+            let names = depinfo::watched_variables(&output).filter(|name| !variables::is_ignored(name, true));
             read.variables.extend(names.map(str::to_owned));
-            let at =
+            let ran_at =
                 script.out_dir.parent().and_then(|directory| std::fs::metadata(directory.join("invoked.timestamp")).ok()?.modified().ok());
-            read.script = at.map(|at| (at, freshness.has_run(script))).max(read.script);
+            read.script = ran_at.map(|ran_at| (ran_at, freshness.has_run(script))).max(read.script);
         }
         Ok(read)
     }
 }
 
-/// One look at a compile.
+/// The comparison of one compile.
 struct Examination<'a> {
     snapshot: &'a Snapshot<'a>,
     inputs: &'a [&'a CodeInputs],
-    /// The files that the keys hold, under every name.
+    /// The files that are inputs of a key, under every name.
     covered: BTreeSet<PathBuf>,
     exempt: Vec<PathBuf>,
     findings: CoverageFindings,
-    unclear: BTreeSet<String>,
+    undecided: BTreeSet<String>,
 }
 
 impl Examination<'_> {
-    fn package(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles) -> Result<()> {
+    fn examine_package(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles) -> Result<()> {
         let mut learned = LearnedInputs { variables: read.variables.clone(), whole: read.is_watched_whole, ..LearnedInputs::default() };
         for file in &read.files {
-            self.file(local, read, file, &mut learned)?;
+            self.examine_file(local, read, file, &mut learned)?;
         }
-        if let Some((at, true)) = read.script {
-            learned.outputs.extend(self.written(local, at)?);
+        if let Some((ran_at, true)) = read.script {
+            learned.outputs.extend(self.new_files(local, ran_at)?);
         }
         self.findings.learned.entry(local.package.name.clone()).or_default().merge(&learned);
         Ok(())
     }
 
-    fn file(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles, file: &Path, learned: &mut LearnedInputs) -> Result<()> {
-        let (snapshot, folder) = (self.snapshot, &local.package.folder);
+    fn examine_file(&mut self, local: &Arc<PackageInputs>, read: &ReadFiles, file: &Path, learned: &mut LearnedInputs) -> Result<()> {
+        let snapshot = self.snapshot;
+        let directory = &local.package.folder;
         let repository = snapshot.sources.repository_of(&local.package);
         if self.exempt.iter().any(|directory| file.starts_with(directory)) {
             return Ok(());
@@ -178,14 +181,14 @@ impl Examination<'_> {
             learned.revision = true;
             return Ok(());
         }
-        let name = relative(folder, file)?;
+        let name = relative(directory, file)?;
         if !file.exists() {
             return Ok(());
         }
         let ignored = file.starts_with(&repository.root) && repository.ignores(file, file.is_dir()) && !repository.tracks(file);
         if self.inputs.iter().any(|inputs| inputs.excluded.has(file)) {
-            // What a build script writes is not its input, when the user says so too.
-            return if ignored && read.script.is_some() { Ok(()) } else { Err(self.excluded(local, &name)) };
+            // An excluded file that is ignored by git is taken for an output of the build script.
+            return if ignored && read.script.is_some() { Ok(()) } else { Err(self.excluded_input_error(local, &name)) };
         }
         if local.learned.inputs.contains(&name) {
             learned.inputs.insert(name);
@@ -199,8 +202,9 @@ impl Examination<'_> {
         } else if !file.is_file() || self.is_covered(file) {
             return Ok(());
         }
-        let is_ours = [&repository.root, &snapshot.workspace.root, folder].into_iter().any(|directory| file.starts_with(directory));
-        if !is_ours {
+        let is_in_repository =
+            [&repository.root, &snapshot.workspace.root, directory].into_iter().any(|directory| file.starts_with(directory));
+        if !is_in_repository {
             self.findings.outside.insert(file.to_owned());
             return Ok(());
         }
@@ -208,13 +212,13 @@ impl Examination<'_> {
             learned.outputs.insert(name);
             return Ok(());
         }
-        if let (true, Some((at, in_this_compile))) = (ignored && file.is_file() && file.starts_with(folder), read.script)
-            && modified(file).is_some_and(|modified| modified >= at)
+        if let (true, Some((ran_at, in_this_compile))) = (ignored && file.is_file() && file.starts_with(directory), read.script)
+            && modified(file).is_some_and(|modified| modified >= ran_at)
         {
             if in_this_compile {
                 learned.outputs.insert(name);
             } else {
-                self.unclear.insert(local.package.id.clone());
+                self.undecided.insert(local.package.id.clone());
             }
             return Ok(());
         }
@@ -222,28 +226,28 @@ impl Examination<'_> {
         Ok(())
     }
 
-    /// Files of a package that did not exist before its build script ran in this compile.
-    fn written(&self, local: &PackageInputs, at: SystemTime) -> Result<BTreeSet<String>> {
-        let now = SourceFiles::new(self.exempt.clone()).of_package(&local.package, local.learned.whole)?;
-        let new = now.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
-        let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= at));
+    /// Files of a package that its build script has created in this compile.
+    fn new_files(&self, local: &PackageInputs, ran_at: SystemTime) -> Result<BTreeSet<String>> {
+        let files = SourceFiles::new(self.exempt.clone()).package_files(&local.package, local.learned.whole)?;
+        let new = files.into_iter().filter(|file| !local.files.contains_key(file) && !self.is_output(local, file));
+        let new = new.filter(|file| !self.is_covered(file) && modified(file).is_some_and(|modified| modified >= ran_at));
         new.map(|file| relative(&local.package.folder, &file)).collect()
     }
 
     fn is_covered(&self, file: &Path) -> bool {
-        // A link may have given a file a second name.
+        // The path may lead through a symbolic link.
         self.covered.contains(file) || file.canonicalize().is_ok_and(|real| self.covered.contains(&real))
     }
 
-    /// Whether a file is known as something that the package's build script writes.
+    /// Whether a file is a known output of the package's build script.
     fn is_output(&self, local: &PackageInputs, file: &Path) -> bool {
         let known = relative(&local.package.folder, file).is_ok_and(|name| local.learned.outputs.contains(&name));
         known && !self.snapshot.sources.repository_of(&local.package).tracks(file)
     }
 
-    fn excluded(&self, local: &PackageInputs, name: &str) -> Error {
-        let tried = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
-        Error::new(Code::InputNotCovered, tried).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
+    fn excluded_input_error(&self, local: &PackageInputs, name: &str) -> Error {
+        let message = format!("the code of `{}` contains `{name}`, which `exclude` leaves out of the key", local.package.name);
+        Error::new(Code::InputNotCovered, message).help("Narrow the pattern of `exclude`, so that an edit of the file makes another image.")
     }
 }
 
@@ -251,8 +255,8 @@ fn modified(file: &Path) -> Option<SystemTime> {
     std::fs::metadata(file).ok()?.modified().ok()
 }
 
-/// The files that keys hold, by the names that they have and by those behind links. Manifests, lock files and the
-/// choice of a toolchain are held by their values.
+/// The files that are inputs of the keys, as they are named and with symbolic links resolved. Manifests, lock files and
+/// toolchain files are inputs by their values.
 fn covered(snapshot: &Snapshot<'_>, inputs: &[&CodeInputs]) -> BTreeSet<PathBuf> {
     let mut covered: BTreeSet<PathBuf> = inputs.iter().flat_map(|inputs| inputs.files.iter().cloned()).collect();
     let by_value =
@@ -273,7 +277,7 @@ fn executables_files(
     compiled: &CompiledUnits,
     package: &WorkspacePackage,
 ) -> Result<BTreeSet<PathBuf>> {
-    // cargo writes relative paths when it was told from where.
+    // cargo writes relative paths when `build.dep-info-basedir` is set.
     let base = snapshot.config.program(&["build", "dep-info-basedir"]).unwrap_or_else(|| snapshot.workspace.root.clone());
     let mut files = BTreeSet::new();
     for (name, executable) in compiled.executables(package) {

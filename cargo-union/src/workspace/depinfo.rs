@@ -1,4 +1,4 @@
-//! The notes of cargo and rustc about what was read, in the language of make.
+//! Reads dep-info files of cargo and rustc, which are in Makefile format, and the output of build scripts.
 
 use std::path::{Path, PathBuf};
 
@@ -6,30 +6,30 @@ use super::units::{BuildScriptRun, CompiledUnit, UnitKind};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// The files that the first rule names after its colon; a backslash stands before a space.
+/// The prerequisites of the first rule. Spaces are escaped by a backslash.
 pub(super) fn files(text: &str) -> Vec<String> {
     let line = text.lines().next().unwrap_or_default();
     let Some((_, files)) = line.split_once(": ") else { return Vec::new() };
-    let mut found = vec![String::new()];
+    let mut names = vec![String::new()];
     let mut characters = files.chars().peekable();
     while let Some(character) = characters.next() {
-        let last = found.last_mut().expect("there is always one");
+        let last = names.last_mut().expect("there is always one");
         match character {
             '\\' if characters.peek() == Some(&' ') => last.extend(characters.next()),
-            ' ' => found.push(String::new()),
+            ' ' => names.push(String::new()),
             other => last.push(other),
         }
     }
-    found.retain(|file| !file.is_empty());
-    found
+    names.retain(|file| !file.is_empty());
+    names
 }
 
-/// What the compiler noted about a unit; nothing where there is no such file.
+/// The text of a unit's dep-info; empty when there is no such file.
 ///
 /// # Errors
 /// `FileUnreadable`.
 pub(super) fn notes_of(unit: &CompiledUnit) -> Result<String> {
-    Ok(notes(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
+    Ok(notes_path(unit).map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }
 
 /// What a build script printed when it last ran.
@@ -41,9 +41,9 @@ pub(super) fn output_of(script: &BuildScriptRun) -> Result<String> {
     Ok(path.map(|path| fs::read_if_exists(&path)).transpose()?.flatten().unwrap_or_default())
 }
 
-/// The file of the compiler's notes about a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script
-/// the only such file of its directory, and an executable one beside the file that cargo linked it from.
-fn notes(unit: &CompiledUnit) -> Option<PathBuf> {
+/// The dep-info file of a unit: a library `libhelper-1a2b.rlib` has `helper-1a2b.d` beside it, a build script the only
+/// such file of its directory, and an executable one beside the file that cargo linked it from.
+fn notes_path(unit: &CompiledUnit) -> Option<PathBuf> {
     match unit.kind {
         UnitKind::Library => {
             let stem = unit.path.file_stem()?.to_str()?;
@@ -53,24 +53,24 @@ fn notes(unit: &CompiledUnit) -> Option<PathBuf> {
             let mut files = std::fs::read_dir(&unit.linked_in).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
             files.find(|path| path.extension().is_some_and(|extension| extension == "d"))
         }
-        UnitKind::Binary => notes_of_executable(&unit.path, &unit.linked_in),
+        UnitKind::Binary => executable_notes_path(&unit.path, &unit.linked_in),
     }
 }
 
-fn notes_of_executable(executable: &Path, linked_in: &Path) -> Option<PathBuf> {
+fn executable_notes_path(executable: &Path, linked_in: &Path) -> Option<PathBuf> {
     let prefix = format!("{}-", executable.file_name()?.to_str()?.replace('-', "_"));
-    let linked = std::fs::read_dir(linked_in).ok()?;
-    let mut candidates: Vec<PathBuf> = linked.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let entries = std::fs::read_dir(linked_in).ok()?;
+    let mut candidates: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     candidates
         .retain(|path| path.extension().is_none() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
-    let found = candidates.iter().find(|path| is_same_file(path, executable)).cloned();
-    // Where cargo copies instead of linking, the executable that was linked last is the one.
+    let linked = candidates.iter().find(|path| is_same_file(path, executable)).cloned();
+    // cargo may copy instead of hard-linking: then take the newest candidate of the same size.
     let size = std::fs::metadata(executable).ok()?.len();
-    let last = || {
-        let alike = candidates.iter().filter_map(|path| Some((path, std::fs::metadata(path).ok()?)));
-        alike.filter(|(_, file)| file.len() == size).max_by_key(|(_, file)| file.modified().ok()).map(|(path, _)| path.clone())
+    let newest = || {
+        let same_size = candidates.iter().filter_map(|path| Some((path, std::fs::metadata(path).ok()?)));
+        same_size.filter(|(_, file)| file.len() == size).max_by_key(|(_, file)| file.modified().ok()).map(|(path, _)| path.clone())
     };
-    Some(found.or_else(last)?.with_extension("d"))
+    Some(linked.or_else(newest)?.with_extension("d"))
 }
 
 #[cfg(unix)]
@@ -85,23 +85,23 @@ fn is_same_file(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// The variables that `env!` and `option_env!` asked for.
+/// The variables that `env!` and `option_env!` read.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
     let named = text.lines().filter_map(|line| line.strip_prefix("# env-dep:"));
     named.map(|variable| variable.split_once('=').map_or(variable, |(name, _)| name))
 }
 
-/// The variables that a build script asked cargo to watch, from what it printed.
+/// The variables of `rerun-if-env-changed` in a build script's output.
 pub(super) fn watched_variables(output: &str) -> impl Iterator<Item = &str> {
-    printed(output, "rerun-if-env-changed=")
+    directives(output, "rerun-if-env-changed=")
 }
 
-/// The files and directories that a build script asked cargo to watch, from what it printed.
+/// The files and directories of `rerun-if-changed` in a build script's output.
 pub(super) fn watched_paths(output: &str) -> impl Iterator<Item = &str> {
-    printed(output, "rerun-if-changed=")
+    directives(output, "rerun-if-changed=")
 }
 
-fn printed<'a>(output: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
+fn directives<'a>(output: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
     output.lines().filter_map(move |line| {
         let line = line.strip_prefix("cargo::").or_else(|| line.strip_prefix("cargo:"))?;
         line.strip_prefix(key).map(str::trim)
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_with_spaces_and_backslashes_are_whole() {
+    fn file_names_with_spaces_and_backslashes_are_parsed() {
         let text = "/t/release/app: /ws/src/main.rs /ws/my\\ config.txt /ws/odd\\name.txt\n\n/ws/src/main.rs:\n";
         assert_eq!(files(text), ["/ws/src/main.rs", "/ws/my config.txt", "/ws/odd\\name.txt"]);
         assert!(files("").is_empty());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_talk_to_cargo_are_understood() {
+    fn directives_with_one_and_two_colons_are_parsed() {
         let text = "cargo:rerun-if-env-changed=OLD\ncargo::rerun-if-env-changed=NEW\ncargo::rerun-if-changed=build.rs\nhello\n";
         assert_eq!(watched_variables(text).collect::<Vec<_>>(), ["OLD", "NEW"]);
         assert_eq!(watched_paths(text).collect::<Vec<_>>(), ["build.rs"]);

@@ -1,7 +1,7 @@
-//! The features that cargo gives each package when one member of the workspace is compiled alone.
+//! The features that cargo activates for each package when one member of the workspace is compiled alone.
 //!
-//! cargo joins the features that all selected members want of a package. Members that would get the same features alone
-//! are compiled together, and get the bytes that they would get alone.
+//! cargo unifies the features of a package over all selected members. Members that need the same features alone can be
+//! compiled together without changing the resulting bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -13,59 +13,59 @@ use union_build::key::{Inputs, Key};
 use super::{CodeInputs, CompileSettings, Snapshot, WorkspacePackage};
 use crate::sys::cache::Cache;
 
-/// The features that each package of a closure is compiled with, by its name and version: one set, or several where a
-/// build script or a macro needs another than the program.
+/// The features of each package in a dependency closure, by name and version: one set, or several where a build script
+/// or a macro needs other features than the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     sets: BTreeMap<String, BTreeSet<String>>,
-    /// Whether cargo has linked a library by itself: how optimized the libraries below it are depends on it.
+    /// Whether cargo has linked a dynamic or static library, which changes the optimization of its dependencies.
     #[serde(skip)]
     has_linked_library: bool,
 }
 
 impl Features {
-    /// Whether two packages give those that both are made from the same features.
+    /// Whether two closures have the same features for each package that both contain.
     pub fn agree(&self, other: &Self) -> bool {
         self.sets.iter().all(|(package, sets)| other.sets.get(package).is_none_or(|others| others == sets))
     }
 
-    /// Adds what another package is made from.
+    /// Adds the features of another closure.
     pub fn extend(&mut self, other: &Self) {
         other.sets.iter().for_each(|(package, sets)| self.sets.entry(package.clone()).or_default().extend(sets.iter().cloned()));
     }
 
-    /// Whether everything that cargo has compiled has the features that were expected of it.
-    pub(super) fn are_kept_by(&self, compiled: &Self) -> bool {
+    /// Whether everything that cargo has compiled has these features.
+    pub(super) fn match_compiled(&self, compiled: &Self) -> bool {
         !compiled.has_linked_library && compiled.sets.iter().all(|(package, sets)| self.sets.get(package) == Some(sets))
     }
 
-    /// Takes note of what cargo has compiled.
+    /// Adds a compiled artifact.
     pub(super) fn add(&mut self, artifact: &Artifact) {
-        let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
-        // A build script has the features of its package, in whatever way that is compiled.
-        if of(TargetKind::CustomBuild) {
+        let has_kind = |kind: TargetKind| artifact.target.kind.contains(&kind);
+        // A build script has the features of its package.
+        if has_kind(TargetKind::CustomBuild) {
             return;
         }
-        self.has_linked_library |= [TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib].into_iter().any(of);
+        self.has_linked_library |= [TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib].into_iter().any(has_kind);
         let package = name_and_version(&artifact.package_id.repr).unwrap_or_else(|| artifact.package_id.repr.clone());
-        self.sets.entry(package).or_default().insert(joined(artifact.features.iter().map(String::as_str)));
+        self.sets.entry(package).or_default().insert(join_sorted(artifact.features.iter().map(String::as_str)));
     }
 
-    /// Reads what `cargo tree` prints, a line a package: `name v1.0.0 (more)|feature,feature`.
+    /// Parses the output of `cargo tree`, one package a line: `name v1.0.0 (more)|feature,feature`.
     fn parse(text: &str) -> Self {
         let mut all = Self::default();
         for line in text.lines() {
             let Some((package, features)) = line.trim_end_matches(" (*)").rsplit_once('|') else { continue };
             let mut words = package.split(' ');
             let (Some(name), Some(version)) = (words.next(), words.next().and_then(|version| version.strip_prefix('v'))) else { continue };
-            all.sets.entry(format!("{name} {version}")).or_default().insert(joined(features.split(',')));
+            all.sets.entry(format!("{name} {version}")).or_default().insert(join_sorted(features.split(',')));
         }
         all
     }
 }
 
-/// Features in one text, whatever their order was.
-fn joined<'a>(features: impl Iterator<Item = &'a str>) -> String {
+/// Features in one text, sorted.
+fn join_sorted<'a>(features: impl Iterator<Item = &'a str>) -> String {
     let sorted: BTreeSet<&str> = features.filter(|feature| !feature.is_empty()).collect();
     sorted.into_iter().collect::<Vec<_>>().join(",")
 }
@@ -80,8 +80,8 @@ fn name_and_version(id: &str) -> Option<String> {
 }
 
 impl Snapshot<'_> {
-    /// What cargo would compile for one package, without features of its own choice. `None` when it does not say.
-    /// An answer is kept as long as manifests, Cargo.lock, settings and toolchain are as they were.
+    /// The features for a package alone, by `cargo tree` without selected features; `None` when it fails. Cached as long
+    /// as manifests, Cargo.lock, settings and toolchain do not change.
     pub async fn features(
         &self,
         package: &WorkspacePackage,
@@ -91,7 +91,7 @@ impl Snapshot<'_> {
         cache: &Cache,
     ) -> Option<Features> {
         const KIND: &str = "features-1";
-        let name = self.question(package, target, inputs).to_string();
+        let name = self.features_key(package, target, inputs).to_string();
         if let Some(known) = cache.note(KIND, &name) {
             return Some(known);
         }
@@ -107,13 +107,13 @@ impl Snapshot<'_> {
         if features.sets.is_empty() {
             return None;
         }
-        // What cannot be kept is asked again.
+        // Without a cached answer the next run asks again.
         drop(cache.put_note(KIND, &name, &features));
         Some(features)
     }
 
-    /// Everything that the answer depends on.
-    fn question(&self, package: &WorkspacePackage, target: &str, inputs: &CodeInputs) -> Key {
+    /// The cache key: everything that the features depend on.
+    fn features_key(&self, package: &WorkspacePackage, target: &str, inputs: &CodeInputs) -> Key {
         let matters = |name: &str| {
             ["features", "default-features", "rustc", "rustflags", "Cargo.lock"].contains(&name)
                 || name.ends_with("Cargo.toml")
@@ -121,11 +121,11 @@ impl Snapshot<'_> {
                 || name.starts_with("cargo config")
                 || name.starts_with("build.env.")
         };
-        let mut question = Inputs::new();
-        inputs.inputs.iter().filter(|(name, _)| matters(name)).for_each(|(name, value)| question.insert(name, value.clone()));
-        question.insert("package", package.name.as_str());
-        question.insert("target", target);
-        question.key("features")
+        let mut relevant = Inputs::new();
+        inputs.inputs.iter().filter(|(name, _)| matters(name)).for_each(|(name, value)| relevant.insert(name, value.clone()));
+        relevant.insert("package", package.name.as_str());
+        relevant.insert("target", target);
+        relevant.key("features")
     }
 }
 
@@ -138,34 +138,34 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_prints_is_read() {
-        let read =
+    fn cargo_tree_output_is_parsed() {
+        let parsed =
             features("app v0.1.0 (/ws/app)|\nserde v1.0.0|std,derive\nserde v1.0.0|\nmacros v2.0.0 (proc-macro)|default (*)\n\nodd\n");
         let all: Vec<(&str, Vec<&str>)> =
-            read.sets.iter().map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect())).collect();
+            parsed.sets.iter().map(|(name, sets)| (name.as_str(), sets.iter().map(String::as_str).collect())).collect();
         assert_eq!(all, [("app 0.1.0", vec![""]), ("macros 2.0.0", vec!["default"]), ("serde 1.0.0", vec!["", "derive,std"])]);
     }
 
     #[test]
-    fn what_was_compiled_with_other_features_is_seen() {
+    fn unexpected_features_are_detected() {
         let expected = features("app v1.0.0|\nserde v1.0.0|std\nserde v1.0.0|\nonly-here v1.0.0|\n");
-        assert!(expected.are_kept_by(&features("app v1.0.0|\nserde v1.0.0|\nserde v1.0.0|std\n")));
-        assert!(!expected.are_kept_by(&features("app v1.0.0|\nserde v1.0.0|std\n")));
-        assert!(!expected.are_kept_by(&features("app v1.0.0|x\n")));
-        assert!(!expected.are_kept_by(&features("other v1.0.0|\n")));
-        assert!(!expected.are_kept_by(&Features { has_linked_library: true, ..Features::default() }));
+        assert!(expected.match_compiled(&features("app v1.0.0|\nserde v1.0.0|\nserde v1.0.0|std\n")));
+        assert!(!expected.match_compiled(&features("app v1.0.0|\nserde v1.0.0|std\n")));
+        assert!(!expected.match_compiled(&features("app v1.0.0|x\n")));
+        assert!(!expected.match_compiled(&features("other v1.0.0|\n")));
+        assert!(!expected.match_compiled(&Features { has_linked_library: true, ..Features::default() }));
     }
 
     #[test]
-    fn members_agree_when_what_they_share_is_the_same() {
-        let one = features("app v1.0.0|\nserde v1.0.0|std\n");
-        assert!(one.agree(&features("b v1.0.0|\nserde v1.0.0|std\n")));
-        assert!(!one.agree(&features("b v1.0.0|\nserde v1.0.0|std,derive\n")));
-        assert!(one.agree(&features("b v1.0.0|\nserde v2.0.0|derive\n")));
+    fn closures_agree_when_shared_packages_have_equal_features() {
+        let first = features("app v1.0.0|\nserde v1.0.0|std\n");
+        assert!(first.agree(&features("b v1.0.0|\nserde v1.0.0|std\n")));
+        assert!(!first.agree(&features("b v1.0.0|\nserde v1.0.0|std,derive\n")));
+        assert!(first.agree(&features("b v1.0.0|\nserde v2.0.0|derive\n")));
     }
 
     #[test]
-    fn a_package_id_says_name_and_version() {
+    fn name_and_version_are_read_from_package_ids() {
         for (id, name) in [
             ("path+file:///ws/helper#0.1.0", Some("helper 0.1.0")),
             ("path+file:///ws/folder#helper@0.1.0", Some("helper 0.1.0")),

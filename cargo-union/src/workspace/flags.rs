@@ -1,4 +1,4 @@
-//! The user's flags for the compiler: what they are in all, and which files and processors they name.
+//! The user's flags for rustc, and the files, programs and processors that they name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::sys::fs;
 use crate::sys::process::Environment;
 
 impl Snapshot<'_> {
-    /// What cargo sees when it compiles: the user's variables, and those of `build.env` over them. Everything that
-    /// depends on variables, in a key as in a compile, is read from here.
+    /// The environment of a compile: the user's variables, overridden by those of `build.env`. Keys and compiles both read
+    /// variables from here.
     pub(super) fn environment(&self, compile: &CompileSettings) -> Environment {
         let mut environment = self.cargo.environment.clone();
         for (name, value) in &compile.env {
@@ -19,12 +19,12 @@ impl Snapshot<'_> {
         environment
     }
 
-    /// Which time files get and build scripts take for now, when the user has set one. 0 is what it is otherwise.
+    /// The user's `SOURCE_DATE_EPOCH`; `None` when it is not set or 0, which is the default.
     pub fn source_date_epoch(&self) -> Option<&str> {
         self.cargo.environment.get("SOURCE_DATE_EPOCH").map(str::trim).filter(|epoch| !matches!(*epoch, "" | "0"))
     }
 
-    /// The user's flags for a target, as cargo would find them.
+    /// The user's flags for a target, by cargo's rules.
     pub(super) async fn user_rustflags(&self, environment: &Environment, triple: &str) -> Result<Vec<String>> {
         if !self.config.has_cfg_rustflags() {
             return Ok(self.config.rustflags(environment, triple, |_| false));
@@ -33,61 +33,62 @@ impl Snapshot<'_> {
         Ok(self.config.rustflags(environment, triple, applies))
     }
 
-    /// The processor of this machine as the compiler sees it, when flags choose it: what is compiled for it may not
-    /// start on another one.
+    /// The host's processor as rustc sees it, when flags select `target-cpu=native`: such a binary may not run on another
+    /// processor.
     ///
     /// # Errors
     /// `ToolMissing`.
     pub async fn processor(&self, compile: &CompileSettings, triples: &[String]) -> Result<Option<String>> {
         let environment = self.environment(compile);
-        let mut found = BTreeSet::new();
+        let mut processors = BTreeSet::new();
         for triple in triples {
             let mut flags = self.user_rustflags(&environment, triple).await?;
             flags.extend(self.config.profile_rustflags(&self.root_manifest));
             if is_native(&self.expanded(flags)) {
-                found.insert(self.toolchain.processor(self.cargo, &self.workspace.root, triple).await?);
+                processors.insert(self.toolchain.processor(self.cargo, &self.workspace.root, triple).await?);
             }
         }
-        Ok((!found.is_empty()).then(|| found.into_iter().collect::<Vec<_>>().join("\n")))
+        Ok((!processors.is_empty()).then(|| processors.into_iter().collect::<Vec<_>>().join("\n")))
     }
 
-    /// The files that flags, linkers and wrappers name and that are there, by what they are called in a key. A program
-    /// outside of the workspace is one of the machine's, and not looked into.
+    /// The existing files that flags, linkers and wrappers name, by their names as inputs. Programs outside of the workspace
+    /// are left out.
     pub(super) fn named_files(&self, environment: &Environment, triples: &[&str], in_container: bool) -> BTreeMap<String, PathBuf> {
         let mut files = BTreeMap::new();
         let root = &self.workspace.root;
-        let mut add = |what: &str, typed: &Path| {
-            let path = fs::absolute(root, typed);
+        let mut add = |role: &str, named: &Path| {
+            let path = fs::absolute(root, named);
             if path.is_file() {
-                files.insert(format!("{what}: {}", self.portable(&typed.to_string_lossy())), path);
+                files.insert(format!("{role}: {}", self.portable(&named.to_string_lossy())), path);
             }
         };
         let mut programs: Vec<PathBuf> = self.config.wrappers(environment, in_container).into_iter().map(|(_, path)| path).collect();
         for triple in triples {
             programs.extend(self.config.linker(environment, triple, in_container));
-            // Whether a `cfg(…)` applies decides between two lists; the files of both count.
+            // Flags depend on whether a `cfg(…)` applies; the files of both cases count.
             let mut flags = [true, false].map(|applies| self.config.rustflags(environment, triple, |_| applies)).concat();
             flags.extend(self.config.profile_rustflags(&self.root_manifest));
-            let named = NamedByFlags::of(&flags, &|path| self.text(path));
-            named.files.iter().for_each(|typed| add("file of rustflags", Path::new(typed)));
+            let named = NamedByFlags::parse(&flags, &|path| self.read_named_file(path));
+            named.files.iter().for_each(|file| add("file of rustflags", Path::new(file)));
             programs.extend(named.programs.into_iter().map(PathBuf::from));
         }
-        let is_ours = |program: &PathBuf| program.components().count() > 1 && fs::absolute(root, program).starts_with(root);
-        programs.iter().filter(|program| is_ours(program)).for_each(|program| add("program", program));
+        let is_in_workspace = |program: &PathBuf| program.components().count() > 1 && fs::absolute(root, program).starts_with(root);
+        programs.iter().filter(|program| is_in_workspace(program)).for_each(|program| add("program", program));
         files
     }
 
-    /// What a compile elsewhere has to see besides packages: the files of the configuration, and what flags name.
+    /// The files outside of the workspace root that a container compile needs besides packages: cargo's configuration, and
+    /// what flags name.
     pub fn configured_paths(&self, compile: &CompileSettings, triple: &str) -> BTreeSet<PathBuf> {
         let named = self.named_files(&self.environment(compile), &[triple], true).into_values();
         named.chain(self.config.files().map(Path::to_owned)).filter(|path| !path.starts_with(&self.workspace.root)).collect()
     }
 
-    /// Flags with those of the files that `@file` names.
+    /// Flags with `@file` replaced by the file's lines.
     fn expanded(&self, flags: Vec<String>) -> Vec<String> {
         let mut all = Vec::new();
         for flag in flags {
-            match flag.strip_prefix('@').and_then(|path| self.text(path)) {
+            match flag.strip_prefix('@').and_then(|path| self.read_named_file(path)) {
                 Some(text) => all.extend(text.lines().map(str::to_owned)),
                 None => all.push(flag),
             }
@@ -95,20 +96,21 @@ impl Snapshot<'_> {
         all
     }
 
-    /// The text of a file that a flag names; `None` when there is no such file, or no text in it.
-    fn text(&self, typed: &str) -> Option<String> {
-        fs::read_to_string(&fs::absolute(&self.workspace.root, Path::new(typed))).ok()
+    /// The text of a file that a flag names; `None` when it cannot be read.
+    fn read_named_file(&self, path: &str) -> Option<String> {
+        fs::read_to_string(&fs::absolute(&self.workspace.root, Path::new(path))).ok()
     }
 }
 
-/// Whether the last word on the processor is the one of this machine.
+/// Whether the last `target-cpu` is `native`.
 fn is_native(flags: &[String]) -> bool {
     let options = codegen_options(flags);
-    let mut chosen = options.iter().filter_map(|option| option.strip_prefix("target-cpu").or_else(|| option.strip_prefix("target_cpu")));
-    chosen.next_back().is_some_and(|value| value.trim_start_matches(['=', ' ']) == "native")
+    let mut processors =
+        options.iter().filter_map(|option| option.strip_prefix("target-cpu").or_else(|| option.strip_prefix("target_cpu")));
+    processors.next_back().is_some_and(|value| value.trim_start_matches(['=', ' ']) == "native")
 }
 
-/// The options after `-C` and `--codegen`, joined or apart.
+/// The options of `-C`, `-Z` and `--codegen`, joined or as separate arguments.
 fn codegen_options(flags: &[String]) -> Vec<&str> {
     let mut options = Vec::new();
     let mut flags = flags.iter().map(String::as_str);
@@ -121,7 +123,7 @@ fn codegen_options(flags: &[String]) -> Vec<&str> {
     options
 }
 
-/// What flags name, as typed.
+/// The files and programs that flags name, as written.
 #[derive(Default)]
 struct NamedByFlags {
     files: BTreeSet<String>,
@@ -129,8 +131,8 @@ struct NamedByFlags {
 }
 
 impl NamedByFlags {
-    /// `read` gives the text of a file that holds more flags.
-    fn of(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
+    /// `read` returns the text of a file with further flags.
+    fn parse(flags: &[String], read: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut named = Self::default();
         named.add(flags, read);
         named
@@ -160,7 +162,7 @@ impl NamedByFlags {
         }
     }
 
-    /// A linker takes a file as a word, behind `-T`, after `=`, and from a list of words behind `@`.
+    /// Linker arguments name files by themselves, after `-T`, after `=`, and in a response file after `@`.
     fn add_linker_word(&mut self, word: &str, read: &dyn Fn(&str) -> Option<String>) {
         for part in word.strip_prefix("-Wl,").map_or(vec![word], |parts| parts.split(',').collect()) {
             if let Some(list) = part.strip_prefix('@') {
@@ -171,8 +173,8 @@ impl NamedByFlags {
                 }
                 continue;
             }
-            let behind = [part.strip_prefix("-T"), part.split_once('=').map(|(_, value)| value)];
-            self.files.extend(behind.into_iter().flatten().chain([part]).map(|file| file.trim_start_matches('=').to_owned()));
+            let values = [part.strip_prefix("-T"), part.split_once('=').map(|(_, value)| value)];
+            self.files.extend(values.into_iter().flatten().chain([part]).map(|file| file.trim_start_matches('=').to_owned()));
         }
     }
 }
@@ -191,11 +193,16 @@ mod tests {
             "link.args" => Some("-Wl,--version-script=inner.map 'quoted.o' @link.args".to_owned()),
             _ => None,
         };
-        NamedByFlags::of(&words(flags), &read).files.into_iter().filter(|file| !file.starts_with(['-', '@'])).collect::<Vec<_>>().join(" ")
+        NamedByFlags::parse(&words(flags), &read)
+            .files
+            .into_iter()
+            .filter(|file| !file.starts_with(['-', '@']))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
-    fn files_are_found_wherever_a_flag_names_one() {
+    fn files_are_found_in_every_form_of_flag() {
         for (flags, expected) in [
             ("-Clink-arg=@link.args", "inner.map link.args quoted.o"),
             ("@more.args", "inner.ld more.args"),
@@ -210,11 +217,11 @@ mod tests {
         ] {
             assert_eq!(files(flags), expected, "{flags}");
         }
-        assert_eq!(NamedByFlags::of(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
+        assert_eq!(NamedByFlags::parse(&words("-Clinker=tools/ld.sh"), &|_| None).programs, ["tools/ld.sh".to_owned()].into());
     }
 
     #[test]
-    fn this_machine_s_processor_is_noticed_however_it_is_written() {
+    fn target_cpu_native_is_detected_in_every_form() {
         for flags in ["-Ctarget-cpu=native", "-C target-cpu=native", "--codegen target-cpu=native", "--codegen=target_cpu=native"] {
             assert!(is_native(&words(flags)), "{flags}");
         }

@@ -1,12 +1,11 @@
-//! Freshness by content, beside cargo's, which goes by time.
+//! Checks the freshness of units by the content of their inputs, in addition to cargo's check by modification time.
 //!
-//! For each result of the compiler it is remembered which files, variables and manifests of its package it was made
-//! from. cargo compares modification times: after a restored cache, a checkout that keeps times, or an edit of a file
-//! that a procedural macro reads without saying so, it calls something fresh that was made from other inputs. Such
-//! packages are compiled again.
+//! For each unit the hashes of the files and manifests of its package are recorded. cargo compares modification times:
+//! after a restored cache, a checkout that keeps times, or an edit of a file that a procedural macro reads without
+//! declaring it, cargo considers units fresh that were made from other inputs. Such packages are compiled again.
 //!
-//! A file that the compiler names as a source of another unit of the package, and not of this one, does not concern
-//! this one: an edit of `main.rs` leaves the library beside it alone.
+//! A file that dep-info lists for another unit of the package, and not for this one, does not affect this one: an edit
+//! of `main.rs` does not make the library stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,19 +22,19 @@ use super::{CodeInputs, CompileSettings, Snapshot, depinfo};
 use crate::sys::error::Result;
 use crate::sys::fs;
 
-/// What the units in a target directory were made from: `union/freshness.json` in it. What cannot be read counts as
-/// nothing known, and costs a compile.
+/// The inputs of the units in a target directory, stored in `union/freshness.json`. A file that cannot be read counts as
+/// empty, which costs a compile.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     path: PathBuf,
-    /// The times at which build scripts had last run before this compile.
-    ran: BTreeMap<String, String>,
+    /// When build scripts last ran before this compile, by name.
+    script_runs: BTreeMap<String, String>,
     file: FreshnessFile,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct FreshnessFile {
-    /// By path of the unit, relative to the target directory.
+    /// Records of units by path relative to the target directory.
     units: BTreeMap<String, UnitRecord>,
     /// States of packages by their hash.
     states: BTreeMap<String, PackageState>,
@@ -43,39 +42,40 @@ struct FreshnessFile {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct UnitRecord {
-    /// Size and time of the file, or the time at which the script ran: another one is not what was recorded.
+    /// Size and time of the artifact, or the time at which the script ran, which identify the recorded unit.
     stamp: String,
-    /// Name of a state.
+    /// Key of a state.
     made_from: String,
 }
 
-/// Every input of a package by name, as a short hash. Environment variables that code or scripts declare are not
-/// among them: cargo compares their values.
+/// Short hashes of a package's inputs by name. Environment variables that code or scripts declare are not included: cargo
+/// compares their values.
 type PackageState = BTreeMap<String, String>;
 
 const REVISION: &str = "revision";
 
-/// What the compile of one job has to do with one local package.
+/// The inputs and units of one local package in a compile.
 pub(super) struct ObservedPackage<'a> {
     inputs: &'a PackageInputs,
     state: PackageState,
-    /// Which files each unit names, and all of them together.
+    /// The files in the dep-info of each unit, by artifact.
     sources: BTreeMap<&'a Path, BTreeSet<String>>,
+    /// The files in the dep-info of any unit.
     attributed: BTreeSet<String>,
 }
 
 impl Freshness {
-    /// Reads what is remembered of a target directory, before a compile.
+    /// Reads the records of a target directory, before a compile.
     pub(super) fn load(target_directory: &Path) -> Self {
         let path = target_directory.join("union/freshness.json");
         let file: FreshnessFile = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let scripts = file.units.keys().filter(|name| name.ends_with("/out"));
-        let ran = scripts.filter_map(|name| Some((name.clone(), ran(&target_directory.join(name))?))).collect();
-        Self { path, ran, file }
+        let script_runs = scripts.filter_map(|name| Some((name.clone(), last_run(&target_directory.join(name))?))).collect();
+        Self { path, script_runs, file }
     }
 
-    /// The ids of local packages of which cargo took something for fresh that was made from other inputs, or of which
-    /// nobody knows from what it was made.
+    /// The ids of local packages with units that cargo considers fresh although they were made from other inputs, or
+    /// without a record.
     pub(super) fn stale(
         &self,
         snapshot: &Snapshot<'_>,
@@ -84,28 +84,30 @@ impl Freshness {
         observed: &[ObservedPackage<'_>],
     ) -> Result<BTreeSet<String>> {
         let mut stale = BTreeSet::new();
-        for seen in observed {
-            let id = &seen.inputs.package.id;
+        for package in observed {
+            let id = &package.inputs.package.id;
             let units = compiled.units.iter().filter(|unit| unit.package == *id && unit.fresh);
-            let is_other = |name: Option<String>, stamp: Option<String>, concerns: &dyn Fn(&str) -> bool| {
+            let has_changed = |name: Option<String>, stamp: Option<String>, concerns: &dyn Fn(&str) -> bool| {
                 let Some(record) = name.and_then(|name| self.file.units.get(&name)) else { return true };
-                let before = self.file.states.get(&record.made_from);
-                stamp.as_ref() != Some(&record.stamp) || before.is_none_or(|before| differ(before, &seen.state).any(concerns))
+                let recorded = self.file.states.get(&record.made_from);
+                stamp.as_ref() != Some(&record.stamp)
+                    || recorded.is_none_or(|recorded| differing_inputs(recorded, &package.state).any(concerns))
             };
             for unit in units {
-                let sources = seen.sources.get(unit.path.as_path());
-                // A build script alone watches the revision; cargo compares what it prints.
-                let concerns =
-                    |input: &str| sources.is_some_and(|own| own.contains(input)) || !(seen.attributed.contains(input) || input == REVISION);
-                if is_other(self.name(&unit.path, job.settings), stamp(&unit.path), &concerns) {
+                let sources = package.sources.get(unit.path.as_path());
+                // Only a build script depends on the revision, and cargo compares its output.
+                let concerns = |input: &str| {
+                    sources.is_some_and(|sources| sources.contains(input)) || !(package.attributed.contains(input) || input == REVISION)
+                };
+                if has_changed(self.record_key(&unit.path, job.settings), file_stamp(&unit.path), &concerns) {
                     stale.insert(id.clone());
                 }
             }
             for script in compiled.scripts.iter().filter(|script| script.package == *id && !self.has_run(script)) {
-                let watched = watched(snapshot, script)?;
-                let concerns = |input: &str| watched.iter().any(|path| is_at(input, path)) || !seen.attributed.contains(input);
-                let known = self.name(&script.out_dir, job.settings).filter(|name| self.file.units.contains_key(name));
-                if known.is_some() && is_other(known, ran(&script.out_dir), &concerns) {
+                let watched = watched_paths(snapshot, script)?;
+                let concerns = |input: &str| watched.iter().any(|path| is_below(input, path)) || !package.attributed.contains(input);
+                let known = self.record_key(&script.out_dir, job.settings).filter(|name| self.file.units.contains_key(name));
+                if known.is_some() && has_changed(known, last_run(&script.out_dir), &concerns) {
                     stale.insert(id.clone());
                 }
             }
@@ -115,11 +117,11 @@ impl Freshness {
 
     /// Whether a build script ran in this compile.
     pub(super) fn has_run(&self, script: &BuildScriptRun) -> bool {
-        let before = relative(self.target_directory(), &script.out_dir).ok().and_then(|name| self.ran.get(&name).cloned());
-        before.is_none() || before != ran(&script.out_dir)
+        let before = relative(self.target_directory(), &script.out_dir).ok().and_then(|name| self.script_runs.get(&name).cloned());
+        before.is_none() || before != last_run(&script.out_dir)
     }
 
-    /// Remembers what was made, but for packages that are stale or whose inputs have moved since they were read.
+    /// Records the inputs of all units, except of packages that are stale or whose inputs changed during the compile.
     pub(super) fn record(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -128,31 +130,31 @@ impl Freshness {
         observed: Vec<ObservedPackage<'_>>,
         stale: &BTreeSet<String>,
     ) -> Result<()> {
-        for seen in observed {
-            let id = &seen.inputs.package.id;
+        for package in observed {
+            let id = &package.inputs.package.id;
             if stale.contains(id) {
                 continue;
             }
             let is_new = compiled.units.iter().any(|unit| unit.package == *id && !unit.fresh);
             let have_run = compiled.scripts.iter().any(|script| script.package == *id && self.has_run(script));
-            if (is_new || have_run) && !job.is_unmoved(snapshot, &seen) {
+            if (is_new || have_run) && !job.is_unchanged(snapshot, &package) {
                 continue;
             }
-            let made_from = name_of(&seen.state);
+            let made_from = state_key(&package.state);
             let units = compiled.units.iter().filter(|unit| unit.package == *id);
-            let units = units.map(|unit| (self.name(&unit.path, job.settings), stamp(&unit.path)));
+            let units = units.map(|unit| (self.record_key(&unit.path, job.settings), file_stamp(&unit.path)));
             let scripts = compiled.scripts.iter().filter(|script| script.package == *id);
-            let scripts = scripts.map(|script| (self.name(&script.out_dir, job.settings), ran(&script.out_dir)));
+            let scripts = scripts.map(|script| (self.record_key(&script.out_dir, job.settings), last_run(&script.out_dir)));
             let records: Vec<_> = units.chain(scripts).filter_map(|(name, stamp)| Some((name?, stamp?))).collect();
             for (name, stamp) in records {
                 self.file.units.insert(name, UnitRecord { stamp, made_from: made_from.clone() });
             }
-            self.file.states.insert(made_from, seen.state);
+            self.file.states.insert(made_from, package.state);
         }
         Ok(())
     }
 
-    /// Writes what is remembered.
+    /// Writes the records, without the states that no unit refers to.
     ///
     /// # Errors
     /// `FileUnwritable`.
@@ -167,19 +169,20 @@ impl Freshness {
         self.path.parent().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
-    /// Executables of several compiles take turns in one place, so that settings are part of their names.
-    fn name(&self, path: &Path, settings: &CompileSettings) -> Option<String> {
+    /// The key of a unit's record. Compiles with different settings overwrite each other's final artifacts, so the
+    /// settings are part of their keys.
+    fn record_key(&self, path: &Path, settings: &CompileSettings) -> Option<String> {
         let name = relative(self.target_directory(), path).ok()?;
         let is_shared = !name.contains("/deps/") && !name.contains("/build/");
-        Some(if is_shared { format!("{name} {}", hash(format!("{settings:?}"))) } else { name })
+        Some(if is_shared { format!("{name} {}", hash_text(format!("{settings:?}"))) } else { name })
     }
 }
 
-/// What is compiled, and from which inputs.
+/// The settings and inputs of a compile.
 pub(super) struct FreshnessCheck<'a> {
     pub(super) settings: &'a CompileSettings,
     pub(super) packages: &'a [Arc<PackageInputs>],
-    /// The files that count for any image of the job.
+    /// The files that are inputs of any image of the job.
     pub(super) files: BTreeSet<&'a Path>,
 }
 
@@ -190,7 +193,7 @@ impl<'a> FreshnessCheck<'a> {
         Self { settings, packages, files }
     }
 
-    /// Looks at each local package once.
+    /// Observes each local package.
     ///
     /// # Errors
     /// `FileUnreadable`.
@@ -206,7 +209,7 @@ impl<'a> FreshnessCheck<'a> {
     ) -> Result<ObservedPackage<'a>> {
         let mut sources = BTreeMap::new();
         for unit in compiled.units.iter().filter(|unit| unit.package == inputs.package.id) {
-            sources.insert(unit.path.as_path(), named_sources(snapshot, unit)?);
+            sources.insert(unit.path.as_path(), dep_info_sources(snapshot, unit)?);
         }
         let attributed = sources.values().flatten().cloned().collect();
         Ok(ObservedPackage { inputs, state: self.state(snapshot, inputs, &|file| snapshot.sources.hash(file))?, sources, attributed })
@@ -214,7 +217,7 @@ impl<'a> FreshnessCheck<'a> {
 
     fn state(&self, snapshot: &Snapshot<'_>, inputs: &PackageInputs, read: &dyn Fn(&Path) -> Result<Value>) -> Result<PackageState> {
         let mut state = PackageState::new();
-        let mut add = |name: String, value: Value| state.insert(name, short(&value));
+        let mut add = |name: String, value: Value| state.insert(name, short_hash(&value));
         inputs.manifests.iter().for_each(|(name, value)| drop(add(format!("manifest {name}"), value.clone())));
         inputs.revision.iter().for_each(|revision| drop(add(REVISION.to_owned(), revision.as_str().into())));
         for (name, value) in &self.settings.env {
@@ -226,62 +229,62 @@ impl<'a> FreshnessCheck<'a> {
         Ok(state)
     }
 
-    fn is_unmoved(&self, snapshot: &Snapshot<'_>, seen: &ObservedPackage<'_>) -> bool {
-        self.state(snapshot, seen.inputs, &|file| snapshot.sources.hash_again(file)).is_ok_and(|now| now == seen.state)
+    fn is_unchanged(&self, snapshot: &Snapshot<'_>, package: &ObservedPackage<'_>) -> bool {
+        self.state(snapshot, package.inputs, &|file| snapshot.sources.hash_uncached(file)).is_ok_and(|state| state == package.state)
     }
 }
 
-/// The files that the compiler names for a unit, relative to the workspace.
-fn named_sources(snapshot: &Snapshot<'_>, unit: &CompiledUnit) -> Result<BTreeSet<String>> {
+/// The files in the dep-info of a unit, relative to the workspace.
+fn dep_info_sources(snapshot: &Snapshot<'_>, unit: &CompiledUnit) -> Result<BTreeSet<String>> {
     let notes = depinfo::notes_of(unit)?;
     let root = &snapshot.workspace.root;
     depinfo::files(&notes).iter().map(|file| relative(root, &fs::absolute(root, Path::new(file)))).collect()
 }
 
 /// The paths that a build script watches, relative to the workspace.
-fn watched(snapshot: &Snapshot<'_>, script: &BuildScriptRun) -> Result<Vec<String>> {
+fn watched_paths(snapshot: &Snapshot<'_>, script: &BuildScriptRun) -> Result<Vec<String>> {
     let output = depinfo::output_of(script)?;
     let package = snapshot.workspace.packages.iter().chain(&snapshot.outside).find(|package| package.id == script.package);
     let from = package.map_or(&snapshot.workspace.root, |package| &package.folder);
     depinfo::watched_paths(&output).map(|path| relative(&snapshot.workspace.root, &fs::absolute(from, Path::new(path)))).collect()
 }
 
-fn is_at(input: &str, path: &str) -> bool {
+fn is_below(input: &str, path: &str) -> bool {
     path.is_empty() || input.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn differ<'a>(before: &'a PackageState, now: &'a PackageState) -> impl Iterator<Item = &'a str> {
+fn differing_inputs<'a>(before: &'a PackageState, now: &'a PackageState) -> impl Iterator<Item = &'a str> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     names.into_iter().filter(|name| before.get(*name) != now.get(*name)).map(String::as_str)
 }
 
-/// When a build script last ran, by the file that cargo writes before it starts it.
-fn ran(out_dir: &Path) -> Option<String> {
+/// When a build script last ran: the time of the file that cargo writes before it starts the script.
+fn last_run(out_dir: &Path) -> Option<String> {
     let file = std::fs::metadata(out_dir.parent()?.join("invoked.timestamp")).ok()?;
     Some(file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos().to_string())
 }
 
-fn stamp(path: &Path) -> Option<String> {
+fn file_stamp(path: &Path) -> Option<String> {
     let file = std::fs::metadata(path).ok()?;
     Some(format!("{} {}", file.len(), file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()))
 }
 
-fn name_of(state: &PackageState) -> String {
+fn state_key(state: &PackageState) -> String {
     let mut inputs = Inputs::new();
     state.iter().for_each(|(name, value)| inputs.insert(name.as_str(), value.as_str()));
-    hash(inputs.key("state").to_string())
+    hash_text(inputs.key("state").to_string())
 }
 
-fn hash(text: String) -> String {
-    short(&Value::hash_of(text))
+fn hash_text(text: String) -> String {
+    short_hash(&Value::hash_of(text))
 }
 
-/// 128 bits are enough to tell states apart.
-fn short(value: &Value) -> String {
+/// The first 128 bits of a hash, in hexadecimal digits.
+fn short_hash(value: &Value) -> String {
     let mut inputs = Inputs::new();
     match value {
         Value::Hash(hash) => return hex(&hash[..16]),
         other => inputs.insert("value", other.clone()),
     }
-    short(&Value::from(inputs.key("value")))
+    short_hash(&Value::from(inputs.key("value")))
 }

@@ -1,7 +1,7 @@
-//! Leaving the resolved references where the crate's `build.rs` finds them.
+//! Writes the resolved image references to the file that the crate's `build.rs` reads.
 //!
-//! The file keeps its modification time unless its bytes differ, for cargo compiles anew when it
-//! moves; and a build that fails leaves everything as it was.
+//! The file keeps its modification time unless its content changes, since cargo compiles again when it does. A build
+//! that fails restores the previous file.
 
 use std::fs::{self as std_fs, File};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::{Reporter, Workspace};
 use crate::sys::error::Result;
 use crate::sys::fs::{self, FileLock};
 
-/// Written references. The lock is held until this is dropped, so that no other run writes others
-/// before the executables are copied; without [`commit`](Self::commit) the file is then put back.
+/// The files with references of a build. A lock is held until this is dropped, so that no other run replaces them before
+/// the executables are copied. Without [`commit`](Self::commit), dropping it restores the files.
 #[derive(Debug)]
 pub struct ReferencesFile {
     written: Vec<WrittenFile>,
@@ -26,7 +26,7 @@ struct WrittenFile {
 }
 
 impl ReferencesFile {
-    /// Waits for other runs in the same target directory, and writes nothing yet.
+    /// Takes the lock of the target directory, waiting for other runs; writes nothing yet.
     ///
     /// # Errors
     /// `FileUnwritable`.
@@ -51,7 +51,7 @@ impl ReferencesFile {
         Ok(())
     }
 
-    /// Keeps what was written: the crate was compiled with it.
+    /// Keeps the written files, since the crate was compiled with them.
     pub fn commit(&mut self) {
         self.written.clear();
     }
@@ -60,7 +60,7 @@ impl ReferencesFile {
 impl Drop for ReferencesFile {
     fn drop(&mut self) {
         for WrittenFile { path, before } in self.written.drain(..).rev() {
-            // What cannot be put back is written anew by the next run; there is nobody left to tell.
+            // A failure has no consequence: the next run writes the file again.
             let _ = match before {
                 Some((bytes, modified)) => fs::replace(&path, &bytes)
                     .map(|()| File::options().write(true).open(&path).and_then(|file| file.set_modified(modified))),
@@ -82,8 +82,8 @@ mod tests {
     use super::*;
 
     fn workspace() -> (TempDir, Workspace, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().to_owned();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
         let target = root.join("target");
         let file = target.join("union/references/app-1.json");
         let workspace = Workspace {
@@ -95,7 +95,7 @@ mod tests {
             packages: Vec::new(),
             default_members: Vec::new(),
         };
-        (folder, workspace, file)
+        (directory, workspace, file)
     }
 
     fn age(file: &Path) -> SystemTime {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_build_puts_back_bytes_and_time() {
+    fn failed_build_restores_content_and_time() {
         let (_folder, workspace, file) = workspace();
         fs::replace(&file, b"old").unwrap();
         let old = age(&file);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_first_build_leaves_no_file() {
+    fn failed_first_build_removes_the_file() {
         let (_folder, workspace, file) = workspace();
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_build_keeps_what_was_written() {
+    fn committed_build_keeps_the_file() {
         let (_folder, workspace, file) = workspace();
         let mut handover = ReferencesFile::begin(&workspace, &Silent).unwrap();
         handover.write(&file, b"new").unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_do_not_touch_the_file() {
+    fn equal_content_does_not_touch_the_file() {
         let (_folder, workspace, file) = workspace();
         fs::replace(&file, b"same").unwrap();
         let old = age(&file);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_run_waits_for_the_first_and_says_so() {
+    fn second_run_waits_for_the_lock_and_reports_it() {
         struct LockOwner(std::sync::mpsc::Sender<PathBuf>);
         impl Reporter for LockOwner {
             fn waiting_for_lock(&self, path: &Path) {

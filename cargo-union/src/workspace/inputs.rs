@@ -1,7 +1,7 @@
-//! The code's part of an image's key.
+//! The code inputs of an image's content key.
 //!
-//! No absolute path, no time, no user and no registry may get in: the same tree has the same key
-//! wherever it stands. Inputs are named as a user would name them, for a plan shows their names.
+//! No absolute path, time, user or registry may be part of them: the same tree has the same key in every checkout.
+//! The names of inputs are shown by `cargo union plan`, so they use the user's terms.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,180 +19,180 @@ use super::{CompileMode, CompileSettings, Linkage, Snapshot, WorkspacePackage, m
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// What an image says about its code.
+/// The code-related settings of an image.
 #[derive(Clone, Debug)]
 pub struct CodeInputOptions {
-    /// How it is compiled.
+    /// The compile settings.
     pub compile: CompileSettings,
-    /// The targets of its platforms, in order.
+    /// Target triples, in the order of the image's platforms.
     pub targets: Vec<String>,
-    /// The binaries that it carries.
+    /// Names of the binaries in the image.
     pub binaries: BTreeSet<String>,
-    /// Further files that feed the key.
+    /// The manifest's `inputs`: further files that are part of the key.
     pub inputs: Vec<Pattern>,
-    /// Files that do not.
+    /// The manifest's `exclude`: files that are not part of the key.
     pub exclude: Vec<Pattern>,
-    /// The digests of the images whose toolchain compiles it, by platform; none when the host's does.
+    /// Digests of the images with the toolchain of a container compile, by platform; empty for the host's toolchain.
     pub toolchains: Vec<(String, String)>,
-    /// Where each target is compiled, once `auto` has been decided.
+    /// The compile mode of each target, with `auto` resolved.
     pub places: Vec<CompileMode>,
-    /// What else has a part in it, by the name that an input has: zig's release, this machine's processor.
+    /// Further inputs by name, such as zig's release and the host's processor.
     pub tools: BTreeMap<String, String>,
 }
 
-/// The inputs of an image's code, and what they cover.
+/// The inputs of an image's code, and the files and variables that they cover.
 #[derive(Clone, Debug, Default)]
 pub struct CodeInputs {
-    /// The named inputs.
+    /// The inputs by name.
     pub inputs: Inputs,
-    /// Patterns of the image's `inputs` that match no file, with their places.
+    /// Messages for the patterns of `inputs` that match no file, with their origins.
     pub unmatched: Vec<String>,
-    /// The local packages that the code is made from.
+    /// The local packages in the dependency closure.
     pub(super) packages: Vec<Arc<PackageInputs>>,
-    /// The files behind the inputs, absolute.
+    /// The files that the inputs cover, absolute.
     pub(super) files: BTreeSet<PathBuf>,
-    /// The environment variables behind them.
+    /// The environment variables that the inputs cover.
     pub(super) variables: BTreeSet<String>,
-    /// The binaries that the image carries; others are none of its business.
+    /// Names of the binaries in the image.
     pub(super) binaries: BTreeSet<String>,
     pub(super) excluded: ExcludePatterns,
 }
 
-/// What one local package is made from, by itself.
+/// The inputs of one local package alone.
 #[derive(Debug)]
 pub(super) struct PackageInputs {
-    /// The package.
     pub(super) package: WorkspacePackage,
-    /// What of it is known beyond its directory.
+    /// What earlier compiles have shown of it.
     pub(super) learned: LearnedInputs,
-    /// What of its manifest counts, and of the one that it inherits from.
+    /// Inputs by name from its manifest and from the workspace manifest that it inherits from.
     pub(super) manifests: Vec<(String, Value)>,
-    /// Its files, with what each is called.
+    /// Its files, with the name of each as an input.
     pub(super) files: BTreeMap<PathBuf, String>,
-    /// The revision of its repository, when it depends on it.
+    /// The git revision, when the package depends on it.
     pub(super) revision: Option<String>,
 }
 
-/// What all images of a package share.
+/// The inputs that all images of a package share.
 #[derive(Debug, Default)]
 pub(super) struct SharedInputs {
     inputs: Inputs,
     packages: Vec<Arc<PackageInputs>>,
-    /// What it was found with.
+    /// The learned inputs that it was computed with.
     learned: AllLearned,
 }
 
 impl Snapshot<'_> {
-    /// The inputs of one image's code. `learned` is what earlier compiles have shown.
+    /// Computes the inputs of one image's code. `learned` is what earlier compiles have shown.
     ///
     /// # Errors
     /// `LockfileMissing`, `FileUnreadable`, `InvalidValue`, `ManifestSyntax`.
     pub fn inputs(&self, package: &WorkspacePackage, settings: &CodeInputOptions, learned: &AllLearned) -> Result<CodeInputs> {
-        let part = self.part(package, learned)?;
-        let mut found = CodeInputs {
-            inputs: part.inputs.clone(),
+        let shared = self.shared_inputs(package, learned)?;
+        let mut code = CodeInputs {
+            inputs: shared.inputs.clone(),
             unmatched: Vec::new(),
-            packages: part.packages.clone(),
+            packages: shared.packages.clone(),
             files: BTreeSet::new(),
             variables: BTreeSet::new(),
             binaries: settings.binaries.clone(),
             excluded: ExcludePatterns::new(&settings.exclude)?,
         };
-        self.settings(package, settings, &mut found)?;
+        self.add_settings(package, settings, &mut code)?;
         let mut sources: BTreeMap<PathBuf, String> = BTreeMap::new();
-        for local in &part.packages {
+        for local in &shared.packages {
             sources.extend(local.files.iter().map(|(file, name)| (file.clone(), name.clone())));
             for variable in &local.learned.variables {
-                if found.variables.insert(variable.clone()) {
-                    found.inputs.insert(format!("variable {variable}"), self.variable(variable));
+                if code.variables.insert(variable.clone()) {
+                    code.inputs.insert(format!("variable {variable}"), self.variable(variable));
                 }
             }
         }
         for pattern in &settings.inputs {
             let matching = self.sources.matching(pattern)?;
             if matching.is_empty() {
-                found.unmatched.push(format!("`{}` of `inputs` at {} matches no file", pattern.glob.value, pattern.glob.origin));
+                code.unmatched.push(format!("`{}` of `inputs` at {} matches no file", pattern.glob.value, pattern.glob.origin));
             }
             for file in matching {
                 let name = file_name(relative(&self.workspace.root, &file)?);
                 sources.insert(file, name);
             }
         }
-        for (file, name) in sources.into_iter().filter(|(file, _)| !found.excluded.has(file)) {
-            found.inputs.insert(name, self.sources.hash(&file)?);
-            found.files.insert(file);
+        for (file, name) in sources.into_iter().filter(|(file, _)| !code.excluded.has(file)) {
+            code.inputs.insert(name, self.sources.hash(&file)?);
+            code.files.insert(file);
         }
-        Ok(found)
+        Ok(code)
     }
 
-    /// The value of an environment variable as a key holds it: never in clear.
+    /// The value of an environment variable as an input: hashed, since it may be a secret.
     pub(super) fn variable(&self, name: &str) -> Value {
         self.cargo.environment.get(name).map_or_else(|| Value::from("unset"), |value| Value::hash_of(self.portable(value)))
     }
 
-    /// What all images of a package share, found once.
-    fn part(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<Arc<SharedInputs>> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(part) = parts.get(&package.id).filter(|part| part.learned == *learned) {
-            return Ok(part.clone());
+    /// The inputs that all images of a package share, computed once per set of learned inputs.
+    fn shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<Arc<SharedInputs>> {
+        let mut cached = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = cached.get(&package.id).filter(|shared| shared.learned == *learned) {
+            return Ok(shared.clone());
         }
-        let part = Arc::new(self.find_part(package, learned)?);
-        parts.insert(package.id.clone(), part.clone());
-        Ok(part)
+        let shared = Arc::new(self.compute_shared_inputs(package, learned)?);
+        cached.insert(package.id.clone(), shared.clone());
+        Ok(shared)
     }
 
-    fn find_part(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
+    fn compute_shared_inputs(&self, package: &WorkspacePackage, learned: &AllLearned) -> Result<SharedInputs> {
         let closure = self.lockfile.closure(package, |entry| self.local(entry))?;
-        let mut part = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
-        part.inputs.insert("Cargo.lock", manifest::hash(&closure.value()));
+        let mut shared = SharedInputs { learned: learned.clone(), ..SharedInputs::default() };
+        shared.inputs.insert("Cargo.lock", manifest::hash_value(&closure.value()));
         for (name, version) in closure.versions() {
-            part.inputs.insert(format!("Cargo.lock: {name}"), version);
+            shared.inputs.insert(format!("Cargo.lock: {name}"), version);
         }
-        for (name, value) in manifest::of_root(&self.root_manifest) {
-            part.inputs.insert(name, value);
+        for (name, value) in manifest::root_inputs(&self.root_manifest) {
+            shared.inputs.insert(name, value);
         }
         for entry in closure.local() {
             let local = self.local(entry).ok_or_else(|| {
-                let tried = format!("Cargo.lock takes `{} {}` from this disk, but no manifest names its folder", entry.name, entry.version);
-                Error::new(Code::LockfileMissing, tried).help("Run `cargo update --workspace`, or name it by `path`.")
+                let message =
+                    format!("Cargo.lock has the local package `{} {}`, but no manifest names its directory", entry.name, entry.version);
+                Error::new(Code::LockfileMissing, message).help("Run `cargo update --workspace`, or name it by `path`.")
             })?;
-            let found = self.package(local, learned.get(&local.name).cloned().unwrap_or_default())?;
-            for (name, value) in &found.manifests {
-                part.inputs.insert(name.clone(), value.clone());
+            let inputs = self.package_inputs(local, learned.get(&local.name).cloned().unwrap_or_default())?;
+            for (name, value) in &inputs.manifests {
+                shared.inputs.insert(name.clone(), value.clone());
             }
-            if let Some(revision) = &found.revision {
-                part.inputs.insert(format!("revision of {}", local.name), revision.as_str());
+            if let Some(revision) = &inputs.revision {
+                shared.inputs.insert(format!("revision of {}", local.name), revision.as_str());
             }
-            part.packages.push(Arc::new(found));
+            shared.packages.push(Arc::new(inputs));
         }
-        Ok(part)
+        Ok(shared)
     }
 
-    /// What one local package is made from.
-    fn package(&self, local: &WorkspacePackage, learned: LearnedInputs) -> Result<PackageInputs> {
-        let named = |path: &Path| relative(&self.workspace.root, path);
-        let mut manifests = vec![(named(&local.manifest.path)?, self.sources.manifest(local, self.tests_reach_code())?)];
-        // What a package inherits from another workspace is all of that manifest: it changes seldom.
+    /// The inputs of one local package.
+    fn package_inputs(&self, local: &WorkspacePackage, learned: LearnedInputs) -> Result<PackageInputs> {
+        let name_of = |path: &Path| relative(&self.workspace.root, path);
+        let mut manifests = vec![(name_of(&local.manifest.path)?, self.sources.manifest(local, self.tests_reach_code())?)];
+        // For a package that inherits from another workspace all of that workspace's manifest counts: it changes rarely.
         let root = local.root.join("Cargo.toml");
         if local.root != self.workspace.root && root != local.manifest.path {
-            manifests.push((format!("{}: workspace", named(&root)?), self.sources.hash(&root)?));
+            manifests.push((format!("{}: workspace", name_of(&root)?), self.sources.hash(&root)?));
         }
         let mut files = BTreeMap::new();
         for file in self.files(local, &learned)? {
-            let name = file_name(named(&file)?);
+            let name = file_name(name_of(&file)?);
             files.insert(file, name);
         }
         let revision = learned.revision.then(|| self.sources.repository_of(local).revision().unwrap_or_else(|| "none".to_owned()));
         Ok(PackageInputs { package: local.clone(), learned, manifests, files, revision })
     }
 
-    /// Its own files, less what it makes itself, and those that it reads elsewhere.
+    /// A package's own files without its outputs, and the files that it reads elsewhere.
     fn files(&self, local: &WorkspacePackage, learned: &LearnedInputs) -> Result<BTreeSet<PathBuf>> {
         let repository = self.sources.repository_of(local);
-        let mut files = self.sources.of_package(local, learned.whole)?;
+        let mut files = self.sources.package_files(local, learned.whole)?;
         for output in &learned.outputs {
             let output = fs::absolute(&local.folder, Path::new(output));
-            // Whoever commits a file makes it an input.
+            // A tracked file is an input, even if the build script writes it.
             if !repository.tracks(&output) {
                 files.remove(&output);
             }
@@ -211,12 +211,12 @@ impl Snapshot<'_> {
         Ok(files)
     }
 
-    /// Whether features of dependencies that serve only tests reach the code: cargo's first resolver joins them.
+    /// Whether features of dev-dependencies reach the code: cargo's resolver 1 unifies them.
     fn tests_reach_code(&self) -> bool {
-        let of = |table: &str, key: &str| self.root_manifest.get(table)?.get(key)?.as_str().map(str::to_owned);
-        let resolver = of("workspace", "resolver").or_else(|| of("package", "resolver"));
+        let get = |table: &str, key: &str| self.root_manifest.get(table)?.get(key)?.as_str().map(str::to_owned);
+        let resolver = get("workspace", "resolver").or_else(|| get("package", "resolver"));
         let edition = || {
-            of("package", "edition").or_else(|| {
+            get("package", "edition").or_else(|| {
                 let workspace = self.root_manifest.get("workspace")?;
                 workspace.get("package")?.get("edition")?.as_str().map(str::to_owned)
             })
@@ -225,12 +225,12 @@ impl Snapshot<'_> {
         resolver.map_or_else(|| !is_package || edition().is_none_or(|edition| edition.as_str() < "2021"), |resolver| resolver == "1")
     }
 
-    fn settings(&self, package: &WorkspacePackage, settings: &CodeInputOptions, found: &mut CodeInputs) -> Result<()> {
+    fn add_settings(&self, package: &WorkspacePackage, settings: &CodeInputOptions, code: &mut CodeInputs) -> Result<()> {
         let compile = &settings.compile;
         let environment = &self.environment(compile);
         let in_container = !settings.places.is_empty() && settings.places.iter().all(|place| *place == CompileMode::Container);
         let triples: Vec<&str> = settings.targets.iter().map(String::as_str).collect();
-        let inputs = &mut found.inputs;
+        let inputs = &mut code.inputs;
         inputs.insert("package", package.name.as_str());
         inputs.insert("binaries", Value::texts(&settings.binaries));
         inputs.insert("profile", compile.profile.as_str());
@@ -238,10 +238,10 @@ impl Snapshot<'_> {
         inputs.insert("default-features", Value::Bool(compile.default_features));
         inputs.insert("target", Value::texts(&settings.targets));
         inputs.insert("link", if compile.linkage == Linkage::Static { "static" } else { "dynamic" });
-        // Where it is compiled, which may be different places for different targets.
+        // Targets may be compiled in different modes.
         let places: BTreeSet<&str> = settings.places.iter().map(|place| place.word()).collect();
         inputs.insert("compile", places.into_iter().collect::<Vec<_>>().join(", "));
-        // The host's compiler has no part in what a container is told to compile.
+        // The host's compiler does not matter to a container compile.
         if !in_container {
             inputs.insert("rustc", self.toolchain.value());
         }
@@ -264,49 +264,49 @@ impl Snapshot<'_> {
         inputs.insert("rustflags", Value::List(triples.iter().map(flags).collect()));
         for (name, value) in &compile.env {
             inputs.insert(format!("build.env.{name}"), Value::hash_of(value));
-            found.variables.insert(name.clone());
+            code.variables.insert(name.clone());
         }
         for (name, file) in self.named_files(environment, &triples, in_container) {
-            found.inputs.insert(name, self.sources.hash(&file)?);
-            found.files.insert(file);
+            code.inputs.insert(name, self.sources.hash(&file)?);
+            code.files.insert(file);
         }
         let portable = |text: &str| self.portable(text);
-        let reading = ConfigInputOptions { triples: &triples, portable: &portable, declared: &compile.env, in_container };
-        for (name, value) in self.config.inputs(environment, &reading) {
-            found.inputs.insert(name.clone(), value);
-            found.variables.insert(name);
+        let options = ConfigInputOptions { triples: &triples, portable: &portable, declared: &compile.env, in_container };
+        for (name, value) in self.config.inputs(environment, &options) {
+            code.inputs.insert(name.clone(), value);
+            code.variables.insert(name);
         }
-        let set = self.config.get(&["env"]).and_then(toml::Value::as_table);
-        found.variables.extend(set.into_iter().flatten().map(|(name, _)| name.clone()));
-        found.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
+        let configured = self.config.get(&["env"]).and_then(toml::Value::as_table);
+        code.variables.extend(configured.into_iter().flatten().map(|(name, _)| name.clone()));
+        code.variables.extend(["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].map(str::to_owned));
         Ok(())
     }
 }
 
-/// How a file is called. The parsed manifests, Cargo.lock and the settings have the plain names;
-/// a file of such a name is seen as what it is by a leading `./`.
+/// The name of a file as an input. The plain names are taken by the parsed manifests, Cargo.lock and the settings;
+/// a file of such a name gets a leading `./`.
 fn file_name(relative: String) -> String {
     let last = relative.rsplit('/').next().unwrap_or_default();
-    let taken = matches!(last, "Cargo.toml" | "Cargo.lock") || !relative.contains(['.', '/']) || relative.contains(": ");
-    if taken { format!("./{relative}") } else { relative }
+    let is_reserved = matches!(last, "Cargo.toml" | "Cargo.lock") || !relative.contains(['.', '/']) || relative.contains(": ");
+    if is_reserved { format!("./{relative}") } else { relative }
 }
 
-/// Whether nothing moved between two looks at the same image's inputs. The second look needs a
-/// second [`Workspace::load`](super::Workspace::load), for a workspace keeps its manifests' text.
+/// Compares the inputs of an image from before and after its compile. The second set of inputs requires another
+/// [`Workspace::load`](super::Workspace::load), since a workspace holds the text of its manifests.
 ///
 /// # Errors
-/// `InputsMoved`, which names what moved.
+/// `InputsMoved`, with the names of the inputs that differ.
 pub fn check_unchanged(before: &Inputs, after: &Inputs) -> Result<()> {
     let [old, new] = [before, after].map(|inputs| inputs.iter().collect::<BTreeMap<_, _>>());
     let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
-    let moved: Vec<String> = names.into_iter().filter(|name| old.get(name) != new.get(name)).map(|name| format!("`{name}`")).collect();
-    if moved.is_empty() {
+    let changed: Vec<String> = names.into_iter().filter(|name| old.get(name) != new.get(name)).map(|name| format!("`{name}`")).collect();
+    if changed.is_empty() {
         return Ok(());
     }
     const SHOWN: usize = 5;
-    let more = moved.len().saturating_sub(SHOWN);
+    let more = changed.len().saturating_sub(SHOWN);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let shown = moved[..moved.len().min(SHOWN)].join(", ");
+    let shown = changed[..changed.len().min(SHOWN)].join(", ");
     Err(Error::new(Code::InputsMoved, format!("{shown}{more} changed while the code was compiled")))
 }
 
@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_never_has_the_name_of_a_setting() {
+    fn file_names_do_not_clash_with_setting_names() {
         for (file, name) in [
             ("src/main.rs", "src/main.rs"),
             ("build.rs", "build.rs"),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_is_named() {
+    fn changed_inputs_are_named() {
         let inputs = |pairs: &[(&str, &str)]| {
             let mut inputs = Inputs::new();
             pairs.iter().for_each(|(name, value)| inputs.insert(*name, *value));

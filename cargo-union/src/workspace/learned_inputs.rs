@@ -1,20 +1,20 @@
-//! What compiles of a package have shown that its directory does not say: kept in Union.lock.
+//! Learned inputs: what compiles have shown of a package beyond its own files. They are stored in Union.lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// By the name of a local package.
+/// Learned inputs by the name of a local package.
 pub type AllLearned = BTreeMap<String, LearnedInputs>;
 
-/// What is known of one local package. Paths are relative to its directory, with `/`.
+/// The learned inputs of one local package. Paths are relative to its directory, separated by `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnedInputs {
     /// Files and directories that the compiler or a build script reads beyond the package's own files.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub inputs: BTreeSet<String>,
-    /// Files below the package that its build script writes: no inputs.
+    /// Files in the package's directory that its build script writes, which are not inputs.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub outputs: BTreeSet<String>,
     /// Environment variables that its code or build script depends on.
@@ -23,7 +23,7 @@ pub struct LearnedInputs {
     /// Whether its build script watches the revision that is checked out.
     #[serde(skip_serializing_if = "is_false")]
     pub revision: bool,
-    /// Whether its build script watches no file, which is cargo's default: then every file of the package counts.
+    /// Whether its build script has no `rerun-if-changed`: then every file of the package counts, as for cargo.
     #[serde(skip_serializing_if = "is_false")]
     pub whole: bool,
 }
@@ -34,7 +34,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl LearnedInputs {
-    /// Adds what another one has.
+    /// Adds the entries of another set.
     pub fn merge(&mut self, other: &Self) {
         self.inputs.extend(other.inputs.iter().cloned());
         self.outputs.extend(other.outputs.iter().cloned());
@@ -43,14 +43,14 @@ impl LearnedInputs {
         self.whole |= other.whole;
     }
 
-    /// What it has that another one lacks, in words.
+    /// Descriptions of the entries that `known` lacks.
     pub(super) fn beyond(&self, known: &Self) -> Vec<String> {
-        let named = |kind: &str, own: &BTreeSet<String>, known: &BTreeSet<String>| -> Vec<String> {
-            own.difference(known).map(|name| format!("{kind}`{name}`")).collect()
+        let describe = |kind: &str, learned: &BTreeSet<String>, known: &BTreeSet<String>| -> Vec<String> {
+            learned.difference(known).map(|name| format!("{kind}`{name}`")).collect()
         };
-        let mut all = named("", &self.inputs, &known.inputs);
-        all.extend(named("the output ", &self.outputs, &known.outputs));
-        all.extend(named("the variable ", &self.variables, &known.variables));
+        let mut all = describe("", &self.inputs, &known.inputs);
+        all.extend(describe("the output ", &self.outputs, &known.outputs));
+        all.extend(describe("the variable ", &self.variables, &known.variables));
         all.extend((self.revision && !known.revision).then(|| "the revision".to_owned()));
         all.extend((self.whole && !known.whole).then(|| "every file of the package".to_owned()));
         all

@@ -1,53 +1,53 @@
-//! Which linker makes binaries for a target on this machine: a pure decision from what the machine has.
+//! Chooses the linker for a target on this machine; a pure function of a [`LinkerContext`].
 //!
-//! A compiler without words of its own calls `cc`, which links for this machine's system and architecture only. A
-//! cross linker is looked for under the names that C compilers have: in `CC_<target>`, then on the PATH.
+//! rustc calls `cc` by default, which links for the host's system and architecture only. A cross linker is searched
+//! under the names of C cross compilers: in `CC_<target>`, then on the PATH.
 
 use std::collections::BTreeSet;
 
-/// What of a machine decides.
+/// What the choice of a linker depends on.
 pub(super) struct LinkerContext<'a> {
-    /// The triple that its compiler runs on.
+    /// The triple that rustc runs on.
     pub(super) host: &'a str,
-    /// Whether the user has named a linker for the target: cargo's configuration, a variable, a flag.
+    /// Whether the user has set a linker for the target, by cargo's configuration, a variable or a flag.
     pub(super) is_named: bool,
-    /// The value of a variable.
+    /// Reads an environment variable.
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
     /// Whether a program is on the PATH.
     pub(super) has: &'a dyn Fn(&str) -> bool,
 }
 
-/// A linker for a target.
+/// The linker for a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Linker {
-    /// The compiler's own choice, or what the user has named.
+    /// rustc's default, or the linker that the user has set.
     Own,
-    /// A cross linker, which cargo has to be told of.
+    /// A cross linker, which has to be passed to cargo.
     Cross {
         program: String,
-        /// Whether a variable names it; else it has a usual name and is on the PATH.
+        /// Whether a variable names it; otherwise it was found on the PATH under a conventional name.
         is_chosen: bool,
     },
-    /// There is none; these programs were looked for.
+    /// Not found; the programs that were tried.
     Missing(Vec<String>),
 }
 
 impl Linker {
-    /// Chooses one for a target.
+    /// Chooses the linker for a target triple.
     pub(super) fn choose(triple: &str, machine: &LinkerContext<'_>) -> Self {
-        if machine.is_named || links_by_itself(machine.host, triple) {
+        if machine.is_named || is_linked_by_default(machine.host, triple) {
             return Self::Own;
         }
         let underscored = triple.replace(['-', '.'], "_");
         let variables = [format!("CC_{triple}"), format!("CC_{underscored}"), "TARGET_CC".to_owned()];
-        // A command with arguments is none that cargo could call.
-        let of_variables =
+        // cargo takes a program without arguments as a linker.
+        let from_variables =
             variables.iter().filter_map(|name| (machine.variable)(name)).filter(|value| !value.trim().contains(char::is_whitespace));
-        let usual = compilers(triple);
-        let names = of_variables.chain(usual.iter().cloned()).map(|name| name.trim().to_owned());
+        let conventional = compiler_names(triple);
+        let names = from_variables.chain(conventional.iter().cloned()).map(|name| name.trim().to_owned());
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
         match names.iter().find(|name| (machine.has)(name)) {
-            Some(found) => Self::Cross { program: found.clone(), is_chosen: !usual.contains(found) },
+            Some(program) => Self::Cross { program: program.clone(), is_chosen: !conventional.contains(program) },
             None => {
                 let mut seen = BTreeSet::new();
                 Self::Missing(names.into_iter().filter(|name| seen.insert(name.clone())).collect())
@@ -56,20 +56,20 @@ impl Linker {
     }
 }
 
-/// Whether what the compiler calls on a host links for a target: on Linux of the same architecture, where the C library
-/// is the host's, or musl, which comes with the target.
-fn links_by_itself(host: &str, triple: &str) -> bool {
-    let machine = |triple: &str| triple.split('-').next().map(str::to_owned);
-    let library = |triple: &str| triple.rsplit('-').next().map(str::to_owned);
+/// Whether rustc's default linker on a host links for a target: on Linux of the same architecture, when the C library
+/// is the host's, or musl, which is part of the target's standard library.
+fn is_linked_by_default(host: &str, triple: &str) -> bool {
+    let architecture = |triple: &str| triple.split('-').next().map(str::to_owned);
+    let libc = |triple: &str| triple.rsplit('-').next().map(str::to_owned);
     let both_linux = host.contains("-linux-") && triple.contains("-linux-");
-    host == triple || (both_linux && machine(host) == machine(triple) && (library(host) == library(triple) || triple.contains("-musl")))
+    host == triple || (both_linux && architecture(host) == architecture(triple) && (libc(host) == libc(triple) || triple.contains("-musl")))
 }
 
-/// The names of C compilers that link for a target: GNU's, as distributions have it, and the target's own.
-fn compilers(triple: &str) -> Vec<String> {
+/// The conventional names of C compilers that link for a target: the GNU name that distributions use, and the triple's.
+fn compiler_names(triple: &str) -> Vec<String> {
     let parts: Vec<&str> = triple.split('-').collect();
     let gnu = match parts[..] {
-        // What Debian calls so makes programs for newer processors.
+        // Debian's compiler of that name targets armv7.
         ["arm", _, "linux", _] => None,
         [machine, _, "linux", library] => {
             let machine = match machine {
@@ -91,8 +91,8 @@ mod tests {
     const AMD: &str = "x86_64-unknown-linux-gnu";
     const ARM: &str = "aarch64-unknown-linux-gnu";
 
-    /// What a machine of a host triple with these programs and variables chooses.
-    fn chosen(host: &str, triple: &str, programs: &[&str], variables: &[(&str, &str)]) -> Linker {
+    /// The choice on a host with these programs and variables.
+    fn choose(host: &str, triple: &str, programs: &[&str], variables: &[(&str, &str)]) -> Linker {
         let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
         Linker::choose(triple, &LinkerContext { host, is_named: false, variable: &variable, has: &|name| programs.contains(&name) })
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_links_by_itself_for_its_own_system_and_for_musl() {
+    fn default_linker_serves_the_host_and_musl() {
         for (host, triple, own) in [
             (AMD, AMD, true),
             (AMD, "x86_64-unknown-linux-musl", true),
@@ -116,12 +116,12 @@ mod tests {
             (AMD, ARM, false),
             (AMD, "i686-unknown-linux-gnu", false),
         ] {
-            assert_eq!(chosen(host, triple, &["cc", "gcc"], &[]) == Linker::Own, own, "{host} {triple}");
+            assert_eq!(choose(host, triple, &["cc", "gcc"], &[]) == Linker::Own, own, "{host} {triple}");
         }
     }
 
     #[test]
-    fn a_cross_linker_is_found_by_the_names_of_c_compilers() {
+    fn cross_linker_is_found_by_conventional_names() {
         for (host, triple, program) in [
             (AMD, ARM, "aarch64-linux-gnu-gcc"),
             (AMD, "armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf-gcc"),
@@ -130,26 +130,26 @@ mod tests {
             ("aarch64-apple-darwin", AMD, "x86_64-unknown-linux-gnu-gcc"),
             ("x86_64-alpine-linux-musl", AMD, "x86_64-linux-gnu-gcc"),
         ] {
-            assert_eq!(chosen(host, triple, &["cc", program], &[]), cross(program));
+            assert_eq!(choose(host, triple, &["cc", program], &[]), cross(program));
         }
-        assert!(matches!(chosen(AMD, "arm-unknown-linux-gnueabihf", &["arm-linux-gnueabihf-gcc"], &[]), Linker::Missing(_)));
+        assert!(matches!(choose(AMD, "arm-unknown-linux-gnueabihf", &["arm-linux-gnueabihf-gcc"], &[]), Linker::Missing(_)));
     }
 
     #[test]
-    fn variables_of_c_compilers_come_first_when_they_name_a_program() {
+    fn cc_variables_take_precedence_over_conventional_names() {
         let programs = ["aarch64-linux-gnu-gcc", "my-gcc"];
         for name in ["CC_aarch64-unknown-linux-gnu", "CC_aarch64_unknown_linux_gnu", "TARGET_CC"] {
-            assert_eq!(chosen(AMD, ARM, &programs, &[(name, "my-gcc")]), cross("my-gcc"), "{name}");
+            assert_eq!(choose(AMD, ARM, &programs, &[(name, "my-gcc")]), cross("my-gcc"), "{name}");
         }
         for value in ["ccache my-gcc", "absent", ""] {
-            assert_eq!(chosen(AMD, ARM, &programs, &[("TARGET_CC", value)]), cross("aarch64-linux-gnu-gcc"), "{value}");
+            assert_eq!(choose(AMD, ARM, &programs, &[("TARGET_CC", value)]), cross("aarch64-linux-gnu-gcc"), "{value}");
         }
     }
 
     #[test]
-    fn what_was_looked_for_is_said_and_what_the_user_names_is_left_to_cargo() {
-        let looked = ["aarch64-linux-gnu-gcc", "aarch64-unknown-linux-gnu-gcc"].map(str::to_owned).to_vec();
-        assert_eq!(chosen(AMD, ARM, &["cc"], &[]), Linker::Missing(looked));
+    fn missing_linker_lists_candidates_and_a_named_linker_is_left_to_cargo() {
+        let candidates = ["aarch64-linux-gnu-gcc", "aarch64-unknown-linux-gnu-gcc"].map(str::to_owned).to_vec();
+        assert_eq!(choose(AMD, ARM, &["cc"], &[]), Linker::Missing(candidates));
         let machine = LinkerContext { host: AMD, is_named: true, variable: &|_| None, has: &|_| false };
         assert_eq!(Linker::choose(ARM, &machine), Linker::Own);
     }

@@ -1,4 +1,4 @@
-//! Cargo.lock kept fit, and the path dependencies outside of the workspace that it names.
+//! Updates Cargo.lock where needed, and finds the path dependencies outside of the workspace that it names.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,27 +13,28 @@ use super::{Cargo, DependencyKind, Reporter, Workspace, WorkspacePackage, manife
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 
-/// Reads Cargo.lock. Unless it is locked, a missing one is made and one that no longer fits is
-/// brought up to date first, as `cargo build` would do: the key needs it before cargo is run.
+/// Reads Cargo.lock. Without `--locked`, a missing file is created and an outdated one is updated first, as
+/// `cargo build` would do: the key depends on it before cargo is run.
 ///
 /// # Errors
 /// `LockfileMissing`, `FileUnreadable`.
-pub(super) async fn lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dyn Reporter) -> Result<Lockfile> {
+pub(super) async fn read_lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dyn Reporter) -> Result<Lockfile> {
     let path = workspace.root.join("Cargo.lock");
-    let why = match fs::read_if_exists(&path)? {
+    let reason = match fs::read_if_exists(&path)? {
         Some(text) => {
             let lockfile = Lockfile::parse(&path, &text)?;
-            match workspace.packages.iter().find_map(|member| lockfile.misfit(member)) {
-                // When it is locked it is cargo's to say that it does not fit, in its own words.
-                Some(misfit) if !cargo.is_locked() => format!("Cargo.lock was brought up to date: {misfit}"),
+            match workspace.packages.iter().find_map(|member| lockfile.mismatch(member)) {
+                // With `--locked` cargo itself reports the mismatch.
+                Some(mismatch) if !cargo.is_locked() => format!("Cargo.lock was brought up to date: {mismatch}"),
                 _ => return Ok(lockfile),
             }
         }
         None if cargo.is_locked() => {
-            let error = Error::new(Code::LockfileMissing, format!("`{}` does not exist and may not be made", path.display()));
+            let error =
+                Error::new(Code::LockfileMissing, format!("`{}` does not exist, and `--locked` forbids creating it", path.display()));
             return Err(error.help("Run `cargo generate-lockfile`, commit the file, or run without `--locked`."));
         }
-        None => "Cargo.lock was made; commit it".to_owned(),
+        None => "created Cargo.lock; commit it".to_owned(),
     };
     let mut command = cargo.command(&workspace.root, &cargo.environment);
     command.args(["update", "--workspace", "--quiet", "--color", "never"]);
@@ -43,31 +44,31 @@ pub(super) async fn lockfile(cargo: &Cargo, workspace: &Workspace, reporter: &dy
         .await?
         .success()
         .map_err(|failed| Error::new(Code::LockfileMissing, format!("could not bring `{}` up to date", path.display())).because(failed))?;
-    reporter.note(&why);
+    reporter.note(&reason);
     Lockfile::parse(&path, &fs::read_to_string(&path)?)
 }
 
-/// Where packages outside of the workspace may be, besides where members say.
+/// Where packages outside of the workspace may be, besides the paths in the members' manifests.
 pub(super) struct NamedPaths {
-    /// Folders that `[patch]` and `[replace]` name.
+    /// Directories in `[patch]` and `[replace]`.
     patched: Vec<PathBuf>,
-    /// Packages that cargo's configuration puts in the place of others.
+    /// Packages of `paths` in cargo's configuration.
     overriding: Vec<WorkspacePackage>,
 }
 
 impl NamedPaths {
-    pub(super) fn of(root: &Table, config: &CargoConfig, overriding: Vec<WorkspacePackage>) -> Self {
-        let mut patched = manifest::patched_folders(root);
-        patched.extend(config.patched_folders());
+    pub(super) fn new(root: &Table, config: &CargoConfig, overriding: Vec<WorkspacePackage>) -> Self {
+        let mut patched = manifest::patched_directories(root);
+        patched.extend(config.patched_directories());
         Self { patched, overriding }
     }
 }
 
-/// The packages in the folders of `paths` in cargo's configuration that stand for packages of Cargo.lock, which is told so:
-/// they are on this disk, whatever the file says.
+/// The packages in the directories of `paths` in cargo's configuration, which override packages of Cargo.lock. Marks
+/// those entries of `lockfile` as local.
 ///
 /// # Errors
-/// What asking cargo about them ends with.
+/// `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`, when cargo cannot describe a package.
 pub(super) async fn overriding_packages(
     cargo: &Cargo,
     workspace: &Workspace,
@@ -75,33 +76,33 @@ pub(super) async fn overriding_packages(
     lockfile: &mut Lockfile,
 ) -> Result<Vec<WorkspacePackage>> {
     let mut packages = Vec::new();
-    let mut open: Vec<(PathBuf, usize)> = config.overriding_folders().into_iter().map(|folder| (folder, 0)).collect();
-    let mut asked = BTreeSet::new();
-    while let Some((folder, depth)) = open.pop() {
-        if !asked.insert(folder.clone()) {
+    let mut pending: Vec<(PathBuf, usize)> = config.overriding_directories().into_iter().map(|directory| (directory, 0)).collect();
+    let mut visited = BTreeSet::new();
+    while let Some((directory, depth)) = pending.pop() {
+        if !visited.insert(directory.clone()) {
             continue;
         }
-        if let Some(package) = outside_package(cargo, &workspace.root, &folder).await?
-            && lockfile.take_from_disk(&package.name)
+        if let Some(package) = outside_package(cargo, &workspace.root, &directory).await?
+            && lockfile.override_package(&package.name)
         {
             packages.push(package);
         }
-        // cargo looks below as well. Nobody nests packages deeper than this.
-        const DEEPEST: usize = 8;
-        let below = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_looked_into = |path: &PathBuf| {
+        // cargo searches subdirectories as well, without a limit.
+        const MAX_DEPTH: usize = 8;
+        let children = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_searched = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            depth < DEEPEST && path.is_dir() && !name.starts_with(b".") && name != b"target"
+            depth < MAX_DEPTH && path.is_dir() && !name.starts_with(b".") && name != b"target"
         };
-        open.extend(below.filter(is_looked_into).map(|path| (path, depth + 1)));
+        pending.extend(children.filter(is_searched).map(|path| (path, depth + 1)));
     }
     Ok(packages)
 }
 
-/// The packages outside of the workspace that Cargo.lock takes from this disk.
+/// The packages outside of the workspace that are local in Cargo.lock.
 ///
 /// # Errors
-/// What asking cargo about them ends with.
+/// `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`, when cargo cannot describe a package.
 pub(super) async fn outside_packages(
     cargo: &Cargo,
     workspace: &Workspace,
@@ -114,23 +115,23 @@ pub(super) async fn outside_packages(
     if missing.is_empty() {
         return Ok(packages);
     }
-    let by_path = |package: &WorkspacePackage| -> Vec<PathBuf> {
-        let wanted = package
+    let path_dependencies = |package: &WorkspacePackage| -> Vec<PathBuf> {
+        let dependencies = package
             .dependencies
             .iter()
             .filter(|dependency| dependency.kind != DependencyKind::Dev && missing.contains(dependency.name.as_str()));
-        wanted.filter_map(|dependency| dependency.path.clone()).collect()
+        dependencies.filter_map(|dependency| dependency.path.clone()).collect()
     };
     let absolute = |path: &PathBuf| fs::absolute(&workspace.root, path);
-    let mut open: Vec<PathBuf> = patched.iter().map(absolute).collect();
-    open.extend(workspace.packages.iter().chain(&packages).flat_map(by_path));
+    let mut pending: Vec<PathBuf> = patched.iter().map(absolute).collect();
+    pending.extend(workspace.packages.iter().chain(&packages).flat_map(path_dependencies));
     let known = workspace.packages.iter().chain(&packages);
-    let mut asked: BTreeSet<PathBuf> = known.map(|package| package.folder.clone()).collect();
-    while let Some(folder) = open.pop() {
-        if asked.insert(folder.clone())
-            && let Some(package) = outside_package(cargo, &workspace.root, &folder).await?
+    let mut visited: BTreeSet<PathBuf> = known.map(|package| package.folder.clone()).collect();
+    while let Some(directory) = pending.pop() {
+        if visited.insert(directory.clone())
+            && let Some(package) = outside_package(cargo, &workspace.root, &directory).await?
         {
-            open.extend(by_path(&package));
+            pending.extend(path_dependencies(&package));
             packages.push(package);
         }
     }

@@ -1,6 +1,6 @@
-//! Cargo.lock: which packages one member needs, and whether the file still fits the manifests.
+//! Cargo.lock: the dependency closure of a member, and whether the file matches the manifests.
 //!
-//! Pure: the text comes in, and nothing is run.
+//! Pure: works on the file's text and runs nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -13,7 +13,7 @@ use union_build::key::Value;
 use super::{Dependency, DependencyKind, WorkspacePackage};
 use crate::sys::error::{Error, Result};
 
-/// Cargo.lock, ready to be walked.
+/// Cargo.lock with an index by name.
 #[derive(Debug)]
 pub(super) struct Lockfile {
     packages: Vec<LockedPackage>,
@@ -29,7 +29,7 @@ pub(super) struct LockedPackage {
     checksum: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
-    /// Whether cargo's configuration puts a package of this disk in its place.
+    /// Whether `paths` in cargo's configuration overrides it by a local package.
     #[serde(skip)]
     overridden: bool,
 }
@@ -41,20 +41,20 @@ struct LockfileText {
 }
 
 impl LockedPackage {
-    /// Whether it comes from this disk: a member, a path dependency, or what stands in for another package.
+    /// Whether it is on the local disk: a member, a path dependency, or an overridden package.
     pub(super) fn is_local(&self) -> bool {
         self.source.is_none() || self.overridden
     }
 
-    /// Whether a package of that name is taken from this disk whatever its version.
+    /// Whether a local package of that name is used regardless of its version.
     pub(super) fn is_overridden(&self) -> bool {
         self.overridden
     }
 
-    /// Whether it has a source; a commit, which an entry names, is left out where others need it.
+    /// Whether it has a source. An entry's source ends with `#COMMIT`, which references to it leave out.
     fn is_from(&self, source: &str) -> bool {
-        let own = self.source.as_deref().unwrap_or_default();
-        own == source || own.split_once('#').is_some_and(|(repository, _)| repository == source)
+        let locked = self.source.as_deref().unwrap_or_default();
+        locked == source || locked.split_once('#').is_some_and(|(repository, _)| repository == source)
     }
 }
 
@@ -62,10 +62,10 @@ impl Lockfile {
     /// Reads Cargo.lock.
     ///
     /// # Errors
-    /// `LockfileMissing`, since a file that cannot be read is as good as none.
+    /// `LockfileMissing` when the text is not a valid Cargo.lock.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
         let file: LockfileText = toml::from_str(text)
-            .map_err(|cause| Error::new(Code::LockfileMissing, format!("could not understand `{}`", path.display())).because(cause))?;
+            .map_err(|cause| Error::new(Code::LockfileMissing, format!("could not parse `{}`", path.display())).because(cause))?;
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, package) in file.package.iter().enumerate() {
             by_name.entry(package.name.clone()).or_default().push(index);
@@ -73,39 +73,39 @@ impl Lockfile {
         Ok(Self { packages: file.package, by_name })
     }
 
-    /// All entries without a source.
+    /// All local entries.
     pub(super) fn local(&self) -> impl Iterator<Item = &LockedPackage> {
         self.packages.iter().filter(|package| package.is_local())
     }
 
-    /// Lets a package of this disk stand for all those of its name that have a source. Says whether there are any.
-    pub(super) fn take_from_disk(&mut self, name: &str) -> bool {
-        let mut found = false;
+    /// Marks all entries of a name that have a source as overridden by a local package. Returns whether there are any.
+    pub(super) fn override_package(&mut self, name: &str) -> bool {
+        let mut is_locked = false;
         for index in self.by_name.get(name).into_iter().flatten() {
             if let Some(package) = self.packages.get_mut(*index).filter(|package| package.source.is_some()) {
                 package.overridden = true;
-                found = true;
+                is_locked = true;
             }
         }
-        found
+        is_locked
     }
 
-    /// What no longer fits between this file and a member's manifest, in words.
-    pub(super) fn misfit(&self, member: &WorkspacePackage) -> Option<String> {
+    /// Describes the first mismatch between this file and a member's manifest.
+    pub(super) fn mismatch(&self, member: &WorkspacePackage) -> Option<String> {
         let Some(entry) = self.find_local(&member.name, &member.version) else {
             return Some(format!("it has no `{} {}`", member.name, member.version));
         };
         let locked: Vec<&LockedPackage> = self.edges(entry).collect();
-        let missing = member.dependencies.iter().find(|wanted| !locked.iter().any(|edge| fits(edge, wanted)));
+        let missing = member.dependencies.iter().find(|dependency| !locked.iter().any(|edge| satisfies(edge, dependency)));
         if let Some(missing) = missing {
             return Some(format!("`{}` needs `{} {}`", member.name, missing.name, missing.requirement));
         }
-        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|wanted| fits(edge, wanted)));
+        let extra = locked.iter().find(|edge| !member.dependencies.iter().any(|dependency| satisfies(edge, dependency)));
         extra.map(|extra| format!("`{}` no longer needs `{} {}`", member.name, extra.name, extra.version))
     }
 
-    /// Everything that a package's code can come from, the package first. Dependencies of local
-    /// packages that serve only tests are left out; `local` gives the manifest of a local entry.
+    /// The dependency closure of a package's code. Dev-dependencies of local packages are left out; `local` returns the
+    /// package of a local entry.
     ///
     /// # Errors
     /// `LockfileMissing` when the package is not in the file.
@@ -117,13 +117,14 @@ impl Lockfile {
         let start = self.find_local(&package.name, &package.version).ok_or_else(|| {
             Error::new(Code::LockfileMissing, format!("Cargo.lock does not have the package `{} {}`", package.name, package.version))
         })?;
-        let (mut reached, mut open) = (BTreeMap::new(), vec![start]);
-        while let Some(entry) = open.pop() {
+        let mut reached = BTreeMap::new();
+        let mut pending = vec![start];
+        while let Some(entry) = pending.pop() {
             let declared = if entry.is_local() { local(entry) } else { None };
             let edges: Vec<&LockedPackage> =
                 self.edges(entry).filter(|edge| declared.is_none_or(|package| reaches_code(package, edge))).collect();
             if reached.insert(identity(entry), (entry, edges.clone())).is_none() {
-                open.extend(edges.into_iter().filter(|edge| !reached.contains_key(&identity(edge))));
+                pending.extend(edges.into_iter().filter(|edge| !reached.contains_key(&identity(edge))));
             }
         }
         Ok(Closure(reached))
@@ -139,7 +140,8 @@ impl Lockfile {
         entry.dependencies.iter().filter_map(|text| {
             let mut words = text.split(' ');
             let name = words.next()?;
-            let (version, source) = (words.next(), words.next().map(|source| source.trim_matches(['(', ')'])));
+            let version = words.next();
+            let source = words.next().map(|source| source.trim_matches(['(', ')']));
             let named = self.by_name.get(name)?.iter().map(|index| &self.packages[*index]);
             named.into_iter().find(|package| {
                 version.is_none_or(|version| package.version.to_string() == version) && source.is_none_or(|source| package.is_from(source))
@@ -155,26 +157,26 @@ fn identity(entry: &LockedPackage) -> PackageIdentity<'_> {
 }
 
 fn reaches_code(package: &WorkspacePackage, edge: &LockedPackage) -> bool {
-    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && fits(edge, dependency))
+    package.dependencies.iter().any(|dependency| dependency.kind != DependencyKind::Dev && satisfies(edge, dependency))
 }
 
-fn fits(edge: &LockedPackage, dependency: &Dependency) -> bool {
-    // A path or git dependency's version is whatever stands there, pre-releases included.
+fn satisfies(edge: &LockedPackage, dependency: &Dependency) -> bool {
+    // The version of a path dependency is not checked, and a git dependency may be a pre-release.
     edge.name == dependency.name
         && (dependency.path.is_some() || !edge.version.pre.is_empty() || dependency.requirement.matches(&edge.version))
 }
 
-/// The part of Cargo.lock that one package needs.
+/// The entries of Cargo.lock that one package depends on, with their edges.
 #[derive(Debug)]
 pub(super) struct Closure<'a>(BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, Vec<&'a LockedPackage>)>);
 
 impl<'a> Closure<'a> {
-    /// The local packages in it.
+    /// The local packages of the closure.
     pub(super) fn local(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.0.values().map(|(entry, _)| *entry).filter(|entry| entry.is_local())
     }
 
-    /// The versions by name, which a plan can show.
+    /// The versions by package name, for `cargo union plan`.
     pub(super) fn versions(&self) -> BTreeMap<&'a str, String> {
         let mut versions: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
         for (entry, _) in self.0.values() {
@@ -184,15 +186,15 @@ impl<'a> Closure<'a> {
         versions.into_iter().map(|(name, versions)| (name, join(versions))).collect()
     }
 
-    /// All of it: names, versions, sources, checksums, and which needs which.
+    /// The closure as an input of a key: names, versions, sources, checksums and edges.
     pub(super) fn value(&self) -> Value {
         let name =
             |entry: &LockedPackage| Value::texts([entry.name.clone(), entry.version.to_string(), entry.source.clone().unwrap_or_default()]);
-        let line = |(entry, edges): &(&LockedPackage, Vec<&LockedPackage>)| {
+        let entry_value = |(entry, edges): &(&LockedPackage, Vec<&LockedPackage>)| {
             let checksum = entry.checksum.clone().unwrap_or_default();
             Value::List(vec![name(entry), Value::from(checksum), Value::List(edges.iter().map(|edge| name(edge)).collect())])
         };
-        Value::List(self.0.values().map(line).collect())
+        Value::List(self.0.values().map(entry_value).collect())
     }
 }
 
@@ -274,8 +276,9 @@ checksum = "dd"
     }
 
     #[test]
-    fn the_closure_has_what_code_needs_and_not_what_tests_need() {
-        let (lock, app) = (lock(LOCK), app());
+    fn closure_leaves_out_dev_dependencies() {
+        let lock = lock(LOCK);
+        let app = app();
         let closure = lock.closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap();
         let versions: Vec<_> = closure.versions().into_iter().map(|(name, version)| format!("{name} {version}")).collect();
         assert_eq!(versions, ["app 0.1.0", "helper 0.2.0", "itoa 1.0.1", "ryu 1.0.0"]);
@@ -283,7 +286,7 @@ checksum = "dd"
     }
 
     #[test]
-    fn only_entries_of_the_closure_change_its_value() {
+    fn closure_value_ignores_other_entries() {
         let app = app();
         let value = |text: &str| lock(text).closure(&app, |entry| (entry.name == "app").then_some(&app)).unwrap().value();
         let before = value(LOCK);
@@ -295,7 +298,7 @@ checksum = "dd"
     }
 
     #[test]
-    fn two_sources_of_one_version_are_kept_apart() {
+    fn edges_distinguish_sources_of_one_version() {
         let entry = |source: &str| format!("[[package]]\nname = 'twin'\nversion = '1.0.0'\nsource = '{source}'\n");
         let needs = "dependencies = ['twin 1.0.0 (git+https://b.example/twin)']";
         let text = format!(
@@ -304,19 +307,20 @@ checksum = "dd"
             entry("git+https://b.example/twin#bb")
         );
         let lock = lock(&text);
-        let found: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
-        assert_eq!(found, [Some("git+https://b.example/twin#bb")]);
+        let sources: Vec<_> = lock.edges(&lock.packages[0]).map(|edge| edge.source.as_deref()).collect();
+        assert_eq!(sources, [Some("git+https://b.example/twin#bb")]);
     }
 
     #[test]
-    fn a_file_that_no_longer_fits_a_manifest_says_why() {
-        let (lock, mut app) = (lock(LOCK), app());
-        assert_eq!(lock.misfit(&app), None);
+    fn mismatch_with_a_manifest_is_described() {
+        let lock = lock(LOCK);
+        let mut app = app();
+        assert_eq!(lock.mismatch(&app), None);
         app.dependencies[1].requirement = "2".parse().unwrap();
-        assert_eq!(lock.misfit(&app).as_deref(), Some("`app` needs `itoa ^2`"));
+        assert_eq!(lock.mismatch(&app).as_deref(), Some("`app` needs `itoa ^2`"));
         app.dependencies.remove(1);
-        assert_eq!(lock.misfit(&app).as_deref(), Some("`app` no longer needs `itoa 1.0.1`"));
+        assert_eq!(lock.mismatch(&app).as_deref(), Some("`app` no longer needs `itoa 1.0.1`"));
         app.version = "0.2.0".to_owned();
-        assert_eq!(lock.misfit(&app).as_deref(), Some("it has no `app 0.2.0`"));
+        assert_eq!(lock.mismatch(&app).as_deref(), Some("it has no `app 0.2.0`"));
     }
 }

@@ -1,4 +1,4 @@
-//! With what a package is compiled: the host's cargo, cargo-zigbuild, or cargo in a container.
+//! Compile backends: the host's cargo, cargo-zigbuild, or cargo in a container.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use crate::image::glibc::Glibc;
 use crate::sys::error::{Error, Result};
 use crate::sys::process::{Environment, ProcessCommand, ProcessFailure, ProcessOutput};
 
-/// With what a package is compiled, once `auto` has been decided.
+/// What compiles a package, with `auto` resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CompileBackend {
     /// The host's cargo.
     Host,
-    /// cargo-zigbuild, for a C library that is at least of this version.
+    /// cargo-zigbuild, for a minimum version of glibc.
     Zig(Option<Glibc>),
-    /// Somewhere else, where things that were compiled before are kept in a folder of this name.
+    /// cargo in a container; the name of the directory for its artifacts, below `target/union/container`.
     Container(String),
 }
 
 impl CompileBackend {
-    /// cargo's word for it.
+    /// The subcommand of cargo that compiles.
     pub(super) fn subcommand(&self) -> &'static str {
         if matches!(self, Self::Zig(_)) { "zigbuild" } else { "build" }
     }
 
-    /// The target as the subcommand takes it.
+    /// The value of `--target` for the subcommand.
     pub(super) fn target(&self, triple: &str) -> String {
         match self {
             Self::Zig(Some(glibc)) => format!("{triple}.{glibc}"),
@@ -38,8 +38,9 @@ impl CompileBackend {
         }
     }
 
-    /// The folder for what is made, below the target folder; what one method has made is nothing for another.
-    pub(super) fn folder(&self, target: &Path) -> Option<PathBuf> {
+    /// The directory for artifacts, below the target directory; `None` for the target directory itself. Backends cannot
+    /// share artifacts.
+    pub(super) fn directory(&self, target: &Path) -> Option<PathBuf> {
         match self {
             Self::Host => None,
             Self::Zig(_) => Some(target.join("union/zig")),
@@ -48,41 +49,41 @@ impl CompileBackend {
     }
 }
 
-/// Who takes the lines that cargo writes to its stdout.
+/// Receives each line of cargo's stdout.
 pub type LineHandler<'a> = dyn for<'l> FnMut(&'l str) + Send + 'a;
 
-/// Where cargo runs.
+/// Runs cargo, and programs that it has compiled, on the host or in a container.
 #[async_trait]
 pub trait CargoRunner: Send + Sync {
-    /// Runs cargo in a folder; each line of its stdout goes to `line`, its stderr to the user.
+    /// Runs cargo. Each line of its stdout goes to `line`, its stderr to the user.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// `ToolMissing` when the program cannot be started.
     async fn cargo(&self, call: &CargoInvocation, line: &mut LineHandler<'_>) -> Result<Result<(), ProcessFailure>>;
 
-    /// Says a word to a program that was compiled here, which has nothing to read. On the host it sees this
-    /// environment and no more; elsewhere it sees what is usual there.
+    /// Runs a program that was compiled here with the argument `word` and without stdin. On the host it gets only
+    /// `environment`, in a container the container's own.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// `ToolMissing` when the program cannot be started.
     async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput>;
 }
 
-/// What a program says to a word.
+/// The result of [`CargoRunner::ask`].
 #[derive(Debug)]
 pub enum ProbeOutput {
-    /// It ended well, and printed this.
+    /// It exited with 0; its stdout.
     Printed(Vec<u8>),
-    /// It failed.
+    /// It exited with another code, or by a signal.
     Failed(ProcessFailure),
-    /// It did not end within [`PATIENCE`].
+    /// It did not exit within [`PATIENCE`].
     TooLate,
 }
 
 impl ProbeOutput {
-    /// Of a program that ended, if it did.
-    pub fn of(ended: Option<Result<Vec<u8>, ProcessFailure>>) -> Self {
-        match ended {
+    /// The result of a program; `None` for one that timed out.
+    pub fn of(status: Option<Result<Vec<u8>, ProcessFailure>>) -> Self {
+        match status {
             Some(Ok(printed)) => Self::Printed(printed),
             Some(Err(failed)) => Self::Failed(failed),
             None => Self::TooLate,
@@ -90,23 +91,23 @@ impl ProbeOutput {
     }
 }
 
-/// An answer is printed at once: whoever takes longer does something else.
+/// Timeout of [`CargoRunner::ask`]. A binary that knows the word prints its answer at once.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A call of cargo.
 #[derive(Clone, Debug)]
 pub struct CargoInvocation {
-    /// The program, on the host.
+    /// The program, as found on the host.
     pub program: OsString,
-    /// The folder in which it runs.
+    /// The working directory.
     pub folder: PathBuf,
-    /// What it sees, on the host.
+    /// The environment variables, on the host.
     pub environment: Environment,
-    /// Its arguments.
+    /// The arguments, starting with the subcommand.
     pub arguments: Vec<OsString>,
 }
 
-/// The host itself.
+/// Runs cargo on the host.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host;
 
@@ -121,38 +122,38 @@ impl CargoRunner for Host {
     async fn ask(&self, program: &Path, word: &str, environment: &Environment) -> Result<ProbeOutput> {
         let mut command = ProcessCommand::new(program, program.parent().unwrap_or(program), environment);
         command.arg(word);
-        let ended = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
-        Ok(ProbeOutput::of(ended.map(ProcessOutput::success)))
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.ok().transpose()?;
+        Ok(ProbeOutput::of(output.map(ProcessOutput::success)))
     }
 }
 
 impl Snapshot<'_> {
-    /// Whether the host's cargo can make a binary for a target: it has the standard library, and can link.
+    /// Whether the host's cargo can compile for a target: the standard library is installed and a linker is found.
     pub fn can_make(&self, triple: &str, compile: &CompileSettings) -> bool {
         let linker = || self.linker(&self.environment(compile), triple);
         self.toolchain.has_target(triple) && !matches!(linker(), Linker::Missing(_))
     }
 
-    /// Refuses to compile for a target on the host when that has no linker for it.
+    /// Checks that the host has a linker for a target.
     ///
     /// # Errors
-    /// `TargetMissing`, which says what is missing and what else compiles.
+    /// `TargetMissing`, with the linkers that were tried and the other ways to compile.
     pub fn check_linker(&self, triple: &str, compile: &CompileSettings) -> Result<()> {
-        let Linker::Missing(tried) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
-        let tried: Vec<String> = tried.iter().map(|name| format!("`{name}`")).collect();
+        let Linker::Missing(candidates) = self.linker(&self.environment(compile), triple) else { return Ok(()) };
+        let candidates: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
         let package = debian_package(triple).map(|package| format!(" (on Debian, the package `{package}`)")).unwrap_or_default();
-        let what = format!(
+        let error = format!(
             "this machine ({}) has no linker for `{triple}`: cargo's configuration names none, and {} is not on the PATH",
             self.toolchain.host,
-            tried.join(" or "),
+            candidates.join(" or "),
         );
-        Err(Error::new(Code::TargetMissing, what).help(format!(
+        Err(Error::new(Code::TargetMissing, error).help(format!(
             "Install the linker{package} or name it as `target.{triple}.linker` in cargo's configuration; or install zig and \
                  cargo-zigbuild; or start Docker or podman, and the crate is compiled in a container."
         )))
     }
 
-    /// The linker for a target on the host, where cargo sees these variables.
+    /// The linker for a target on the host, with cargo in this environment.
     pub(super) fn linker(&self, environment: &Environment, triple: &str) -> Linker {
         let flags = self.config.rustflags(environment, triple, |_| false);
         let is_named = self.config.linker(environment, triple, false).is_some()
@@ -162,18 +163,18 @@ impl Snapshot<'_> {
         Linker::choose(triple, &LinkerContext { host: &self.toolchain.host, is_named, variable: &variable, has: &has })
     }
 
-    /// Whether cargo-zigbuild can make a binary for a target: it links with zig, but needs the standard library.
+    /// Whether cargo-zigbuild can compile for a target: it links with zig, but requires the standard library.
     pub fn can_make_with_zig(&self, triple: &str) -> bool {
         self.toolchain.has_target(triple) && zigbuild(self.cargo).is_some()
     }
 
-    /// The C library of this machine, which what is linked here will ask for.
+    /// The host's version of glibc, from `getconf`; a binary that is linked here may require it.
     pub async fn host_glibc(&self) -> Option<Glibc> {
-        let printed = self.printed(Path::new("getconf"), &["GNU_LIBC_VERSION"]).await?;
+        let printed = self.stdout_of(Path::new("getconf"), &["GNU_LIBC_VERSION"]).await?;
         printed.strip_prefix("glibc ")?.parse().ok()
     }
 
-    /// The releases of cargo-zigbuild and of the zig that it takes, which is that of Python before that of the PATH.
+    /// The versions of cargo-zigbuild and of its zig, which is the Python package `ziglang` before the PATH's.
     ///
     /// # Errors
     /// `ToolMissing`.
@@ -181,19 +182,19 @@ impl Snapshot<'_> {
         check_zig(self.cargo)?;
         let program = |variable: &str, name: &str| PathBuf::from(self.cargo.environment.get(variable).unwrap_or(name));
         let python = program("CARGO_ZIGBUILD_PYTHON_PATH", "python3");
-        let zig = match self.printed(&python, &["-m", "ziglang", "version"]).await {
+        let zig = match self.stdout_of(&python, &["-m", "ziglang", "version"]).await {
             Some(zig) => Some(zig),
-            None => self.printed(&program("CARGO_ZIGBUILD_ZIG_PATH", "zig"), &["version"]).await,
+            None => self.stdout_of(&program("CARGO_ZIGBUILD_ZIG_PATH", "zig"), &["version"]).await,
         };
         let missing = || Error::new(Code::ToolMissing, "could not ask zig for its version").help(INSTALL_ZIG);
         let zig = zig.filter(|zig| !zig.is_empty()).ok_or_else(missing)?;
         let zigbuild = zigbuild(self.cargo).unwrap_or_else(|| PathBuf::from(ZIGBUILD));
-        let own = self.printed(&zigbuild, &["--version"]).await.unwrap_or_default();
-        Ok(format!("{zig} {own}"))
+        let zigbuild_version = self.stdout_of(&zigbuild, &["--version"]).await.unwrap_or_default();
+        Ok(format!("{zig} {zigbuild_version}"))
     }
 
-    /// What a program prints, when it can be started and ends well.
-    async fn printed(&self, program: &Path, arguments: &[&str]) -> Option<String> {
+    /// The trimmed stdout of a program; `None` when it cannot be started or fails.
+    async fn stdout_of(&self, program: &Path, arguments: &[&str]) -> Option<String> {
         let mut command = ProcessCommand::new(program, &self.workspace.root, &self.cargo.environment);
         command.args(arguments);
         let printed = command.output().await.ok()?.success().ok()?;
@@ -204,7 +205,7 @@ impl Snapshot<'_> {
 const ZIGBUILD: &str = "cargo-zigbuild";
 const INSTALL_ZIG: &str = "Install it with `cargo install cargo-zigbuild`, and zig with `pip install ziglang`.";
 
-/// The package of Debian that has the C compiler for a target.
+/// The Debian package with the C cross compiler for a target.
 fn debian_package(triple: &str) -> Option<&'static str> {
     let known = [
         ("x86_64-unknown-linux-gnu", "gcc-x86-64-linux-gnu"),
@@ -218,7 +219,7 @@ fn debian_package(triple: &str) -> Option<&'static str> {
     known.into_iter().find(|(target, _)| *target == triple).map(|(_, package)| package)
 }
 
-/// Refuses cargo-zigbuild where it is not installed.
+/// Checks that cargo-zigbuild is installed.
 ///
 /// # Errors
 /// `ToolMissing`.

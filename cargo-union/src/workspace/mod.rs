@@ -1,14 +1,13 @@
-//! The user's workspace: what cargo says about it, which inputs its code has, and how it is compiled.
+//! The user's cargo workspace: its metadata, the inputs of its code, and its compile.
 //!
-//! A command goes through it in this order: [`Workspace::load`] asks cargo once; [`Snapshot::take`]
-//! reads what all packages share (Cargo.lock, cargo's configuration, the toolchain) and gives the
-//! [`CodeInputs`] of each image; [`ReferencesFile::write`] leaves the references where `build.rs` finds
-//! them; [`compile()`] runs cargo, compiles again what is not made from its inputs, and gives as
-//! [`coverage::CoverageFindings`] what was read beyond the key; loading, a second snapshot and [`check_unchanged`] show that
-//! nothing moved meanwhile.
+//! A command calls, in this order: [`Workspace::load`], which runs `cargo metadata` once; [`Snapshot::take`], which reads
+//! what all packages share (Cargo.lock, cargo's configuration, the toolchain) and computes the [`CodeInputs`] of each
+//! image; [`ReferencesFile::write`], which writes the references for `build.rs`; [`compile()`], which runs cargo, again
+//! for stale units, and returns as [`coverage::CoverageFindings`] what was read beyond the key; and after a second load
+//! and snapshot [`check_unchanged`], which checks that no input has changed meanwhile.
 //!
-//! This room never prints, never asks the network by itself, and knows nothing of images, builders
-//! or registries but platforms and digests.
+//! This module does not print, does not use the network, and does not depend on images, builders or registries, except
+//! for platforms and digests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,46 +62,46 @@ pub use written_files::remember;
 /// A workspace as `cargo metadata --no-deps` describes it.
 #[derive(Clone, Debug)]
 pub struct Workspace {
-    /// Folder of the root manifest; Cargo.lock and Union.lock stand in it.
+    /// Directory of the root manifest, of Cargo.lock and of Union.lock.
     pub root: PathBuf,
-    /// Where cargo puts what it makes, as both cargo and `build.rs` see it without `--target-dir`.
+    /// cargo's target directory, without `--target-dir`.
     pub target_directory: PathBuf,
-    /// Where cargo puts what lies between; mostly the target directory.
+    /// cargo's build directory for intermediate artifacts; the target directory unless configured.
     pub build_directory: PathBuf,
-    /// All directories that cargo makes something in, those of `--target-dir` too.
+    /// All output directories of cargo, including `--target-dir`.
     pub output_directories: Vec<PathBuf>,
-    /// The root manifest.
+    /// Text and path of the root manifest.
     pub root_manifest: Arc<SourceFile>,
     /// The members, sorted by name.
     pub packages: Vec<WorkspacePackage>,
-    /// Ids of the members that cargo would take when none is named.
+    /// Ids of the default members.
     default_members: Vec<String>,
 }
 
-/// A package on this disk: a member, or a path dependency outside of the workspace.
+/// A local package: a member, or a path dependency outside of the workspace.
 #[derive(Clone, Debug)]
 pub struct WorkspacePackage {
-    /// The package id, as cargo's `-p` and its messages have it.
+    /// The package id of cargo's `-p` and of its JSON messages.
     pub id: String,
-    /// Its name.
+    /// The package name.
     pub name: String,
-    /// Its version.
+    /// The semantic version.
     pub version: String,
-    /// Its manifest.
+    /// Text and path of Cargo.toml.
     pub manifest: Arc<SourceFile>,
-    /// Its folder.
+    /// The directory of Cargo.toml, absolute.
     pub folder: PathBuf,
-    /// The root of the workspace that it belongs to, from which it may inherit.
+    /// The root directory of its workspace, from whose manifest it may inherit.
     pub root: PathBuf,
-    /// Its binaries, sorted by name.
+    /// Binary targets, sorted by name.
     pub binaries: Vec<Binary>,
-    /// The binary that `cargo run` takes.
+    /// `package.default-run`.
     pub default_run: Option<String>,
-    /// Its direct dependencies of every kind.
+    /// Direct dependencies of every kind.
     pub dependencies: Vec<Dependency>,
-    /// Whether it has a `[package.metadata.union]` of its own.
+    /// Whether its manifest has `[package.metadata.union]`.
     pub declares_union: bool,
-    /// Root files of the library, the binaries and the build script.
+    /// Root files of the library, binary and build script targets, absolute.
     sources: Vec<PathBuf>,
 }
 
@@ -114,85 +113,84 @@ impl Workspace {
 }
 
 impl WorkspacePackage {
-    /// Whether it is built with the upstream `flyte` crate.
+    /// Whether it depends on the `flyte` crate.
     pub fn depends_on_flyte(&self) -> bool {
         self.dependencies.iter().any(|dependency| dependency.name == "flyte" && dependency.kind == DependencyKind::Normal)
     }
 }
 
-/// A binary of a package.
+/// A binary target of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
-    /// Its name.
+    /// The target name.
     pub name: String,
-    /// Features without which cargo does not make it.
+    /// `required-features`, without which cargo does not compile it.
     pub required_features: Vec<String>,
 }
 
 /// A direct dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency {
-    /// Name of the package.
+    /// The name of the package.
     pub name: String,
-    /// The name it has in the code, when that is another.
+    /// The name under which it is imported, when renamed.
     pub rename: Option<String>,
-    /// What it is for.
+    /// The table that declares it.
     pub kind: DependencyKind,
-    /// Its folder, when it is declared by path.
+    /// The directory of a path dependency, absolute.
     pub path: Option<PathBuf>,
-    /// The versions that fit.
+    /// The version requirement.
     pub requirement: VersionReq,
 }
 
-/// What a dependency is for.
+/// The kind of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DependencyKind {
-    /// For the code.
+    /// `[dependencies]`, or a kind that this release does not know.
     Normal,
-    /// For the build script.
+    /// `[build-dependencies]`.
     Build,
-    /// For tests and examples: it never reaches an image.
+    /// `[dev-dependencies]`, which do not reach an image.
     Dev,
 }
 
-/// How a package is compiled for an image. Images of a package that agree in it, and in the target,
-/// share one compile.
+/// How a package is compiled for an image. Images of a package with equal settings and targets share one compile.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CompileSettings {
-    /// Cargo profile.
+    /// cargo's `--profile`.
     pub profile: String,
-    /// Cargo features, sorted.
+    /// cargo's `--features`, sorted.
     pub features: BTreeSet<String>,
-    /// Whether the default features are on.
+    /// Whether default features are enabled.
     pub default_features: bool,
-    /// How binaries are linked.
+    /// Whether binaries are linked statically or dynamically.
     pub linkage: Linkage,
-    /// Environment variables of the compile.
+    /// Additional environment variables of the compile, from `build.env`.
     pub env: BTreeMap<String, String>,
-    /// Where it is compiled.
+    /// The compile mode that the user has set.
     pub place: CompileMode,
-    /// The image with a toolchain that a container compile takes, as typed or as chosen for it.
+    /// The image with the toolchain of a container compile.
     pub rust_image: Option<String>,
-    /// Debian packages that a container compile needs.
+    /// Debian packages to install for a container compile, from `build.apt-packages`.
     pub apt_packages: Vec<String>,
 }
 
-/// Where the user wants a package compiled.
+/// Where a package is compiled: the manifest's `compile`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CompileMode {
-    /// Wherever it can be.
+    /// The first backend that can compile for the target.
     #[default]
     Auto,
-    /// By the host's cargo.
+    /// The host's cargo.
     Host,
-    /// By cargo-zigbuild.
+    /// cargo-zigbuild.
     Zig,
-    /// In a container.
+    /// cargo in a container.
     Container,
 }
 
 impl CompileMode {
-    /// The word for it in a manifest.
+    /// The value in a manifest.
     pub fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -203,34 +201,34 @@ impl CompileMode {
     }
 }
 
-/// How a binary is linked, once `auto` has been decided.
+/// How a binary is linked, with `auto` resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Linkage {
-    /// No shared libraries.
+    /// Without shared libraries.
     Static,
     /// Against the base image's C library.
     Dynamic,
 }
 
-/// What the room tells while it works; the user interface listens.
+/// Receives progress of this module; the user interface implements it.
 pub trait Reporter: Send + Sync {
-    /// Something that is worth knowing and asks for nothing.
+    /// An informational message.
     fn note(&self, text: &str) {
         let _ = text;
     }
 
-    /// Another run holds the lock on a file, and is waited for.
+    /// Another run holds the lock on a file; this run waits.
     fn waiting_for_lock(&self, path: &Path) {
         let _ = path;
     }
 
-    /// cargo starts to compile a package for a target.
+    /// cargo starts to compile a package for a target triple.
     fn compiling(&self, package: &str, target: &str) {
         let _ = (package, target);
     }
 }
 
-/// Tells nobody.
+/// A reporter that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

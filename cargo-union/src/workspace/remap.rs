@@ -1,29 +1,29 @@
-//! Fixed names for the folders of this machine, so that two checkouts compile to the same bytes.
+//! Flags for rustc that replace the paths of this machine by fixed names, so that two checkouts compile to the same bytes.
 
 use std::path::PathBuf;
 
 use super::{Linkage, Snapshot};
 
-/// The flag that keeps paths in messages as they are, for compilers that have it.
+/// Limits path remapping to object files, which leaves diagnostics alone (rustc 1.95).
 pub const SCOPE: &str = "--remap-path-scope=object";
 
 impl Snapshot<'_> {
-    /// Our own flags for the compiler: the folders' fixed names, and how to link.
+    /// The flags that this tool adds to the user's: path remapping and static or dynamic linking.
     pub(super) fn own_rustflags(&self, triple: &str, linkage: Linkage) -> Vec<String> {
-        let mut folders: Vec<(PathBuf, String)> = vec![(self.workspace.root.clone(), "/workspace".to_owned())];
-        folders.extend(self.made().into_iter().map(|folder| (folder, "/target".to_owned())));
-        folders
+        let mut directories: Vec<(PathBuf, String)> = vec![(self.workspace.root.clone(), "/workspace".to_owned())];
+        directories.extend(self.output_directories().into_iter().map(|directory| (directory, "/target".to_owned())));
+        directories
             .extend(self.outside.iter().map(|package| (package.folder.clone(), format!("/outside/{}-{}", package.name, package.version))));
-        folders.extend(self.cargo.home().map(|home| (home, "/cargo".to_owned())));
-        // With the sources of the standard library installed, rustc turns its fixed names back into paths.
+        directories.extend(self.cargo.home().map(|home| (home, "/cargo".to_owned())));
+        // With the component rust-src installed, rustc maps `/rustc/COMMIT` back to the local path.
         let library = self.toolchain.sysroot.join("lib/rustlib/src/rust");
-        folders.push((library, format!("/rustc/{}", self.toolchain.commit)));
-        // rustc takes the last that fits, so a folder comes after those that it lies in.
-        folders.sort_by_key(|(folder, _)| folder.components().count());
+        directories.push((library, format!("/rustc/{}", self.toolchain.commit)));
+        // The last match wins in rustc, so a directory comes after its parents.
+        directories.sort_by_key(|(directory, _)| directory.components().count());
         let mut flags: Vec<String> =
-            folders.iter().map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())).collect();
+            directories.iter().map(|(directory, name)| format!("--remap-path-prefix={}={name}", directory.display())).collect();
         if self.toolchain.remaps_by_scope {
-            // What is made names no folder; errors and warnings name the files that the user can open.
+            // Diagnostics keep the paths that the user can open.
             flags.push(SCOPE.to_owned());
         }
         let is_musl = triple.contains("-musl");

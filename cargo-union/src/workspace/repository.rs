@@ -1,9 +1,9 @@
-//! The repository that a workspace lies in, read from its files: ignore rules, what is tracked although it is
-//! ignored, and the revision.
+//! The git repository of a workspace, read from its files: ignore rules, tracked files and the revision.
 //!
-//! git itself is never run: a checkout without git, or without a `.git` directory, has the same inputs. Only the
-//! `.gitignore` files of the repository count. `.git/info/exclude` and a user's own excludes differ from one
-//! checkout to the next, and so are not read.
+//!
+//! git itself is never run: a checkout without git, or without a `.git` directory, has the same inputs. Of the ignore
+//! rules only the `.gitignore` files of the repository are read; `.git/info/exclude` and a user's global excludes differ
+//! between checkouts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,30 +17,30 @@ mod revision;
 
 use index::GitIndex;
 
-/// A repository, or a directory that is taken for one.
+/// A git repository, or a directory without git.
 #[derive(Debug)]
 pub(super) struct GitRepository {
-    /// Its top directory.
+    /// The top of the work tree.
     pub(super) root: PathBuf,
-    /// The directory of git's own files, where there is one.
+    /// The git directory; `None` without git.
     git: Option<PathBuf>,
-    /// The rules of each directory that was looked at; `None` where it has no `.gitignore`.
+    /// The rules of each directory that was visited; `None` where it has no `.gitignore`.
     rules: Mutex<HashMap<PathBuf, Option<Arc<Gitignore>>>>,
     tracked: OnceLock<GitIndex>,
 }
 
 impl GitRepository {
     /// The repository of a directory: the nearest one above that has a `.git`, else the directory itself.
-    pub(super) fn of(directory: &Path) -> Self {
-        let found = directory.ancestors().find_map(|above| Some((above, git_directory(above)?)));
-        let (root, git) = match found {
+    pub(super) fn discover(directory: &Path) -> Self {
+        let with_git = directory.ancestors().find_map(|ancestor| Some((ancestor, git_directory(ancestor)?)));
+        let (root, git) = match with_git {
             Some((root, git)) => (root, Some(git)),
             None => (directory, None),
         };
         Self { root: root.to_owned(), git, rules: Mutex::default(), tracked: OnceLock::new() }
     }
 
-    /// Whether the ignore rules leave out a path, by itself or with a directory above it.
+    /// Whether the ignore rules match a path or one of its parents.
     pub(super) fn ignores(&self, path: &Path, is_directory: bool) -> bool {
         let above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root) && *above != self.root);
         let mut directories: Vec<&Path> = above.collect();
@@ -48,7 +48,7 @@ impl GitRepository {
         directories.into_iter().any(|directory| self.ignores_entry(directory, true)) || self.ignores_entry(path, is_directory)
     }
 
-    /// Whether the ignore rules leave out an entry of a directory that they do not leave out.
+    /// Whether the ignore rules match a path whose parents they do not match.
     pub(super) fn ignores_entry(&self, path: &Path, is_directory: bool) -> bool {
         let above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
         for directory in above {
@@ -76,10 +76,10 @@ impl GitRepository {
             || shared().is_some_and(|git| path.starts_with(git))
     }
 
-    /// The commit that is checked out, whether `HEAD` names it or a branch, which may be packed. `None` without git
+    /// The commit that `HEAD` resolves to, through loose and packed references. `None` without git
     /// and before the first commit.
     pub(super) fn revision(&self) -> Option<String> {
-        revision::of(self.git.as_deref()?)
+        revision::resolve_head(self.git.as_deref()?)
     }
 
     fn tracked(&self) -> &GitIndex {
@@ -94,7 +94,7 @@ impl GitRepository {
         let file = directory.join(".gitignore");
         let rules = file.is_file().then(|| {
             let mut builder = GitignoreBuilder::new(directory);
-            // A line that is not valid is left out, as git does.
+            // Invalid lines are ignored, as git does.
             drop(builder.add(&file));
             builder.build().ok().map(Arc::new)
         });
@@ -104,7 +104,7 @@ impl GitRepository {
     }
 }
 
-/// git's directory of a work tree: `.git` itself, or what a file of that name points at.
+/// The git directory of a work tree: `.git` itself, or the directory that the file `.git` points to.
 fn git_directory(work_tree: &Path) -> Option<PathBuf> {
     let git = work_tree.join(".git");
     if git.is_dir() {

@@ -1,4 +1,4 @@
-//! What a workspace's files say at one moment: everything that its packages' keys share.
+//! A snapshot of the workspace's files: everything that the keys of its packages share.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use super::{Cargo, Reporter, Toolchain, Workspace, WorkspacePackage, local, mani
 use crate::sys::cache::Cache;
 use crate::sys::error::Result;
 
-/// Cargo.lock, cargo's configuration and the toolchain, read once; sources, read as they are asked
-/// for and then kept. The inputs of fifty images cost little more than those of one.
+/// Cargo.lock, cargo's configuration and the toolchain are read at once; sources are hashed when needed and then
+/// cached, so the inputs of fifty images cost little more than those of one.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
     pub(super) workspace: &'a Workspace,
@@ -26,12 +26,12 @@ pub struct Snapshot<'a> {
     pub(super) root_manifest: Table,
     pub(super) outside: Vec<WorkspacePackage>,
     pub(super) sources: SourceFiles,
-    /// By package id.
-    pub(super) parts: Mutex<HashMap<String, Arc<SharedInputs>>>,
+    /// Cached inputs by package id.
+    pub(super) shared: Mutex<HashMap<String, Arc<SharedInputs>>>,
 }
 
 impl<'a> Snapshot<'a> {
-    /// Reads what all packages share. Makes Cargo.lock when it is missing, unless it is locked.
+    /// Reads what all packages share. Creates Cargo.lock when it is missing, unless cargo runs with `--locked`.
     ///
     /// # Errors
     /// `LockfileMissing`, `ManifestSyntax`, `WorkspaceInvalid`, `ToolMissing`, `FileUnreadable`.
@@ -39,19 +39,19 @@ impl<'a> Snapshot<'a> {
         let config = CargoConfig::load(cargo, &workspace.root)?;
         let root_manifest = manifest::parse(&workspace.root_manifest)?;
         let toolchain = Toolchain::find(cargo, &config, &workspace.root, cache).await?;
-        let mut lockfile = local::lockfile(cargo, workspace, reporter).await?;
+        let mut lockfile = local::read_lockfile(cargo, workspace, reporter).await?;
         let overriding = local::overriding_packages(cargo, workspace, &config, &mut lockfile).await?;
         let outside =
-            local::outside_packages(cargo, workspace, local::NamedPaths::of(&root_manifest, &config, overriding), &lockfile).await?;
-        let made = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
-        let written = written_files::known(workspace);
-        // They may not exist yet.
-        let skipped = made
+            local::outside_packages(cargo, workspace, local::NamedPaths::new(&root_manifest, &config, overriding), &lockfile).await?;
+        let outputs = [Some(&workspace.target_directory), Some(&workspace.build_directory), cargo.target_dir.as_ref()];
+        let written = written_files::list_untracked(workspace);
+        let skipped = outputs
             .into_iter()
             .flatten()
             .chain(&cargo.written)
             .chain(&written)
-            .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+            // An output directory may not exist yet.
+            .map(|directory| directory.canonicalize().unwrap_or_else(|_| directory.clone()))
             .collect();
         Ok(Self {
             workspace,
@@ -61,66 +61,65 @@ impl<'a> Snapshot<'a> {
             lockfile,
             root_manifest,
             outside,
-            sources: SourceFiles::new(skipped).remembered_in(cache),
-            parts: Mutex::default(),
+            sources: SourceFiles::new(skipped).with_cache(cache),
+            shared: Mutex::default(),
         })
     }
 
-    /// The git revision of the workspace, when there is one.
+    /// The commit that is checked out in the workspace's repository; `None` without git.
     pub fn revision(&self) -> Option<String> {
         self.sources.repository(&self.workspace.root, &self.workspace.root).revision()
     }
 
-    /// The compiler that cargo takes.
+    /// The toolchain that cargo uses.
     pub fn toolchain(&self) -> &Toolchain {
         &self.toolchain
     }
 
-    /// What cargo reads of path dependencies outside of the workspace: their folders, and the manifests
-    /// that they inherit from.
+    /// The paths that cargo reads for path dependencies outside of the workspace: their directories, and the workspace
+    /// manifests that they inherit from.
     pub fn outside_paths(&self) -> impl Iterator<Item = PathBuf> {
-        let of =
-            |package: &WorkspacePackage| [package.folder.clone(), package.root.join("Cargo.toml")].into_iter().filter(|path| path.exists());
-        self.outside.iter().flat_map(of)
+        let paths = self.outside.iter().flat_map(|package| [package.folder.clone(), package.root.join("Cargo.toml")]);
+        paths.filter(|path| path.exists())
     }
 
     /// The package of a local entry of Cargo.lock.
     pub(super) fn local(&self, entry: &LockedPackage) -> Option<&WorkspacePackage> {
-        let is_it = |package: &&WorkspacePackage| package.name == entry.name && package.version == entry.version.to_string();
-        let stands_for_it = |package: &&WorkspacePackage| entry.is_overridden() && package.name == entry.name;
+        let is_locked_version = |package: &&WorkspacePackage| package.name == entry.name && package.version == entry.version.to_string();
+        let overrides = |package: &&WorkspacePackage| entry.is_overridden() && package.name == entry.name;
         let outside = self.outside.iter();
-        self.workspace.packages.iter().chain(outside.clone()).find(is_it).or_else(|| outside.clone().find(stands_for_it))
+        self.workspace.packages.iter().chain(outside.clone()).find(is_locked_version).or_else(|| outside.clone().find(overrides))
     }
 
-    /// Folders that hold what cargo makes or what never changes: nobody's inputs.
+    /// Directories whose files are never inputs: cargo's output, registry sources, the standard library.
     pub(super) fn not_inputs(&self) -> Vec<PathBuf> {
-        let mut folders = self.made();
-        // Only what cargo and the toolchain keep for themselves: a project may stand anywhere else below.
-        folders.extend(self.cargo.home().into_iter().flat_map(|home| ["registry", "git"].map(|name| home.join(name))));
-        folders.push(self.toolchain.sysroot.join("lib/rustlib"));
-        folders
+        let mut directories = self.output_directories();
+        // Not all of `CARGO_HOME` and the sysroot: a project may be elsewhere below them.
+        directories.extend(self.cargo.home().into_iter().flat_map(|home| ["registry", "git"].map(|name| home.join(name))));
+        directories.push(self.toolchain.sysroot.join("lib/rustlib"));
+        directories
     }
 
-    /// Where cargo puts what it makes in this run.
+    /// The target directory of this run, which `--target-dir` may have changed.
     pub(super) fn target_directory(&self) -> &Path {
         self.cargo.target_dir.as_ref().unwrap_or(&self.workspace.target_directory)
     }
 
-    /// Folders that cargo writes into.
-    pub(super) fn made(&self) -> Vec<PathBuf> {
-        let mut folders = vec![self.workspace.target_directory.clone(), self.workspace.build_directory.clone()];
-        folders.extend(self.cargo.target_dir.clone());
-        folders.sort();
-        folders.dedup();
-        folders
+    /// The directories that cargo writes into, sorted.
+    pub(super) fn output_directories(&self) -> Vec<PathBuf> {
+        let mut directories = vec![self.workspace.target_directory.clone(), self.workspace.build_directory.clone()];
+        directories.extend(self.cargo.target_dir.clone());
+        directories.sort();
+        directories.dedup();
+        directories
     }
 
-    /// A text without what differs from checkout to checkout and from user to user.
+    /// Replaces the paths of the workspace, `CARGO_HOME` and the home directory in a text by fixed names.
     pub(super) fn portable(&self, text: &str) -> String {
         let home = self.cargo.environment.get("HOME").map(PathBuf::from);
         let places = [(Some(self.workspace.root.clone()), "."), (self.cargo.home(), "$CARGO_HOME"), (home, "~")];
         let named = places.iter().filter_map(|(place, name)| Some((place.as_deref()?, name)));
-        // A root of one slash would replace every slash.
+        // A path of `/` would replace every slash.
         let named = named.filter(|(place, _)| place.parent().is_some_and(|above| above != Path::new("")));
         named.fold(text.to_owned(), |text, (place, name)| text.replace(&place.to_string_lossy().into_owned(), name))
     }

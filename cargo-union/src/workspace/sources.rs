@@ -1,10 +1,10 @@
-//! The files that feed a key: which they are, and their hashes.
+//! Lists and hashes the files that are inputs of a key.
 //!
-//! Each file is read once per snapshot, however many images share it.
+//! Each file is read at most once per snapshot.
 //!
-//! Three sets of files are listed here. [`of_package`](Sources::of_package) is what git would track in a package's
-//! directory, less what never reaches code. [`watched`](Sources::watched) is what git would track below a directory
-//! that a build script watches. [`below`](Sources::below) is everything in a directory that the user named.
+//! There are three listings. [`package_files`](SourceFiles::package_files): what git would track in a package's directory,
+//! except what never reaches code. [`watched`](SourceFiles::watched): what git would track below a directory that a
+//! build script watches. [`below`](SourceFiles::below): everything below a directory that the user has named.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -24,27 +24,27 @@ mod patterns;
 mod walk;
 
 pub(super) use patterns::ExcludePatterns;
-use patterns::{globbed, is_glob, matcher, matches};
+use patterns::{is_glob, matcher, matches, split_glob};
 use walk::{Rules, SourceWalk};
 
-/// What was read so far.
+/// Listings and hashes of source files, cached as they are computed.
 #[derive(Debug)]
 pub(super) struct SourceFiles {
     hashes: Mutex<HashMap<PathBuf, Value>>,
     manifests: Mutex<HashMap<PathBuf, Value>>,
     listings: Mutex<HashMap<(PathBuf, Rules), Files>>,
     repositories: Mutex<BTreeMap<PathBuf, Arc<GitRepository>>>,
-    /// Knows what large files held in earlier runs.
+    /// Hashes of large files from earlier runs.
     cache: Option<Cache>,
-    /// Directories that never hold sources: where cargo puts what it makes.
+    /// Output directories, which never contain sources.
     skipped: Vec<PathBuf>,
 }
 
-/// Files in order.
+/// Paths, sorted.
 type Files = Arc<Vec<PathBuf>>;
 
 impl SourceFiles {
-    /// `skipped` are the directories that cargo writes into.
+    /// `skipped` are paths that never contain sources, such as cargo's output directories.
     pub(super) fn new(skipped: Vec<PathBuf>) -> Self {
         Self {
             hashes: Mutex::default(),
@@ -56,12 +56,12 @@ impl SourceFiles {
         }
     }
 
-    /// The same, with a cache that knows what large files held in earlier runs.
-    pub(super) fn remembered_in(self, cache: &Cache) -> Self {
+    /// Takes the hashes of large files from a cache.
+    pub(super) fn with_cache(self, cache: &Cache) -> Self {
         Self { cache: Some(cache.clone()), ..self }
     }
 
-    /// The hash of a file.
+    /// The hash of a file, read once.
     ///
     /// # Errors
     /// `FileUnreadable`.
@@ -69,22 +69,21 @@ impl SourceFiles {
         if let Some(hash) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(hash.clone());
         }
-        let hash = self.hash_again(path)?;
+        let hash = self.hash_uncached(path)?;
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), hash.clone());
         Ok(hash)
     }
 
-    /// The hash of what a file holds by now.
+    /// The hash of a file's current content.
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn hash_again(&self, path: &Path) -> Result<Value> {
+    pub(super) fn hash_uncached(&self, path: &Path) -> Result<Value> {
         let measured = self.cache.as_ref().map_or_else(|| fs::measure(path), |cache| cache.measure(path))?;
         Ok(Value::Hash(measured.hash))
     }
 
-    /// What a package's manifest is to a key: parsed once, however many images share it. `with_dev` keeps what
-    /// serves only tests.
+    /// The value of a package's manifest as an input, computed once. `with_dev` includes dev-dependencies.
     ///
     /// # Errors
     /// `ManifestSyntax`.
@@ -93,19 +92,19 @@ impl SourceFiles {
         if let Some(value) = manifests.get(&package.manifest.path) {
             return Ok(value.clone());
         }
-        let value = manifest::of_package(manifest::parse(&package.manifest)?, with_dev);
+        let value = manifest::package_value(manifest::parse(&package.manifest)?, with_dev);
         manifests.insert(package.manifest.path.clone(), value.clone());
         Ok(value)
     }
 
-    /// The repository of a directory, which is `otherwise` where there is no git.
+    /// The repository of a directory; without git, the directory `otherwise`.
     pub(super) fn repository(&self, directory: &Path, otherwise: &Path) -> Arc<GitRepository> {
         let mut known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(otherwise)));
-        if directory.starts_with(&found.root) {
-            return found.clone();
+        let repository = known.entry(otherwise.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(otherwise)));
+        if directory.starts_with(&repository.root) {
+            return repository.clone();
         }
-        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::of(directory))).clone()
+        known.entry(directory.to_owned()).or_insert_with(|| Arc::new(GitRepository::discover(directory))).clone()
     }
 
     /// The repository of a package.
@@ -113,43 +112,42 @@ impl SourceFiles {
         self.repository(&package.folder, &package.root)
     }
 
-    /// A package's own files: the roots of its targets, and what git would track in its directory. `whole` keeps
-    /// tests, benchmarks, examples, Markdown and licence files.
+    /// A package's own files: the roots of its targets, and what git would track in its directory. `whole` includes
+    /// tests, benchmarks, examples, Markdown and license files.
     ///
     /// # Errors
     /// `FileUnreadable`.
-    pub(super) fn of_package(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
+    pub(super) fn package_files(&self, package: &WorkspacePackage, whole: bool) -> Result<BTreeSet<PathBuf>> {
         let mut files: BTreeSet<PathBuf> = package.sources.iter().filter(|path| path.is_file()).cloned().collect();
         let repository = self.repository_of(package);
         files.extend(self.list(&package.folder, Rules::Package { whole }, &repository)?.iter().cloned());
         Ok(files)
     }
 
-    /// The files that an `inputs` pattern means: a path as it stands, all of a directory, or a glob.
+    /// The files that a pattern of `inputs` matches: a file, everything below a directory, or the matches of a glob.
     ///
     /// # Errors
-    /// `InvalidValue` when it cannot be read, or names a path that is not there.
+    /// `InvalidValue` for an invalid pattern or a path that does not exist.
     pub(super) fn matching(&self, pattern: &Pattern) -> Result<Vec<PathBuf>> {
-        let typed = pattern.glob.value.as_str();
-        let literal = fs::absolute(&pattern.folder, Path::new(typed));
+        let text = pattern.glob.value.as_str();
+        let literal = fs::absolute(&pattern.folder, Path::new(text));
         if literal.is_file() {
             return Ok(vec![literal]);
         }
         if literal.is_dir() {
             return Ok(self.below(&literal)?.to_vec());
         }
-        if !is_glob(typed) {
-            let error =
-                Error::new(Code::InvalidValue, format!("`inputs` at {} names `{typed}`, which does not exist", pattern.glob.origin));
+        if !is_glob(text) {
+            let error = Error::new(Code::InvalidValue, format!("`inputs` at {} names `{text}`, which does not exist", pattern.glob.origin));
             return Err(error.help("Correct the path; it is relative to the manifest."));
         }
-        let (folder, glob) = globbed(pattern);
-        let matcher = matcher(pattern, &folder, &glob)?;
-        let files = self.below(&folder)?;
-        Ok(files.iter().filter(|file| matches(&matcher, &folder, file)).cloned().collect())
+        let (directory, glob) = split_glob(pattern);
+        let matcher = matcher(pattern, &directory, &glob)?;
+        let files = self.below(&directory)?;
+        Ok(files.iter().filter(|file| matches(&matcher, &directory, file)).cloned().collect())
     }
 
-    /// All files below a directory, sorted, hidden and ignored ones too. A directory that does not exist has none.
+    /// All files below a directory, sorted, including hidden and ignored ones; none when it does not exist.
     ///
     /// # Errors
     /// `FileUnreadable`.
@@ -166,32 +164,33 @@ impl SourceFiles {
         self.list(directory, Rules::Tracked, repository)
     }
 
-    /// The files of a directory itself that have the extension of one of them and that git would track.
+    /// The files beside a file that have its extension and that git would track.
     pub(super) fn siblings(&self, file: &Path, repository: &GitRepository) -> Vec<PathBuf> {
         let (Some(directory), Some(extension)) = (file.parent(), file.extension()) else { return Vec::new() };
         let entries = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_one = |path: &PathBuf| path.extension() == Some(extension) && path.is_file();
-        entries.filter(is_one).filter(|path| !repository.ignores(path, false) || repository.tracks(path)).collect()
+        let has_extension = |path: &PathBuf| path.extension() == Some(extension) && path.is_file();
+        entries.filter(has_extension).filter(|path| !repository.ignores(path, false) || repository.tracks(path)).collect()
     }
 
     fn list(&self, directory: &Path, rules: Rules, repository: &GitRepository) -> Result<Files> {
-        let name = (directory.to_owned(), rules);
-        if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        let key = (directory.to_owned(), rules);
+        if let Some(files) = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(files.clone());
         }
         let files = SourceWalk::new(repository, rules, &self.skipped).files(directory)?;
         let files = Arc::new(files);
-        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(name, files.clone());
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(key, files.clone());
         Ok(files)
     }
 }
 
-/// A path as an input is called: from the workspace root, with `/`, upward with `..`.
+/// The path of an input relative to the workspace root, separated by `/`, with `..` for files outside of it.
 ///
 /// # Errors
-/// `FileUnreadable` when it is not UTF-8: two such names could look the same.
+/// `FileUnreadable` when the path is not UTF-8: a lossy conversion could map two names to one.
 pub(super) fn relative(root: &Path, path: &Path) -> Result<String> {
-    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) = (root.components().collect(), path.components().collect());
+    let from: Vec<Component<'_>> = root.components().collect();
+    let to: Vec<Component<'_>> = path.components().collect();
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let name = |part: &Component<'_>| part.as_os_str().to_str().map(str::to_owned);
     let up = from[shared..].iter().map(|_| Some("..".to_owned()));
@@ -210,51 +209,51 @@ mod tests {
     use super::*;
 
     fn tree(files: &[&str]) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for file in files {
-            fs::replace(&folder.path().join(file), file.as_bytes()).unwrap();
+            fs::replace(&directory.path().join(file), file.as_bytes()).unwrap();
         }
-        folder
+        directory
     }
 
-    fn pattern(folder: &Path, glob: &str) -> Pattern {
-        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: folder.to_owned() }
+    fn pattern(directory: &Path, glob: &str) -> Pattern {
+        Pattern { glob: Sourced { value: glob.to_owned(), origin: Origin::Default }, folder: directory.to_owned() }
     }
 
     fn names(root: &TempDir, files: &[PathBuf]) -> Vec<String> {
         files.iter().map(|file| relative(root.path(), file).unwrap()).collect()
     }
 
-    fn package(folder: &Path) -> WorkspacePackage {
+    fn package(directory: &Path) -> WorkspacePackage {
         WorkspacePackage {
             id: "app".to_owned(),
             name: "app".to_owned(),
             version: "0.1.0".to_owned(),
-            manifest: union_build::diag::SourceFile::new(folder.join("Cargo.toml"), ""),
-            folder: folder.to_owned(),
-            root: folder.to_owned(),
+            manifest: union_build::diag::SourceFile::new(directory.join("Cargo.toml"), ""),
+            folder: directory.to_owned(),
+            root: directory.to_owned(),
             binaries: Vec::new(),
             default_run: None,
             dependencies: Vec::new(),
             declares_union: false,
-            sources: vec![folder.join("src/main.rs"), folder.join("build.rs")],
+            sources: vec![directory.join("src/main.rs"), directory.join("build.rs")],
         }
     }
 
-    fn of_package(root: &TempDir, whole: bool) -> Vec<String> {
-        let files = SourceFiles::new(Vec::new()).of_package(&package(root.path()), whole).unwrap();
+    fn package_files(root: &TempDir, whole: bool) -> Vec<String> {
+        let files = SourceFiles::new(Vec::new()).package_files(&package(root.path()), whole).unwrap();
         names(root, &files.into_iter().collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_package_s_files_are_those_that_git_would_track() {
+    fn package_files_are_those_that_git_would_track() {
         let root = tree(&["src/main.rs", "src/gen/table.rs", "assets/logo.svg", ".sqlx/query-1.json", "build.rs", ".gitignore", "x.log"]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n*.log\n").unwrap();
-        assert_eq!(of_package(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), [".sqlx/query-1.json", "assets/logo.svg", "build.rs", "src/main.rs"]);
     }
 
     #[test]
-    fn version_control_ci_editors_and_leftovers_are_no_inputs() {
+    fn files_of_version_control_ci_and_editors_are_not_inputs() {
         let none = [
             ".git/HEAD",
             ".github/workflows/ci.yml",
@@ -274,55 +273,55 @@ mod tests {
             "Union.lock",
         ];
         let root = tree(&[&["src/main.rs", ".env.default"], &none[..]].concat());
-        assert_eq!(of_package(&root, true), [".env.default", "src/main.rs"]);
+        assert_eq!(package_files(&root, true), [".env.default", "src/main.rs"]);
     }
 
     #[test]
-    fn tests_documents_and_other_packages_are_left_out_unless_the_package_counts_as_a_whole() {
+    fn tests_and_documents_are_included_only_for_whole_packages() {
         let code = ["src/main.rs", "src/examples/one.rs", "data/t.txt"];
         let rest = ["README.md", "LICENSE-MIT", "tests/a.rs", "benches/b.rs", "examples/c.rs", "docs/x.md"];
         let other = ["crates/helper/Cargo.toml", "crates/helper/src/lib.rs", "out/CACHEDIR.TAG", "out/release/app"];
         let root = tree(&[&code[..], &rest[..], &other[..]].concat());
-        assert_eq!(of_package(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["data/t.txt", "src/examples/one.rs", "src/main.rs"]);
         let mut all: Vec<&str> = code.into_iter().chain(rest).collect();
         all.sort_unstable();
-        assert_eq!(of_package(&root, true), all);
+        assert_eq!(package_files(&root, true), all);
     }
 
     #[test]
-    fn a_tracked_file_counts_although_it_is_ignored() {
+    fn tracked_files_count_although_ignored() {
         let root = tree(&["src/main.rs", "gen/a.rs", "gen/b.rs", "gen/deep/c.rs", ".gitignore"]);
         fs::replace(&root.path().join(".gitignore"), b"gen\n").unwrap();
         for arguments in [&["init", "-q"][..], &["add", "-f", "gen/a.rs", "gen/deep/c.rs"]] {
             assert!(std::process::Command::new("git").args(arguments).current_dir(root.path()).status().unwrap().success());
         }
-        assert_eq!(of_package(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["gen/a.rs", "gen/deep/c.rs", "src/main.rs"]);
     }
 
     #[test]
-    fn a_package_in_an_ignored_directory_has_its_files() {
+    fn package_in_an_ignored_directory_has_its_files() {
         let root = tree(&[".gitignore", "made/src/main.rs", "made/data.txt"]);
         fs::replace(&root.path().join(".gitignore"), b"made\n").unwrap();
         std::fs::create_dir(root.path().join(".git")).unwrap();
         fs::replace(&root.path().join(".git/HEAD"), b"ref: refs/heads/main\n").unwrap();
-        let files = SourceFiles::new(Vec::new()).of_package(&package(&root.path().join("made")), false).unwrap();
+        let files = SourceFiles::new(Vec::new()).package_files(&package(&root.path().join("made")), false).unwrap();
         assert_eq!(names(&root, &files.into_iter().collect::<Vec<_>>()), ["made/data.txt", "made/src/main.rs"]);
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_out_of_the_repository_and_what_is_no_file_are_passed_over() {
+    fn links_out_of_the_repository_and_special_files_are_skipped() {
         use std::os::unix::fs::symlink;
         let outside = tree(&["secret.txt"]);
         let root = tree(&["src/main.rs"]);
         symlink(outside.path(), root.path().join("elsewhere")).unwrap();
         symlink("nowhere", root.path().join("dangling")).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status().unwrap().success());
-        assert_eq!(of_package(&root, false), ["src/main.rs"]);
+        assert_eq!(package_files(&root, false), ["src/main.rs"]);
     }
 
     #[test]
-    fn a_named_directory_means_all_of_it() {
+    fn named_directory_includes_hidden_and_ignored_files() {
         let root = tree(&["data/a.txt", "data/.hidden", "data/ignored.log", "data/.git/x", ".gitignore"]);
         fs::replace(&root.path().join(".gitignore"), b"*.log\n").unwrap();
         let sources = SourceFiles::new(Vec::new());
@@ -335,7 +334,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_but_never_round_and_round() {
+    fn link_cycles_are_followed_once() {
         use std::os::unix::fs::symlink;
         let root = tree(&["src/main.rs", "shared/a.rs", "b/c.rs"]);
         symlink("../shared", root.path().join("src/shared")).unwrap();
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_means_a_file_a_folder_or_a_glob() {
+    fn pattern_is_a_file_a_directory_or_a_glob() {
         let root = tree(&["app/a.sql", "app/sql/b.sql", "app/sql/deep/c.sql", "app/target/d.sql", "config.txt", "app/od[d.txt"]);
         let app = root.path().join("app");
         let sources = SourceFiles::new(vec![app.join("target").canonicalize().unwrap()]);
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_excluded_is_found_by_folder_too() {
+    fn exclude_patterns_match_files_and_directories() {
         let root = Path::new("/ws/app");
         let excluded =
             ExcludePatterns::new(&[pattern(root, "src/fixtures"), pattern(root, "*.md"), pattern(root, "../docs/*.txt")]).unwrap();
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_relative_to_the_root_wherever_it_is() {
+    fn names_are_relative_to_the_root() {
         assert_eq!(relative(Path::new("/a/ws"), Path::new("/a/ws/src/main.rs")).unwrap(), "src/main.rs");
         assert_eq!(relative(Path::new("/a/ws"), Path::new("/a/shared/lib.rs")).unwrap(), "../shared/lib.rs");
     }

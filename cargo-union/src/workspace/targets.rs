@@ -1,4 +1,4 @@
-//! From an image's platform to the target that cargo compiles for.
+//! Maps the platform of an image to a target triple.
 
 use union_build::diag::Code;
 
@@ -6,8 +6,8 @@ use super::{CompileMode, Linkage, Toolchain};
 use crate::image::platform::Platform;
 use crate::sys::error::{Error, Result};
 
-/// Architecture, variant, and the target's name before and after `-unknown-linux-`, with GNU's C
-/// library and with musl.
+/// Architecture and variant of the platform, and the parts of the triple before and after `-unknown-linux-`, for glibc
+/// and for musl.
 type Row = (&'static str, Option<&'static str>, &'static str, &'static str, Option<&'static str>);
 
 const TARGETS: &[Row] = &[
@@ -22,16 +22,16 @@ const TARGETS: &[Row] = &[
     ("s390x", None, "s390x", "gnu", None),
 ];
 
-/// The target for a platform: GNU's C library, which links both ways; a static binary may fall back
-/// to musl where only that is installed. What a container may compile needs nothing installed here.
+/// The target triple for a platform: glibc, which links statically and dynamically, or musl for a static binary when only
+/// that is installed. A container compile does not require an installed target.
 ///
 /// # Errors
 /// `TargetMissing`, `StaticImpossible`.
 pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, place: CompileMode) -> Result<String> {
-    let of = |(architecture, variant, ..): &&Row| {
+    let matches_platform = |(architecture, variant, ..): &&Row| {
         platform.os == "linux" && platform.architecture == *architecture && platform.variant.as_deref() == *variant
     };
-    let Some((_, _, machine, gnu, musl)) = TARGETS.iter().find(of) else {
+    let Some((_, _, machine, gnu, musl)) = TARGETS.iter().find(matches_platform) else {
         let error = Error::new(Code::TargetMissing, format!("there is no Rust target for the platform `{platform}`"));
         let known: Vec<String> = TARGETS.iter().map(|(name, variant, ..)| Platform::new("linux", name, *variant).to_string()).collect();
         return Err(error.help(format!("Declare one of {}.", known.join(", "))));
@@ -46,12 +46,13 @@ pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, 
         (CompileMode::Host | CompileMode::Zig, None) => {}
     }
     let advice = format!("Run `rustup target add {gnu}`, use `compile = \"container\"`, or drop the platform.");
-    let tried = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
+    let message = format!("the toolchain {} on {} has no standard library for `{gnu}`", toolchain.release, toolchain.host);
     Err(match linkage {
-        Linkage::Dynamic => Error::new(Code::TargetMissing, tried).help(advice),
+        Linkage::Dynamic => Error::new(Code::TargetMissing, message).help(advice),
         Linkage::Static => {
             let or_musl = musl.map(|musl| format!(" or `{musl}`")).unwrap_or_default();
-            Error::new(Code::StaticImpossible, format!("{tried}{or_musl}, so a static binary for {platform} cannot be linked")).help(advice)
+            Error::new(Code::StaticImpossible, format!("{message}{or_musl}, so a static binary for {platform} cannot be linked"))
+                .help(advice)
         }
     })
 }
@@ -61,7 +62,7 @@ pub fn target_for(platform: &Platform, linkage: Linkage, toolchain: &Toolchain, 
 mod tests {
     use super::*;
 
-    fn with(installed: &[&str], platform: &str, linkage: Linkage) -> Result<String> {
+    fn target_with(installed: &[&str], platform: &str, linkage: Linkage) -> Result<String> {
         let sysroot = tempfile::tempdir().unwrap();
         for triple in installed {
             std::fs::create_dir_all(sysroot.path().join("lib/rustlib").join(triple).join("lib")).unwrap();
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_has_its_target() {
+    fn platforms_map_to_target_triples() {
         for (platform, triple) in [
             ("linux/amd64", "x86_64-unknown-linux-gnu"),
             ("linux/arm64/v8", "aarch64-unknown-linux-gnu"),
@@ -81,22 +82,22 @@ mod tests {
             ("linux/s390x", "s390x-unknown-linux-gnu"),
         ] {
             for linkage in [Linkage::Dynamic, Linkage::Static] {
-                assert_eq!(with(&[triple], platform, linkage).unwrap(), triple);
+                assert_eq!(target_with(&[triple], platform, linkage).unwrap(), triple);
             }
         }
     }
 
     #[test]
-    fn only_a_static_binary_falls_back_to_musl() {
+    fn only_static_binaries_fall_back_to_musl() {
         let musl = "x86_64-unknown-linux-musl";
-        assert_eq!(with(&[musl], "linux/amd64", Linkage::Static).unwrap(), musl);
-        let error = with(&[musl], "linux/amd64", Linkage::Dynamic).unwrap_err();
+        assert_eq!(target_with(&[musl], "linux/amd64", Linkage::Static).unwrap(), musl);
+        let error = target_with(&[musl], "linux/amd64", Linkage::Dynamic).unwrap_err();
         assert_eq!(error.code(), Code::TargetMissing);
         assert!(error.advice().contains("rustup target add x86_64-unknown-linux-gnu"), "{}", error.advice());
     }
 
     #[test]
-    fn what_a_container_may_compile_needs_nothing_here() {
+    fn container_compile_does_not_require_an_installed_target() {
         let sysroot = tempfile::tempdir().unwrap();
         let toolchain = Toolchain::for_test(sysroot.path());
         for place in [CompileMode::Auto, CompileMode::Container] {
@@ -106,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn a_static_binary_without_any_target_is_impossible() {
-        let error = with(&[], "linux/amd64", Linkage::Static).unwrap_err();
+    fn static_binary_without_installed_target_is_rejected() {
+        let error = target_with(&[], "linux/amd64", Linkage::Static).unwrap_err();
         assert_eq!(error.code(), Code::StaticImpossible);
         assert!(error.to_string().contains("x86_64-unknown-linux-musl"), "{error}");
     }
 
     #[test]
-    fn an_unknown_platform_lists_those_that_are_known() {
-        let error = with(&[], "linux/mips", Linkage::Dynamic).unwrap_err();
+    fn unknown_platform_lists_known_platforms() {
+        let error = target_with(&[], "linux/mips", Linkage::Dynamic).unwrap_err();
         assert_eq!(error.code(), Code::TargetMissing);
         assert!(error.advice().contains("linux/arm/v7"), "{}", error.advice());
-        assert_eq!(with(&[], "windows/amd64", Linkage::Dynamic).unwrap_err().code(), Code::TargetMissing);
+        assert_eq!(target_with(&[], "windows/amd64", Linkage::Dynamic).unwrap_err().code(), Code::TargetMissing);
     }
 }

@@ -1,7 +1,7 @@
-//! The compiler: which release it is, where it lives, and what it can compile for.
+//! The Rust toolchain: its release, its sysroot, and its installed targets.
 //!
-//! Asking it takes as long as a whole run that has nothing to do, so the answer is kept and taken
-//! again while everything that chooses a compiler is as it was.
+//! Running `rustc` takes as long as a complete run that finds everything up to date, so the answers are cached as
+//! long as nothing that selects a toolchain changes.
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -22,53 +22,53 @@ use crate::sys::error::{Error, Result};
 use crate::sys::fs;
 use crate::sys::process::ProcessCommand;
 
-/// A compiler.
+/// A Rust toolchain, as `rustc -vV` describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toolchain {
-    /// `1.95.0`.
+    /// The release, such as `1.95.0`.
     pub release: String,
-    /// The commit it was made from.
+    /// The commit hash of the compiler.
     pub commit: String,
-    /// Its LLVM.
+    /// The LLVM version.
     pub llvm: String,
-    /// The triple it runs on; no input of any key.
+    /// The host triple; not an input of any key.
     pub host: String,
-    /// Its folder.
+    /// The sysroot, as `rustc --print sysroot` prints it.
     pub sysroot: PathBuf,
-    /// Whether paths in its messages can stay while those in what it makes are replaced.
+    /// Whether it has `--remap-path-scope`, which leaves the paths in diagnostics alone.
     pub(super) remaps_by_scope: bool,
-    /// The program that cargo calls, which may be rustup's.
+    /// The program that cargo runs, which may be rustup's proxy.
     program: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ToolchainNote {
     toolchain: Toolchain,
-    /// What the files of the compiler behind rustup's program were.
+    /// Stamps of the compiler's files, since the program may be rustup's proxy.
     installed: Vec<String>,
 }
 
 impl Toolchain {
-    /// The compiler that cargo takes in a workspace.
+    /// Finds the toolchain that cargo uses in a workspace.
     pub(super) async fn find(cargo: &Cargo, config: &CargoConfig, root: &Path, cache: &Cache) -> Result<Self> {
         let environment = &cargo.environment;
-        let set = ["RUSTC", "CARGO_BUILD_RUSTC"].into_iter().find_map(|name| environment.get(name)).map(PathBuf::from);
-        let named = set.or_else(|| config.program(&["build", "rustc"])).unwrap_or_else(|| PathBuf::from("rustc"));
-        let program = environment.find_program(&from_root(root, &named));
-        let program = program.ok_or_else(|| Error::new(Code::ToolMissing, format!("could not find `{}` on the PATH", named.display())))?;
+        let from_environment = ["RUSTC", "CARGO_BUILD_RUSTC"].into_iter().find_map(|name| environment.get(name)).map(PathBuf::from);
+        let rustc = from_environment.or_else(|| config.program(&["build", "rustc"])).unwrap_or_else(|| PathBuf::from("rustc"));
+        let program = environment.find_program(&resolve_program(root, &rustc));
+        let program = program.ok_or_else(|| Error::new(Code::ToolMissing, format!("could not find `{}` on the PATH", rustc.display())))?;
         if is_script(&program) {
-            // What a script starts, it alone knows.
-            return ask(cargo, root, program).await;
+            // The compiler that a script starts cannot be known, so the answer is not cached.
+            return query_rustc(cargo, root, program).await;
         }
-        let name = chosen_by(cargo, root, &program).key("rustc").to_string();
+        let name = selection_inputs(cargo, root, &program).key("rustc").to_string();
         if let Some(note) = cache.note::<ToolchainNote>("rustc", &name)
             && note.installed == note.toolchain.installed()
         {
             return Ok(note.toolchain);
         }
-        let toolchain = ask(cargo, root, program).await?;
+        let toolchain = query_rustc(cargo, root, program).await?;
         let installed = toolchain.installed();
-        // An answer that cannot be kept is asked for again; that is no reason to stop.
+        // Without a cached answer the next run asks again.
         let _ = cache.put_note("rustc", &name, &ToolchainNote { toolchain: toolchain.clone(), installed });
         Ok(toolchain)
     }
@@ -78,27 +78,27 @@ impl Toolchain {
         self.sysroot.join("lib/rustlib").join(triple).join("lib").is_dir()
     }
 
-    /// What of it feeds a key.
+    /// Its value as an input of a key.
     pub(super) fn value(&self) -> Value {
         Value::from(format!("{} {} LLVM {}", self.release, self.commit, self.llvm))
     }
 
-    /// Which `cfg(…)` tables of cargo's configuration apply to a target.
+    /// A predicate for the `cfg(…)` tables of cargo's configuration that apply to a target.
     pub(super) async fn cfg(&self, cargo: &Cargo, root: &Path, triple: &str) -> Result<impl Fn(&str) -> bool> {
         let mut command = ProcessCommand::new(&self.program, root, &cargo.environment);
         command.args(["--print", "cfg", "--target", triple]);
-        let printed = text(command).await?;
+        let printed = run_for_text(command).await?;
         let known: Vec<Cfg> = printed.lines().filter_map(|line| line.parse().ok()).collect();
         let triple = triple.to_owned();
         Ok(move |name: &str| Platform::from_str(name).is_ok_and(|platform| platform.matches(&triple, &known)))
     }
 
-    /// This machine's processor: its name, and what it can do.
+    /// The host's processor as `target-cpu=native` resolves it: its name and features, one a line.
     pub(super) async fn processor(&self, cargo: &Cargo, root: &Path, triple: &str) -> Result<String> {
         let run = |args: &[&str]| {
             let mut command = ProcessCommand::new(&self.program, root, &cargo.environment);
             command.args(args).args(["--target", triple]);
-            text(command)
+            run_for_text(command)
         };
         let (cfg, names) = tokio::try_join!(run(&["--print", "cfg", "-Ctarget-cpu=native"]), run(&["--print", "target-cpus"]))?;
         let features = cfg.lines().filter(|line| line.starts_with("target_feature"));
@@ -106,65 +106,70 @@ impl Toolchain {
         Ok(name.into_iter().chain(features).collect::<Vec<_>>().join("\n"))
     }
 
-    /// A toolchain of a release that does not exist, in a folder.
+    /// A made-up toolchain with a given sysroot.
     #[cfg(test)]
     pub(super) fn for_test(sysroot: &Path) -> Self {
-        let word = |text: &str| text.to_owned();
-        let (release, commit, llvm, host) = (word("1.0.0"), word("c0ffee"), word("1.0"), word("x86_64-unknown-linux-gnu"));
-        let program = PathBuf::from("rustc");
-        Self { release, commit, llvm, host, sysroot: sysroot.to_owned(), remaps_by_scope: false, program }
+        Self {
+            release: "1.0.0".to_owned(),
+            commit: "c0ffee".to_owned(),
+            llvm: "1.0".to_owned(),
+            host: "x86_64-unknown-linux-gnu".to_owned(),
+            sysroot: sysroot.to_owned(),
+            remaps_by_scope: false,
+            program: PathBuf::from("rustc"),
+        }
     }
 
-    /// What its files are now. A compiler that is built again on this machine has a new driver beside the same program.
+    /// Stamps of its files as they are now. A compiler that was rebuilt on this machine has a new driver library.
     fn installed(&self) -> Vec<String> {
         let library = self.sysroot.join("lib");
         let is_driver = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("librustc_driver"));
-        let mut files: Vec<PathBuf> = entries(&library).into_iter().filter(is_driver).collect();
+        let mut files: Vec<PathBuf> = list_entries(&library).into_iter().filter(is_driver).collect();
         files.push(self.sysroot.join("bin/rustc"));
-        files.iter().map(|path| stamp(path)).collect()
+        files.iter().map(|path| file_stamp(path)).collect()
     }
 }
 
-/// Everything that chooses a compiler, without asking it.
-fn chosen_by(cargo: &Cargo, root: &Path, program: &Path) -> Inputs {
+/// Everything that selects a toolchain, without running it.
+fn selection_inputs(cargo: &Cargo, root: &Path, program: &Path) -> Inputs {
     let get = |name| cargo.environment.get(name);
     let rustup = get("RUSTUP_HOME").map(PathBuf::from).or_else(|| Some(Path::new(get("HOME")?).join(".rustup")));
     let mut inputs = Inputs::new();
     inputs.insert("program", program.to_string_lossy().into_owned());
-    inputs.insert("installed", stamp(program));
+    inputs.insert("installed", file_stamp(program));
     inputs.insert("RUSTUP_TOOLCHAIN", get("RUSTUP_TOOLCHAIN").unwrap_or_default());
-    inputs.insert("settings", rustup.as_ref().map(|folder| stamp(&folder.join("settings.toml"))).unwrap_or_default());
+    inputs.insert("settings", rustup.as_ref().map(|directory| file_stamp(&directory.join("settings.toml"))).unwrap_or_default());
     inputs.insert("rustup", get("RUSTUP_HOME").unwrap_or_default());
-    // A toolchain's name may be a link, which `rustup toolchain link` turns elsewhere.
-    let linked = rustup.map(|folder| entries(&folder.join("toolchains"))).unwrap_or_default().into_iter();
+    // A toolchain may be a symbolic link, which `rustup toolchain link` can change.
+    let linked = rustup.map(|directory| list_entries(&directory.join("toolchains"))).unwrap_or_default().into_iter();
     let linked = linked.filter_map(|path| Some(format!("{} {}", path.display(), path.read_link().ok()?.display())));
     inputs.insert("linked", Value::texts(linked));
-    for (depth, folder) in root.ancestors().enumerate() {
+    for (depth, directory) in root.ancestors().enumerate() {
         for name in ["rust-toolchain", "rust-toolchain.toml"] {
-            if let Ok(text) = std::fs::read(folder.join(name)) {
-                let named = String::from_utf8_lossy(&text).parse::<Table>().ok();
-                let named = named.as_ref().and_then(|table| table.get("toolchain")?.get("path")?.as_str());
-                let named = named.and_then(|path| folder.join(path).canonicalize().ok());
-                inputs.insert(format!("{name} path {depth}"), named.map(|path| path.display().to_string()).unwrap_or_default());
+            if let Ok(text) = std::fs::read(directory.join(name)) {
+                let table = String::from_utf8_lossy(&text).parse::<Table>().ok();
+                let path = table.as_ref().and_then(|table| table.get("toolchain")?.get("path")?.as_str());
+                let path = path.and_then(|path| directory.join(path).canonicalize().ok());
+                inputs.insert(format!("{name} path {depth}"), path.map(|path| path.display().to_string()).unwrap_or_default());
                 inputs.insert(format!("{name} {depth}"), Value::hash_of(text));
             }
         }
     }
-    // rustup's overrides are by folder.
+    // rustup's overrides are per directory.
     inputs.insert("folder", root.to_string_lossy().into_owned());
     inputs
 }
 
-async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> {
+async fn query_rustc(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> {
     let run = |args: &[&str]| {
         let mut command = ProcessCommand::new(&program, root, &cargo.environment);
         command.args(args);
-        text(command)
+        run_for_text(command)
     };
     let (verbose, sysroot, help) = tokio::try_join!(run(&["-vV"]), run(&["--print", "sysroot"]), run(&["--help", "-v"]))?;
     let field = |name: &str| {
         let line = verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        line.map(str::to_owned).ok_or_else(|| Error::new(Code::ToolMissing, format!("`{} -vV` did not say its {name}", program.display())))
+        line.map(str::to_owned).ok_or_else(|| Error::new(Code::ToolMissing, format!("`{} -vV` did not print `{name}`", program.display())))
     };
     Ok(Toolchain {
         release: field("release")?,
@@ -177,7 +182,7 @@ async fn ask(cargo: &Cargo, root: &Path, program: PathBuf) -> Result<Toolchain> 
     })
 }
 
-async fn text(command: ProcessCommand) -> Result<String> {
+async fn run_for_text(command: ProcessCommand) -> Result<String> {
     let stdout = command
         .output()
         .await?
@@ -186,37 +191,37 @@ async fn text(command: ProcessCommand) -> Result<String> {
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
-/// A program that is named by a path is looked for from the folder in which cargo runs.
-fn from_root(root: &Path, program: &Path) -> PathBuf {
+/// Resolves a program that is given as a path from the directory in which cargo runs.
+fn resolve_program(root: &Path, program: &Path) -> PathBuf {
     if program.components().count() > 1 { fs::absolute(root, program) } else { program.to_owned() }
 }
 
-/// Whether a program is text for another one.
+/// Whether a program is a script, which starts with `#!`.
 fn is_script(program: &Path) -> bool {
     let mut start = [0; 2];
     File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<PathBuf> = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+fn list_entries(directory: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = directory.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
     entries.sort();
     entries
 }
 
-/// What differs when a file is another one than it was.
-fn stamp(path: &Path) -> String {
+/// A text that changes when the file is replaced or modified; empty when it does not exist.
+fn file_stamp(path: &Path) -> String {
     let Ok(file) = std::fs::metadata(path) else { return String::new() };
     let modified = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    format!("{} {} {}", file.len(), modified.as_nanos(), place(&file))
+    format!("{} {} {}", file.len(), modified.as_nanos(), inode(&file))
 }
 
 #[cfg(unix)]
-fn place(file: &Metadata) -> String {
+fn inode(file: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt as _;
     format!("{} {} {} {}", file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-fn place(_: &Metadata) -> String {
+fn inode(_: &Metadata) -> String {
     String::new()
 }

@@ -1,9 +1,8 @@
-//! Union.lock, beside Cargo.lock and committed like it: which content a base's name means, and what compiles have
-//! shown of the inputs of local packages.
+//! Union.lock, committed beside Cargo.lock: the digests of base images, the learned inputs of local packages, and the
+//! generations of environments.
 //!
-//! Pure but for reading and writing the file: what a tag points at is asked by whoever has a
-//! network. A moving tag never changes an image by surprise, for only `cargo union update` and the
-//! first use write here. Two processes may write at once: what the other one wrote is kept.
+//! This module only reads and writes the file; callers resolve tags. Only `cargo union update` and the first use of a
+//! base write its digest, so a moved tag does not change an image. Changes of concurrent processes are merged.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,13 +19,13 @@ use crate::sys::fs;
 
 const HEADER: &str = "# This file is written by `cargo union`; commit it. `cargo union update` renews it.\n";
 
-/// Union.lock.
+/// The content of Union.lock, and the changes since it was read.
 #[derive(Clone, Debug)]
 pub struct UnionLock {
     path: PathBuf,
-    /// What the file held when it was read.
+    /// The content when the file was read.
     loaded: LockContent,
-    now: LockContent,
+    current: LockContent,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,13 +35,13 @@ struct LockContent {
     packages: AllLearned,
 }
 
-/// What a base's name means.
+/// The locked digests of a base image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedReference {
-    /// Digest under the tag: of an index, or of the only manifest.
+    /// The digest that the tag resolves to: of an image index or of a manifest.
     pub digest: Digest,
-    /// Digest of the manifest for each platform that was asked for.
+    /// Digests of the image manifests by platform, for the platforms in use.
     pub platforms: BTreeMap<String, Digest>,
 }
 
@@ -62,100 +61,100 @@ impl UnionLock {
     /// Reads the Union.lock of a workspace; a missing one is empty.
     ///
     /// # Errors
-    /// `UnionLockInvalid` with the line, `FileUnreadable`.
+    /// `UnionLockInvalid` with the line number, `FileUnreadable`.
     pub fn load(root: &Path) -> Result<Self> {
         let path = root.join("Union.lock");
-        let loaded = read(&path)?;
-        Ok(Self { path, now: loaded.clone(), loaded })
+        let loaded = read_content(&path)?;
+        Ok(Self { path, current: loaded.clone(), loaded })
     }
 
-    /// What a base means on a platform, when that is locked.
+    /// The locked manifest digest of a base for a platform.
     pub fn base(&self, reference: &str, platform: &Platform) -> Option<Digest> {
-        self.now.bases.get(reference)?.platforms.get(&platform.to_string()).copied()
+        self.current.bases.get(reference)?.platforms.get(&platform.to_string()).copied()
     }
 
-    /// Everything that is locked of a base.
+    /// The entry of a base.
     pub fn entry(&self, reference: &str) -> Option<&LockedReference> {
-        self.now.bases.get(reference)
+        self.current.bases.get(reference)
     }
 
     /// All bases, by reference.
     pub fn bases(&self) -> impl Iterator<Item = (&str, &LockedReference)> {
-        self.now.bases.iter().map(|(reference, locked)| (reference.as_str(), locked))
+        self.current.bases.iter().map(|(reference, locked)| (reference.as_str(), locked))
     }
 
-    /// Locks a base.
+    /// Sets the entry of a base.
     pub fn set_base(&mut self, reference: impl Into<String>, locked: LockedReference) {
-        self.now.bases.insert(reference.into(), locked);
+        self.current.bases.insert(reference.into(), locked);
     }
 
-    /// Drops the bases that nothing uses.
+    /// Removes the entries of bases that are not used.
     pub fn retain_bases(&mut self, is_used: impl Fn(&str) -> bool) {
-        self.now.bases.retain(|reference, _| is_used(reference));
+        self.current.bases.retain(|reference, _| is_used(reference));
     }
 
-    /// How often an environment was renewed on purpose.
+    /// The generation of an image's environment, which is part of its key; 0 at first.
     pub fn generation(&self, package: &str, image: &str) -> u32 {
-        self.now.generations.get(&environment(package, image)).copied().unwrap_or_default()
+        self.current.generations.get(&environment_key(package, image)).copied().unwrap_or_default()
     }
 
-    /// Renews an environment: its key changes, so that its packages are installed anew.
+    /// Increments the generation of an image's environment, so that its packages are installed reloaded.
     pub fn bump(&mut self, package: &str, image: &str) {
-        *self.now.generations.entry(environment(package, image)).or_default() += 1;
+        *self.current.generations.entry(environment_key(package, image)).or_default() += 1;
     }
 
-    /// What compiles have shown of local packages.
+    /// The learned inputs of local packages.
     pub fn packages(&self) -> &AllLearned {
-        &self.now.packages
+        &self.current.packages
     }
 
-    /// Keeps what compiles have shown of local packages. An entry that holds nothing is left out.
+    /// Sets the learned inputs of local packages. Empty entries are left out.
     pub fn set_packages(&mut self, packages: AllLearned) {
-        self.now.packages = packages.into_iter().filter(|(_, learned)| *learned != LearnedInputs::default()).collect();
+        self.current.packages = packages.into_iter().filter(|(_, learned)| *learned != LearnedInputs::default()).collect();
     }
 
-    /// Whether it differs from what was read.
+    /// Whether it differs from the file as it was read.
     pub fn is_changed(&self) -> bool {
-        self.now != self.loaded
+        self.current != self.loaded
     }
 
-    /// Writes the file, only when it changes, and whole or not at all. What other processes wrote since it was read
-    /// is kept; they are kept away by a lock in the target directory. Says whether it wrote.
+    /// Writes the file atomically if its content changes, merged with what other processes have written since it was read.
+    /// Holds a lock in the target directory meanwhile. Returns whether it wrote.
     ///
     /// # Errors
-    /// `UnionLockStale` when `locked` and it would change; `UnionLockInvalid`, `FileUnwritable`, `DiskFull`.
+    /// `UnionLockStale` when it would change with `locked`; `UnionLockInvalid`, `FileUnwritable`, `DiskFull`.
     pub fn save(&mut self, locked: bool, target_directory: &Path) -> Result<bool> {
         if !self.is_changed() {
             return Ok(false);
         }
         if locked {
-            let differs = |reference: &&String| self.loaded.bases.get(*reference) != self.now.bases.get(*reference);
-            let mut references = self.now.bases.keys().chain(self.loaded.bases.keys());
-            let what = references.find(differs).map_or(String::new(), |reference| format!(" for `{reference}`"));
+            let differs = |reference: &&String| self.loaded.bases.get(*reference) != self.current.bases.get(*reference);
+            let mut references = self.current.bases.keys().chain(self.loaded.bases.keys());
+            let subject = references.find(differs).map_or(String::new(), |reference| format!(" for `{reference}`"));
             return Err(Error::new(
                 Code::UnionLockStale,
-                format!("`{}` has no fitting entry{what} and may not change", self.path.display()),
+                format!("`{}` has no fitting entry{subject} and may not change", self.path.display()),
             ));
         }
         let _guard = fs::FileLock::exclusive(&target_directory.join("union/Union.lock.guard"), || {})?;
-        self.now = self.now.merged(&self.loaded, read(&self.path)?);
-        self.loaded = self.now.clone();
-        fs::replace_if_different(&self.path, self.now.to_text().as_bytes())
+        self.current = self.current.merged(&self.loaded, read_content(&self.path)?);
+        self.loaded = self.current.clone();
+        fs::replace_if_different(&self.path, self.current.to_text().as_bytes())
     }
 }
 
 impl LockContent {
-    /// The changes that were made to what was loaded, made to what the file holds by now.
-    fn merged(&self, loaded: &Self, theirs: Self) -> Self {
-        let both = |ours: &LearnedInputs, theirs: &LearnedInputs| {
-            let mut all = ours.clone();
-            all.merge(theirs);
+    /// Applies the changes since `loaded` to the file's current content, `on_disk`.
+    fn merged(&self, loaded: &Self, on_disk: Self) -> Self {
+        let union = |local: &LearnedInputs, on_disk: &LearnedInputs| {
+            let mut all = local.clone();
+            all.merge(on_disk);
             all
         };
         Self {
-            bases: merged(&self.bases, &loaded.bases, theirs.bases, |ours, _| ours.clone()),
-            generations: merged(&self.generations, &loaded.generations, theirs.generations, |ours, theirs| *ours.max(theirs)),
-            packages: merged(&self.packages, &loaded.packages, theirs.packages, both),
+            bases: merge_tables(&self.bases, &loaded.bases, on_disk.bases, |local, _| local.clone()),
+            generations: merge_tables(&self.generations, &loaded.generations, on_disk.generations, |local, on_disk| *local.max(on_disk)),
+            packages: merge_tables(&self.packages, &loaded.packages, on_disk.packages, union),
         }
     }
 
@@ -166,33 +165,33 @@ impl LockContent {
     }
 }
 
-/// `both` joins two values of one name that both sides have changed.
-fn merged<T: Clone + PartialEq>(
-    ours: &BTreeMap<String, T>,
+/// Three-way merge of a table. `resolve` merges two values of a key that both sides have changed.
+fn merge_tables<T: Clone + PartialEq>(
+    local: &BTreeMap<String, T>,
     loaded: &BTreeMap<String, T>,
-    mut theirs: BTreeMap<String, T>,
-    both: impl Fn(&T, &T) -> T,
+    mut on_disk: BTreeMap<String, T>,
+    resolve: impl Fn(&T, &T) -> T,
 ) -> BTreeMap<String, T> {
-    for name in ours.keys().chain(loaded.keys()) {
-        match (ours.get(name), loaded.get(name)) {
-            (own, before) if own == before => {}
-            (Some(own), before) => {
-                let other = theirs.get(name).filter(|other| Some(*other) != before);
-                let value = other.map_or_else(|| own.clone(), |other| both(own, other));
-                theirs.insert(name.clone(), value);
+    for name in local.keys().chain(loaded.keys()) {
+        match (local.get(name), loaded.get(name)) {
+            (value, before) if value == before => {}
+            (Some(value), before) => {
+                let other = on_disk.get(name).filter(|other| Some(*other) != before);
+                let value = other.map_or_else(|| value.clone(), |other| resolve(value, other));
+                on_disk.insert(name.clone(), value);
             }
             (None, before) => {
-                if theirs.get(name) == before {
-                    theirs.remove(name);
+                if on_disk.get(name) == before {
+                    on_disk.remove(name);
                 }
             }
         }
     }
-    theirs
+    on_disk
 }
 
-/// What the file holds; one that does not exist holds nothing.
-fn read(path: &Path) -> Result<LockContent> {
+/// Reads the file; a missing one is empty.
+fn read_content(path: &Path) -> Result<LockContent> {
     let Some(text) = fs::read_if_exists(path)? else { return Ok(LockContent::default()) };
     let invalid =
         |line: usize, why: String| Error::new(Code::UnionLockInvalid, format!("could not read `{}:{line}`", path.display())).because(why);
@@ -213,7 +212,7 @@ fn read(path: &Path) -> Result<LockContent> {
     Ok(LockContent { bases: file.bases, generations: file.generations, packages: file.packages })
 }
 
-fn environment(package: &str, image: &str) -> String {
+fn environment_key(package: &str, image: &str) -> String {
     format!("{package}/{image}")
 }
 
@@ -238,23 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_is_loaded_again() {
+    fn saved_content_is_loaded_again() {
         let root = tempfile::tempdir().unwrap();
         let mut lock = UnionLock::load(root.path()).unwrap();
         lock.set_base(DEBIAN, locked("one"));
         lock.bump("app", "gpu");
         lock.set_packages([("app".to_owned(), learned(&["a", "../b"])), ("helper".to_owned(), LearnedInputs::default())].into());
         assert!(save(&mut lock, root.path()));
-        let mut again = UnionLock::load(root.path()).unwrap();
-        assert_eq!(again.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
-        assert_eq!(again.base(DEBIAN, &Platform::new("linux", "arm64", None)), None);
-        assert_eq!((again.generation("app", "gpu"), again.generation("app", "default")), (1, 0));
-        assert_eq!(*again.packages(), [("app".to_owned(), learned(&["../b", "a"]))].into());
-        assert!(!save(&mut again, root.path()) && !again.save(true, root.path()).unwrap());
+        let mut reloaded = UnionLock::load(root.path()).unwrap();
+        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "amd64", None)), Some(Digest::of("one")));
+        assert_eq!(reloaded.base(DEBIAN, &Platform::new("linux", "arm64", None)), None);
+        assert_eq!((reloaded.generation("app", "gpu"), reloaded.generation("app", "default")), (1, 0));
+        assert_eq!(*reloaded.packages(), [("app".to_owned(), learned(&["../b", "a"]))].into());
+        assert!(!save(&mut reloaded, root.path()) && !reloaded.save(true, root.path()).unwrap());
     }
 
     #[test]
-    fn two_processes_that_write_at_once_lose_nothing() {
+    fn concurrent_changes_are_merged() {
         let root = tempfile::tempdir().unwrap();
         let mut first = UnionLock::load(root.path()).unwrap();
         first.set_base("gone", locked("gone"));
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_for_people_too() {
+    fn file_format_is_readable() {
         let mut lock = UnionLock::load(Path::new("/nowhere")).unwrap();
         let helper = LearnedInputs { variables: ["CC".to_owned()].into(), revision: true, whole: true, ..learned(&["../b"]) };
         lock.set_packages([("helper".to_owned(), helper)].into());
@@ -285,11 +284,11 @@ mod tests {
             Digest::of("one index"),
             Digest::of("one"),
         );
-        assert_eq!(lock.now.to_text(), expected);
+        assert_eq!(lock.current.to_text(), expected);
     }
 
     #[test]
-    fn a_locked_file_may_not_change() {
+    fn locked_file_is_not_changed() {
         let root = tempfile::tempdir().unwrap();
         let mut lock = UnionLock::load(root.path()).unwrap();
         lock.set_base(DEBIAN, locked("one"));
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_says_where() {
+    fn errors_name_line_and_cause() {
         let root = tempfile::tempdir().unwrap();
         for (text, line, why) in [
             ("version = 1\n[bases.a]\ndigest = 'sha256:12'\nplatforms = {}\n", 3, "`sha256:12` is not a sha256 digest"),

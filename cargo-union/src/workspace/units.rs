@@ -1,4 +1,4 @@
-//! What cargo says that it has compiled, or found to be there.
+//! Reads cargo's JSON messages about the units that it has compiled or found to be fresh.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use cargo_metadata::{Artifact, BuildScript, Message, TargetKind};
 use super::WorkspacePackage;
 use super::features::Features;
 
-/// What cargo has made, or found to be there.
+/// The units of a compile, newly compiled or fresh.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledUnits {
     pub(super) units: Vec<CompiledUnit>,
     pub(super) scripts: Vec<BuildScriptRun>,
     /// The features that each package was compiled with.
     pub(super) features: Features,
-    /// Where cargo puts executables, and what it links them from.
+    /// The target directory and the build directory.
     pub(super) directories: (PathBuf, PathBuf),
 }
 
@@ -24,51 +24,50 @@ pub struct CompiledUnits {
 pub(super) struct CompiledUnit {
     /// The package id.
     pub(super) package: String,
-    /// Name of the target.
+    /// The name of the cargo target.
     pub(super) name: String,
     pub(super) kind: UnitKind,
-    /// The file.
+    /// The artifact.
     pub(super) path: PathBuf,
-    /// The directory of what it was linked from, and of the compiler's notes on it.
+    /// The directory of the file that cargo links it from, and of its dep-info.
     pub(super) linked_in: PathBuf,
-    /// Whether cargo left it as it was.
+    /// Whether cargo found it to be up to date.
     pub(super) fresh: bool,
 }
 
-/// What a unit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnitKind {
     Binary,
-    /// A library, or a procedural macro.
+    /// A library or a procedural macro.
     Library,
     /// A build script.
     Script,
 }
 
-/// A build script that was run, in this compile or in an earlier one.
+/// A build script that has run, in this compile or in an earlier one.
 #[derive(Clone, Debug)]
 pub(super) struct BuildScriptRun {
     /// The package id.
     pub(super) package: String,
     /// Its `OUT_DIR`.
     pub(super) out_dir: PathBuf,
-    /// The variables that it sets for the compile of its package.
+    /// The names of `cargo::rustc-env`.
     pub(super) sets: BTreeSet<String>,
 }
 
 impl CompiledUnits {
-    /// The executables of a package, by name.
+    /// The paths of a package's executables, by name of the binary.
     pub fn executables(&self, package: &WorkspacePackage) -> BTreeMap<String, PathBuf> {
-        let of = self.units.iter().filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
-        of.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
+        let binaries = self.units.iter().filter(|unit| unit.kind == UnitKind::Binary && unit.package == package.id);
+        binaries.map(|unit| (unit.name.clone(), unit.path.clone())).collect()
     }
 
-    /// Whether each package was compiled with the features that were expected of it, if any were.
+    /// Whether each package was compiled with the expected features; `None` expects nothing.
     pub fn has_features(&self, expected: Option<&Features>) -> bool {
-        expected.is_none_or(|expected| expected.are_kept_by(&self.features))
+        expected.is_none_or(|expected| expected.match_compiled(&self.features))
     }
 
-    /// The file that the package's build script generated from the hand-over, when there is one.
+    /// The `union_images.rs` that the package's build script generated; `None` when it generates none.
     pub fn generated_file(&self, package: &WorkspacePackage) -> Option<PathBuf> {
         let script = self.scripts.iter().find(|script| script.package == package.id)?;
         let file = script.out_dir.join("union_images.rs");
@@ -77,12 +76,13 @@ impl CompiledUnits {
 }
 
 impl CompiledUnits {
-    pub(super) fn read(&mut self, line: &str) {
-        // Lines of programs that cargo starts may stand between its own.
+    /// Reads a line of cargo's stdout.
+    pub(super) fn read_message(&mut self, line: &str) {
+        // Other lines are output of the programs that cargo starts.
         match serde_json::from_str(line) {
             Ok(Message::CompilerArtifact(artifact)) => {
                 self.features.add(&artifact);
-                self.units.extend(unit(artifact, &self.directories));
+                self.units.extend(compiled_unit(artifact, &self.directories));
             }
             Ok(Message::BuildScriptExecuted(BuildScript { package_id, out_dir, env, .. })) => {
                 let sets = env.into_iter().map(|(name, _)| name).collect();
@@ -93,17 +93,17 @@ impl CompiledUnits {
     }
 }
 
-fn unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<CompiledUnit> {
-    let of = |kind: TargetKind| artifact.target.kind.contains(&kind);
+fn compiled_unit(artifact: Artifact, (target, build): &(PathBuf, PathBuf)) -> Option<CompiledUnit> {
+    let has_kind = |kind: TargetKind| artifact.target.kind.contains(&kind);
     let kind = match () {
-        () if of(TargetKind::Bin) => UnitKind::Binary,
-        () if of(TargetKind::CustomBuild) => UnitKind::Script,
+        () if has_kind(TargetKind::Bin) => UnitKind::Binary,
+        () if has_kind(TargetKind::CustomBuild) => UnitKind::Script,
         () => UnitKind::Library,
     };
     let path = match artifact.executable {
         Some(path) => path,
         None => {
-            // What is linked from: metadata alone stands beside it under the same name.
+            // The library itself: its metadata has the same name with another extension.
             let is_linked = |path: &&cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
             let files = &artifact.filenames;
             files.iter().find(is_linked).or_else(|| files.first())?.clone()

@@ -1,5 +1,5 @@
-//! Files and directories that commands have written into the workspace besides: archives, layouts, requests. They are
-//! no sources, although they may lie in a package.
+//! Remembers the files and directories that commands have written into the workspace: archives, layouts, requests.
+//! They are not sources, even inside a package's directory.
 
 use std::path::PathBuf;
 
@@ -7,33 +7,33 @@ use super::repository::GitRepository;
 use super::{Cargo, Workspace};
 use crate::sys::fs;
 
-/// Remembers what a run writes. What cannot be remembered counts as a source in the next run, and no more.
+/// Remembers what a run writes. On failure the next run takes the files for sources, which is harmless.
 pub fn remember(cargo: &Cargo, workspace: &Workspace) {
-    let mut all = listed(workspace);
+    let mut all = read_list(workspace);
     let before = all.len();
     let new: Vec<PathBuf> = cargo.written.iter().filter(|path| path.starts_with(&workspace.root) && !all.contains(path)).cloned().collect();
     all.extend(new);
     if all.len() > before
         && let Ok(bytes) = serde_json::to_vec(&all)
     {
-        drop(fs::replace(&list(workspace), &bytes));
+        drop(fs::replace(&list_path(workspace), &bytes));
     }
 }
 
-/// What earlier runs have written, as far as git does not track it.
-pub(super) fn known(workspace: &Workspace) -> Vec<PathBuf> {
-    let mut all = listed(workspace);
+/// The files that earlier runs have written and git does not track.
+pub(super) fn list_untracked(workspace: &Workspace) -> Vec<PathBuf> {
+    let mut all = read_list(workspace);
     if !all.is_empty() {
-        let repository = GitRepository::of(&workspace.root);
+        let repository = GitRepository::discover(&workspace.root);
         all.retain(|path| !repository.tracks(path));
     }
     all
 }
 
-fn listed(workspace: &Workspace) -> Vec<PathBuf> {
-    std::fs::read(list(workspace)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+fn read_list(workspace: &Workspace) -> Vec<PathBuf> {
+    std::fs::read(list_path(workspace)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-fn list(workspace: &Workspace) -> PathBuf {
+fn list_path(workspace: &Workspace) -> PathBuf {
     workspace.target_directory.join("union/written.json")
 }

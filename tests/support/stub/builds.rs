@@ -1,4 +1,4 @@
-//! What a backend with an image builder has done.
+//! A backend with an image builder, and the images that it has built.
 
 use std::path::PathBuf;
 
@@ -7,39 +7,39 @@ use serde_json::Value;
 use super::Stub;
 
 impl Stub {
-    /// A backend that makes images, and pushes them to a registry; words of its sources say how else it behaves.
+    /// A backend that builds images and pushes them to a registry, with more keywords for its behaviour.
     pub fn building(registry: &str, behaviour: &str) -> Self {
         Self::behaving(&format!("builder,registry={registry},{behaviour}"))
     }
 
-    /// Every image that was made: `spec` and `run_spec` as the official messages have them, `context` as a
-    /// list of its entries, `secrets` by name.
+    /// All images that were built: `spec` and `run_spec` as official messages, `context` as a list of its entries, `secrets`
+    /// by name.
     ///
     /// # Panics
-    /// When the backend has not written JSON.
+    /// When the backend's record is not JSON.
     pub fn made(&self) -> Vec<Value> {
         self.kept("made").iter().map(|text| serde_json::from_str(text).expect("the backend writes JSON")).collect()
     }
 
-    /// The path of every request to the store, oldest first.
+    /// The paths of all requests to the store, oldest first.
     pub fn puts(&self) -> Vec<String> {
         self.kept("puts")
     }
 
-    /// The file of that name in its store.
+    /// The path of a file in its store, by the end of its name.
     ///
     /// # Panics
-    /// When it was not sent there.
+    /// When the file was not uploaded.
     pub fn stored(&self, name: &str) -> PathBuf {
-        let folder = self.folder.path().join("state/store");
-        let mut files = std::fs::read_dir(folder).expect("something was sent").flatten().map(|entry| entry.path());
+        let directory = self.directory.path().join("state/store");
+        let mut files = std::fs::read_dir(directory).expect("something was sent").flatten().map(|entry| entry.path());
         files.find(|path| path.to_string_lossy().ends_with(name)).unwrap_or_else(|| panic!("{name} was not sent"))
     }
 
-    /// Everything that it keeps of a kind, in the order of names.
+    /// The records of a kind, sorted by name.
     pub fn kept(&self, kind: &str) -> Vec<String> {
-        let folder = self.folder.path().join("state").join(kind);
-        let mut paths: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let directory = self.directory.path().join("state").join(kind);
+        let mut paths: Vec<_> = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         paths.sort();
         paths.iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()).collect()
     }

@@ -1,4 +1,4 @@
-//! A program of which only so much is taken: what it writes, and how long it runs.
+//! Runs a program with limits on its output and its run time.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,85 +8,88 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use super::{ProcessCommand, ProcessFailure, ProcessGroup, ProcessOutput, missing};
 use crate::sys::error::Result;
 
-/// How long the streams of a program that has ended may stay open: what it has left behind may hold them.
+/// How long the streams of a program that has exited may stay open: its descendants may hold them.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How a program with limits ended.
+/// The result of a program with limits.
 #[derive(Debug)]
 pub enum Bounded {
-    /// By itself.
+    /// It exited within the limits.
     Ended(ProcessOutput),
-    /// It took too long, and was killed with all that it had started.
+    /// It exceeded the time limit and was killed with its descendants.
     Late,
-    /// It wrote too much to its stdout, and was killed with all that it had started.
+    /// It wrote too much to stdout and was killed with its descendants.
     Long,
 }
 
 impl ProcessCommand {
-    /// Runs it to its end, for so long at most, and keeps what it writes. More than `most` bytes of its
-    /// stdout end it, and more of its stderr is read and forgotten.
+    /// Runs the program for at most `time` and captures its output. It is killed after more than `limit` bytes of stdout;
+    /// more than `limit` bytes of stderr are discarded.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn bounded(mut self, time: Duration, most: usize) -> Result<Bounded> {
+    pub async fn bounded(mut self, time: Duration, limit: usize) -> Result<Bounded> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = ProcessGroup::of(&child);
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let talk = async {
+        let group = ProcessGroup::of(&child);
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        let mut out = Vec::new();
+        let mut err = Vec::new();
+        let transfer = async {
             let write = async {
-                // Who does not read to the end has reasons of its own; how it ends says whether they are good.
+                // A program may exit without reading all of its input; the exit code decides whether it failed.
                 if let Some(mut stdin) = stdin {
                     let _ = stdin.write_all(&self.input).await;
                 }
             };
-            let read = async { read(stdout, &mut out, most).await };
+            let read = async { read_to_limit(stdout, &mut out, limit).await };
             let drain = async {
                 let mut stderr = stderr;
-                read_some(&mut stderr, &mut err, most).await;
+                read_at_most(&mut stderr, &mut err, limit).await;
                 if let Some(mut rest) = stderr {
                     let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
                 }
             };
             let write_and_drain = async { tokio::join!(write, drain) };
             tokio::pin!(write_and_drain, read);
-            // What writes without end does not end its other stream either.
+            // A program that writes endlessly to stdout does not close stderr either.
             tokio::select! {
-                whole = &mut read => if whole { write_and_drain.await; true } else { false },
+                is_complete = &mut read => if is_complete { write_and_drain.await; true } else { false },
                 _ = &mut write_and_drain => read.await,
             }
         };
-        let ended = async {
-            tokio::pin!(talk);
+        let exit = async {
+            tokio::pin!(transfer);
             tokio::select! {
-                whole = &mut talk => if whole { Some(child.wait().await) } else { None },
-                status = child.wait() => match tokio::time::timeout(LINGER, &mut talk).await {
+                is_complete = &mut transfer => if is_complete { Some(child.wait().await) } else { None },
+                status = child.wait() => match tokio::time::timeout(LINGER, &mut transfer).await {
                     Ok(false) => None,
                     _ => Some(status),
                 },
             }
         };
-        let status = match tokio::time::timeout(time, ended).await {
+        let status = match tokio::time::timeout(time, exit).await {
             Ok(Some(status)) => status.map_err(|cause| missing(&self.program, cause))?,
             Ok(None) => return Ok(Bounded::Long),
             Err(_) => return Ok(Bounded::Late),
         };
-        family.has_ended();
+        group.disarm();
         let failure = (!status.success()).then(|| ProcessFailure::new(&self.program, status, &err));
         Ok(Bounded::Ended(ProcessOutput { stdout: out, stderr: err, failure }))
     }
 }
 
-/// Reads a stream to its end; `false` when it has more than so many bytes.
-async fn read(mut from: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, most: usize) -> bool {
-    read_some(&mut from, to, most.saturating_add(1)).await;
-    to.len() <= most
+/// Reads a stream to its end; `false` when it has more than `limit` bytes.
+async fn read_to_limit(mut from: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, limit: usize) -> bool {
+    read_at_most(&mut from, to, limit.saturating_add(1)).await;
+    to.len() <= limit
 }
 
-/// Reads so many bytes at most. A stream that cannot be read any more has ended.
-async fn read_some(from: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, most: usize) {
+/// Reads at most `limit` bytes. A read error counts as the end of the stream.
+async fn read_at_most(from: &mut Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, limit: usize) {
     if let Some(from) = from {
-        let _ = from.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(to).await;
+        let _ = from.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(to).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A program whose output is handed on while it runs.
+//! Runs a program and forwards its output while it runs.
 
 use std::io;
 use std::process::Stdio;
@@ -8,40 +8,47 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::{ProcessCommand, ProcessFailure, ProcessGroup, missing};
 use crate::sys::error::Result;
 
-/// One of the two streams that a program writes.
+/// An output stream of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStream {
-    /// What it says.
+    /// Standard output.
     Stdout,
-    /// What it says about itself.
+    /// Standard error.
     Stderr,
 }
 
 impl ProcessCommand {
-    /// Runs it to its end; what it writes is handed on as it comes.
+    /// Runs the program and passes its output to `on_output` as it is written.
     ///
     /// # Errors
     /// `ToolMissing` when it cannot be started.
-    pub async fn forward_output(mut self, hears: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
+    pub async fn forward_output(mut self, on_output: impl Fn(OutputStream, &[u8])) -> Result<Result<(), ProcessFailure>> {
         let spawned = self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| missing(&self.program, cause))?;
-        let family = ProcessGroup::of(&child);
+        let group = ProcessGroup::of(&child);
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
-        // What cannot be read any more is no failure of the program: its status says how it went.
-        let _ = tokio::join!(forward_stream(stdout, OutputStream::Stdout, &hears), forward_stream(stderr, OutputStream::Stderr, &hears));
+        // A read error does not mean that the program failed; its exit status decides.
+        let _ = tokio::join!(
+            forward_stream(stdout, OutputStream::Stdout, &on_output),
+            forward_stream(stderr, OutputStream::Stderr, &on_output)
+        );
         let status = child.wait().await.map_err(|cause| missing(&self.program, cause))?;
-        family.has_ended();
+        group.disarm();
         Ok(if status.success() { Ok(()) } else { Err(ProcessFailure::new(&self.program, status, b"")) })
     }
 }
 
-async fn forward_stream(mut from: impl AsyncRead + Unpin, stream: OutputStream, hears: &impl Fn(OutputStream, &[u8])) -> io::Result<()> {
+async fn forward_stream(
+    mut from: impl AsyncRead + Unpin,
+    stream: OutputStream,
+    on_output: &impl Fn(OutputStream, &[u8]),
+) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 13];
     loop {
         match from.read(&mut buffer).await? {
             0 => return Ok(()),
-            count => hears(stream, &buffer[..count]),
+            count => on_output(stream, &buffer[..count]),
         }
     }
 }
@@ -56,15 +63,15 @@ mod tests {
     use crate::sys::process::Environment;
 
     #[tokio::test]
-    async fn both_streams_are_handed_on_apart_and_the_status_comes_after_them() {
-        let heard = Mutex::new((Vec::new(), Vec::new()));
+    async fn both_streams_are_forwarded_before_the_status() {
+        let captured = Mutex::new((Vec::new(), Vec::new()));
         let mut shell = ProcessCommand::new("/bin/sh", Path::new("/"), &Environment::of_process());
         shell.args(["-c", "echo out; echo err >&2; printf 'no end'; exit 4"]);
-        let ended = shell.forward_output(|stream, bytes| {
-            let (out, err) = &mut *heard.lock().unwrap();
+        let result = shell.forward_output(|stream, bytes| {
+            let (out, err) = &mut *captured.lock().unwrap();
             if stream == OutputStream::Stdout { out } else { err }.extend_from_slice(bytes);
         });
-        assert_eq!(ended.await.unwrap().unwrap_err().code, Some(4));
-        assert_eq!(heard.into_inner().unwrap(), (b"out\nno end".to_vec(), b"err\n".to_vec()));
+        assert_eq!(result.await.unwrap().unwrap_err().code, Some(4));
+        assert_eq!(captured.into_inner().unwrap(), (b"out\nno end".to_vec(), b"err\n".to_vec()));
     }
 }

@@ -12,8 +12,8 @@ use union_tests::arbitrary::{spoiled, text};
 
 use super::*;
 
-/// Any TOML.
-fn anything() -> BoxedStrategy<Value> {
+/// Any TOML value.
+fn any_value() -> BoxedStrategy<Value> {
     let time = "1979-05-27T07:32:00Z".parse::<toml::value::Datetime>().unwrap();
     let leaf = prop_oneof![
         text().prop_map(Value::String),
@@ -32,7 +32,7 @@ fn table(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
     Value::Table(entries.into_iter().collect())
 }
 
-/// Names that the user chooses, some of which meet one another.
+/// Names that users choose, with frequent duplicates.
 fn name() -> BoxedStrategy<String> {
     prop_oneof![4 => "[ab]{1,2}(-[ab])?", 2 => Just("default".to_owned()), 1 => Just("app".to_owned()), 1 => text()].boxed()
 }
@@ -41,17 +41,17 @@ fn texts() -> BoxedStrategy<Value> {
     prop_oneof![3 => text(), 2 => name()].prop_map(Value::String).boxed()
 }
 
-fn list(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
-    vec(of, 0..4).prop_map(Value::Array).boxed()
+fn list(item: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    vec(item, 0..4).prop_map(Value::Array).boxed()
 }
 
-fn tables(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
-    btree_map(name(), of, 0..3).prop_map(table).boxed()
+fn tables(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    btree_map(name(), value, 0..3).prop_map(table).boxed()
 }
 
-/// A value that a key may have, as far as its kind goes, or any other.
-fn of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
-    let fitting = match kind {
+/// A value of a key's kind, or sometimes any other value.
+fn value_of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
+    let valid = match kind {
         KeyKind::Word(words) => proptest::sample::select(words.to_vec()).prop_map(|word| Value::String(word.to_owned())).boxed(),
         KeyKind::Bool => any::<bool>().prop_map(Value::Boolean).boxed(),
         KeyKind::Integer | KeyKind::Number => {
@@ -63,40 +63,40 @@ fn of_kind(kind: KeyKind) -> BoxedStrategy<Value> {
             const WORDS: &[&str] = &["integer", "list[file]", "map[optional[float]]", "directory", "duration", "struct"];
             tables(prop_oneof![proptest::sample::select(WORDS).prop_map(|word| Value::String(word.to_owned())), list(texts())].boxed())
         }
-        KeyKind::Any => anything(),
-        KeyKind::Values => tables(anything()),
-        KeyKind::Table(level) => of_level(level),
-        KeyKind::Tables(level) => tables(of_level(level)),
-        KeyKind::Entries(level) => list(of_level(level)),
-        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => list(prop_oneof![texts(), of_level(level)].boxed()),
-        KeyKind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(of_kind).boxed(),
+        KeyKind::Any => any_value(),
+        KeyKind::Values => tables(any_value()),
+        KeyKind::Table(level) => table_of_level(level),
+        KeyKind::Tables(level) => tables(table_of_level(level)),
+        KeyKind::Entries(level) => list(table_of_level(level)),
+        KeyKind::PathsOrEntries(level) | KeyKind::NamesOrEntries(level) => list(prop_oneof![texts(), table_of_level(level)].boxed()),
+        KeyKind::Either(kinds, _) => proptest::sample::select(kinds.to_vec()).prop_flat_map(value_of_kind).boxed(),
         KeyKind::Text | KeyKind::Quantity | KeyKind::Amount | KeyKind::Duration | KeyKind::Path => texts(),
     };
-    prop_oneof![9 => fitting, 1 => anything()].boxed()
+    prop_oneof![9 => valid, 1 => any_value()].boxed()
 }
 
-/// A table with some of its keys.
-fn of_level(level: &'static SchemaLevel) -> BoxedStrategy<Value> {
-    let some = proptest::sample::subsequence(level.keys.to_vec(), 0..=level.keys.len().min(5));
-    let known = some.prop_flat_map(|keys| {
-        keys.into_iter().map(|key| of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value))).collect::<Vec<_>>()
+/// A table with some keys of a level, and some unknown keys.
+fn table_of_level(level: &'static SchemaLevel) -> BoxedStrategy<Value> {
+    let subset = proptest::sample::subsequence(level.keys.to_vec(), 0..=level.keys.len().min(5));
+    let known = subset.prop_flat_map(|keys| {
+        keys.into_iter().map(|key| value_of_kind(key.kind).prop_map(move |value| (key.name.to_owned(), value))).collect::<Vec<_>>()
     });
-    (known, btree_map(text(), anything(), 0..2)).prop_map(|(known, others)| table(others.into_iter().chain(known))).boxed()
+    (known, btree_map(text(), any_value(), 0..2)).prop_map(|(known, others)| table(others.into_iter().chain(known))).boxed()
 }
 
-/// Reads a manifest and shows everything that is wrong with it.
-fn read(package: &str, workspace: Option<&str>) {
-    let folder = tempfile::tempdir().unwrap();
+/// Loads a manifest and renders its problems.
+fn load_and_render(package: &str, workspace: Option<&str>) {
+    let directory = tempfile::tempdir().unwrap();
     let facts = PackageInfo {
         package: "app".to_owned(),
-        folder: folder.path().join("app"),
-        workspace_root: folder.path().to_owned(),
+        folder: directory.path().join("app"),
+        workspace_root: directory.path().to_owned(),
         binaries: vec!["app".to_owned(), "a".to_owned()],
         ..PackageInfo::default()
     };
-    let workspace = workspace.map(|text| SourceFile::new(folder.path().join("Cargo.toml"), text));
+    let workspace = workspace.map(|text| SourceFile::new(directory.path().join("Cargo.toml"), text));
     let package = SourceFile::new(facts.folder.join("Cargo.toml"), package);
-    let overrides = Overrides::new(folder.path());
+    let overrides = Overrides::new(directory.path());
     let (_, problems, _) = load(workspace.as_ref(), &package, &overrides, &facts);
     problems.iter().for_each(|problem| drop((render(problem, true), render(problem, false))));
 }
@@ -138,23 +138,23 @@ triggers.t = { cron = "0 3 * * 1", inputs = { x = 1 } }
 
 proptest! {
     #[test]
-    fn any_tables_of_a_manifest_are_read_and_their_problems_shown(package in of_level(&keys::UNION), workspace in of_level(&keys::UNION)) {
-        read(&manifest("package", package), Some(&manifest("workspace", workspace)));
+    fn any_tables_of_a_manifest_are_rendered(package in table_of_level(&keys::UNION), workspace in table_of_level(&keys::UNION)) {
+load_and_render(&manifest("package", package), Some(&manifest("workspace", workspace)));
     }
 
     #[test]
-    fn any_values_in_place_of_the_tables_of_a_manifest_are_read(union in anything()) {
-        read(&manifest("package", union.clone()), Some(&manifest("workspace", union)));
+    fn any_values_in_place_of_tables_are_rendered(union in any_value()) {
+load_and_render(&manifest("package", union.clone()), Some(&manifest("workspace", union)));
     }
 
     #[test]
-    fn any_spoiled_manifest_is_read_and_its_problems_shown(text in spoiled(VALID)) {
-        read(&text, None);
-        read(VALID, Some(&text.replace("[package", "[workspace")));
+    fn any_corrupted_manifest_is_rendered(text in spoiled(VALID)) {
+load_and_render(&text, None);
+        load_and_render(VALID, Some(&text.replace("[package", "[workspace")));
     }
 
     #[test]
-    fn any_place_of_any_text_is_shown(text in text(), start in 0..400_usize, end in 0..400_usize) {
+    fn any_span_of_any_text_is_rendered(text in text(), start in 0..400_usize, end in 0..400_usize) {
         let file: Arc<SourceFile> = SourceFile::new("Cargo.toml", text);
         let origin = Origin::File(file, std::ops::Range { start, end });
         let problem = Diagnostic::error(Code::ManifestSyntax, "message", &origin, "label").help("help").suggest(&origin, "other".to_owned());
@@ -163,11 +163,11 @@ proptest! {
 }
 
 #[test]
-fn what_is_deep_in_itself_is_an_error_and_no_crash() {
+fn deeply_nested_values_do_not_overflow_the_stack() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(20_000), close.repeat(20_000));
     for value in [deep("[", "]"), deep("{a=", "}"), format!("\"{}\"", deep("list[", "]")), format!("1{}", ".1".repeat(20_000))] {
-        read(&format!("[package.metadata.union.tasks.a.inputs]\nx = {value}\n"), None);
+        load_and_render(&format!("[package.metadata.union.tasks.a.inputs]\nx = {value}\n"), None);
     }
-    read(&format!("[package.metadata.union.images{}]\n", ".a".repeat(20_000)), None);
-    read(&format!("package.metadata.union{} = 1\n", ".a".repeat(20_000)), None);
+    load_and_render(&format!("[package.metadata.union.images{}]\n", ".a".repeat(20_000)), None);
+    load_and_render(&format!("package.metadata.union{} = 1\n", ".a".repeat(20_000)), None);
 }

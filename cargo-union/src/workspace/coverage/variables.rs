@@ -1,4 +1,5 @@
-//! Environment variables that reach code, less those that cargo sets and those that belong to the machine.
+//! Selects the environment variables that are inputs: those that code depends on, except those that cargo sets and
+//! those that describe the machine.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +7,8 @@ use crate::sys::error::Result;
 use crate::workspace::units::{CompiledUnits, UnitKind};
 use crate::workspace::{Snapshot, depinfo};
 
-/// Variables of the machine and of the user's session. Source: what build scripts of the crates index report that
-/// says where tools are, and no more. `docs/keys.md` lists them.
+/// Variables of the machine and of the user's session. Source: `rerun-if-env-changed` of build scripts on crates.io, as
+/// far as such a variable only locates tools. `docs/keys.md` lists them.
 const MACHINE: &[&str] = &[
     "CONDA_DEFAULT_ENV",
     "CONDA_PREFIX",
@@ -69,34 +70,38 @@ const OF_SCRIPTS: &[&str] = &[
     "TARGET",
 ];
 
-/// Inputs of their own: flags by their values, and the time.
+/// Variables that are covered by other inputs.
 const KEYED: &[&str] = &["RUSTFLAGS", "SOURCE_DATE_EPOCH", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"];
 
-/// Whether a variable is no input of its own, in code or in a build script.
-pub(super) fn is_none_of_ours(name: &str, in_script: bool) -> bool {
-    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let by_cargo = if in_script {
-        OF_SCRIPTS.contains(&name) || begins(&["CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "DEP_"])
+/// Whether a variable is not an input when code, or a build script, depends on it.
+pub(super) fn is_ignored(name: &str, in_script: bool) -> bool {
+    let has_prefix = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let is_set_by_cargo = if in_script {
+        OF_SCRIPTS.contains(&name) || has_prefix(&["CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "DEP_"])
     } else {
-        OF_CODE.contains(&name) || begins(&["CARGO_PKG_", "CARGO_BIN_EXE_"])
+        OF_CODE.contains(&name) || has_prefix(&["CARGO_PKG_", "CARGO_BIN_EXE_"])
     };
-    name.is_empty() || by_cargo || KEYED.contains(&name) || MACHINE.contains(&name) || begins(&["LC_"])
+    name.is_empty() || is_set_by_cargo || KEYED.contains(&name) || MACHINE.contains(&name) || has_prefix(&["LC_"])
 }
 
-/// Variables that are set and that packages from elsewhere depend on. What they would read and is not set is not
-/// learned: one build script of the index asks for dozens.
-pub(super) fn of_others(snapshot: &Snapshot<'_>, compiled: &CompiledUnits, is_local: &dyn Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+/// Variables that are set and that packages outside of the workspace depend on. Unset variables are not learned, since
+/// a single build script of crates.io may ask for dozens.
+pub(super) fn of_dependencies(
+    snapshot: &Snapshot<'_>,
+    compiled: &CompiledUnits,
+    is_local: &dyn Fn(&str) -> bool,
+) -> Result<BTreeSet<String>> {
     let environment = &snapshot.cargo.environment;
-    let is_one = |name: &&str, in_script: bool| environment.has(name) && !is_none_of_ours(name, in_script);
+    let is_input = |name: &&str, in_script: bool| environment.has(name) && !is_ignored(name, in_script);
     let mut names = BTreeSet::new();
     for script in compiled.scripts.iter().filter(|script| !is_local(&script.package)) {
         let output = depinfo::output_of(script)?;
-        names.extend(depinfo::watched_variables(&output).filter(|name| is_one(name, true)).map(str::to_owned));
+        names.extend(depinfo::watched_variables(&output).filter(|name| is_input(name, true)).map(str::to_owned));
     }
     let libraries = compiled.units.iter().filter(|unit| unit.kind == UnitKind::Library && !is_local(&unit.package));
     for library in libraries {
         let notes = depinfo::notes_of(library)?;
-        names.extend(depinfo::variables(&notes).filter(|name| is_one(name, false)).map(str::to_owned));
+        names.extend(depinfo::variables(&notes).filter(|name| is_input(name, false)).map(str::to_owned));
     }
     Ok(names)
 }
@@ -106,15 +111,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_sets_is_no_input_where_it_sets_it() {
+    fn variables_set_by_cargo_are_not_inputs() {
         for name in ["OUT_DIR", "CARGO_PKG_VERSION", "CARGO", "CARGO_MANIFEST_DIR", "HOME", "LC_ALL", "RUSTFLAGS"] {
-            assert!(is_none_of_ours(name, true) && is_none_of_ours(name, false), "{name}");
+            assert!(is_ignored(name, true) && is_ignored(name, false), "{name}");
         }
         for name in ["PROFILE", "DEBUG", "TARGET", "CARGO_FEATURE_X", "CARGO_CFG_UNIX", "DEP_Z_ROOT"] {
-            assert!(is_none_of_ours(name, true) && !is_none_of_ours(name, false), "{name}");
+            assert!(is_ignored(name, true) && !is_ignored(name, false), "{name}");
         }
         for name in ["CARGO_X", "OPENSSL_DIR", "CC", "CARGOES", "GIT_HASH"] {
-            assert!(!is_none_of_ours(name, true) && !is_none_of_ours(name, false), "{name}");
+            assert!(!is_ignored(name, true) && !is_ignored(name, false), "{name}");
         }
     }
 }

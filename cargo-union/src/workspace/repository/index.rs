@@ -1,12 +1,12 @@
-//! Which paths git tracks, from its index file.
+//! Reads the paths that git tracks from the index file.
 //!
 //! Source of the format: git's `gitformat-index`, versions 2 to 4, with sha1 and sha256. A split index names a
-//! second file that holds most entries. What cannot be understood tracks nothing: then only the ignore rules count.
+//! second file that holds most entries. An index that cannot be parsed is empty: then only the ignore rules count.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The tracked paths, relative to the work tree, with `/`.
+/// The tracked paths, relative to the work tree, separated by `/`.
 #[derive(Debug, Default)]
 pub(super) struct GitIndex(BTreeSet<Vec<u8>>);
 
@@ -23,7 +23,7 @@ impl GitIndex {
         Self(paths)
     }
 
-    /// Whether a path is tracked, or a file below it.
+    /// Whether a path, or a file below it, is tracked.
     pub(super) fn has(&self, path: &Path) -> bool {
         if self.0.is_empty() {
             return false;
@@ -36,25 +36,26 @@ impl GitIndex {
     }
 }
 
-/// Adds the paths of an index file. Gives the name of the shared one that it builds upon, when it does.
+/// Adds the paths of an index file. Returns the name of the shared index that a split index is based on.
 fn read_file(file: &Path, hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<String> {
     let bytes = std::fs::read(file).ok()?;
-    read(&bytes, hash, paths)
+    parse(&bytes, hash, paths)
 }
 
-fn read(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<String> {
+fn parse(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<String> {
     let mut reader = IndexReader { bytes, at: 0 };
     if reader.take(4)? != b"DIRC" {
         return None;
     }
-    let (version, count) = (reader.number()?, reader.number()?);
+    let version = reader.number()?;
+    let count = reader.number()?;
     if !(2..=4).contains(&version) {
         return None;
     }
     let mut previous = Vec::new();
     for _ in 0..count {
         let start = reader.at;
-        // Ten numbers about the file, its mode among them, and the name of its content.
+        // Ten 32-bit fields of file metadata and the object name.
         reader.take(40 + hash)?;
         let flags = u16::from_be_bytes(reader.take(2)?.try_into().ok()?);
         const EXTENDED: u16 = 0x4000;
@@ -62,18 +63,18 @@ fn read(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<Stri
             reader.take(2)?;
         }
         let path = if version == 4 {
-            let kept = previous.len().checked_sub(reader.variable()?)?;
-            let mut path = previous.get(..kept)?.to_vec();
+            let shared = previous.len().checked_sub(reader.variable()?)?;
+            let mut path = previous.get(..shared)?.to_vec();
             path.extend_from_slice(reader.until_zero()?);
             path
         } else {
             let path = reader.until_zero()?.to_vec();
-            // Entries are padded with zeros, one at least, to a multiple of eight bytes.
+            // Entries are padded with 1 to 8 zero bytes to a multiple of eight bytes.
             let length = reader.at - 1 - start;
             reader.take(length / 8 * 8 + 8 - length - 1)?;
             path
         };
-        // Entries of a split index that only replace one of the shared file have no path.
+        // Entries of a split index that replace one of the shared index have an empty path.
         if !path.is_empty() {
             paths.insert(path.clone());
         }
@@ -82,10 +83,11 @@ fn read(bytes: &[u8], hash: usize, paths: &mut BTreeSet<Vec<u8>>) -> Option<Stri
     shared_index(reader, hash)
 }
 
-/// The name in the `link` extension; the file ends with a checksum.
+/// The name of the shared index in the `link` extension. The file ends with a checksum.
 fn shared_index(mut reader: IndexReader<'_>, hash: usize) -> Option<String> {
     while reader.bytes.len() - reader.at > hash {
-        let (name, length) = (reader.take(4)?, reader.number()?);
+        let name = reader.take(4)?;
+        let length = reader.number()?;
         let content = reader.take(usize::try_from(length).ok()?)?;
         if name == b"link" {
             return content.get(..hash).filter(|id| id.iter().any(|byte| *byte != 0)).map(union_build::key::hex);
@@ -117,7 +119,7 @@ impl<'a> IndexReader<'a> {
         Some(taken)
     }
 
-    /// A number of seven bits a byte, the most significant first, each continuation adding one.
+    /// A variable-width offset as in pack files: seven bits a byte, most significant first, plus one per continuation.
     fn variable(&mut self) -> Option<usize> {
         let mut byte = *self.take(1)?.first()?;
         let mut value = usize::from(byte & 0x7f);
@@ -138,13 +140,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_index_file_makes_the_reader_fail(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), version in 2u8..5) {
+        fn parser_does_not_panic_on_any_bytes(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), version in 2u8..5) {
             for (place, value) in [b'D', b'I', b'R', b'C', 0, 0, 0, version, 0, 0].into_iter().enumerate() {
                 if let Some(byte) = bytes.get_mut(place) {
                     *byte = value;
                 }
             }
-            read(&bytes, 20, &mut BTreeSet::new());
+            parse(&bytes, 20, &mut BTreeSet::new());
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The commit that is checked out.
+//! Resolves `HEAD` to a commit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Symbolic references may name one another; git itself follows five.
+/// How many symbolic references are followed, as many as git does.
 const DEPTH: usize = 5;
 
 /// The commit of a git directory's `HEAD`, in hexadecimal digits.
-pub(super) fn of(git: &Path) -> Option<String> {
+pub(super) fn resolve_head(git: &Path) -> Option<String> {
     let shared = common_directory(git);
     let mut name = "HEAD".to_owned();
     for _ in 0..=DEPTH {
@@ -21,7 +21,7 @@ pub(super) fn of(git: &Path) -> Option<String> {
     None
 }
 
-/// Where branches are: of a linked work tree, the main one's directory.
+/// The directory of the branches: for a linked work tree, that of the main work tree.
 pub(super) fn common_directory(git: &Path) -> PathBuf {
     match fs::read_to_string(git.join("commondir")) {
         Ok(text) => crate::sys::fs::absolute(git, Path::new(text.trim())),
@@ -31,8 +31,8 @@ pub(super) fn common_directory(git: &Path) -> PathBuf {
 
 fn packed_reference(shared: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(shared.join("packed-refs")).ok()?;
-    let found = text.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| *of == name))?;
-    Some(found.0.to_owned()).filter(|commit| is_commit(commit))
+    let (commit, _) = text.lines().find_map(|line| line.split_once(' ').filter(|(_, reference)| *reference == name))?;
+    Some(commit.to_owned()).filter(|commit| is_commit(commit))
 }
 
 fn is_commit(text: &str) -> bool {

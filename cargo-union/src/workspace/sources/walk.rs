@@ -1,4 +1,4 @@
-//! Walks through directories, and what they pass over.
+//! Walks a directory tree and skips entries that are not sources.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,8 +8,8 @@ use crate::sys::error::Result;
 use crate::sys::fs;
 use crate::workspace::repository::GitRepository;
 
-/// Hidden entries that are no inputs: those of version control, of CI services, of editors and of tools that format
-/// or lint. `docs/keys.md` lists them. All other hidden files count as files do.
+/// Hidden entries that are not inputs: those of version control, CI services, editors, formatters and linters.
+/// `docs/keys.md` lists them. All other hidden files count like any file.
 const HIDDEN: &[&str] = &[
     // version control
     ".git",
@@ -60,7 +60,7 @@ const HIDDEN: &[&str] = &[
     ".directory",
     ".envrc",
     ".direnv",
-    // what cargo reads is an input by its values, and what only formats or lints is none
+    // cargo's configuration is an input by its values; formatters and linters do not matter
     ".cargo",
     ".rustfmt.toml",
     ".clippy.toml",
@@ -70,102 +70,103 @@ const HIDDEN: &[&str] = &[
     ".dockerignore",
 ];
 
-/// Entries of a package's top directory that never reach the code of its library or binaries, unless the compiler
-/// says otherwise.
+/// Entries of a package's top directory that do not reach the code of its library or binaries, unless dep-info shows
+/// that they do.
 const NOT_CODE: &[&str] = &["tests", "benches", "examples"];
 
-/// Files that have inputs of their own, wherever they are.
+/// Files that other inputs cover, in any directory.
 const OWN_INPUTS: &[&str] = &["Cargo.toml", "Cargo.lock", "Union.lock", "Cargo.toml.orig", "rust-toolchain", "rust-toolchain.toml"];
 
 /// Which entries of a directory are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Rules {
-    /// Everything but git's own files and what cargo makes.
+    /// Everything except files of version control and cargo's output.
     All,
     /// What git would track.
     Tracked,
-    /// What git would track, without packages in it.
+    /// What git would track, without nested packages.
     Package {
-        /// Also what usually never reaches code.
+        /// Includes tests, benchmarks, examples and documents.
         whole: bool,
     },
 }
 
-/// One walk through a directory. Links are followed; a directory is never entered twice on the way down, nor through
-/// a link that leaves the repository.
+/// A walk of a directory tree. Symbolic links are followed, except into a parent directory or, unless all files are
+/// listed, out of the repository.
 pub(super) struct SourceWalk<'a> {
     pub(super) repository: &'a GitRepository,
     pub(super) rules: Rules,
-    /// Files and directories that are no sources, wherever they are.
+    /// Files and directories to skip.
     pub(super) skipped: &'a [PathBuf],
-    /// The directories on the way down, without links.
-    above: Vec<PathBuf>,
+    /// The canonical paths of the parent directories.
+    ancestors: Vec<PathBuf>,
     files: Vec<PathBuf>,
 }
 
-/// How the entries of a directory are judged.
+/// How it is decided whether the entries of a directory count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IgnoreVerdict {
     /// By the ignore rules.
     ByRules,
-    /// The directory is ignored: only files that git tracks all the same count.
+    /// The directory is ignored: only tracked files count.
     ByIndex,
-    /// All of them count.
-    Kept,
+    /// All entries count.
+    All,
 }
 
 impl<'a> SourceWalk<'a> {
     pub(super) fn new(repository: &'a GitRepository, rules: Rules, skipped: &'a [PathBuf]) -> Self {
-        Self { repository, rules, skipped, above: Vec::new(), files: Vec::new() }
+        Self { repository, rules, skipped, ancestors: Vec::new(), files: Vec::new() }
     }
 
-    /// All files below a directory, in order.
+    /// All files below a directory, sorted.
     ///
     /// # Errors
     /// `FileUnreadable`.
     pub(super) fn files(mut self, directory: &Path) -> Result<Vec<PathBuf>> {
-        // A directory that is named although it is ignored, such as a package that another tool wrote, counts.
+        // The top directory counts although it may be ignored, such as a package that another tool has generated.
         let is_ignored = self.rules != Rules::All && self.repository.ignores(directory, true) && !self.repository.tracks(directory);
-        self.enter(directory, true, if is_ignored { IgnoreVerdict::Kept } else { IgnoreVerdict::ByRules })?;
+        self.enter(directory, true, if is_ignored { IgnoreVerdict::All } else { IgnoreVerdict::ByRules })?;
         self.files.sort();
         Ok(self.files)
     }
 
-    fn enter(&mut self, directory: &Path, is_top: bool, judged: IgnoreVerdict) -> Result<()> {
+    fn enter(&mut self, directory: &Path, is_top: bool, verdict: IgnoreVerdict) -> Result<()> {
         let real = match directory.canonicalize() {
-            Ok(real) if !self.above.contains(&real) && !self.is_skipped(directory, &real) => real,
+            Ok(real) if !self.ancestors.contains(&real) && !self.is_skipped(directory, &real) => real,
             Ok(_) => return Ok(()),
-            Err(cause) if is_nothing(&cause) => return Ok(()),
+            Err(cause) if is_not_readable(&cause) => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
         };
         let entries = match directory.read_dir() {
             Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(|cause| fs::unreadable(directory, cause))?,
-            // What may not be read can be read by no compiler either.
-            Err(cause) if is_nothing(&cause) => return Ok(()),
+            // The compiler cannot read such a directory either.
+            Err(cause) if is_not_readable(&cause) => return Ok(()),
             Err(cause) => return Err(fs::unreadable(directory, cause)),
         };
-        if !is_top && self.is_somebody_else_s(&entries) {
+        if !is_top && self.is_foreign(&entries) {
             return Ok(());
         }
-        self.above.push(real);
+        self.ancestors.push(real);
         for entry in entries {
-            let (path, name) = (entry.path(), entry.file_name());
+            let path = entry.path();
+            let name = entry.file_name();
             let kind = entry.file_type().map_err(|cause| fs::unreadable(&path, cause))?;
-            // A link that leads nowhere is something that the compiler cannot read either.
+            // A dangling link is neither a directory nor a file.
             let (is_directory, is_file) = if kind.is_symlink() { (path.is_dir(), path.is_file()) } else { (kind.is_dir(), kind.is_file()) };
             if !(is_directory || is_file) || self.is_left_out(&name, is_directory, is_top) {
                 continue;
             }
-            let Some(below) = self.judge(&path, is_directory, judged) else { continue };
+            let Some(entry_verdict) = self.judge(&path, is_directory, verdict) else { continue };
             if is_file {
                 if !self.is_skipped(&path, &path) {
                     self.files.push(path);
                 }
             } else if !kind.is_symlink() || self.stays_inside(&path) {
-                self.enter(&path, false, below)?;
+                self.enter(&path, false, entry_verdict)?;
             }
         }
-        self.above.pop();
+        self.ancestors.pop();
         Ok(())
     }
 
@@ -173,12 +174,12 @@ impl<'a> SourceWalk<'a> {
         self.skipped.iter().any(|skipped| skipped == real || skipped == directory)
     }
 
-    /// Whether a directory belongs to another package, is a cache by its tag, as every target directory is, or an
-    /// image layout.
-    fn is_somebody_else_s(&self, entries: &[std::fs::DirEntry]) -> bool {
+    /// Whether a directory belongs to another package, is a cache by its CACHEDIR.TAG, as every target directory is, or is
+    /// an OCI image layout.
+    fn is_foreign(&self, entries: &[std::fs::DirEntry]) -> bool {
         let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
-        let is_made = || has("CACHEDIR.TAG") || (has("oci-layout") && has("index.json"));
-        (matches!(self.rules, Rules::Package { .. }) && has("Cargo.toml")) || (self.rules != Rules::All && is_made())
+        let is_output = || has("CACHEDIR.TAG") || (has("oci-layout") && has("index.json"));
+        (matches!(self.rules, Rules::Package { .. }) && has("Cargo.toml")) || (self.rules != Rules::All && is_output())
     }
 
     fn is_left_out(&self, name: &OsStr, is_directory: bool, is_top: bool) -> bool {
@@ -193,12 +194,12 @@ impl<'a> SourceWalk<'a> {
             && ((is_top && is_directory && NOT_CODE.contains(&&*text)) || (!is_directory && is_document(&text)))
     }
 
-    /// Whether an entry counts, and how those below it are judged.
-    fn judge(&self, path: &Path, is_directory: bool, judged: IgnoreVerdict) -> Option<IgnoreVerdict> {
-        match judged {
-            _ if self.rules == Rules::All => Some(judged),
-            IgnoreVerdict::Kept => Some(judged),
-            IgnoreVerdict::ByRules if !self.repository.ignores_entry(path, is_directory) => Some(judged),
+    /// Decides whether an entry counts, and returns how the entries below it are decided.
+    fn judge(&self, path: &Path, is_directory: bool, verdict: IgnoreVerdict) -> Option<IgnoreVerdict> {
+        match verdict {
+            _ if self.rules == Rules::All => Some(verdict),
+            IgnoreVerdict::All => Some(verdict),
+            IgnoreVerdict::ByRules if !self.repository.ignores_entry(path, is_directory) => Some(verdict),
             IgnoreVerdict::ByRules | IgnoreVerdict::ByIndex => self.repository.tracks(path).then_some(IgnoreVerdict::ByIndex),
         }
     }
@@ -209,11 +210,11 @@ impl<'a> SourceWalk<'a> {
     }
 }
 
-fn is_nothing(cause: &io::Error) -> bool {
+fn is_not_readable(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
 }
 
-/// What editors, desktops and network file systems leave beside files.
+/// Temporary files of editors, desktops and network file systems.
 fn is_leftover(name: &str) -> bool {
     let is_swap = || {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -231,7 +232,7 @@ fn is_leftover(name: &str) -> bool {
         || is_swap()
 }
 
-/// What is for people: Markdown and licences.
+/// Markdown and license files.
 fn is_document(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let stem = upper.split(['.', '-']).next().unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Who may name whom.
+//! The allowed dependencies between the modules of `cargo-union`.
 //!
-//! Words flow `main → cli → settings → command`, and each of these names only what it takes them from:
-//! `settings` reads `cli`, `command` reads `settings`, and nobody else knows either. Below them the arrows
-//! are plain: `command → run → deploy → pipeline → {workspace, build, publish, copilot, flyte} → engine → image → sys`,
-//! `{publish, flyte} → http → sys`, and `command → ui`.
+//! `settings` reads `cli`, `command` reads `settings`, and no other module depends on either: `main → cli → settings →
+//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {workspace, build,
+//! publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `{publish, flyte} → http → sys`, and
+//! `command → ui`.
 
 use crate::source::{File, Place, places};
 
-/// What each room of the crate may name, besides itself.
-const ROOMS: &[(&str, &[&str])] = &[
+/// Each top-level module of the crate, and the modules that it may use.
+const MODULES: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("lib", &["cli", "settings", "command", "ui", "sys", "exit"]),
     ("exit", &[]),
@@ -30,82 +30,79 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sys", &[]),
 ];
 
-/// Rooms that see the nouns only from the door: the types of their `mod.rs`, such as `Reporter`.
-const AT_THE_DOOR: &[&str] = &["settings", "ui"];
-const NOUNS: &[&str] = &["workspace", "build", "publish", "copilot", "flyte"];
+/// Modules that may use only the items of a capability's `mod.rs`, such as `Reporter`, and not its submodules.
+const WITHOUT_SUBMODULES: &[&str] = &["settings", "ui"];
+const CAPABILITIES: &[&str] = &["workspace", "build", "publish", "copilot", "flyte"];
 
-/// Where a file of `cargo-union/src` names a room that it must not know.
+/// The forbidden dependencies of a file of `cargo-union/src`.
 pub(crate) fn problems(file: &File) -> Vec<String> {
     let module = module(&file.path);
-    let room = module.first().map_or_else(|| root(&file.path), String::as_str);
-    let Some((_, known)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-        return vec![file.problem(1, format!("the room `{room}` has no arrows; say in tests/tidy/arrows.rs whom it may know"))];
+    let name = module.first().map_or_else(|| root(&file.path), String::as_str);
+    let Some((_, allowed)) = MODULES.iter().find(|(module, _)| *module == name) else {
+        return vec![file.problem(1, format!("module `{name}` is not listed in tests/tidy/dependencies.rs"))];
     };
     let mut problems = Vec::new();
     for place in places(file.tokens()) {
-        if AT_THE_DOOR.contains(&room) && goes_in(&place.words) {
-            problems.push(file.problem(
-                place.line,
-                format!("`{room}` sees `{}` from the door only: its `Reporter` and the types beside it", place.words[0]),
-            ));
+        if WITHOUT_SUBMODULES.contains(&name) && is_in_submodule(&place.words) {
+            problems.push(
+                file.problem(place.line, format!("`{name}` may use only the items of `{}` itself, not its submodules", place.words[0])),
+            );
         }
-        let Some(path) = from_the_crate(&module, &place) else { continue };
-        let Some(other) = path.first().filter(|other| ROOMS.iter().any(|(name, _)| name == other)) else { continue };
-        if other == room {
+        let Some(path) = path_in_crate(&module, &place) else { continue };
+        let Some(other) = path.first().filter(|other| MODULES.iter().any(|(module, _)| module == other)) else { continue };
+        if other == name {
             continue;
         }
-        if !known.contains(&other.as_str()) {
-            problems.push(file.problem(place.line, format!("`{room}` must not know `{other}`")));
-        } else if AT_THE_DOOR.contains(&room) && goes_in(&path) {
-            problems.push(
-                file.problem(place.line, format!("`{room}` sees `{other}` from the door only: its `Reporter` and the types beside it")),
-            );
+        if !allowed.contains(&other.as_str()) {
+            problems.push(file.problem(place.line, format!("`{name}` must not depend on `{other}`")));
+        } else if WITHOUT_SUBMODULES.contains(&name) && is_in_submodule(&path) {
+            problems.push(file.problem(place.line, format!("`{name}` may use only the items of `{other}` itself, not its submodules")));
         }
     }
     problems
 }
 
-/// `publish::registry` goes in, `publish::Reporter` and `publish` alone do not.
-fn goes_in(path: &[String]) -> bool {
-    NOUNS.contains(&path[0].as_str()) && path.get(1).is_some_and(|name| name.starts_with(char::is_lowercase))
+/// Whether a path leads into a submodule of a capability: `publish::registry`, but not `publish::Reporter` and `publish`.
+fn is_in_submodule(path: &[String]) -> bool {
+    CAPABILITIES.contains(&path[0].as_str()) && path.get(1).is_some_and(|name| name.starts_with(char::is_lowercase))
 }
 
-/// `main` or `lib`, for the two files that are no room.
+/// `main` or `lib`, for the two files that are not in a module.
 fn root(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
-/// The module that a file is: `cargo-union/src/build/native/mod.rs` is `build::native`.
+/// The module path of a file: `build::native` for `cargo-union/src/build/native/mod.rs`.
 pub(crate) fn module(path: &str) -> Vec<String> {
     let below = path.trim_start_matches("cargo-union/src/").trim_end_matches(".rs");
     let words = below.split('/').filter(|word| !matches!(*word, "mod" | "main" | "lib"));
     words.map(str::to_owned).collect()
 }
 
-/// A path that starts at this crate, seen from its root; `None` when it leads elsewhere.
-pub(crate) fn from_the_crate(module: &[String], place: &Place) -> Option<Vec<String>> {
+/// The path of a place relative to the crate root; `None` when it does not start in this crate.
+pub(crate) fn path_in_crate(module: &[String], place: &Place) -> Option<Vec<String>> {
     if matches!(place.words[0].as_str(), "crate" | "cargo_union") {
         return Some(place.words[1..].to_vec());
     }
     let up = place.words.iter().take_while(|word| *word == "super").count();
-    // Modules inside of the file are a level of their own, whatever their names.
-    let kept = (module.len() + place.depth).checked_sub(up)?;
-    (up > 0 && kept <= module.len()).then(|| module[..kept].iter().chain(&place.words[up..]).cloned().collect())
+    // Inline modules of the file count as levels; their names do not matter.
+    let depth = (module.len() + place.depth).checked_sub(up)?;
+    (up > 0 && depth <= module.len()).then(|| module[..depth].iter().chain(&place.words[up..]).cloned().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(path: &str, text: &str) -> Vec<String> {
+    fn problems_of(path: &str, text: &str) -> Vec<String> {
         problems(&File::new(&format!("cargo-union/src/{path}"), text))
     }
 
     #[test]
-    fn a_room_that_knows_another_is_reported() {
+    fn forbidden_dependencies_are_reported() {
         assert_eq!(
-            of("build/native.rs", "\nuse crate::publish::Target;"),
-            ["cargo-union/src/build/native.rs:2: `build` must not know `publish`"]
+            problems_of("build/native.rs", "\nuse crate::publish::Target;"),
+            ["cargo-union/src/build/native.rs:2: `build` must not depend on `publish`"]
         );
         for (path, text) in [
             ("build/mod.rs", "use crate::{sys, ui::Status};"),
@@ -129,12 +126,12 @@ mod tests {
             ("main.rs", "use cargo_union::publish::Target;"),
             ("imp/mod.rs", ""),
         ] {
-            assert_eq!(of(path, text).len(), 1, "{path}: {text}");
+            assert_eq!(problems_of(path, text).len(), 1, "{path}: {text}");
         }
     }
 
     #[test]
-    fn those_below_may_be_known() {
+    fn allowed_dependencies_are_accepted() {
         for (path, text) in [
             ("build/native.rs", "use crate::image::Image; use super::Recipe; use super::super::sys::fs; use toml::build;"),
             ("sys/cache.rs", "use crate::sys::digest::Digest; use super::error;"),
@@ -144,7 +141,7 @@ mod tests {
             ("image/mod.rs", "mod tests { use super::Image; }"),
             ("lib.rs", "pub mod sys; pub mod build;"),
         ] {
-            assert_eq!(of(path, text), [""; 0], "{path}");
+            assert_eq!(problems_of(path, text), [""; 0], "{path}");
         }
     }
 }

@@ -1,19 +1,19 @@
-# What the rows stand on: a registry, an engine, a base image and the worker, all in `target/benches`, on
-# loopback, and stopped at the end. Sourced by `benches/run`; everything here is started on first use.
+# Fixtures of the benchmarks: a registry, an engine, a base image and the worker, in `target/benches` and on loopback.
+# They are started on first use and stopped at the end. Sourced by `benches/run`.
 # shellcheck shell=bash
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 work=$PWD/target/benches
 tool=$work/tool/release/cargo-union
 log=$work/log
-# Debian's own client, which speaks BuildKit with Debian's engine and needs no plugin.
+# Debian's client, which supports BuildKit with Debian's engine without a plugin.
 docker=/usr/bin/docker
 started=()
 
 say() { printf '==> %s\n' "$*" >&2; }
-fail() { printf 'error: %s\nits log is %s\n' "$*" "$log" >&2; exit 1; }
+fail() { printf 'error: %s\nsee the log %s\n' "$*" "$log" >&2; exit 1; }
 
-# What was started is stopped by its own process id, the last one first.
+# Stops the started processes by their ids, the last one first.
 finish() {
     local index
     for ((index = ${#started[@]} - 1; index >= 0; index--)); do
@@ -23,11 +23,11 @@ finish() {
     [[ -z ${bridge-} ]] || ip link del "$bridge"
 }
 
-ground() {
+setup() {
     mkdir -p "$work"
     : >"$log"
     trap finish EXIT
-    # Nothing of whoever runs this decides a figure, and no login of theirs is used.
+    # The user's environment must not affect the figures, and the user's logins are not used.
     unset "${!UNION_@}" "${!DOCKER_@}" CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS SOURCE_DATE_EPOCH
     export HOME_OF_RUST=${CARGO_HOME:-$HOME/.cargo}
     export CARGO_HOME=$HOME_OF_RUST RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
@@ -66,10 +66,10 @@ start_registry() {
             sleep 0.05
         done
     done
-    fail 'the registry does not start'
+    fail 'the registry did not start'
 }
 
-# A small Debian of this host's own release, so that what the host compiles runs in it.
+# A small Debian image of the host's release, so that binaries of the host run in it.
 make_base() {
     local release
     # shellcheck source=/dev/null
@@ -88,7 +88,7 @@ make_base() {
     skopeo copy --quiet --dest-tls-verify=false "oci:$work/base:latest" "docker://$registry/base:latest"
 }
 
-# A copy of the worker to edit, with the base image in its manifest.
+# Copies the worker, which the benchmarks edit, and adds the base image to its manifest.
 make_worker() {
     worker=$work/worker
     mkdir -p "$worker"
@@ -109,11 +109,11 @@ union() {
     "$tool" build --registry "$registry" "$@"
 }
 
-# The one-line edit, as a command for hyperfine's shell: another number each time.
+# The one-line edit, as a command for hyperfine's shell: a different number each time.
 edit="sed -i \"s/^const EDIT: u64 = .*/const EDIT: u64 = \$(date +%s%N);/\" '$work/worker/src/main.rs'"
 
-# An engine with BuildKit on a socket of its own and a network of its own, the worker's toolchain in an image,
-# and the Dockerfile that a team would write by hand.
+# An engine with BuildKit on a private socket and a private network, an image with the worker's toolchain, and the
+# Dockerfile that a team would write by hand.
 start_engine() {
     [[ -z ${engine-} ]] || return 0
     engine=unix://$work/engine.sock bridge=bench$$
@@ -126,7 +126,7 @@ start_engine() {
     local count
     for ((count = 0; ; count++)); do
         $docker --host "$engine" version >/dev/null 2>&1 && break
-        ((count < 300)) || fail 'the engine does not start'
+        ((count < 300)) || fail 'the engine did not start'
         sleep 0.1
     done
     export DOCKER_BUILDKIT=1
@@ -146,7 +146,7 @@ start_engine() {
     printf 'target\n' >"$worker/.dockerignore"
 }
 
-# `rust`: the base, a C compiler, this host's own toolchain, and the worker's dependencies as downloaded.
+# `rust`: the base, a C compiler, the host's toolchain, and the downloaded dependencies of the worker.
 make_toolchain() {
     if $docker --host "$engine" image inspect rust >/dev/null 2>&1; then
         return
@@ -171,21 +171,21 @@ make_toolchain() {
     rm -rf "$context"
 }
 
-# The backend of the tests: official messages and server, with validation on.
+# The backend of the tests: official messages and server library, with validation on.
 start_backend() {
     [[ -z ${backend-} ]] || return 0
     local input=$work/backend.in address=$work/backend.address open
     rm -rf "$input" "$address" "$work/backend"
     mkdir "$work/backend"
     mkfifo "$input"
-    # It serves until its input ends, which this shell holds open.
+    # It serves until its stdin is closed, which this shell keeps open.
     exec {open}<>"$input"
     STATE=$work/backend LOG=$work/backend.log .python/bin/python tests/flyte/stub/server.py <"$input" >"$address" 2>>"$log" &
     started+=("$!")
     local count
     for ((count = 0; ; count++)); do
         [[ ! -s $address ]] || break
-        ((count < 300)) || fail 'the backend does not start'
+        ((count < 300)) || fail 'the backend did not start'
         sleep 0.1
     done
     backend=$(<"$address")
