@@ -17,6 +17,7 @@ pub mod http;
 pub mod image;
 pub mod pipeline;
 pub mod publish;
+pub mod run;
 pub mod settings;
 pub mod sys;
 pub mod ui;

@@ -1,8 +1,9 @@
 //! The allowed dependencies between the modules of `cargo-union`.
 //!
 //! `settings` reads `cli`, `command` reads `settings`, and no other module depends on either: `main → cli → settings →
-//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy} → {workspace, build, publish,
-//! copilot, flyte} → engine → image → sys`, `{publish, flyte} → http → sys`, and `command → ui`.
+//! command`. The other dependencies are listed in [`MODULES`]: `command → {pipeline, deploy, run} → {workspace, build,
+//! publish, copilot, flyte} → engine → image → sys`, `run → deploy → pipeline`, `{publish, flyte} → http → sys`, and
+//! `command → ui`.
 
 use crate::source::{File, Place, places};
 
@@ -12,14 +13,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ("lib", &["cli", "settings", "command", "ui", "sys", "exit"]),
     ("exit", &[]),
     ("cli", &[]),
-    ("settings", &["cli", "pipeline", "deploy", "workspace", "ui", "image", "sys"]),
-    (
-        "command",
-        &["settings", "pipeline", "deploy", "workspace", "build", "publish", "copilot", "flyte", "engine", "ui", "image", "sys", "exit"],
-    ),
+    ("settings", &["cli", "pipeline", "deploy", "run", "workspace", "ui", "image", "sys"]),
+    ("command", &["settings", "pipeline", "deploy", "run", "workspace", "build", "publish", "flyte", "ui", "image", "sys", "exit"]),
+    ("run", &["pipeline", "deploy", "workspace", "build", "copilot", "flyte", "engine", "sys"]),
     ("deploy", &["pipeline", "workspace", "build", "publish", "flyte", "image", "sys"]),
     ("pipeline", &["workspace", "build", "publish", "flyte", "engine", "image", "sys"]),
-    ("ui", &["pipeline", "workspace", "build", "publish", "flyte", "image", "sys"]),
+    ("ui", &["pipeline", "run", "workspace", "build", "publish", "flyte", "image", "sys"]),
     ("workspace", &["image", "sys"]),
     ("build", &["engine", "image", "sys"]),
     ("publish", &["engine", "http", "image", "sys"]),
@@ -113,6 +112,9 @@ mod tests {
             ("image/mod.rs", "mod tests { use super::super::build::Recipe; }"),
             ("command/build.rs", "use crate::cli::Build;"),
             ("settings/mod.rs", "use crate::command::build;"),
+            ("run/local/mod.rs", "use crate::ui::Ui;"),
+            ("run/remote/mod.rs", "use crate::settings::RemoteRunOptions;"),
+            ("deploy/project.rs", "use crate::run::Reporter;"),
             ("cli/mod.rs", "use crate::settings;"),
             ("sys/fs.rs", "use crate::image::Image;"),
             ("http/mod.rs", "use crate::publish::Reporter;"),

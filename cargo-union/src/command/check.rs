@@ -1,4 +1,4 @@
-//! `cargo union check`: every problem of the manifests at once.
+//! `cargo union check`: validates manifests and reports all of their problems.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -21,14 +21,14 @@ struct CheckedPackage {
     tasks: Vec<String>,
 }
 
-pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
-    let session = LoadedWorkspace::open(scope, ui).await?;
-    let checked = session.packages.iter().map(|declared| CheckedPackage {
+pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
+    let session = LoadedWorkspace::open(options, ui).await?;
+    let packages = session.packages.iter().map(|declared| CheckedPackage {
         package: declared.package.name.clone(),
         images: declared.spec.images.keys().cloned().collect(),
         tasks: declared.spec.tasks.keys().cloned().collect(),
     });
-    let document = Document { packages: checked.collect(), problems: session.warnings.iter().map(Problem::of).collect() };
+    let document = Document { packages: packages.collect(), problems: session.warnings.iter().map(Problem::of).collect() };
     for package in &document.packages {
         ui.status("Checked", format!("{}: images {}, tasks {}", package.package, ui::list(&package.images), ui::list(&package.tasks)));
     }

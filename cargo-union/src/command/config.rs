@@ -1,4 +1,4 @@
-//! `cargo union config`: the resolved configuration and where each value comes from.
+//! `cargo union config`: prints the resolved configuration with the origin of each value.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,16 @@ use crate::pipeline::context::LoadedWorkspace;
 use crate::settings::WorkspaceOptions;
 use crate::ui::Ui;
 
+/// Longer assignments do not widen the column.
+const MAX_COLUMN: usize = 60;
+
 #[derive(Serialize)]
 struct Document {
     packages: Vec<PackageConfig>,
     backend: BackendConfig,
 }
 
-/// The Flyte config. Most of it has no place in a manifest.
+/// The Flyte config.
 #[derive(Serialize)]
 struct BackendConfig {
     file: Option<PathBuf>,
@@ -37,44 +40,45 @@ struct ConfigRow {
     origin: String,
 }
 
-pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
-    let session = LoadedWorkspace::open(scope, ui).await?;
+pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
+    let session = LoadedWorkspace::open(options, ui).await?;
     let packages = session
         .packages
         .iter()
-        .map(|declared| PackageConfig { package: declared.package.name.clone(), settings: lines(&declared.settings) });
-    let backend = BackendConfig { file: session.backend.file.clone(), settings: lines(&session.backend.settings()) };
+        .map(|declared| PackageConfig { package: declared.package.name.clone(), settings: config_rows(&declared.settings) });
+    let backend = BackendConfig { file: session.backend.file.clone(), settings: config_rows(&session.backend.settings()) };
     let document = Document { packages: packages.collect(), backend };
     if ui.output_options().json {
         ui.document("config", &document)?;
     } else {
-        ui.data(&text(&document))?;
+        ui.data(&format_document(&document))?;
     }
     Ok(Exit::Success)
 }
 
-fn lines(settings: &[Setting]) -> Vec<ConfigRow> {
-    let line = |setting: &Setting| ConfigRow { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
-    settings.iter().map(line).collect()
+fn config_rows(settings: &[Setting]) -> Vec<ConfigRow> {
+    let row = |setting: &Setting| ConfigRow { key: setting.key.clone(), value: setting.value.clone(), origin: setting.origin.to_string() };
+    settings.iter().map(row).collect()
 }
 
-/// TOML that could be pasted into a manifest; the backend, which could not, is a comment.
-fn text(document: &Document) -> String {
+/// The document as TOML for a manifest. The Flyte config, which is not a part of a manifest, is commented out.
+fn format_document(document: &Document) -> String {
     let mut text = String::new();
     for package in &document.packages {
         text.push_str(&format!("# {}\n", package.package));
-        columns(&mut text, "", &package.settings);
+        append_rows(&mut text, "", &package.settings);
     }
     text.push_str("# the backend\n");
-    columns(&mut text, "# ", &document.backend.settings);
+    append_rows(&mut text, "# ", &document.backend.settings);
     text
 }
 
-/// One assignment a line, with each origin as a comment in a column of its own.
-fn columns(text: &mut String, start: &str, settings: &[ConfigRow]) {
-    let assignments: Vec<String> = settings.iter().map(|line| format!("{start}{} = {}", line.key, line.value)).collect();
-    let width = assignments.iter().map(|line| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
-    for (assignment, line) in assignments.iter().zip(settings) {
-        text.push_str(&format!("{assignment:width$}  # {}\n", line.origin));
+/// Appends one assignment per line, with the origins as comments in a column of their own.
+fn append_rows(text: &mut String, prefix: &str, rows: &[ConfigRow]) {
+    let assignments: Vec<String> = rows.iter().map(|row| format!("{prefix}{} = {}", row.key, row.value)).collect();
+    let lengths = assignments.iter().map(|assignment| assignment.chars().count());
+    let width = lengths.filter(|length| *length <= MAX_COLUMN).max().unwrap_or(0);
+    for (assignment, row) in assignments.iter().zip(rows) {
+        text.push_str(&format!("{assignment:width$}  # {}\n", row.origin));
     }
 }

@@ -1,6 +1,6 @@
-//! `cargo union images --dockerfile IMAGE`: the Dockerfile of an environment, for people.
+//! `cargo union images --dockerfile IMAGE`: prints the Dockerfile of an environment.
 //!
-//! An engine gets the same steps, upon bases that it has already.
+//! A build runs the same steps, but names bases by the references that they have in the engine.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +25,10 @@ struct Document {
     dockerfile: String,
 }
 
-pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Result<Exit> {
-    let session = LoadedWorkspace::open(scope, ui).await?;
-    let declared = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
-    let Some(declared) = session.packages.iter().find(declared) else {
+pub(super) async fn run(options: &WorkspaceOptions, image: &str, ui: &Ui) -> Result<Exit> {
+    let session = LoadedWorkspace::open(options, ui).await?;
+    let declares_image = |declared: &&UnionPackage| declared.spec.images.contains_key(image);
+    let Some(declared) = session.packages.iter().find(declares_image) else {
         let names = session.packages.iter().flat_map(|declared| declared.spec.images.keys());
         let error = Error::new(Code::UnknownImage, format!("there is no image `{image}` in the chosen packages"));
         return Err(error.help(format!("Declared images: {}.", ui::list(names))).into());
@@ -44,10 +44,10 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     };
     let lock = UnionLock::load(&session.workspace.root)?;
     let steps = environment.all_steps();
-    let platforms = resolve::platforms(&declared.spec.images[image])?;
-    let from = from(&steps, &lock, &platforms[0]);
+    let platform = &resolve::platforms(&declared.spec.images[image])?[0];
+    let from = from_line(&steps, &lock, platform);
     let tools: BTreeMap<String, String> =
-        tools(steps.iter()).into_iter().map(|reference| (reference.to_owned(), pinned(reference, &lock, &platforms[0]))).collect();
+        tools(steps.iter()).into_iter().map(|reference| (reference.to_owned(), pin(reference, &lock, platform))).collect();
     let dockerfile = docker::dockerfile(&steps.to_vec(), &from, &tools, &declared.roots(&session.workspace))?;
     if ui.output_options().json {
         ui.document("dockerfile", &Document { dockerfile })?;
@@ -57,17 +57,18 @@ pub(super) async fn run(scope: &WorkspaceOptions, image: &str, ui: &Ui) -> Resul
     Ok(Exit::Success)
 }
 
-fn from(steps: &ImageChain, lock: &UnionLock, platform: &Platform) -> String {
+/// The base of the first step, as `FROM` names it.
+fn from_line(steps: &ImageChain, lock: &UnionLock, platform: &Platform) -> String {
     match steps.base() {
-        Base::Reference(base) => pinned(&base.value, lock, platform),
-        // What the user's own Dockerfile makes has no name outside of the engine.
+        Base::Reference(base) => pin(&base.value, lock, platform),
+        // The image of the user's own Dockerfile has no name outside of the engine.
         Base::Dockerfile => "dockerfile".to_owned(),
         Base::Scratch(_) | Base::Extends(_) => "scratch".to_owned(),
     }
 }
 
-/// A reference with the digest that Union.lock holds for it.
-fn pinned(reference: &str, lock: &UnionLock, platform: &Platform) -> String {
+/// A reference with its digest in Union.lock.
+fn pin(reference: &str, lock: &UnionLock, platform: &Platform) -> String {
     match lock.base(reference, platform) {
         Some(digest) if !reference.contains('@') => format!("{reference}@{digest}"),
         _ => reference.to_owned(),

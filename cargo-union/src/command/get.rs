@@ -6,7 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 use union_build::spec::time;
 
-use super::project;
+use crate::command::reporter;
+use crate::deploy::project::open_project;
 use crate::exit::Exit;
 use crate::flyte::client::Client;
 use crate::flyte::convert::ProjectDomain;
@@ -44,42 +45,42 @@ struct RunRow {
     console: String,
 }
 
-pub(super) async fn run(get: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (client, scope) = project::open(&get.scope, ui).await?;
+pub(super) async fn run(options: &GetOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let (client, scope) = open_project(&options.scope, &reporter(ui)).await?;
     let mut document = Document { project: &scope.project, domain: &scope.domain, tasks: None, runs: None };
-    match get.of {
-        Resource::Tasks => document.tasks = Some(tasks(&client, &scope, get.limit).await?),
-        Resource::Runs => document.runs = Some(all_runs(&client, &scope, get.limit).await?),
+    match options.of {
+        Resource::Tasks => document.tasks = Some(list_tasks(&client, &scope, options.limit).await?),
+        Resource::Runs => document.runs = Some(list_runs(&client, &scope, options.limit).await?),
     }
     show(&document, ui)?;
     Ok(Exit::Success)
 }
 
-async fn tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
-    let listed = tasks::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
+async fn list_tasks(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<TaskRow>> {
+    let tasks = tasks::list(client, scope, limit).await?.into_iter().map(|task| TaskRow {
         console: console::task(&client.endpoint(), scope, &task.name),
-        registered: shown(task.registered),
+        registered: format_time(task.registered),
         name: task.name,
         version: task.version,
         environment: task.environment,
     });
-    Ok(listed.collect())
+    Ok(tasks.collect())
 }
 
-async fn all_runs(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunRow>> {
-    let listed = runs::list(client, scope, limit).await?.into_iter().map(|run| RunRow {
+async fn list_runs(client: &Client, scope: &ProjectDomain, limit: u32) -> Result<Vec<RunRow>> {
+    let runs = runs::list(client, scope, limit).await?.into_iter().map(|run| RunRow {
         console: console::run(&client.endpoint(), scope, &run.name),
         name: run.name,
         task: run.task,
         version: run.version,
         phase: run.phase.word(),
-        started: shown(run.started),
-        ended: shown(run.ended),
+        started: format_time(run.started),
+        ended: format_time(run.ended),
     });
-    Ok(listed.collect())
+    Ok(runs.collect())
 }
 
-fn shown(seconds: Option<i64>) -> Option<String> {
+fn format_time(seconds: Option<i64>) -> Option<String> {
     seconds.map(|seconds| time::datetime(seconds, 0))
 }
 
@@ -87,26 +88,32 @@ fn show(document: &Document<'_>, ui: &Ui) -> Result<()> {
     if ui.output_options().json {
         return Ok(ui.document("get", document)?);
     }
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let (what, text) = match (&document.tasks, &document.runs) {
-        (Some(tasks), _) => {
-            let row = |task: &TaskRow| [task.name.clone(), task.version.clone(), task.environment.clone(), or_dash(&task.registered)];
-            let rows: Vec<_> = tasks.iter().map(row).collect();
-            ("tasks", (!rows.is_empty()).then(|| table(["NAME", "VERSION", "ENVIRONMENT", "REGISTERED"], &rows)))
-        }
-        (None, runs) => {
-            let row = |run: &RunRow| {
-                let texts = [or_dash(&run.task), or_dash(&run.version), run.phase.to_owned(), or_dash(&run.started), or_dash(&run.ended)];
-                let [task, version, phase, started, ended] = texts;
-                [run.name.clone(), phase, task, version, started, ended]
-            };
-            let rows: Vec<_> = runs.iter().flatten().map(row).collect();
-            ("runs", (!rows.is_empty()).then(|| table(["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"], &rows)))
-        }
+    let (resource, text) = match &document.tasks {
+        Some(tasks) => ("tasks", format_tasks(tasks)),
+        None => ("runs", format_runs(document.runs.as_deref().unwrap_or_default())),
     };
     match text {
         Some(text) => ui.data(&text)?,
-        None => ui.note(format!("there are no {what} in {}/{}", document.project, document.domain)),
+        None => ui.note(format!("there are no {resource} in {}/{}", document.project, document.domain)),
     }
     Ok(())
+}
+
+fn format_tasks(tasks: &[TaskRow]) -> Option<String> {
+    let row = |task: &TaskRow| [task.name.clone(), task.version.clone(), task.environment.clone(), or_dash(&task.registered)];
+    let rows: Vec<_> = tasks.iter().map(row).collect();
+    (!rows.is_empty()).then(|| table(["NAME", "VERSION", "ENVIRONMENT", "REGISTERED"], &rows))
+}
+
+fn format_runs(runs: &[RunRow]) -> Option<String> {
+    let row = |run: &RunRow| {
+        let RunRow { name, task, version, phase, started, ended, console: _ } = run;
+        [name.clone(), (*phase).to_owned(), or_dash(task), or_dash(version), or_dash(started), or_dash(ended)]
+    };
+    let rows: Vec<_> = runs.iter().map(row).collect();
+    (!rows.is_empty()).then(|| table(["NAME", "PHASE", "TASK", "VERSION", "STARTED", "ENDED"], &rows))
+}
+
+fn or_dash(text: &Option<String>) -> String {
+    text.clone().unwrap_or_else(|| "-".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `cargo union images`: what the last builds made, with digests and sizes.
+//! `cargo union images`: lists the images of the last builds, with digests and sizes.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -18,20 +18,20 @@ struct Document {
 struct DeclaredImageRow {
     package: String,
     image: String,
-    /// `None` when the image was not built yet.
+    /// `None` before the first build.
     built: Option<BuildRecord>,
 }
 
-pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
-    let session = LoadedWorkspace::open(scope, ui).await?;
+pub(super) async fn run(options: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
+    let session = LoadedWorkspace::open(options, ui).await?;
     let mut images = Vec::new();
     for declared in &session.packages {
-        let mut results = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
+        let mut state = BuildState::load(&session.workspace.target_directory, &declared.package.name, &declared.package.folder);
         for image in declared.spec.images.keys() {
             images.push(DeclaredImageRow {
                 package: declared.package.name.clone(),
                 image: image.clone(),
-                built: results.images.remove(image),
+                built: state.images.remove(image),
             });
         }
     }
@@ -41,14 +41,14 @@ pub(super) async fn run(scope: &WorkspaceOptions, ui: &Ui) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let mut text = String::new();
-    for line in &document.images {
-        match &line.built {
+    for row in &document.images {
+        match &row.built {
             Some(record) => {
                 let size = if record.size == 0 { "size unknown".to_owned() } else { ui::bytes(record.size) };
                 let digest = record.digest.map_or_else(|| "not pinned".to_owned(), |digest| digest.to_string());
-                text.push_str(&format!("{} {}  {}  {digest}  {size}\n", line.package, line.image, record.location));
+                text.push_str(&format!("{} {}  {}  {digest}  {size}\n", row.package, row.image, record.location));
             }
-            None => ui.note(format!("image `{}` of package `{}` was not built yet: run `cargo union build`", line.image, line.package)),
+            None => ui.note(format!("image `{}` of package `{}` was not built yet: run `cargo union build`", row.image, row.package)),
         }
     }
     ui.data(&text)?;

@@ -1,4 +1,4 @@
-//! `cargo union init`: a starting table for a package that has none.
+//! `cargo union init`: adds a `[package.metadata.union]` table to a manifest that has none.
 
 use std::path::Path;
 

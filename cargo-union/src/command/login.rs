@@ -1,11 +1,11 @@
-//! `cargo union login`, `logout` and `whoami`: who the user is to the backend.
+//! `cargo union login`, `logout` and `whoami`: the user's login to the backend.
 
-use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::command::reporter;
 use crate::exit::Exit;
 use crate::flyte::client::{Client, UserIdentity};
 use crate::flyte::config::FlyteConfig;
@@ -19,7 +19,7 @@ struct Document {
     endpoint: String,
     org: Option<String>,
     auth_type: &'static str,
-    /// `None` when the backend does not say, or has no logins.
+    /// `None` when the backend has no logins, or does not return the identity.
     user: Option<LoginReport>,
 }
 
@@ -37,28 +37,28 @@ struct LogoutReport {
 }
 
 /// `login`
-pub(super) async fn log_in(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (config, client, endpoint) = open(backend, true, ui)?;
+pub(super) async fn log_in(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let (config, client, endpoint) = open(options, true, ui)?;
     if client.is_plain() {
         ui.note(format!("{endpoint} is spoken to without encryption, and so without a login"));
-        return done(&config, endpoint, None, "login", ui);
+        return show(&config, endpoint, None, "login", ui);
     }
-    let tried = || format!("could not log in to {endpoint}");
-    client.log_in().await.map_err(|failure| failure.into_error(tried()))?;
+    let summary = || format!("could not log in to {endpoint}");
+    client.log_in().await.map_err(|failure| failure.into_error(summary()))?;
     let user = match client.user().await {
         Ok(user) => Some(user),
-        // Not every backend knows its users by name.
+        // Not every backend has an identity service.
         Err(failure) if failure.is(RpcStatus::Unimplemented) => None,
-        Err(failure) => return Err(failure.into_error(tried()).into()),
+        Err(failure) => return Err(failure.into_error(summary()).into()),
     };
     let name = user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
     ui.status("Logged in", format!("to {endpoint}{name}"));
-    done(&config, endpoint, user, "login", ui)
+    show(&config, endpoint, user, "login", ui)
 }
 
 /// `logout`
-pub(super) async fn log_out(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (_, client, endpoint) = open(backend, false, ui)?;
+pub(super) async fn log_out(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let (_, client, endpoint) = open(options, false, ui)?;
     let removed = client.log_out().await.map_err(|failure| failure.into_error(format!("could not log out of {endpoint}")))?;
     match removed {
         true => ui.status("Logged out", format!("of {endpoint}")),
@@ -71,23 +71,23 @@ pub(super) async fn log_out(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Ex
 }
 
 /// `whoami`
-pub(super) async fn who_am_i(backend: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let (config, client, endpoint) = open(backend, false, ui)?;
+pub(super) async fn who_am_i(options: &BackendOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let (config, client, endpoint) = open(options, false, ui)?;
     let user = client.user().await.map_err(|failure| failure.into_error(format!("could not ask {endpoint} who you are")))?;
     if !ui.output_options().json {
         ui.data(&format!("{user}\n"))?;
     }
-    done(&config, endpoint, Some(user), "whoami", ui)
+    show(&config, endpoint, Some(user), "whoami", ui)
 }
 
-fn open(backend: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(FlyteConfig, Client, String)> {
-    let config = backend::valid(backend, &**ui)?;
-    let client = backend::client(backend, &config, attended, &reporter(ui))?;
+fn open(options: &BackendOptions, attended: bool, ui: &Arc<Ui>) -> Result<(FlyteConfig, Client, String)> {
+    let config = backend::valid(options, &**ui)?;
+    let client = backend::client(options, &config, attended, &reporter(ui))?;
     let endpoint = client.endpoint();
     Ok((config, client, endpoint))
 }
 
-fn done(config: &FlyteConfig, endpoint: String, user: Option<UserIdentity>, command: &str, ui: &Ui) -> Result<Exit> {
+fn show(config: &FlyteConfig, endpoint: String, user: Option<UserIdentity>, command: &str, ui: &Ui) -> Result<Exit> {
     if ui.output_options().json {
         let user = user.map(|UserIdentity { subject, name, email }| LoginReport { subject, name, email });
         let org = config.org.as_ref().map(|org| org.value.clone());

@@ -1,4 +1,4 @@
-//! The verbs. Each plans, then acts; this is the only room that knows all the others.
+//! One module per subcommand: options in, document out. The only module that imports `ui`.
 
 mod build;
 mod check;
@@ -11,7 +11,6 @@ mod init;
 mod login;
 mod pages;
 mod plan;
-mod project;
 mod register;
 mod run;
 mod update;
@@ -40,8 +39,8 @@ async fn dispatch(task: &Command, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
         Command::Plan(work) => plan::run(work, ui).await,
         Command::Build(work) => build::run(work, ui).await,
         Command::Register(register) => register::run(register, ui).await,
-        Command::Run(run) => run::run(run, ui).await,
-        Command::Remote(remote) => run::remote::run(remote, ui).await,
+        Command::Run(options) => run::run_local(options, ui).await,
+        Command::Remote(options) => run::run_remote(options, ui).await,
         Command::Get(get) => get::run(get, ui).await,
         Command::Images(scope) => images::run(scope, ui).await,
         Command::Dockerfile { scope, image } => dockerfile::run(scope, image, ui).await,

@@ -1,4 +1,4 @@
-//! `schema`, `completions`, `man`: pages that are known before anything is read.
+//! `cargo union schema`, `completions` and `man`: prints a text that depends on no manifest.
 
 use anyhow::Result;
 

@@ -1,11 +1,11 @@
-//! `cargo union plan`: what `build` would do, because of which change. Changes nothing.
+//! `cargo union plan`: prints what `build` would do and which changes are the cause, without doing it.
 
-use crate::command::reporter;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::command::reporter;
 use crate::exit::Exit;
 use crate::image::plan::{ImageAction, InputChange, PlannedImage};
 use crate::pipeline::context::LoadedWorkspace;
@@ -14,33 +14,36 @@ use crate::settings::BuildOptions;
 use crate::ui::{self, Ui};
 use crate::workspace::Snapshot;
 
+/// The number of changes per image that are printed without `-v`.
+const SHOWN_CHANGES: usize = 8;
+
 #[derive(Serialize)]
 struct Document<'a> {
     images: Vec<&'a PlannedImage>,
 }
 
-pub(super) async fn run(work: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
-    let session = LoadedWorkspace::open_with_cache(&work.scope, &**ui).await?;
-    let snapshot = Snapshot::take(&work.scope.cargo, &session.workspace, &work.scope.cache, &**ui).await?;
-    let planning = BuildPlan::compute(work, &session, &snapshot, &reporter(ui)).await?;
-    let images: Vec<&PlannedImage> = planning.images().collect();
+pub(super) async fn run(options: &BuildOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let session = LoadedWorkspace::open_with_cache(&options.scope, &**ui).await?;
+    let snapshot = Snapshot::take(&options.scope.cargo, &session.workspace, &options.scope.cache, &**ui).await?;
+    let plan = BuildPlan::compute(options, &session, &snapshot, &reporter(ui)).await?;
+    let images: Vec<&PlannedImage> = plan.images().collect();
     if ui.output_options().json {
         ui.document("plan", &Document { images })?;
     } else {
-        let shown = if ui.output_options().verbosity > 0 { usize::MAX } else { 8 };
-        ui.data(&images.into_iter().map(|planned| text(planned, shown)).collect::<String>())?;
+        let limit = if ui.output_options().verbosity > 0 { usize::MAX } else { SHOWN_CHANGES };
+        ui.data(&images.into_iter().map(|planned| format_image(planned, limit)).collect::<String>())?;
     }
     Ok(Exit::Success)
 }
 
-/// One image: the action on the first line, then what changed, then what moves.
-fn text(planned: &PlannedImage, shown: usize) -> String {
-    let mut text = format!("{} {}: {} {}\n", planned.package, planned.image, verb(planned.action), planned.destination);
-    for change in planned.changes.iter().take(shown) {
-        text.push_str(&format!("  {}\n", because(change)));
+/// The action on an image, then the changes, then the bytes to transfer.
+fn format_image(planned: &PlannedImage, limit: usize) -> String {
+    let mut text = format!("{} {}: {} {}\n", planned.package, planned.image, describe_action(planned.action), planned.destination);
+    for change in planned.changes.iter().take(limit) {
+        text.push_str(&format!("  {}\n", format_change(change)));
     }
-    if planned.changes.len() > shown {
-        text.push_str(&format!("  and {} more; see them with `-v`\n", planned.changes.len() - shown));
+    if planned.changes.len() > limit {
+        text.push_str(&format!("  and {} more; see them with `-v`\n", planned.changes.len() - limit));
     }
     if planned.action != ImageAction::Reuse {
         if planned.changes.is_empty() && planned.action != ImageAction::Push {
@@ -57,7 +60,8 @@ fn text(planned: &PlannedImage, shown: usize) -> String {
     text
 }
 
-fn verb(action: ImageAction) -> &'static str {
+/// The action, up to the destination.
+fn describe_action(action: ImageAction) -> &'static str {
     match action {
         ImageAction::Reuse => "unchanged",
         ImageAction::Push => "publish; nothing changed, but it is not at",
@@ -66,8 +70,8 @@ fn verb(action: ImageAction) -> &'static str {
     }
 }
 
-/// `src/main.rs: 1f2e3d → 4c5b6a`.
-pub(super) fn because(change: &InputChange) -> String {
+/// A changed input, such as `src/main.rs: 1f2e3d → 4c5b6a`.
+fn format_change(change: &InputChange) -> String {
     match (&change.old, &change.new) {
         (Some(old), Some(new)) => format!("{}: {old} → {new}", change.input),
         (None, Some(new)) => format!("{}: new, {new}", change.input),

@@ -1,17 +1,20 @@
-//! `cargo union update`: newer digests for base images, newer packages for environments.
+//! `cargo union update`: resolves base images again, or has environments built with newer packages.
 
-use crate::command::reporter;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde::Serialize;
 use union_build::diag::Code;
 use union_build::spec::Base;
 
 use crate::build::environment::tools;
+use crate::command::reporter;
 use crate::exit::Exit;
 use crate::image::platform::Platform;
 use crate::pipeline::context::LoadedWorkspace;
 use crate::pipeline::resolve::bases::{self, LockMode};
-use crate::pipeline::resolve::rust_image;
+use crate::pipeline::resolve::{self, rust_image};
 use crate::settings::UpdateOptions;
 use crate::sys::error::Error;
 use crate::ui::{self, Ui};
@@ -29,30 +32,30 @@ struct UpdatedBase {
     new: String,
 }
 
-pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Result<Exit> {
-    let session = LoadedWorkspace::open_with_cache(&update.scope, &**ui).await?;
+pub(super) async fn run(options: &UpdateOptions, ui: &Arc<Ui>) -> Result<Exit> {
+    let session = LoadedWorkspace::open_with_cache(&options.scope, &**ui).await?;
     let before = UnionLock::load(&session.workspace.root)?;
     let mut lock = before.clone();
-    if update.environments.is_empty() {
-        renew_bases(&session, update, &mut lock, ui).await?;
+    if options.environments.is_empty() {
+        renew_bases(&session, options, &mut lock, ui).await?;
     } else {
-        raise_generations(&session, &update.environments, &mut lock, ui)?;
+        raise_generations(&session, &options.environments, &mut lock, ui)?;
     }
-    let moved = lock.bases().filter_map(|(base, locked)| {
+    let updated = lock.bases().filter_map(|(base, locked)| {
         let old = before.entry(base).map(|before| before.digest.to_string());
         let new = locked.digest.to_string();
         (old.as_ref() != Some(&new)).then(|| UpdatedBase { base: base.to_owned(), old, new })
     });
-    let document = Document { bases: moved.collect() };
-    for moved in &document.bases {
-        match &moved.old {
-            Some(old) => ui.status("Updating", format!("{} {old} → {}", moved.base, moved.new)),
-            None => ui.status("Locking", format!("{} {}", moved.base, moved.new)),
+    let document = Document { bases: updated.collect() };
+    for base in &document.bases {
+        match &base.old {
+            Some(old) => ui.status("Updating", format!("{} {old} → {}", base.base, base.new)),
+            None => ui.status("Locking", format!("{} {}", base.base, base.new)),
         }
     }
     if !lock.is_changed() {
         ui.status("Unchanged", "Union.lock");
-    } else if update.dry_run {
+    } else if options.dry_run {
         ui.note("not writing Union.lock because of `--dry-run`");
     } else {
         lock.save(false, &session.workspace.target_directory)?;
@@ -63,12 +66,13 @@ pub(super) async fn run(update: &UpdateOptions, ui: &std::sync::Arc<Ui>) -> Resu
     Ok(Exit::Success)
 }
 
-async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &mut UnionLock, ui: &std::sync::Arc<Ui>) -> Result<()> {
-    let mut wanted = std::collections::BTreeSet::new();
+/// Resolves the bases of all images again.
+async fn renew_bases(session: &LoadedWorkspace, options: &UpdateOptions, lock: &mut UnionLock, ui: &Arc<Ui>) -> Result<()> {
+    let mut used = BTreeSet::new();
     for declared in &session.packages {
-        let source = session.clients.get(&update.scope, &declared.spec, 4, &reporter(ui));
+        let source = session.clients.get(&options.scope, &declared.spec, 4, &reporter(ui));
         for image in declared.spec.images.values() {
-            let platforms: Vec<Platform> = crate::pipeline::resolve::platforms(image)?;
+            let platforms: Vec<Platform> = resolve::platforms(image)?;
             let base = match &image.base {
                 Base::Reference(base) => Some(base.value.as_str()),
                 Base::Scratch(_) | Base::Extends(_) | Base::Dockerfile => None,
@@ -76,29 +80,30 @@ async fn renew_bases(session: &LoadedWorkspace, update: &UpdateOptions, lock: &m
             let rust = image.build.rust_image.as_ref().map(|image| image.value.as_str());
             for reference in base.into_iter().chain(tools(std::slice::from_ref(image))).chain(rust) {
                 bases::locked(reference, &platforms, lock, &*source, LockMode::Renew).await?;
-                wanted.insert(reference.to_owned());
+                used.insert(reference.to_owned());
             }
         }
-        // Images of Rust that nobody named, each chosen for a base and for the platforms that it has.
-        let chosen: Vec<(String, Vec<Platform>)> = lock
+        // Images of Rust that were selected by default, with the platforms that they are locked for.
+        let defaults: Vec<(String, Vec<Platform>)> = lock
             .bases()
-            .filter(|(reference, _)| rust_image::is_default(reference) && !wanted.contains(*reference))
+            .filter(|(reference, _)| rust_image::is_default(reference) && !used.contains(*reference))
             .map(|(reference, locked)| {
                 (reference.to_owned(), locked.platforms.keys().filter_map(|platform| platform.parse().ok()).collect())
             })
             .collect();
-        for (reference, platforms) in chosen {
+        for (reference, platforms) in defaults {
             bases::locked(&reference, &platforms, lock, &*source, LockMode::Renew).await?;
-            wanted.insert(reference);
+            used.insert(reference);
         }
     }
-    // With all packages in view, what no image starts from any more can go.
+    // Bases without an image can be removed only when all packages are selected.
     if session.workspace.packages.iter().filter(|package| package.declares_union).count() == session.packages.len() {
-        lock.retain_bases(|base| wanted.contains(base));
+        lock.retain_bases(|base| used.contains(base));
     }
     Ok(())
 }
 
+/// Raises the generation of environments, which is a part of their keys.
 fn raise_generations(session: &LoadedWorkspace, images: &[String], lock: &mut UnionLock, ui: &Ui) -> Result<()> {
     for image in images {
         let mut found = false;

@@ -2,6 +2,10 @@
 
 pub(crate) mod access;
 pub mod options;
+pub(crate) mod project;
+pub(crate) mod registration;
+mod requests;
+mod working_tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,7 @@
 //! `execute::execute` compiles, packs and publishes the missing ones, and records the results.
 
 pub(crate) mod backend;
+pub(crate) mod build;
 pub(crate) mod clients;
 pub(crate) mod compile;
 pub(crate) mod context;

@@ -16,6 +16,7 @@ use union_build::spec::merge::Overrides;
 
 use crate::cli;
 pub use crate::pipeline::options::{BackendOptions, BuildOptions, Output, WorkspaceOptions};
+pub use crate::run::options::{InputOptions, LocalRunOptions, NewRun, RemoteRunMode, RemoteRunOptions, RunTarget};
 use crate::sys::cache::{Cache, DEFAULT_CAP};
 use crate::sys::error::{Error, Result};
 use crate::sys::fs;
@@ -24,8 +25,6 @@ use crate::ui;
 use crate::workspace::{Cargo, Selection};
 pub use get::{GetOptions, Resource};
 pub use register::RegisterOptions;
-pub use remote::{NewRun, RemoteRunMode, RemoteRunOptions};
-pub use run::{RunOptions, RunTarget};
 
 /// A subcommand with its resolved options.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub enum Command {
     /// `register`
     Register(RegisterOptions),
     /// `run`
-    Run(RunOptions),
+    Run(LocalRunOptions),
     /// `run --remote` and `run --follow`
     Remote(RemoteRunOptions),
     /// `get`

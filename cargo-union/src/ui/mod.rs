@@ -6,6 +6,7 @@ mod backend;
 mod diagnostics;
 mod problem;
 mod progress;
+mod run;
 mod spinners;
 mod trace;
 

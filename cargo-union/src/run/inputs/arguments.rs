@@ -1,92 +1,92 @@
-//! Inputs as words of the command line: `--x 21`, `--ok`, `--names a --names b`.
+//! Inputs as arguments: `--x 21`, `--ok`, `--names a --names b`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::IntErrorKind;
+use std::num::{IntErrorKind, ParseIntError};
 
 use union_build::diag::nearest;
 use union_build::spec::types::Type;
 use union_build::spec::value::InputValue;
 
-use super::file::of_json;
-use crate::ui;
+use super::file::value_of_json;
+use crate::sys::words;
 
-/// What the words say.
+/// Parsed arguments.
 #[derive(Debug, Default)]
 pub(super) struct ParsedArgs {
-    /// Values by the names of inputs.
-    pub(super) given: BTreeMap<String, InputValue>,
-    /// What cannot be understood.
+    /// Values by the name of their input.
+    pub(super) values: BTreeMap<String, InputValue>,
+    /// Why an argument is not valid, one sentence each.
     pub(super) problems: Vec<String>,
-    /// Inputs that were named, and whose values cannot be understood.
-    pub(super) broken: BTreeSet<String>,
+    /// Inputs with an argument that is not valid.
+    pub(super) invalid: BTreeSet<String>,
 }
 
-/// Reads words, as the types of a task's inputs understand them.
-pub(super) fn read(words: &[String], types: &BTreeMap<String, Type>) -> ParsedArgs {
-    let mut read = ParsedArgs::default();
+/// Parses arguments by the types of a task's inputs.
+pub(super) fn parse(arguments: &[String], types: &BTreeMap<String, Type>) -> ParsedArgs {
+    let mut parsed = ParsedArgs::default();
     let mut texts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
-        let Some(typed) = word.strip_prefix("--") else {
-            read.problems.push(format!("`{word}` belongs to no input: write `--NAME VALUE`"));
+    let mut arguments = arguments.iter().peekable();
+    while let Some(argument) = arguments.next() {
+        let Some(option) = argument.strip_prefix("--") else {
+            parsed.problems.push(format!("`{argument}` belongs to no input: write `--NAME VALUE`"));
             continue;
         };
-        let (name, attached) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value.to_owned())));
-        let value = attached.or_else(|| words.next_if(|word| !word.starts_with("--")).cloned());
-        let Some((name, ty)) = known(name, types) else {
-            read.problems.push(unknown_inputs(name, types));
+        let (name, attached) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value.to_owned())));
+        let value = attached.or_else(|| arguments.next_if(|next| !next.starts_with("--")).cloned());
+        let Some((name, ty)) = find_input(name, types) else {
+            parsed.problems.push(unknown_input(name, types));
             continue;
         };
         match value {
             Some(value) => texts.entry(name).or_default().push(value),
             None if is_boolean(ty) => texts.entry(name).or_default().push("true".to_owned()),
-            None => read.refuse(name, &format!("`{}` has no value; an example is `{}`", flag(name), example(name, ty))),
+            None => parsed.reject(name, &format!("`{}` has no value; an example is `{}`", flag(name), example(name, ty))),
         }
     }
     for (name, texts) in texts {
         let ty = &types[name];
-        match value(ty, &texts) {
-            Ok(given) => drop(read.given.insert(name.to_owned(), given)),
-            Err(why) => read.refuse(name, &format!("`{}`: {why}; an example is `{}`", flag(name), example(name, ty))),
+        match parse_values(ty, &texts) {
+            Ok(value) => drop(parsed.values.insert(name.to_owned(), value)),
+            Err(problem) => parsed.reject(name, &format!("`{}`: {problem}; an example is `{}`", flag(name), example(name, ty))),
         }
     }
-    read
+    parsed
 }
 
 impl ParsedArgs {
-    fn refuse(&mut self, name: &str, why: &str) {
-        self.problems.push(why.to_owned());
-        self.broken.insert(name.to_owned());
+    fn reject(&mut self, name: &str, problem: &str) {
+        self.problems.push(problem.to_owned());
+        self.invalid.insert(name.to_owned());
     }
 }
 
-/// An input by its name, in which `-` may stand for `_`, as it does in other commands.
-fn known<'a>(name: &str, types: &'a BTreeMap<String, Type>) -> Option<(&'a str, &'a Type)> {
+/// An input by its name, in which `-` may replace `_`.
+fn find_input<'a>(name: &str, types: &'a BTreeMap<String, Type>) -> Option<(&'a str, &'a Type)> {
     let (name, ty) = types.get_key_value(name).or_else(|| types.get_key_value(&name.replace('-', "_")))?;
     Some((name, ty))
 }
 
-fn unknown_inputs(name: &str, types: &BTreeMap<String, Type>) -> String {
-    let meant = nearest(&name.replace('-', "_"), types.keys().map(String::as_str));
-    let meant = meant.map(|meant| format!("; did you mean `{}`?", flag(meant))).unwrap_or_default();
-    format!("`--{name}` is no input{meant}")
+fn unknown_input(name: &str, types: &BTreeMap<String, Type>) -> String {
+    let similar = nearest(&name.replace('-', "_"), types.keys().map(String::as_str));
+    let suggestion = similar.map(|similar| format!("; did you mean `{}`?", flag(similar))).unwrap_or_default();
+    format!("`--{name}` is no input{suggestion}")
 }
 
-fn value(ty: &Type, texts: &[String]) -> Result<InputValue, String> {
+fn parse_values(ty: &Type, texts: &[String]) -> Result<InputValue, String> {
     match (ty, texts) {
-        (Type::Optional(inner), _) => value(inner, texts),
-        // A list may be written as JSON, or value by value.
-        (Type::List(_), [json]) if json.trim_start().starts_with('[') => of_text(ty, json),
-        (Type::List(inner), _) => Ok(InputValue::List(texts.iter().map(|text| of_text(inner, text)).collect::<Result<_, _>>()?)),
-        (_, [text]) => of_text(ty, text),
+        (Type::Optional(inner), _) => parse_values(inner, texts),
+        // A list may be one JSON array, or one argument per value.
+        (Type::List(_), [json]) if json.trim_start().starts_with('[') => parse_text(ty, json),
+        (Type::List(inner), _) => Ok(InputValue::List(texts.iter().map(|text| parse_text(inner, text)).collect::<Result<_, _>>()?)),
+        (_, [text]) => parse_text(ty, text),
         (_, several) => Err(format!("given {} times, but the input is not a list", several.len())),
     }
 }
 
-fn of_text(ty: &Type, text: &str) -> Result<InputValue, String> {
+fn parse_text(ty: &Type, text: &str) -> Result<InputValue, String> {
     Ok(match ty {
-        Type::Optional(inner) => of_text(inner, text)?,
-        Type::Integer => InputValue::Integer(text.parse().map_err(|cause: std::num::ParseIntError| match cause.kind() {
+        Type::Optional(inner) => parse_text(inner, text)?,
+        Type::Integer => InputValue::Integer(text.parse().map_err(|cause: ParseIntError| match cause.kind() {
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => format!("`{text}` does not fit into 64 bits"),
             _ => format!("`{text}` is not a whole number"),
         })?),
@@ -101,7 +101,7 @@ fn of_text(ty: &Type, text: &str) -> Result<InputValue, String> {
         },
         Type::String | Type::Datetime | Type::Duration | Type::File | Type::Directory | Type::Enum(_) => InputValue::Text(text.to_owned()),
         Type::Struct | Type::List(_) | Type::Map(_) => {
-            of_json(serde_json::from_str(text).map_err(|cause| format!("`{text}` is not JSON: {cause}"))?)?
+            value_of_json(serde_json::from_str(text).map_err(|cause| format!("`{text}` is not JSON: {cause}"))?)?
         }
     })
 }
@@ -113,12 +113,12 @@ fn is_boolean(ty: &Type) -> bool {
     }
 }
 
-/// The word that names an input.
+/// The flag of an input.
 pub(super) fn flag(name: &str) -> String {
     format!("--{name}")
 }
 
-/// An input as a user could type it.
+/// An argument for an input, quoted for a shell.
 pub(super) fn example(name: &str, ty: &Type) -> String {
     let flag = flag(name);
     match ty {
@@ -156,8 +156,8 @@ fn example_json(ty: &Type) -> String {
     }
 }
 
-/// What an input is, as a sentence goes on with it.
-pub(super) fn noun(ty: &Type) -> String {
+/// A type as a noun with its article, for messages.
+pub(super) fn describe_type(ty: &Type) -> String {
     match ty {
         Type::Integer => "a whole number".to_owned(),
         Type::Float => "a number".to_owned(),
@@ -170,8 +170,8 @@ pub(super) fn noun(ty: &Type) -> String {
         Type::Directory => "a folder".to_owned(),
         Type::List(inner) => format!("a list of `{inner}`"),
         Type::Map(inner) => format!("a JSON object of `{inner}`"),
-        Type::Optional(inner) => noun(inner),
-        Type::Enum(words) => format!("one of {}", ui::list(words)),
+        Type::Optional(inner) => describe_type(inner),
+        Type::Enum(words) => format!("one of {}", words::list(words)),
     }
 }
 
@@ -195,14 +195,14 @@ mod tests {
         types.iter().map(|(name, ty)| ((*name).to_owned(), Type::parse(ty).unwrap())).collect()
     }
 
-    fn words(words: &[&str]) -> ParsedArgs {
-        read(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &types())
+    fn parse_words(words: &[&str]) -> ParsedArgs {
+        parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &types())
     }
 
-    fn one(name: &str, typed: &[&str]) -> InputValue {
-        let mut read = words(typed);
-        assert_eq!(read.problems, [""; 0], "{typed:?}");
-        read.given.remove(name).unwrap()
+    fn parse_one(name: &str, words: &[&str]) -> InputValue {
+        let mut parsed = parse_words(words);
+        assert_eq!(parsed.problems, [""; 0], "{words:?}");
+        parsed.values.remove(name).unwrap()
     }
 
     fn text(text: &str) -> InputValue {
@@ -210,27 +210,27 @@ mod tests {
     }
 
     #[test]
-    fn words_are_understood_by_the_type_of_their_input() {
-        assert_eq!(one("x", &["--x", "-5"]), InputValue::Integer(-5));
-        assert_eq!(one("rate", &["--rate=1e3"]), InputValue::Float(1000.0));
-        assert_eq!(one("label", &["--label", "a=b c"]), text("a=b c"));
-        assert_eq!(one("label", &["--label=--x"]), text("--x"));
-        assert_eq!(one("label", &["--label="]), text(""));
-        assert_eq!(one("ok", &["--ok", "--x", "1"]), InputValue::Bool(true));
-        assert_eq!(one("ok", &["--ok", "false"]), InputValue::Bool(false));
-        assert_eq!(one("verbose", &["--verbose"]), InputValue::Bool(true));
-        assert_eq!(one("learning_rate", &["--learning-rate", "0.1"]), InputValue::Float(0.1));
-        assert_eq!(one("names", &["--names", "a", "--x", "1", "--names", "b"]), InputValue::List(vec![text("a"), text("b")]));
-        assert_eq!(one("names", &["--names", r#"["a"]"#]), InputValue::List(vec![text("a")]));
-        assert_eq!(one("names", &["--names", "[]"]), InputValue::List(vec![]));
+    fn arguments_are_parsed_by_the_type_of_their_input() {
+        assert_eq!(parse_one("x", &["--x", "-5"]), InputValue::Integer(-5));
+        assert_eq!(parse_one("rate", &["--rate=1e3"]), InputValue::Float(1000.0));
+        assert_eq!(parse_one("label", &["--label", "a=b c"]), text("a=b c"));
+        assert_eq!(parse_one("label", &["--label=--x"]), text("--x"));
+        assert_eq!(parse_one("label", &["--label="]), text(""));
+        assert_eq!(parse_one("ok", &["--ok", "--x", "1"]), InputValue::Bool(true));
+        assert_eq!(parse_one("ok", &["--ok", "false"]), InputValue::Bool(false));
+        assert_eq!(parse_one("verbose", &["--verbose"]), InputValue::Bool(true));
+        assert_eq!(parse_one("learning_rate", &["--learning-rate", "0.1"]), InputValue::Float(0.1));
+        assert_eq!(parse_one("names", &["--names", "a", "--x", "1", "--names", "b"]), InputValue::List(vec![text("a"), text("b")]));
+        assert_eq!(parse_one("names", &["--names", r#"["a"]"#]), InputValue::List(vec![text("a")]));
+        assert_eq!(parse_one("names", &["--names", "[]"]), InputValue::List(vec![]));
         let row = || InputValue::List(vec![InputValue::Integer(1), InputValue::Integer(2)]);
-        assert_eq!(one("grid", &["--grid", "[[1,2],[1,2]]"]), InputValue::List(vec![row(), row()]));
-        assert_eq!(one("fields", &["--fields", r#"{"a": null}"#]), InputValue::Map([("a".to_owned(), InputValue::Nothing)].into()));
+        assert_eq!(parse_one("grid", &["--grid", "[[1,2],[1,2]]"]), InputValue::List(vec![row(), row()]));
+        assert_eq!(parse_one("fields", &["--fields", r#"{"a": null}"#]), InputValue::Map([("a".to_owned(), InputValue::Nothing)].into()));
     }
 
     #[test]
-    fn what_cannot_be_understood_says_what_would_be() {
-        for (typed, problem) in [
+    fn problem_of_an_argument_has_an_example() {
+        for (words, problem) in [
             (vec!["21"], "`21` belongs to no input: write `--NAME VALUE`"),
             (vec!["--lable", "a"], "`--lable` is no input; did you mean `--label`?"),
             (vec!["--zzzzzz"], "`--zzzzzz` is no input"),
@@ -245,25 +245,25 @@ mod tests {
                 "`--fields`: `{a:1}` is not JSON: key must be a string at line 1 column 2; an example is `--fields '{\"a\": 1}'`",
             ),
         ] {
-            assert_eq!(words(&typed).problems, [problem]);
+            assert_eq!(parse_words(&words).problems, [problem]);
         }
-        assert!(words(&["--x", "1.5"]).broken.contains("x"), "it is not missing as well");
+        assert!(parse_words(&["--x", "1.5"]).invalid.contains("x"), "an invalid input is not reported as missing");
     }
 
     #[test]
-    fn an_example_can_be_typed_as_it_stands() {
-        let wanted = [
+    fn examples_are_valid_arguments() {
+        let inputs = [
             ("a", "list[integer]"),
             ("b", "list[list[float]]"),
             ("c", "map[list[boolean]]"),
             ("d", "optional[duration]"),
             ("e", "list[struct]"),
         ];
-        let examples: Vec<String> = wanted.iter().map(|(name, ty)| example(name, &Type::parse(ty).unwrap())).collect();
+        let examples: Vec<String> = inputs.iter().map(|(name, ty)| example(name, &Type::parse(ty).unwrap())).collect();
         assert_eq!(examples, ["--a 21 --a 21", "--b '[[0.5]]'", "--c '{\"a\": [true]}'", "--d 1h30m", "--e '{\"a\": 1}' --e '{\"a\": 1}'"]);
-        for ((name, ty), example) in wanted.iter().zip(examples) {
+        for ((name, ty), example) in inputs.iter().zip(examples) {
             let ty = Type::parse(ty).unwrap();
-            let typed: Vec<String> = example
+            let words: Vec<String> = example
                 .split(" --")
                 .enumerate()
                 .flat_map(|(n, part)| {
@@ -272,8 +272,8 @@ mod tests {
                     [flag.to_owned(), value.trim_matches('\'').to_owned()]
                 })
                 .collect();
-            let read = read(&typed, &[((*name).to_owned(), ty.clone())].into());
-            assert_eq!(ty.misfit(&read.given[*name]), None, "{typed:?}");
+            let parsed = parse(&words, &[((*name).to_owned(), ty.clone())].into());
+            assert_eq!(ty.misfit(&parsed.values[*name]), None, "{words:?}");
         }
     }
 }

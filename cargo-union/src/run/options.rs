@@ -1,0 +1,70 @@
+//! Options of a run, as a caller sets them.
+
+use std::path::PathBuf;
+
+use crate::deploy::options::RegisterOptions;
+use crate::pipeline::options::BuildOptions;
+
+/// Where the inputs of a task come from.
+#[derive(Debug)]
+pub struct InputOptions {
+    /// `--inputs FILE`
+    pub file: Option<PathBuf>,
+    /// The words after `--`, which take precedence over the file.
+    pub arguments: Vec<String>,
+}
+
+/// Options of a run on this machine.
+#[derive(Debug)]
+pub struct LocalRunOptions {
+    /// How the task's image is built.
+    pub build: BuildOptions,
+    /// The key of the task's table.
+    pub task: String,
+    /// The inputs of the task.
+    pub inputs: InputOptions,
+    /// What runs the program.
+    pub target: RunTarget,
+}
+
+/// What runs the program of a task on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunTarget {
+    /// A container engine, in the task's image.
+    Engine,
+    /// The host, as a process: `--host`.
+    Host,
+}
+
+/// Options of a run on the backend.
+#[derive(Debug)]
+pub struct RemoteRunOptions {
+    /// How the task is built and registered, with the packages and the backend.
+    pub register: RegisterOptions,
+    /// Whether a run is created or an existing one followed.
+    pub mode: RemoteRunMode,
+}
+
+/// The run to follow.
+#[derive(Debug)]
+pub enum RemoteRunMode {
+    /// `--remote`
+    New(NewRun),
+    /// `--follow RUN`
+    Follow(String),
+}
+
+/// A run to create.
+#[derive(Debug)]
+pub struct NewRun {
+    /// The key of the task's table.
+    pub task: String,
+    /// `--version`
+    pub version: Option<String>,
+    /// The inputs of the task.
+    pub inputs: InputOptions,
+    /// `--overwrite-cache`
+    pub overwrite_cache: bool,
+    /// `--detach`
+    pub detach: bool,
+}

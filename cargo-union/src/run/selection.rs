@@ -1,0 +1,24 @@
+//! Selection of the task.
+
+use union_build::diag::Code;
+
+use crate::pipeline::context::LoadedWorkspace;
+use crate::pipeline::plan::check_tasks;
+use crate::pipeline::problems::Result;
+use crate::sys::error::Error;
+use crate::sys::words;
+
+/// Removes all packages but the one that has the task.
+///
+/// # Errors
+/// `UnknownTask`; `UsageInvalid` when several packages have it.
+pub(super) fn select_task(session: &mut LoadedWorkspace, task: &str) -> Result<()> {
+    check_tasks(session, &[task.to_owned()])?;
+    session.packages.retain(|package| package.spec.tasks.contains_key(task));
+    if session.packages.len() > 1 {
+        let names = words::list(session.packages.iter().map(|package| &package.package.name));
+        let error = Error::new(Code::UsageInvalid, format!("the packages {names} have a task `{task}` each"));
+        return Err(error.help("Choose one of them with `-p`.").into());
+    }
+    Ok(())
+}
