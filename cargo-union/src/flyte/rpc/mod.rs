@@ -85,9 +85,14 @@ impl ConnectTransport {
         request: &Req,
         metadata: &CallMetadata,
     ) -> Result<Res, RpcFailure> {
-        let body = Bytes::from(request.encode_to_vec());
         let place = method.place;
-        traced(place, self.with_retries(&place.to_string(), method.repeat, || self.unary_once(place, body.clone(), metadata))).await
+        let bytes = self.unary_bytes(place, method.repeat, request.encode_to_vec().into(), metadata).await?;
+        Res::decode(bytes).map_err(|cause| self.invalid(format!("answers {place} with another message than expected: {cause}")))
+    }
+
+    /// Calls a unary method with an encoded message. It is not generic: each instance of the retries would be large.
+    async fn unary_bytes(&self, place: MethodPath, repeat: Idempotency, body: Bytes, metadata: &CallMetadata) -> Result<Bytes, RpcFailure> {
+        traced(place, self.with_retries(&place.to_string(), repeat, || self.unary_once(place, body.clone(), metadata))).await
     }
 
     /// Calls a streaming method and waits for its first message.
@@ -107,16 +112,17 @@ impl ConnectTransport {
         traced(method.place, opened).await
     }
 
-    async fn unary_once<Res: Message + Default>(&self, place: MethodPath, body: Bytes, metadata: &CallMetadata) -> Result<Res, RpcFailure> {
+    async fn unary_once(&self, place: MethodPath, body: Bytes, metadata: &CallMetadata) -> Result<Bytes, RpcFailure> {
         let outgoing = self.outgoing(place, PROTO, body, metadata).header(ACCEPT_ENCODING, "gzip");
         let answer = self.transport.send_once(&outgoing).await?;
         let mut answer = self.check_response(answer, PROTO).await?;
         let compressed = answer.header(CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
         let bytes = answer.bytes(LARGEST).await?;
-        let host = authority(&self.base);
-        let invalid = |why: String| RpcFailure::new(Code::BackendInvalid, format!("{host} {why}"));
-        let bytes = if compressed { envelope::unpack(&bytes).map_err(invalid)? } else { bytes };
-        Res::decode(bytes).map_err(|cause| invalid(format!("answers {place} with another message than expected: {cause}")))
+        if compressed { envelope::unpack(&bytes).map_err(|why| self.invalid(why)) } else { Ok(bytes) }
+    }
+
+    fn invalid(&self, why: String) -> RpcFailure {
+        RpcFailure::new(Code::BackendInvalid, format!("{} {why}", authority(&self.base)))
     }
 
     fn outgoing(&self, place: MethodPath, kind: &'static str, body: Bytes, metadata: &CallMetadata) -> HttpRequest {
