@@ -174,3 +174,26 @@ fn a_cargo_that_makes_nothing_is_not_believed() {
     // U0215 is ArtifactMissing.
     project.env("CARGO", cargo).run(["build"]).fails_with("U0215").stderr_has("`hello`");
 }
+
+#[test]
+fn launcher_is_a_layer_of_images_that_a_task_names_and_part_of_their_key() {
+    let images = "[package.metadata.union.images.default]\nbase-image = \"scratch\"\n\
+                  [package.metadata.union.images.off]\nbase-image = \"scratch\"\nlauncher = false\n\
+                  [package.metadata.union.images.other]\nbase-image = \"scratch\"\n\
+                  [package.metadata.union.tasks.one]\nimage = \"default\"\n[package.metadata.union.tasks.two]\nimage = \"off\"\n";
+    let project = Project::package("hello").union(images).locked();
+    let built = project.run(["build", "--output", "oci:out", "--format", "json"]).succeeds().json();
+    let layers = |name: &str| {
+        let layout = project.path(&format!("out/{}", if name == "default" { "hello".to_owned() } else { format!("hello-{name}") }));
+        let config: Value = serde_json::from_slice(&std::fs::read(layout.join(blob(&manifest(&layout)["config"]))).unwrap()).unwrap();
+        let history = config["history"].as_array().unwrap().iter().map(|entry| entry["created_by"].as_str().unwrap().to_owned());
+        history.collect::<Vec<_>>()
+    };
+    assert_eq!(layers("default"), ["cargo union: scratch", "cargo union: launcher", "cargo union: binaries"], "{built}");
+    assert_eq!(layers("off"), ["cargo union: scratch", "cargo union: binaries"]);
+    assert_eq!(layers("other"), ["cargo union: scratch"]);
+    let record = std::fs::read_dir(project.path("target/union/results")).unwrap().next().unwrap().unwrap();
+    let record: Value = serde_json::from_slice(&std::fs::read(record.path()).unwrap()).unwrap();
+    assert!(record["images"]["default"]["inputs"]["launcher"].is_string(), "{record}");
+    assert!(record["images"]["off"]["inputs"]["launcher"].is_null(), "{record}");
+}

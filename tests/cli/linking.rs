@@ -17,7 +17,7 @@ fn program(project: &Project, path: &str, script: &str) {
 /// A project for arm64, and a compiler that has the standard library for it, or says so: what it is asked to compile
 /// for it is written down, and fails.
 fn for_arm(build: &str) -> Project {
-    let tables = format!("{SCRATCH}platforms = [\"linux/arm64\"]\n[package.metadata.union.build]\n{build}\n");
+    let tables = format!("{SCRATCH}platforms = [\"linux/arm64\"]\nlauncher = false\n[package.metadata.union.build]\n{build}\n");
     let project = Project::package("hello").union(&tables).locked();
     fs::create_dir_all(project.path(&format!("../sysroot/lib/rustlib/{ARM}/lib"))).unwrap();
     let sysroot = project.path("../sysroot").display().to_string();
@@ -94,4 +94,25 @@ fn a_library_that_the_linker_does_not_find_is_named() {
     );
     let failed = project.run(["build"]).exits(101).fails_with("U0206").stderr_has("The linker did not find `libnowhere`");
     failed.stderr_has("build.apt-packages").stderr_lacks("static form");
+}
+
+#[test]
+fn launcher_for_a_target_without_core_names_the_command_that_installs_it() {
+    let manifest = format!(
+        "{SCRATCH}copy = [{{ from = \"tool\", to = \"/tool\" }}]\nplatforms = [\"linux/arm64\"]\n\
+         [package.metadata.union.tasks.one]\ncommand = [\"/tool\"]\n"
+    );
+    let project = Project::package("hello").union(&manifest).file("tool", "").locked();
+    fs::create_dir_all(project.path("../sysroot")).unwrap();
+    let sysroot = project.path("../sysroot").display().to_string();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n'--print sysroot') echo {sysroot}; exit;;\n\
+         *--crate-name=launcher*) echo \"error[E0463]: can't find crate for core\" >&2; exit 1;;\nesac\nexec rustc \"$@\"\n"
+    );
+    program(&project, "../rustc", &script);
+    let compiler = project.path("../rustc").display().to_string();
+    let project = project.env("RUSTC", compiler);
+    let outcome = project.run(["build"]).fails_with("U0221").stderr_has("can't find crate for core");
+    outcome.stderr_has(&format!("Run `rustup target add {ARM}`")).stderr_has("launcher = false");
+    assert!(!project.path("target/union/oci/hello/index.json").exists());
 }

@@ -72,8 +72,9 @@ fn an_image_is_made_once_and_registered_by_its_digest() {
     // The entrypoint of the base must not swallow what the task runs.
     let version = registered["version"].as_str().unwrap();
     let shown = world.backend.official(&["get", "task", "-p", "flytesnacks", "-d", "development", "hello", version]);
-    let command = shown.split("'command'").nth(1).unwrap_or_default().split(']').next().unwrap_or_default();
-    assert!(command.contains("/union/bin/hello"), "{shown}");
+    let list = |name: &str| shown.split(name).nth(1).unwrap_or_default().split(']').next().unwrap_or_default().to_owned();
+    assert!(list("'command'").contains("/union/launcher"), "{shown}");
+    assert!(list("'args'").contains("/union/bin/hello"), "{shown}");
 }
 
 #[test]
@@ -99,13 +100,14 @@ fn the_order_holds_what_the_manifest_says() {
             json!({ "env": { "envVariables": { "A": "b" } } }),
             json!({ "commands": { "cmd": ["one"] } }),
             json!({ "commands": { "cmd": ["/bin/sh -c \"$(printf %b 'two\\nthree')\""] } }),
+            json!({ "copyConfig": { "src": "launcher", "dst": "/union/launcher" } }),
             json!({ "copyConfig": { "src": "bin", "dst": "/union/bin" } }),
         ]
     );
     let env = &layers[layers.len() - 1]["env"]["envVariables"];
     assert_eq!((&env["A"], &env["UNION_START_CHECK"]), (&"b".into(), &"skipped".into()));
     assert_eq!(env["UNION_IMAGE_ID"].as_str().unwrap().len(), 64);
-    assert_eq!(made["context"], json!(["copy/0 755 0:0 0", "copy/0/a 644 0:0 0", "bin/hello 755 0:0 0"]));
+    assert_eq!(made["context"], json!(["copy/0 755 0:0 0", "copy/0/a 644 0:0 0", "launcher 755 0:0 0", "bin/hello 755 0:0 0"]));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn bad_inputs_are_all_said_before_anything_is_compiled() {
 #[test]
 fn files_of_this_machine_go_to_the_backend_s_store_once_and_folders_do_not() {
     const FILES: &str = "[package.metadata.union.tasks.files]\ninputs = { data = \"list[file]\", conf = \"optional[directory]\" }\n\
-        outputs = { data = \"list[file]\" }\n";
+        outputs = { data = \"file\" }\n";
     let registry = Registry::open();
     let backend = Stub::building(registry.host(), "expired-once");
     let world = World { registry, backend };

@@ -107,8 +107,8 @@ async fn compile_packages(builds: &[PackageBuild<'_>]) -> Result<Vec<CompiledPac
         .iter()
         .zip(&stores)
         .map(|(build, store)| try_join_all(build.plan.missing().map(|image| store.get_or_build(&image.resolved))));
-    let launchers = try_join_all(builds.iter().map(launcher::compile));
-    let (compiled, environments, launchers) = try_join3(compile::run(builds), try_join_all(environments), launchers).await?;
+    let (compiled, environments, launchers) =
+        try_join3(compile::run(builds), try_join_all(environments), launcher::compile(builds)).await?;
     let packages = compiled.into_iter().zip(environments).zip(launchers);
     let package = |(((executables, findings), environments), launchers)| CompiledPackage { executables, findings, environments, launchers };
     Ok(packages.map(package).collect())

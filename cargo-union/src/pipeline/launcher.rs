@@ -1,24 +1,26 @@
 //! The launchers of the images of tasks, compiled with the toolchain that compiles the crate.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
-
-use super::package::PackageBuild;
-use crate::image::per_platform::PerPlatform;
+use super::package::{Launchers, PackageBuild};
+use crate::image::platform::Platform;
 use crate::pipeline::problems::Result;
 use crate::pipeline::resolve::ResolvedImage;
 use crate::workspace::launcher::{LauncherCompiler, usual_target};
 use crate::workspace::{CargoRunner, CompileBackend, Host};
 
-/// The launchers of images, by name of the image.
-pub(super) type Launchers = BTreeMap<String, PerPlatform<Bytes>>;
-
-/// Compiles the launchers of the missing images, each once per toolchain and target.
+/// Compiles the launchers of the missing images of all packages, one after the other: each is compiled once per
+/// toolchain and target, and then taken from the cache.
 ///
 /// # Errors
-/// `LauncherFailed`; what an engine says for a compile in a container.
-pub(super) async fn compile(build: &PackageBuild<'_>) -> Result<Launchers> {
+/// `LauncherFailed`; the errors of an engine for a compile in a container.
+pub(super) async fn compile(builds: &[PackageBuild<'_>]) -> Result<Vec<Launchers>> {
+    let mut all = Vec::new();
+    for build in builds {
+        all.push(compile_for_package(build).await?);
+    }
+    Ok(all)
+}
+
+async fn compile_for_package(build: &PackageBuild<'_>) -> Result<Launchers> {
     let mut launchers = Launchers::new();
     for image in build.plan.missing().map(|image| &image.resolved).filter(|image| image.launcher) {
         let mut programs = Vec::new();
@@ -32,11 +34,7 @@ pub(super) async fn compile(build: &PackageBuild<'_>) -> Result<Launchers> {
 }
 
 /// What compiles the launcher for a platform, and for which target: that of the image's binaries, if it has some.
-fn compiler<'a>(
-    build: &'a PackageBuild<'_>,
-    image: &ResolvedImage,
-    platform: &crate::image::platform::Platform,
-) -> (LauncherCompiler<'a>, String) {
+fn compiler<'a>(build: &'a PackageBuild<'_>, image: &ResolvedImage, platform: &Platform) -> (LauncherCompiler<'a>, String) {
     let context = &build.context;
     let toolchain = context.snapshot.toolchain();
     let host = || (&Host as &dyn CargoRunner, format!("{} {} LLVM {}", toolchain.release, toolchain.commit, toolchain.llvm));

@@ -12,7 +12,6 @@ use super::compile::executables::Executables;
 use super::compile::selector::CompileSelector;
 use super::environment::{EnvironmentStore, docker_builder};
 use super::interfaces;
-use super::launcher::Launchers;
 use super::outcome::{ImageOutcome, PackageOutcome};
 use super::record::{from_existing, from_published};
 use super::route::{Delivery, PackedImage, PublishedImage};
@@ -49,6 +48,9 @@ pub(super) struct CompiledPackage {
     pub(super) environments: Vec<Option<PerPlatform<BaseImage>>>,
     pub(super) launchers: Launchers,
 }
+
+/// The launchers of images, by name of the image.
+pub(super) type Launchers = BTreeMap<String, PerPlatform<Bytes>>;
 
 /// The interfaces that binaries have printed after their compile, by image.
 type PrintedInterfaces = BTreeMap<String, TaskInterfaces>;

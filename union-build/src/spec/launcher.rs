@@ -7,6 +7,9 @@ use super::task::{Task, TaskKind};
 /// Where the launcher is in the images of tasks.
 pub const LAUNCHER: &str = "/union/launcher";
 
+/// What each line of the launcher on stderr begins with.
+pub const MARKER: &str = "cargo union launcher: ";
+
 /// The output of type `none` that a container task without outputs gets on Flyte 2, whose backend reads the outputs
 /// of every container task and fails where none were written. It is not part of the declared interface.
 pub const EMPTY_OUTPUT: &str = "union_none";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use union_build::diag::Code;
+use union_build::spec::{Spec, Task, launcher};
 
 use super::image::ContainerStart;
 use super::output::{OutputTee, describe_exit_code};
@@ -21,6 +22,9 @@ use crate::run::ProgramLocation;
 use crate::sys::error::Error;
 use crate::sys::fs;
 use crate::sys::secret::Secret;
+
+/// The exit code of the launcher for outputs that are missing or wrong.
+const WRONG_OUTPUTS: i64 = 65;
 
 /// Builds the image of a task and runs its program. The container is removed afterwards.
 ///
@@ -77,7 +81,9 @@ pub(super) async fn run_container(run: &LocalRun<'_>, image: &BuildRecord, conta
     run.reporter.program_started(&run.task.key, ProgramLocation::Image(&image.location));
     let tee = OutputTee::new(&**run.reporter);
     let code = container.run(|stream, bytes| tee.write(stream, bytes)).await?;
-    if code == 0 { Ok(()) } else { Err(tee.failure(&run.task.key, &describe_exit_code(code))) }
+    // Outputs that the launcher refuses are reported when they are read, by the same rules.
+    let is_output_error = code == WRONG_OUTPUTS && tee.has_line_of(launcher::MARKER);
+    if code == 0 || is_output_error { Ok(()) } else { Err(tee.failure(&run.task.key, &describe_exit_code(code))) }
 }
 
 /// The container of a task: image, command line and variables.
@@ -89,11 +95,22 @@ pub(super) fn container_options(run: &LocalRun<'_>, image: &BuildRecord, words: 
         name: format!("union-{}", task.key),
         image: image.digest.map_or_else(|| image.location.trim_start_matches("docker:").to_owned(), |digest| digest.to_string()),
         // Set explicitly, as in a registered task, so that the arguments (`CMD`) of the image are not used.
-        entrypoint: ContainerStart::of(&run.declared.spec, &task.image).entrypoint,
+        entrypoint: entrypoint(&run.declared.spec, task),
         command: (!words.is_empty()).then_some(words),
         env,
         ..ContainerOptions::default()
     }
+}
+
+/// The launcher and the declared entrypoint, as a registered task has them.
+fn entrypoint(spec: &Spec, task: &Task) -> Option<Vec<String>> {
+    let declared = ContainerStart::of(spec, &task.image).entrypoint;
+    if !spec.has_launcher(&task.image) {
+        return declared;
+    }
+    let mut words = launcher::command(task, false);
+    words.extend(declared.unwrap_or_default());
+    Some(words)
 }
 
 /// The inputs, the output directory and the secrets, which are uploaded before the container starts.

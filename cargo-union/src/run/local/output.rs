@@ -25,6 +25,11 @@ impl<'a> OutputTee<'a> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 
+    /// Whether one of the last lines begins with a text.
+    pub(super) fn has_line_of(&self, start: &str) -> bool {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines().lines().any(|line| line.starts_with(start))
+    }
+
     /// The error of a failed program; `status` is such as `exit code 3`.
     pub(super) fn failure(&self, task: &str, status: &str) -> Error {
         let lines = self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines();
