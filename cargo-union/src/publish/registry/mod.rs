@@ -35,6 +35,7 @@ mod settings;
 mod tags;
 mod transport;
 mod upload;
+mod upload_session;
 
 pub use settings::{RegistryOptions, RegistrySettings};
 
